@@ -1,0 +1,36 @@
+/**
+ * What one worker has done, as numbers in memory that other threads may read: each field has one writer, so reading needs no lock and
+ * may only be a little late.
+ */
+export const counterNames = [
+  'requests',
+  'bytesServed',
+  'storedBytesRead',
+  'cacheHits',
+  'cacheMisses',
+  'authenticationFailures',
+] as const;
+
+export type CounterName = (typeof counterNames)[number];
+
+export class Counters {
+  readonly #values: Float64Array;
+
+  /** @param memory at least {@link Counters.byteLength} bytes, shared if another thread is to see the numbers */
+  constructor(memory: ArrayBuffer | SharedArrayBuffer = new ArrayBuffer(Counters.byteLength)) {
+    this.#values = new Float64Array(memory, 0, counterNames.length);
+  }
+
+  static readonly byteLength = counterNames.length * Float64Array.BYTES_PER_ELEMENT;
+
+  add(name: CounterName, amount: number): void {
+    const at = index[name];
+    this.#values[at] = (this.#values[at] ?? 0) + amount;
+  }
+
+  get(name: CounterName): number {
+    return this.#values[index[name]] ?? 0;
+  }
+}
+
+const index = Object.fromEntries(counterNames.map((name, at) => [name, at])) as Readonly<Record<CounterName, number>>;

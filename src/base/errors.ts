@@ -1,0 +1,127 @@
+/**
+ * Every fault ckptfs reports is a CkptfsError with one of these codes. Codes are an interface: they never change meaning,
+ * and docs/cli.md lists the exit number of each.
+ */
+export const errorCodes = [
+  /** A caller passed an argument outside its documented range. */
+  'bad-argument',
+  /** A path does not exist, or cannot be read or written; `cause` has the system error. */
+  'io',
+  /** The destination exists and is not empty. */
+  'exists',
+  /** The source holds something an image cannot keep (socket, device, FIFO, too large). */
+  'unsupported-source',
+  /** The source changed while it was being read. */
+  'source-changed',
+  /** A key file is not a key. */
+  'bad-key-file',
+  /** No key was given, and none is known for this image. */
+  'no-key',
+  /** None of the given keys opens a slot of this image. */
+  'wrong-key',
+  /** The directory is not a ckptfs image. */
+  'not-an-image',
+  /** The image was never sealed: its creation was interrupted. */
+  'unfinished',
+  /** The image is of a format this version does not know. */
+  'unsupported-format',
+  /** Stored bytes fail authentication or do not parse. */
+  'damaged',
+  /** The image is not the one that was asked for. */
+  'wrong-image',
+  /** A path inside the image does not exist or has the wrong type. */
+  'no-such-file',
+  /** A mount could not be made, or was refused. */
+  'mount-failed',
+  /** The path is not a ckptfs mount. */
+  'not-mounted',
+  /** The mount is in use. */
+  'busy',
+  /** Something this host lacks: /dev/fuse, fusermount3, a kernel feature, a permission. */
+  'missing-feature',
+  /** The operation was cancelled by a signal. */
+  'interrupted',
+  /** A fault in ckptfs itself. */
+  'internal',
+] as const;
+
+export type ErrorCode = (typeof errorCodes)[number];
+
+export interface ErrorDetails {
+  /** What the user can do about it, one sentence. */
+  readonly advice?: string;
+  /** The file, object or mount the fault is about. */
+  readonly path?: string;
+  readonly cause?: unknown;
+}
+
+export class CkptfsError extends Error {
+  override readonly name = 'CkptfsError';
+  readonly code: ErrorCode;
+  readonly advice: string | undefined;
+  readonly path: string | undefined;
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.code = code;
+    this.advice = details.advice;
+    this.path = details.path;
+  }
+}
+
+/** The errno name (`ENOENT`, …) of a Node system error, or undefined for anything else. */
+export function systemErrorName(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !('code' in error)) return undefined;
+  return typeof error.code === 'string' ? error.code : undefined;
+}
+
+const systemErrorText: Readonly<Record<string, string>> = {
+  ENOENT: 'no such file or directory',
+  EACCES: 'permission denied',
+  EPERM: 'operation not permitted',
+  ENOSPC: 'no space left on the device',
+  EDQUOT: 'disk quota exceeded',
+  EISDIR: 'is a directory',
+  ENOTDIR: 'not a directory',
+  EROFS: 'read-only file system',
+  EMFILE: 'too many open files',
+  EEXIST: 'already exists',
+  ELOOP: 'is a symbolic link, or too many of them',
+};
+
+/** Wraps a system error met while doing `what` to `path` as code `io`; a CkptfsError passes through. */
+export function ioError(what: string, path: string, cause: unknown): CkptfsError {
+  if (cause instanceof CkptfsError) return cause;
+  const name = systemErrorName(cause);
+  const text = name === undefined ? String(cause) : (systemErrorText[name] ?? name);
+  return new CkptfsError('io', `cannot ${what} ${path}: ${text}`, { path, cause });
+}
+
+/** A CkptfsError as plain data, for another thread or process. */
+export interface PlainError {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly advice?: string;
+  readonly path?: string;
+  readonly stack?: string;
+}
+
+/** Anything thrown, as plain data; what is no CkptfsError becomes code `internal`. */
+export function toPlainError(error: unknown): PlainError {
+  if (!(error instanceof CkptfsError)) {
+    const stack = error instanceof Error && error.stack !== undefined ? { stack: error.stack } : {};
+    return { code: 'internal', message: error instanceof Error ? error.message : String(error), ...stack };
+  }
+  const { code, message, advice, path, stack } = error;
+  return {
+    code,
+    message,
+    ...(advice === undefined ? {} : { advice }),
+    ...(path === undefined ? {} : { path }),
+    ...(stack === undefined ? {} : { stack }),
+  };
+}
+
+export function fromPlainError({ code, message, stack, ...details }: PlainError): CkptfsError {
+  return new CkptfsError(code, message, { ...details, ...(stack === undefined ? {} : { cause: stack }) });
+}

@@ -1,0 +1,95 @@
+import { constants } from 'node:os';
+import { bind, lastErrno, Region } from './native.ts';
+
+/** System calls Node has no function for. Paths are bytes. Failures throw an Error with `code` like Node's own. */
+
+const calls = {
+  lseek: bind('lseek', 'int64_t', ['int', 'int64_t', 'int']),
+  utimensat: bind('utimensat', 'int', ['int', 'uintptr_t', 'uintptr_t', 'int']),
+  llistxattr: bind('llistxattr', 'int64_t', ['uintptr_t', 'uintptr_t', 'size_t']),
+  lgetxattr: bind('lgetxattr', 'int64_t', ['uintptr_t', 'uintptr_t', 'uintptr_t', 'size_t']),
+  lsetxattr: bind('lsetxattr', 'int', ['uintptr_t', 'uintptr_t', 'uintptr_t', 'size_t', 'int']),
+} as const;
+
+const SEEK_DATA = 3;
+const SEEK_HOLE = 4;
+const AT_FDCWD = -100;
+const AT_SYMLINK_NOFOLLOW = 0x100;
+const ENXIO = constants.errno.ENXIO;
+const ENOTSUP = constants.errno.EOPNOTSUPP;
+
+/** A C string: the bytes and a NUL. @throws Error EINVAL when the bytes have a NUL of their own */
+export function cString(bytes: Uint8Array | string): Region {
+  const source = Buffer.from(bytes as Uint8Array);
+  if (source.includes(0)) throw systemError('path', constants.errno.EINVAL);
+  return new Region(Buffer.concat([source, Buffer.alloc(1)]));
+}
+
+/** The Error of the last failed call, in Node's shape (`code`, `errno`, `syscall`). */
+export function systemError(syscall: string, errno: number = lastErrno()): Error {
+  const code = Object.entries(constants.errno).find(([, number]) => number === errno)?.[0] ?? `E${errno}`;
+  return Object.assign(new Error(`${code}: ${syscall}`), { code, errno: -errno, syscall });
+}
+
+/** The runs of a file that hold data, as [start, end) byte offsets in ascending order, as the file system below tells them. */
+export function* dataRanges(fd: number, size: number): Generator<readonly [start: number, end: number]> {
+  let position = 0;
+  while (position < size) {
+    const start = calls.lseek(fd, position, SEEK_DATA);
+    if (start < 0) {
+      if (lastErrno() === ENXIO) return;
+      throw systemError('lseek');
+    }
+    const end = calls.lseek(fd, start, SEEK_HOLE);
+    if (end < 0) throw systemError('lseek');
+    if (start >= size || end <= start) return;
+    yield [start, Math.min(end, size)];
+    position = end;
+  }
+}
+
+/** Sets access and modification time of a path itself, not of what a link points to, to the nanosecond. */
+export function setTimes(path: Uint8Array, seconds: number, nanoseconds: number): void {
+  const times = new Region(32);
+  for (const at of [0, 16]) {
+    times.view.setBigInt64(at, BigInt(seconds), true);
+    times.view.setBigInt64(at + 8, BigInt(nanoseconds), true);
+  }
+  const name = cString(path);
+  if (calls.utimensat(AT_FDCWD, name.address, times.address, AT_SYMLINK_NOFOLLOW) !== 0) throw systemError('utimensat');
+}
+
+/** Names of the extended attributes of a path itself; none where the file system has no such thing. */
+export function listXattrs(path: Uint8Array): Buffer[] {
+  const name = cString(path);
+  const length = calls.llistxattr(name.address, 0, 0);
+  if (length < 0 && lastErrno() === ENOTSUP) return [];
+  if (length < 0) throw systemError('llistxattr');
+  if (length === 0) return [];
+  const list = new Region(length);
+  const count = calls.llistxattr(name.address, list.address, length);
+  if (count < 0) throw systemError('llistxattr');
+  const names: Buffer[] = [];
+  for (let start = 0; start < count; ) {
+    const end = list.bytes.indexOf(0, start);
+    names.push(Buffer.from(list.bytes.subarray(start, end)));
+    start = end + 1;
+  }
+  return names;
+}
+
+export function getXattr(path: Uint8Array, attribute: Uint8Array): Buffer {
+  const name = cString(path);
+  const key = cString(attribute);
+  const value = new Region(65536);
+  const length = calls.lgetxattr(name.address, key.address, value.address, value.length);
+  if (length < 0) throw systemError('lgetxattr');
+  return Buffer.from(value.bytes.subarray(0, length));
+}
+
+export function setXattr(path: Uint8Array, attribute: Uint8Array, value: Uint8Array): void {
+  const name = cString(path);
+  const key = cString(attribute);
+  const bytes = new Region(Buffer.concat([value, Buffer.alloc(1)]));
+  if (calls.lsetxattr(name.address, key.address, bytes.address, value.length, 0) !== 0) throw systemError('lsetxattr');
+}

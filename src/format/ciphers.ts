@@ -1,0 +1,15 @@
+/** The ciphers of an image and their codes on disk (format.md §7). */
+export const cipherNames = ['none', 'aes-256-xts', 'aes-128-xts', 'chacha20-poly1305'] as const;
+
+export type CipherName = (typeof cipherNames)[number];
+
+export const defaultCipher: CipherName = 'aes-256-xts';
+
+export function isCipherName(name: string): name is CipherName {
+  return (cipherNames as readonly string[]).includes(name);
+}
+
+/** The one-byte code of a cipher in object headers and in the manifest's additional data. */
+export function cipherCode(cipher: CipherName): number {
+  return cipherNames.indexOf(cipher);
+}

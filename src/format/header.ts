@@ -1,0 +1,128 @@
+import { MalformedError } from '../base/bytes.ts';
+import { CkptfsError } from '../base/errors.ts';
+import { type CipherName, cipherNames, isCipherName } from './ciphers.ts';
+import { isChunkSize } from './geometry.ts';
+import { parseSlot, type SlotJwe } from './slot.ts';
+
+export const FORMAT_VERSION = 1;
+export const MAX_HEADER_SIZE = 1_048_576;
+export const MAX_SLOTS = 64;
+
+/** `ckptfs.json` (format.md §4). */
+export interface Header {
+  /** 16 bytes. */
+  readonly imageId: Buffer;
+  readonly cipher: CipherName;
+  /** Bytes. */
+  readonly chunkSize: number;
+  readonly slots: readonly SlotJwe[];
+  /** 32 bytes: HMAC-SHA-256 over {@link authenticatedHeaderBytes}. */
+  readonly mac: Buffer;
+}
+
+function headerObject(header: Omit<Header, 'mac'>): Record<string, unknown> {
+  return {
+    format: 'ckptfs',
+    version: FORMAT_VERSION,
+    image: header.imageId.toString('hex'),
+    cipher: header.cipher,
+    chunkSize: header.chunkSize,
+    slots: header.slots.map(({ protected: prot, encrypted_key, iv, ciphertext, tag }) => ({
+      protected: prot,
+      encrypted_key,
+      iv,
+      ciphertext,
+      tag,
+    })),
+  };
+}
+
+function jsonBytes(value: unknown): Buffer {
+  return Buffer.from(`${JSON.stringify(value, null, 2)}\n`, 'utf8');
+}
+
+/** What the header's MAC is over (format.md §4). */
+export function authenticatedHeaderBytes(header: Omit<Header, 'mac'>): Buffer {
+  return jsonBytes(headerObject(header));
+}
+
+export function encodeHeader(header: Header): Buffer {
+  return jsonBytes({ ...headerObject(header), mac: header.mac.toString('base64url') });
+}
+
+/**
+ * Parses what is not yet authenticated: the caller checks the MAC before it believes anything but the slots.
+ * @throws CkptfsError `not-an-image`, `unsupported-format` (version, cipher), `damaged` (shape, form)
+ */
+export function parseHeader(bytes: Uint8Array): Header {
+  if (bytes.length === 0 || bytes.length > MAX_HEADER_SIZE) {
+    throw new CkptfsError('damaged', `header of ${bytes.length} bytes; 1 to ${MAX_HEADER_SIZE} are possible`);
+  }
+  const value = parseJson(bytes);
+  if (!isRecord(value) || value['format'] !== 'ckptfs') {
+    throw new CkptfsError('not-an-image', 'ckptfs.json does not describe a ckptfs image');
+  }
+  if (value['version'] !== FORMAT_VERSION) {
+    throw new CkptfsError('unsupported-format', `image format version ${printable(value['version'])} is not known`, {
+      advice: `This ckptfs reads version ${FORMAT_VERSION}; a newer ckptfs may read it.`,
+    });
+  }
+  const header = parseMembers(value);
+  if (!encodeHeader(header).equals(bytes)) throw new CkptfsError('damaged', 'header is not in its one canonical form');
+  return header;
+}
+
+function parseJson(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch (cause) {
+    throw new CkptfsError('not-an-image', 'ckptfs.json is not JSON text', { cause });
+  }
+}
+
+function parseMembers(value: Record<string, unknown>): Header {
+  const { image, cipher, chunkSize, slots, mac } = value;
+  if (typeof image !== 'string' || !/^[0-9a-f]{32}$/.test(image)) throw damagedMember('image');
+  if (typeof cipher !== 'string') throw damagedMember('cipher');
+  if (!isCipherName(cipher)) {
+    throw new CkptfsError('unsupported-format', `cipher ${printable(cipher)} is not known`, {
+      advice: `Known are ${cipherNames.join(', ')}.`,
+    });
+  }
+  if (typeof chunkSize !== 'number' || !isChunkSize(chunkSize)) throw damagedMember('chunkSize');
+  if (!Array.isArray(slots) || slots.length < 1 || slots.length > MAX_SLOTS) throw damagedMember('slots');
+  if (typeof mac !== 'string' || !/^[A-Za-z0-9_-]{43}$/.test(mac)) throw damagedMember('mac');
+  return {
+    imageId: Buffer.from(image, 'hex'),
+    cipher,
+    chunkSize,
+    slots: slots.map(parseHeaderSlot),
+    mac: Buffer.from(mac, 'base64url'),
+  };
+}
+
+function parseHeaderSlot(value: unknown): SlotJwe {
+  try {
+    return parseSlot(value);
+  } catch (cause) {
+    if (cause instanceof MalformedError) throw new CkptfsError('damaged', `key slot: ${cause.message}`, { cause });
+    throw cause;
+  }
+}
+
+function damagedMember(name: string): CkptfsError {
+  return new CkptfsError('damaged', `header member "${name}" is missing or not what it may be`);
+}
+
+/** Hostile text on its way into a message: one short line, nothing a terminal acts on. */
+function printable(value: unknown): string {
+  return (
+    JSON.stringify(value)
+      ?.replace(/[^\x20-\x7e]/g, '?')
+      .slice(0, 40) ?? 'undefined'
+  );
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,9 @@
+import type { CipherName } from './ciphers.ts';
+
+/** Every `info` string ever given to HKDF, in one place so that none can mean two things (format.md §3). */
+export const keyLabels = {
+  headerMac: 'ckptfs 1 header mac',
+  manifest: 'ckptfs 1 manifest',
+  objectData: (cipher: Exclude<CipherName, 'none'>): string => `ckptfs 1 object ${cipher}`,
+  objectMac: (cipher: Exclude<CipherName, 'chacha20-poly1305'>): string => `ckptfs 1 object mac ${cipher}`,
+} as const;

@@ -1,0 +1,43 @@
+import { MalformedError } from '../base/bytes.ts';
+import { type CipherName, cipherCode } from './ciphers.ts';
+import { PAGE_SIZE } from './geometry.ts';
+import { FORMAT_VERSION } from './header.ts';
+
+/** The file `manifest` around its ciphertext (format.md §5). */
+export interface ManifestEnvelope {
+  /** 24 bytes. */
+  readonly nonce: Uint8Array;
+  /** Ciphertext, whole pages, and the 16-byte tag behind it. */
+  readonly sealed: Uint8Array;
+}
+
+export const MAX_MANIFEST_SIZE = 1_073_741_824;
+export const MANIFEST_NONCE_SIZE = 24;
+const MAGIC = Buffer.from('ckptmfst', 'latin1');
+const PREFIX_SIZE = 16;
+const TAG_SIZE = 16;
+
+function prefix(): Buffer {
+  const bytes = Buffer.alloc(PREFIX_SIZE);
+  MAGIC.copy(bytes, 0);
+  bytes.writeUInt32LE(FORMAT_VERSION, 8);
+  return bytes;
+}
+
+/** What binds a manifest to its image and geometry. @param imageId 16 bytes */
+export function manifestAdditionalData(imageId: Uint8Array, cipher: CipherName, chunkSize: number): Buffer {
+  return Buffer.concat([prefix(), imageId, Buffer.from([cipherCode(cipher), Math.log2(chunkSize)])]);
+}
+
+export function encodeManifestEnvelope({ nonce, sealed }: ManifestEnvelope): Buffer {
+  return Buffer.concat([prefix(), nonce, sealed]);
+}
+
+/** @throws MalformedError */
+export function parseManifestEnvelope(bytes: Uint8Array): ManifestEnvelope {
+  const start = PREFIX_SIZE + MANIFEST_NONCE_SIZE;
+  const length = bytes.length - start - TAG_SIZE;
+  if (length < PAGE_SIZE || length % PAGE_SIZE !== 0) throw new MalformedError(`manifest of ${bytes.length} bytes`);
+  if (!prefix().equals(bytes.subarray(0, PREFIX_SIZE))) throw new MalformedError('manifest begins with unknown bytes');
+  return { nonce: bytes.subarray(PREFIX_SIZE, start), sealed: bytes.subarray(start) };
+}

@@ -1,0 +1,46 @@
+import type { Geometry } from './geometry.ts';
+
+/** A chunk record: 32 bytes in a tag page (format.md §6). */
+
+export const NONCE_SIZE = 12;
+export const TAG_SIZE = 16;
+
+/** Offsets of the fields in a record. */
+export const recordFields = { nonce: 0, tag: 12, holes: 28, flags: 30 } as const;
+
+/** Bit s set means that sector s of the chunk is a hole. @param offset of the record */
+export function readHoles(view: DataView, offset: number): number {
+  return view.getUint16(offset + recordFields.holes, true);
+}
+
+/** Sets the hole map, and the flags to what this version knows: none. */
+export function writeHoles(view: DataView, offset: number, holes: number): void {
+  view.setUint16(offset + recordFields.holes, holes, true);
+  view.setUint16(offset + recordFields.flags, 0, true);
+}
+
+/** Whether the record has no unknown flag and no hole past the chunk's last sector. */
+export function isRecordWellFormed(view: DataView, offset: number, geometry: Geometry): boolean {
+  return (
+    view.getUint16(offset + recordFields.flags, true) === 0 && (readHoles(view, offset) & ~geometry.holeMask) === 0
+  );
+}
+
+/** Whether sector `sector` of a chunk with this hole map is a hole. */
+export function isHole(holes: number, sector: number): boolean {
+  return ((holes >>> sector) & 1) === 1;
+}
+
+/** The first sector from `from` on that holds data, or `end` when there is none before it. */
+export function nextData(holes: number, from: number, end: number): number {
+  let sector = from;
+  while (sector < end && isHole(holes, sector)) sector++;
+  return sector;
+}
+
+/** The first sector from `from` on that is a hole, or `end` when there is none before it. */
+export function nextHole(holes: number, from: number, end: number): number {
+  let sector = from;
+  while (sector < end && !isHole(holes, sector)) sector++;
+  return sector;
+}

@@ -1,0 +1,57 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { CHUNKS_PER_GROUP, Geometry, isChunkSize, PAGE_SIZE } from '../../../src/format/geometry.ts';
+
+const sizes = [4096, 8192, 16384, 32768, 65536];
+
+describe('Geometry', () => {
+  test('chunk sizes are the powers of two from 4 to 64 KiB and nothing else', () => {
+    for (let size = 0; size <= 131072; size += 1024) expect(isChunkSize(size)).toBe(sizes.includes(size));
+    for (const size of [-4096, 4096.5, Number.NaN, 2 ** 32 + 4096]) expect(isChunkSize(size)).toBe(false);
+    expect(() => new Geometry(12288)).toThrow(RangeError);
+  });
+
+  test('the worked sizes of format.md §8', () => {
+    const geometry = new Geometry(16384);
+    const MiB = 1 << 20;
+    const worked: readonly (readonly [number, number, number, number])[] = [
+      [1, 1, 1, 24_576],
+      [MiB, 64, 1, 1_056_768],
+      [2 * MiB, 128, 1, 2_105_344],
+      [2 * MiB + 1, 129, 2, 2_125_824],
+      [1 << 30, 65_536, 512, 1_075_843_072],
+    ];
+    for (const [length, chunks, groups, size] of worked) {
+      expect(geometry.chunksFor(length)).toBe(chunks);
+      expect(geometry.groupsFor(chunks)).toBe(groups);
+      expect(geometry.objectSize(chunks)).toBe(size);
+    }
+  });
+
+  test('chunks and tag pages tile the file without gap or overlap, at every edge', () => {
+    for (const size of sizes) {
+      const geometry = new Geometry(size);
+      let expected = PAGE_SIZE;
+      for (let chunk = 0; chunk <= 3 * CHUNKS_PER_GROUP; chunk++) {
+        if (chunk % CHUNKS_PER_GROUP === 0) {
+          expect(geometry.tagPageOffset(chunk / CHUNKS_PER_GROUP)).toBe(expected);
+          expected += PAGE_SIZE;
+        }
+        expect(geometry.chunkOffset(chunk)).toBe(expected);
+        expected += size;
+        expect(geometry.objectSize(chunk + 1)).toBe(expected);
+      }
+    }
+  });
+
+  test('arithmetic is exact at the far end', () => {
+    fc.assert(
+      fc.property(fc.constantFrom(...sizes), fc.integer({ min: 0, max: 2 ** 32 - 1 }), (size, chunk) => {
+        const geometry = new Geometry(size);
+        const group = BigInt(chunk) / 128n;
+        const exact = 4096n + group * (4096n + 128n * BigInt(size)) + 4096n + (BigInt(chunk) % 128n) * BigInt(size);
+        expect(BigInt(geometry.chunkOffset(chunk))).toBe(exact);
+      }),
+    );
+  });
+});
