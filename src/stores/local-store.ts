@@ -1,0 +1,140 @@
+import fs from 'node:fs';
+import { join } from 'node:path';
+import { CkptfsError, ioError, systemErrorName } from '../base/errors.ts';
+import type { Region } from '../base/native.ts';
+import { openRegularFile } from './local-files.ts';
+import type { NamedFile, Store, StoredObject, StoreListing } from './store.ts';
+
+/** An image in a directory of this host (format.md §2). */
+export class LocalStore implements Store {
+  readonly location: string;
+
+  constructor(directory: string) {
+    this.location = directory;
+  }
+
+  readNamed(name: NamedFile, limit: number): Buffer | undefined {
+    const path = join(this.location, name);
+    const file = openRegularFile(path);
+    if (file === undefined) return undefined;
+    try {
+      if (file.size > limit) {
+        throw new CkptfsError('damaged', `${path} has ${file.size} bytes; at most ${limit} are possible`, { path });
+      }
+      const bytes = Buffer.alloc(file.size);
+      const count = readFully(file.fd, bytes, 0);
+      return bytes.subarray(0, count);
+    } catch (cause) {
+      throw ioError('read', path, cause);
+    } finally {
+      fs.closeSync(file.fd);
+    }
+  }
+
+  has(name: NamedFile): boolean {
+    return this.#exists(name);
+  }
+
+  begun(): boolean {
+    return this.#exists('objects') || this.#exists('ckptfs.json.new');
+  }
+
+  openObject(id: string): StoredObject {
+    const path = objectPath(this.location, id);
+    const file = openRegularFile(path);
+    if (file === undefined) throw new CkptfsError('damaged', `object ${id} is missing`, { path });
+    return new LocalObject(path, file.fd, file.size);
+  }
+
+  list(): StoreListing {
+    const objects: { id: string; size: number }[] = [];
+    const strangers: string[] = [];
+    for (const directory of readDirectory(join(this.location, 'objects'))) {
+      if (!directory.isDirectory() || !/^[0-9a-f]{2}$/.test(directory.name)) {
+        strangers.push(join('objects', directory.name));
+        continue;
+      }
+      for (const file of readDirectory(join(this.location, 'objects', directory.name))) {
+        const known = /^[0-9a-f]{32}$/.test(file.name) && file.name.startsWith(directory.name);
+        const size = known ? this.#fileSize(objectPath(this.location, file.name)) : undefined;
+        if (size !== undefined) objects.push({ id: file.name, size });
+        else strangers.push(join('objects', directory.name, file.name));
+      }
+    }
+    for (const file of readDirectory(this.location)) {
+      if (!['ckptfs.json', 'manifest', 'objects'].includes(file.name) && !file.name.endsWith('.new')) {
+        strangers.push(file.name);
+      }
+    }
+    return { objects, strangers };
+  }
+
+  close(): void {}
+
+  /** Undefined for what is no regular file, or has gone. */
+  #fileSize(path: string): number | undefined {
+    try {
+      const stat = fs.lstatSync(path, { throwIfNoEntry: false });
+      return stat?.isFile() === true ? stat.size : undefined;
+    } catch (cause) {
+      throw ioError('look at', path, cause);
+    }
+  }
+
+  #exists(name: string): boolean {
+    const path = join(this.location, name);
+    try {
+      return fs.lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+    } catch (cause) {
+      throw ioError('look at', path, cause);
+    }
+  }
+}
+
+class LocalObject implements StoredObject {
+  readonly size: number;
+  readonly #path: string;
+  readonly #fd: number;
+
+  constructor(path: string, fd: number, size: number) {
+    this.#path = path;
+    this.#fd = fd;
+    this.size = size;
+  }
+
+  read(to: Region, toOffset: number, length: number, position: number): number {
+    try {
+      return readFully(this.#fd, to.bytes.subarray(toOffset, toOffset + length), position);
+    } catch (cause) {
+      throw ioError('read', this.#path, cause);
+    }
+  }
+
+  close(): void {
+    fs.closeSync(this.#fd);
+  }
+}
+
+/** The path of an object below an image's directory. */
+export function objectPath(directory: string, id: string): string {
+  return join(directory, 'objects', id.slice(0, 2), id);
+}
+
+function readFully(fd: number, to: Uint8Array, position: number): number {
+  let done = 0;
+  while (done < to.length) {
+    const count = fs.readSync(fd, to, done, to.length - done, position + done);
+    if (count === 0) break;
+    done += count;
+  }
+  return done;
+}
+
+function readDirectory(path: string): fs.Dirent[] {
+  try {
+    return fs.readdirSync(path, { withFileTypes: true });
+  } catch (cause) {
+    if (systemErrorName(cause) === 'ENOENT') return [];
+    throw ioError('list', path, cause);
+  }
+}

@@ -1,0 +1,65 @@
+import type { Region } from '../base/native.ts';
+
+/**
+ * Where an image's ciphertext lies. A store moves bytes and believes nothing: what it returns is hostile until the image
+ * layer has authenticated it. Synchronous for the caller; a remote store waits on its own thread. One instance belongs to one thread.
+ */
+export interface Store {
+  /** For messages: the directory or address. */
+  readonly location: string;
+  /**
+   * The whole of one of the two named files, or undefined when it does not exist.
+   * @throws CkptfsError `io`; `damaged` when it is longer than `limit` bytes or no regular file
+   */
+  readNamed(name: NamedFile, limit: number): Buffer | undefined;
+  /** Whether something of that name exists. @throws CkptfsError `io` */
+  has(name: NamedFile): boolean;
+  /** Whether a writer has begun an image here, though perhaps not come as far as its header. @throws CkptfsError `io` */
+  begun(): boolean;
+  /**
+   * @param id 32 lower-case hexadecimal digits
+   * @throws CkptfsError `damaged` when it does not exist or is no regular file, `io` when it cannot be opened
+   */
+  openObject(id: string): StoredObject;
+  /** Every object there is, in no order, and whatever else lies among them (as a path relative to the image). @throws CkptfsError `io` */
+  list(): StoreListing;
+  close(): void;
+}
+
+export interface StoreListing {
+  /** Ids of 32 hexadecimal digits, and bytes as they are stored (holes counted). */
+  readonly objects: readonly { readonly id: string; readonly size: number }[];
+  readonly strangers: readonly string[];
+}
+
+export interface StoredObject {
+  /** Bytes, when it was opened. */
+  readonly size: number;
+  /**
+   * Fills `to` from `toOffset` with `length` bytes at `position` and returns how many there were: fewer only at the end.
+   * @throws CkptfsError `io`
+   */
+  read(to: Region, toOffset: number, length: number, position: number): number;
+  close(): void;
+}
+
+/** A store being filled by one image creation. */
+export interface StoreWriter {
+  readonly location: string;
+  /** Makes an object of `size` zero bytes. @throws CkptfsError `io`; `exists` */
+  createObject(id: string, size: number): void;
+  /** Opens an object made by `createObject`, also on another thread. @throws CkptfsError `io` */
+  openObjectForWriting(id: string): WritableObject;
+  /** Puts a named file into place in one step, durable when it returns. @throws CkptfsError `io` */
+  publish(name: NamedFile, bytes: Uint8Array): void;
+  /** Makes all objects and their directories durable. @throws CkptfsError `io` */
+  sync(): void;
+}
+
+export interface WritableObject {
+  /** Writes all of it. @throws CkptfsError `io` */
+  write(from: Region, fromOffset: number, length: number, position: number): void;
+  close(): void;
+}
+
+export type NamedFile = 'ckptfs.json' | 'manifest';

@@ -1,0 +1,111 @@
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { CkptfsError } from '../../../src/base/errors.ts';
+import { Region } from '../../../src/base/native.ts';
+import { LocalStore, objectPath } from '../../../src/stores/local-store.ts';
+import { LocalStoreWriter } from '../../../src/stores/local-store-writer.ts';
+
+/** What every store must do; a further kind is one more line in `stores`. */
+const stores = [{ name: 'local', Store: LocalStore, Writer: LocalStoreWriter }];
+
+const id = '0123456789abcdef0123456789abcdef';
+
+function code(action: () => unknown): string | undefined {
+  try {
+    action();
+    return undefined;
+  } catch (error) {
+    return error instanceof CkptfsError ? error.code : String(error);
+  }
+}
+
+for (const { name, Store, Writer } of stores) {
+  describe(`store contract: ${name}`, () => {
+    let base: string;
+    let location: string;
+    beforeEach(() => {
+      base = fs.mkdtempSync(join(tmpdir(), 'ckptfs-store-'));
+      location = join(base, 'image');
+    });
+    afterEach(() => fs.rmSync(base, { recursive: true }));
+
+    test('objects: what was written is read back, at any offset, and short only at the end', () => {
+      const writer = Writer.create(location);
+      writer.createObject(id, 10_000);
+      const out = writer.openObjectForWriting(id);
+      out.write(new Region(Buffer.from('..hello..')), 2, 5, 9_000);
+      out.close();
+      writer.sync();
+      const object = new Store(location).openObject(id);
+      const to = new Region(20);
+      expect(object.size).toBe(10_000);
+      expect(object.read(to, 3, 7, 8_999)).toBe(7);
+      expect(to.bytes.subarray(3, 10).toString('latin1')).toBe('\0hello\0');
+      expect(object.read(to, 0, 20, 9_990)).toBe(10);
+      expect(object.read(to, 0, 20, 10_000)).toBe(0);
+      object.close();
+    });
+
+    test('named files: absent, published, replaced, bounded', () => {
+      const writer = Writer.create(location);
+      const store = new Store(location);
+      expect(store.begun()).toBe(true);
+      expect(store.has('manifest')).toBe(false);
+      expect(store.readNamed('manifest', 10)).toBeUndefined();
+      writer.publish('manifest', Buffer.from('one'));
+      writer.publish('manifest', Buffer.from('three'));
+      expect(store.has('manifest')).toBe(true);
+      expect(store.readNamed('manifest', 5)?.toString()).toBe('three');
+      expect(code(() => store.readNamed('manifest', 4))).toBe('damaged');
+      expect(store.list()).toEqual({ objects: [], strangers: [] });
+    });
+
+    test('the listing has objects with their sizes, and strangers apart', () => {
+      const writer = Writer.create(location);
+      writer.createObject(id, 42);
+      expect(code(() => writer.createObject(id, 42))).toBe('io');
+      fs.writeFileSync(join(location, 'objects', '01', 'note'), '');
+      fs.writeFileSync(join(location, 'objects', '01', id.replace('0', 'f')), '');
+      fs.mkdirSync(join(location, 'objects', 'zz'));
+      fs.writeFileSync(join(location, 'readme'), '');
+      fs.symlinkSync('/dev/zero', join(location, 'objects', '01', `01${'0'.repeat(30)}`));
+      const { objects, strangers } = new Store(location).list();
+      expect(objects).toEqual([{ id, size: 42 }]);
+      const misnamed = `objects/01/${id.replace('0', 'f')}`;
+      expect([...strangers].sort()).toEqual(
+        [`objects/01/01${'0'.repeat(30)}`, misnamed, 'objects/01/note', 'objects/zz', 'readme'].sort(),
+      );
+    });
+
+    test('what is missing or no regular file is damage, and a FIFO does not block', () => {
+      Writer.create(location).createObject(id, 1);
+      const store = new Store(location);
+      expect(code(() => store.openObject('f'.repeat(32)))).toBe('damaged');
+      const path = objectPath(location, id);
+      for (const replace of [() => fs.symlinkSync('/dev/zero', path), () => fs.mkdirSync(path), () => makeFifo(path)]) {
+        fs.rmSync(path, { recursive: true });
+        replace();
+        expect(code(() => store.openObject(id))).toBe('damaged');
+      }
+    });
+
+    test('a destination that holds something is refused, an empty one is taken', () => {
+      fs.mkdirSync(location);
+      fs.writeFileSync(join(location, 'x'), '');
+      expect(code(() => Writer.create(location))).toBe('exists');
+      fs.rmSync(join(location, 'x'));
+      expect(code(() => Writer.create(location))).toBeUndefined();
+      expect(code(() => Writer.create(join(base, 'no', 'parent')))).toBe('io');
+      expect(new Store(join(base, 'nothing')).begun()).toBe(false);
+      expect(new Store(join(base, 'nothing')).readNamed('manifest', 1)).toBeUndefined();
+    });
+  });
+}
+
+function makeFifo(path: string): void {
+  const { status } = spawnSync('mkfifo', [path]);
+  if (status !== 0) throw new Error('mkfifo failed');
+}
