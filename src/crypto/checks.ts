@@ -1,0 +1,59 @@
+import { timingSafeEqual } from 'node:crypto';
+import { CkptfsError } from '../base/errors.ts';
+import type { Region } from '../base/native.ts';
+
+/** OpenSSL takes lengths as C int. */
+const MAX_LENGTH = 0x7fffffff;
+
+/** What every implementation of Primitives refuses, so that none hands a bad length or a weak key on to native code. */
+
+/**
+ * The address of `length` bytes at `offset` of a region.
+ * @throws CkptfsError internal when they do not lie inside
+ */
+export function addressIn(region: Region, offset: number, length: number): number {
+  checkSpan(region, offset, length);
+  return region.address + offset;
+}
+
+/** @throws CkptfsError internal when `length` bytes at `offset` do not lie inside the region */
+export function checkSpan(region: Region, offset: number, length: number): void {
+  if (!(offset >= 0 && length >= 0 && length <= MAX_LENGTH && offset + length <= region.length)) {
+    throw new CkptfsError('internal', `${length} bytes at ${offset} are not inside ${region.length}`);
+  }
+}
+
+/** @throws CkptfsError internal unless the memory has exactly `length` bytes */
+export function checkLength(what: string, memory: Uint8Array, length: number): void {
+  if (memory.length !== length) throw new CkptfsError('internal', `${what} has ${memory.length} bytes, not ${length}`);
+}
+
+/**
+ * A key for XTS: 32 or 64 bytes, of two different halves (with equal ones XTS is weak: NIST SP 800-38E, FIPS 140 IG A.9).
+ * @throws CkptfsError internal for anything else
+ */
+export function checkXtsKey(key: Uint8Array): void {
+  if (key.length !== 32 && key.length !== 64) throw new CkptfsError('internal', `XTS key has ${key.length} bytes`);
+  const half = key.length / 2;
+  if (timingSafeEqual(key.subarray(0, half), key.subarray(half))) {
+    throw new CkptfsError('internal', 'the two halves of an XTS key are equal');
+  }
+}
+
+/** @throws CkptfsError internal for a data unit that would need ciphertext stealing, which ckptfs has no use for */
+export function checkDataUnit(length: number): void {
+  if (length < 16 || length % 16 !== 0) throw new CkptfsError('internal', `XTS data unit of ${length} bytes`);
+}
+
+/** RFC 5869 §2.3: at most 255 blocks. @throws CkptfsError internal */
+export function checkHkdfLength(length: number): void {
+  if (length > 255 * 32) throw new CkptfsError('internal', `HKDF-SHA-256 cannot give ${length} bytes`);
+}
+
+export function disposedKey(): CkptfsError {
+  return new CkptfsError('internal', 'a key was used after it was wiped');
+}
+
+export function notBegun(): CkptfsError {
+  return new CkptfsError('internal', 'no message was begun');
+}

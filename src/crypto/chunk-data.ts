@@ -1,0 +1,63 @@
+import { CkptfsError } from '../base/errors.ts';
+import { Region } from '../base/native.ts';
+import { type Geometry, SECTOR_SIZE } from '../format/geometry.ts';
+import { isHole, nextData, nextHole } from '../format/record.ts';
+import { checkLength } from './checks.ts';
+
+const OBJECT_ID_SIZE = 16;
+
+/** A chunk's additional data (format.md §7): object id, chunk index, holes, flags. */
+export class AdditionalData {
+  static readonly size = 28;
+  readonly region = new Region(AdditionalData.size);
+
+  constructor(objectId: Uint8Array) {
+    checkLength('object id', objectId, OBJECT_ID_SIZE);
+    this.region.bytes.set(objectId);
+  }
+
+  /** Flags are left zero: this version has none. */
+  describe(index: number, holes: number): void {
+    this.region.view.setUint32(16, index >>> 0, true);
+    this.region.view.setUint32(20, Math.floor(index / 2 ** 32), true);
+    this.region.view.setUint16(24, holes, true);
+  }
+}
+
+export function checkHoles(holes: number, geometry: Geometry): void {
+  if ((holes & ~geometry.holeMask) !== 0) throw new CkptfsError('internal', `hole map ${holes} is beyond the chunk`);
+}
+
+export function checkSectors(firstSector: number, count: number, geometry: Geometry): void {
+  if (!(firstSector >= 0 && count >= 0 && firstSector + count <= geometry.sectorsPerChunk)) {
+    throw new CkptfsError('internal', `sectors ${firstSector} + ${count} are beyond the chunk`);
+  }
+}
+
+/** Zeros the hole sectors among `count` from `firstSector` on; the first of them lies at `offset`. */
+export function zeroHoles(holes: number, firstSector: number, count: number, region: Region, offset: number): void {
+  if (holes === 0) return;
+  for (let i = 0; i < count; i++) {
+    if (isHole(holes, firstSector + i)) region.bytes.fill(0, offset + i * SECTOR_SIZE, offset + (i + 1) * SECTOR_SIZE);
+  }
+}
+
+/** Copies the data sectors among `count` from `firstSector` on; the first of them lies at the two offsets. */
+export function copyData(
+  holes: number,
+  firstSector: number,
+  count: number,
+  from: Region,
+  fromOffset: number,
+  to: Region,
+  toOffset: number,
+): void {
+  const last = firstSector + count;
+  for (let start = nextData(holes, firstSector, last); start < last; ) {
+    const end = nextHole(holes, start, last);
+    const skipped = (start - firstSector) * SECTOR_SIZE;
+    const source = fromOffset + skipped;
+    from.bytes.copy(to.bytes, toOffset + skipped, source, source + (end - start) * SECTOR_SIZE);
+    start = nextData(holes, end, last);
+  }
+}

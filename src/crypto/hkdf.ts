@@ -1,0 +1,27 @@
+import { offHeap } from './off-heap.ts';
+import { wipe } from './wipe.ts';
+
+const HASH_SIZE = 32;
+
+/** HMAC-SHA-256 of `data` into `out`, 32 bytes. */
+type Hmac = (key: Uint8Array, data: Uint8Array, out: Uint8Array) => void;
+
+/** RFC 5869 composed of a given HMAC-SHA-256. Fills `out`, at most 8160 bytes; leaves no key material behind. */
+export function hkdfSha256(hmac: Hmac, key: Uint8Array, salt: Uint8Array, info: Uint8Array, out: Uint8Array): void {
+  const extracted = offHeap(HASH_SIZE);
+  // T(i-1) | info | i
+  const message = offHeap(HASH_SIZE + info.length + 1);
+  const block = message.subarray(0, HASH_SIZE);
+  try {
+    hmac(salt, key, extracted);
+    message.set(info, HASH_SIZE);
+    for (let done = 0; done < out.length; done += HASH_SIZE) {
+      message[message.length - 1] = done / HASH_SIZE + 1;
+      hmac(extracted, done === 0 ? message.subarray(HASH_SIZE) : message, block);
+      out.set(block.subarray(0, Math.min(HASH_SIZE, out.length - done)), done);
+    }
+  } finally {
+    wipe(extracted);
+    wipe(message);
+  }
+}

@@ -1,0 +1,58 @@
+import type { CipherName } from '../format/ciphers.ts';
+import { keyLabels } from '../format/labels.ts';
+import type { Primitives } from './primitives.ts';
+import { Secret } from './secret.ts';
+
+/** Keys derived from the image key (format.md §3). Ids are 16 bytes each. The caller wipes what it gets. */
+
+export const IMAGE_KEY_SIZE = 32;
+const MAC_KEY_SIZE = 32;
+
+const dataKeySizes = { 'aes-256-xts': 64, 'aes-128-xts': 32, 'chacha20-poly1305': 32 } as const;
+
+export function deriveHeaderMacKey(p: Primitives, imageKey: Secret, imageId: Uint8Array): Secret {
+  return derive(p, imageKey, imageId, keyLabels.headerMac, 32);
+}
+
+export function deriveManifestKey(p: Primitives, imageKey: Secret, imageId: Uint8Array): Secret {
+  return derive(p, imageKey, imageId, keyLabels.manifest, 32);
+}
+
+/** The key that encrypts an object's sectors: 64 bytes for aes-256-xts, else 32. */
+export function deriveObjectDataKey(
+  p: Primitives,
+  cipher: Exclude<CipherName, 'none'>,
+  imageKey: Secret,
+  imageId: Uint8Array,
+  objectId: Uint8Array,
+): Secret {
+  return deriveForObject(p, imageKey, imageId, objectId, keyLabels.objectData(cipher), dataKeySizes[cipher]);
+}
+
+/** The GMAC key of an object. */
+export function deriveObjectMacKey(
+  p: Primitives,
+  cipher: Exclude<CipherName, 'chacha20-poly1305'>,
+  imageKey: Secret,
+  imageId: Uint8Array,
+  objectId: Uint8Array,
+): Secret {
+  return deriveForObject(p, imageKey, imageId, objectId, keyLabels.objectMac(cipher), MAC_KEY_SIZE);
+}
+
+function deriveForObject(
+  p: Primitives,
+  imageKey: Secret,
+  imageId: Uint8Array,
+  objectId: Uint8Array,
+  label: string,
+  length: number,
+): Secret {
+  return derive(p, imageKey, Buffer.concat([imageId, objectId]), label, length);
+}
+
+function derive(p: Primitives, imageKey: Secret, salt: Uint8Array, label: string, length: number): Secret {
+  const key = Secret.zeros(length);
+  p.hkdfSha256(imageKey.bytes, salt, Buffer.from(label, 'ascii'), key.bytes);
+  return key;
+}

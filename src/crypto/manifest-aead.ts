@@ -1,0 +1,84 @@
+import { hchacha } from '@noble/ciphers/chacha.js';
+import { Region } from '../base/native.ts';
+import { checkLength } from './checks.ts';
+import type { AeadKey, Primitives } from './primitives.ts';
+import { Secret } from './secret.ts';
+import { primitives } from './select.ts';
+import { wipe } from './wipe.ts';
+
+export const MANIFEST_NONCE_SIZE = 24;
+export const MANIFEST_TAG_SIZE = 16;
+
+/** "expand 32-byte k" */
+const sigma = Uint32Array.of(0x61707865, 0x3320646e, 0x79622d32, 0x6b206574);
+
+/**
+ * XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha). @param nonce 24 random bytes
+ * @returns ciphertext ‖ 16-byte tag
+ */
+export function sealManifest(
+  key: Secret,
+  nonce: Uint8Array,
+  additional: Uint8Array,
+  plain: Uint8Array,
+  p: Primitives = primitives(),
+): Uint8Array {
+  const sealed = new Region(plain.length + MANIFEST_TAG_SIZE);
+  withSubkey(p, key, nonce, (aead, shortNonce) => {
+    aead.beginSeal(shortNonce, 0);
+    aead.additional(new Region(additional), 0, additional.length);
+    aead.crypt(new Region(plain), 0, sealed, 0, plain.length);
+    aead.finish(sealed, plain.length);
+  });
+  return sealed.bytes;
+}
+
+/** @param sealed ciphertext ‖ tag @returns the plaintext, or undefined when it is not authentic */
+export function openManifest(
+  key: Secret,
+  nonce: Uint8Array,
+  additional: Uint8Array,
+  sealed: Uint8Array,
+  p: Primitives = primitives(),
+): Uint8Array | undefined {
+  const length = sealed.length - MANIFEST_TAG_SIZE;
+  const plain = new Region(Math.max(0, length));
+  const authentic = withSubkey(p, key, nonce, (aead, shortNonce) => {
+    if (length < 0) return false;
+    const from = new Region(sealed);
+    aead.beginOpen(shortNonce, 0);
+    aead.additional(new Region(additional), 0, additional.length);
+    aead.crypt(from, 0, plain, 0, length);
+    return aead.verify(from, length);
+  });
+  if (authentic) return plain.bytes;
+  wipe(plain.bytes);
+  return undefined;
+}
+
+/**
+ * XChaCha20-Poly1305 is ChaCha20-Poly1305 under a key made by HChaCha20 of the key and the first 16 bytes of the nonce, with four
+ * zeros and the last 8 bytes as its nonce (draft, §2.3). Noble's own composition leaves copies of the key on the heap.
+ */
+function withSubkey<T>(p: Primitives, key: Secret, nonce: Uint8Array, use: (aead: AeadKey, nonce: Region) => T): T {
+  checkLength('manifest key', key.bytes, 32);
+  checkLength('manifest nonce', nonce, MANIFEST_NONCE_SIZE);
+  const subkey = Secret.zeros(32);
+  try {
+    hchacha(sigma, words(key.bytes), words(Uint8Array.from(nonce.subarray(0, 16))), words(subkey.bytes));
+    const shortNonce = new Region(12);
+    shortNonce.bytes.set(nonce.subarray(16), 4);
+    const aead = p.chacha20Poly1305(subkey.bytes);
+    try {
+      return use(aead, shortNonce);
+    } finally {
+      aead.dispose();
+    }
+  } finally {
+    subkey.wipe();
+  }
+}
+
+function words(bytes: Uint8Array): Uint32Array {
+  return new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
+}

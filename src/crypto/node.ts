@@ -1,0 +1,222 @@
+import {
+  type CipherGCM,
+  createCipheriv,
+  createDecipheriv,
+  createHash,
+  createHmac,
+  type DecipherGCM,
+  hkdfSync,
+  timingSafeEqual,
+} from 'node:crypto';
+import type { Region } from '../base/native.ts';
+import { checkDataUnit, checkHkdfLength, checkLength, checkSpan, checkXtsKey, notBegun } from './checks.ts';
+import type { AeadKey, GmacKey, Primitives, XtsKey } from './primitives.ts';
+import { Secret } from './secret.ts';
+import { wipe } from './wipe.ts';
+
+const NONCE_SIZE = 12;
+const TAG_SIZE = 16;
+
+/**
+ * Primitives over plain node:crypto: the twin of `openssl.ts`, several times slower, for a Node whose OpenSSL cannot be
+ * called directly. Node makes an object per message; what it allocated for plaintext is wiped.
+ */
+export function createNodePrimitives(): Primitives {
+  return {
+    name: 'node',
+    xts: (key) => {
+      checkXtsKey(key);
+      return new NodeXts(key);
+    },
+    gmac: (key) => {
+      checkLength('GMAC key', key, 32);
+      return new NodeGmac(key);
+    },
+    chacha20Poly1305: (key) => {
+      checkLength('ChaCha20-Poly1305 key', key, 32);
+      return new NodeAead(key);
+    },
+    hkdfSha256: (key, salt, info, out) => {
+      checkHkdfLength(out.length);
+      if (out.length === 0) return;
+      move(new Uint8Array(hkdfSync('sha256', key, salt, info, out.length)), out, 0);
+    },
+    hmacSha256: (key, data, out) => {
+      checkLength('HMAC output', out, 32);
+      move(createHmac('sha256', key).update(data).digest(), out, 0);
+    },
+    sha256: (from, offset, length, out, outOffset) => {
+      checkSpan(out, outOffset, 32);
+      out.bytes.set(
+        createHash('sha256')
+          .update(part(from, offset, length))
+          .digest(),
+        outOffset,
+      );
+    },
+  };
+}
+
+class NodeXts implements XtsKey {
+  readonly #key: Secret;
+  readonly #cipher: string;
+
+  constructor(key: Uint8Array) {
+    this.#key = Secret.copy(key);
+    this.#cipher = key.length === 32 ? 'aes-128-xts' : 'aes-256-xts';
+  }
+
+  encrypt(
+    tweak: Region,
+    tweakOffset: number,
+    from: Region,
+    fromOffset: number,
+    to: Region,
+    toOffset: number,
+    length: number,
+  ): void {
+    checkDataUnit(length);
+    checkSpan(to, toOffset, length);
+    const cipher = createCipheriv(this.#cipher, this.#key.bytes, part(tweak, tweakOffset, 16));
+    move(cipher.update(part(from, fromOffset, length)), to.bytes, toOffset);
+  }
+
+  decrypt(
+    tweak: Region,
+    tweakOffset: number,
+    from: Region,
+    fromOffset: number,
+    to: Region,
+    toOffset: number,
+    length: number,
+  ): void {
+    checkDataUnit(length);
+    checkSpan(to, toOffset, length);
+    const cipher = createDecipheriv(this.#cipher, this.#key.bytes, part(tweak, tweakOffset, 16));
+    move(cipher.update(part(from, fromOffset, length)), to.bytes, toOffset);
+  }
+
+  dispose(): void {
+    this.#key.wipe();
+  }
+}
+
+class NodeGmac implements GmacKey {
+  readonly #key: Secret;
+  #message: CipherGCM | undefined;
+
+  constructor(key: Uint8Array) {
+    this.#key = Secret.copy(key);
+  }
+
+  begin(nonce: Region, nonceOffset: number): void {
+    this.#message = createCipheriv('aes-256-gcm', this.#key.bytes, part(nonce, nonceOffset, NONCE_SIZE));
+  }
+
+  update(data: Region, offset: number, length: number): void {
+    this.#begun().setAAD(part(data, offset, length));
+  }
+
+  finish(tag: Region, tagOffset: number): void {
+    checkSpan(tag, tagOffset, TAG_SIZE);
+    tag.bytes.set(this.#computed(), tagOffset);
+  }
+
+  verify(tag: Region, tagOffset: number): boolean {
+    return timingSafeEqual(part(tag, tagOffset, TAG_SIZE), this.#computed());
+  }
+
+  dispose(): void {
+    this.#message = undefined;
+    this.#key.wipe();
+  }
+
+  #computed(): Buffer {
+    const message = this.#begun();
+    this.#message = undefined;
+    message.final();
+    return message.getAuthTag();
+  }
+
+  #begun(): CipherGCM {
+    if (this.#message === undefined) throw notBegun();
+    return this.#message;
+  }
+}
+
+class NodeAead implements AeadKey {
+  readonly #key: Secret;
+  #sealing: CipherGCM | undefined;
+  #opening: DecipherGCM | undefined;
+
+  constructor(key: Uint8Array) {
+    this.#key = Secret.copy(key);
+  }
+
+  beginSeal(nonce: Region, nonceOffset: number): void {
+    this.#opening = undefined;
+    const iv = part(nonce, nonceOffset, NONCE_SIZE);
+    // Node's declarations know the methods of an AEAD for the AES modes only.
+    this.#sealing = createCipheriv('chacha20-poly1305', this.#key.bytes, iv) as CipherGCM;
+  }
+
+  beginOpen(nonce: Region, nonceOffset: number): void {
+    this.#sealing = undefined;
+    const iv = part(nonce, nonceOffset, NONCE_SIZE);
+    this.#opening = createDecipheriv('chacha20-poly1305', this.#key.bytes, iv) as DecipherGCM;
+  }
+
+  additional(data: Region, offset: number, length: number): void {
+    this.#begun().setAAD(part(data, offset, length));
+  }
+
+  crypt(from: Region, fromOffset: number, to: Region, toOffset: number, length: number): void {
+    checkSpan(to, toOffset, length);
+    move(this.#begun().update(part(from, fromOffset, length)), to.bytes, toOffset);
+  }
+
+  finish(tag: Region, tagOffset: number): void {
+    checkSpan(tag, tagOffset, TAG_SIZE);
+    const message = this.#sealing;
+    if (message === undefined) throw notBegun();
+    this.#sealing = undefined;
+    message.final();
+    tag.bytes.set(message.getAuthTag(), tagOffset);
+  }
+
+  verify(tag: Region, tagOffset: number): boolean {
+    const message = this.#opening;
+    if (message === undefined) throw notBegun();
+    this.#opening = undefined;
+    message.setAuthTag(part(tag, tagOffset, TAG_SIZE));
+    try {
+      message.final();
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  dispose(): void {
+    this.#sealing = undefined;
+    this.#opening = undefined;
+    this.#key.wipe();
+  }
+
+  #begun(): CipherGCM | DecipherGCM {
+    const message = this.#sealing ?? this.#opening;
+    if (message === undefined) throw notBegun();
+    return message;
+  }
+}
+
+function part(region: Region, offset: number, length: number): Buffer {
+  checkSpan(region, offset, length);
+  return region.bytes.subarray(offset, offset + length);
+}
+
+/** Copies what Node allocated to where the caller wants it, and wipes Node's. */
+function move(result: Uint8Array, to: Uint8Array, toOffset: number): void {
+  to.set(result, toOffset);
+  wipe(result);
+}

@@ -1,0 +1,284 @@
+import { CkptfsError } from '../base/errors.ts';
+import { Region } from '../base/native.ts';
+import {
+  addressIn,
+  checkDataUnit,
+  checkHkdfLength,
+  checkLength,
+  checkXtsKey,
+  disposedKey,
+  notBegun,
+} from './checks.ts';
+import { hkdfSha256 } from './hkdf.ts';
+import { type LibCrypto, loadLibCrypto } from './libcrypto.ts';
+import type { AeadKey, GmacKey, Primitives, XtsKey } from './primitives.ts';
+
+const NONCE_SIZE = 12;
+const TAG_SIZE = 16;
+const NULL = 0;
+
+/** The `enc` argument of EVP_CipherInit_ex. */
+const direction = { open: 0, seal: 1, keep: -1 } as const;
+/** openssl/evp.h: EVP_CTRL_AEAD_GET_TAG, EVP_CTRL_AEAD_SET_TAG. */
+const control = { getTag: 0x10, setTag: 0x11 } as const;
+
+/**
+ * Primitives over the OpenSSL of this Node process. Nothing is allocated per message: each key is an EVP context whose
+ * initialisation vector alone changes.
+ * @throws Error when this process has no OpenSSL 3
+ */
+export function createOpenSslPrimitives(): Primitives {
+  const lib = loadLibCrypto();
+  const aes128Xts = fetchCipher(lib, 'AES-128-XTS');
+  const aes256Xts = fetchCipher(lib, 'AES-256-XTS');
+  const aes256Gcm = fetchCipher(lib, 'AES-256-GCM');
+  const chacha20Poly1305 = fetchCipher(lib, 'ChaCha20-Poly1305');
+  const sha256 = fetched('SHA2-256', lib.digestFetch(NULL, 'SHA2-256', NULL));
+
+  /** HMAC() does not take NULL for nothing. */
+  const nothing = new Region(1);
+  const someAddress = (memory: Uint8Array): number => (memory.length === 0 ? nothing : new Region(memory)).address;
+
+  const hmacSha256: Primitives['hmacSha256'] = (key, data, out) => {
+    checkLength('HMAC output', out, 32);
+    const written = lib.hmac(
+      sha256,
+      someAddress(key),
+      key.length,
+      someAddress(data),
+      data.length,
+      new Region(out).address,
+      NULL,
+    );
+    if (written === NULL) throw failure(lib, 'HMAC');
+  };
+
+  return {
+    name: 'openssl',
+    xts: (key) => {
+      checkXtsKey(key);
+      return new OpenSslXts(lib, key.length === 32 ? aes128Xts : aes256Xts, key);
+    },
+    gmac: (key) => {
+      checkLength('GMAC key', key, 32);
+      return new OpenSslGmac(lib, aes256Gcm, key);
+    },
+    chacha20Poly1305: (key) => {
+      checkLength('ChaCha20-Poly1305 key', key, 32);
+      return new OpenSslAead(lib, chacha20Poly1305, key);
+    },
+    hmacSha256,
+    hkdfSha256: (key, salt, info, out) => {
+      checkHkdfLength(out.length);
+      hkdfSha256(hmacSha256, key, salt, info, out);
+    },
+    sha256: (from, offset, length, out, outOffset) => {
+      const source = addressIn(from, offset, length);
+      const target = addressIn(out, outOffset, 32);
+      if (lib.digest(source, length, target, NULL, sha256, NULL) !== 1) throw failure(lib, 'EVP_Digest');
+    },
+  };
+}
+
+/** One EVP_CIPHER_CTX with its key set. OpenSSL wipes the key when the context is freed. */
+class CipherContext {
+  readonly #lib: LibCrypto;
+  /** OpenSSL says here how much it wrote. */
+  readonly #outLength = new Region(8);
+  #context: number;
+  /** Whether a message is under way: without one OpenSSL would make up an initialisation vector. */
+  #begun = false;
+
+  constructor(lib: LibCrypto, cipher: number, key: Uint8Array, initial: number) {
+    this.#lib = lib;
+    this.#context = lib.contextNew();
+    if (this.#context === NULL) throw failure(lib, 'EVP_CIPHER_CTX_new');
+    if (lib.cipherInit(this.#context, cipher, NULL, new Region(key).address, NULL, initial) !== 1) {
+      this.dispose();
+      throw failure(lib, 'EVP_CipherInit_ex');
+    }
+  }
+
+  /** A new message under the same key. */
+  restart(iv: number, toward: number): void {
+    if (this.#lib.cipherInit(this.#live(), NULL, NULL, NULL, iv, toward) !== 1) {
+      throw failure(this.#lib, 'EVP_CipherInit_ex');
+    }
+    this.#begun = true;
+  }
+
+  /** `out` is NULL for additional data. */
+  update(out: number, data: number, length: number): void {
+    if (this.#lib.cipherUpdate(this.#message(), out, this.#outLength.address, data, length) !== 1) {
+      throw failure(this.#lib, 'EVP_CipherUpdate');
+    }
+  }
+
+  /** Ends the message; false means that the tag set before does not fit, when opening. */
+  final(): boolean {
+    // An AEAD's final writes no bytes; it only wants a pointer that is not NULL.
+    const context = this.#message();
+    this.#begun = false;
+    return this.#lib.cipherFinal(context, this.#outLength.address, this.#outLength.address) === 1;
+  }
+
+  control(command: number, argument: number, pointer: number): void {
+    if (this.#lib.contextControl(this.#live(), command, argument, pointer) !== 1) {
+      throw failure(this.#lib, 'EVP_CIPHER_CTX_ctrl');
+    }
+  }
+
+  finalTag(tag: number): void {
+    if (!this.final()) throw failure(this.#lib, 'EVP_CipherFinal_ex');
+    this.control(control.getTag, TAG_SIZE, tag);
+  }
+
+  dispose(): void {
+    if (this.#context !== NULL) this.#lib.contextFree(this.#context);
+    this.#context = NULL;
+  }
+
+  #message(): number {
+    const context = this.#live();
+    if (!this.#begun) throw notBegun();
+    return context;
+  }
+
+  #live(): number {
+    if (this.#context === NULL) throw disposedKey();
+    return this.#context;
+  }
+}
+
+class OpenSslXts implements XtsKey {
+  // Two contexts, as the key schedules of the two directions differ.
+  readonly #sealing: CipherContext;
+  readonly #opening: CipherContext;
+
+  constructor(lib: LibCrypto, cipher: number, key: Uint8Array) {
+    this.#sealing = new CipherContext(lib, cipher, key, direction.seal);
+    this.#opening = new CipherContext(lib, cipher, key, direction.open);
+  }
+
+  encrypt(
+    tweak: Region,
+    tweakOffset: number,
+    from: Region,
+    fromOffset: number,
+    to: Region,
+    toOffset: number,
+    length: number,
+  ): void {
+    checkDataUnit(length);
+    this.#sealing.restart(addressIn(tweak, tweakOffset, 16), direction.keep);
+    this.#sealing.update(addressIn(to, toOffset, length), addressIn(from, fromOffset, length), length);
+  }
+
+  decrypt(
+    tweak: Region,
+    tweakOffset: number,
+    from: Region,
+    fromOffset: number,
+    to: Region,
+    toOffset: number,
+    length: number,
+  ): void {
+    checkDataUnit(length);
+    this.#opening.restart(addressIn(tweak, tweakOffset, 16), direction.keep);
+    this.#opening.update(addressIn(to, toOffset, length), addressIn(from, fromOffset, length), length);
+  }
+
+  dispose(): void {
+    this.#sealing.dispose();
+    this.#opening.dispose();
+  }
+}
+
+class OpenSslGmac implements GmacKey {
+  readonly #lib: LibCrypto;
+  readonly #context: CipherContext;
+  readonly #computed = new Region(TAG_SIZE);
+
+  constructor(lib: LibCrypto, cipher: number, key: Uint8Array) {
+    this.#lib = lib;
+    this.#context = new CipherContext(lib, cipher, key, direction.seal);
+  }
+
+  begin(nonce: Region, nonceOffset: number): void {
+    this.#context.restart(addressIn(nonce, nonceOffset, NONCE_SIZE), direction.keep);
+  }
+
+  update(data: Region, offset: number, length: number): void {
+    this.#context.update(NULL, addressIn(data, offset, length), length);
+  }
+
+  finish(tag: Region, tagOffset: number): void {
+    this.#context.finalTag(addressIn(tag, tagOffset, TAG_SIZE));
+  }
+
+  verify(tag: Region, tagOffset: number): boolean {
+    const given = addressIn(tag, tagOffset, TAG_SIZE);
+    this.#context.finalTag(this.#computed.address);
+    return this.#lib.compare(this.#computed.address, given, TAG_SIZE) === 0;
+  }
+
+  dispose(): void {
+    this.#context.dispose();
+  }
+}
+
+class OpenSslAead implements AeadKey {
+  readonly #lib: LibCrypto;
+  readonly #context: CipherContext;
+
+  constructor(lib: LibCrypto, cipher: number, key: Uint8Array) {
+    this.#lib = lib;
+    this.#context = new CipherContext(lib, cipher, key, direction.seal);
+  }
+
+  beginSeal(nonce: Region, nonceOffset: number): void {
+    this.#context.restart(addressIn(nonce, nonceOffset, NONCE_SIZE), direction.seal);
+  }
+
+  beginOpen(nonce: Region, nonceOffset: number): void {
+    this.#context.restart(addressIn(nonce, nonceOffset, NONCE_SIZE), direction.open);
+  }
+
+  additional(data: Region, offset: number, length: number): void {
+    this.#context.update(NULL, addressIn(data, offset, length), length);
+  }
+
+  crypt(from: Region, fromOffset: number, to: Region, toOffset: number, length: number): void {
+    this.#context.update(addressIn(to, toOffset, length), addressIn(from, fromOffset, length), length);
+  }
+
+  finish(tag: Region, tagOffset: number): void {
+    this.#context.finalTag(addressIn(tag, tagOffset, TAG_SIZE));
+  }
+
+  verify(tag: Region, tagOffset: number): boolean {
+    this.#context.control(control.setTag, TAG_SIZE, addressIn(tag, tagOffset, TAG_SIZE));
+    const authentic = this.#context.final();
+    // What OpenSSL queued about the wrong tag would otherwise surface in Node's own next error.
+    if (!authentic) this.#lib.clearErrors();
+    return authentic;
+  }
+
+  dispose(): void {
+    this.#context.dispose();
+  }
+}
+
+function fetchCipher(lib: LibCrypto, name: string): number {
+  return fetched(name, lib.cipherFetch(NULL, name, NULL));
+}
+
+function fetched(name: string, algorithm: number): number {
+  if (algorithm === NULL) throw new CkptfsError('missing-feature', `this OpenSSL has no ${name}`);
+  return algorithm;
+}
+
+function failure(lib: LibCrypto, name: string): CkptfsError {
+  lib.clearErrors();
+  return new CkptfsError('internal', `OpenSSL: ${name} failed`);
+}

@@ -1,0 +1,62 @@
+import { randomBytes } from 'node:crypto';
+import { xchacha20poly1305 } from '@noble/ciphers/chacha.js';
+import { describe, expect, test } from 'vitest';
+import { openManifest, sealManifest } from '../../../src/crypto/manifest-aead.ts';
+import { Secret } from '../../../src/crypto/secret.ts';
+import { primitives } from '../../../src/crypto/select.ts';
+import { hex, vectors } from './vectors.ts';
+
+type Field = 'key' | 'nonce' | 'aad' | 'plaintext' | 'ciphertext' | 'tag';
+
+describe.each(['openssl', 'node'] as const)('XChaCha20-Poly1305 over %s', (name) => {
+  const p = primitives(name);
+
+  test.each(vectors<Field>('xchacha20-poly1305'))('$source', (vector) => {
+    const key = Secret.take(hex(vector.key));
+    const [nonce, aad, plain] = [hex(vector.nonce), hex(vector.aad), hex(vector.plaintext)];
+    const sealed = sealManifest(key, nonce, aad, plain, p);
+    expect(Buffer.from(sealed).toString('hex')).toBe(vector.ciphertext + vector.tag);
+    expect(Buffer.from(openManifest(key, nonce, aad, sealed, p) ?? []).toString('hex')).toBe(vector.plaintext);
+  });
+
+  test('is what noble-ciphers computes, at any length', () => {
+    for (const length of [0, 1, 63, 64, 65, 4096, 100_000]) {
+      const key = Secret.random(32);
+      const [nonce, aad, plain] = [randomBytes(24), randomBytes(length % 50), randomBytes(length)];
+      const expected = xchacha20poly1305(key.bytes, nonce, aad).encrypt(plain);
+      expect(Buffer.from(sealManifest(key, nonce, aad, plain, p)).equals(expected)).toBe(true);
+      expect(Buffer.from(openManifest(key, nonce, aad, expected, p) ?? []).equals(plain)).toBe(true);
+    }
+  });
+
+  test('does not open with any bit flipped, cut, or with another key, nonce or additional data', () => {
+    const key = Secret.random(32);
+    const [nonce, aad] = [randomBytes(24), randomBytes(34)];
+    const sealed = sealManifest(key, nonce, aad, randomBytes(64), p);
+    for (let bit = 0; bit < sealed.length * 8; bit++) {
+      expect(openManifest(key, nonce, aad, flipped(sealed, bit), p)).toBeUndefined();
+    }
+    for (let length = 0; length < sealed.length; length++) {
+      expect(openManifest(key, nonce, aad, sealed.subarray(0, length), p)).toBeUndefined();
+    }
+    expect(openManifest(Secret.random(32), nonce, aad, sealed, p)).toBeUndefined();
+    expect(openManifest(key, flipped(nonce, 0), aad, sealed, p)).toBeUndefined();
+    expect(openManifest(key, nonce, flipped(aad, 271), sealed, p)).toBeUndefined();
+    expect(openManifest(key, nonce, aad.subarray(1), sealed, p)).toBeUndefined();
+    expect(openManifest(key, nonce, aad, sealed, p)).toBeDefined();
+  });
+
+  test('refuses another key or nonce size', () => {
+    const [key, nonce, nothing] = [Secret.random(32), Buffer.alloc(24), Buffer.alloc(0)];
+    expect(() => sealManifest(Secret.random(31), nonce, nothing, nothing, p)).toThrow('manifest key');
+    expect(() => sealManifest(key, Buffer.alloc(12), nothing, nothing, p)).toThrow('manifest nonce');
+    expect(() => openManifest(Secret.random(33), nonce, nothing, nothing, p)).toThrow('manifest key');
+    expect(() => openManifest(key, Buffer.alloc(23), nothing, nothing, p)).toThrow('manifest nonce');
+  });
+});
+
+function flipped(bytes: Uint8Array, bit: number): Buffer {
+  const copy = Buffer.from(bytes);
+  copy[bit >> 3] = (copy[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+  return copy;
+}

@@ -1,0 +1,17 @@
+import { readFileSync } from 'node:fs';
+import { Region } from '../../../src/base/native.ts';
+
+/** A list of published test vectors from test/vectors/crypto: each says where it was published, all else is hexadecimal. */
+export function vectors<Field extends string>(name: string): Record<Field | 'source', string>[] {
+  const file = new URL(`../../vectors/crypto/${name}.json`, import.meta.url);
+  return JSON.parse(readFileSync(file, 'utf8')) as Record<Field | 'source', string>[];
+}
+
+export function hex(text: string): Buffer {
+  return Buffer.from(text, 'hex');
+}
+
+/** A region of its own with these bytes (hexadecimal, or themselves). */
+export function regionOf(bytes: string | Uint8Array): Region {
+  return new Region(Buffer.from(typeof bytes === 'string' ? hex(bytes) : bytes));
+}
