@@ -1,0 +1,31 @@
+import { mkdirSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { dirname, isAbsolute, join } from 'node:path';
+import { ioError } from '../base/errors.ts';
+import { createKeyFile } from './keygen.ts';
+
+/**
+ * Where the key of an image lives that was encrypted without a key option: one file per image in the user's configuration
+ * folder (XDG base directory specification: a relative XDG_CONFIG_HOME counts as unset).
+ * @param imageId 16 bytes
+ */
+export function defaultKeyPath(imageId: Uint8Array, environment: NodeJS.ProcessEnv = process.env): string {
+  const configured = environment['XDG_CONFIG_HOME'];
+  const base = configured !== undefined && isAbsolute(configured) ? configured : join(homedir(), '.config');
+  return join(base, 'ckptfs', 'keys', `${Buffer.from(imageId).toString('hex')}.key`);
+}
+
+/**
+ * Makes the default key file of an image, its directory too, and returns its path.
+ * @throws CkptfsError exists, or io
+ */
+export function createDefaultKey(imageId: Uint8Array, environment: NodeJS.ProcessEnv = process.env): string {
+  const path = defaultKeyPath(imageId, environment);
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw ioError('make', dirname(path), error);
+  }
+  createKeyFile(path);
+  return path;
+}

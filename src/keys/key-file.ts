@@ -1,0 +1,75 @@
+import { closeSync, fstatSync, openSync, readSync, type Stats } from 'node:fs';
+import { CkptfsError, ioError, systemErrorName } from '../base/errors.ts';
+import { offHeap } from '../crypto/off-heap.ts';
+import type { Secret } from '../crypto/secret.ts';
+import { wipe } from '../crypto/wipe.ts';
+import { unwrapFromSlot, wrapIntoSlot } from './jwe-slot.ts';
+import { parseKeyText } from './key-text.ts';
+import type { KeyProvider } from './provider.ts';
+
+const MAX_FILE_SIZE = 4096;
+const readableByOthers = 0o044;
+
+export interface KeyFile {
+  readonly key: Secret;
+  /** What the user should be told about the file, if anything. */
+  readonly warning: string | undefined;
+}
+
+/**
+ * Reads a key file: 16, 24 or 32 bytes in hexadecimal. Pipes will do (`/dev/fd/3`).
+ * @throws CkptfsError bad-key-file when it is not that, or cannot be read
+ */
+export function readKeyFile(path: string): KeyFile {
+  const text = offHeap(MAX_FILE_SIZE + 1);
+  try {
+    const { length, status } = readBounded(path, text);
+    if (length > MAX_FILE_SIZE) {
+      throw new CkptfsError('bad-key-file', `key file ${path} is larger than ${MAX_FILE_SIZE} bytes`, { path });
+    }
+    return { key: parseKeyText(text.subarray(0, length), path), warning: warningAbout(path, status) };
+  } finally {
+    wipe(text);
+  }
+}
+
+/** @param key 16, 24 or 32 bytes; stays the caller's to wipe */
+export function keyFileProvider(key: Secret): KeyProvider {
+  return {
+    kind: 'key file',
+    wrap: (imageKey) => wrapIntoSlot(imageKey, key),
+    unwrap: async (slots) => {
+      for (const slot of slots) {
+        const imageKey = await unwrapFromSlot(slot, key);
+        if (imageKey !== undefined) return imageKey;
+      }
+      return undefined;
+    },
+  };
+}
+
+function readBounded(path: string, into: Buffer): { length: number; status: Stats } {
+  let descriptor: number | undefined;
+  try {
+    descriptor = openSync(path, 'r');
+    const status = fstatSync(descriptor);
+    let length = 0;
+    while (length < into.length) {
+      const read = readSync(descriptor, into, length, into.length - length, null);
+      if (read === 0) break;
+      length += read;
+    }
+    return { length, status };
+  } catch (error) {
+    const { message } = ioError('read key file', path, error);
+    const advice = systemErrorName(error) === 'ENOENT' ? 'Make a key file with `ckptfs keygen -o FILE`.' : undefined;
+    throw new CkptfsError('bad-key-file', message, { path, cause: error, ...(advice === undefined ? {} : { advice }) });
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor);
+  }
+}
+
+function warningAbout(path: string, status: Stats): string | undefined {
+  if (!status.isFile() || (status.mode & readableByOthers) === 0) return undefined;
+  return `key file ${path} can be read by other users: chmod 600 ${path}`;
+}

@@ -1,0 +1,43 @@
+import { closeSync, fsyncSync, openSync, unlinkSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { CkptfsError, ioError, systemErrorName } from '../base/errors.ts';
+import { wipe } from '../crypto/wipe.ts';
+import { newKeyText } from './key-text.ts';
+
+export type KeyBits = 128 | 192 | 256;
+
+/**
+ * Makes a key file with a new random key, readable by its owner alone, and makes it durable. Never overwrites.
+ * @throws CkptfsError exists, or io; what was half written is removed
+ */
+export function createKeyFile(path: string, bits: KeyBits = 256): void {
+  const text = newKeyText(bits);
+  let descriptor: number | undefined;
+  try {
+    descriptor = openSync(path, 'wx', 0o600);
+    for (let written = 0; written < text.length; ) written += writeSync(descriptor, text, written);
+    fsyncSync(descriptor);
+    syncDirectory(dirname(path));
+  } catch (error) {
+    if (descriptor !== undefined) unlinkSync(path);
+    if (systemErrorName(error) === 'EEXIST') {
+      throw new CkptfsError('exists', `${path} already exists; a key file is never overwritten`, {
+        path,
+        cause: error,
+      });
+    }
+    throw ioError('write key file', path, error);
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor);
+    wipe(text);
+  }
+}
+
+function syncDirectory(path: string): void {
+  const descriptor = openSync(path, 'r');
+  try {
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+}

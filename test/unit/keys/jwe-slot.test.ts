@@ -1,0 +1,173 @@
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import fc from 'fast-check';
+import { flattenedDecrypt } from 'jose';
+import { describe, expect, test } from 'vitest';
+import { Secret } from '../../../src/crypto/secret.ts';
+import { parseSlot, type SlotJwe } from '../../../src/format/slot.ts';
+import { unwrapFromSlot, wrapIntoSlot } from '../../../src/keys/jwe-slot.ts';
+import { hex, vectors } from '../crypto/vectors.ts';
+
+const algorithms = [
+  ['A128KW', 16],
+  ['A192KW', 24],
+  ['A256KW', 32],
+] as const;
+
+/** RFC 3394 §2.2.3.1 */
+const keyWrapIv = Buffer.alloc(8, 0xa6);
+
+/** A JWE made with node:crypto alone, to the letter of RFC 7516. */
+function handMade(
+  header: object,
+  options: { kek: Uint8Array; cek?: Buffer; payload?: Buffer; wrapped?: Buffer; iv?: Buffer },
+): SlotJwe {
+  const cek = options.cek ?? randomBytes(32);
+  const iv = options.iv ?? randomBytes(12);
+  const protectedHeader = Buffer.from(JSON.stringify(header)).toString('base64url');
+  const content = createCipheriv(`aes-${cek.length * 8}-gcm` as 'aes-256-gcm', cek, iv);
+  content.setAAD(Buffer.from(protectedHeader));
+  const ciphertext = Buffer.concat([content.update(options.payload ?? Buffer.alloc(32, 5)), content.final()]);
+  const wrapped =
+    options.wrapped ?? createCipheriv(`id-aes${options.kek.length * 8}-wrap`, options.kek, keyWrapIv).update(cek);
+  return {
+    protected: protectedHeader,
+    encrypted_key: wrapped.toString('base64url'),
+    iv: iv.toString('base64url'),
+    ciphertext: ciphertext.toString('base64url'),
+    tag: content.getAuthTag().toString('base64url'),
+  };
+}
+
+describe('AES key wrap (RFC 3394)', () => {
+  describe.each(vectors<'kek' | 'key' | 'wrapped'>('aes-key-wrap'))('$source', ({ kek, key, wrapped }) => {
+    test('by node:crypto, both ways', () => {
+      const algorithm = `id-aes${kek.length * 4}-wrap`;
+      expect(createCipheriv(algorithm, hex(kek), keyWrapIv).update(hex(key)).toString('hex')).toBe(wrapped);
+      expect(createDecipheriv(algorithm, hex(kek), keyWrapIv).update(hex(wrapped)).toString('hex')).toBe(key);
+    });
+
+    test('by jose: the vector is the encrypted key of a JWE', async () => {
+      const header = { alg: `A${kek.length * 4}KW`, enc: `A${key.length * 4}GCM` };
+      const jwe = handMade(header, { kek: hex(kek), cek: hex(key), wrapped: hex(wrapped) });
+      const { plaintext } = await flattenedDecrypt(jwe, new Uint8Array(hex(kek)));
+      expect(Buffer.from(plaintext)).toEqual(Buffer.alloc(32, 5));
+    });
+  });
+});
+
+describe.each(algorithms)('%s', (alg, size) => {
+  const header = { alg, enc: 'A256GCM' };
+
+  test('wraps, and unwraps with the same key only', async () => {
+    const [imageKey, key] = [Secret.random(32), Secret.random(size)];
+    const slot = await wrapIntoSlot(imageKey, key);
+    expect(parseSlot(slot)).toEqual(slot);
+    expect(Object.keys(slot)).toEqual(['protected', 'encrypted_key', 'iv', 'ciphertext', 'tag']);
+    expect(JSON.parse(Buffer.from(slot.protected, 'base64url').toString())).toEqual(header);
+    expect(Buffer.from((await unwrapFromSlot(slot, key))?.bytes ?? [])).toEqual(Buffer.from(imageKey.bytes));
+    expect(await unwrapFromSlot(slot, Secret.random(size))).toBeUndefined();
+    for (const [, other] of algorithms) {
+      if (other !== size) expect(await unwrapFromSlot(slot, Secret.random(other))).toBeUndefined();
+    }
+  });
+
+  test('what it wraps, node:crypto opens', async () => {
+    const [imageKey, key] = [Secret.random(32), Secret.random(size)];
+    const slot = await wrapIntoSlot(imageKey, key);
+    const part = (name: keyof SlotJwe) => Buffer.from(slot[name], 'base64url');
+    const cek = createDecipheriv(`id-aes${size * 8}-wrap`, key.bytes, keyWrapIv).update(part('encrypted_key'));
+    const content = createDecipheriv('aes-256-gcm', cek, part('iv'));
+    content.setAAD(Buffer.from(slot.protected)).setAuthTag(part('tag'));
+    const payload = Buffer.concat([content.update(part('ciphertext')), content.final()]);
+    expect(payload).toEqual(Buffer.from(imageKey.bytes));
+  });
+
+  test('what node:crypto wraps, it opens', async () => {
+    const key = Secret.random(size);
+    const imageKey = await unwrapFromSlot(handMade(header, { kek: key.bytes }), key);
+    expect(Buffer.from(imageKey?.bytes ?? [])).toEqual(Buffer.alloc(32, 5));
+  });
+
+  test('every slot is different', async () => {
+    const [imageKey, key] = [Secret.random(32), Secret.random(size)];
+    const [a, b] = [await wrapIntoSlot(imageKey, key), await wrapIntoSlot(imageKey, key)];
+    for (const name of ['encrypted_key', 'iv', 'ciphertext', 'tag'] as const) expect(a[name]).not.toBe(b[name]);
+  });
+
+  test.each([0, 16, 31, 33, 64])('a payload of %i bytes is no image key', async (length) => {
+    const key = Secret.random(size);
+    const slot = handMade(header, { kek: key.bytes, payload: randomBytes(length) });
+    expect(await unwrapFromSlot(slot, key)).toBeUndefined();
+  });
+});
+
+describe('a hostile slot does not open', () => {
+  const key = Secret.random(32);
+  const kek = key.bytes;
+
+  test.each([
+    ['direct encryption', { alg: 'dir', enc: 'A256GCM' }],
+    ['alg none', { alg: 'none', enc: 'A256GCM' }],
+    [
+      'a password algorithm with a huge count',
+      { alg: 'PBES2-HS256+A128KW', enc: 'A256GCM', p2c: 2 ** 31, p2s: 'AAAA' },
+    ],
+    ['another key wrap', { alg: 'A256GCMKW', enc: 'A256GCM', iv: 'AAAA', tag: 'AAAA' }],
+    ['another size of key wrap', { alg: 'A128KW', enc: 'A256GCM' }],
+    ['compression', { alg: 'A256KW', enc: 'A256GCM', zip: 'DEF' }],
+    ['critical parameters', { alg: 'A256KW', enc: 'A256GCM', crit: ['b64'], b64: false }],
+    ['any other parameter', { alg: 'A256KW', enc: 'A256GCM', kid: 'x' }],
+    ['no enc', { alg: 'A256KW' }],
+    ['an enc that is no text', { alg: 'A256KW', enc: ['A256GCM'] }],
+    ['no alg', { enc: 'A256GCM' }],
+    ['an empty header', {}],
+  ])('%s', async (_what, header) => {
+    expect(await unwrapFromSlot(handMade(header, { kek }), key)).toBeUndefined();
+  });
+
+  test('another content encryption', async () => {
+    const slot = handMade({ alg: 'A256KW', enc: 'A128GCM' }, { kek, cek: randomBytes(16) });
+    expect(await unwrapFromSlot(slot, key)).toBeUndefined();
+  });
+
+  test('a content key of the wrong size', async () => {
+    const slot = handMade({ alg: 'A256KW', enc: 'A256GCM' }, { kek, cek: randomBytes(16) });
+    expect(await unwrapFromSlot(slot, key)).toBeUndefined();
+  });
+
+  test('an initialisation vector of another size', async () => {
+    const slot = handMade({ alg: 'A256KW', enc: 'A256GCM' }, { kek, iv: randomBytes(16) });
+    expect(await unwrapFromSlot(slot, key)).toBeUndefined();
+  });
+
+  test('any member replaced by anything of the right form', async () => {
+    const slot = await wrapIntoSlot(Secret.random(32), key);
+    const text = fc
+      .uint8Array({ minLength: 1, maxLength: 80 })
+      .map((bytes) => Buffer.from(bytes).toString('base64url'));
+    const name = fc.constantFrom('protected', 'encrypted_key', 'iv', 'ciphertext', 'tag');
+    await fc.assert(
+      fc.asyncProperty(name, text, async (member, value) => {
+        expect(await unwrapFromSlot({ ...slot, [member]: value }, key)).toBeUndefined();
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test('any one bit of a slot flipped', async () => {
+    const slot = await wrapIntoSlot(Secret.random(32), key);
+    for (const member of ['protected', 'encrypted_key', 'iv', 'ciphertext', 'tag'] as const) {
+      const bytes = Buffer.from(slot[member], 'base64url');
+      for (let bit = 0; bit < bytes.length * 8; bit++) {
+        const other = Buffer.from(bytes);
+        other[bit >> 3] = (other[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+        expect(await unwrapFromSlot({ ...slot, [member]: other.toString('base64url') }, key)).toBeUndefined();
+      }
+    }
+    expect(await unwrapFromSlot(slot, key)).toBeDefined();
+  });
+});
+
+test('a wrapping key of another size is a fault of the caller', async () => {
+  await expect(wrapIntoSlot(Secret.random(32), Secret.random(20))).rejects.toThrow('20 bytes');
+});

@@ -1,0 +1,52 @@
+import { readFileSync } from 'node:fs';
+import { Region } from '../../../src/base/native.ts';
+import { createChunkCipher } from '../../../src/crypto/chunk-cipher.ts';
+import { headerMac } from '../../../src/crypto/header-mac.ts';
+import { deriveHeaderMacKey, deriveManifestKey } from '../../../src/crypto/image-keys.ts';
+import { openManifest, sealManifest } from '../../../src/crypto/manifest-aead.ts';
+import { primitives } from '../../../src/crypto/select.ts';
+import { cipherNames } from '../../../src/format/ciphers.ts';
+import { Geometry } from '../../../src/format/geometry.ts';
+import { parseSlot } from '../../../src/format/slot.ts';
+import { keyFileProvider, readKeyFile } from '../../../src/keys/key-file.ts';
+import { unwrapImageKey } from '../../../src/keys/provider.ts';
+
+/** Uses every key once, says `live`, waits for a line, wipes all, says `wiped`, waits for another. For no-trace.test.ts. */
+
+const [keyFile = '', slotFile = '', name = ''] = process.argv.slice(2);
+const p = primitives(name === 'node' ? 'node' : 'openssl');
+const imageId = Buffer.alloc(16, 1);
+const objectId = Buffer.alloc(16, 2);
+
+async function say(word: string): Promise<void> {
+  process.stdout.write(`${word}\n`);
+  await new Promise((resume) => process.stdin.once('data', resume));
+}
+
+const { key } = readKeyFile(keyFile);
+const imageKey = await unwrapImageKey([parseSlot(JSON.parse(readFileSync(slotFile, 'utf8')))], [keyFileProvider(key)]);
+const ciphers = cipherNames.map((cipher) =>
+  createChunkCipher(p, cipher, imageKey, imageId, objectId, new Geometry(16384)),
+);
+const [chunk, record] = [new Region(16384), new Region(32)];
+for (const cipher of ciphers) {
+  cipher.seal(0, 0, chunk, 0, chunk, 0, record, 0);
+  cipher.open(0, chunk, 0, record, 0);
+  cipher.read(record, 0, chunk, 0, 0, 1, new Region(4096), 0);
+}
+const headerKey = deriveHeaderMacKey(p, imageKey, imageId);
+headerMac(p, headerKey, imageId);
+const manifestKey = deriveManifestKey(p, imageKey, imageId);
+const nonce = Buffer.alloc(24);
+openManifest(manifestKey, nonce, imageId, sealManifest(manifestKey, nonce, imageId, Buffer.alloc(8192), p), p);
+await say('live');
+
+for (const cipher of ciphers) cipher.dispose();
+for (const secret of [key, imageKey, headerKey, manifestKey]) secret.wipe();
+// Node's own key objects wipe themselves when they are collected.
+for (let i = 0; i < 3; i++) {
+  globalThis.gc?.();
+  await new Promise((resume) => setTimeout(resume, 20));
+}
+await say('wiped');
+process.exit();

@@ -1,0 +1,76 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, mkdtempSync, openSync, readFileSync, readSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, expect, test } from 'vitest';
+import {
+  deriveHeaderMacKey,
+  deriveManifestKey,
+  deriveObjectDataKey,
+  deriveObjectMacKey,
+} from '../../../src/crypto/image-keys.ts';
+import { Secret } from '../../../src/crypto/secret.ts';
+import { primitives } from '../../../src/crypto/select.ts';
+import { wrapIntoSlot } from '../../../src/keys/jwe-slot.ts';
+import { keyText } from '../../../src/keys/key-text.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'ckptfs-trace-'));
+afterAll(() => rmSync(directory, { recursive: true }));
+
+/** Names of the needles found in the readable memory of a process. */
+function found(pid: number, needles: ReadonlyMap<string, Buffer>): string[] {
+  const hits = new Set<string>();
+  const memory = openSync(`/proc/${pid}/mem`, 'r');
+  for (const line of readFileSync(`/proc/${pid}/maps`, 'latin1').split('\n')) {
+    const range = /^([0-9a-f]+)-([0-9a-f]+) rw/.exec(line);
+    const [start, end] = [parseInt(range?.[1] ?? '0', 16), parseInt(range?.[2] ?? '0', 16)];
+    const bytes = Buffer.alloc(Math.min(end - start, 2 ** 28));
+    try {
+      readSync(memory, bytes, 0, bytes.length, start);
+    } catch {
+      continue; // A mapping of the kernel's own.
+    }
+    for (const [name, needle] of needles) if (bytes.includes(needle)) hits.add(name);
+  }
+  closeSync(memory);
+  return [...hits].sort();
+}
+
+test.each(['openssl', 'node'])('no key is left in memory after the wipe (%s)', { timeout: 60_000 }, async (name) => {
+  const [wrappingKey, imageKey] = [Secret.random(32), Secret.random(32)];
+  const [keyFile, slotFile] = [join(directory, `${name}.key`), join(directory, `${name}.json`)];
+  const text = keyText(wrappingKey);
+  writeFileSync(keyFile, text, { mode: 0o600 });
+  writeFileSync(slotFile, JSON.stringify(await wrapIntoSlot(imageKey, wrappingKey)));
+
+  const p = primitives();
+  const [imageId, objectId] = [Buffer.alloc(16, 1), Buffer.alloc(16, 2)];
+  const dataKey = Buffer.from(deriveObjectDataKey(p, 'aes-256-xts', imageKey, imageId, objectId).bytes);
+  const needles = new Map([
+    ['chacha', Buffer.from(deriveObjectDataKey(p, 'chacha20-poly1305', imageKey, imageId, objectId).bytes)],
+    ['header', Buffer.from(deriveHeaderMacKey(p, imageKey, imageId).bytes)],
+    ['image', Buffer.from(imageKey.bytes)],
+    ['mac', Buffer.from(deriveObjectMacKey(p, 'aes-256-xts', imageKey, imageId, objectId).bytes)],
+    ['manifest', Buffer.from(deriveManifestKey(p, imageKey, imageId).bytes)],
+    ['text', text.subarray(0, 64)],
+    ['wrapping', Buffer.from(wrappingKey.bytes)],
+    ['xts data', dataKey.subarray(0, 32)],
+    ['xts tweak', dataKey.subarray(32)],
+  ]);
+
+  const program = fileURLToPath(new URL('no-trace-child.ts', import.meta.url));
+  const child = spawn(process.execPath, ['--expose-gc', '--import', 'tsx', program, keyFile, slotFile, name], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  const said = async () => String((await once(child.stdout, 'data'))[0]).trim();
+  expect(await said()).toBe('live');
+  // That the scan sees keys at all; OpenSSL does not keep each one as it was given.
+  expect(found(child.pid ?? 0, needles)).toEqual(expect.arrayContaining(['header', 'image', 'manifest', 'wrapping']));
+  child.stdin.write('\n');
+  expect(await said()).toBe('wiped');
+  expect(found(child.pid ?? 0, needles)).toEqual([]);
+  child.stdin.write('\n');
+  await once(child, 'exit');
+});
