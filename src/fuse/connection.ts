@@ -1,0 +1,134 @@
+import { Region } from '../base/native.ts';
+import { Opcode } from './abi.ts';
+import { Counter, countedOpcodes, counterSlots } from './counters.ts';
+import type { Exchange } from './exchange.ts';
+import { Errno, type FileSystem } from './filesystem.ts';
+import { type Operation, operationOf } from './opcodes.ts';
+import { Reply } from './reply.ts';
+import { Request } from './request.ts';
+
+/** 1 MiB: what the kernel allows unless root raises fs.fuse.max_pages_limit. */
+export const defaultMaxTransfer = 1 << 20;
+
+/** A year: longer than any mount lasts, and far from the kernel's own limits. */
+const foreverSeconds = 365 * 86400;
+
+/** What may have changed is asked for again after a second. */
+const briefSeconds = 1;
+
+/**
+ * Told of every fault: what a file system threw that is no Errno, and replies the kernel refused. The request was answered
+ * with EIO. `node` is 0 where there is none.
+ */
+export type FaultListener = (error: unknown, operation: string, node: number) => void;
+
+export interface ConnectionOptions {
+  /** Most bytes in one READ or WRITE; a multiple of 4096, at most 255 MiB. Default {@link defaultMaxTransfer}. */
+  readonly maxTransfer?: number;
+  /** {@link counterSlots} doubles, laid out as {@link Counter} says; written by this connection only. */
+  readonly counters?: Float64Array;
+  readonly onFault?: FaultListener;
+  /**
+   * Serve only root and this user and answer EACCES to others: what the mount option `allow_root` of libfuse does. The
+   * kernel is then allowed no caching of names and attributes, since it would answer from its cache without asking.
+   */
+  readonly onlyUid?: number;
+}
+
+/**
+ * One end of the FUSE protocol: request bytes in, reply bytes out, for one file system. Knows no device and no thread: a
+ * test feeds it bytes. Never throws, whatever the request holds. Several connections can serve one mount when the file
+ * system is immutable, because a connection remembers nothing from one request to the next.
+ */
+export class Connection {
+  readonly #request: Request;
+  readonly #reply: Reply;
+  readonly #exchange: Exchange;
+  readonly #counters: Float64Array;
+  readonly #onFault: FaultListener;
+  readonly #onlyUid: number | undefined;
+
+  constructor(fileSystem: FileSystem, options: ConnectionOptions = {}) {
+    this.#request = new Request(new Region(0));
+    this.#reply = new Reply(options.maxTransfer ?? defaultMaxTransfer);
+    this.#counters = options.counters ?? new Float64Array(counterSlots);
+    this.#onFault = options.onFault ?? (() => undefined);
+    this.#onlyUid = options.onlyUid;
+    this.#exchange = {
+      fileSystem,
+      request: this.#request,
+      reply: this.#reply,
+      validSeconds: this.#onlyUid !== undefined ? 0 : fileSystem.immutable ? foreverSeconds : briefSeconds,
+      onlyUid: this.#onlyUid,
+    };
+  }
+
+  /** Where the reply to the last request stands, from the first byte on. */
+  get reply(): Region {
+    return this.#reply.memory;
+  }
+
+  /** Most bytes in one READ or WRITE. */
+  get maxTransfer(): number {
+    return this.#reply.capacity;
+  }
+
+  /**
+   * Answers the request in the first `length` bytes of `memory`.
+   * @returns the length of the reply in {@link reply}; 0 when the kernel wants none, or the request is too short to answer
+   */
+  handle(memory: Region, length: number): number {
+    const request = this.#request;
+    if (!request.open(memory, length)) return 0;
+    const operation = operationOf(request.opcode);
+    this.#count(Counter.requests, 1);
+    this.#count(Counter.opcodes + (request.opcode < countedOpcodes ? request.opcode : 0), 1);
+    if (operation.kind === 'silent') return 0;
+    try {
+      request.readHeader();
+      const bodyLength = this.#carryOut(operation);
+      if (request.opcode === Opcode.FUSE_READ) this.#count(Counter.bytesRead, bodyLength);
+      return this.#reply.finish(0, request.uniqueLow, request.uniqueHigh, bodyLength);
+    } catch (error) {
+      return this.fail(error);
+    }
+  }
+
+  /**
+   * Answers the last request with an error instead: an Errno as it is, anything else with EIO after reporting it.
+   * @returns the length of the reply in {@link reply}
+   */
+  fail(error: unknown): number {
+    const request = this.#request;
+    if (!(error instanceof Errno)) this.#report(error, operationOf(request.opcode).name, request.node);
+    const { errno } = error instanceof Errno ? error : Errno.of('EIO');
+    return this.#reply.finish(errno, request.uniqueLow, request.uniqueHigh, 0);
+  }
+
+  /** Overwrites what is left of the last reply. */
+  wipe(): void {
+    this.#reply.memory.bytes.fill(0);
+  }
+
+  #carryOut(operation: Operation): number {
+    const { uid } = this.#request;
+    if (this.#onlyUid !== undefined && uid !== this.#onlyUid && uid !== 0 && operation.kind !== 'session') {
+      throw Errno.of('EACCES');
+    }
+    if (operation.handle !== undefined) return operation.handle(this.#exchange);
+    throw Errno.of(operation.kind === 'mutates' ? 'EROFS' : 'ENOSYS');
+  }
+
+  #report(error: unknown, operation: string, node: number): void {
+    this.#count(Counter.faults, 1);
+    try {
+      this.#onFault(error, operation, node);
+    } catch {
+      // A listener that fails must not end the mount, and there is nobody left to tell.
+    }
+  }
+
+  #count(slot: number, amount: number): void {
+    this.#counters[slot] = (this.#counters[slot] ?? 0) + amount;
+  }
+}

@@ -1,0 +1,70 @@
+import {
+  FOPEN_CACHE_DIR,
+  FOPEN_KEEP_CACHE,
+  fuse_lseek_in,
+  fuse_lseek_out,
+  fuse_open_in,
+  fuse_open_out,
+  fuse_read_in,
+  O_ACCMODE,
+  O_RDONLY,
+  O_TRUNC,
+  SEEK_DATA,
+  SEEK_HOLE,
+} from './abi.ts';
+import type { Exchange } from './exchange.ts';
+import { Errno } from './filesystem.ts';
+
+/**
+ * FUSE_OPEN. For a file system that never changes the answer is ENOSYS, once: from then on the kernel opens files without
+ * asking, keeps their cached pages (as with FOPEN_KEEP_CACHE) and allows O_DIRECT. Not where only one user is served: that
+ * is checked here.
+ */
+export function open(exchange: Exchange): number {
+  const flags = exchange.request.u32(fuse_open_in.flags);
+  if ((flags & O_ACCMODE) !== O_RDONLY || (flags & O_TRUNC) !== 0) throw Errno.of('EROFS');
+  return opened(exchange, FOPEN_KEEP_CACHE);
+}
+
+/** FUSE_OPENDIR: like {@link open}, and the listing stays cached (as with FOPEN_CACHE_DIR). */
+export function openDirectory(exchange: Exchange): number {
+  return opened(exchange, FOPEN_KEEP_CACHE | FOPEN_CACHE_DIR);
+}
+
+function opened({ fileSystem, reply, onlyUid }: Exchange, cacheFlags: number): number {
+  if (fileSystem.immutable && onlyUid === undefined) throw Errno.of('ENOSYS');
+  reply.u64(fuse_open_out.fh, 0);
+  reply.u32(fuse_open_out.open_flags, fileSystem.immutable ? cacheFlags : 0);
+  reply.u32(fuse_open_out.padding, 0);
+  return fuse_open_out.sizeof;
+}
+
+/** FUSE_READ: the file system writes straight into the reply. */
+export function read({ fileSystem, request, reply }: Exchange): number {
+  const offset = request.u64(fuse_read_in.offset);
+  const size = request.u32(fuse_read_in.size);
+  if (size > reply.capacity) throw Errno.of('EINVAL');
+  const count = fileSystem.read(request.node, offset, size, reply.memory, reply.bodyOffset);
+  if (!Number.isInteger(count) || count < 0 || count > size) {
+    throw new RangeError(`the file system returned ${count} bytes where ${size} were asked for`);
+  }
+  return count;
+}
+
+/** FUSE_LSEEK: the kernel asks only for SEEK_DATA and SEEK_HOLE. */
+export function lseek({ fileSystem, request, reply }: Exchange): number {
+  const whence = request.u32(fuse_lseek_in.whence);
+  if (whence !== SEEK_DATA && whence !== SEEK_HOLE) throw Errno.of('EINVAL');
+  const offset = request.u64(fuse_lseek_in.offset);
+  reply.u64(fuse_lseek_out.offset, fileSystem.seek(request.node, offset, whence === SEEK_DATA ? 'data' : 'hole'));
+  return fuse_lseek_out.sizeof;
+}
+
+/**
+ * FUSE_FLUSH and FUSE_FSYNC where nothing can be written: ENOSYS means success, and that there is no need to ask again, which
+ * saves a request at every close(2).
+ */
+export function flush({ fileSystem }: Exchange): number {
+  if (fileSystem.immutable) throw Errno.of('ENOSYS');
+  return 0;
+}

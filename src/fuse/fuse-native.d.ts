@@ -1,0 +1,103 @@
+/** What is used of the npm package fuse-native 2.2.6, which brings no types of its own; as its index.js has it. */
+declare module 'fuse-native' {
+  export interface Stat {
+    readonly mode: number;
+    readonly uid: number;
+    readonly gid: number;
+    readonly size: number;
+    readonly nlink: number;
+    /** 32 bits. */
+    readonly ino: number;
+    readonly blksize: number;
+    readonly blocks: number;
+    /** Milliseconds since 1970, not negative. */
+    readonly atime: number;
+    readonly mtime: number;
+    readonly ctime: number;
+  }
+
+  export interface Statfs {
+    readonly bsize: number;
+    readonly frsize: number;
+    readonly blocks: number;
+    readonly bfree: number;
+    readonly bavail: number;
+    readonly files: number;
+    readonly ffree: number;
+    readonly favail: number;
+    readonly namemax: number;
+  }
+
+  /** 0 or a negative errno; after `read` the number of bytes. */
+  export type Reply = (result: number) => void;
+  export type ReplyWith<Value> = (result: number, value?: Value) => void;
+  export type ReplyWithNames = (result: number, names?: readonly string[], stats?: readonly Stat[]) => void;
+
+  export interface ReadOperations {
+    getattr(path: string, reply: ReplyWith<Stat>): void;
+    fgetattr(path: string, fd: number, reply: ReplyWith<Stat>): void;
+    access(path: string, mode: number, reply: Reply): void;
+    statfs(path: string, reply: ReplyWith<Statfs>): void;
+    readdir(path: string, reply: ReplyWithNames): void;
+    readlink(path: string, reply: ReplyWith<string>): void;
+    open(path: string, flags: number, reply: ReplyWith<number>): void;
+    opendir(path: string, flags: number, reply: ReplyWith<number>): void;
+    read(path: string, fd: number, buffer: Buffer, length: number, offset: number, reply: Reply): void;
+    release(path: string, fd: number, reply: Reply): void;
+    releasedir(path: string, fd: number, reply: Reply): void;
+    flush(path: string, fd: number, reply: Reply): void;
+    fsync(path: string, datasync: number, fd: number, reply: Reply): void;
+    fsyncdir(path: string, datasync: number, fd: number, reply: Reply): void;
+    getxattr(path: string, name: string, position: number, reply: ReplyWith<Buffer>): void;
+    listxattr(path: string, reply: ReplyWith<readonly string[]>): void;
+  }
+
+  export type MutationName =
+    | 'truncate'
+    | 'ftruncate'
+    | 'utimens'
+    | 'chown'
+    | 'chmod'
+    | 'mknod'
+    | 'setxattr'
+    | 'removexattr'
+    | 'write'
+    | 'create'
+    | 'unlink'
+    | 'rename'
+    | 'link'
+    | 'symlink'
+    | 'mkdir'
+    | 'rmdir';
+
+  /** Its last argument is a {@link Reply}. */
+  export type Mutation = (...args: readonly unknown[]) => void;
+
+  export type Operations = ReadOperations & Readonly<Record<MutationName, Mutation>>;
+
+  /** Joined to one `-o` string with commas, values as they are. */
+  export interface Options {
+    readonly timeout: false;
+    readonly allowOther: boolean;
+    readonly defaultPermissions: boolean;
+    readonly kernelCache: boolean;
+    readonly maxRead: number;
+    readonly subtype: string;
+    readonly entryTimeout: number;
+    readonly attrTimeout: number;
+    readonly fsname: string;
+  }
+
+  export type XattrSignal = (result: number, memory: ArrayBufferLike) => void;
+
+  export default class Fuse {
+    constructor(mountPoint: string, operations: Operations, options: Options);
+    /** Runs `fusermount -uz "…"` in a shell. The method of the same name calls it. */
+    static unmount: (mountPoint: string, done: (error: unknown) => void) => void;
+    mount(done: (error: unknown) => void): void;
+    unmount(done: (error: unknown) => void): void;
+    /** Between libfuse and `getxattr`; the buffer has the size the caller has room for. */
+    protected _op_getxattr(signal: XattrSignal, path: string, name: string, value: Buffer): void;
+    protected _op_listxattr(signal: XattrSignal, path: string, list: Buffer): void;
+  }
+}

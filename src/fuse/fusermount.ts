@@ -1,0 +1,103 @@
+import { spawn } from 'node:child_process';
+import { closeSync } from 'node:fs';
+import { CkptfsError, systemErrorName } from '../base/errors.ts';
+import { receiveDescriptor, socketPair } from './received-descriptor.ts';
+
+/** The set-user-id helper of libfuse 3, and that of libfuse 2, which understands the same. */
+const helpers = ['fusermount3', 'fusermount'] as const;
+
+/** Where distributions put the helper, for callers whose PATH is short. */
+const usualPath = '/usr/local/bin:/usr/bin:/bin:/run/wrappers/bin';
+
+/** In the helper, the socket it sends the descriptor over has this number. */
+const helperSocket = 3;
+
+interface Outcome {
+  readonly exitCode: number | null;
+  readonly errorText: string;
+}
+
+/**
+ * Mounts as an ordinary user: the helper opens /dev/fuse, mounts it, and sends the descriptor over a socket.
+ * @param options as of mount(8), without `fd`, `user_id` and the like, which the helper adds; commas escaped
+ * @returns the open /dev/fuse, close-on-exec
+ * @throws CkptfsError `missing-feature`, `mount-failed`
+ */
+export async function mountByHelper(mountPoint: string, options: readonly string[]): Promise<number> {
+  const [ours, theirs] = socketPair();
+  try {
+    const { exitCode, errorText } = await runHelper(['-o', options.join(','), '--', mountPoint], theirs);
+    if (exitCode !== 0) throw mountFault(mountPoint, errorText);
+    // Only after the exit: a helper that failed has sent nothing, and waiting for it would be for ever.
+    const fd = receiveDescriptor(ours);
+    if (fd === undefined) throw mountFault(mountPoint, 'the helper sent no descriptor');
+    return fd;
+  } finally {
+    closeSync(ours);
+    closeSync(theirs);
+  }
+}
+
+/** @throws CkptfsError `busy`, `not-mounted`, `missing-feature`, `mount-failed` */
+export async function unmountByHelper(mountPoint: string, lazy: boolean): Promise<void> {
+  const { exitCode, errorText } = await runHelper(['-u', ...(lazy ? ['-z'] : []), '--', mountPoint]);
+  if (exitCode === 0) return;
+  if (/busy/i.test(errorText)) throw new CkptfsError('busy', `${mountPoint} is in use`, { path: mountPoint });
+  if (/not found in/.test(errorText)) {
+    throw new CkptfsError('not-mounted', `${mountPoint} is no mount of this user`, { path: mountPoint });
+  }
+  throw new CkptfsError('mount-failed', `cannot unmount ${mountPoint}: ${errorText}`, { path: mountPoint });
+}
+
+function mountFault(mountPoint: string, errorText: string): CkptfsError {
+  const message = `cannot mount on ${mountPoint}: ${errorText}`;
+  if (/user_allow_other/.test(errorText)) {
+    const advice = "Add the line 'user_allow_other' to /etc/fuse.conf, or mount as root, or without --allow-other.";
+    return new CkptfsError('mount-failed', message, { advice, path: mountPoint });
+  }
+  if (/\/dev\/fuse/.test(errorText) || /device not found/.test(errorText)) {
+    const advice =
+      'Load the kernel module (modprobe fuse) and let this user read and write /dev/fuse (chmod 0666 /dev/fuse).';
+    return new CkptfsError('missing-feature', message, { advice, path: '/dev/fuse' });
+  }
+  return new CkptfsError('mount-failed', message, { path: mountPoint });
+}
+
+async function runHelper(args: readonly string[], socket?: number): Promise<Outcome> {
+  for (const helper of helpers) {
+    const outcome = await run(helper, args, socket);
+    if (outcome !== undefined) return outcome;
+  }
+  const advice = "Install it: the package is called 'fuse3' on Debian, Ubuntu, Fedora and Arch.";
+  throw new CkptfsError(
+    'missing-feature',
+    `${helpers[0]} is needed to mount as an ordinary user and is not installed`,
+    { advice },
+  );
+}
+
+/** Runs a helper to its end; undefined when there is no such program. */
+function run(helper: string, args: readonly string[], socket: number | undefined): Promise<Outcome | undefined> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(helper, args, {
+      cwd: '/',
+      env: { PATH: `${process.env['PATH'] ?? ''}:${usualPath}`, LC_ALL: 'C', _FUSE_COMMFD: String(helperSocket) },
+      stdio: ['ignore', 'ignore', 'pipe', ...(socket === undefined ? [] : [socket])],
+    });
+    let errorText = '';
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      errorText += text;
+    });
+    child.on('error', (error) => {
+      if (systemErrorName(error) === 'ENOENT') resolve(undefined);
+      else reject(new CkptfsError('missing-feature', `cannot run ${helper}: ${error.message}`, { cause: error }));
+    });
+    child.on('close', (exitCode) => resolve({ exitCode, errorText: reasons(helper, errorText) }));
+  });
+}
+
+/** What the helper wrote, `fusermount3: reason` line by line, as one line of reasons. */
+function reasons(helper: string, text: string): string {
+  const lines = text.split('\n').map((line) => line.replace(`${helper}: `, '').trim());
+  return lines.filter((line) => line !== '').join('; ') || 'the helper gave no reason';
+}

@@ -1,0 +1,95 @@
+import { closeSync, openSync } from 'node:fs';
+import { constants } from 'node:os';
+import { getSystemErrorName } from 'node:util';
+import { CkptfsError, systemErrorName } from '../base/errors.ts';
+import { bind, lastErrno } from '../base/native.ts';
+import { mountByHelper } from './fusermount.ts';
+import { checkedMountPoint, escapeOption, fsType, subtype } from './mount-point.ts';
+import { readMounts, topmostAt } from './mountinfo.ts';
+
+const devicePath = '/dev/fuse';
+
+/** From sys/mount.h. */
+const MS_RDONLY = 1;
+const MS_NOSUID = 2;
+const MS_NODEV = 4;
+
+const mountCall = bind('mount', 'int', ['str', 'str', 'str', 'ulong', 'str']);
+
+export interface KernelMountOptions {
+  /** What mount tables name as the source: the image's path. */
+  readonly source: string;
+  readonly readOnly: boolean;
+  /** Let other users in, as far as modes and owners allow. */
+  readonly allowOther: boolean;
+  /** Most bytes the kernel may ask for in one READ. */
+  readonly maxRead: number;
+}
+
+export interface KernelMount {
+  /** The open /dev/fuse: to be served at once, since whoever touches the mount waits for that. Closing it ends the mount. */
+  readonly fd: number;
+  /** Absolute, without symbolic links: as mount tables have it. */
+  readonly mountPoint: string;
+  /** `MAJOR:MINOR` of the mount, for {@link setReadAhead}. */
+  readonly device: string;
+}
+
+/**
+ * Mounts a FUSE file system of ours on a directory: by mount(2) where this process may, else by fusermount3. Nothing serves
+ * it yet, so neither this function nor its caller may look at the mount point before {@link serve} runs on another thread.
+ * @throws CkptfsError `missing-feature`, `mount-failed`
+ */
+export async function mountKernel(directory: string, options: KernelMountOptions): Promise<KernelMount> {
+  const mountPoint = await checkedMountPoint(directory);
+  const fd = (await mountAsRoot(mountPoint, options)) ?? (await mountByHelper(mountPoint, helperOptions(options)));
+  const made = topmostAt(await readMounts(), mountPoint);
+  if (made?.fsType === fsType) return { fd, mountPoint, device: made.device };
+  closeSync(fd);
+  throw new CkptfsError('mount-failed', `${mountPoint} was mounted and is gone again`, { path: mountPoint });
+}
+
+/** Mounts by mount(2); undefined when this process may not, as an ordinary user and in most containers. */
+async function mountAsRoot(mountPoint: string, options: KernelMountOptions): Promise<number | undefined> {
+  if (process.geteuid?.() !== 0) return undefined;
+  const fd = openDevice();
+  const data = [`fd=${fd}`, 'rootmode=40000', 'user_id=0', 'group_id=0', ...kernelOptions(options)].join(',');
+  const flags = MS_NOSUID | MS_NODEV | (options.readOnly ? MS_RDONLY : 0);
+  if (mountCall(options.source, mountPoint, fsType, flags, data) === 0) return fd;
+  const errno = lastErrno();
+  closeSync(fd);
+  if (errno === constants.errno.EPERM) return undefined;
+  if (errno === constants.errno.ENODEV) throw noDevice('this kernel has no FUSE', undefined);
+  throw new CkptfsError('mount-failed', `cannot mount on ${mountPoint}: ${getSystemErrorName(-errno)}`, {
+    path: mountPoint,
+  });
+}
+
+function openDevice(): number {
+  try {
+    return openSync(devicePath, 'r+');
+  } catch (cause) {
+    throw noDevice(`cannot open ${devicePath}: ${systemErrorName(cause) ?? String(cause)}`, cause);
+  }
+}
+
+function noDevice(message: string, cause: unknown): CkptfsError {
+  const advice = 'Load the kernel module (modprobe fuse); in a container, pass the device in (--device /dev/fuse).';
+  return new CkptfsError('missing-feature', message, { advice, path: devicePath, cause });
+}
+
+function kernelOptions({ allowOther, maxRead }: KernelMountOptions): string[] {
+  return ['default_permissions', `max_read=${maxRead}`, ...(allowOther ? ['allow_other'] : [])];
+}
+
+function helperOptions(options: KernelMountOptions): string[] {
+  const access = options.readOnly ? 'ro' : 'rw';
+  return [
+    access,
+    'nosuid',
+    'nodev',
+    `fsname=${escapeOption(options.source)}`,
+    `subtype=${subtype}`,
+    ...kernelOptions(options),
+  ];
+}

@@ -1,0 +1,128 @@
+import { writeFileSync } from 'node:fs';
+import { readlink, realpath, stat } from 'node:fs/promises';
+import { constants } from 'node:os';
+import { basename, dirname, join, resolve } from 'node:path';
+import { getSystemErrorName } from 'node:util';
+import { CkptfsError, systemErrorName } from '../base/errors.ts';
+import { bind, lastErrno } from '../base/native.ts';
+import { unmountByHelper } from './fusermount.ts';
+import { type MountInfo, readMounts, topmostAt } from './mountinfo.ts';
+
+/** Shows in mount tables as `fuse.ckptfs`, which fstab and mount(8) take as well. */
+export const subtype = 'ckptfs';
+export const fsType = `fuse.${subtype}`;
+
+/** From sys/mount.h. */
+const MNT_FORCE = 1;
+const MNT_DETACH = 2;
+const UMOUNT_NOFOLLOW = 8;
+
+/** As the kernel follows (MAXSYMLINKS). */
+const mostLinks = 40;
+
+const unmountCall = bind('umount2', 'int', ['str', 'int']);
+
+/**
+ * The absolute path, without symbolic links, of a directory that can be mounted on.
+ * @throws CkptfsError `mount-failed`
+ */
+export async function checkedMountPoint(directory: string): Promise<string> {
+  const mounted = topmostAt(await readMounts(), await withoutTouching(directory));
+  if (mounted?.fsType === fsType) {
+    throw new CkptfsError('mount-failed', `${mounted.mountPoint} has a mount of ckptfs already`, {
+      advice: 'Unmount it first: ckptfs umount.',
+      path: mounted.mountPoint,
+    });
+  }
+  try {
+    const mountPoint = await realpath(directory);
+    if ((await stat(mountPoint)).isDirectory()) return mountPoint;
+  } catch (cause) {
+    const reason =
+      systemErrorName(cause) === 'ENOENT' ? 'does not exist' : `cannot be used: ${systemErrorName(cause) ?? cause}`;
+    throw new CkptfsError('mount-failed', `the mount point ${directory} ${reason}`, { path: directory, cause });
+  }
+  throw new CkptfsError('mount-failed', `the mount point ${directory} is no directory`, { path: directory });
+}
+
+/** The mount of ours at a directory. @throws CkptfsError `not-mounted` */
+export async function findMount(directory: string): Promise<MountInfo> {
+  const mountPoint = await withoutTouching(directory);
+  const found = topmostAt(await readMounts(), mountPoint);
+  if (found?.fsType === fsType) return found;
+  const what = found === undefined ? 'no mount' : `a mount of type ${found.fsType}`;
+  throw new CkptfsError('not-mounted', `${mountPoint} is ${what}, not a mount of ckptfs`, { path: mountPoint });
+}
+
+export interface UnmountOptions {
+  /** Take it out of sight at once and end it when the last user is gone, rather than fail when it is in use. */
+  readonly lazy?: boolean;
+  /**
+   * First end the connection: requests under way and to come fail, and so every thread in {@link serve} returns, which
+   * nothing else but the last user's leaving brings about. Needs root, or fusectl mounted on /sys/fs/fuse/connections.
+   */
+  readonly force?: boolean;
+}
+
+/**
+ * Unmounts a mount of ours. Works on mounts whose daemon has died. Never looks at the mount itself, so the daemon that serves
+ * it may call this.
+ * @throws CkptfsError `not-mounted`, `busy`, `mount-failed`, `missing-feature`
+ */
+export async function unmount(directory: string, { lazy = false, force = false }: UnmountOptions = {}): Promise<void> {
+  const { mountPoint, device } = await findMount(directory);
+  if (process.geteuid?.() !== 0) {
+    if (force) abortConnection(device);
+    return unmountByHelper(mountPoint, lazy);
+  }
+  const flags = UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH : 0) | (force ? MNT_FORCE : 0);
+  if (unmountCall(mountPoint, flags) === 0) return;
+  const errno = lastErrno();
+  if (errno === constants.errno.EBUSY) throw new CkptfsError('busy', `${mountPoint} is in use`, { path: mountPoint });
+  if (errno === constants.errno.EPERM) return unmountByHelper(mountPoint, lazy);
+  const reason = getSystemErrorName(-errno);
+  throw new CkptfsError('mount-failed', `cannot unmount ${mountPoint}: ${reason}`, { path: mountPoint });
+}
+
+function abortConnection(device: string): void {
+  try {
+    writeFileSync(`/sys/fs/fuse/connections/${device.split(':')[1]}/abort`, '1');
+  } catch {
+    // Without fusectl there is no way for an ordinary user; the unmount that follows does what it can.
+  }
+}
+
+/**
+ * Sets how far ahead of a reader the kernel reads, which no FUSE message can raise above 128 KiB. Needs root.
+ * @param device `MAJOR:MINOR`
+ * @returns whether it could be set
+ */
+export function setReadAhead(device: string, kibibytes: number): boolean {
+  try {
+    writeFileSync(`/sys/class/bdi/${device}/read_ahead_kb`, String(kibibytes));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A value for an option string of libfuse, which is split at commas; a backslash means "the next character as it is". */
+export function escapeOption(value: string): string {
+  return value.replace(/[\\,]/g, '\\$&');
+}
+
+/**
+ * A mount point's path as mount tables have it, found without a request to the mount, which may never answer: only its
+ * parent is resolved, and readlink(2) of a directory fails before the file system is asked.
+ */
+async function withoutTouching(directory: string): Promise<string> {
+  let path = resolve(directory);
+  for (let links = 0; links < mostLinks; links++) {
+    const parent = await realpath(dirname(path)).catch(() => dirname(path));
+    path = join(parent, basename(path));
+    const target = await readlink(path).catch(() => undefined);
+    if (target === undefined) break;
+    path = resolve(parent, target);
+  }
+  return path;
+}

@@ -1,0 +1,54 @@
+import { readFile } from 'node:fs/promises';
+
+/** One line of /proc/PID/mountinfo, see proc_pid_mountinfo(5). */
+export interface MountInfo {
+  readonly mountPoint: string;
+  /** `MAJOR:MINOR`, as st_dev has it and /sys/class/bdi names it. */
+  readonly device: string;
+  /** With its subtype: `fuse.ckptfs`. */
+  readonly fsType: string;
+  readonly source: string;
+  /** Of the mount, then of the file system, as the kernel lists them. */
+  readonly options: readonly string[];
+}
+
+/** The mounts this process sees, in the order in which they were made. Looks at no mount itself, so it never blocks on one. */
+export async function readMounts(): Promise<MountInfo[]> {
+  return parseMountInfo(await readFile('/proc/self/mountinfo', 'latin1'));
+}
+
+/** The topmost mount at a path: the one that hides any others there. */
+export function topmostAt(mounts: readonly MountInfo[], mountPoint: string): MountInfo | undefined {
+  return mounts.findLast((mount) => mount.mountPoint === mountPoint);
+}
+
+/** @param text a whole mountinfo file, decoded byte by byte (latin1); lines that do not parse are left out */
+export function parseMountInfo(text: string): MountInfo[] {
+  return text.split('\n').flatMap((line) => parseLine(line) ?? []);
+}
+
+function parseLine(line: string): MountInfo | undefined {
+  const fields = line.split(' ');
+  // The optional fields before the separator are any number of tagged words, none of which is a lone hyphen.
+  const separator = fields.indexOf('-', 6);
+  if (separator < 0) return undefined;
+  const [, , device, , mountPoint, mountOptions] = fields;
+  const [fsType, source, superOptions] = fields.slice(separator + 1);
+  if (device === undefined || mountPoint === undefined || mountOptions === undefined) return undefined;
+  if (fsType === undefined || source === undefined || superOptions === undefined) return undefined;
+  return {
+    mountPoint: unescaped(mountPoint),
+    device,
+    fsType: unescaped(fsType),
+    source: unescaped(source),
+    options: `${mountOptions},${superOptions}`.split(',').map(unescaped),
+  };
+}
+
+/** The kernel writes space, tab, newline and backslash as a backslash and three octal digits; the rest are bytes of UTF-8. */
+function unescaped(field: string): string {
+  const bytes = field.replace(/\\([0-3][0-7]{2})/g, (_, octal: string) =>
+    String.fromCharCode(Number.parseInt(octal, 8)),
+  );
+  return Buffer.from(bytes, 'latin1').toString('utf8');
+}

@@ -1,0 +1,443 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  closeSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest';
+import { Opcode } from '../../src/fuse/abi.ts';
+import { findMount, unmount } from '../../src/fuse/mount-point.ts';
+import { readMounts, topmostAt } from '../../src/fuse/mountinfo.ts';
+import { PatternDaemon } from './support/pattern-daemon.ts';
+import { describeIf, type Feature, systemTest } from './support/requirements.ts';
+
+const checks = fileURLToPath(new URL('support/client_checks.py', import.meta.url));
+const project = fileURLToPath(new URL('../..', import.meta.url));
+const nobody = 65_534;
+
+/** Runs one function of client_checks.py. @throws Error with its traceback */
+function check(name: string, mountPoint: string, uid = 0): void {
+  const as = ['setpriv', `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups'];
+  const [command = '', ...args] = [...(uid === 0 ? [] : as), '/usr/bin/python3', '-', name, mountPoint];
+  const result = spawnSync(command, args, { input: readFileSync(checks), encoding: 'utf8', timeout: 60_000 });
+  if (result.status !== 0) throw new Error(`${name}: ${result.stderr}`);
+}
+
+let base: string;
+let mountPoint: string;
+let daemons: PatternDaemon[];
+
+beforeEach(() => {
+  base = realpathSync(mkdtempSync(join(tmpdir(), 'fuse-kernel-')));
+  chmodSync(base, 0o755);
+  mountPoint = join(base, 'mnt');
+  mkdirSync(mountPoint);
+  daemons = [];
+});
+
+afterEach(async () => {
+  for (const daemon of daemons) daemon.process.kill('SIGKILL');
+  for (const mount of await readMounts()) {
+    if (mount.mountPoint.startsWith(base)) await unmount(mount.mountPoint, { lazy: true });
+  }
+  rmSync(base, { recursive: true });
+});
+
+async function mount(...args: Parameters<typeof PatternDaemon.mount>): Promise<PatternDaemon> {
+  const daemon = await PatternDaemon.mount(...args);
+  daemons.push(daemon);
+  return daemon;
+}
+
+const readChecks = ['reading', 'mapping', 'copying', 'direct', 'holes', 'attributes', 'extended', 'listing', 'closing'];
+const rootNeeds: Feature[] = ['root', 'fuse', 'python'];
+
+describeIf(rootNeeds, 'mounted by root', () => {
+  for (const name of [...readChecks, 'seeking_directories', 'refusals', 'handles']) {
+    systemTest([], `clients: ${name}`, async () => {
+      const daemon = await mount(mountPoint);
+      check(name, mountPoint);
+      check(name, mountPoint);
+      expect(daemon.messages.filter((message) => message.fault !== undefined)).toEqual([]);
+      await daemon.unmount();
+    });
+  }
+
+  systemTest([], 'without the option ro every writing call is refused by the transport', async () => {
+    const daemon = await mount(mountPoint, { options: { readOnly: false } });
+    check('refusals', mountPoint);
+    check('refusals_of_the_transport', mountPoint);
+    expect(await daemon.requests(Opcode.FUSE_WRITE)).toBe(1);
+    expect(await daemon.requests(Opcode.FUSE_FALLOCATE)).toBeGreaterThanOrEqual(2);
+    expect(await daemon.requests(Opcode.FUSE_SETATTR)).toBeGreaterThanOrEqual(4);
+    await daemon.unmount();
+  });
+
+  systemTest([], 'faults of the file system are EIO, are told, and end nothing', async () => {
+    const daemon = await mount(mountPoint);
+    check('faults', mountPoint);
+    const fault = await daemon.next((message) => message.fault !== undefined);
+    expect(fault).toMatchObject({ fault: 'TypeError: a bug in the file system', operation: 'READ', node: 7 });
+    expect(daemon.messages.filter(({ fault: told }) => told?.includes('EIO'))).toEqual([]);
+    await daemon.unmount();
+  });
+
+  systemTest([], 'requests have up to 1 MiB, and reading in order needs few', async () => {
+    const daemon = await mount(mountPoint);
+    check('one_direct_mebibyte', mountPoint);
+    expect(await daemon.requests(Opcode.FUSE_READ)).toBe(1);
+    expect(spawnSync('dd', [`if=${mountPoint}/big`, 'of=/dev/null', 'bs=1M', 'count=256']).status).toBe(0);
+    expect(await daemon.requests(Opcode.FUSE_READ)).toBeLessThanOrEqual(1 + 256 + 16);
+    await daemon.unmount();
+  });
+
+  systemTest([], 'the kernel asks for nothing twice', async () => {
+    const daemon = await mount(mountPoint);
+    const once = () => {
+      check('attributes', mountPoint);
+      check('listing', mountPoint);
+      check('reading', mountPoint);
+      check('closing', mountPoint);
+      for (let probe = 0; probe < 10; probe++) expect(existsSync(join(mountPoint, 'never-there'))).toBe(false);
+    };
+    once();
+    // FORGET and the like apart, what is left are extended attributes, statfs and reads at the very end of files.
+    const before = await daemon.requests();
+    once();
+    const asked = (await daemon.requests()) - before;
+    expect(asked).toBeLessThanOrEqual(10);
+    for (const opcode of [
+      Opcode.FUSE_OPEN,
+      Opcode.FUSE_OPENDIR,
+      Opcode.FUSE_FLUSH,
+      Opcode.FUSE_FSYNC,
+      Opcode.FUSE_STATX,
+    ]) {
+      expect(await daemon.requests(opcode)).toBe(1);
+    }
+    expect(await daemon.requests(Opcode.FUSE_RELEASE)).toBe(0);
+    expect(await daemon.requests(Opcode.FUSE_READDIR)).toBe(0);
+    await daemon.unmount();
+  });
+
+  for (const name of [
+    'with space',
+    'comma,rw,"quote"',
+    "it's $(id) `id`",
+    'back\\slash \\040',
+    'new\nline',
+    'größe ✓',
+    '-o',
+  ]) {
+    systemTest([], `a mount point called ${JSON.stringify(name)}`, async () => {
+      const odd = join(base, name);
+      mkdirSync(odd);
+      const daemon = await mount(odd);
+      expect(await findMount(odd)).toMatchObject({
+        mountPoint: odd,
+        fsType: 'fuse.ckptfs',
+        source: '/some, odd\\source',
+      });
+      check('reading', odd);
+      await unmount(odd);
+      expect(await daemon.exited).toBe(0);
+    });
+  }
+
+  systemTest([], 'is nosuid, nodev, ro and not for other users, unless asked', async () => {
+    const daemon = await mount(mountPoint);
+    const { options } = await findMount(mountPoint);
+    expect(options).toEqual(
+      expect.arrayContaining(['ro', 'nosuid', 'nodev', 'default_permissions', 'max_read=1048576']),
+    );
+    expect(options).not.toContain('allow_other');
+    expect(() => check('reading', mountPoint, nobody)).toThrow(/PermissionError/);
+    await daemon.unmount();
+  });
+
+  systemTest(['setpriv'], 'allow_other lets others in as far as modes say', async () => {
+    const daemon = await mount(mountPoint, { options: { allowOther: true } });
+    check('reading', mountPoint, nobody);
+    expect(spawnSync('setpriv', [`--reuid=${nobody}`, '--clear-groups', 'cat', `${mountPoint}/private`]).status).toBe(
+      1,
+    );
+    expect(spawnSync('cat', [`${mountPoint}/private`]).status).toBe(0);
+    await daemon.unmount();
+  });
+
+  systemTest(['setpriv'], 'serving one user only refuses others even what the kernel has cached', async () => {
+    const daemon = await mount(mountPoint, { options: { allowOther: true, onlyUid: nobody } });
+    check('reading', mountPoint, nobody);
+    check('reading', mountPoint);
+    expect(() => check('reading', mountPoint, 1)).toThrow(/PermissionError/);
+    check('reading', mountPoint, nobody);
+    await daemon.unmount();
+  });
+
+  systemTest([], 'a busy mount says so, goes when asked lazily, and serves its readers to the end', async () => {
+    const daemon = await mount(mountPoint);
+    const fd = openSync(join(mountPoint, 'big'), 'r');
+    await expect(unmount(mountPoint)).rejects.toMatchObject({ code: 'busy', path: mountPoint });
+    await unmount(mountPoint, { lazy: true });
+    expect(topmostAt(await readMounts(), mountPoint)).toBeUndefined();
+    expect(readFileSync(fd).length).toBe(2 ** 30);
+    closeSync(fd);
+    expect(await daemon.exited).toBe(0);
+  });
+
+  systemTest([], 'unmounting under readers neither hangs nor breaks them', async () => {
+    const daemon = await mount(mountPoint);
+    const readers = ['slow', 'big', 'slow', 'many'].map((name) =>
+      spawn('sh', ['-c', `while :; do cat "$0" || ls -l "$0"; done >/dev/null 2>&1`, join(mountPoint, name)], {
+        detached: true,
+      }),
+    );
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    await expect(unmount(mountPoint)).rejects.toMatchObject({ code: 'busy' });
+    await unmount(mountPoint, { lazy: true });
+    for (const reader of readers) killGroup(reader);
+    expect(await daemon.exited).toBe(0);
+  });
+
+  systemTest([], 'ends by force although it is in use', async () => {
+    const daemon = await mount(mountPoint);
+    const fd = openSync(join(mountPoint, 'big'), 'r');
+    await unmount(mountPoint, { lazy: true, force: true });
+    expect(await daemon.exited).toBe(0);
+    expect(() => readFileSync(fd)).toThrow(/ENOTCONN/);
+    // close(2) asks for a FLUSH, which fails as well; the descriptor is closed all the same.
+    expect(() => closeSync(fd)).toThrow(/ENOTCONN/);
+  });
+
+  systemTest([], 'readers that are killed in the middle of a request leave the daemon well', async () => {
+    const daemon = await mount(mountPoint);
+    for (let round = 0; round < 20; round++) {
+      const reader = spawn('cat', [join(mountPoint, 'slow')], { stdio: 'ignore' });
+      await new Promise((resolve) => setTimeout(resolve, 30));
+      reader.kill('SIGKILL');
+    }
+    check('reading', mountPoint);
+    expect(daemon.messages.filter((message) => message.fault !== undefined)).toEqual([]);
+    await daemon.unmount();
+  });
+
+  systemTest([], 'a daemon that is killed leaves a mount that fails at once and can be cleared', async () => {
+    const daemon = await mount(mountPoint);
+    const stuck = spawn('cat', [join(mountPoint, 'slow')], { stdio: 'ignore' });
+    const ended = new Promise((resolve) => stuck.once('exit', resolve));
+    daemon.process.kill('SIGKILL');
+    await daemon.exited;
+    await ended;
+    expect(() => statSync(mountPoint)).toThrow(/ENOTCONN/);
+    expect(await PatternDaemon.refusal(mountPoint)).toMatchObject({
+      error: 'mount-failed',
+      advice: expect.stringMatching(/umount/),
+    });
+    await unmount(mountPoint);
+    expect(topmostAt(await readMounts(), mountPoint)).toBeUndefined();
+  });
+
+  systemTest([], 'the daemon ends when its connection is aborted', async () => {
+    const daemon = await mount(mountPoint);
+    const { device } = await findMount(mountPoint);
+    const control = `/sys/fs/fuse/connections/${device.split(':')[1]}`;
+    const mountedHere = !existsSync(control);
+    if (mountedHere) spawnSync('mount', ['-t', 'fusectl', 'none', '/sys/fs/fuse/connections']);
+    writeFileSync(`${control}/abort`, '1');
+    expect(await daemon.exited).toBe(0);
+    await unmount(mountPoint);
+    if (mountedHere) spawnSync('umount', ['/sys/fs/fuse/connections']);
+  });
+
+  systemTest([], 'what is no mount of ours is never unmounted', async () => {
+    const other = join(base, 'other');
+    mkdirSync(other);
+    expect(spawnSync('mount', ['-t', 'tmpfs', 'none', other]).status).toBe(0);
+    await expect(unmount(other)).rejects.toMatchObject({
+      code: 'not-mounted',
+      message: expect.stringContaining('tmpfs'),
+    });
+    await expect(unmount(base)).rejects.toMatchObject({ code: 'not-mounted' });
+    expect(spawnSync('umount', [other]).status).toBe(0);
+  });
+
+  systemTest([], 'a mount is found through symbolic links to it', async () => {
+    const daemon = await mount(mountPoint);
+    for (const [link, target] of [
+      ['a', 'b'],
+      ['b', mountPoint],
+    ])
+      spawnSync('ln', ['-s', `${target}`, join(base, `${link}`)]);
+    await unmount(join(base, 'a'));
+    expect(await daemon.exited).toBe(0);
+  });
+
+  systemTest([], 'mount points that cannot be used', async () => {
+    writeFileSync(join(base, 'file'), '');
+    for (const name of ['none', 'file']) {
+      expect(await PatternDaemon.refusal(join(base, name))).toMatchObject({ error: 'mount-failed' });
+    }
+  });
+});
+
+describeIf(['root', 'fuse', 'python', 'fusermount', 'setpriv'], 'mounted by an ordinary user', () => {
+  let copy: string;
+  let program: string;
+  let deviceMode: number;
+
+  beforeAll(() => {
+    // The checkout may lie where an ordinary user cannot read it.
+    copy = mkdtempSync(join(tmpdir(), 'fuse-kernel-copy-'));
+    chmodSync(copy, 0o755);
+    for (const part of ['dist', 'package.json', 'node_modules/koffi', 'node_modules/@koromix', 'test/system/support']) {
+      cpSync(join(project, part), join(copy, part), { recursive: true });
+    }
+    program = join(copy, 'test/system/support/pattern-daemon.mjs');
+    deviceMode = statSync('/dev/fuse').mode & 0o777;
+    chmodSync('/dev/fuse', 0o666);
+  });
+
+  afterAll(() => {
+    chmodSync('/dev/fuse', deviceMode);
+    rmSync(copy, { recursive: true });
+  });
+
+  beforeEach(() => {
+    for (const path of [base, mountPoint]) spawnSync('chown', [String(nobody), path]);
+  });
+
+  const user = () => ({ uid: nobody, program });
+
+  systemTest([], 'clients', async () => {
+    const daemon = await mount(mountPoint, { user: user() });
+    for (const name of [...readChecks, 'refusals']) check(name, mountPoint, nobody);
+    expect(await findMount(mountPoint)).toMatchObject({ fsType: 'fuse.ckptfs', source: '/some, odd\\source' });
+    expect(() => check('reading', mountPoint)).toThrow(/PermissionError/);
+    await daemon.unmount();
+  });
+
+  for (const name of ['with space', 'comma,rw,"quote"', 'back\\slash']) {
+    systemTest([], `a mount point called ${JSON.stringify(name)}`, async () => {
+      const odd = join(base, name);
+      mkdirSync(odd);
+      spawnSync('chown', [String(nobody), odd]);
+      const daemon = await mount(odd, { user: user() });
+      check('reading', odd, nobody);
+      await daemon.unmount();
+    });
+  }
+
+  systemTest([], 'busy, and unmounted by root', async () => {
+    const daemon = await mount(mountPoint, { user: user() });
+    const reader = spawn('setpriv', [`--reuid=${nobody}`, `--regid=${nobody}`, '--clear-groups', 'sleep', '60'], {
+      cwd: '/',
+    });
+    const holder = spawn('setpriv', [
+      `--reuid=${nobody}`,
+      `--regid=${nobody}`,
+      '--clear-groups',
+      'sh',
+      '-c',
+      `exec sleep 60 < ${mountPoint}/small`,
+    ]);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    daemon.process.stdin.write('unmount\n');
+    expect(await daemon.next((message) => message.error !== undefined)).toMatchObject({ error: 'busy' });
+    holder.kill();
+    reader.kill();
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    await unmount(mountPoint);
+    expect(await daemon.exited).toBe(0);
+  });
+
+  systemTest([], 'allow_other is refused with what to do about it', async () => {
+    if (/^user_allow_other/m.test(existsSync('/etc/fuse.conf') ? readFileSync('/etc/fuse.conf', 'utf8') : '')) return;
+    expect(await PatternDaemon.refusal(mountPoint, { user: user(), options: { allowOther: true } })).toMatchObject({
+      error: 'mount-failed',
+      advice: expect.stringContaining('user_allow_other'),
+    });
+  });
+
+  systemTest([], 'a device that cannot be opened is named, with what to do about it', async () => {
+    chmodSync('/dev/fuse', 0o600);
+    try {
+      expect(await PatternDaemon.refusal(mountPoint, { user: user() })).toMatchObject({
+        error: 'missing-feature',
+        advice: expect.stringContaining('/dev/fuse'),
+      });
+    } finally {
+      chmodSync('/dev/fuse', 0o666);
+    }
+  });
+
+  systemTest([], 'a directory of somebody else is refused', async () => {
+    spawnSync('chown', ['0', mountPoint]);
+    expect(await PatternDaemon.refusal(mountPoint, { user: user() })).toMatchObject({
+      error: 'mount-failed',
+      message: expect.stringContaining('write access'),
+    });
+  });
+});
+
+describeIf([...rootNeeds, 'fuseNative', 'fusermount'], 'mounted through fuse-native', () => {
+  const setup = { transport: 'fuse-native' } as const;
+
+  for (const name of [
+    'reading',
+    'mapping',
+    'copying',
+    'direct',
+    'extended',
+    'seeking_directories',
+    'refusals',
+    'faults',
+  ]) {
+    systemTest([], `clients: ${name}`, async () => {
+      const daemon = await mount(mountPoint, setup);
+      check(name, mountPoint);
+      check(name, mountPoint);
+      await daemon.unmount();
+    });
+  }
+
+  for (const name of ['with space', '$(touch injected) "quote"']) {
+    systemTest([], `a mount point called ${JSON.stringify(name)}, unmounted from outside`, async () => {
+      const odd = join(base, name);
+      mkdirSync(odd);
+      const daemon = await mount(odd, setup);
+      expect(await findMount(odd)).toMatchObject({
+        source: '/some, odd\\source',
+        options: expect.arrayContaining(['ro', 'nosuid', 'nodev', 'default_permissions']),
+      });
+      check('reading', odd);
+      await unmount(odd);
+      expect(await daemon.exited).toBe(0);
+    });
+  }
+
+  systemTest([], 'busy mounts say so; killed daemons leave what can be cleared', async () => {
+    const daemon = await mount(mountPoint, setup);
+    const fd = openSync(join(mountPoint, 'small'), 'r');
+    await expect(unmount(mountPoint)).rejects.toMatchObject({ code: 'busy' });
+    closeSync(fd);
+    daemon.process.kill('SIGKILL');
+    await daemon.exited;
+    await unmount(mountPoint);
+  });
+});
+
+function killGroup(child: ChildProcess): void {
+  if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+}

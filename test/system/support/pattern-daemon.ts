@@ -1,0 +1,111 @@
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { Counter } from '../../../src/fuse/counters.ts';
+
+const program = fileURLToPath(new URL('pattern-daemon.mjs', import.meta.url));
+
+/** One line of its output. */
+export interface DaemonMessage {
+  readonly mountPoint?: string;
+  readonly device?: string;
+  readonly ended?: boolean;
+  readonly error?: string;
+  readonly message?: string;
+  readonly advice?: string;
+  readonly fault?: string;
+  readonly operation?: string;
+  readonly counters?: readonly number[];
+}
+
+export interface DaemonSetup {
+  readonly transport?: 'kernel' | 'fuse-native';
+  readonly workers?: number;
+  /** As the daemon hands them to the transport. */
+  readonly options?: Readonly<Record<string, unknown>>;
+  /** Run it as this user, from a copy of the program that this user can read. */
+  readonly user?: { readonly uid: number; readonly program: string };
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+/** The process that serves the made-up file system of pattern-daemon.mjs. */
+export class PatternDaemon {
+  readonly messages: DaemonMessage[] = [];
+  readonly process: ChildProcessWithoutNullStreams;
+  readonly exited: Promise<number | null>;
+  #wake: () => void = () => undefined;
+
+  private constructor(mountPoint: string, setup: DaemonSetup) {
+    const { transport = 'kernel', workers = 2, options = {}, user, environment } = setup;
+    const node = [
+      process.execPath,
+      user?.program ?? program,
+      mountPoint,
+      transport,
+      String(workers),
+      JSON.stringify(options),
+    ];
+    const as = user ? ['setpriv', `--reuid=${user.uid}`, `--regid=${user.uid}`, '--clear-groups'] : [];
+    const [command = '', ...args] = [...as, ...node];
+    this.process = spawn(command, args, { cwd: '/', env: { ...process.env, ...environment } });
+    this.exited = new Promise((resolve) => {
+      this.process.once('exit', (code) => {
+        resolve(code);
+        this.#wake();
+      });
+    });
+    this.process.stderr.on('data', (text) => this.messages.push({ error: 'stderr', message: String(text) }));
+    createInterface(this.process.stdout).on('line', (line) => {
+      this.messages.push(JSON.parse(line));
+      this.#wake();
+    });
+  }
+
+  /** Resolves once it is mounted. @throws Error with what it said instead */
+  static async mount(mountPoint: string, setup: DaemonSetup = {}): Promise<PatternDaemon> {
+    const daemon = new PatternDaemon(mountPoint, setup);
+    const first = await daemon.next((message) => message.mountPoint !== undefined || message.error !== undefined);
+    if (first.mountPoint === undefined) throw new Error(JSON.stringify(daemon.messages));
+    return daemon;
+  }
+
+  /** What a daemon that cannot mount says. */
+  static async refusal(mountPoint: string, setup: DaemonSetup = {}): Promise<DaemonMessage> {
+    const daemon = new PatternDaemon(mountPoint, setup);
+    const first = await daemon.next((message) => message.mountPoint !== undefined || message.message !== undefined);
+    if (first.mountPoint !== undefined) {
+      daemon.process.stdin.write('unmount\n');
+      throw new Error('it was mounted');
+    }
+    await daemon.exited;
+    return first;
+  }
+
+  /** The first message, of those to come as well, that fits. @throws Error when it ends without */
+  async next(fits: (message: DaemonMessage) => boolean): Promise<DaemonMessage> {
+    while (true) {
+      const found = this.messages.find(fits);
+      if (found) return found;
+      if (this.process.exitCode !== null || this.process.signalCode !== null) {
+        throw new Error(`the daemon ended: ${JSON.stringify(this.messages)}`);
+      }
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  /** Requests since the start: of one opcode, or all. */
+  async requests(opcode?: number): Promise<number> {
+    this.messages.length = 0;
+    this.process.stdin.write('counters\n');
+    const { counters = [] } = await this.next((message) => message.counters !== undefined);
+    return counters[opcode === undefined ? Counter.requests : Counter.opcodes + opcode] ?? 0;
+  }
+
+  /** Has the daemon unmount its own mount, and waits for its end. */
+  async unmount(): Promise<void> {
+    this.process.stdin.write('unmount\n');
+    if ((await this.exited) !== 0) throw new Error(JSON.stringify(this.messages));
+  }
+}
