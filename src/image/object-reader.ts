@@ -1,0 +1,206 @@
+import { LRUCache } from 'lru-cache';
+import type { Counters } from '../base/counters.ts';
+import { CkptfsError } from '../base/errors.ts';
+import { Region } from '../base/native.ts';
+import { type ChunkCipher, createChunkCipher } from '../crypto/chunk-cipher.ts';
+import { primitives } from '../crypto/select.ts';
+import { CHUNKS_PER_GROUP, Geometry, PAGE_SIZE, RECORD_SIZE } from '../format/geometry.ts';
+import { DIGEST_SIZE } from '../format/manifest.ts';
+import { encodeObjectHeader } from '../format/object-header.ts';
+import type { StoredObject } from '../stores/store.ts';
+import type { Image } from './image.ts';
+
+/** An object that is open: its file, its keys, and where its chunks stand among all chunks of the image. */
+interface OpenObject {
+  readonly id: string;
+  readonly file: StoredObject;
+  readonly cipher: ChunkCipher;
+  readonly chunks: number;
+  readonly digests: Buffer;
+}
+
+/** A chunk that fails, and why. */
+export interface ChunkFault {
+  readonly chunk: number;
+  readonly reason: string;
+}
+
+const OPEN_OBJECTS = 128;
+const TAG_PAGES = 512;
+
+/**
+ * Walks manifest → tag page → record → chunk (format.md §6) for the objects of one image, and keeps what it verified of tag
+ * pages. Belongs to one thread.
+ */
+export class ObjectReader {
+  readonly geometry: Geometry;
+  readonly #image: Image;
+  readonly #counters: Counters;
+  readonly #objects: LRUCache<number, OpenObject>;
+  readonly #tagPages: LRUCache<number, Region>;
+  readonly #sparePages: Region[] = [];
+  /** Number of the first tag page of each object among all tag pages of the image. */
+  readonly #firstGroup: Float64Array;
+  readonly #digest = new Region(DIGEST_SIZE);
+
+  constructor(image: Image, counters: Counters) {
+    this.#image = image;
+    this.#counters = counters;
+    this.geometry = new Geometry(image.header.chunkSize);
+    this.#firstGroup = new Float64Array(image.manifest.objects.length);
+    let groups = 0;
+    for (const [index, object] of image.manifest.objects.entries()) {
+      this.#firstGroup[index] = groups;
+      groups += this.geometry.groupsFor(object.chunks);
+    }
+    this.#objects = new LRUCache({ max: OPEN_OBJECTS, dispose: closeObject });
+    this.#tagPages = new LRUCache({ max: TAG_PAGES, dispose: (page) => this.#sparePages.push(page) });
+  }
+
+  /**
+   * A number for each chunk of the image that no other has. Exact: the manifest's size bounds the tag pages of an image far
+   * below 2^46.
+   */
+  chunkKey(object: number, chunk: number): number {
+    return (this.#firstGroup[object] ?? 0) * CHUNKS_PER_GROUP + chunk;
+  }
+
+  /**
+   * Reads `count` chunks that stand in one group into `data`, verifies each, and returns the group's tag page, which is valid until
+   * the next call.
+   * @throws CkptfsError `damaged` (nothing of `data` may then be used), `io`
+   */
+  openChunks(object: number, first: number, count: number, data: Region, dataOffset: number): Region {
+    const { chunkSize } = this.geometry;
+    const opened = this.#open(object);
+    const page = this.#tagPage(object, opened, Math.floor(first / CHUNKS_PER_GROUP));
+    const length = count * chunkSize;
+    const read = opened.file.read(data, dataOffset, length, this.geometry.chunkOffset(first));
+    this.#counters.add('storedBytesRead', read);
+    if (read !== length) throw this.#damaged(opened, first, 'the file ends early');
+    for (let i = 0; i < count; i++) {
+      if (!opened.cipher.open(first + i, data, dataOffset + i * chunkSize, page, recordOffset(first + i))) {
+        throw this.#damaged(opened, first + i, 'its tag does not match');
+      }
+    }
+    return page;
+  }
+
+  /** The cipher of an object, for reading sectors of its opened chunks; valid until the next call. @throws CkptfsError `damaged`, `io` */
+  cipher(object: number): ChunkCipher {
+    return this.#open(object).cipher;
+  }
+
+  /** Opens an object, which checks its length and header page. @throws CkptfsError `damaged`, `io` */
+  checkObject(object: number): void {
+    this.#open(object);
+  }
+
+  /**
+   * Everything wrong with one group of an object that opens.
+   * @param data room for a whole group's chunks
+   * @throws CkptfsError `damaged` when the object does not open, `io`
+   */
+  faults(object: number, group: number, data: Region): readonly ChunkFault[] {
+    const { chunkSize } = this.geometry;
+    const opened = this.#open(object);
+    const first = group * CHUNKS_PER_GROUP;
+    const count = Math.min(CHUNKS_PER_GROUP, opened.chunks - first);
+    const page = this.#findTagPage(object, opened, group);
+    if (typeof page === 'string') return Array.from({ length: count }, (_, i) => ({ chunk: first + i, reason: page }));
+    const read = opened.file.read(data, 0, count * chunkSize, this.geometry.chunkOffset(first));
+    const faults: ChunkFault[] = [];
+    for (let i = 0; i < count; i++) {
+      const chunk = first + i;
+      if ((i + 1) * chunkSize > read) faults.push({ chunk, reason: 'the file ends early' });
+      else if (!opened.cipher.open(chunk, data, i * chunkSize, page, recordOffset(chunk))) {
+        faults.push({ chunk, reason: 'its tag does not match' });
+      }
+    }
+    return faults;
+  }
+
+  close(): void {
+    this.#objects.clear();
+    this.#tagPages.clear();
+    this.#sparePages.length = 0;
+  }
+
+  #open(index: number): OpenObject {
+    const known = this.#objects.get(index);
+    if (known !== undefined) return known;
+    const { store, header, manifest, imageKey } = this.#image;
+    const entry = manifest.objects[index];
+    if (entry === undefined) throw new CkptfsError('internal', `no object ${index}`);
+    const id = entry.id.toString('hex');
+    const file = store.openObject(id);
+    try {
+      this.#checkFile(id, file, this.geometry.objectSize(entry.chunks), entry.id);
+      const cipher = createChunkCipher(primitives(), header.cipher, imageKey, header.imageId, entry.id, this.geometry);
+      const opened = { id, file, cipher, chunks: entry.chunks, digests: entry.digests };
+      this.#objects.set(index, opened);
+      return opened;
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+  }
+
+  #checkFile(id: string, file: StoredObject, size: number, objectId: Buffer): void {
+    const { cipher, chunkSize, imageId } = this.#image.header;
+    if (file.size !== size) {
+      this.#counters.add('authenticationFailures', 1);
+      throw new CkptfsError('damaged', `object ${id}: has ${file.size} bytes, not ${size}`);
+    }
+    const page = new Region(PAGE_SIZE);
+    const read = file.read(page, 0, PAGE_SIZE, 0);
+    if (read !== PAGE_SIZE || !encodeObjectHeader(cipher, chunkSize, imageId, objectId).equals(page.bytes)) {
+      this.#counters.add('authenticationFailures', 1);
+      throw new CkptfsError('damaged', `object ${id}: its header page is not this object's`);
+    }
+  }
+
+  #tagPage(object: number, opened: OpenObject, group: number): Region {
+    const page = this.#findTagPage(object, opened, group);
+    if (typeof page === 'string') throw this.#damaged(opened, group * CHUNKS_PER_GROUP, page);
+    return page;
+  }
+
+  /** The verified tag page of a group, or why there is none. */
+  #findTagPage(object: number, opened: OpenObject, group: number): Region | string {
+    const key = (this.#firstGroup[object] ?? 0) + group;
+    const known = this.#tagPages.get(key);
+    if (known !== undefined) return known;
+    const page = this.#sparePages.pop() ?? new Region(PAGE_SIZE);
+    const read = opened.file.read(page, 0, PAGE_SIZE, this.geometry.tagPageOffset(group));
+    this.#counters.add('storedBytesRead', read);
+    primitives().sha256(page, 0, PAGE_SIZE, this.#digest, 0);
+    const expected = opened.digests.subarray(group * DIGEST_SIZE, (group + 1) * DIGEST_SIZE);
+    if (read !== PAGE_SIZE || !this.#digest.bytes.equals(expected)) {
+      this.#sparePages.push(page);
+      return 'its tag page is not the sealed one';
+    }
+    const records = Math.min(CHUNKS_PER_GROUP, opened.chunks - group * CHUNKS_PER_GROUP);
+    if (page.bytes.subarray(records * RECORD_SIZE).some((byte) => byte !== 0)) {
+      this.#sparePages.push(page);
+      return 'its tag page has a record behind the last chunk';
+    }
+    this.#tagPages.set(key, page);
+    return page;
+  }
+
+  #damaged(object: OpenObject, chunk: number, reason: string): CkptfsError {
+    this.#counters.add('authenticationFailures', 1);
+    return new CkptfsError('damaged', `object ${object.id}, chunk ${chunk}: ${reason}`);
+  }
+}
+
+/** Where in its tag page the record of a chunk stands. */
+export function recordOffset(chunk: number): number {
+  return (chunk % CHUNKS_PER_GROUP) * RECORD_SIZE;
+}
+
+function closeObject(object: OpenObject): void {
+  object.cipher.dispose();
+  object.file.close();
+}

@@ -1,0 +1,38 @@
+import { Counters } from '../base/counters.ts';
+import { Region } from '../base/native.ts';
+import { Secret } from '../crypto/secret.ts';
+import { openStore } from '../stores/open-store.ts';
+import { openImage, readHeader } from './image.ts';
+import { type ChunkFault, ObjectReader } from './object-reader.ts';
+import type { JobWorker } from './worker.ts';
+
+export interface VerifySetup {
+  readonly job: 'verify';
+  readonly location: string;
+  readonly imageKey: SharedArrayBuffer;
+}
+
+/** One group of one object. */
+export interface VerifyTask {
+  readonly object: number;
+  readonly group: number;
+}
+
+export type VerifyResult = readonly ChunkFault[];
+
+export function verifyWorker(setup: VerifySetup): JobWorker {
+  const store = openStore(setup.location);
+  const image = openImage(store, readHeader(store), Secret.fromShared(setup.imageKey));
+  const reader = new ObjectReader(image, new Counters());
+  const data = new Region(reader.geometry.groupSize);
+  return {
+    run: (task): VerifyResult => {
+      const { object, group } = task as VerifyTask;
+      return reader.faults(object, group, data);
+    },
+    close: () => {
+      reader.close();
+      data.bytes.fill(0);
+    },
+  };
+}

@@ -1,0 +1,136 @@
+import { Counters } from '../base/counters.ts';
+import { CkptfsError } from '../base/errors.ts';
+import { Geometry } from '../format/geometry.ts';
+import type { Progress } from './create.ts';
+import type { Image } from './image.ts';
+import { ObjectReader } from './object-reader.ts';
+import { ImageTree } from './tree.ts';
+import type { VerifyResult, VerifyTask } from './verify-worker.ts';
+import { defaultJobs, runTasks } from './worker-pool.ts';
+
+export interface VerifyOptions {
+  readonly jobs?: number;
+  readonly onProgress?: (progress: Progress) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** One fault. What no file can be named for (an extra object) has no `file`; what is about a whole object has no `chunk`. */
+export interface Damage {
+  /** Path within the image, '/' between names. */
+  readonly file?: Buffer;
+  /** Object id, 32 hexadecimal digits, or the path of a stranger in the image's directory. */
+  readonly object: string;
+  readonly chunk?: number;
+  readonly reason: string;
+}
+
+export interface VerifyReport {
+  readonly objects: number;
+  readonly chunks: number;
+  /** Empty: every byte of the image is what was sealed. */
+  readonly damage: readonly Damage[];
+}
+
+/**
+ * Reads and authenticates every chunk of an image, and looks for what is missing and what is too much.
+ * @throws CkptfsError `io`, `interrupted`
+ */
+export async function verifyImage(image: Image, options: VerifyOptions = {}): Promise<VerifyReport> {
+  const { objects } = image.manifest;
+  const geometry = new Geometry(image.header.chunkSize);
+  const files = new FilesOfObjects(image);
+  const broken = brokenObjects(image);
+  const damage: Damage[] = [...strangers(image)];
+  for (const [object, reason] of broken) {
+    for (const file of files.of(object)) damage.push({ file, object: objectId(image, object), reason });
+  }
+  const chunks = objects.reduce((sum, object) => sum + object.chunks, 0);
+  const totalBytes = chunks * geometry.chunkSize;
+  let doneBytes = 0;
+  function* tasks(): Generator<VerifyTask> {
+    for (const [object, { chunks }] of objects.entries()) {
+      if (broken.has(object)) continue;
+      for (let group = 0; group < geometry.groupsFor(chunks); group++) yield { object, group };
+    }
+  }
+  await runTasks<VerifyTask, VerifyResult>({
+    setup: { job: 'verify', location: image.store.location, imageKey: image.imageKey.shared },
+    tasks: tasks(),
+    jobs: options.jobs ?? defaultJobs,
+    signal: options.signal,
+    onResult: (faults, { object }) => {
+      for (const { chunk, reason } of faults) {
+        const place = { object: objectId(image, object), chunk, reason };
+        const hit = files.of(object, chunk);
+        damage.push(...(hit.length === 0 ? [place] : hit.map((file) => ({ file, ...place }))));
+      }
+      doneBytes = Math.min(totalBytes, doneBytes + geometry.groupSize);
+      options.onProgress?.({ doneBytes, totalBytes });
+    },
+  });
+  return { objects: objects.length, chunks, damage: damage.sort(byPlace) };
+}
+
+function objectId(image: Image, object: number): string {
+  return image.manifest.objects[object]?.id.toString('hex') ?? '';
+}
+
+/** Objects that do not even open, with the reason. */
+function brokenObjects(image: Image): Map<number, string> {
+  const reader = new ObjectReader(image, new Counters());
+  const broken = new Map<number, string>();
+  try {
+    for (const object of image.manifest.objects.keys()) {
+      try {
+        reader.checkObject(object);
+      } catch (error) {
+        if (!(error instanceof CkptfsError) || error.code !== 'damaged') throw error;
+        broken.set(object, error.message.replace(/^object [0-9a-f]{32}:? /, ''));
+      }
+    }
+  } finally {
+    reader.close();
+  }
+  return broken;
+}
+
+function strangers(image: Image): Damage[] {
+  const { objects, strangers } = image.store.list();
+  const known = new Set(image.manifest.objects.map(({ id }) => id.toString('hex')));
+  const extra = objects.filter(({ id }) => !known.has(id));
+  return [
+    ...extra.map(({ id }) => ({ object: id, reason: 'this object does not belong to the image' })),
+    ...strangers.map((object) => ({ object, reason: 'this file does not belong to the image' })),
+  ];
+}
+
+/** Which image files lie in which chunks of which object. */
+class FilesOfObjects {
+  readonly #spans: { readonly file: Buffer; readonly first: number; readonly last: number }[][];
+
+  constructor(image: Image) {
+    const tree = new ImageTree(image.manifest);
+    const { chunkSize } = image.header;
+    this.#spans = image.manifest.objects.map(() => []);
+    for (const [at, inode] of image.manifest.inodes.entries()) {
+      if (inode.type !== 'file') continue;
+      for (const { object, objectOffset, length } of inode.extents) {
+        const first = Math.floor(objectOffset / chunkSize);
+        const last = Math.floor((objectOffset + length - 1) / chunkSize);
+        this.#spans[object]?.push({ file: tree.pathOf(at + 1), first, last });
+      }
+    }
+  }
+
+  /** Paths of the files that have bytes in a chunk, or in the object at all; each once. */
+  of(object: number, chunk?: number): Buffer[] {
+    const spans = this.#spans[object] ?? [];
+    const hit = spans.filter(({ first, last }) => chunk === undefined || (first <= chunk && chunk <= last));
+    return [...new Map(hit.map(({ file }) => [file.toString('latin1'), file])).values()];
+  }
+}
+
+function byPlace(a: Damage, b: Damage): number {
+  const byFile = Buffer.compare(a.file ?? Buffer.alloc(0), b.file ?? Buffer.alloc(0));
+  return byFile || a.object.localeCompare(b.object) || (a.chunk ?? -1) - (b.chunk ?? -1);
+}

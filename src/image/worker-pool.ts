@@ -1,0 +1,90 @@
+import { availableParallelism } from 'node:os';
+import { Worker } from 'node:worker_threads';
+import { CkptfsError, fromPlainError, type PlainError } from '../base/errors.ts';
+import type { WorkerSetup } from './worker.ts';
+
+/** What a worker answers for one task. */
+export type WorkerReply<R> = { readonly result: R } | { readonly error: PlainError };
+
+export interface PoolRun<T, R> {
+  /** What every worker is told once: which job it does, on what. */
+  readonly setup: WorkerSetup;
+  /** Taken from one by one, so it may be as long as it likes. */
+  readonly tasks: Iterable<T>;
+  /** Number of worker threads. */
+  readonly jobs: number;
+  readonly onResult: (result: R, task: T) => void;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** How many tasks a worker has at once: the one it does, and the next, so that it never waits for this thread. */
+const TASKS_AT_A_WORKER = 2;
+
+export const defaultJobs = availableParallelism();
+
+/**
+ * Runs tasks on worker threads; results come in no order. The first failure ends all of it.
+ * @throws CkptfsError whatever a task threw; `interrupted` when `signal` fired
+ */
+export async function runTasks<T, R>(run: PoolRun<T, R>): Promise<void> {
+  const tasks = run.tasks[Symbol.iterator]();
+  const workers: RunningWorker[] = [];
+  try {
+    await new Promise<void>((resolve, reject) => {
+      const stop = (): void => reject(new CkptfsError('interrupted', 'interrupted by a signal'));
+      if (run.signal?.aborted === true) return stop();
+      run.signal?.addEventListener('abort', stop, { once: true });
+      let waiting = 0;
+      let exhausted = false;
+
+      const feed = (worker: Worker, pending: T[]): void => {
+        while (!exhausted && pending.length < TASKS_AT_A_WORKER) {
+          const next = tasks.next();
+          if (next.done === true) {
+            exhausted = true;
+            break;
+          }
+          pending.push(next.value);
+          waiting++;
+          worker.postMessage(next.value);
+        }
+        if (exhausted && waiting === 0) resolve();
+      };
+
+      for (let i = 0; i < Math.max(1, run.jobs); i++) {
+        const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: run.setup });
+        const pending: T[] = [];
+        workers.push({ worker, ended: new Promise((resolve) => worker.once('exit', () => resolve())) });
+        worker.on('error', (cause) => reject(new CkptfsError('internal', `a worker failed: ${cause}`, { cause })));
+        worker.on('exit', (code) => reject(new CkptfsError('internal', `a worker ended early with ${code}`)));
+        worker.on('message', (reply: WorkerReply<R>) => {
+          const task = pending.shift() as T;
+          waiting--;
+          if ('error' in reply) return reject(fromPlainError(reply.error));
+          try {
+            run.onResult(reply.result, task);
+            feed(worker, pending);
+          } catch (error) {
+            reject(error);
+          }
+        });
+        feed(worker, pending);
+        if (exhausted) break;
+      }
+    });
+  } finally {
+    await Promise.all(workers.map(stopWorker));
+  }
+}
+
+interface RunningWorker {
+  readonly worker: Worker;
+  readonly ended: Promise<void>;
+}
+
+/** Lets a worker wipe its keys and end; it does so as soon as the tasks it has are done. */
+async function stopWorker({ worker, ended }: RunningWorker): Promise<void> {
+  worker.removeAllListeners('message');
+  worker.postMessage(null);
+  await ended;
+}
