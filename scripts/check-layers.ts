@@ -12,11 +12,12 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   image: ['base', 'crypto', 'format', 'stores'],
   fs: ['base', 'format', 'image', 'fuse/filesystem.ts'],
   serve: ['base', 'crypto', 'format', 'stores', 'image', 'keys', 'fuse', 'fs'],
-  cli: ['base', 'crypto/secret.ts', 'crypto/select.ts', 'format', 'stores', 'image', 'keys', 'serve'],
+  library: ['base', 'crypto/secret.ts', 'format', 'stores', 'image', 'keys'],
+  cli: ['base', 'crypto/secret.ts', 'crypto/select.ts', 'format', 'image', 'keys', 'library', 'serve'],
 };
 
 const source = path.join(import.meta.dirname, '..', 'src');
-const importPattern = /(?:from|import)\s*\(?\s*'(\.[^']+)'/g;
+const importPattern = /(?:from|import)\s*\(?\s*'(\.[^']+\.ts)'/g;
 
 function room(file: string): string {
   return path.relative(source, file).split(path.sep)[0] ?? '';
