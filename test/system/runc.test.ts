@@ -1,0 +1,62 @@
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect } from 'vitest';
+import { ckptfs, isMounted, withMount } from './support/ckptfs.ts';
+import { type Bundle, makeBundle, runc } from './support/containers.ts';
+import { readState, waitForState } from './support/fixtures.ts';
+import { openNamespace } from './support/namespace.ts';
+import { describeIf, systemTest } from './support/requirements.ts';
+
+describeIf(['root', 'fuse', 'criu', 'runc', 'namespaces', 'gcc'], 'runc restores a container from a mount', () => {
+  const base = mkdtempSync(join(tmpdir(), 'ckptfs-runc-'));
+  const inBase = (name: string) => join(base, name);
+  const container = `ckptfs-test-${process.pid}`;
+  let bundle: Bundle;
+
+  beforeAll(async () => {
+    bundle = makeBundle(inBase('bundle'), 64);
+    for (const name of ['images', 'work', 'restore-work']) mkdirSync(inBase(name));
+    const namespace = await openNamespace({ hideFuse: true });
+    try {
+      runc(namespace, base, 'run', '--detach', '--bundle', bundle.directory, container);
+      await waitForState(bundle.stateFile, (state) => state.passes >= 1);
+      runc(namespace, base, 'checkpoint', '--image-path', inBase('images'), '--work-path', inBase('work'), container);
+    } finally {
+      await namespace.close();
+    }
+    ckptfs('keygen', '-o', inBase('key'));
+    ckptfs('encrypt', inBase('images'), inBase('enc'), '--key-file', inBase('key'));
+  }, 120_000);
+  afterAll(() => rmSync(base, { recursive: true, force: true }));
+
+  for (const transport of ['kernel', 'fuse-native'] as const) {
+    systemTest(transport === 'kernel' ? [] : ['fuseNative'], `by the transport ${transport}`, async () => {
+      expect(readdirSync(inBase('images'))).toContain('descriptors.json');
+      const before = readState(bundle.stateFile);
+      if (before === undefined) throw new Error('the container left no state');
+      const mountPoint = inBase('mnt');
+      await withMount(inBase('enc'), mountPoint, inBase('key'), ['--transport', transport], async () => {
+        const namespace = await openNamespace();
+        try {
+          const paths = [
+            '--bundle',
+            bundle.directory,
+            '--image-path',
+            mountPoint,
+            '--work-path',
+            inBase('restore-work'),
+          ];
+          runc(namespace, base, 'restore', '--detach', ...paths, container);
+          const grown = (by: number) => (state: { passes: number }) => state.passes >= before.passes + by;
+          const state = await waitForState(bundle.stateFile, grown(2));
+          expect(state.damaged).toEqual([]);
+        } finally {
+          runc(namespace, base, 'delete', '--force', container);
+          await namespace.close();
+        }
+      });
+      expect(isMounted(mountPoint)).toBe(false);
+    });
+  }
+});

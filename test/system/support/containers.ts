@@ -1,0 +1,49 @@
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { buildFixture } from './fixtures.ts';
+import type { CommandResult, Namespace } from './namespace.ts';
+import { toolEnvironment } from './requirements.ts';
+
+/** A minimal OCI bundle: a root file system with one static program that counts. */
+export interface Bundle {
+  readonly directory: string;
+  /** The program's state file, as seen from outside the container. */
+  readonly stateFile: string;
+}
+
+/**
+ * Makes a bundle whose only process is the fixture `counter`.
+ *
+ * The container has no network namespace: a checkpoint of one needs iptables inside CRIU, which is not the matter here.
+ */
+export function makeBundle(directory: string, mebibytes: number): Bundle {
+  const root = join(directory, 'rootfs');
+  for (const folder of ['state', 'proc', 'dev', 'sys']) mkdirSync(join(root, folder), { recursive: true });
+  buildFixture('counter', { directory: root, stateFile: '/state/count' });
+  const spec = spawnSync('runc', ['spec'], { cwd: directory, env: toolEnvironment, encoding: 'utf8' });
+  if (spec.status !== 0) throw new Error(`runc spec: ${spec.stderr}`);
+  const configFile = join(directory, 'config.json');
+  const config = JSON.parse(readFileSync(configFile, 'utf8'));
+  config.process.terminal = false;
+  config.process.args = ['/counter', '/state/count', String(mebibytes)];
+  config.root.readonly = false;
+  config.linux.namespaces = config.linux.namespaces.filter((one: { type: string }) => one.type !== 'network');
+  writeFileSync(configFile, JSON.stringify(config));
+  return { directory, stateFile: join(root, 'state', 'count') };
+}
+
+/**
+ * Runs a runc command inside a namespace. Its stdio, which a detached container inherits, is /dev/null: a checkpoint
+ * cannot hold a pipe whose other end is outside. So its messages come from its log.
+ *
+ * @param directory where runc keeps its state and its log
+ * @throws Error with runc's log when it fails
+ */
+export function runc(namespace: Namespace, directory: string, ...args: readonly string[]): void {
+  const log = join(directory, 'runc.log');
+  const quiet = 'exec runc "$@" </dev/null >/dev/null 2>&1';
+  const base = ['--root', join(directory, 'runc'), '--log', log];
+  const result: CommandResult = namespace.run('bash', '-c', quiet, 'runc', ...base, ...args);
+  if (result.status !== 0) throw new Error(`runc ${args.join(' ')} (${result.status}): ${readFileSync(log, 'utf8')}`);
+}

@@ -1,0 +1,153 @@
+import { spawnSync } from 'node:child_process';
+import { accessSync, closeSync, constants, openSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { homedir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { describe, test } from 'vitest';
+
+/** Where `scripts/setup` puts its wrappers of criu, crit, checkpointctl when the host has none that work. */
+const toolsDirectory = join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'ckptfs', 'criu', 'bin');
+
+/** PATH as the shell would have it after sourcing `scripts/lib/env.sh`. */
+const toolPath = [toolsDirectory, process.env['PATH'] ?? '', '/usr/local/sbin', '/usr/sbin', '/sbin'].join(delimiter);
+
+/** The environment in which tests start outside programs: the same, with a working criu first in PATH. */
+export const toolEnvironment: NodeJS.ProcessEnv = { ...process.env, PATH: toolPath };
+
+/** Absolute path of a program in {@link toolEnvironment}'s PATH, or undefined. */
+export function findProgram(name: string): string | undefined {
+  for (const directory of toolPath.split(delimiter)) {
+    const path = join(directory, name);
+    try {
+      accessSync(path, constants.X_OK);
+      return path;
+    } catch {
+      // The next directory may have it.
+    }
+  }
+  return undefined;
+}
+
+type Probe = () => string | undefined;
+
+const program =
+  (name: string): Probe =>
+  () =>
+    findProgram(name) === undefined ? `the program ${name} is not installed` : undefined;
+
+function file(path: string, flags: 'r' | 'r+'): string | undefined {
+  try {
+    closeSync(openSync(path, flags));
+    return undefined;
+  } catch (error) {
+    return `${path} cannot be opened: ${error instanceof Error ? error.message : String(error)}`;
+  }
+}
+
+function succeeds(command: string, args: readonly string[], why: string): string | undefined {
+  const result = spawnSync(command, args, { env: toolEnvironment, encoding: 'utf8' });
+  if (result.status === 0) return undefined;
+  return `${why} (${command} ${args.join(' ')}: ${(result.stderr || result.error?.message || '').trim().slice(0, 200)})`;
+}
+
+function isRoot(): string | undefined {
+  return process.getuid?.() === 0 ? undefined : 'it needs root';
+}
+
+function workingCriu(): string | undefined {
+  return program('criu')() ?? isRoot() ?? succeeds('criu', ['check'], 'this criu does not work on this kernel');
+}
+
+function fuseNative(): string | undefined {
+  try {
+    createRequire(import.meta.url).resolve('fuse-native');
+    return undefined;
+  } catch {
+    return 'the optional package fuse-native is not installed';
+  }
+}
+
+/** One probe per feature; a probe says why the feature is missing, or undefined where it is there. */
+const probes = {
+  root: isRoot,
+  fuse: () => file('/dev/fuse', 'r+'),
+  fusermount: program('fusermount3'),
+  fuseNative,
+  namespaces: () => isRoot() ?? succeeds('unshare', ['--mount', '--pid', '--fork', 'true'], 'no private namespaces'),
+  loop: () => isRoot() ?? file('/dev/loop-control', 'r+') ?? program('losetup')() ?? program('mkfs.ext4')(),
+  criu: workingCriu,
+  crit: program('crit'),
+  checkpointctl: program('checkpointctl'),
+  runc: program('runc'),
+  gcc: program('gcc'),
+  python: () => (findProgram('python3') ? file('/usr/bin/python3', 'r') : 'the program python3 is not installed'),
+  java: program('java'),
+  gdb: program('gdb'),
+  strace: program('strace'),
+  fio: program('fio'),
+  rsync: program('rsync'),
+  tar: program('tar'),
+  getfattr: program('getfattr'),
+  setpriv: program('setpriv'),
+  busybox: program('busybox'),
+} satisfies Record<string, Probe>;
+
+/** What a system test may need of the machine. */
+export type Feature = keyof typeof probes;
+
+const answers = new Map<Feature, string | undefined>();
+
+/** Why `feature` is missing here, or undefined where it is there; asked of the machine once per test file. */
+export function whyMissing(feature: Feature): string | undefined {
+  if (!answers.has(feature)) answers.set(feature, probes[feature]());
+  return answers.get(feature);
+}
+
+/** Whether this machine has `feature`. */
+export function have(feature: Feature): boolean {
+  return whyMissing(feature) === undefined;
+}
+
+/** All reasons why a test that needs `features` cannot run here; empty when it can. */
+export function requires(...features: readonly Feature[]): string[] {
+  return features.flatMap((feature) => whyMissing(feature) ?? []);
+}
+
+/** With CI=true a skipped system test is a failed one: there nothing may be missing. */
+const skipIsFailure = process.env['CI'] === 'true';
+
+function skipped(name: string, reasons: readonly string[]): void {
+  const message = `${name}: not run, ${reasons.join('; ')}`;
+  if (skipIsFailure) {
+    test(name, () => {
+      throw new Error(`${message}; with CI=true that is a failure (scripts/setup installs what is missing)`);
+    });
+    return;
+  }
+  process.stderr.write(`skipped: ${message}\n`);
+  test.skip(name, () => {});
+}
+
+/**
+ * A vitest `test` that needs parts of the machine. Where one is missing the test is skipped and the reason printed,
+ * or, with CI=true, fails for that reason.
+ *
+ * @param timeout milliseconds, one minute unless told
+ */
+export function systemTest(
+  features: readonly Feature[],
+  name: string,
+  body: () => void | Promise<void>,
+  timeout = 60_000,
+): void {
+  const reasons = requires(...features);
+  if (reasons.length > 0) skipped(name, reasons);
+  else test(name, { timeout }, body);
+}
+
+/** A vitest `describe` under the same rule as {@link systemTest}: its hooks do not run either where it is skipped. */
+export function describeIf(features: readonly Feature[], name: string, body: () => void): void {
+  const reasons = requires(...features);
+  if (reasons.length > 0) skipped(name, reasons);
+  else describe(name, body);
+}
