@@ -1,0 +1,143 @@
+import { CkptfsError } from '../base/errors.ts';
+import type { Region } from '../base/native.ts';
+import type { FileInode, Inode } from '../format/manifest.ts';
+import { type Attributes, type DirectoryEntry, Errno, type FileSystem, type Statistics } from '../fuse/filesystem.ts';
+import { dataBytes, seekExtent } from '../image/extents.ts';
+import type { Image } from '../image/image.ts';
+import type { ImageReader } from '../image/image-reader.ts';
+import { ImageTree } from '../image/tree.ts';
+import { quotePath } from './quote-path.ts';
+
+const BLOCK_SIZE = 4096;
+/** What st_blocks counts in. */
+const STAT_BLOCK_SIZE = 512;
+const NAME_MAX = 255;
+/** Of st_mode: S_IFREG, S_IFDIR, S_IFLNK. */
+const typeBits = { file: 0o100000, directory: 0o040000, symlink: 0o120000 } as const;
+
+/** Told, in one line without line breaks, of each read that failed: image file, object, chunk, reason. */
+export type DamageListener = (line: string) => void;
+
+/** A sealed image as a file system. A node's number is its inode number; nothing ever changes. Belongs to one thread. */
+export class ReadOnlyTree implements FileSystem {
+  readonly immutable = true;
+  readonly #tree: ImageTree;
+  readonly #reader: ImageReader;
+  readonly #onDamage: DamageListener;
+  readonly #inodes: readonly Inode[];
+  /** By node, made when first asked for. */
+  readonly #attributes: (Attributes | undefined)[] = [];
+
+  constructor(image: Image, reader: ImageReader, onDamage: DamageListener) {
+    this.#tree = new ImageTree(image.manifest);
+    this.#reader = reader;
+    this.#onDamage = onDamage;
+    this.#inodes = image.manifest.inodes;
+  }
+
+  lookup(parent: number, name: Uint8Array): Attributes {
+    this.#directory(parent);
+    const node = this.#tree.lookup(parent, name);
+    if (node === undefined) throw Errno.of('ENOENT');
+    return this.getattr(node);
+  }
+
+  getattr(node: number): Attributes {
+    const known = this.#attributes[node];
+    if (known !== undefined) return known;
+    const inode = this.#inode(node);
+    const size = sizeOf(inode);
+    const made: Attributes = {
+      node,
+      mode: typeBits[inode.type] | inode.mode,
+      size,
+      blocks: inode.type === 'file' ? Math.ceil(dataBytes(inode.extents) / STAT_BLOCK_SIZE) : 0,
+      links: this.#tree.links(node),
+      uid: inode.uid,
+      gid: inode.gid,
+      mtimeSeconds: inode.mtimeSeconds,
+      mtimeNanoseconds: inode.mtimeNanoseconds,
+    };
+    this.#attributes[node] = made;
+    return made;
+  }
+
+  readlink(node: number): Uint8Array {
+    const inode = this.#inode(node);
+    if (inode.type !== 'symlink') throw Errno.of('EINVAL');
+    return inode.target;
+  }
+
+  read(node: number, offset: number, length: number, out: Region, outOffset: number): number {
+    const file = this.#file(node);
+    try {
+      return this.#reader.read(file, offset, length, out, outOffset);
+    } catch (error) {
+      if (!(error instanceof CkptfsError) || (error.code !== 'damaged' && error.code !== 'io')) throw error;
+      this.#onDamage(`cannot read ${quotePath(this.#tree.pathOf(node))}: ${error.message}`);
+      throw Errno.of('EIO');
+    }
+  }
+
+  entryAt(directory: number, position: number): DirectoryEntry | undefined {
+    this.#directory(directory);
+    if (position === 0) return { name: DOT, attributes: this.getattr(directory) };
+    if (position === 1) return { name: DOT_DOT, attributes: this.getattr(this.#tree.parent(directory)) };
+    const child = this.#tree.child(directory, position - 2);
+    return child === undefined ? undefined : { name: child.name, attributes: this.getattr(child.inode) };
+  }
+
+  statfs(): Statistics {
+    return statisticsOf(this.#inodes);
+  }
+
+  getxattr(node: number, name: Uint8Array): Uint8Array {
+    const found = this.#inode(node).xattrs.find((xattr) => xattr.name.equals(name));
+    if (found === undefined) throw Errno.of('ENODATA');
+    return found.value;
+  }
+
+  listxattr(node: number): readonly Uint8Array[] {
+    return this.#inode(node).xattrs.map(({ name }) => name);
+  }
+
+  seek(node: number, offset: number, whence: 'data' | 'hole'): number {
+    const { extents, size } = this.#file(node);
+    const found = seekExtent(extents, size, offset, whence);
+    if (found === undefined) throw Errno.of('ENXIO');
+    return found;
+  }
+
+  #inode(node: number): Inode {
+    const inode = this.#tree.inode(node);
+    if (inode === undefined) throw Errno.of('ENOENT');
+    return inode;
+  }
+
+  #directory(node: number): void {
+    if (this.#inode(node).type !== 'directory') throw Errno.of('ENOTDIR');
+  }
+
+  #file(node: number): FileInode {
+    const inode = this.#inode(node);
+    if (inode.type === 'directory') throw Errno.of('EISDIR');
+    if (inode.type !== 'file') throw Errno.of('EINVAL');
+    return inode;
+  }
+}
+
+const DOT = Buffer.from('.');
+const DOT_DOT = Buffer.from('..');
+
+/** As in st_size: a directory's is told as one block. */
+function sizeOf(inode: Inode): number {
+  if (inode.type === 'file') return inode.size;
+  return inode.type === 'symlink' ? inode.target.length : BLOCK_SIZE;
+}
+
+/** A full file system, just as large as what is in it. */
+function statisticsOf(inodes: readonly Inode[]): Statistics {
+  let blocks = 0;
+  for (const inode of inodes) if (inode.type === 'file') blocks += Math.ceil(dataBytes(inode.extents) / BLOCK_SIZE);
+  return { blockSize: BLOCK_SIZE, blocks, freeBlocks: 0, files: inodes.length, freeFiles: 0, nameMax: NAME_MAX };
+}

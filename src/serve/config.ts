@@ -1,0 +1,46 @@
+import type { ErrorCode } from '../base/errors.ts';
+
+export const transports = ['kernel', 'fuse-native'] as const;
+export type Transport = (typeof transports)[number];
+
+/** What a daemon is told over its pipe, behind the image key. Holds no secret. */
+export interface DaemonConfig {
+  /** Of the image, absolute. */
+  readonly location: string;
+  /** Absolute. */
+  readonly mountPoint: string;
+  readonly transport: Transport;
+  readonly workers: number;
+  /** Bytes, of all workers together. */
+  readonly cacheSize: number;
+  readonly allowOther: boolean;
+  readonly allowRoot: boolean;
+  readonly noExec: boolean;
+  readonly scratch: boolean;
+  /** What mount tables name as the source. */
+  readonly fsName: string;
+  /** Undefined in the foreground: the log then is standard error alone. */
+  readonly logFile?: string;
+  /** Detach the mount and end when whoever started the daemon ends. */
+  readonly endWithCaller?: boolean;
+  /** Only in the foreground: the exit code for each fault that keeps it from serving; 1 for those not named. */
+  readonly exitCodes?: Readonly<Partial<Record<ErrorCode, number>>>;
+  /** For tests alone: stay this long after everything was wiped, so that what is left in memory can be looked at. */
+  readonly lingerSeconds?: number;
+}
+
+/** Descriptors of the daemon: what it is told, and where it reports. */
+export const CONFIG_FD = 3;
+export const REPORT_FD = 4;
+
+/** The daemon's one report. */
+export interface ReadyReport {
+  readonly ok: true;
+  readonly pid: number;
+  /** As mount tables have it. */
+  readonly mountPoint: string;
+  /** `MAJOR:MINOR` of what is visible at the mount point. */
+  readonly device: string;
+  /** 32 hexadecimal digits. */
+  readonly imageId: string;
+}

@@ -1,0 +1,93 @@
+import fs from 'node:fs';
+import net from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CkptfsError, type PlainError, toPlainError } from '../base/errors.ts';
+import { hardenProcess } from '../crypto/hardening.ts';
+import { IMAGE_KEY_SIZE } from '../crypto/image-keys.ts';
+import { Secret } from '../crypto/secret.ts';
+import { CONFIG_FD, type DaemonConfig, REPORT_FD, type ReadyReport } from './config.ts';
+import { Daemon } from './daemon.ts';
+import { Log } from './log.ts';
+
+/**
+ * The process behind a mount. It is told what to serve over descriptor {@link CONFIG_FD}: 32 bytes of image key, then a DaemonConfig as JSON.
+ * In the background it reports on {@link REPORT_FD}, once, when the mount serves or cannot be made.
+ */
+async function main(): Promise<void> {
+  const weaknesses = hardenProcess();
+  const { imageKey, config } = readOrders();
+  const log = new Log(config.logFile);
+  for (const weakness of weaknesses) log.warning(weakness);
+  if (!imageKey.locked) log.warning('keys may be swapped out: the limit of locked memory (ulimit -l) is too low');
+
+  let daemon: Daemon | undefined;
+  let early: string | undefined;
+  const onSignal = (signal: string): void => {
+    if (daemon === undefined) early = signal;
+    else void daemon.requestEnd(signal);
+  };
+  process.on('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal);
+  // Sent when a terminal closes: a mount in the background outlives it.
+  process.on('SIGHUP', config.logFile === undefined ? onSignal : () => undefined);
+  process.on('uncaughtException', (error) => {
+    log.error(`internal fault: ${toPlainError(error).stack}`);
+    if (daemon === undefined) fail(toPlainError(error), config, log);
+    else void daemon.detach('internal fault');
+  });
+
+  try {
+    daemon = await Daemon.start(config, imageKey, log);
+  } catch (error) {
+    imageKey.wipe();
+    fail(toPlainError(error), config, log);
+    return;
+  }
+  if (config.logFile !== undefined) await report(daemon, config);
+  if (early !== undefined) void daemon.requestEnd(early);
+  await daemon.ended();
+  if (config.lingerSeconds !== undefined) await sleep(config.lingerSeconds * 1000);
+  process.exit(0);
+}
+
+/** The key goes from the kernel into its own memory, without a copy; the rest is no secret. */
+function readOrders(): { readonly imageKey: Secret; readonly config: DaemonConfig } {
+  const imageKey = Secret.zeros(IMAGE_KEY_SIZE);
+  for (let done = 0; done < IMAGE_KEY_SIZE; ) {
+    const count = fs.readSync(CONFIG_FD, imageKey.bytes, done, IMAGE_KEY_SIZE - done, null);
+    if (count === 0) throw new CkptfsError('internal', 'this program is started by "ckptfs mount" alone');
+    done += count;
+  }
+  const config = JSON.parse(fs.readFileSync(CONFIG_FD, 'utf8')) as DaemonConfig;
+  fs.closeSync(CONFIG_FD);
+  return { imageKey, config };
+}
+
+/** Tells the caller that the mount serves. A caller that is gone by then gets no mount it would not know of. */
+async function report(daemon: Daemon, { endWithCaller }: DaemonConfig): Promise<void> {
+  const { mountPoint, device, imageId } = daemon.serving;
+  const ready: ReadyReport = { ok: true, pid: process.pid, mountPoint, device, imageId };
+  try {
+    fs.writeSync(REPORT_FD, `${JSON.stringify(ready)}\n`);
+  } catch {
+    await daemon.requestEnd('whoever asked for this mount is gone');
+  }
+  if (!endWithCaller) return fs.closeSync(REPORT_FD);
+  const caller = new net.Socket({ fd: REPORT_FD, readable: true, writable: false });
+  caller.on('error', () => undefined);
+  caller.on('close', () => void daemon.detach('whoever asked for this mount has ended'));
+  caller.resume();
+  caller.unref();
+}
+
+function fail(error: PlainError, { logFile, exitCodes }: DaemonConfig, log: Log): void {
+  log.error(error.advice === undefined ? error.message : `${error.message} ${error.advice}`);
+  try {
+    if (logFile !== undefined) fs.writeSync(REPORT_FD, `${JSON.stringify(error)}\n`);
+  } catch {
+    // The caller is gone; the log has it.
+  }
+  process.exit(exitCodes?.[error.code] ?? 1);
+}
+
+await main();

@@ -1,0 +1,98 @@
+import { toPlainError } from '../base/errors.ts';
+import type { Secret } from '../crypto/secret.ts';
+import { type MountInfo, readMounts, topmostAt } from '../fuse/mountinfo.ts';
+import type { DaemonConfig } from './config.ts';
+import { ControlSocket, type DaemonStatus } from './control.ts';
+import { describeHolders } from './holders.ts';
+import { serveThroughKernel } from './kernel-serving.ts';
+import type { Log } from './log.ts';
+import { serveThroughNative } from './native-serving.ts';
+import { unmountOwn } from './own-mounts.ts';
+import type { Serving } from './serving.ts';
+
+/** A mount that serves, and what ends it. Its thread never looks at the mount itself, which might wait for that very thread. */
+export class Daemon {
+  readonly serving: Serving;
+  readonly #config: DaemonConfig;
+  readonly #imageKey: Secret;
+  readonly #log: Log;
+  readonly #startedAt = Date.now();
+  #control: ControlSocket | undefined;
+  #requests = 0;
+
+  private constructor(config: DaemonConfig, imageKey: Secret, serving: Serving, log: Log) {
+    this.#config = config;
+    this.#imageKey = imageKey;
+    this.#log = log;
+    this.serving = serving;
+  }
+
+  /** Mounts and serves. The key becomes the daemon's to wipe. @throws CkptfsError as openImage and mountKernel do */
+  static async start(config: DaemonConfig, imageKey: Secret, log: Log): Promise<Daemon> {
+    const serve = config.transport === 'kernel' ? serveThroughKernel : serveThroughNative;
+    const serving = await serve(config, imageKey, log);
+    const daemon = new Daemon(config, imageKey, serving, log);
+    await daemon.#listen();
+    log.info(`serving ${config.location} (image ${serving.imageId}) on ${serving.mountPoint}`);
+    return daemon;
+  }
+
+  /** Waits until the mount is gone, by whomever it was unmounted, and wipes all that is secret. */
+  async ended(): Promise<void> {
+    await this.serving.ended;
+    this.#imageKey.wipe();
+    const left = await this.#ownMount();
+    if (left !== undefined) await this.#unmount(left, true);
+    this.#log.info(`${this.serving.mountPoint} is unmounted; keys and cached plaintext are wiped`);
+    this.#control?.close();
+  }
+
+  /** Unmounts, if nobody uses the mount; asked for again, detaches it. Never throws. */
+  async requestEnd(why: string): Promise<void> {
+    const lazy = this.#requests++ > 0;
+    this.#log.info(`${why}: ${lazy ? 'detaching' : 'unmounting'} ${this.serving.mountPoint}`);
+    const found = await this.#ownMount();
+    if (found !== undefined) await this.#unmount(found, lazy);
+    else this.#log.warning(`${this.serving.mountPoint} is not visible here, or hidden below another mount`);
+  }
+
+  /** Takes the mount out of sight; serving goes on for those that still use it. Never throws. */
+  async detach(why: string): Promise<void> {
+    this.#requests++;
+    await this.requestEnd(why);
+  }
+
+  async #unmount(found: MountInfo, lazy: boolean): Promise<void> {
+    try {
+      await unmountOwn(found, lazy);
+    } catch (error) {
+      const { code, message } = toPlainError(error);
+      const holders = code === 'busy' ? await describeHolders(found) : '';
+      this.#log.warning(holders === '' ? message : `${message} by ${holders}; a second signal detaches it`);
+    }
+  }
+
+  /** What is mounted at our mount point, if it is ours. */
+  async #ownMount(): Promise<MountInfo | undefined> {
+    const found = topmostAt(await readMounts(), this.serving.mountPoint);
+    return found?.device === this.serving.device ? found : undefined;
+  }
+
+  async #listen(): Promise<void> {
+    try {
+      this.#control = await ControlSocket.open(this.serving.device, () => this.#status());
+    } catch (error) {
+      this.#log.warning(`"ckptfs status" will not see this mount: ${toPlainError(error).message}`);
+    }
+  }
+
+  #status(): DaemonStatus {
+    const { mountPoint, device, imageId, workers } = this.serving;
+    const { location, transport, scratch } = this.#config;
+    return {
+      ...{ pid: process.pid, mountPoint, device, location, imageId, transport, workers, scratch },
+      uptimeSeconds: Math.floor((Date.now() - this.#startedAt) / 1000),
+      counters: this.serving.counters(),
+    };
+  }
+}

@@ -1,0 +1,22 @@
+import type { ErrorCode } from '../base/errors.ts';
+import type { DaemonConfig } from './config.ts';
+import { configurationPipe, daemonArguments, daemonConfig, daemonEnvironment, type MountOptions } from './launch.ts';
+import { replaceProcess } from './system-calls.ts';
+
+export interface ForegroundOptions extends MountOptions {
+  /** Exit code for each fault that keeps the daemon from serving; 1 for those not named. */
+  readonly exitCodes?: Readonly<Partial<Record<ErrorCode, number>>>;
+}
+
+/**
+ * Turns this process into the daemon, which logs to standard error: the pid stays, as service managers want it, and the memory in which
+ * the key was unwrapped is gone. Never returns; the daemon exits with 0 once it was unmounted.
+ * @throws CkptfsError as {@link daemonConfig}, while there still is something to return to
+ */
+export function serveForeground(options: ForegroundOptions): never {
+  const { exitCodes } = options;
+  const config: DaemonConfig = { ...daemonConfig(options).config, ...(exitCodes === undefined ? {} : { exitCodes }) };
+  const pipe = configurationPipe(options.imageKey, config);
+  process.chdir('/');
+  replaceProcess(process.execPath, [...daemonArguments(config)], daemonEnvironment(), pipe);
+}

@@ -1,0 +1,79 @@
+import { CkptfsError, ioError } from '../base/errors.ts';
+import type { Secret } from '../crypto/secret.ts';
+import { defaultMaxTransfer } from '../fuse/connection.ts';
+import { type KernelMount, mountKernel } from '../fuse/mount-kernel.ts';
+import { setReadAhead } from '../fuse/mount-point.ts';
+import type { DaemonConfig } from './config.ts';
+import type { Log } from './log.ts';
+import { ScratchSpace } from './scratch.ts';
+import type { Serving } from './serving.ts';
+import { MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, MS_REMOUNT, mount, unmountPath } from './system-calls.ts';
+import { WorkerCrew } from './worker-crew.ts';
+import type { OpenedImage } from './worker-messages.ts';
+
+const READ_AHEAD_KIBIBYTES = 1024;
+
+/**
+ * Serves an image through the kernel's own FUSE protocol, by threads of which each has its own image, cache and connection.
+ * @throws CkptfsError as openImage and mountKernel do
+ */
+export async function serveThroughKernel(config: DaemonConfig, imageKey: Secret, log: Log): Promise<Serving> {
+  const crew = new WorkerCrew(
+    config.workers,
+    {
+      location: config.location,
+      imageKey: imageKey.shared,
+      cacheSize: Math.ceil(config.cacheSize / config.workers),
+      onlyUid: config.allowRoot ? process.getuid?.() : undefined,
+    },
+    log,
+  );
+  let scratch: ScratchSpace | undefined;
+  try {
+    const image = await crew.opened;
+    scratch = config.scratch ? await ScratchSpace.prepare(config.mountPoint, log) : undefined;
+    const made = await mountAndServe(scratch?.lower ?? config.mountPoint, config, crew);
+    const { mountPoint, device } = (await scratch?.publish(image.root)) ?? made;
+    return serving(crew, image, mountPoint, device);
+  } catch (cause) {
+    scratch?.abandon();
+    crew.order(null);
+    await crew.ended;
+    throw cause;
+  }
+}
+
+function serving(crew: WorkerCrew, { imageId }: OpenedImage, mountPoint: string, device: string): Serving {
+  const { size: workers, ended } = crew;
+  return { mountPoint, device, imageId, workers, ended, counters: () => crew.counters() };
+}
+
+async function mountAndServe(directory: string, config: DaemonConfig, crew: WorkerCrew): Promise<KernelMount> {
+  const made = await mountKernel(directory, {
+    source: config.fsName,
+    readOnly: true,
+    allowOther: config.allowOther || config.allowRoot,
+    maxRead: defaultMaxTransfer,
+  });
+  setReadAhead(made.device, READ_AHEAD_KIBIBYTES);
+  crew.order(made.fd);
+  try {
+    await crew.initialized();
+    if (config.noExec) forbidPrograms(made.mountPoint);
+    return made;
+  } catch (cause) {
+    unmountPath(made.mountPoint, true);
+    throw cause;
+  }
+}
+
+/** mount(2) with MS_REMOUNT and MS_BIND changes the flags of one mount point alone. */
+function forbidPrograms(mountPoint: string): void {
+  try {
+    const flags = MS_NOEXEC | MS_NOSUID | MS_NODEV | MS_RDONLY;
+    mount('none', mountPoint, 'none', MS_REMOUNT | MS_BIND | flags, '');
+  } catch (cause) {
+    const error = ioError('mount with noexec on', mountPoint, cause);
+    throw new CkptfsError('mount-failed', error.message, { path: mountPoint, cause });
+  }
+}

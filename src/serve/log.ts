@@ -1,0 +1,66 @@
+import fs from 'node:fs';
+
+const STANDARD_ERROR = 2;
+const MAX_LOG_SIZE = 1 << 20;
+const REPEAT_AFTER_MILLISECONDS = 60_000;
+const MAX_REMEMBERED = 10_000;
+
+export type Level = 'info' | 'warning' | 'error';
+
+/**
+ * The daemon's log, one line per event, as syslog has it: time, program with pid, level, text. Never given a secret or contents of an
+ * image, though names of image files where they are damaged. A line that repeats is written once a minute.
+ */
+export class Log {
+  readonly #file: string | undefined;
+  readonly #fd: number;
+  readonly #last = new Map<string, number>();
+
+  /**
+   * @param file the path of what the descriptor already appends to, kept below 1 MiB with one older part beside it as FILE.old; or
+   * undefined when it goes elsewhere
+   */
+  constructor(file: string | undefined, fd: number = STANDARD_ERROR) {
+    this.#file = file;
+    this.#fd = fd;
+  }
+
+  info(text: string): void {
+    this.write('info', text);
+  }
+
+  warning(text: string): void {
+    this.write('warning', text);
+  }
+
+  error(text: string): void {
+    this.write('error', text);
+  }
+
+  write(level: Level, text: string): void {
+    const now = new Date();
+    if (this.#repeats(`${level} ${text}`, now.getTime())) return;
+    const line = text.replaceAll(/[\n\r]+\s*/g, ' | ');
+    try {
+      this.#keepSmall();
+      fs.writeSync(this.#fd, `${now.toISOString()} ckptfs[${process.pid}]: ${level}: ${line}\n`);
+    } catch {
+      // A full disk, or a terminal that is gone: serving goes on without a log.
+    }
+  }
+
+  #repeats(line: string, now: number): boolean {
+    const last = this.#last.get(line);
+    if (last !== undefined && now - last < REPEAT_AFTER_MILLISECONDS) return true;
+    if (this.#last.size >= MAX_REMEMBERED) this.#last.clear();
+    this.#last.set(line, now);
+    return false;
+  }
+
+  /** In place, so that other daemons of the same image, and Node's own last words, go on into the same file. */
+  #keepSmall(): void {
+    if (this.#file === undefined || fs.fstatSync(this.#fd).size < MAX_LOG_SIZE) return;
+    fs.copyFileSync(this.#file, `${this.#file}.old`);
+    fs.ftruncateSync(this.#fd, 0);
+  }
+}

@@ -1,0 +1,105 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import fs from 'node:fs';
+import type { Readable } from 'node:stream';
+import { CkptfsError, fromPlainError, type PlainError } from '../base/errors.ts';
+import { type DaemonConfig, REPORT_FD, type ReadyReport } from './config.ts';
+import {
+  configurationPipe,
+  daemonArguments,
+  daemonConfig,
+  daemonEnvironment,
+  type MountOptions,
+  openLog,
+} from './launch.ts';
+import { type UnmountOptions, type UnmountResult, unmountImage } from './umount.ts';
+
+export interface BackgroundMountOptions extends MountOptions {
+  /** Of the daemon, made with mode 0600. Default: named by image id, in /var/log/ckptfs as root, else below XDG_STATE_HOME. */
+  readonly logFile?: string;
+  /** The daemon detaches the mount when this process ends, however that comes about. */
+  readonly endWithCaller?: boolean;
+}
+
+/** A mount that serves. The daemon lives on when this process ends, unless `endWithCaller` was asked for. */
+export interface MountHandle {
+  /** Absolute, without symbolic links: as mount tables have it. */
+  readonly mountPoint: string;
+  /** 32 hexadecimal digits. */
+  readonly imageId: string;
+  /** Of the daemon. */
+  readonly pid: number;
+  readonly logFile: string;
+  /** Unmounts and waits until the daemon has wiped its keys. */
+  unmount(options?: UnmountOptions): Promise<UnmountResult>;
+}
+
+/**
+ * Mounts an image by a daemon in the background. Returns when the mount serves.
+ * @throws CkptfsError what the daemon met: `bad-argument`, `not-an-image`, `unfinished`, `unsupported-format`, `damaged`, `mount-failed`,
+ * `missing-feature`, `io`, `internal`
+ */
+export async function mountImage(options: BackgroundMountOptions): Promise<MountHandle> {
+  const { config, imageId } = daemonConfig(options);
+  const log = openLog(imageId, options.logFile);
+  try {
+    const endWithCaller = options.endWithCaller ?? false;
+    const daemon = startDaemon({ ...config, logFile: log.path, endWithCaller }, options, log.fd);
+    const report = await readReport(daemon, log.path);
+    if (!endWithCaller) letGo(daemon);
+    const { mountPoint, pid } = report;
+    const unmount = async (how?: UnmountOptions): Promise<UnmountResult> => {
+      const result = await unmountImage(mountPoint, how);
+      letGo(daemon);
+      return result;
+    };
+    return { mountPoint, imageId, pid, logFile: log.path, unmount };
+  } finally {
+    fs.closeSync(log.fd);
+  }
+}
+
+function startDaemon(config: DaemonConfig, { imageKey }: MountOptions, logFd: number): ChildProcess {
+  const pipe = configurationPipe(imageKey, config);
+  try {
+    return spawn(process.execPath, daemonArguments(config), {
+      cwd: '/',
+      detached: true,
+      env: daemonEnvironment(),
+      stdio: ['ignore', logFd, logFd, pipe, 'pipe'],
+    });
+  } finally {
+    fs.closeSync(pipe);
+  }
+}
+
+/** The first line of what the daemon reports; its end without one means that the daemon died. */
+function readReport(daemon: ChildProcess, logFile: string): Promise<ReadyReport> {
+  const stream = reportStream(daemon);
+  return new Promise((resolve, reject) => {
+    let text = '';
+    const died = (reason: string): void =>
+      reject(new CkptfsError('internal', `the daemon ${reason}`, { advice: `Its log is ${logFile}.`, path: logFile }));
+    daemon.on('error', (cause) => reject(new CkptfsError('internal', `cannot start the daemon: ${cause.message}`)));
+    stream.setEncoding('utf8');
+    stream.on('error', (cause) => died(`cannot be heard: ${cause.message}`));
+    stream.on('end', () => died('ended before it served'));
+    stream.on('data', (part: string) => {
+      text += part;
+      const end = text.indexOf('\n');
+      if (end < 0) return;
+      const report = JSON.parse(text.slice(0, end)) as ReadyReport | PlainError;
+      if ('ok' in report) resolve(report);
+      else reject(fromPlainError(report));
+    });
+  });
+}
+
+function reportStream(daemon: ChildProcess): Readable {
+  return daemon.stdio[REPORT_FD] as Readable;
+}
+
+/** Nothing of the daemon keeps this process alive any more. */
+function letGo(daemon: ChildProcess): void {
+  daemon.unref();
+  reportStream(daemon).destroy();
+}

@@ -1,0 +1,39 @@
+import { Counters, counterNames } from '../base/counters.ts';
+import { toPlainError } from '../base/errors.ts';
+import type { Secret } from '../crypto/secret.ts';
+import { setReadAhead } from '../fuse/mount-point.ts';
+import { mountNative } from '../fuse/native-transport.ts';
+import type { DaemonConfig } from './config.ts';
+import { CountedFileSystem } from './counted-file-system.ts';
+import type { Log } from './log.ts';
+import { openTree } from './open-tree.ts';
+import type { CounterSums, Serving } from './serving.ts';
+
+const MAX_READ = 128 << 10;
+const READ_AHEAD_KIBIBYTES = 1024;
+
+/**
+ * Serves an image through the package fuse-native, on this thread.
+ * @throws CkptfsError as openImage and mountNative do
+ */
+export async function serveThroughNative(config: DaemonConfig, imageKey: Secret, log: Log): Promise<Serving> {
+  const counters = new Counters();
+  const opened = openTree(config.location, imageKey, config.cacheSize, counters, (line) => log.error(line));
+  try {
+    const made = await mountNative(config.mountPoint, new CountedFileSystem(opened.tree, counters), {
+      source: config.fsName,
+      allowOther: config.allowOther,
+      maxRead: MAX_READ,
+      onFault: (error, operation) => log.error(`${operation} failed: ${toPlainError(error).stack}`),
+    });
+    setReadAhead(made.device, READ_AHEAD_KIBIBYTES);
+    const sums = (): CounterSums =>
+      Object.fromEntries(counterNames.map((name) => [name, counters.get(name)])) as CounterSums;
+    const { mountPoint, device } = made;
+    const ended = made.ended.finally(() => opened.close());
+    return { mountPoint, device, imageId: opened.image.imageId, workers: 1, ended, counters: sums };
+  } catch (cause) {
+    opened.close();
+    throw cause;
+  }
+}

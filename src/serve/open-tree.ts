@@ -1,0 +1,44 @@
+import type { Counters } from '../base/counters.ts';
+import { CkptfsError } from '../base/errors.ts';
+import type { Secret } from '../crypto/secret.ts';
+import { ROOT_INODE } from '../format/manifest.ts';
+import { type DamageListener, ReadOnlyTree } from '../fs/read-only-tree.ts';
+import { openImage, readHeader } from '../image/image.ts';
+import { ImageReader } from '../image/image-reader.ts';
+import { openStore } from '../stores/open-store.ts';
+import type { OpenedImage } from './worker-messages.ts';
+
+/** An image opened to be served by one thread. */
+export interface OpenTree {
+  readonly tree: ReadOnlyTree;
+  readonly image: OpenedImage;
+  /** Wipes cache and object keys. The image key stays. */
+  close(): void;
+}
+
+/** @throws CkptfsError as readHeader and openImage do */
+export function openTree(
+  location: string,
+  imageKey: Secret,
+  cacheSize: number,
+  counters: Counters,
+  onDamage: DamageListener,
+): OpenTree {
+  const store = openStore(location);
+  const image = openImage(store, readHeader(store), imageKey);
+  const reader = new ImageReader(image, cacheSize, counters);
+  const root = image.manifest.inodes[ROOT_INODE - 1];
+  if (root === undefined) throw new CkptfsError('internal', 'an image without a root directory');
+  const { mode, uid, gid, mtimeSeconds, mtimeNanoseconds } = root;
+  return {
+    tree: new ReadOnlyTree(image, reader, onDamage),
+    image: {
+      imageId: image.header.imageId.toString('hex'),
+      root: { mode, uid, gid, mtimeSeconds, mtimeNanoseconds },
+    },
+    close: () => {
+      reader.close();
+      store.close();
+    },
+  };
+}

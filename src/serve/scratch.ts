@@ -1,0 +1,103 @@
+import fs from 'node:fs';
+import { join } from 'node:path';
+import { CkptfsError, systemErrorName } from '../base/errors.ts';
+import { setTimes } from '../base/posix.ts';
+import { checkedMountPoint } from '../fuse/mount-point.ts';
+import { readMounts, topmostAt } from '../fuse/mountinfo.ts';
+import type { Log } from './log.ts';
+import { isScratch, SCRATCH_SOURCE } from './own-mounts.ts';
+import { ownStateDirectory } from './state-directory.ts';
+import { unencryptedSwap } from './swap.ts';
+import { MS_NODEV, MS_NOSUID, makePrivate, mount, unmountPath } from './system-calls.ts';
+import type { RootAttributes } from './worker-messages.ts';
+
+/**
+ * A mount that can be written to, in memory alone: overlayfs of the image and of a tmpfs. Both lie in a hidden directory only until the
+ * overlay is made. It keeps mounts of its layers of its own, so once it is unmounted nothing holds them and the image's mount ends too.
+ */
+export class ScratchSpace {
+  /** Where the image is to be mounted. */
+  readonly lower: string;
+  readonly #mountPoint: string;
+  readonly #hidden: string;
+
+  private constructor(hidden: string, mountPoint: string) {
+    this.#hidden = hidden;
+    this.#mountPoint = mountPoint;
+    this.lower = join(hidden, 'lower');
+  }
+
+  /** Needs root. @throws CkptfsError `mount-failed`, `io` */
+  static async prepare(directory: string, log: Log): Promise<ScratchSpace> {
+    const mountPoint = await checkedMountPoint(directory);
+    const covered = topmostAt(await readMounts(), mountPoint);
+    if (covered !== undefined && isScratch(covered)) {
+      throw new CkptfsError('mount-failed', `${mountPoint} has a mount of ckptfs already`, {
+        advice: 'Unmount it first: ckptfs umount.',
+        path: mountPoint,
+      });
+    }
+    const space = new ScratchSpace(fs.mkdtempSync(join(ownStateDirectory(), 'scratch-')), mountPoint);
+    try {
+      mountMemory(space.#hidden, log);
+      // What is mounted below from here on shows up in no other mount namespace.
+      makePrivate(space.#hidden, false);
+      for (const name of ['lower', 'upper', 'work']) fs.mkdirSync(join(space.#hidden, name));
+      return space;
+    } catch (cause) {
+      space.abandon();
+      throw mountFailed(mountPoint, cause);
+    }
+  }
+
+  /**
+   * Puts image and memory together at the mount point. The image must be served already, by other threads.
+   * @throws CkptfsError `mount-failed`
+   */
+  async publish(root: RootAttributes): Promise<{ readonly mountPoint: string; readonly device: string }> {
+    const [upper, work] = ['upper', 'work'].map((name) => join(this.#hidden, name)) as [string, string];
+    try {
+      // The root of an overlay is that of its upper layer.
+      fs.chownSync(upper, root.uid, root.gid);
+      fs.chmodSync(upper, root.mode);
+      setTimes(Buffer.from(upper), root.mtimeSeconds, root.mtimeNanoseconds);
+      const layers = `lowerdir=${this.lower},upperdir=${upper},workdir=${work}`;
+      mount(SCRATCH_SOURCE, this.#mountPoint, 'overlay', MS_NOSUID | MS_NODEV, layers);
+    } catch (cause) {
+      throw mountFailed(this.#mountPoint, cause);
+    }
+    this.abandon();
+    const made = topmostAt(await readMounts(), this.#mountPoint);
+    if (made !== undefined && isScratch(made)) return { mountPoint: this.#mountPoint, device: made.device };
+    throw new CkptfsError('mount-failed', `${this.#mountPoint} was mounted and is gone again`);
+  }
+
+  /** Takes the hidden directory away, with all that is mounted there; what an overlay was made of lives on in it. */
+  abandon(): void {
+    try {
+      unmountPath(this.#hidden, true);
+    } catch {
+      // Nothing was mounted there yet.
+    }
+    fs.rmdirSync(this.#hidden);
+  }
+}
+
+/** A tmpfs that is never swapped out, where the kernel has that (6.4), or a warning when it could be. */
+function mountMemory(directory: string, log: Log): void {
+  const make = (options: string): void => mount('ckptfs-scratch', directory, 'tmpfs', MS_NOSUID | MS_NODEV, options);
+  try {
+    make('mode=0700,noswap');
+  } catch (cause) {
+    if (systemErrorName(cause) !== 'EINVAL') throw cause;
+    make('mode=0700');
+    const swap = unencryptedSwap();
+    if (swap.length > 0) log.warning(`scratch files may be swapped out to ${swap.join(', ')}, which is not encrypted`);
+  }
+}
+
+function mountFailed(path: string, cause: unknown): CkptfsError {
+  if (cause instanceof CkptfsError) return cause;
+  const reason = systemErrorName(cause) ?? String(cause);
+  return new CkptfsError('mount-failed', `cannot mount scratch space on ${path}: ${reason}`, { path, cause });
+}

@@ -1,0 +1,19 @@
+import type { CounterName } from '../base/counters.ts';
+
+export type CounterSums = Readonly<Record<CounterName, number>>;
+
+/** A mount that is being served by this process, whatever the transport. */
+export interface Serving {
+  /** Absolute, without symbolic links. */
+  readonly mountPoint: string;
+  /** `MAJOR:MINOR` of what is visible there. */
+  readonly device: string;
+  /** 32 hexadecimal digits. */
+  readonly imageId: string;
+  /** Threads that serve. */
+  readonly workers: number;
+  /** Settles once the mount is gone, by whomever it was unmounted, and all but the image key is wiped. */
+  readonly ended: Promise<void>;
+  /** Of all workers, since the mount was made. */
+  counters(): CounterSums;
+}

@@ -1,0 +1,105 @@
+import { constants } from 'node:os';
+import { CkptfsError } from '../base/errors.ts';
+import { bind, lastErrno, Region } from '../base/native.ts';
+import { cString, systemError } from '../base/posix.ts';
+
+/** Linux calls that Node has no function for. Flags are those of sys/mount.h, fcntl.h and sched.h. */
+
+export const MS_NOSUID = 2;
+export const MS_NODEV = 4;
+export const MS_NOEXEC = 8;
+export const MS_RDONLY = 1;
+export const MS_REMOUNT = 32;
+export const MS_BIND = 4096;
+const MS_REC = 16384;
+const MS_PRIVATE = 1 << 18;
+const MNT_DETACH = 2;
+const UMOUNT_NOFOLLOW = 8;
+const O_CLOEXEC = 0o2000000;
+const F_SETFD = 2;
+const CLONE_NEWNS = 0x20000;
+
+const calls = {
+  mount: bind('mount', 'int', ['str', 'str', 'str', 'ulong', 'str']),
+  umount2: bind('umount2', 'int', ['str', 'int']),
+  pipe2: bind('pipe2', 'int', ['uintptr_t', 'int']),
+  dup2: bind('dup2', 'int', ['int', 'int']),
+  fcntl: bind('fcntl', 'int', ['int', 'int', 'int']),
+  unshare: bind('unshare', 'int', ['int']),
+  execve: bind('execve', 'int', ['str', 'uintptr_t', 'uintptr_t']),
+} as const;
+
+/** mount(2). @throws Error in Node's shape, with `code` */
+export function mount(source: string, target: string, type: string, flags: number, data: string): void {
+  if (calls.mount(source, target, type, flags, data) !== 0) throw systemError('mount');
+}
+
+/** Keeps mounts below a mount point from showing up elsewhere (mount_namespaces(7)). @throws Error */
+export function makePrivate(mountPoint: string, recursive: boolean): void {
+  mount('none', mountPoint, 'none', MS_PRIVATE | (recursive ? MS_REC : 0), '');
+}
+
+/** umount2(2); `lazy` takes the mount out of sight and lets it end when nobody uses it any more. @throws Error */
+export function unmountPath(mountPoint: string, lazy: boolean): void {
+  if (calls.umount2(mountPoint, UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH : 0)) !== 0) throw systemError('umount2');
+}
+
+/** A pipe that children do not inherit by themselves. */
+export function makePipe(): { readonly readEnd: number; readonly writeEnd: number } {
+  const ends = new Region(8);
+  if (calls.pipe2(ends.address, O_CLOEXEC) !== 0) throw systemError('pipe2');
+  return { readEnd: ends.view.getInt32(0, true), writeEnd: ends.view.getInt32(4, true) };
+}
+
+/**
+ * Gives this process mounts of its own, a copy of those there are, of which no change gets out or in. Holds for the calling thread and
+ * the processes and threads it starts from now on.
+ * @throws CkptfsError `missing-feature` without the right to
+ */
+export function enterPrivateMountNamespace(): void {
+  if (calls.unshare(CLONE_NEWNS) !== 0) {
+    const allowed = lastErrno() !== constants.errno.EPERM;
+    throw new CkptfsError('missing-feature', `a mount namespace cannot be made: ${systemError('unshare').message}`, {
+      ...(allowed ? {} : { advice: 'Run it as root, or mount with "ckptfs mount" instead.' }),
+    });
+  }
+  makePrivate('/', true);
+}
+
+/**
+ * Replaces this process by another program, which inherits `inherited` as descriptor 3 and standard input, output and errors, and no
+ * other. Returns only by throwing.
+ */
+export function replaceProcess(
+  program: string,
+  args: readonly string[],
+  environment: Readonly<Record<string, string>>,
+  inherited: number,
+): never {
+  const argv = new StringVector([program, ...args]);
+  const envp = new StringVector(Object.entries(environment).map(([name, value]) => `${name}=${value}`));
+  // Descriptor 3 may be one of Node's own: nothing of Node may run between these two calls.
+  if (inherited !== 3 && calls.dup2(inherited, 3) < 0) throw systemError('dup2');
+  // Node lets no program inherit anything by itself.
+  for (const fd of [0, 1, 2, 3]) calls.fcntl(fd, F_SETFD, 0);
+  calls.execve(program, argv.address, envp.address);
+  throw systemError('execve');
+}
+
+/** Strings as C takes argv and envp: an array of pointers with a null pointer at the end. */
+class StringVector {
+  readonly #strings: readonly Region[];
+  readonly #pointers: Region;
+
+  constructor(strings: readonly string[]) {
+    this.#strings = strings.map((text) => cString(text));
+    this.#pointers = new Region(8 * (strings.length + 1));
+    for (const [at, { address }] of this.#strings.entries()) {
+      this.#pointers.view.setBigUint64(8 * at, BigInt(address), true);
+    }
+  }
+
+  get address(): number {
+    return this.#pointers.address;
+  }
+}

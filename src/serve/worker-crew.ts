@@ -1,0 +1,112 @@
+import { Worker } from 'node:worker_threads';
+import { Counters, counterNames } from '../base/counters.ts';
+import { CkptfsError, fromPlainError } from '../base/errors.ts';
+import { Opcode } from '../fuse/abi.ts';
+import { Counter } from '../fuse/counters.ts';
+import type { Log } from './log.ts';
+import type { CounterSums } from './serving.ts';
+import {
+  type OpenedImage,
+  type ServeOrder,
+  type WorkerMemory,
+  type WorkerMessage,
+  type WorkerSetup,
+  workerMemory,
+} from './worker-messages.ts';
+
+const INIT_TIMEOUT_MILLISECONDS = 30_000;
+
+/** The serving threads of one mount. */
+export class WorkerCrew {
+  /** The first of them that opened the image, or could not: they all open the same one. @throws CkptfsError as openImage does */
+  readonly opened: Promise<OpenedImage>;
+  /** Settles once all have wiped what they had, and ended. */
+  readonly ended: Promise<void>;
+  readonly size: number;
+  readonly #workers: readonly Worker[];
+  readonly #memory: readonly WorkerMemory[];
+  readonly #log: Log;
+  #refusal: string | undefined;
+  #left: number;
+
+  constructor(size: number, setup: Omit<WorkerSetup, 'memory'>, log: Log) {
+    this.size = size;
+    this.#left = size;
+    this.#log = log;
+    this.#memory = Array.from({ length: size }, workerMemory);
+    this.#workers = this.#memory.map(
+      (memory) => new Worker(new URL('./worker-main.js', import.meta.url), { workerData: { ...setup, memory } }),
+    );
+    this.opened = Promise.race(this.#workers.map((worker) => this.#hear(worker)));
+    this.ended = Promise.all(this.#workers.map((worker) => this.#watch(worker))).then(() => undefined);
+  }
+
+  /** Lets all serve the open /dev/fuse, or end without it; those that are not ready yet, as soon as they are. */
+  order(order: ServeOrder): void {
+    for (const worker of this.#workers) worker.postMessage(order);
+  }
+
+  /**
+   * Waits until the kernel's first request has been answered. Before that, whoever touches the mount waits.
+   * @throws CkptfsError `missing-feature` when the kernel is too old, `mount-failed`
+   */
+  async initialized(): Promise<void> {
+    const deadline = Date.now() + INIT_TIMEOUT_MILLISECONDS;
+    let seen = false;
+    while (!seen) {
+      seen = this.#sum(Counter.opcodes + Opcode.FUSE_INIT) > 0;
+      // Also after it was seen, so that a refusal, told at the same moment, has arrived.
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      if (this.#refusal !== undefined) throw new CkptfsError('missing-feature', this.#refusal);
+      if (seen) return;
+      if (this.#left === 0) throw new CkptfsError('mount-failed', 'the mount ended before it served');
+      if (Date.now() > deadline) throw new CkptfsError('mount-failed', 'the kernel does not speak to the mount');
+    }
+  }
+
+  counters(): CounterSums {
+    const sums = Object.fromEntries(counterNames.map((name) => [name, 0])) as Record<
+      (typeof counterNames)[number],
+      number
+    >;
+    for (const { image } of this.#memory) {
+      const counters = new Counters(image);
+      for (const name of counterNames) sums[name] += counters.get(name);
+    }
+    sums.requests += this.#sum(Counter.requests);
+    sums.bytesServed += this.#sum(Counter.bytesRead);
+    return sums;
+  }
+
+  #hear(worker: Worker): Promise<OpenedImage> {
+    return new Promise((resolve, reject) => {
+      worker.on('error', (cause) => {
+        this.#log.error(`a serving thread failed: ${cause}`);
+        reject(new CkptfsError('internal', `a serving thread failed: ${cause}`, { cause }));
+      });
+      worker.once('exit', () => reject(new CkptfsError('internal', 'a serving thread ended early')));
+      worker.on('message', (message: WorkerMessage) => {
+        if (message.kind === 'ready') resolve(message.image);
+        else if (message.kind === 'log') this.#log.write(message.level, message.text);
+        else if (message.kind === 'refused') this.#refusal = message.text;
+        else {
+          this.#log.error(`a serving thread did not start: ${message.error.message}`);
+          reject(fromPlainError(message.error));
+        }
+      });
+    });
+  }
+
+  #watch(worker: Worker): Promise<void> {
+    return new Promise((resolve) => {
+      worker.once('exit', () => {
+        this.#left--;
+        resolve();
+      });
+    });
+  }
+
+  #sum(slot: number): number {
+    return this.#memory.reduce((sum, { connection }) => sum + (new Float64Array(connection)[slot] ?? 0), 0);
+  }
+}

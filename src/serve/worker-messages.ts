@@ -1,0 +1,54 @@
+import { Counters } from '../base/counters.ts';
+import type { PlainError } from '../base/errors.ts';
+import { counterSlots } from '../fuse/counters.ts';
+import type { Level } from './log.ts';
+
+/** What a serving thread is started with. */
+export interface WorkerSetup {
+  readonly location: string;
+  /** Of Secret.shared. */
+  readonly imageKey: SharedArrayBuffer;
+  /** Bytes, of this worker. */
+  readonly cacheSize: number;
+  readonly onlyUid: number | undefined;
+  readonly memory: WorkerMemory;
+}
+
+/** Counters that the worker writes and others may read at any time. */
+export interface WorkerMemory {
+  readonly image: SharedArrayBuffer;
+  readonly connection: SharedArrayBuffer;
+}
+
+export function workerMemory(): WorkerMemory {
+  return {
+    image: new SharedArrayBuffer(Counters.byteLength),
+    connection: new SharedArrayBuffer(counterSlots * Float64Array.BYTES_PER_ELEMENT),
+  };
+}
+
+/** What a serving thread tells. Its end it tells by ending. */
+export type WorkerMessage =
+  | { readonly kind: 'ready'; readonly image: OpenedImage }
+  | { readonly kind: 'failed'; readonly error: PlainError }
+  | { readonly kind: 'log'; readonly level: Level; readonly text: string }
+  | { readonly kind: 'refused'; readonly text: string };
+
+/** What the rest of the daemon must know of an image that opened. */
+export interface OpenedImage {
+  /** 32 hexadecimal digits. */
+  readonly imageId: string;
+  readonly root: RootAttributes;
+}
+
+export interface RootAttributes {
+  /** Permission bits. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly mtimeSeconds: number;
+  readonly mtimeNanoseconds: number;
+}
+
+/** What a serving thread is sent once, after it is ready: the open /dev/fuse, or null to end without serving. */
+export type ServeOrder = number | null;

@@ -1,0 +1,252 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, expect } from 'vitest';
+import {
+  deriveHeaderMacKey,
+  deriveManifestKey,
+  deriveObjectDataKey,
+  deriveObjectMacKey,
+} from '../../src/crypto/image-keys.ts';
+import type { Secret } from '../../src/crypto/secret.ts';
+import { primitives } from '../../src/crypto/select.ts';
+import { openImage, readHeader } from '../../src/image/image.ts';
+import { keyFileProvider, readKeyFile } from '../../src/keys/key-file.ts';
+import { unwrapImageKey } from '../../src/keys/provider.ts';
+import { LocalStore } from '../../src/stores/local-store.ts';
+import { dumpProcess, restoreProcess } from './support/checkpoints.ts';
+import { ckptfs, isMounted } from './support/ckptfs.ts';
+import { buildFixture } from './support/fixtures.ts';
+import { foundInMemory, type Needles } from './support/memory.ts';
+import {
+  asNobody,
+  built,
+  ckptfsProgram,
+  clear,
+  type Encrypted,
+  encryptInto,
+  isAlive,
+  mountOn,
+  until,
+  withFuseForAll,
+} from './support/mounts.ts';
+import { runProgram } from './support/programs.ts';
+import { describeIf, type Feature, systemTest, toolEnvironment } from './support/requirements.ts';
+
+/** A secret in the forms it could be written down in. */
+function formsOf(name: string, bytes: Uint8Array): Needles {
+  const buffer = Buffer.from(bytes);
+  return {
+    [`${name}, raw`]: buffer,
+    [`${name}, hex`]: Buffer.from(buffer.toString('hex')),
+    [`${name}, HEX`]: Buffer.from(buffer.toString('hex').toUpperCase()),
+    [`${name}, base64`]: Buffer.from(buffer.toString('base64').slice(0, -2)),
+    [`${name}, base64url`]: Buffer.from(buffer.toString('base64url')),
+  };
+}
+
+function unlock({ image, keyFile }: Encrypted): Promise<Secret> {
+  const { slots } = readHeader(new LocalStore(image));
+  return unwrapImageKey(slots, [keyFileProvider(readKeyFile(keyFile).key)]);
+}
+
+/** Image key, key file and every key that is made of them. */
+async function allKeys(encrypted: Encrypted): Promise<Needles> {
+  const imageKey = await unlock(encrypted);
+  const store = new LocalStore(encrypted.image);
+  const { header, manifest } = openImage(store, readHeader(store), imageKey);
+  const { imageId, cipher } = header;
+  const p = primitives();
+  const derived: Record<string, Buffer> = {
+    'header MAC key': Buffer.from(deriveHeaderMacKey(p, imageKey, imageId).bytes),
+    'manifest key': Buffer.from(deriveManifestKey(p, imageKey, imageId).bytes),
+  };
+  if (cipher === 'none' || cipher === 'chacha20-poly1305') throw new Error(`not for ${cipher}`);
+  for (const [at, { id }] of manifest.objects.entries()) {
+    const data = Buffer.from(deriveObjectDataKey(p, cipher, imageKey, imageId, id).bytes);
+    derived[`data key ${at}, first half`] = data.subarray(0, data.length / 2);
+    derived[`data key ${at}, second half`] = data.subarray(data.length / 2);
+    derived[`MAC key ${at}`] = Buffer.from(deriveObjectMacKey(p, cipher, imageKey, imageId, id).bytes);
+  }
+  return { ...formsOf('image key', imageKey.bytes), ...formsOf('key file', keyBytes(encrypted)), ...derived };
+}
+
+function keyBytes({ keyFile }: Encrypted): Uint8Array {
+  return readKeyFile(keyFile).key.bytes;
+}
+
+function foundIn(bytes: Buffer, needles: Needles): string[] {
+  return Object.entries(needles).flatMap(([name, needle]) => (bytes.includes(needle) ? [name] : []));
+}
+
+/** All bytes of all files below a directory, names included. */
+function everythingIn(directory: string): Buffer {
+  const entries = fs.readdirSync(directory, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  return Buffer.concat([
+    Buffer.from(entries.map(({ name }) => name).join('\n')),
+    ...files.map((path) => fs.readFileSync(path)),
+  ]);
+}
+
+const canary = `CANARY-${randomBytes(12).toString('hex')}`;
+
+describeIf(['root', 'fuse'], 'of what is secret', () => {
+  const base = fs.realpathSync(fs.mkdtempSync(join(tmpdir(), 'ckptfs-secrets-')));
+  const mountPoint = join(base, 'mnt');
+  let encrypted: Encrypted;
+
+  beforeAll(() => {
+    fs.chmodSync(base, 0o755);
+    fs.mkdirSync(join(base, 'source'));
+    fs.writeFileSync(join(base, 'source', 'pages-1.img'), canary.repeat(50_000));
+    for (let i = 0; i < 20; i++) fs.writeFileSync(join(base, 'source', `${canary}-${i}`), canary);
+    encrypted = encryptInto(base, join(base, 'source'));
+    fs.mkdirSync(mountPoint);
+  });
+  afterEach(() => [mountPoint, join(base, 'home', 'mnt')].forEach(clear));
+  afterAll(() => fs.rmSync(base, { recursive: true }));
+
+  systemTest([], 'nothing stands in the image, the log, arguments or environment of the daemon', async () => {
+    const needles = { ...(await allKeys(encrypted)), canary: Buffer.from(canary) };
+    const mounted = mountOn(mountPoint, encrypted);
+    runProgram('sh', '-c', `cat ${mountPoint}/* | md5sum`);
+    const proc = (name: string): Buffer => fs.readFileSync(`/proc/${mounted.pid}/${name}`);
+    expect(proc('cmdline').toString()).toContain('daemon-main.js');
+    expect(proc('environ').toString()).toContain('PATH=');
+    for (const name of ['cmdline', 'environ', 'comm']) expect(foundIn(proc(name), needles), name).toEqual([]);
+    ckptfs('umount', mountPoint);
+    const log = fs.readFileSync(mounted.logFile);
+    expect(log.toString()).toContain(encrypted.image);
+    expect(foundIn(log, needles)).toEqual([]);
+    expect(fs.statSync(mounted.logFile).mode & 0o777).toBe(0o600);
+    expect(foundIn(everythingIn(encrypted.image), needles)).toEqual([]);
+  });
+
+  systemTest(['setpriv', 'fusermount', 'gdb'], 'the daemon shows nothing to its own user', async () => {
+    const home = join(base, 'home');
+    fs.cpSync(encrypted.image, join(home, 'enc'), { recursive: true });
+    fs.copyFileSync(encrypted.keyFile, join(home, 'key'));
+    fs.mkdirSync(join(home, 'mnt'));
+    runProgram('chown', '-R', '65534:65534', home);
+    const [program, ...prefix] = asNobody(home);
+    const asUser = (...command: string[]) =>
+      spawnSync(program, [...prefix, ...command], { encoding: 'utf8', cwd: home, timeout: 60_000 });
+    await withFuseForAll(async () => {
+      const mount = [ckptfsProgram, 'mount', join(home, 'enc'), join(home, 'mnt'), '--key-file', join(home, 'key')];
+      const { pid } = JSON.parse(asUser(...mount, '--json').stdout);
+      for (const name of ['mem', 'environ', 'auxv', 'maps', 'stack']) {
+        const result = asUser('head', '--bytes=1', `/proc/${pid}/${name}`);
+        expect(result.stderr, name).toMatch(/Permission denied|Operation not permitted/);
+      }
+      const core = asUser('gcore', '-o', join(home, 'core'), String(pid));
+      expect(core.status).not.toBe(0);
+      expect(fs.readdirSync(home).filter((name) => name.startsWith('core'))).toEqual([]);
+      expect(fs.readFileSync(`/proc/${pid}/limits`, 'utf8')).toMatch(/^Max core file size +0 +0 /m);
+      asUser(ckptfsProgram, 'umount', join(home, 'mnt'));
+      await until('the daemon has ended', () => !isAlive(pid));
+    });
+    expect(isMounted(join(home, 'mnt'))).toBe(false);
+  });
+
+  for (const { transport, needs } of [
+    { transport: 'kernel', needs: [] },
+    { transport: 'fuse-native', needs: ['fuseNative'] },
+  ] as const) {
+    systemTest(needs as readonly Feature[], `nothing is left in memory after unmounting (${transport})`, async () => {
+      const { mountImage } = await built<typeof import('../../src/serve/mount.ts')>('serve/mount.js');
+      const needles = await allKeys(encrypted);
+      const imageKey = await unlock(encrypted);
+      const logFile = join(base, 'daemon.log');
+      const options = { location: encrypted.image, mountPoint, imageKey, transport, logFile, lingerSeconds: 120 };
+      const mounted = await mountImage(options);
+      try {
+        runProgram(
+          'sh',
+          '-c',
+          `cat ${mountPoint}/* | md5sum; dd if=${mountPoint}/pages-1.img bs=4k skip=7 count=9 | md5sum`,
+        );
+        // While it serves the keys are there, and this scan finds them.
+        const serving = foundInMemory(mounted.pid, needles).map((found) => found.replace(/ in .*/, ''));
+        expect(serving).toContain('image key, raw');
+        expect(serving).toContain('data key 0, first half');
+        expect(serving.filter((found) => found.startsWith('key file'))).toEqual([]);
+        await mounted.unmount();
+        expect(isAlive(mounted.pid)).toBe(true);
+        expect(foundInMemory(mounted.pid, needles)).toEqual([]);
+        // The libfuse of fuse-native frees its own buffers as they are; its process ends a moment later.
+        if (transport === 'kernel') {
+          expect(foundInMemory(mounted.pid, { contents: Buffer.from(canary + canary) })).toEqual([]);
+        }
+      } finally {
+        process.kill(mounted.pid, 'SIGKILL');
+      }
+    });
+  }
+});
+
+describeIf(['root', 'fuse', 'loop', 'criu', 'namespaces', 'gcc'], 'on the disk', () => {
+  // What is in clear by design (the checkpoint, the key file, CRIU's own files) lies in memory.
+  const memory = fs.mkdtempSync('/dev/shm/ckptfs-secrets-');
+  const disk = fs.mkdtempSync(join(tmpdir(), 'ckptfs-disk-'));
+  const device = join(memory, 'device');
+  afterAll(() => {
+    clear(disk);
+    fs.rmSync(memory, { recursive: true });
+    fs.rmdirSync(disk);
+  });
+
+  systemTest([], 'no secret and no plaintext, after encrypting, mounting, restoring and unmounting', async () => {
+    fs.writeFileSync(device, '');
+    fs.truncateSync(device, 256 << 20);
+    runProgram('mkfs.ext4', '-q', device);
+    runProgram('mount', '-o', 'loop', device, disk);
+    const at = (name: string): string => join(disk, name);
+    for (const name of ['home', 'tmp', 'state', 'mnt']) fs.mkdirSync(at(name));
+    const env = {
+      ...toolEnvironment,
+      HOME: at('home'),
+      TMPDIR: at('tmp'),
+      XDG_STATE_HOME: at('state'),
+      XDG_CONFIG_HOME: at('home'),
+    };
+    const run = (...args: string[]): string => execFileSync(ckptfsProgram, args, { env, cwd: disk, encoding: 'utf8' });
+
+    const stateFile = join(memory, 'state');
+    const command = buildFixture('counter', { directory: memory, stateFile, mebibytes: 48, canary });
+    const checkpoint = await dumpProcess(command, { images: join(memory, 'images'), work: memory, stateFile });
+    expect(everythingIn(checkpoint.images).includes(canary)).toBe(true);
+
+    const keyFile = join(memory, 'key');
+    const encrypted: Encrypted = { source: checkpoint.images, image: at('enc'), keyFile };
+    run('keygen', '-o', keyFile);
+    run('encrypt', checkpoint.images, at('enc'), '--key-file', keyFile);
+    const log = at('daemon.log');
+    const { pid } = JSON.parse(run('mount', at('enc'), at('mnt'), '--key-file', keyFile, '--log-file', log, '--json'));
+    runProgram('diff', '-r', checkpoint.images, at('mnt'));
+    const restored = await restoreProcess(checkpoint, at('mnt'), { work: join(memory, 'work') });
+    try {
+      expect((await restored.countsOn()).damaged).toEqual([]);
+    } finally {
+      await restored.kill();
+    }
+    run('umount', at('mnt'));
+    await until('the daemon has ended', () => !isAlive(pid));
+    run('verify', at('enc'), '--key-file', keyFile);
+    const needles = {
+      ...(await allKeys(encrypted)),
+      canary: Buffer.from(canary),
+      ...formsOf('canary', Buffer.from(canary)),
+    };
+    const { imageId } = readHeader(new LocalStore(at('enc')));
+    runProgram('umount', disk);
+
+    const bytes = fs.readFileSync(device);
+    // The scan does see what is there: the header in the image, a line of the log.
+    expect(bytes.includes(imageId.toString('hex'))).toBe(true);
+    expect(bytes.includes('keys and cached plaintext are wiped')).toBe(true);
+    expect(foundIn(bytes, needles)).toEqual([]);
+  });
+});

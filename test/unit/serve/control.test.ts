@@ -1,0 +1,95 @@
+import fs from 'node:fs';
+import net from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { ControlSocket, controlPath, type DaemonStatus, deviceOfControl } from '../../../src/serve/control.ts';
+import { callDaemon } from '../../../src/serve/control-client.ts';
+import { ownStateDirectory } from '../../../src/serve/state-directory.ts';
+
+/** Of no mount: device numbers end at 2^20. */
+const device = `9999999:${process.pid}`;
+const path = controlPath(ownStateDirectory(), device);
+
+const status: DaemonStatus = {
+  pid: process.pid,
+  mountPoint: '/mnt/größe\n',
+  device,
+  location: '/enc',
+  imageId: '00'.repeat(16),
+  transport: 'kernel',
+  workers: 2,
+  scratch: false,
+  uptimeSeconds: 3,
+  counters: {
+    requests: 1,
+    bytesServed: 2,
+    storedBytesRead: 3,
+    cacheHits: 4,
+    cacheMisses: 5,
+    authenticationFailures: 6,
+  },
+};
+
+test('a socket is named by its device', () => {
+  expect(deviceOfControl('0:57.sock')).toBe('0:57');
+  for (const name of ['0:57', '0.sock', 'x:1.sock', '../0:1.sock', '0:57.sock.new']) {
+    expect(deviceOfControl(name)).toBeUndefined();
+  }
+});
+
+describe('a daemon', () => {
+  let socket: ControlSocket;
+  beforeEach(async () => {
+    socket = await ControlSocket.open(device, () => status);
+  });
+  afterEach(() => socket.close());
+
+  test('answers its status, to several callers', async () => {
+    const callers = await Promise.all([callDaemon(path), callDaemon(path)]);
+    for (const caller of callers) expect(await caller?.status()).toEqual(status);
+    for (const caller of callers) caller?.close();
+  });
+
+  test('lets callers know when it ends', async () => {
+    const caller = await callDaemon(path);
+    expect(await caller?.ended(50)).toBe(false);
+    socket.close();
+    expect(await caller?.ended(1000)).toBe(true);
+    expect(fs.existsSync(path)).toBe(false);
+    expect(await callDaemon(path)).toBeUndefined();
+  });
+
+  test('hangs up on who asks at length', async () => {
+    const caller = net.connect(path);
+    caller.on('error', () => undefined);
+    caller.write('x'.repeat(100_000));
+    await new Promise((resolve) => caller.once('close', resolve));
+    expect(await (await callDaemon(path))?.status()).toEqual(status);
+  });
+
+  test('can be reached by its user alone', () => {
+    expect(fs.statSync(path).mode & 0o777).toBe(0o600);
+    expect(fs.statSync(ownStateDirectory()).mode & 0o777).toBe(0o700);
+  });
+});
+
+test.each([
+  ['nothing', ''],
+  ['no JSON', 'hello\n'],
+  ['no object', '7\n'],
+  ['a member of the wrong type', `${JSON.stringify({ ...status, pid: 'one' })}\n`],
+  ['counters missing', `${JSON.stringify({ ...status, counters: {} })}\n`],
+])('a socket that answers %s is no daemon', async (_, answer) => {
+  const directory = fs.mkdtempSync(join(tmpdir(), 'ckptfs-socket-'));
+  const server = net.createServer((caller) => caller.end(answer));
+  await new Promise<void>((resolve) => server.listen(join(directory, 's'), resolve));
+  try {
+    const caller = await callDaemon(join(directory, 's'));
+    expect(caller).toBeDefined();
+    expect(await caller?.status()).toBeUndefined();
+  } finally {
+    server.close();
+    fs.rmSync(directory, { recursive: true });
+  }
+});

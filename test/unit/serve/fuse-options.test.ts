@@ -1,0 +1,48 @@
+import { describe, expect, test } from 'vitest';
+import { parseFuseOptions } from '../../../src/serve/fuse-options.ts';
+
+const nothing = { allowOther: false, allowRoot: false, noExec: false, fsName: undefined };
+
+test('several lists are one', () => {
+  expect(parseFuseOptions(['allow_other,noexec', 'fsname=backup'])).toEqual({
+    ...nothing,
+    allowOther: true,
+    noExec: true,
+    fsName: 'backup',
+  });
+  expect(parseFuseOptions(['allow_root'])).toEqual({ ...nothing, allowRoot: true });
+  expect(parseFuseOptions([])).toEqual(nothing);
+});
+
+test('what fstab and mount(8) say to others has no effect', () => {
+  const generic =
+    'defaults,ro,rw,nosuid,nodev,noauto,user,nofail,_netdev,x-systemd.automount,x-gvfs-name=a b,comment=c';
+  expect(parseFuseOptions([generic])).toEqual(nothing);
+});
+
+test('a comma behind a backslash belongs to the value', () => {
+  expect(parseFuseOptions(['fsname=a\\,b\\\\c,allow_other'])).toEqual({
+    ...nothing,
+    allowOther: true,
+    fsName: 'a,b\\c',
+  });
+});
+
+describe('refused by name', () => {
+  test.each([
+    'suid',
+    'dev',
+    'subtype=x',
+    'nonsense',
+    'allow_other=1',
+    'fsname',
+    'fsname=',
+    'max_read=1',
+    'fd=3',
+    'user_id=0',
+  ])('%s', (option) => {
+    expect(() => parseFuseOptions([`ro,${option}`])).toThrow(
+      expect.objectContaining({ code: 'bad-argument', message: expect.stringContaining(option) }),
+    );
+  });
+});

@@ -1,0 +1,60 @@
+import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { Secret } from '../../../src/crypto/secret.ts';
+import { configurationPipe, daemonConfig, daemonEnvironment, type MountOptions } from '../../../src/serve/launch.ts';
+
+const directory = fs.mkdtempSync(join(tmpdir(), 'ckptfs-launch-'));
+const location = join(directory, 'enc');
+const mountPoint = join(directory, 'mnt');
+for (const path of [location, mountPoint, join(location, 'inside')]) fs.mkdirSync(path);
+fs.symlinkSync(location, join(directory, 'link'));
+afterAll(() => fs.rmSync(directory, { recursive: true }));
+
+const options: MountOptions = { location, mountPoint, imageKey: Secret.random(32) };
+const code = (expected: string) => expect.objectContaining({ code: expected });
+
+describe('refused before anything is started', () => {
+  test.each<[string, Partial<MountOptions>]>([
+    ['no workers', { workers: 0 }],
+    ['half a worker', { workers: 1.5 }],
+    ['too many workers', { workers: 65 }],
+    ['hardly any cache', { cacheSize: 100 }],
+    ['an image behind its own mount', { mountPoint: location }],
+    ['an image below its own mount', { mountPoint: directory }],
+    ['an image behind its own mount, by another name', { mountPoint: join(directory, 'link') }],
+    ['a mount point within the image', { mountPoint: join(location, 'inside') }],
+    ['an unknown mount option', { fuseOptions: ['no_such_thing'] }],
+    ['root let in by fuse-native', { transport: 'fuse-native', allowRoot: true }],
+  ])('%s', (_, wrong) => {
+    expect(() => daemonConfig({ ...options, ...wrong })).toThrow(code('bad-argument'));
+  });
+
+  test('a directory that is no image', () => {
+    expect(() => daemonConfig(options)).toThrow(code('not-an-image'));
+  });
+
+  test('configurations that do not fit into a pipe', () => {
+    const long = { location: 'x'.repeat(70_000) } as Parameters<typeof configurationPipe>[1];
+    expect(() => configurationPipe(options.imageKey, long)).toThrow(code('bad-argument'));
+  });
+});
+
+test('the pipe holds the key, then the configuration', () => {
+  const config = { location, mountPoint } as Parameters<typeof configurationPipe>[1];
+  const pipe = configurationPipe(options.imageKey, config);
+  const bytes = fs.readFileSync(pipe);
+  fs.closeSync(pipe);
+  expect(bytes.subarray(0, 32).equals(options.imageKey.bytes)).toBe(true);
+  expect(JSON.parse(bytes.subarray(32).toString())).toEqual(config);
+});
+
+test('a daemon inherits little of the environment', () => {
+  process.env['CKPTFS_TEST_PASSWORD'] = 'canary';
+  process.env['NODE_OPTIONS'] ??= '';
+  expect(JSON.stringify(daemonEnvironment())).not.toContain('canary');
+  expect(Object.keys(daemonEnvironment())).not.toContain('NODE_OPTIONS');
+  expect(daemonEnvironment()['PATH']).toBe(process.env['PATH']);
+  delete process.env['CKPTFS_TEST_PASSWORD'];
+});

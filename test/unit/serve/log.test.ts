@@ -1,0 +1,58 @@
+import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { Log } from '../../../src/serve/log.ts';
+
+let directory: string;
+let file: string;
+let fd: number;
+
+beforeEach(() => {
+  directory = fs.mkdtempSync(join(tmpdir(), 'ckptfs-log-'));
+  file = join(directory, 'log');
+  fd = fs.openSync(file, 'a+', 0o600);
+});
+afterEach(() => {
+  vi.useRealTimers();
+  fs.closeSync(fd);
+  fs.rmSync(directory, { recursive: true });
+});
+
+const lines = (path = file): string[] => fs.readFileSync(path, 'utf8').split('\n').slice(0, -1);
+
+test('one line per event, with time, pid and level', () => {
+  const log = new Log(file, fd);
+  log.info('first');
+  log.error('several\n    lines\r\nof text');
+  expect(lines()).toHaveLength(2);
+  expect(lines()[0]).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ckptfs\[\d+\]: info: first$/);
+  expect(lines()[1]).toMatch(/: error: several \| lines \| of text$/);
+});
+
+test('what repeats is written once a minute', () => {
+  vi.useFakeTimers();
+  const log = new Log(file, fd);
+  for (let i = 0; i < 5; i++) log.error('again');
+  log.warning('again');
+  expect(lines()).toHaveLength(2);
+  vi.advanceTimersByTime(61_000);
+  log.error('again');
+  expect(lines()).toHaveLength(3);
+});
+
+test('stays below a bound, and keeps one older part', () => {
+  const log = new Log(file, fd);
+  for (let i = 0; i < 2500; i++) log.info(`${i} ${'x'.repeat(1000)}`);
+  expect(fs.statSync(file).size).toBeLessThan(1.1 * (1 << 20));
+  expect(fs.statSync(`${file}.old`).size).toBeLessThan(1.1 * (1 << 20));
+  expect(fs.statSync(`${file}.old`).mode & 0o777).toBe(0o600);
+  expect(lines().at(-1)).toContain(': 2499 x');
+});
+
+test('a log that cannot be written to stops nobody', () => {
+  const closed = fs.openSync('/dev/full', 'w');
+  const log = new Log(undefined, closed);
+  expect(() => log.info('lost')).not.toThrow();
+  fs.closeSync(closed);
+});
