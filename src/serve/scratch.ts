@@ -7,7 +7,6 @@ import { readMounts, topmostAt } from '../fuse/mountinfo.ts';
 import type { Log } from './log.ts';
 import { isScratch, SCRATCH_SOURCE } from './own-mounts.ts';
 import { ownStateDirectory } from './state-directory.ts';
-import { unencryptedSwap } from './swap.ts';
 import { MS_NODEV, MS_NOSUID, makePrivate, mount, unmountPath } from './system-calls.ts';
 import type { RootAttributes } from './worker-messages.ts';
 
@@ -83,7 +82,7 @@ export class ScratchSpace {
   }
 }
 
-/** A tmpfs that is never swapped out, where the kernel has that (6.4), or a warning when it could be. */
+/** A tmpfs that is never swapped out where the kernel has that (6.4), else a plain one and a warning. */
 function mountMemory(directory: string, log: Log): void {
   const make = (options: string): void => mount('ckptfs-scratch', directory, 'tmpfs', MS_NOSUID | MS_NODEV, options);
   try {
@@ -91,8 +90,9 @@ function mountMemory(directory: string, log: Log): void {
   } catch (cause) {
     if (systemErrorName(cause) !== 'EINVAL') throw cause;
     make('mode=0700');
-    const swap = unencryptedSwap();
-    if (swap.length > 0) log.warning(`scratch files may be swapped out to ${swap.join(', ')}, which is not encrypted`);
+    log.warning(
+      'scratch files may be swapped out: this kernel has no tmpfs without swap; "ckptfs doctor" looks at the swap',
+    );
   }
 }
 

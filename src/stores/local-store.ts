@@ -36,6 +36,7 @@ export class LocalStore implements Store {
   }
 
   begun(): boolean {
+    if (!this.#exists('')) throw new CkptfsError('io', `${this.location} does not exist`, { path: this.location });
     return this.#exists('objects') || this.#exists('ckptfs.json.new');
   }
 
@@ -86,6 +87,7 @@ export class LocalStore implements Store {
     try {
       return fs.lstatSync(path, { throwIfNoEntry: false }) !== undefined;
     } catch (cause) {
+      if (systemErrorName(cause) === 'ENOTDIR') return false;
       throw ioError('look at', path, cause);
     }
   }

@@ -14,7 +14,7 @@ export interface Store {
   readNamed(name: NamedFile, limit: number): Buffer | undefined;
   /** Whether something of that name exists. @throws CkptfsError `io` */
   has(name: NamedFile): boolean;
-  /** Whether a writer has begun an image here, though perhaps not come as far as its header. @throws CkptfsError `io` */
+  /** Whether a writer has begun an image here, though perhaps not come as far as its header. @throws CkptfsError `io`, also when the location does not exist */
   begun(): boolean;
   /**
    * @param id 32 lower-case hexadecimal digits

@@ -99,7 +99,9 @@ for (const { name, Store, Writer } of stores) {
       fs.rmSync(join(location, 'x'));
       expect(code(() => Writer.create(location))).toBeUndefined();
       expect(code(() => Writer.create(join(base, 'no', 'parent')))).toBe('io');
-      expect(new Store(join(base, 'nothing')).begun()).toBe(false);
+      fs.mkdirSync(join(base, 'bare'));
+      expect(new Store(join(base, 'bare')).begun()).toBe(false);
+      expect(code(() => new Store(join(base, 'nothing')).begun())).toBe('io');
       expect(new Store(join(base, 'nothing')).readNamed('manifest', 1)).toBeUndefined();
     });
   });

@@ -1,0 +1,35 @@
+import type { Argv } from 'yargs';
+import { cancellable } from '../cancellation.ts';
+import { type CommonOptions, defineCommand } from '../command.ts';
+import { withImageArguments, withOpenImage } from '../image-arguments.ts';
+import { withJobs, withJson } from '../options.ts';
+import { print, printJson } from '../output.ts';
+import { present } from '../present.ts';
+import { progressBar } from '../progress.ts';
+import { countOf, formatBytes } from '../quantities.ts';
+import { safeText } from '../terminal-text.ts';
+
+export const command = defineCommand({
+  examples: [['$0 decrypt ./enc /dev/shm/ckpt --key-file checkpoint.key', 'In clear, but not on a disk']],
+  options: (yargs: Argv<CommonOptions>) =>
+    withJson(withJobs(withImageArguments(yargs))).positional('DST', {
+      type: 'string',
+      demandOption: true,
+      describe: 'Directory for the files in clear: one that does not exist, or is empty',
+    }),
+  run: (args) =>
+    withOpenImage(args, async (image) => {
+      const { imageId, files, fileBytes } = image.describe();
+      const bar = progressBar('decrypting', args.quiet);
+      await cancellable(`${args.DST} holds a part of the image in clear.`, (signal) =>
+        image.extract(args.DST, {
+          ...present({ jobs: args.jobs }),
+          onProgress: bar.update,
+          signal,
+        }),
+      ).finally(bar.end);
+      if (args.json) return printJson({ imageId, files, fileBytes });
+      if (args.quiet) return;
+      await print(`${countOf(files, 'file')}, ${formatBytes(fileBytes)}, in clear in ${safeText(args.DST)}\n`);
+    }),
+});

@@ -1,0 +1,59 @@
+import type { Argv } from 'yargs';
+import { CkptfsError } from '../../base/errors.ts';
+import type { ImageInside, ImageOutside } from '../../image/describe.ts';
+import { inspectImage } from '../../library/encrypted-image.ts';
+import { type CommonOptions, defineCommand } from '../command.ts';
+import { type ImageArguments, withImageArguments, withOpenImage } from '../image-arguments.ts';
+import { withJson } from '../options.ts';
+import { print, printJson } from '../output.ts';
+import { formatBytes, table } from '../quantities.ts';
+import { safeText } from '../terminal-text.ts';
+
+export const command = defineCommand({
+  examples: [
+    ['$0 info ./enc', 'What anybody can see who has the image'],
+    ['$0 info ./enc --key-file checkpoint.key', 'What its key shows besides'],
+  ],
+  options: (yargs: Argv<CommonOptions>) => withJson(withImageArguments(yargs)),
+  async run(args) {
+    const outside = inspectImage(args.ENC, args.imageId);
+    const inside = await insideOf(args);
+    if (args.json) return printJson({ ...outside, ...inside, authenticated: inside !== undefined });
+    await print(table([...outsideRows(outside), ...(inside === undefined ? [] : insideRows(inside))]));
+  },
+});
+
+/** Undefined without a key: for this command that is no failure. */
+async function insideOf(args: ImageArguments): Promise<ImageInside | undefined> {
+  try {
+    return await withOpenImage(args, async (image) => image.describe());
+  } catch (error) {
+    if (error instanceof CkptfsError && error.code === 'no-key') return undefined;
+    throw error;
+  }
+}
+
+function outsideRows(image: ImageOutside): string[][] {
+  const slots = image.slots.map(safeText).join(', ');
+  return [
+    ['image', image.imageId],
+    ['format', `version ${image.formatVersion}`],
+    ['cipher', image.cipher],
+    ['chunk size', formatBytes(image.chunkSize)],
+    ['key slots', `${image.slots.length} (${slots})`],
+    ['objects', `${image.objects}`],
+    ['stored size', formatBytes(image.storedBytes)],
+  ];
+}
+
+function insideRows({ epoch, files, directories, symlinks, fileBytes, dataBytes, overhead }: ImageInside): string[][] {
+  return [
+    ['sealed', `epoch ${epoch}; header and manifest authenticated`],
+    ['files', `${files}`],
+    ['directories', `${directories}`],
+    ['symbolic links', `${symlinks}`],
+    ['size of files', formatBytes(fileBytes)],
+    ['of it data', formatBytes(dataBytes)],
+    ['overhead', overhead === undefined ? 'none: no data' : `${(overhead * 100).toFixed(2)} %`],
+  ];
+}

@@ -1,0 +1,33 @@
+import type { Argv } from 'yargs';
+import { newKeyText } from '../../keys/key-text.ts';
+import { createKeyFile, type KeyBits } from '../../keys/keygen.ts';
+import { type CommonOptions, defineCommand } from '../command.ts';
+import { print } from '../output.ts';
+
+const sizes: readonly KeyBits[] = [128, 192, 256];
+
+export const command = defineCommand({
+  examples: [
+    ['$0 keygen -o checkpoint.key', 'A 256-bit key, readable by you alone'],
+    ['$0 keygen | age -r RECIPIENT > key.age', 'To standard output, for another program'],
+  ],
+  options: (yargs: Argv<CommonOptions>) =>
+    yargs
+      .option('bits', { choices: sizes, default: 256 as KeyBits, coerce: Number, describe: 'Size of the key' })
+      .option('output', {
+        alias: 'o',
+        type: 'string',
+        nargs: 1,
+        describe: 'File to make, mode 0600; never overwrites. Standard output without this option',
+      }),
+  async run({ bits, output }) {
+    const size = sizes.find((known) => known === bits) ?? 256;
+    if (output !== undefined) return createKeyFile(output, size);
+    const text = newKeyText(size);
+    try {
+      await print(text);
+    } finally {
+      text.fill(0);
+    }
+  },
+});

@@ -1,0 +1,62 @@
+import type { Argv } from 'yargs';
+import type { EncryptedImage, ListedFile } from '../../library/encrypted-image.ts';
+import { type CommonOptions, defineCommand } from '../command.ts';
+import { withImageArguments, withOpenImage } from '../image-arguments.ts';
+import { longListing } from '../listing.ts';
+import { nameJson } from '../name-json.ts';
+import { withJson } from '../options.ts';
+import { print, printJson } from '../output.ts';
+
+const SLASH = Buffer.from('/');
+const NUL = Buffer.alloc(1);
+
+export const command = defineCommand({
+  examples: [
+    ['$0 ls ./enc --key-file checkpoint.key', 'Long listing, like "ls -l"'],
+    ['$0 ls ./enc -R -0 | xargs -0 -n 1 …', 'Every path as it is, for a program'],
+  ],
+  options: (yargs: Argv<CommonOptions>) =>
+    withJson(withImageArguments(yargs))
+      .positional('PATH', { type: 'string', default: '', describe: 'Directory or file within the image' })
+      .option('recursive', { alias: 'R', type: 'boolean', default: false, describe: 'Directories in it as well' })
+      .option('null', {
+        alias: '0',
+        type: 'boolean',
+        default: false,
+        describe: 'Paths alone, raw bytes, a NUL behind each; otherwise what could act on a terminal is escaped',
+      })
+      .check(({ json, null: raw }) => !(json && raw) || '--null and --json exclude each other'),
+  run: (args) =>
+    withOpenImage(args, async (image) => {
+      const files = [...walk(image, Buffer.from(args.PATH), args.recursive)];
+      if (args.json) return printJson(files.map(fileJson));
+      if (args.null) return print(Buffer.concat(files.flatMap(({ name }) => [name, NUL])));
+      await print(longListing(files));
+    }),
+});
+
+/** Files below a path; names are paths from there when it goes down. Not recursive itself: trees may be deep. */
+function* walk(image: EncryptedImage, start: Buffer, recursive: boolean): Generator<ListedFile> {
+  const waiting: { readonly path: Buffer; readonly shown: Buffer }[] = [{ path: start, shown: Buffer.alloc(0) }];
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    const { path, shown } = next;
+    const directories: typeof waiting = [];
+    for (const file of image.list(path)) {
+      const name = shown.length === 0 ? file.name : Buffer.concat([shown, SLASH, file.name]);
+      yield { ...file, name };
+      const isChild = recursive && file.type === 'directory';
+      if (isChild) directories.push({ path: Buffer.concat([path, SLASH, file.name]), shown: name });
+    }
+    waiting.push(...directories.reverse());
+  }
+}
+
+function fileJson({ name, target, mode, mtimeSeconds, mtimeNanoseconds, ...rest }: ListedFile): unknown {
+  return {
+    ...nameJson('name', name),
+    ...rest,
+    mode: mode.toString(8).padStart(4, '0'),
+    mtime: { seconds: mtimeSeconds, nanoseconds: mtimeNanoseconds },
+    ...(target === undefined ? {} : nameJson('target', target)),
+  };
+}

@@ -1,0 +1,44 @@
+import type { Argv } from 'yargs';
+import { listMounts, type MountStatus } from '../../serve/status.ts';
+import { type CommonOptions, defineCommand } from '../command.ts';
+import { withJson } from '../options.ts';
+import { print, printJson } from '../output.ts';
+import { formatBytes, formatDuration, table } from '../quantities.ts';
+import { safeText } from '../terminal-text.ts';
+
+const heading = ['MOUNT', 'STATE', 'IMAGE', 'PID', 'WORKERS', 'UP', 'REQUESTS', 'SERVED', 'CACHE HITS', 'FAILURES'];
+const numbers = [3, 4, 5, 6, 7, 8, 9];
+
+export const command = defineCommand({
+  examples: [
+    ['$0 status', 'As a table; FAILURES counts what did not authenticate'],
+    ['$0 status --json', 'With all counters, for a program to read'],
+  ],
+  options: (yargs: Argv<CommonOptions>) => withJson(yargs),
+  async run({ json, quiet }) {
+    const mounts = await listMounts();
+    if (json) return printJson(mounts);
+    if (mounts.length > 0) await print(table([heading, ...mounts.map(row)], numbers));
+    else if (!quiet) await print('nothing is mounted\n');
+  },
+});
+
+function row({ mountPoint, state, source, daemon }: MountStatus): string[] {
+  const place = [safeText(mountPoint), state, safeText(source)];
+  if (daemon === undefined) return [...place, '-', '-', '-', '-', '-', '-', '-'];
+  const { counters, pid, workers, uptimeSeconds } = daemon;
+  return [
+    ...place,
+    `${pid}`,
+    `${workers}`,
+    formatDuration(uptimeSeconds),
+    `${counters.requests}`,
+    formatBytes(counters.bytesServed),
+    hitRate(counters.cacheHits, counters.cacheMisses),
+    `${counters.authenticationFailures}`,
+  ];
+}
+
+function hitRate(hits: number, misses: number): string {
+  return hits + misses === 0 ? '-' : `${Math.round((hits / (hits + misses)) * 100)} %`;
+}

@@ -1,0 +1,25 @@
+import type { Argv } from 'yargs';
+import { unmountImage } from '../../serve/umount.ts';
+import { type CommonOptions, defineCommand } from '../command.ts';
+import { warn } from '../output.ts';
+
+export const command = defineCommand({
+  examples: [
+    ['$0 umount /mnt/cr', 'Returns when the keys are wiped'],
+    ['$0 umount /mnt/cr --lazy', 'Out of sight now, gone when nobody uses it any more'],
+  ],
+  options: (yargs: Argv<CommonOptions>) =>
+    yargs
+      .positional('MNT', { type: 'string', demandOption: true, describe: 'Directory the image is mounted on' })
+      .option('lazy', {
+        alias: 'l',
+        type: 'boolean',
+        default: false,
+        describe: 'Also when it is in use: it ends when its last user does',
+      }),
+  async run({ MNT, lazy, quiet }) {
+    const { wiped } = await unmountImage(MNT, { lazy });
+    if (!wiped && !quiet)
+      await warn('the daemon still runs: somebody uses the mount; its keys are wiped when they end');
+  },
+});

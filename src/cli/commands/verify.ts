@@ -1,0 +1,52 @@
+import type { Argv } from 'yargs';
+import type { Damage, VerifyReport } from '../../image/verify.ts';
+import { cancellable } from '../cancellation.ts';
+import { type CommonOptions, defineCommand } from '../command.ts';
+import { EXIT_OK, exitCodes } from '../exit-codes.ts';
+import { withImageArguments, withOpenImage } from '../image-arguments.ts';
+import { nameJson } from '../name-json.ts';
+import { withJobs, withJson } from '../options.ts';
+import { print, printJson } from '../output.ts';
+import { present } from '../present.ts';
+import { progressBar } from '../progress.ts';
+import { countOf } from '../quantities.ts';
+import { safeName, safeText } from '../terminal-text.ts';
+
+export const command = defineCommand({
+  examples: [
+    ['$0 verify ./enc --key-file checkpoint.key', 'Exit code 0 means: every byte is what was sealed'],
+    ['$0 verify ./enc --key-file checkpoint.key --json', 'All damage, for a program to read'],
+  ],
+  options: (yargs: Argv<CommonOptions>) => withJson(withJobs(withImageArguments(yargs))),
+  run: (args) =>
+    withOpenImage(args, async (image) => {
+      const bar = progressBar('verifying', args.quiet);
+      const report = await cancellable('What was read until then says nothing about the rest.', (signal) =>
+        image.verify({ ...present({ jobs: args.jobs }), onProgress: bar.update, signal }),
+      ).finally(bar.end);
+      if (args.json) await printJson(reportJson(image.imageId, report));
+      else await print(reportText(report, args.quiet));
+      return report.damage.length === 0 ? EXIT_OK : exitCodes.damaged;
+    }),
+});
+
+function reportText({ damage, objects, chunks }: VerifyReport, quiet: boolean): string {
+  const lines = damage.map((fault) => `${damageLine(fault)}\n`);
+  const amount = `${countOf(objects, 'object')}, ${countOf(chunks, 'chunk')}`;
+  const summary =
+    damage.length === 0 ? `intact: ${amount}\n` : `damaged: ${countOf(damage.length, 'fault')} in ${amount}\n`;
+  return lines.join('') + (quiet ? '' : summary);
+}
+
+function damageLine({ file, object, chunk, reason }: Damage): string {
+  const where = `${file === undefined ? '' : `${safeName(file)}: `}object ${safeText(object)}`;
+  return `${where}${chunk === undefined ? '' : `, chunk ${chunk}`}: ${safeText(reason)}`;
+}
+
+function reportJson(imageId: string, { damage, objects, chunks }: VerifyReport): unknown {
+  const faults = damage.map(({ file, ...rest }) => ({
+    ...(file === undefined ? {} : nameJson('file', file)),
+    ...rest,
+  }));
+  return { imageId, intact: damage.length === 0, objects, chunks, damage: faults };
+}

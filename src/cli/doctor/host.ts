@@ -1,0 +1,61 @@
+import { spawnSync } from 'node:child_process';
+import { accessSync, constants, existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { basename, delimiter, join } from 'node:path';
+
+/** What the doctor looks at, so that its judgement can be tried on hosts that are not this one. */
+export interface Host {
+  readonly isRoot: boolean;
+  /** Undefined when the file does not exist or cannot be read. */
+  readFile(path: string): string | undefined;
+  names(directory: string): readonly string[];
+  exists(path: string): boolean;
+  mayReadAndWrite(path: string): boolean;
+  /** Where a symbolic link leads, or undefined. */
+  link(path: string): string | undefined;
+  /** Name of the block device that a file lies on (`sda2`, `dm-0`), or undefined when there is no single one. */
+  deviceBelow(path: string): string | undefined;
+  /** Path of a program, or undefined. */
+  program(name: string): string | undefined;
+  /** What a program prints, or undefined when it fails. */
+  output(program: string, args: readonly string[]): string | undefined;
+}
+
+/** Where programs for the administrator are, which an ordinary user's PATH often lacks. */
+const administratorPath = ['/usr/local/sbin', '/usr/sbin', '/sbin'];
+
+export const thisHost: Host = {
+  isRoot: process.geteuid?.() === 0,
+  readFile: (path) => attempt(() => readFileSync(path, 'utf8')),
+  names: (directory) => attempt(() => readdirSync(directory)) ?? [],
+  exists: (path) => existsSync(path),
+  mayReadAndWrite: (path) => mayAccess(path, constants.R_OK | constants.W_OK),
+  link: (path) => attempt(() => readlinkSync(path)),
+  deviceBelow: (path) => attempt(() => basename(readlinkSync(`/sys/dev/block/${deviceNumbers(statSync(path).dev)}`))),
+  program(name) {
+    const directories = [...(process.env['PATH'] ?? '').split(delimiter), ...administratorPath];
+    return directories.map((directory) => join(directory, name)).find((path) => mayAccess(path, constants.X_OK));
+  },
+  output(program, args) {
+    const { status, stdout } = spawnSync(program, args, { encoding: 'utf8', timeout: 10_000 });
+    return status === 0 ? stdout : undefined;
+  },
+};
+
+function mayAccess(path: string, mode: number): boolean {
+  return attempt(() => accessSync(path, mode) === undefined) ?? false;
+}
+
+function attempt<T>(work: () => T): T | undefined {
+  try {
+    return work();
+  } catch {
+    return undefined;
+  }
+}
+
+/** `MAJOR:MINOR` of a device number as stat(2) has it (makedev(3)). */
+function deviceNumbers(device: number): string {
+  const major = (device >>> 8) & 0xfff;
+  const minor = (device & 0xff) | ((device >>> 12) & 0xfff00);
+  return `${major}:${minor}`;
+}

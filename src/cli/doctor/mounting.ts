@@ -1,0 +1,60 @@
+import { type Finding, missing, ok, warn } from './check.ts';
+import type { Host } from './host.ts';
+
+/** What mounting needs. */
+export function mountingFindings(host: Host): Finding[] {
+  return [device(host), helper(host), otherUsers(host), overlay(host)];
+}
+
+function device(host: Host): Finding {
+  const load = 'load the kernel module: modprobe fuse; in a container: pass the device in with --device /dev/fuse';
+  if (!host.exists('/dev/fuse')) return missing('/dev/fuse', 'does not exist', load);
+  if (!host.mayReadAndWrite('/dev/fuse')) {
+    return missing('/dev/fuse', 'this user may not open it', 'as root: chmod 0666 /dev/fuse, as distributions have it');
+  }
+  const known =
+    host
+      .readFile('/proc/filesystems')
+      ?.split('\n')
+      .some((line) => line.endsWith('\tfuse')) ?? false;
+  return known ? ok('/dev/fuse', 'can be opened') : missing('/dev/fuse', 'this kernel has no FUSE', load);
+}
+
+function helper(host: Host): Finding {
+  const path = host.program('fusermount3') ?? host.program('fusermount');
+  if (path !== undefined) return ok('fusermount3', path);
+  const advice =
+    'install the package fuse3 (so called on Debian, Ubuntu, Fedora and Arch); without it only root can mount';
+  return host.isRoot ? warn('fusermount3', 'not found', advice) : missing('fusermount3', 'not found', advice);
+}
+
+function otherUsers(host: Host): Finding {
+  const subject = 'user_allow_other';
+  const lines = host.readFile('/etc/fuse.conf')?.split('\n') ?? [];
+  if (lines.some((line) => line.trim() === 'user_allow_other')) return ok(subject, 'set in /etc/fuse.conf');
+  if (host.isRoot) return ok(subject, 'not set in /etc/fuse.conf; root does not need it');
+  return warn(
+    subject,
+    'not set in /etc/fuse.conf: --allow-other will be refused',
+    'as root: echo user_allow_other >> /etc/fuse.conf; criu restore runs as root and needs --allow-other or --allow-root',
+  );
+}
+
+function overlay(host: Host): Finding {
+  const known =
+    host
+      .readFile('/proc/filesystems')
+      ?.split('\n')
+      .some((line) => line.endsWith('\toverlay')) ?? false;
+  if (known) return ok('overlayfs', 'this kernel has it');
+  const release = host.readFile('/proc/sys/kernel/osrelease')?.trim() ?? '';
+  const module = host
+    .names(`/lib/modules/${release}/kernel/fs/overlayfs`)
+    .some((name) => name.startsWith('overlay.ko'));
+  if (module) return ok('overlayfs', 'a module of this kernel');
+  return warn(
+    'overlayfs',
+    'not found: --scratch will be refused',
+    'modprobe overlay; or give criu -W for its own files',
+  );
+}

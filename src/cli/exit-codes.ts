@@ -1,0 +1,35 @@
+import type { ErrorCode } from '../base/errors.ts';
+
+/** Exit numbers are an interface: they never change meaning. docs/cli.md has the same table, held to this one by a test. */
+export const exitCodes: Readonly<Record<ErrorCode, number>> = {
+  internal: 1,
+  'bad-argument': 2,
+  io: 3,
+  exists: 4,
+  'unsupported-source': 5,
+  'source-changed': 6,
+  'bad-key-file': 10,
+  'no-key': 11,
+  'wrong-key': 12,
+  'not-an-image': 20,
+  unfinished: 21,
+  'unsupported-format': 22,
+  damaged: 23,
+  'wrong-image': 24,
+  'no-such-file': 25,
+  'mount-failed': 30,
+  'not-mounted': 31,
+  busy: 32,
+  'missing-feature': 33,
+  interrupted: 130,
+};
+
+export const EXIT_OK = 0;
+
+/** `ckptfs exec` fails itself, as `env` and `docker exec` say it; any other code is the command's. */
+export const EXIT_EXEC_FAILED = 125;
+
+/** Of a process ended by a signal, as shells count it. @param signal number, 1 to 64 */
+export function exitCodeOfSignal(signal: number): number {
+  return 128 + signal;
+}

@@ -1,0 +1,89 @@
+import type { Argv } from 'yargs';
+import { CkptfsError } from '../base/errors.ts';
+import type { Secret } from '../crypto/secret.ts';
+import { EncryptedImage } from '../library/encrypted-image.ts';
+import { unlockImage } from '../library/unlock.ts';
+import type { CommonOptions } from './command.ts';
+import { HeldKeys, type KeyArguments, withKeyOptions } from './key-options.ts';
+import { warn } from './output.ts';
+
+/** Arguments of every command that opens an image. */
+export interface ImageArguments extends CommonOptions, KeyArguments {
+  readonly ENC: string;
+  readonly imageId: string | undefined;
+}
+
+export function withImageArguments<T>(yargs: Argv<T>) {
+  return withImageId(withKeyOptions(withEnc(yargs)));
+}
+
+export function withEnc<T>(yargs: Argv<T>): Argv<T & { ENC: string }> {
+  return yargs.positional('ENC', {
+    type: 'string',
+    demandOption: true,
+    describe: 'Directory with the encrypted image',
+  });
+}
+
+export function withImageId<T>(yargs: Argv<T>): Argv<T & { 'image-id': string | undefined }> {
+  return yargs.option('image-id', {
+    type: 'string',
+    nargs: 1,
+    coerce: imageIdOf,
+    describe: 'Refuse any image but the one with this id',
+  });
+}
+
+/** @throws CkptfsError `bad-argument` */
+export function imageIdOf(text: string): string {
+  if (/^[0-9a-f]{32}$/i.test(text)) return text.toLowerCase();
+  throw new CkptfsError('bad-argument', `image id ${text}: an id has 32 hexadecimal digits`, {
+    advice: '"ckptfs info ENC" shows it.',
+  });
+}
+
+/** Opens the image that the arguments name, does the work, wipes the keys. @throws what opening and `work` throw */
+export async function withOpenImage<T>(args: ImageArguments, work: (image: EncryptedImage) => Promise<T>): Promise<T> {
+  return withKeys(args, async (keys) => {
+    const image = await EncryptedImage.open(args.ENC, {
+      keys: (imageId) => keys.forOpening(imageId),
+      imageId: args.imageId,
+    });
+    try {
+      await warnAbout(keys, args);
+      return await work(image);
+    } finally {
+      image.close();
+    }
+  });
+}
+
+/** As {@link withOpenImage}, where the image key is all that is needed. */
+export async function withUnlockedImage<T>(args: ImageArguments, work: (imageKey: Secret) => Promise<T>): Promise<T> {
+  return withKeys(args, async (keys) => {
+    const imageKey = await unlockImage(args.ENC, {
+      keys: (imageId) => keys.forOpening(imageId),
+      imageId: args.imageId,
+    });
+    try {
+      await warnAbout(keys, args);
+      return await work(imageKey);
+    } finally {
+      imageKey.wipe();
+    }
+  });
+}
+
+/** Reads the keys that the arguments name, and wipes them when the work is done. */
+export async function withKeys<T>(args: KeyArguments, work: (keys: HeldKeys) => Promise<T>): Promise<T> {
+  const keys = new HeldKeys(args);
+  try {
+    return await work(keys);
+  } finally {
+    keys.wipe();
+  }
+}
+
+export async function warnAbout(keys: HeldKeys, { quiet }: CommonOptions): Promise<void> {
+  if (!quiet) for (const warning of keys.warnings) await warn(warning);
+}

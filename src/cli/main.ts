@@ -1,0 +1,40 @@
+import { EndedBySignal } from './cancellation.ts';
+import { isCommandName } from './commands.ts';
+import { EXIT_EXEC_FAILED, EXIT_OK, exitCodeOfSignal } from './exit-codes.ts';
+import { debugText, exitCodeOf, failureLine } from './messages.ts';
+import { BrokenPipe, leaveWriteErrorsToCallers, printError } from './output.ts';
+import { createProgram, isCompletion, withoutDoubleDash } from './program.ts';
+
+const SIGPIPE = 13;
+
+/** Runs one command line. Returns the exit code; everything that failed has been said on stderr. */
+async function run(words: readonly string[]): Promise<number> {
+  try {
+    let code = 0;
+    const program = await createProgram(words, (finished) => {
+      code = finished;
+    });
+    await program.parseAsync(withoutDoubleDash(words));
+    return code;
+  } catch (error) {
+    return report(error, words);
+  }
+}
+
+async function report(error: unknown, words: readonly string[]): Promise<number> {
+  if (error instanceof BrokenPipe) return exitCodeOfSignal(SIGPIPE);
+  // Half a command line is wrong more often than not: no reason to write across somebody's typing.
+  if (isCompletion(words)) return EXIT_OK;
+  const own = words.includes('--') ? words.slice(0, words.indexOf('--')) : words;
+  try {
+    await printError(failureLine(error));
+    if (own.includes('--debug')) await printError(debugText(error));
+  } catch {
+    // Nobody reads stderr; the exit code says it.
+  }
+  if (error instanceof EndedBySignal) return error.exitCode;
+  return own.find(isCommandName) === 'exec' ? EXIT_EXEC_FAILED : exitCodeOf(error);
+}
+
+leaveWriteErrorsToCallers();
+process.exit(await run(process.argv.slice(2)));

@@ -1,0 +1,37 @@
+import { CkptfsError, systemErrorName } from '../base/errors.ts';
+import { exitCodes } from './exit-codes.ts';
+import { safeText } from './terminal-text.ts';
+
+/** One line for a person: what is wrong, about which file, and what to do. */
+export function failureLine(error: unknown): string {
+  if (!(error instanceof CkptfsError)) {
+    const text = error instanceof Error ? error.message : String(error);
+    return `ckptfs: internal fault: ${sentence(safeText(text))} Please report it with what --debug prints.`;
+  }
+  const message = sentence(safeText(error.message));
+  return `ckptfs: ${error.advice === undefined ? message : `${message} ${sentence(safeText(error.advice))}`}`;
+}
+
+export function warningLine(text: string): string {
+  return `ckptfs: warning: ${safeText(text)}`;
+}
+
+/** The exit number of anything thrown. */
+export function exitCodeOf(error: unknown): number {
+  return exitCodes[error instanceof CkptfsError ? error.code : 'internal'];
+}
+
+/** Everything known about a fault, for --debug. */
+export function debugText(error: unknown): string {
+  const lines: string[] = [];
+  for (let at: unknown = error; at !== undefined; at = at instanceof Error ? at.cause : undefined) {
+    const code = at instanceof CkptfsError ? at.code : systemErrorName(at);
+    const text = at instanceof Error ? (at.stack ?? at.message) : String(at);
+    lines.push(`${lines.length === 0 ? '' : 'caused by: '}${code === undefined ? '' : `[${code}] `}${text}`);
+  }
+  return lines.join('\n').split('\n').map(safeText).join('\n');
+}
+
+function sentence(text: string): string {
+  return /[.!?]$/.test(text) ? text : `${text}.`;
+}

@@ -1,0 +1,41 @@
+import { ioError, systemErrorName } from '../base/errors.ts';
+import { warningLine } from './messages.ts';
+
+/** The reader of our output has gone (`ckptfs ls | head`): nothing to say, nobody to say it to. */
+export class BrokenPipe extends Error {
+  override readonly name = 'BrokenPipe';
+}
+
+/** Writes to stdout and returns when it is written: what was given may be overwritten then. @throws BrokenPipe; CkptfsError `io` */
+export function print(data: string | Uint8Array): Promise<void> {
+  return write(process.stdout, data, 'standard output');
+}
+
+/** One object as JSON text, for a program to read. @throws BrokenPipe */
+export function printJson(value: unknown): Promise<void> {
+  return print(`${JSON.stringify(value, null, 2)}\n`);
+}
+
+/** @throws BrokenPipe */
+export function printError(line: string): Promise<void> {
+  return write(process.stderr, `${line}\n`, 'standard error');
+}
+
+export function warn(text: string): Promise<void> {
+  return printError(warningLine(text));
+}
+
+function write(stream: NodeJS.WriteStream, data: string | Uint8Array, name: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    stream.write(data, (error) => {
+      if (error === null || error === undefined) resolve();
+      else reject(systemErrorName(error) === 'EPIPE' ? new BrokenPipe() : ioError('write to', name, error));
+    });
+  });
+}
+
+/** Without this, a failed write ends the process with a stack trace before its own caller hears of it. */
+export function leaveWriteErrorsToCallers(): void {
+  process.stdout.on('error', () => {});
+  process.stderr.on('error', () => {});
+}

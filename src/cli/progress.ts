@@ -1,0 +1,49 @@
+import { formatBytes, formatDuration } from './quantities.ts';
+
+/** Milliseconds between two drawings: often enough to look alive, seldom enough to cost nothing. */
+const INTERVAL = 100;
+const BAR_WIDTH = 24;
+
+export interface ProgressBar {
+  update(progress: { readonly doneBytes: number; readonly totalBytes: number }): void;
+  /** Takes the bar off the terminal again. */
+  end(): void;
+}
+
+const nothing: ProgressBar = { update: () => {}, end: () => {} };
+
+/** Draws one line that renews itself, on a terminal only: a log file gets nothing of it. */
+export function progressBar(label: string, quiet: boolean, stream: NodeJS.WriteStream = process.stderr): ProgressBar {
+  if (quiet || !stream.isTTY) return nothing;
+  const start = Date.now();
+  let drawn = 0;
+  return {
+    update({ doneBytes, totalBytes }) {
+      const now = Date.now();
+      if (now - drawn < INTERVAL) return;
+      drawn = now;
+      const text = progressText(label, doneBytes, totalBytes, (now - start) / 1000);
+      stream.write(`\r${text.slice(0, widthOf(stream) - 1)}\x1b[K`);
+    },
+    end() {
+      if (drawn > 0) stream.write('\r\x1b[K');
+    },
+  };
+}
+
+/** Columns; a terminal that does not know says 0. */
+function widthOf(stream: NodeJS.WriteStream): number {
+  return stream.columns > 0 ? stream.columns : 80;
+}
+
+/** `encrypting [######----]  42 %  1.2 GiB of 2.9 GiB, 840 MiB/s, 2 s left`. @param seconds since the start */
+export function progressText(label: string, done: number, total: number, seconds: number): string {
+  const share = total === 0 ? 1 : Math.min(1, done / total);
+  const filled = Math.round(share * BAR_WIDTH);
+  const bar = '#'.repeat(filled) + '-'.repeat(BAR_WIDTH - filled);
+  const percent = `${Math.floor(share * 100)}`.padStart(3);
+  const rate = seconds > 0 ? done / seconds : 0;
+  const left = rate > 0 ? `, ${formatDuration((total - done) / rate)} left` : '';
+  const amounts = `${formatBytes(done)} of ${formatBytes(total)}`;
+  return `${label} [${bar}] ${percent} %  ${amounts}, ${formatBytes(Math.round(rate))}/s${left}`;
+}

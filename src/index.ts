@@ -1,0 +1,42 @@
+/**
+ * ckptfs as a library: what its own commands use. Nothing here prints or exits; every failure is a {@link CkptfsError}
+ * whose `code` is stable (docs/cli.md lists them with their exit numbers).
+ *
+ * ```ts
+ * import { EncryptedImage, keyFileProvider, readKeyFile } from 'ckptfs';
+ *
+ * const { key } = readKeyFile('checkpoint.key');
+ * const image = await EncryptedImage.open('./enc', { keys: [keyFileProvider(key)] });
+ * const bytes = Buffer.alloc(4096);
+ * const count = image.readAt('pages-1.img', 0, bytes);
+ * image.close();
+ * key.wipe();
+ * ```
+ */
+export { CkptfsError, type ErrorCode, type ErrorDetails, errorCodes } from './base/errors.ts';
+export { Secret } from './crypto/secret.ts';
+export { type CipherName, cipherNames, defaultCipher } from './format/ciphers.ts';
+export type { SlotJwe } from './format/slot.ts';
+export { type CreatedImage, type CreateOptions, createImage, type Progress } from './image/create.ts';
+export type { ImageInside, ImageOutside } from './image/describe.ts';
+export type { ExtractOptions } from './image/extract.ts';
+export type { Damage, VerifyOptions, VerifyReport } from './image/verify.ts';
+export { createDefaultKey, defaultKeyPath } from './keys/default-key.ts';
+export { type KeyFile, keyFileProvider, readKeyFile } from './keys/key-file.ts';
+export { createKeyFile, type KeyBits } from './keys/keygen.ts';
+export type { KeyProvider } from './keys/provider.ts';
+export {
+  EncryptedImage,
+  type FileStatus,
+  type ImagePath,
+  inspectImage,
+  type ListedFile,
+} from './library/encrypted-image.ts';
+export { type OpenOptions, unlockImage } from './library/unlock.ts';
+export type { Transport } from './serve/config.ts';
+export type { DaemonStatus } from './serve/control.ts';
+export { type ExecOptions, execWithMount } from './serve/exec.ts';
+export type { MountOptions } from './serve/launch.ts';
+export { type BackgroundMountOptions, type MountHandle, mountImage } from './serve/mount.ts';
+export { listMounts, type MountState, type MountStatus } from './serve/status.ts';
+export { type UnmountOptions, type UnmountResult, unmountImage } from './serve/umount.ts';

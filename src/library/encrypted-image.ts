@@ -1,0 +1,166 @@
+import { CkptfsError } from '../base/errors.ts';
+import { Region } from '../base/native.ts';
+import type { FileInode, Inode } from '../format/manifest.ts';
+import { describeInside, describeOutside, type ImageInside, type ImageOutside } from '../image/describe.ts';
+import { type ExtractOptions, extractImage } from '../image/extract.ts';
+import { type Image, openImage, readHeader } from '../image/image.ts';
+import { ImageReader } from '../image/image-reader.ts';
+import { ImageTree } from '../image/tree.ts';
+import { type VerifyOptions, type VerifyReport, verifyImage } from '../image/verify.ts';
+import { openStore } from '../stores/open-store.ts';
+import { checkImageId, type OpenOptions, unlockHeader } from './unlock.ts';
+
+/** A file, directory or symbolic link in an image. */
+export interface FileStatus {
+  readonly type: Inode['type'];
+  /** Number of the inode in the image, 1 for the root; names of one file share it. */
+  readonly inode: number;
+  /** Permission bits. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** Bytes; of a link, the length of its target; of a directory 0. */
+  readonly size: number;
+  readonly links: number;
+  /** Seconds since 1970; may be negative. */
+  readonly mtimeSeconds: number;
+  readonly mtimeNanoseconds: number;
+  /** Of a symbolic link: where it leads, raw bytes. */
+  readonly target?: Buffer;
+}
+
+export interface ListedFile extends FileStatus {
+  /** Raw bytes. */
+  readonly name: Buffer;
+}
+
+/** A path within an image: names with '/' between; text is taken as UTF-8. Links are not followed. */
+export type ImagePath = string | Uint8Array;
+
+/** A sealed image, opened with its key and authenticated: what it holds can be looked at and read at any place. */
+export class EncryptedImage {
+  readonly #image: Image;
+  readonly #tree: ImageTree;
+  #reader: ImageReader | undefined;
+
+  private constructor(image: Image) {
+    this.#image = image;
+    this.#tree = new ImageTree(image.manifest);
+  }
+
+  /**
+   * @param location the directory that `createImage` filled
+   * @throws CkptfsError `not-an-image`, `unfinished`, `unsupported-format`, `damaged`, `wrong-image`, `no-key`, `wrong-key`, `io`
+   */
+  static async open(location: string, options: OpenOptions): Promise<EncryptedImage> {
+    const store = openStore(location);
+    try {
+      const header = readHeader(store);
+      const imageKey = await unlockHeader(store, header, options);
+      try {
+        return new EncryptedImage(openImage(store, header, imageKey));
+      } catch (error) {
+        imageKey.wipe();
+        throw error;
+      }
+    } catch (error) {
+      store.close();
+      throw error;
+    }
+  }
+
+  get imageId(): string {
+    return this.#image.header.imageId.toString('hex');
+  }
+
+  /** @throws CkptfsError `io` */
+  describe(): ImageOutside & ImageInside {
+    return { ...describeOutside(this.#image.store, this.#image.header), ...describeInside(this.#image) };
+  }
+
+  /** @throws CkptfsError `no-such-file` */
+  stat(path: ImagePath): FileStatus {
+    return this.#status(this.#tree.resolve(path));
+  }
+
+  /** The names in a directory in byte order, or a file alone. @throws CkptfsError `no-such-file` */
+  list(path: ImagePath = ''): ListedFile[] {
+    const number = this.#tree.resolve(path);
+    if (this.#tree.inode(number)?.type !== 'directory') {
+      return [{ name: Buffer.from(path as Uint8Array), ...this.#status(number) }];
+    }
+    const listed: ListedFile[] = [];
+    for (let at = 0, child = this.#tree.child(number, 0); child !== undefined; child = this.#tree.child(number, ++at)) {
+      listed.push({ name: child.name, ...this.#status(child.inode) });
+    }
+    return listed;
+  }
+
+  /**
+   * Fills `into` from a byte offset of a file, each byte authenticated first. Returns the number of bytes: all that `into`
+   * has room for, or fewer because the file ends there.
+   * @throws CkptfsError `no-such-file`, `damaged`, `io`; `into` then holds nothing of the file
+   */
+  readAt(path: ImagePath, offset: number, into: Uint8Array): number {
+    if (!Number.isSafeInteger(offset) || offset < 0) {
+      throw new CkptfsError('bad-argument', `offset ${offset} is no byte offset`);
+    }
+    const file = this.#file(path);
+    this.#reader ??= new ImageReader(this.#image);
+    try {
+      return this.#reader.read(file, offset, into.length, new Region(into), 0);
+    } catch (cause) {
+      if (!(cause instanceof CkptfsError) || cause.code !== 'damaged') throw cause;
+      const shown = Buffer.from(path as Uint8Array).toString();
+      throw new CkptfsError('damaged', `${shown}: ${cause.message}`, { path: shown, cause });
+    }
+  }
+
+  /** Reads and authenticates all of it. @throws CkptfsError `io`, `interrupted` */
+  verify(options: VerifyOptions = {}): Promise<VerifyReport> {
+    return verifyImage(this.#image, options);
+  }
+
+  /** Writes all of it in clear into a new or empty directory. @throws CkptfsError `exists`, `damaged`, `io`, `interrupted` */
+  extract(target: string, options: ExtractOptions = {}): Promise<void> {
+    return extractImage(this.#image, target, options);
+  }
+
+  /** Wipes the key and all plaintext that was kept. The image must not be used afterwards. */
+  close(): void {
+    this.#reader?.close();
+    this.#reader = undefined;
+    this.#image.imageKey.wipe();
+    this.#image.store.close();
+  }
+
+  #file(path: ImagePath): FileInode {
+    const inode = this.#tree.inode(this.#tree.resolve(path));
+    if (inode?.type === 'file') return inode;
+    const shown = Buffer.from(path as Uint8Array).toString();
+    const what = inode?.type === 'symlink' ? `a symbolic link to ${inode.target.toString()}` : 'a directory';
+    throw new CkptfsError('no-such-file', `${shown} in the image is ${what}, not a file`, { path: shown });
+  }
+
+  #status(number: number): FileStatus {
+    const inode = this.#tree.inode(number);
+    if (inode === undefined) throw new CkptfsError('internal', `inode ${number} is missing`);
+    const { type, mode, uid, gid, mtimeSeconds, mtimeNanoseconds } = inode;
+    const size = type === 'file' ? inode.size : type === 'symlink' ? inode.target.length : 0;
+    const links = this.#tree.links(number);
+    const status = { type, inode: number, mode, uid, gid, size, links, mtimeSeconds, mtimeNanoseconds };
+    return type === 'symlink' ? { ...status, target: inode.target } : status;
+  }
+}
+
+/** What anybody can see of an image without a key; not authenticated. @throws CkptfsError as {@link EncryptedImage.open} */
+export function inspectImage(location: string, imageId?: string): ImageOutside {
+  const store = openStore(location);
+  try {
+    const header = readHeader(store);
+    checkImageId(store, header, imageId);
+    return describeOutside(store, header);
+  } finally {
+    store.close();
+  }
+}

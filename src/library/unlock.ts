@@ -1,0 +1,43 @@
+import { CkptfsError } from '../base/errors.ts';
+import type { Secret } from '../crypto/secret.ts';
+import type { Header } from '../format/header.ts';
+import { readHeader } from '../image/image.ts';
+import { type KeyProvider, unwrapImageKey } from '../keys/provider.ts';
+import { openStore } from '../stores/open-store.ts';
+import type { Store } from '../stores/store.ts';
+
+export interface OpenOptions {
+  /** Tried in order; or a function that finds them when it knows the image's 16-byte id. They stay the caller's. */
+  readonly keys: readonly KeyProvider[] | ((imageId: Buffer) => readonly KeyProvider[]);
+  /** Refuse any image but this one: 32 hexadecimal digits. */
+  readonly imageId?: string | undefined;
+}
+
+/**
+ * The image key of a sealed image, for mounting it. The caller wipes it.
+ * @throws CkptfsError `not-an-image`, `unfinished`, `unsupported-format`, `damaged`, `wrong-image`, `no-key`, `wrong-key`, `io`
+ */
+export async function unlockImage(location: string, options: OpenOptions): Promise<Secret> {
+  const store = openStore(location);
+  try {
+    return await unlockHeader(store, readHeader(store), options);
+  } finally {
+    store.close();
+  }
+}
+
+/** @throws CkptfsError `wrong-image`, `no-key`, `wrong-key` */
+export async function unlockHeader(store: Store, header: Header, { keys, imageId }: OpenOptions): Promise<Secret> {
+  checkImageId(store, header, imageId);
+  return unwrapImageKey(header.slots, typeof keys === 'function' ? keys(header.imageId) : keys);
+}
+
+/** @param wanted 32 hexadecimal digits, or nothing. @throws CkptfsError `wrong-image` */
+export function checkImageId(store: Store, header: Header, wanted: string | undefined): void {
+  const found = header.imageId.toString('hex');
+  if (wanted === undefined || wanted.toLowerCase() === found) return;
+  throw new CkptfsError('wrong-image', `${store.location} is image ${found}, not ${wanted}`, {
+    path: store.location,
+    advice: 'Somebody may have put another image in its place.',
+  });
+}

@@ -1,0 +1,143 @@
+import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ckptfsProgram } from './support/mounts.ts';
+import { failure, success, Terminal, type Transcript, withoutIds } from './support/transcript.ts';
+
+const base = fs.mkdtempSync(join(tmpdir(), 'ckptfs-usage-'));
+const terminal = new Terminal(base);
+const at = (name: string): string => join(base, name);
+const run = (...words: string[]): Transcript => {
+  const { status, stdout, stderr } = terminal.run(...words);
+  return { status, stdout: withoutIds(stdout), stderr: withoutIds(stderr) };
+};
+const key = ['-k', 'key'];
+const pages = Buffer.alloc(3_000_000, 'canary of the pages ');
+
+beforeAll(() => {
+  fs.mkdirSync(at('src'));
+  fs.writeFileSync(at('src/pages-1.img'), pages);
+  fs.writeFileSync(at('src/core-1.img'), 'core');
+  expect(run('keygen', '-o', 'key')).toEqual(success());
+  expect(run('encrypt', 'src', 'enc', ...key, '--quiet')).toEqual(success());
+});
+
+afterAll(() => fs.rmSync(base, { recursive: true }));
+
+describe('keys and images that are not', () => {
+  const expected = 'expected a key of 16, 24 or 32 bytes in hexadecimal (32, 48 or 64 digits)';
+  const advice = 'Make one with `ckptfs keygen -o FILE` or `openssl rand -hex 32 > FILE`.';
+
+  test.each([
+    ['empty', '', `key file empty: ${expected}; the file is empty. ${advice}`],
+    ['odd', 'abc\n', `key file odd: ${expected}; found 3 digits, an odd number. ${advice}`],
+    ['short', 'aabb', `key file short: ${expected}; found 2 bytes (4 digits). ${advice}`],
+    ['no-hex', 'zz', `key file no-hex: ${expected}; byte 1 of the file is no hexadecimal digit. ${advice}`],
+    ['huge', 'a'.repeat(5000), 'key file huge is larger than 4096 bytes.'],
+  ])('%s', (name, content, line) => {
+    fs.writeFileSync(at(name), content, { mode: 0o600 });
+    expect(run('ls', 'enc', '-k', name)).toEqual(failure(10, line));
+  });
+
+  test('a directory, nothing at all, one that others can read, the wrong one', () => {
+    expect(run('ls', 'enc', '-k', 'src')).toEqual(failure(10, 'cannot read key file src: is a directory.'));
+    expect(run('ls', 'enc', '-k', 'gone')).toEqual(
+      failure(
+        10,
+        'cannot read key file gone: no such file or directory. Make a key file with `ckptfs keygen -o FILE`.',
+      ),
+    );
+    fs.copyFileSync(at('key'), at('open'));
+    fs.chmodSync(at('open'), 0o644);
+    const warning = 'ckptfs: warning: key file open can be read by other users: chmod 600 open\n';
+    expect(run('cat', 'enc', 'core-1.img', '-k', 'open')).toEqual({ status: 0, stdout: 'core', stderr: warning });
+    expect(run('cat', 'enc', 'core-1.img', '-k', 'open', '--quiet')).toEqual(success('core'));
+    terminal.run('keygen', '-o', 'other');
+    expect(run('cat', 'enc', 'core-1.img', '-k', 'other')).toEqual(
+      failure(
+        12,
+        'the given key file does not open the one key slot of this image. Give the key that this image was encrypted with, or one that was added to it later.',
+      ),
+    );
+  });
+
+  test('no image, another image', () => {
+    const advice = 'Name the directory that "ckptfs encrypt" made.';
+    for (const name of ['src', 'key', 'gone']) {
+      expect(run('info', name)).toEqual(failure(20, `${name} is not a ckptfs image: it has no ckptfs.json. ${advice}`));
+    }
+    const zeros = '0'.repeat(32);
+    expect(run('cat', 'enc', 'core-1.img', ...key, '--image-id', zeros)).toEqual(
+      failure(24, 'enc is image ID, not ID. Somebody may have put another image in its place.'),
+    );
+    const id = JSON.parse(terminal.run('info', 'enc', '--json').stdout).imageId;
+    expect(run('cat', 'enc', 'core-1.img', ...key, '--image-id', id.toUpperCase())).toEqual(success('core'));
+  });
+});
+
+describe('the command line', () => {
+  test.each([
+    [[], 'no command is given. See "ckptfs --help".'],
+    [['frob'], 'unknown option or argument: frob. See "ckptfs --help".'],
+    [['mount', 'enc'], 'an argument is missing: 1 given, 2 needed. See "ckptfs mount --help".'],
+    [['ls', 'enc', '--frob'], 'unknown option or argument: frob. See "ckptfs ls --help".'],
+  ])('%j', (words, line) => {
+    expect(run(...words)).toEqual(failure(2, line));
+  });
+
+  test('help and version go to standard output', () => {
+    const { version } = JSON.parse(fs.readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+    expect(run('--version')).toEqual(success(`${version}\n`));
+    expect(run('-V')).toEqual(success(`${version}\n`));
+    expect(run('verify', '-h').stdout).toContain('ckptfs verify <ENC>');
+  });
+
+  test('a failure on --debug has its code and stack', () => {
+    const { stderr } = run('info', 'src', '--debug');
+    expect(stderr).toMatch(/^ckptfs: src is not .*\n\[not-an-image\] CkptfsError: .*\n +at readHeader /);
+  });
+
+  test('behind -- nothing is an option', () => {
+    fs.cpSync(at('enc'), at('-enc'), { recursive: true });
+    expect(run('verify', ...key, '--', '-enc')).toEqual(success('intact: 2 objects, 185 chunks\n'));
+  });
+
+  test('a reader that goes away ends a command quietly', () => {
+    const line = 'ckptfs cat enc pages-1.img -k key | head -c 10; echo $PIPESTATUS';
+    expect(terminal.shell(line)).toEqual(success(`${pages.subarray(0, 10)}141\n`));
+  });
+
+  test('a full disk behind standard output is a failure', () => {
+    expect(terminal.shell('ckptfs ls enc -k key > /dev/full')).toEqual(
+      failure(3, 'cannot write to standard output: no space left on the device.'),
+    );
+  });
+
+  test('completion knows commands, options and choices', () => {
+    expect(terminal.shell('ckptfs completion | bash -n')).toEqual(success());
+    const complete = (...words: string[]): string[] =>
+      run('--get-yargs-completions', 'ckptfs', ...words).stdout.split('\n');
+    expect(complete('')).toEqual(expect.arrayContaining(['keygen', 'encrypt', 'mount', 'completion']));
+    expect(complete('mount', '--')).toEqual(expect.arrayContaining(['--key-file', '--scratch', '--workers']));
+    expect(complete('encrypt', '--cipher', '')).toEqual(expect.arrayContaining(['aes-256-xts', 'chacha20-poly1305']));
+  });
+
+  test('help and version load no native code', () => {
+    fs.writeFileSync(
+      at('objects.cjs'),
+      "process.on('exit', () => console.error(process.report.getReport().sharedObjects.filter((path) => path.includes('koffi')).length));",
+    );
+    const { stdout, stderr } = terminal.shell(`NODE_OPTIONS='--require ${at('objects.cjs')}' ckptfs --version`);
+    expect([stdout.length > 0, stderr]).toEqual([true, '0\n']);
+    expect(terminal.shell(`NODE_OPTIONS='--require ${at('objects.cjs')}' ckptfs info enc -k key`).stderr).toBe('1\n');
+  });
+
+  test('progress shows on a terminal, and nowhere else', () => {
+    const { stdout } = terminal.shell(`script -qec "'${ckptfsProgram}' verify enc -k key" /dev/null`);
+    expect(stdout).toMatch(/\rverifying \[[#-]{24}\] +\d+ % .* of 2\.9 MiB, .*\/s/);
+    expect(stdout).toContain('\r\x1b[Kintact: 2 objects');
+    const quiet = terminal.shell(`script -qec "'${ckptfsProgram}' verify enc -k key --quiet" /dev/null`);
+    expect(quiet.stdout).not.toContain('verifying');
+  });
+});

@@ -1,0 +1,144 @@
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+import { systemTest } from './support/requirements.ts';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/** Runs a program that uses the package by its name, as somebody else's would, and returns what it printed as JSON. */
+function useOfPackage(program: string, directory: string): unknown {
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-', directory], {
+    cwd: root,
+    input: program,
+    encoding: 'utf8',
+    timeout: 60_000,
+  });
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  return JSON.parse(stdout);
+}
+
+function inDirectory(body: (directory: string) => void): void {
+  const directory = fs.mkdtempSync(join(tmpdir(), 'ckptfs-library-'));
+  try {
+    fs.mkdirSync(join(directory, 'src/sub'), { recursive: true });
+    fs.writeFileSync(join(directory, 'src/pages-1.img'), Buffer.alloc(100_000, 'pages'));
+    fs.symlinkSync('sub', join(directory, 'src/link'));
+    body(directory);
+  } finally {
+    fs.rmSync(directory, { recursive: true });
+  }
+}
+
+const makeImage = `
+  import * as ckptfs from 'ckptfs';
+  import { join } from 'node:path';
+  const directory = process.argv[2];
+  const at = (name) => join(directory, name);
+  ckptfs.createKeyFile(at('key'));
+  const { key } = ckptfs.readKeyFile(at('key'));
+  const provider = ckptfs.keyFileProvider(key);
+  const created = await ckptfs.createImage({
+    source: at('src'), destination: at('enc'), makeSlots: async (imageKey) => [await provider.wrap(imageKey)],
+  });
+`;
+
+test('create, describe, stat, list, readAt, verify, extract', () => {
+  inDirectory((directory) => {
+    const result = useOfPackage(
+      `${makeImage}
+      const image = await ckptfs.EncryptedImage.open(at('enc'), { keys: [provider], imageId: created.imageId });
+      const bytes = Buffer.alloc(10);
+      const count = image.readAt('pages-1.img', 99_995, bytes);
+      const answers = {
+        files: created.files,
+        outside: ckptfs.inspectImage(at('enc')).imageId === image.imageId,
+        names: image.list().map(({ name, type }) => [name.toString(), type]),
+        link: image.stat('link').target.toString(),
+        size: image.stat('/pages-1.img').size,
+        described: image.describe().fileBytes,
+        read: [count, bytes.toString('latin1')],
+        damage: (await image.verify()).damage,
+        key: [String(key), JSON.stringify(key)],
+      };
+      await image.extract(at('out'));
+      image.close();
+      key.wipe();
+      console.log(JSON.stringify(answers));`,
+      directory,
+    );
+    expect(result).toEqual({
+      files: 1,
+      outside: true,
+      names: [
+        ['link', 'symlink'],
+        ['pages-1.img', 'file'],
+        ['sub', 'directory'],
+      ],
+      link: 'sub',
+      size: 100_000,
+      described: 100_000,
+      read: [5, `pages${'\0'.repeat(5)}`],
+      damage: [],
+      key: ['[secret]', '"[secret]"'],
+    });
+    expect(fs.readFileSync(join(directory, 'out/pages-1.img'))).toEqual(
+      fs.readFileSync(join(directory, 'src/pages-1.img')),
+    );
+  });
+});
+
+test('failures are CkptfsError with a stable code', () => {
+  inDirectory((directory) => {
+    const result = useOfPackage(
+      `${makeImage}
+      const codeOf = async (work) => {
+        try { await work(); return 'none'; } catch (error) { return error instanceof ckptfs.CkptfsError ? error.code : 'other'; }
+      };
+      const open = (location, options) => codeOf(() => ckptfs.EncryptedImage.open(location, { keys: [provider], ...options }));
+      const image = await ckptfs.EncryptedImage.open(at('enc'), { keys: [provider] });
+      console.log(JSON.stringify([
+        await open(at('src')),
+        await open(at('enc'), { imageId: '00'.repeat(16) }),
+        await open(at('enc'), { keys: [] }),
+        await open(at('enc'), { keys: [ckptfs.keyFileProvider(ckptfs.Secret.random(32))] }),
+        await codeOf(() => image.readAt('gone', 0, Buffer.alloc(1))),
+        await codeOf(() => image.readAt('sub', 0, Buffer.alloc(1))),
+        await codeOf(() => image.readAt('pages-1.img', -1, Buffer.alloc(1))),
+        await codeOf(() => image.readAt('pages-1.img', 2 ** 53, Buffer.alloc(1))),
+      ]));`,
+      directory,
+    );
+    const codes = [
+      'not-an-image',
+      'wrong-image',
+      'no-key',
+      'wrong-key',
+      'no-such-file',
+      'no-such-file',
+      'bad-argument',
+      'bad-argument',
+    ];
+    expect(result).toEqual(codes);
+  });
+});
+
+systemTest(['root', 'fuse'], 'mount and unmount', () => {
+  inDirectory((directory) => {
+    fs.mkdirSync(join(directory, 'mnt'));
+    const result = useOfPackage(
+      `${makeImage}
+      import { readFileSync } from 'node:fs';
+      const imageKey = await ckptfs.unlockImage(at('enc'), { keys: [provider] });
+      const mounted = await ckptfs.mountImage({ location: at('enc'), mountPoint: at('mnt'), imageKey });
+      imageKey.wipe();
+      const size = readFileSync(at('mnt/pages-1.img')).length;
+      const listed = (await ckptfs.listMounts()).find(({ mountPoint }) => mountPoint === mounted.mountPoint);
+      console.log(JSON.stringify([size, listed.state, await mounted.unmount()]));`,
+      directory,
+    );
+    expect(result).toEqual([100_000, 'serving', { wiped: true }]);
+  });
+});

@@ -1,0 +1,48 @@
+import { expect, test } from 'vitest';
+import { CkptfsError } from '../../../src/base/errors.ts';
+import { createProgram, withoutDoubleDash } from '../../../src/cli/program.ts';
+
+async function failureOf(...words: string[]): Promise<CkptfsError> {
+  const program = await createProgram(words, () => {});
+  const parse = async (): Promise<unknown> => program.parseAsync(words);
+  const error = await parse().catch((reason: unknown) => reason);
+  if (error instanceof CkptfsError) return error;
+  throw new Error(`${words.join(' ')} gave ${String(error)}`);
+}
+
+test.each([
+  [[], /^no command is given$/, 'ckptfs --help'],
+  [['frobnicate'], /^unknown option or argument: frobnicate$/, 'ckptfs --help'],
+  [['mout', 'a', 'b'], /did you mean mount\?$/, 'ckptfs --help'],
+  [['mount', 'enc'], /^an argument is missing: 1 given, 2 needed$/, 'ckptfs mount --help'],
+  [['umount', 'a', 'b'], /^unknown option or argument: b$/, 'ckptfs umount --help'],
+  [['verify', 'enc', '--frob'], /^unknown option or argument: frob$/, 'ckptfs verify --help'],
+  [['info', 'enc', '--key-file'], /^the option --key-file needs a value$/, 'ckptfs info --help'],
+  [['encrypt', 'a', 'b', '--cipher', 'aes-192-xts'], /XTS is not defined for AES-192/, 'ckptfs encrypt --help'],
+  [['encrypt', 'a', 'b', '--cipher', 'rot13'], /this cipher is not known/, 'ckptfs encrypt --help'],
+  [['encrypt', 'a', 'b', '--chunk-size', '5000'], /power of two/, 'ckptfs encrypt --help'],
+  [['encrypt', 'a', 'b', '--jobs', '1e3'], /1 to 256/, 'ckptfs encrypt --help'],
+  [['keygen', '--bits', '512'], /^--bits 512: it is one of 128, 192, 256$/, 'ckptfs keygen --help'],
+  [
+    ['mount', 'a', 'b', '--transport', 'tcp'],
+    /^--transport tcp: it is one of "kernel", "fuse-native"$/,
+    'ckptfs mount --help',
+  ],
+  [['ls', 'a', '--json', '-0'], /exclude each other/, 'ckptfs ls --help'],
+])('%j is refused with a reason and where to look', async (words, reason, help) => {
+  const { code, message, advice } = await failureOf(...words);
+  expect(code).toBe('bad-argument');
+  expect(message).toMatch(reason);
+  expect(advice).toContain(help);
+});
+
+test('an option that takes one value is not taken twice', async () => {
+  const { code, message } = await failureOf('encrypt', 'a', 'b', '--cipher', 'none', '--cipher', 'none');
+  expect([code, message]).toEqual(['bad-argument', '--cipher is given more than once']);
+});
+
+test('behind -- nothing is an option, but what exec runs stays as it is', () => {
+  expect(withoutDoubleDash(['ls', '-k', 'k', '--', '-enc', 'p'])).toEqual(['ls', '-k', 'k', './-enc', 'p']);
+  expect(withoutDoubleDash(['exec', 'e', '--', 'ls', '-l'])).toEqual(['exec', 'e', '--', 'ls', '-l']);
+  expect(withoutDoubleDash(['--get-yargs-completions', 'ckptfs', 'ls', '--'])).toContain('--');
+});

@@ -1,0 +1,65 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { errorCodes } from '../../../src/base/errors.ts';
+import { commandNames } from '../../../src/cli/commands.ts';
+import { EXIT_EXEC_FAILED, exitCodes } from '../../../src/cli/exit-codes.ts';
+import { createProgram } from '../../../src/cli/program.ts';
+
+const guide = readFileSync(new URL('../../../docs/cli.md', import.meta.url), 'utf8');
+const manual = readFileSync(new URL('../../../docs/ckptfs.1', import.meta.url), 'utf8').replaceAll('\\-', '-');
+
+/** What `ckptfs NAME --help` prints. */
+async function helpOf(...words: string[]): Promise<string> {
+  const program = await createProgram(words, () => {});
+  let help = '';
+  await program.parseAsync([...words, '--help'], {}, (_error, _args, output) => {
+    help = output;
+  });
+  return help;
+}
+
+/** Long options of a help text, and short ones with theirs. */
+function optionsIn(help: string): string[] {
+  const options = help.slice(help.indexOf('Options:')).split('Examples:')[0] ?? '';
+  return [...options.matchAll(/^\s+((?:-\w, )?\s*--[a-z-]+)/gm)].map(([, option = '']) => option.trim());
+}
+
+describe.each([
+  ['docs/cli.md', guide],
+  ['docs/ckptfs.1', manual],
+])('%s', (_, text) => {
+  test.each([...commandNames, 'completion'])('has the command %s', (name) => {
+    expect(text).toMatch(new RegExp(`ckptfs ${name}\\b`));
+  });
+
+  test.each(commandNames)('has every option of %s', async (name) => {
+    const options = optionsIn(await helpOf(name));
+    expect(options.length).toBeGreaterThan(2);
+    for (const option of options) {
+      const [first = '', second] = option.split(', ').map((part) => part.trim());
+      expect(text, `${name} ${option}`).toContain(second ?? first);
+      if (second !== undefined) expect(text, `${name} ${option}`).toMatch(new RegExp(`${first}\\W`));
+    }
+  });
+
+  test('has every exit code with its number', () => {
+    for (const code of errorCodes) {
+      const line = new RegExp(`^\\|? ?(\\d+) *\\| ?\`?${code}\\b`, 'm').exec(text);
+      expect(Number(line?.[1]), code).toBe(exitCodes[code]);
+    }
+    expect(text).toContain(String(EXIT_EXEC_FAILED));
+  });
+});
+
+test('exit codes are each other’s equals nowhere, and leave room for signals', () => {
+  const numbers = Object.values(exitCodes);
+  expect(new Set(numbers).size).toBe(numbers.length);
+  expect(numbers.filter((number) => number < 1 || number === EXIT_EXEC_FAILED)).toEqual([]);
+  expect(Object.entries(exitCodes).filter(([code, number]) => number > 128 && code !== 'interrupted')).toEqual([]);
+});
+
+test('every help has examples, and the general help has every command', async () => {
+  for (const name of commandNames) expect(await helpOf(name), name).toContain('Examples:');
+  const help = await helpOf();
+  for (const name of commandNames) expect(help).toContain(`ckptfs ${name}`);
+});

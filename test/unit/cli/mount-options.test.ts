@@ -1,0 +1,62 @@
+import { describe, expect, test } from 'vitest';
+import { CkptfsError } from '../../../src/base/errors.ts';
+import { parseMountOptions } from '../../../src/cli/mount-options.ts';
+
+function refusal(list: string): CkptfsError {
+  try {
+    parseMountOptions([list]);
+  } catch (error) {
+    if (error instanceof CkptfsError) return error;
+  }
+  throw new Error(`${list} was not refused`);
+}
+
+describe('mount options', () => {
+  test('ours are taken out, the others left as they are', () => {
+    const id = 'AB'.repeat(16);
+    const line = `rw,key_file=/etc/k,image_id=${id},transport=fuse-native,workers=3,cache_size=2M,scratch,log_file=/l,nofail`;
+    expect(parseMountOptions([line, 'allow_other'])).toEqual({
+      settings: {
+        keyFile: ['/etc/k'],
+        imageId: id.toLowerCase(),
+        transport: 'fuse-native',
+        workers: 3,
+        cacheSize: 2 << 20,
+        scratch: true,
+        logFile: '/l',
+      },
+      rest: ['rw', 'nofail', 'allow_other'],
+    });
+    expect(parseMountOptions([])).toEqual({ settings: {}, rest: [] });
+  });
+
+  test('a backslash takes a comma or a backslash into a value; a value may have an equals sign', () => {
+    const { settings, rest } = parseMountOptions(['key_file=/a\\,b\\\\c=d,fsname=x\\,y']);
+    expect(settings.keyFile).toEqual(['/a,b\\c=d']);
+    expect(rest).toEqual(['fsname=x\\,y']);
+  });
+
+  test('several keys', () => {
+    expect(parseMountOptions(['key_file=a', 'key_file=b']).settings.keyFile).toEqual(['a', 'b']);
+  });
+
+  test.each([
+    ['key_file', /key_file needs a value/],
+    ['key_file=', /key_file needs a value/],
+    ['workers=0', /workers 0: .*1 to 64/],
+    ['workers=65', /1 to 64/],
+    ['cache_size=lots', /number of bytes/],
+    ['image_id=12', /32 hexadecimal digits/],
+    ['transport=carrier-pigeon', /kernel, fuse-native/],
+    ['scratch=yes', /takes no value/],
+    ['keyfile=/etc/k', /keyfile=\/etc\/k: it is not known/],
+  ])('refuses %s', (list, reason) => {
+    const { code, message } = refusal(list);
+    expect(code).toBe('bad-argument');
+    expect(message).toMatch(reason);
+  });
+
+  test('a misspelt option is told what there is, ours included', () => {
+    expect(refusal('keyfile=x').advice).toContain('key_file=FILE');
+  });
+});
