@@ -116,6 +116,8 @@ function damagedMember(name: string): CkptfsError {
 
 /** Hostile text on its way into a message: one short line, nothing a terminal acts on. */
 function printable(value: unknown): string {
+  // Nested deeply enough, a value that JSON.parse reads without trouble makes JSON.stringify run out of stack.
+  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? '[...]' : '{...}';
   return (
     JSON.stringify(value)
       ?.replace(/[^\x20-\x7e]/g, '?')

@@ -21,7 +21,7 @@ export interface SourceEntry {
 }
 
 export type SourceInode =
-  | { readonly type: 'directory'; readonly path: Buffer; readonly metadata: InodeMetadata }
+  | { readonly type: 'directory'; readonly path: Buffer; readonly metadata: InodeMetadata; readonly stamp: string }
   | { readonly type: 'symlink'; readonly path: Buffer; readonly metadata: InodeMetadata; readonly target: Buffer }
   | SourceFile;
 
@@ -33,6 +33,8 @@ export interface SourceFile {
   readonly size: number;
   /** Runs of data as [start, end), starts aligned to sectors and ends too or at the end of the file. */
   readonly ranges: readonly (readonly [start: number, end: number])[];
+  /** Another one means another file under this name, or other bytes in it. */
+  readonly stamp: string;
 }
 
 /**
@@ -74,17 +76,12 @@ export function scanSource(root: string, skipSpecial: boolean): SourceTree {
   return { inodes, entries, skipped };
 }
 
-/** @throws CkptfsError `source-changed` when a file is not what it was when it was scanned */
+/** @throws CkptfsError `source-changed` when a file or directory is not what it was when it was scanned */
 export function checkUnchanged(tree: SourceTree): void {
   for (const inode of tree.inodes) {
-    if (inode.type !== 'file') continue;
-    const stat = lstat(inode.path);
-    const { mtimeSeconds, mtimeNanoseconds } = times(stat);
-    const same =
-      Number(stat.size) === inode.size &&
-      mtimeSeconds === inode.metadata.mtimeSeconds &&
-      mtimeNanoseconds === inode.metadata.mtimeNanoseconds;
-    if (!same) throw sourceChanged(inode.path);
+    if (inode.type === 'symlink') continue;
+    const stat = fs.lstatSync(inode.path, { bigint: true, throwIfNoEntry: false });
+    if (stat === undefined || stampOf(stat) !== inode.stamp) throw sourceChanged(inode.path);
   }
 }
 
@@ -105,7 +102,7 @@ function readInode(path: Buffer, stat: fs.BigIntStats): SourceInode | undefined 
     ...times(stat),
     xattrs: stat.isSymbolicLink() ? [] : readXattrs(path),
   };
-  if (stat.isDirectory()) return { type: 'directory', path, metadata };
+  if (stat.isDirectory()) return { type: 'directory', path, metadata, stamp: stampOf(stat) };
   if (stat.isSymbolicLink()) return { type: 'symlink', path, metadata, target: readLink(path) };
   if (stat.size > Number.MAX_SAFE_INTEGER) {
     throw new CkptfsError(
@@ -114,7 +111,8 @@ function readInode(path: Buffer, stat: fs.BigIntStats): SourceInode | undefined 
     );
   }
   const size = Number(stat.size);
-  return { type: 'file', path, metadata, size, ranges: size === 0 ? [] : readRanges(path, size, stat) };
+  const ranges = size === 0 ? [] : readRanges(path, size, stat);
+  return { type: 'file', path, metadata, size, ranges, stamp: stampOf(stat) };
 }
 
 /** Data runs widened to whole sectors and joined where they touch. */
@@ -138,6 +136,11 @@ function readRanges(path: Buffer, size: number, stat: fs.BigIntStats): (readonly
     throw ioError('read', path.toString(), cause);
   }
   return ranges;
+}
+
+/** The time of the last change of the inode (ctime) cannot be set back, as that of the data can. */
+function stampOf({ dev, ino, size, mtimeNs, ctimeNs }: fs.BigIntStats): string {
+  return [dev, ino, size, mtimeNs, ctimeNs].join(' ');
 }
 
 function times(stat: fs.BigIntStats): { mtimeSeconds: number; mtimeNanoseconds: number } {

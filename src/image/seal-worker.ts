@@ -1,6 +1,6 @@
 import { randomFillSync } from 'node:crypto';
 import fs from 'node:fs';
-import { ioError } from '../base/errors.ts';
+import { ioError, systemErrorName } from '../base/errors.ts';
 import { Region } from '../base/native.ts';
 import { createChunkCipher } from '../crypto/chunk-cipher.ts';
 import { Secret } from '../crypto/secret.ts';
@@ -88,6 +88,9 @@ export function sealWorker(setup: SealSetup): JobWorker {
   };
 }
 
+/** What opening a regular file gives that has been removed, or replaced by a link or a socket. */
+const goneErrors: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'ENXIO']);
+
 /** Reads segments of source files; keeps the last file open, since a big one comes in many pieces. */
 class SourceReader {
   #path: Buffer | undefined;
@@ -109,6 +112,7 @@ class SourceReader {
           done += count;
         }
       } catch (cause) {
+        if (goneErrors.has(systemErrorName(cause) ?? '')) throw sourceChanged(path);
         throw ioError('read', path.toString(), cause);
       }
     }

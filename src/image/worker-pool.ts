@@ -52,7 +52,11 @@ export async function runTasks<T, R>(run: PoolRun<T, R>): Promise<void> {
       };
 
       for (let i = 0; i < Math.max(1, run.jobs); i++) {
-        const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: run.setup });
+        const worker = new Worker(new URL('./worker.js', import.meta.url), {
+          workerData: run.setup,
+          // Not those of whoever uses the library: some, such as --input-type, keep a worker from starting.
+          execArgv: [],
+        });
         const pending: T[] = [];
         workers.push({ worker, ended: new Promise((resolve) => worker.once('exit', () => resolve())) });
         worker.on('error', (cause) => reject(new CkptfsError('internal', `a worker failed: ${cause}`, { cause })));

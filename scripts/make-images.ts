@@ -1,0 +1,79 @@
+// Makes test/images/v1 once, with the built dist/ and as root. What exists is never overwritten: version 1 images stay as they are.
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import type { Secret } from '../src/crypto/secret.ts';
+import type { CipherName } from '../src/format/ciphers.ts';
+import { openImage, readHeader } from '../src/image/image.ts';
+import { ImageTree } from '../src/image/tree.ts';
+import { wrapIntoSlot } from '../src/keys/jwe-slot.ts';
+import { keyFileProvider, readKeyFile } from '../src/keys/key-file.ts';
+import { createKeyFile } from '../src/keys/keygen.ts';
+import { unwrapImageKey } from '../src/keys/provider.ts';
+import { LocalStore } from '../src/stores/local-store.ts';
+import { frozenRoot, imageDirectory, imageNames, keyFile } from '../test/support/frozen-images.ts';
+import { BASE, type Damage, type OpenedBase } from './images/damage.ts';
+import { sealedDamage } from './images/sealed-damage.ts';
+import { describeTree, makeSourceTree } from './images/source-tree.ts';
+import { storedDamage } from './images/stored-damage.ts';
+
+/** Worker threads run compiled code, so creating an image does too. */
+const { createImage } = (await import(
+  path.join(import.meta.dirname, '..', 'dist', 'image', 'create.js')
+)) as typeof import('../src/image/create.ts');
+
+const chunkSizes: Readonly<Record<CipherName, number>> = {
+  'aes-256-xts': 16384,
+  'aes-128-xts': 4096,
+  'chacha20-poly1305': 65536,
+  none: 8192,
+};
+
+function json(value: unknown): string {
+  return `${JSON.stringify(value, null, 2)}\n`;
+}
+
+async function create(source: string, destination: string, cipher: CipherName): Promise<void> {
+  const keys = ([128, 192, 256] as const).map((bits) => readKeyFile(keyFile(bits)).key);
+  const makeSlots = (imageKey: Secret) => Promise.all(keys.map((key) => wrapIntoSlot(imageKey, key)));
+  await createImage({ source, destination, cipher, chunkSize: chunkSizes[cipher], makeSlots });
+}
+
+async function open(directory: string): Promise<OpenedBase> {
+  const store = new LocalStore(directory);
+  const header = readHeader(store);
+  const imageKey = await unwrapImageKey(header.slots, [keyFileProvider(readKeyFile(keyFile()).key)]);
+  const image = openImage(store, header, imageKey);
+  return { directory, image, tree: new ImageTree(image.manifest) };
+}
+
+function writeDamage(name: string, { files = {}, ...recipe }: Damage): void {
+  const folder = path.join(frozenRoot, 'damaged');
+  const { description, changes, expected } = recipe;
+  fs.writeFileSync(path.join(folder, `${name}.json`), json({ description, base: BASE, changes, expected }), {
+    flag: 'wx',
+  });
+  for (const [file, bytes] of Object.entries(files)) fs.writeFileSync(path.join(folder, file), bytes, { flag: 'wx' });
+}
+
+if (fs.existsSync(frozenRoot)) throw new Error(`${frozenRoot} exists: frozen images are never made again`);
+const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'ckptfs-images-'));
+try {
+  const source = path.join(scratch, 'source');
+  makeSourceTree(source);
+  fs.mkdirSync(path.join(frozenRoot, 'damaged'), { recursive: true });
+  for (const bits of [128, 192, 256] as const) createKeyFile(keyFile(bits), bits);
+  for (const cipher of imageNames) {
+    fs.mkdirSync(path.join(frozenRoot, cipher));
+    await create(source, imageDirectory(cipher), cipher);
+    fs.writeFileSync(path.join(frozenRoot, cipher, 'files.json'), json(describeTree(source)));
+  }
+  const other = path.join(scratch, 'other');
+  await create(source, other, BASE);
+  const base = await open(imageDirectory(BASE));
+  const damage = { ...storedDamage(base, await open(other)), ...sealedDamage(base) };
+  for (const [name, recipe] of Object.entries(damage)) writeDamage(name, recipe);
+  process.stdout.write(`${imageNames.length} images, ${Object.keys(damage).length} recipes of damage\n`);
+} finally {
+  fs.rmSync(scratch, { recursive: true });
+}

@@ -1,0 +1,25 @@
+import { chunkVectors } from './chunks.ts';
+import { headerVectors } from './headers.ts';
+import { keysVectors } from './keys.ts';
+import { acceptedPlaintexts } from './manifest-accepted.ts';
+import { refusedPlaintexts } from './manifest-plaintexts.ts';
+import { manifestVectors } from './manifests.ts';
+import { objectVectors } from './objects.ts';
+import { slotVectors } from './slots.ts';
+import type { NamedVectors, Vector } from './vector.ts';
+
+/** Every vector by the folder of test/vectors/ it lies in. */
+export const allVectors: Readonly<Record<Vector['kind'], NamedVectors>> = {
+  keys: keysVectors,
+  slot: slotVectors,
+  header: headerVectors,
+  'manifest-plaintext': { ...acceptedPlaintexts, ...refusedPlaintexts },
+  manifest: manifestVectors,
+  object: objectVectors,
+  chunk: chunkVectors,
+};
+
+/** The text of a vector's file. */
+export function vectorText(vector: Vector): string {
+  return `${JSON.stringify(vector, null, 2)}\n`;
+}

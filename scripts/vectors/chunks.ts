@@ -1,0 +1,113 @@
+import { type Cipher, ciphers, filler, flipped, PAGE, replaced, u16 } from './encode.ts';
+import { objectKeys } from './sample.ts';
+import { type ChunkFields, type SealedChunk, sealChunk } from './seal.ts';
+import { type ChunkVector, type NamedVectors, pack } from './vector.ts';
+
+/** A chunk whose every other sector repeats, so that a tweak that does not change would show. */
+function plaintext(size: number): Buffer {
+  const one = filler('sector', PAGE);
+  return Buffer.concat(
+    Array.from({ length: size / PAGE }, (_, at) => (at % 2 === 0 ? one : filler(`sector ${at}`, PAGE))),
+  );
+}
+
+function fields(size: number, change: Partial<ChunkFields> = {}): ChunkFields {
+  return { index: 5, nonce: filler('chunk nonce', 12), holes: 0, plain: plaintext(size), ...change };
+}
+
+function withoutHoles({ plain, holes }: ChunkFields): Buffer {
+  const clear = Buffer.from(plain);
+  for (let sector = 0; sector < plain.length / PAGE; sector++) {
+    if ((holes >> sector) & 1) clear.fill(0, sector * PAGE, (sector + 1) * PAGE);
+  }
+  return clear;
+}
+
+function given(cipher: Cipher, chunk: ChunkFields, { stored, record }: SealedChunk) {
+  const { imageKey, imageId, objectId } = objectKeys(cipher);
+  return {
+    kind: 'chunk',
+    imageKey: imageKey.toString('hex'),
+    imageId: imageId.toString('hex'),
+    objectId: objectId.toString('hex'),
+    cipher,
+    chunkSize: chunk.plain.length,
+    index: chunk.index,
+    record: record.toString('hex'),
+    input: pack(stored),
+  } as const;
+}
+
+function opens(description: string, cipher: Cipher, chunk: ChunkFields): ChunkVector {
+  const sealed = sealChunk(objectKeys(cipher), chunk);
+  return {
+    description: `${cipher}: ${description}`,
+    stage: 'ok',
+    ...given(cipher, chunk, sealed),
+    expected: { data: pack(withoutHoles(chunk)) },
+  };
+}
+
+function refused(
+  description: string,
+  cipher: Cipher,
+  chunk: ChunkFields,
+  change: (sealed: SealedChunk) => Partial<SealedChunk & { readonly index: number }>,
+): ChunkVector {
+  const sealed = sealChunk(objectKeys(cipher), chunk);
+  const { index = chunk.index, ...bytes } = change(sealed);
+  return {
+    description: `${cipher}: ${description}`,
+    stage: 'chunk',
+    ...given(cipher, { ...chunk, index }, { ...sealed, ...bytes }),
+    expected: { code: 'damaged', message: 'its tag does not match' },
+  };
+}
+
+function ofCipher(cipher: Cipher): NamedVectors {
+  const one = fields(PAGE);
+  const vectors: NamedVectors = {
+    'one-sector': opens('a chunk of one sector', cipher, one),
+    'holes-1-and-3': opens('four sectors of which two are holes', cipher, fields(4 * PAGE, { holes: 0b1010 })),
+    'hole-first': opens('two sectors of which the first is a hole', cipher, fields(2 * PAGE, { holes: 0b01 })),
+    'all-holes': opens('sixteen sectors, all holes', cipher, fields(16 * PAGE, { holes: 0xffff })),
+    'index-2-32': opens('chunk 2^32 - 1', cipher, { ...one, index: 2 ** 32 - 1 }),
+    'tag-flipped': refused('one bit of the tag is another', cipher, one, ({ record }) => ({
+      record: flipped(record, 27, 7),
+    })),
+    'nonce-flipped': refused('one bit of the nonce is another', cipher, one, ({ record }) => ({
+      record: flipped(record, 0),
+    })),
+    'data-flipped': refused('one bit of the data is another', cipher, one, ({ stored }) => ({
+      stored: flipped(stored, 4095, 7),
+    })),
+    'index-other': refused('moved to another index', cipher, one, () => ({ index: 6 })),
+    'flag-unauthenticated': refused('a flag set after sealing', cipher, one, ({ record }) => ({
+      record: flipped(record, 30),
+    })),
+    'flag-authentic': refused('an unknown flag, sealed with the chunk', cipher, { ...one, flags: 1 }, () => ({})),
+    'flag-last-authentic': refused(
+      'the last flag, sealed with the chunk',
+      cipher,
+      { ...one, flags: 0x8000 },
+      () => ({}),
+    ),
+    'hole-beyond-authentic': refused(
+      'a hole past the last sector, sealed so',
+      cipher,
+      { ...one, holes: 0b10 },
+      () => ({}),
+    ),
+    'hole-added': refused('a hole set after sealing', cipher, fields(2 * PAGE), ({ record, stored }) => ({
+      record: replaced(record, 28, u16(0b10)),
+      stored: replaced(stored, PAGE, Buffer.alloc(PAGE)),
+    })),
+    'hole-removed': refused('a hole filled after sealing', cipher, fields(2 * PAGE, { holes: 0b10 }), ({ record }) => ({
+      record: replaced(record, 28, u16(0)),
+    })),
+    'zero-record': refused('a record of zeros', cipher, one, () => ({ record: Buffer.alloc(32) })),
+  };
+  return Object.fromEntries(Object.entries(vectors).map(([name, vector]) => [`${cipher}-${name}`, vector]));
+}
+
+export const chunkVectors: NamedVectors = Object.assign({}, ...ciphers.map(ofCipher));

@@ -1,0 +1,185 @@
+/** The cryptography of docs/format.md §3 to §7 from node:crypto and @noble/ciphers alone: a second implementation beside src/crypto. */
+import { createCipheriv, createHash, createHmac, hkdfSync } from 'node:crypto';
+import { chacha20poly1305, xchacha20poly1305 } from '@noble/ciphers/chacha.js';
+import { type Cipher, cipherCodes, objectHeader, PAGE, u8, u16, u32, u64 } from './encode.ts';
+
+/** What all keys and additional data of an object depend on. */
+export interface ObjectKeys {
+  readonly cipher: Cipher;
+  readonly imageKey: Buffer;
+  readonly imageId: Buffer;
+  readonly objectId: Buffer;
+}
+
+function hkdf(imageKey: Buffer, salt: Buffer, info: string, length: number): Buffer {
+  return Buffer.from(hkdfSync('sha256', imageKey, salt, info, length));
+}
+
+export function headerMacKey(imageKey: Buffer, imageId: Buffer): Buffer {
+  return hkdf(imageKey, imageId, 'ckptfs 1 header mac', 32);
+}
+
+export function manifestKey(imageKey: Buffer, imageId: Buffer): Buffer {
+  return hkdf(imageKey, imageId, 'ckptfs 1 manifest', 32);
+}
+
+export function dataKey({ cipher, imageKey, imageId, objectId }: ObjectKeys): Buffer {
+  const length = cipher === 'aes-256-xts' ? 64 : 32;
+  return hkdf(imageKey, Buffer.concat([imageId, objectId]), `ckptfs 1 object ${cipher}`, length);
+}
+
+export function macKey({ cipher, imageKey, imageId, objectId }: ObjectKeys): Buffer {
+  return hkdf(imageKey, Buffer.concat([imageId, objectId]), `ckptfs 1 object mac ${cipher}`, 32);
+}
+
+export function sha256(bytes: Uint8Array): Buffer {
+  return createHash('sha256').update(bytes).digest();
+}
+
+function aesGcm(key: Buffer, nonce: Buffer, additional: Buffer, plain: Buffer): { text: Buffer; tag: Buffer } {
+  const cipher = createCipheriv('aes-256-gcm', key, nonce);
+  cipher.setAAD(additional);
+  const text = Buffer.concat([cipher.update(plain), cipher.final()]);
+  return { text, tag: cipher.getAuthTag() };
+}
+
+export interface Slot {
+  readonly protected: string;
+  readonly encrypted_key: string;
+  readonly iv: string;
+  readonly ciphertext: string;
+  readonly tag: string;
+}
+
+/**
+ * RFC 7516 §5.1 with RFC 3394 key wrap and A256GCM.
+ * @param contentKey 32 bytes @param iv 12 bytes @param header the protected header; by default that of format.md §3
+ */
+export function sealSlot(
+  payload: Buffer,
+  wrappingKey: Buffer,
+  contentKey: Buffer,
+  iv: Buffer,
+  header: string = JSON.stringify({ alg: `A${wrappingKey.length * 8}KW`, enc: 'A256GCM' }),
+): Slot {
+  const wrap = createCipheriv(`aes${wrappingKey.length * 8}-wrap`, wrappingKey, Buffer.alloc(8, 0xa6));
+  const encryptedKey = Buffer.concat([wrap.update(contentKey), wrap.final()]);
+  const protectedHeader = Buffer.from(header).toString('base64url');
+  const { text, tag } = aesGcm(contentKey, iv, Buffer.from(protectedHeader, 'ascii'), payload);
+  return {
+    protected: protectedHeader,
+    encrypted_key: encryptedKey.toString('base64url'),
+    iv: iv.toString('base64url'),
+    ciphertext: text.toString('base64url'),
+    tag: tag.toString('base64url'),
+  };
+}
+
+export interface HeaderFields {
+  readonly format: unknown;
+  readonly version: unknown;
+  readonly image: unknown;
+  readonly cipher: unknown;
+  readonly chunkSize: unknown;
+  readonly slots: unknown;
+}
+
+export function jsonText(value: unknown): string {
+  return `${JSON.stringify(value, null, 2)}\n`;
+}
+
+/** The header's text with a MAC that is right for these fields. */
+export function sealHeader(fields: HeaderFields, imageKey: Buffer, imageId: Buffer): string {
+  const mac = createHmac('sha256', headerMacKey(imageKey, imageId)).update(jsonText(fields)).digest('base64url');
+  return jsonText({ ...fields, mac });
+}
+
+export interface ManifestKeys {
+  readonly imageKey: Buffer;
+  readonly imageId: Buffer;
+  readonly cipher: Cipher;
+  readonly chunkSize: number;
+  /** 24 bytes. */
+  readonly nonce: Buffer;
+}
+
+/** The file `manifest`. @param prefix its first 16 bytes, which are additional data too */
+export function sealManifest(
+  { imageKey, imageId, cipher, chunkSize, nonce }: ManifestKeys,
+  plain: Buffer,
+  prefix: Buffer = Buffer.concat([Buffer.from('ckptmfst'), u32(1), u32(0)]),
+): Buffer {
+  const additional = Buffer.concat([prefix, imageId, u8(cipherCodes[cipher]), u8(Math.log2(chunkSize))]);
+  const sealed = xchacha20poly1305(manifestKey(imageKey, imageId), nonce, additional).encrypt(plain);
+  return Buffer.concat([prefix, nonce, sealed]);
+}
+
+export interface ChunkFields {
+  readonly index: number;
+  /** 12 bytes. */
+  readonly nonce: Buffer;
+  readonly holes: number;
+  readonly flags?: number;
+  /** The whole chunk in clear; what lies in holes does not matter. */
+  readonly plain: Buffer;
+}
+
+/** A chunk as it is stored, zeros in its holes, and its record. */
+export function sealChunk(keys: ObjectKeys, { index, nonce, holes, flags = 0, plain }: ChunkFields): SealedChunk {
+  const sectors = Array.from({ length: plain.length / PAGE }, (_, sector) => sector).filter(
+    (sector) => ((holes >> sector) & 1) === 0,
+  );
+  const clear = sectors.map((sector) => plain.subarray(sector * PAGE, (sector + 1) * PAGE));
+  const additional = Buffer.concat([keys.objectId, u64(index), u16(holes), u16(flags)]);
+  const { stored, tag } = sealSectors(keys, nonce, additional, sectors, clear);
+  const chunk = Buffer.alloc(plain.length);
+  for (const [at, sector] of sectors.entries()) chunk.set(stored[at] ?? Buffer.alloc(0), sector * PAGE);
+  return { stored: chunk, record: Buffer.concat([nonce, tag, u16(holes), u16(flags)]) };
+}
+
+export interface SealedChunk {
+  readonly stored: Buffer;
+  readonly record: Buffer;
+}
+
+function sealSectors(
+  keys: ObjectKeys,
+  nonce: Buffer,
+  additional: Buffer,
+  sectors: readonly number[],
+  clear: readonly Buffer[],
+): { stored: Buffer[]; tag: Buffer } {
+  if (keys.cipher === 'chacha20-poly1305') {
+    const sealed = Buffer.from(
+      chacha20poly1305(dataKey(keys), nonce, additional).encrypt(Uint8Array.from(Buffer.concat(clear))),
+    );
+    const stored = clear.map((_, at) => sealed.subarray(at * PAGE, (at + 1) * PAGE));
+    return { stored, tag: sealed.subarray(-16) };
+  }
+  const name = keys.cipher;
+  const stored = clear.map((sector, at) => {
+    if (name === 'none') return sector;
+    const xts = createCipheriv(name, dataKey(keys), Buffer.concat([nonce, u32(sectors[at] ?? 0)]));
+    return Buffer.concat([xts.update(sector), xts.final()]);
+  });
+  const { tag } = aesGcm(macKey(keys), nonce, Buffer.concat([additional, ...stored]), Buffer.alloc(0));
+  return { stored, tag };
+}
+
+/** A whole object file of these chunks, and the digest of each of its tag pages. */
+export function objectFile(
+  keys: ObjectKeys,
+  chunkSize: number,
+  chunks: readonly SealedChunk[],
+): { readonly file: Buffer; readonly digests: Buffer[] } {
+  const parts = [objectHeader(keys.cipher, chunkSize, keys.imageId, keys.objectId)];
+  const digests: Buffer[] = [];
+  for (let first = 0; first < chunks.length; first += 128) {
+    const group = chunks.slice(first, first + 128);
+    const page = Buffer.alloc(PAGE);
+    for (const [at, { record }] of group.entries()) page.set(record, at * 32);
+    digests.push(sha256(page));
+    parts.push(page, ...group.map(({ stored }) => stored));
+  }
+  return { file: Buffer.concat(parts), digests };
+}

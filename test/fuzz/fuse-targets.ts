@@ -1,0 +1,183 @@
+import { CkptfsError } from '../../src/base/errors.ts';
+import { Region } from '../../src/base/native.ts';
+import { ReadOnlyTree } from '../../src/fs/read-only-tree.ts';
+import { Opcode } from '../../src/fuse/abi.ts';
+import { Connection } from '../../src/fuse/connection.ts';
+import type { FileSystem } from '../../src/fuse/filesystem.ts';
+import { ImageReader } from '../../src/image/image-reader.ts';
+import { MemoryFileSystem } from '../unit/fuse/memory-file-system.ts';
+import { encodeRequest, nameBody, readBody, u32s, u64s } from '../unit/fuse/request-encoder.ts';
+import { sampleImage } from './image-sample.ts';
+import { mutate, mutateInPlace } from './mutate.ts';
+import type { Random } from './random.ts';
+import { type FuzzTarget, must } from './target.ts';
+
+const opcodes: readonly number[] = Object.values(Opcode);
+const MAX_TRANSFER = 65536;
+const HEADER = 40;
+const sizes = [0, 1, 16, 100, 4096, 5000, MAX_TRANSFER, MAX_TRANSFER + 1, 2 ** 32 - 1];
+const offsets = [0, 1, 2, 5, 4095, 4096, 20_000, 65_536, 2 ** 32, 2 ** 53 - 1, 2n ** 53n, 2n ** 63n, 2n ** 64n - 1n];
+
+/** What a request can be about in one file system. */
+interface World {
+  readonly names: readonly (string | Uint8Array)[];
+  readonly attributes: readonly string[];
+  readonly nodes: readonly (number | bigint)[];
+  readonly connections: readonly Connection[];
+  readonly faults: unknown[];
+  /** The bytes of a file, where they are known. */
+  content(node: bigint): Uint8Array | undefined;
+}
+
+function request(world: World, random: Random): Buffer {
+  const opcode = random.chance(20) ? random.u32() : random.pick(opcodes);
+  const fields = {
+    opcode,
+    node: random.pick(world.nodes),
+    unique: BigInt(random.u32()) * 2n ** 32n + BigInt(random.u32()),
+    uid: random.pick([0, 1000, 1001]),
+    body: bodyOf(opcode, world, random),
+    ...(random.chance(50) ? { claimedLength: random.below(200) } : {}),
+    ...(random.chance(50) ? { extensionLength: random.below(65536) } : {}),
+  };
+  const bytes = encodeRequest(fields);
+  return random.chance(2)
+    ? bytes
+    : random.chance(2)
+      ? mutateInPlace(bytes, random)
+      : withItsLength(mutate(bytes, random));
+}
+
+/** What the header says made true, so that more than the length check is reached. */
+function withItsLength(bytes: Buffer): Buffer {
+  if (bytes.length >= HEADER) bytes.writeUInt32LE(bytes.length, 0);
+  return bytes;
+}
+
+function bodyOf(opcode: number, world: World, random: Random): Buffer {
+  const name = random.chance(10) ? random.bytes(random.below(300)) : random.pick(world.names);
+  const size = random.chance(2) ? random.pick(sizes) : random.below(MAX_TRANSFER);
+  switch (opcode) {
+    case Opcode.FUSE_LOOKUP:
+      return nameBody(name);
+    case Opcode.FUSE_READ:
+    case Opcode.FUSE_READDIR:
+    case Opcode.FUSE_READDIRPLUS:
+      return readBody(random.chance(3) ? random.below(70_000) : random.pick(offsets), size);
+    case Opcode.FUSE_GETXATTR:
+      return Buffer.concat([u32s(size, 0), nameBody(random.pick(world.attributes))]);
+    case Opcode.FUSE_LISTXATTR:
+      return u32s(size, 0);
+    case Opcode.FUSE_INIT:
+      return Buffer.concat([
+        u32s(random.pick([6, 7, 8]), random.below(60), random.u32(), random.u32()),
+        Buffer.alloc(48),
+      ]);
+    case Opcode.FUSE_LSEEK:
+      return Buffer.concat([u64s(0, random.pick(offsets)), u32s(random.below(6), 0)]);
+    default:
+      return random.bytes(random.below(80));
+  }
+}
+
+/** The reply, taken apart, to a request that stands in front of other bytes. */
+function ask(connection: Connection, bytes: Buffer, behind: number): Buffer {
+  const memory = new Region(Buffer.concat([bytes, Buffer.alloc(512, behind)]));
+  const length = connection.handle(memory, bytes.length);
+  return Buffer.from(connection.reply.bytes.subarray(0, length));
+}
+
+function checkRequest(world: World, connection: Connection, bytes: Buffer): string {
+  const reply = ask(connection, bytes, 0);
+  must(reply.equals(ask(connection, bytes, 0x41)), 'what lies behind the request changes the reply');
+  must(world.faults.length === 0, `a fault: ${world.faults[0]}`);
+  if (reply.length === 0) return 'no reply';
+  must(bytes.length >= HEADER && reply.length >= 16 && reply.readUInt32LE(0) === reply.length, 'a wrong reply length');
+  must(reply.readBigUInt64LE(8) === bytes.readBigUInt64LE(8), 'the reply to another request');
+  const error = reply.readInt32LE(4);
+  must(error <= 0 && error > -512 && (error === 0 || reply.length === 16), 'an error that is none');
+  if (error === 0) checkBody(world, bytes, reply.subarray(16));
+  return error === 0 ? 'answered' : 'error';
+}
+
+function checkBody(world: World, bytes: Buffer, body: Buffer): void {
+  const opcode = bytes.readUInt32LE(4);
+  if (![Opcode.FUSE_READ, Opcode.FUSE_READDIR, Opcode.FUSE_READDIRPLUS].includes(opcode as never)) return;
+  const size = bytes.readUInt32LE(HEADER + 16);
+  must(body.length <= Math.min(size, MAX_TRANSFER), 'more bytes than were asked for');
+  const content = opcode === Opcode.FUSE_READ ? world.content(bytes.readBigUInt64LE(16)) : undefined;
+  if (content === undefined) return;
+  const offset = Number(bytes.readBigUInt64LE(HEADER + 8));
+  must(body.equals(content.subarray(offset, offset + size)), 'wrong bytes, or too few');
+}
+
+function connectionsTo(fileSystem: FileSystem, faults: unknown[]): Connection[] {
+  const onFault = (error: unknown, operation: string): void => {
+    // A kernel too old is told to the user that way.
+    if (operation !== 'INIT' || !(error instanceof CkptfsError)) faults.push(error);
+  };
+  const options = { maxTransfer: MAX_TRANSFER, onFault };
+  return [new Connection(fileSystem, options), new Connection(fileSystem, { ...options, onlyUid: 1000 })];
+}
+
+function targetOf(name: string, makeWorld: () => World): FuzzTarget {
+  return {
+    name,
+    prepare: () => {
+      const world = makeWorld();
+      return {
+        attempt: (random) => {
+          const input = request(world, random);
+          const connection = random.pick(world.connections);
+          return { input, check: () => checkRequest(world, connection, input) };
+        },
+      };
+    },
+  };
+}
+
+/** Requests of the kernel to a small tree in memory. */
+export const fuseTarget = targetOf('fuse', () => {
+  const faults: unknown[] = [];
+  const trees = [true, false].map((immutable) => {
+    const tree = new MemoryFileSystem({ immutable });
+    const directory = tree.addDirectory(1, 'dir');
+    tree.addFile(
+      directory,
+      'file',
+      Buffer.from(Array.from({ length: 20_000 }, (_, at) => at % 251)),
+      new Map([['user.a', Buffer.from('b')]]),
+    );
+    tree.addLink(1, 'link', Buffer.from('dir/file'));
+    for (let at = 0; at < 200; at++) tree.addFile(directory, `\xff${at}`, Buffer.alloc(at));
+    return tree;
+  });
+  const [tree] = trees;
+  return {
+    names: ['dir', 'file', 'link', '.', '..', '', 'a/b', 'x'.repeat(255), 'x'.repeat(256)],
+    attributes: ['user.a', 'user.none', 'security.selinux', ''],
+    nodes: [0, 1, 2, 3, 4, 5, 100, 204, 205, 2 ** 32, 2n ** 53n, 2n ** 64n - 1n],
+    connections: trees.flatMap((each) => connectionsTo(each, faults)),
+    faults,
+    content: (node) => tree?.nodes.get(Number(node))?.content,
+  };
+});
+
+/** Requests of the kernel to a real image, its bytes compared. */
+export const imageRequestsTarget = targetOf('fuse-image', () => {
+  const { image, files } = sampleImage();
+  const faults: unknown[] = [];
+  const tree = new ReadOnlyTree(image, new ImageReader(image, 65536), (line) => faults.push(line));
+  const count = image.manifest.inodes.length;
+  return {
+    names: [...image.manifest.entries.map(({ name }) => name), 'none', '..'],
+    attributes: [
+      ...image.manifest.inodes.flatMap(({ xattrs }) => xattrs.map(({ name }) => name.toString('latin1'))),
+      '',
+    ],
+    nodes: [0, ...Array.from({ length: count + 2 }, (_, at) => at + 1), 2n ** 53n, 2n ** 64n - 1n],
+    connections: connectionsTo(tree, faults),
+    faults,
+    content: (node) => files.get(Number(node)),
+  };
+});

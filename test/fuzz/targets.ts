@@ -1,0 +1,20 @@
+import { fuseTarget, imageRequestsTarget } from './fuse-targets.ts';
+import { headerTarget, slotTarget } from './header-target.ts';
+import { envelopeTarget, manifestTarget } from './manifest-target.ts';
+import { chunkTarget, objectTarget } from './object-target.ts';
+import type { FuzzTarget } from './target.ts';
+import { keyFileTarget, mountInfoTarget } from './text-targets.ts';
+
+/** Every parser of bytes that come from outside. */
+export const fuzzTargets: readonly FuzzTarget[] = [
+  headerTarget,
+  slotTarget,
+  envelopeTarget,
+  manifestTarget,
+  objectTarget,
+  chunkTarget,
+  keyFileTarget,
+  fuseTarget,
+  imageRequestsTarget,
+  mountInfoTarget,
+];

@@ -1,0 +1,46 @@
+import fs from 'node:fs';
+import { join } from 'node:path';
+import type { CreateOptions } from '../../../src/image/create.ts';
+import type { Image } from '../../../src/image/image.ts';
+import { built } from './mounts.ts';
+
+/** Whole images made and opened by the built library, without the command line. */
+
+const { createImage } = await built<typeof import('../../../src/image/create.ts')>('image/create.js');
+const { openImage, readHeader } = await built<typeof import('../../../src/image/image.ts')>('image/image.js');
+const { openStore } = await built<typeof import('../../../src/stores/open-store.ts')>('stores/open-store.js');
+const { Secret } = await built<typeof import('../../../src/crypto/secret.ts')>('crypto/secret.js');
+const { keyFileProvider } = await built<typeof import('../../../src/keys/key-file.ts')>('keys/key-file.js');
+const { unwrapImageKey } = await built<typeof import('../../../src/keys/provider.ts')>('keys/provider.js');
+
+/** Of all images made by {@link create}. */
+export const wrappingKey = Buffer.alloc(32, 0x6b);
+const provider = keyFileProvider(Secret.copy(wrappingKey));
+
+/** Encrypts `source` under a key that all tests share. */
+export async function create(source: string, destination: string, options: Partial<CreateOptions> = {}) {
+  return createImage({
+    source,
+    destination,
+    makeSlots: async (imageKey) => [await provider.wrap(imageKey)],
+    ...options,
+  });
+}
+
+/** Opens an image made by {@link create}. The caller wipes its key. */
+export async function open(directory: string): Promise<Image> {
+  const store = openStore(directory);
+  const header = readHeader(store);
+  return openImage(store, header, await unwrapImageKey(header.slots, [provider]));
+}
+
+/** The key file that opens images made by {@link create} on the command line. */
+export function writeKeyFile(path: string): void {
+  fs.writeFileSync(path, `${wrappingKey.toString('hex')}\n`, { mode: 0o600 });
+}
+
+/** Bytes that the files of a directory take on disk. */
+export function storedBytes(directory: string): number {
+  const names = fs.readdirSync(directory, { recursive: true, encoding: 'utf8' });
+  return names.reduce((sum, name) => sum + fs.statSync(join(directory, name)).blocks * 512, 0);
+}

@@ -1,0 +1,57 @@
+import type { Image } from '../../../src/image/image.ts';
+
+/** Every kind of place that an image's files have, and so where damage can be. */
+
+export type PlaceKind = 'header' | 'manifest' | 'object header' | 'tag page' | 'chunk' | 'hole';
+
+/** Bytes [start, end) of a file of the image. */
+export interface Place {
+  readonly kind: PlaceKind;
+  /** Relative to the image. */
+  readonly file: string;
+  readonly start: number;
+  readonly end: number;
+  /** Index and chunk, where it is in an object. A tag page has the first of its chunks. */
+  readonly object?: number;
+  readonly chunk?: number;
+}
+
+const PAGE = 4096;
+
+/**
+ * All places of an image, so that they cover its files without gaps. Holes are found as docs/format.md §6 says: the sectors behind
+ * the data of an object that was filled from the front.
+ * @param headerSize bytes
+ */
+export function placesOf({ manifest, header, manifestSize }: Image, headerSize: number): Place[] {
+  const { chunkSize } = header;
+  const places: Place[] = [
+    { kind: 'header', file: 'ckptfs.json', start: 0, end: headerSize },
+    { kind: 'manifest', file: 'manifest', start: 0, end: manifestSize },
+  ];
+  for (const [object, { id, chunks }] of manifest.objects.entries()) {
+    const name = id.toString('hex');
+    const common = { file: `objects/${name.slice(0, 2)}/${name}`, object };
+    const used = Math.max(
+      ...manifest.inodes.flatMap((inode) =>
+        inode.type === 'file'
+          ? inode.extents.filter((e) => e.object === object).map((e) => e.objectOffset + e.length)
+          : [],
+      ),
+    );
+    let at = 0;
+    const add = (kind: PlaceKind, length: number, chunk?: number): void => {
+      if (length > 0)
+        places.push({ ...common, kind, start: at, end: at + length, ...(chunk === undefined ? {} : { chunk }) });
+      at += length;
+    };
+    add('object header', PAGE);
+    for (let chunk = 0; chunk < chunks; chunk++) {
+      if (chunk % 128 === 0) add('tag page', PAGE, chunk);
+      const data = Math.min(chunkSize, Math.ceil((used - chunk * chunkSize) / PAGE) * PAGE);
+      add('chunk', data, chunk);
+      add('hole', chunkSize - data, chunk);
+    }
+  }
+  return places;
+}
