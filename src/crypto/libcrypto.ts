@@ -22,7 +22,6 @@ export interface LibCrypto {
     out: Pointer,
     outLength: Pointer,
   ): Pointer;
-  compare(a: Pointer, b: Pointer, length: number): number;
   clearErrors(): void;
 }
 
@@ -44,7 +43,6 @@ export function loadLibCrypto(): LibCrypto {
     digestFetch: bind('EVP_MD_fetch', pointer, [pointer, 'str', pointer]),
     digest: bind('EVP_Digest', 'int', [pointer, 'size_t', pointer, pointer, pointer, pointer]),
     hmac: bind('HMAC', pointer, [pointer, pointer, 'int', pointer, 'size_t', pointer, pointer]),
-    compare: bind('CRYPTO_memcmp', 'int', [pointer, pointer, 'size_t']),
     clearErrors: bind('ERR_clear_error', 'void', []),
   };
 }

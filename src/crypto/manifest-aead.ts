@@ -33,7 +33,11 @@ export function sealManifest(
   return sealed.bytes;
 }
 
-/** @param sealed ciphertext ‖ tag @returns the plaintext, or undefined when it is not authentic */
+/**
+ * In place, since a manifest may be large and is hostile until this returns.
+ * @param sealed ciphertext ‖ tag; overwritten
+ * @returns the plaintext, which is the front of `sealed`, or undefined when it is not authentic: `sealed` is then wiped
+ */
 export function openManifest(
   key: Secret,
   nonce: Uint8Array,
@@ -42,17 +46,16 @@ export function openManifest(
   p: Primitives = primitives(),
 ): Uint8Array | undefined {
   const length = sealed.length - MANIFEST_TAG_SIZE;
-  const plain = new Region(Math.max(0, length));
   const authentic = withSubkey(p, key, nonce, (aead, shortNonce) => {
     if (length < 0) return false;
-    const from = new Region(sealed);
+    const region = new Region(sealed);
     aead.beginOpen(shortNonce, 0);
     aead.additional(new Region(additional), 0, additional.length);
-    aead.crypt(from, 0, plain, 0, length);
-    return aead.verify(from, length);
+    aead.crypt(region, 0, region, 0, length);
+    return aead.verify(region, length);
   });
-  if (authentic) return plain.bytes;
-  wipe(plain.bytes);
+  if (authentic) return sealed.subarray(0, length);
+  wipe(sealed);
   return undefined;
 }
 

@@ -5,6 +5,7 @@ import {
   checkDataUnit,
   checkHkdfLength,
   checkLength,
+  checkSpan,
   checkXtsKey,
   disposedKey,
   notBegun,
@@ -195,12 +196,10 @@ class OpenSslXts implements XtsKey {
 }
 
 class OpenSslGmac implements GmacKey {
-  readonly #lib: LibCrypto;
   readonly #context: CipherContext;
   readonly #computed = new Region(TAG_SIZE);
 
   constructor(lib: LibCrypto, cipher: number, key: Uint8Array) {
-    this.#lib = lib;
     this.#context = new CipherContext(lib, cipher, key, direction.seal);
   }
 
@@ -217,9 +216,14 @@ class OpenSslGmac implements GmacKey {
   }
 
   verify(tag: Region, tagOffset: number): boolean {
-    const given = addressIn(tag, tagOffset, TAG_SIZE);
+    checkSpan(tag, tagOffset, TAG_SIZE);
     this.#context.finalTag(this.#computed.address);
-    return this.#lib.compare(this.#computed.address, given, TAG_SIZE) === 0;
+    // All of it, whatever differs: no branch and no early end, and cheaper than a call of CRYPTO_memcmp.
+    let difference = 0;
+    for (let i = 0; i < TAG_SIZE; i += 4) {
+      difference |= this.#computed.view.getUint32(i, true) ^ tag.view.getUint32(tagOffset + i, true);
+    }
+    return difference === 0;
   }
 
   dispose(): void {

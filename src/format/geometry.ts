@@ -21,6 +21,8 @@ export class Geometry {
   readonly groupSize: number;
   /** Bytes from one tag page to the next. */
   readonly groupStride: number;
+  /** The bits of a record's `holes` that may be set. */
+  readonly holeMask: number;
 
   /** @param chunkSize a value for which {@link isChunkSize} holds; anything else is a programming error */
   constructor(chunkSize: number) {
@@ -29,6 +31,7 @@ export class Geometry {
     this.sectorsPerChunk = chunkSize / SECTOR_SIZE;
     this.groupSize = CHUNKS_PER_GROUP * chunkSize;
     this.groupStride = PAGE_SIZE + this.groupSize;
+    this.holeMask = 2 ** this.sectorsPerChunk - 1;
   }
 
   /** Chunks needed for `length` data bytes. */
@@ -53,10 +56,5 @@ export class Geometry {
   /** Size of the whole file. */
   objectSize(chunks: number): number {
     return PAGE_SIZE + this.groupsFor(chunks) * PAGE_SIZE + chunks * this.chunkSize;
-  }
-
-  /** The bits of a record's `holes` that may be set. */
-  get holeMask(): number {
-    return 2 ** this.sectorsPerChunk - 1;
   }
 }

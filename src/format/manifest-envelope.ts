@@ -11,7 +11,7 @@ export interface ManifestEnvelope {
   readonly sealed: Uint8Array;
 }
 
-export const MAX_MANIFEST_SIZE = 1_073_741_824;
+export const MAX_MANIFEST_SIZE = 268_435_456;
 export const MANIFEST_NONCE_SIZE = 24;
 const MAGIC = Buffer.from('ckptmfst', 'latin1');
 const PREFIX_SIZE = 16;

@@ -8,10 +8,11 @@ export interface CachedChunk {
   readonly record: Region;
 }
 
-/** Opened chunks, the least recently used of them forgotten first, wiped as they go. Bounded in bytes. */
+/** Opened chunks, the least recently used of them forgotten first. Bounded in bytes, wiped by {@link clear}. */
 export class ChunkCache {
   readonly #chunkSize: number;
   readonly #chunks: LRUCache<number, CachedChunk>;
+  /** Memory of chunks that were forgotten. What is in it is overwritten by the next chunk that is opened there, or by clear. */
   readonly #spare: CachedChunk[] = [];
 
   /** @param size bytes of chunk data kept at most; at least one chunk is */
@@ -19,10 +20,7 @@ export class ChunkCache {
     this.#chunkSize = chunkSize;
     this.#chunks = new LRUCache({
       max: Math.max(1, Math.floor(size / chunkSize)),
-      dispose: (chunk) => {
-        chunk.data.bytes.fill(0);
-        this.#spare.push(chunk);
-      },
+      dispose: (chunk) => this.#spare.push(chunk),
     });
   }
 
@@ -40,13 +38,13 @@ export class ChunkCache {
   }
 
   giveBack(chunk: CachedChunk): void {
-    chunk.data.bytes.fill(0);
     this.#spare.push(chunk);
   }
 
-  /** Wipes all of it. */
+  /** Forgets and wipes all of it. */
   clear(): void {
     this.#chunks.clear();
+    for (const { data } of this.#spare) data.bytes.fill(0);
     this.#spare.length = 0;
   }
 }

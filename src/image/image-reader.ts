@@ -1,6 +1,6 @@
 import { Counters } from '../base/counters.ts';
 import { Region } from '../base/native.ts';
-import { CHUNKS_PER_GROUP, MAX_CHUNK_SIZE, SECTOR_SIZE } from '../format/geometry.ts';
+import { CHUNKS_PER_GROUP, MAX_CHUNK_SIZE, RECORD_SIZE, SECTOR_SIZE } from '../format/geometry.ts';
 import type { FileInode } from '../format/manifest.ts';
 import { type CachedChunk, ChunkCache } from './chunk-cache.ts';
 import { firstExtentBehind } from './extents.ts';
@@ -125,8 +125,7 @@ export class ImageReader {
     const made = this.#chunks.take();
     try {
       const page = this.#objects.openChunks(object, chunk, 1, made.data, 0);
-      const at = recordOffset(chunk);
-      page.bytes.copy(made.record.bytes, 0, at, at + made.record.length);
+      copyRecord(page, recordOffset(chunk), made.record);
     } catch (error) {
       this.#chunks.giveBack(made);
       throw error;
@@ -134,4 +133,9 @@ export class ImageReader {
     this.#chunks.keep(key, made);
     return made;
   }
+}
+
+/** Word by word: Buffer.copy makes two objects for it. */
+function copyRecord(page: Region, offset: number, record: Region): void {
+  for (let i = 0; i < RECORD_SIZE; i += 4) record.view.setUint32(i, page.view.getUint32(offset + i, true), true);
 }

@@ -42,6 +42,9 @@ export class ObjectReader {
   /** Number of the first tag page of each object among all tag pages of the image. */
   readonly #firstGroup: Float64Array;
   readonly #digest = new Region(DIGEST_SIZE);
+  /** The object used last, found without a look into the cache. */
+  #lastIndex = -1;
+  #last: OpenObject | undefined;
 
   constructor(image: Image, counters: Counters) {
     this.#image = image;
@@ -53,7 +56,7 @@ export class ObjectReader {
       this.#firstGroup[index] = groups;
       groups += this.geometry.groupsFor(object.chunks);
     }
-    this.#objects = new LRUCache({ max: OPEN_OBJECTS, dispose: closeObject });
+    this.#objects = new LRUCache({ max: OPEN_OBJECTS, dispose: (object) => this.#close(object) });
     this.#tagPages = new LRUCache({ max: TAG_PAGES, dispose: (page) => this.#sparePages.push(page) });
   }
 
@@ -127,8 +130,20 @@ export class ObjectReader {
   }
 
   #open(index: number): OpenObject {
-    const known = this.#objects.get(index);
-    if (known !== undefined) return known;
+    if (index === this.#lastIndex && this.#last !== undefined) return this.#last;
+    const found = this.#objects.get(index) ?? this.#openFile(index);
+    this.#lastIndex = index;
+    this.#last = found;
+    return found;
+  }
+
+  #close(object: OpenObject): void {
+    if (object === this.#last) this.#last = undefined;
+    object.cipher.dispose();
+    object.file.close();
+  }
+
+  #openFile(index: number): OpenObject {
     const { store, header, manifest, imageKey } = this.#image;
     const entry = manifest.objects[index];
     if (entry === undefined) throw new CkptfsError('internal', `no object ${index}`);
@@ -198,9 +213,4 @@ export class ObjectReader {
 /** Where in its tag page the record of a chunk stands. */
 export function recordOffset(chunk: number): number {
   return (chunk % CHUNKS_PER_GROUP) * RECORD_SIZE;
-}
-
-function closeObject(object: OpenObject): void {
-  object.cipher.dispose();
-  object.file.close();
 }

@@ -4,6 +4,7 @@ import { defaultMaxTransfer } from '../fuse/connection.ts';
 import { type KernelMount, mountKernel } from '../fuse/mount-kernel.ts';
 import { setReadAhead } from '../fuse/mount-point.ts';
 import type { DaemonConfig } from './config.ts';
+import { compileEarly } from './engine-flags.ts';
 import type { Log } from './log.ts';
 import { ScratchSpace } from './scratch.ts';
 import type { Serving } from './serving.ts';
@@ -11,13 +12,15 @@ import { MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, MS_REMOUNT, mount, 
 import { WorkerCrew } from './worker-crew.ts';
 import type { OpenedImage } from './worker-messages.ts';
 
-const READ_AHEAD_KIBIBYTES = 1024;
+/** Four of the largest requests, so that every thread has one while the next is on its way. */
+const READ_AHEAD_KIBIBYTES = 4096;
 
 /**
  * Serves an image through the kernel's own FUSE protocol, by threads of which each has its own image, cache and connection.
  * @throws CkptfsError as openImage and mountKernel do
  */
 export async function serveThroughKernel(config: DaemonConfig, imageKey: Secret, log: Log): Promise<Serving> {
+  compileEarly();
   const crew = new WorkerCrew(
     config.workers,
     {

@@ -18,7 +18,10 @@ const INIT_TIMEOUT_MILLISECONDS = 30_000;
 
 /** The serving threads of one mount. */
 export class WorkerCrew {
-  /** The first of them that opened the image, or could not: they all open the same one. @throws CkptfsError as openImage does */
+  /**
+   * One of them opens the image; the others wait until they serve, so that what is not authentic is read by one alone.
+   * @throws CkptfsError as openImage does
+   */
   readonly opened: Promise<OpenedImage>;
   /** Settles once all have wiped what they had, and ended. */
   readonly ended: Promise<void>;
@@ -29,13 +32,17 @@ export class WorkerCrew {
   #refusal: string | undefined;
   #left: number;
 
-  constructor(size: number, setup: Omit<WorkerSetup, 'memory'>, log: Log) {
+  constructor(size: number, setup: Omit<WorkerSetup, 'memory' | 'openAtOnce'>, log: Log) {
     this.size = size;
     this.#left = size;
     this.#log = log;
-    this.#memory = Array.from({ length: size }, workerMemory);
+    const turn = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
+    this.#memory = Array.from({ length: size }, () => workerMemory(turn));
     this.#workers = this.#memory.map(
-      (memory) => new Worker(new URL('./worker-main.js', import.meta.url), { workerData: { ...setup, memory } }),
+      (memory, at) =>
+        new Worker(new URL('./worker-main.js', import.meta.url), {
+          workerData: { ...setup, memory, openAtOnce: at === 0 } satisfies WorkerSetup,
+        }),
     );
     this.opened = Promise.race(this.#workers.map((worker) => this.#hear(worker)));
     this.ended = Promise.all(this.#workers.map((worker) => this.#watch(worker))).then(() => undefined);

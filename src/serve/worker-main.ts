@@ -3,34 +3,45 @@ import { Counters } from '../base/counters.ts';
 import { CkptfsError, toPlainError } from '../base/errors.ts';
 import { Secret } from '../crypto/secret.ts';
 import { Connection } from '../fuse/connection.ts';
-import { serve } from '../fuse/device-loop.ts';
+import { serve, Turn } from '../fuse/device-loop.ts';
 import { type OpenTree, openTree } from './open-tree.ts';
 import type { ServeOrder, WorkerMessage, WorkerSetup } from './worker-messages.ts';
 
 /** A serving thread: opens the image, waits for the device, serves it until the mount is gone, wipes, ends. */
 function main(port: MessagePort, setup: WorkerSetup): void {
   const tell = (message: WorkerMessage): void => port.postMessage(message);
-  let opened: OpenTree;
-  try {
-    const counters = new Counters(setup.memory.image);
-    const onDamage = (text: string): void => tell({ kind: 'log', level: 'error', text });
-    opened = openTree(setup.location, Secret.fromShared(setup.imageKey), setup.cacheSize, counters, onDamage);
-  } catch (error) {
-    tell({ kind: 'failed', error: toPlainError(error) });
+  const atOnce = setup.openAtOnce ? open(setup, tell) : undefined;
+  if (setup.openAtOnce && atOnce === undefined) {
     port.close();
     return;
   }
-  tell({ kind: 'ready', image: opened.image });
   port.once('message', (order: ServeOrder) => {
+    const opened = atOnce ?? (order === null ? undefined : open(setup, tell));
     try {
-      if (order !== null) serve(order, connectionTo(opened, setup, tell));
+      if (order !== null && opened !== undefined) {
+        serve(order, connectionTo(opened, setup, tell), new Turn(setup.memory.turn));
+      }
     } catch (error) {
       tell({ kind: 'log', level: 'error', text: toPlainError(error).message });
     } finally {
-      opened.close();
+      opened?.close();
       port.close();
     }
   });
+}
+
+/** Undefined when it could not be opened, which is then told. */
+function open(setup: WorkerSetup, tell: (message: WorkerMessage) => void): OpenTree | undefined {
+  try {
+    const counters = new Counters(setup.memory.image);
+    const onDamage = (text: string): void => tell({ kind: 'log', level: 'error', text });
+    const opened = openTree(setup.location, Secret.fromShared(setup.imageKey), setup.cacheSize, counters, onDamage);
+    tell({ kind: 'ready', image: opened.image });
+    return opened;
+  } catch (error) {
+    tell({ kind: 'failed', error: toPlainError(error) });
+    return undefined;
+  }
 }
 
 function connectionTo({ tree }: OpenTree, setup: WorkerSetup, tell: (message: WorkerMessage) => void): Connection {

@@ -11,17 +11,22 @@ export interface WorkerSetup {
   /** Bytes, of this worker. */
   readonly cacheSize: number;
   readonly onlyUid: number | undefined;
+  /** Open the image at once, or only when told to serve: then another thread has authenticated it. */
+  readonly openAtOnce: boolean;
   readonly memory: WorkerMemory;
 }
 
-/** Counters that the worker writes and others may read at any time. */
+/** Memory that the worker shares: counters that it writes and others may read at any time, and whose turn it is. */
 export interface WorkerMemory {
   readonly image: SharedArrayBuffer;
   readonly connection: SharedArrayBuffer;
+  /** Of {@link Turn}, the same for all workers of a mount. */
+  readonly turn: SharedArrayBuffer;
 }
 
-export function workerMemory(): WorkerMemory {
+export function workerMemory(turn: SharedArrayBuffer): WorkerMemory {
   return {
+    turn,
     image: new SharedArrayBuffer(Counters.byteLength),
     connection: new SharedArrayBuffer(counterSlots * Float64Array.BYTES_PER_ELEMENT),
   };

@@ -1,7 +1,8 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { CkptfsError, ioError, systemErrorName } from '../base/errors.ts';
-import type { Region } from '../base/native.ts';
+import { Region } from '../base/native.ts';
+import { readAt } from '../base/posix.ts';
 import { openRegularFile } from './local-files.ts';
 import type { NamedFile, Store, StoredObject, StoreListing } from './store.ts';
 
@@ -21,9 +22,8 @@ export class LocalStore implements Store {
       if (file.size > limit) {
         throw new CkptfsError('damaged', `${path} has ${file.size} bytes; at most ${limit} are possible`, { path });
       }
-      const bytes = Buffer.alloc(file.size);
-      const count = readFully(file.fd, bytes, 0);
-      return bytes.subarray(0, count);
+      const bytes = new Region(file.size);
+      return bytes.bytes.subarray(0, readAt(file.fd, bytes, 0, file.size, 0));
     } catch (cause) {
       throw ioError('read', path, cause);
     } finally {
@@ -106,7 +106,7 @@ class LocalObject implements StoredObject {
 
   read(to: Region, toOffset: number, length: number, position: number): number {
     try {
-      return readFully(this.#fd, to.bytes.subarray(toOffset, toOffset + length), position);
+      return readAt(this.#fd, to, toOffset, length, position);
     } catch (cause) {
       throw ioError('read', this.#path, cause);
     }
@@ -120,16 +120,6 @@ class LocalObject implements StoredObject {
 /** The path of an object below an image's directory. */
 export function objectPath(directory: string, id: string): string {
   return join(directory, 'objects', id.slice(0, 2), id);
-}
-
-function readFully(fd: number, to: Uint8Array, position: number): number {
-  let done = 0;
-  while (done < to.length) {
-    const count = fs.readSync(fd, to, done, to.length - done, position + done);
-    if (count === 0) break;
-    done += count;
-  }
-  return done;
 }
 
 function readDirectory(path: string): fs.Dirent[] {

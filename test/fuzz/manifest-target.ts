@@ -92,7 +92,7 @@ function checkEnvelope(input: Buffer, { bytes, key, additional }: Sealed): strin
   try {
     const envelope = parseManifestEnvelope(input);
     must(encodeManifestEnvelope(envelope).equals(input), 'parses, and encodes to other bytes');
-    const opens = openManifest(key, envelope.nonce, additional, envelope.sealed) !== undefined;
+    const opens = openManifest(key, envelope.nonce, additional, Uint8Array.from(envelope.sealed)) !== undefined;
     must(opens === input.equals(bytes), opens ? 'a forgery opens' : 'the original does not open');
     return opens ? 'opens' : 'not authentic';
   } catch (error) {

@@ -1,0 +1,123 @@
+import fs from 'node:fs';
+import { join } from 'node:path';
+import { bash, run } from './commands.ts';
+import type { Options } from './options.ts';
+import type { Peers } from './peers/all.ts';
+import type { MountPeer } from './peers/peer.ts';
+
+/** A plain directory that competitors store in their own forms. */
+export interface Dataset {
+  readonly name: string;
+  readonly path: string;
+}
+
+/** One run of the benchmark: what scenarios share. */
+export class Bench {
+  readonly options: Options;
+  readonly peers: Peers;
+  /** All of this run's files are below it; on the disk to measure with. */
+  readonly directory: string;
+  /** A tmpfs: where output goes when the disk is not to be measured. */
+  readonly memory: string;
+  /** Why something was left out. */
+  readonly skipped: string[];
+  /** Whether something that should have run did not. */
+  failed = false;
+  readonly #stores = new Map<string, Promise<string>>();
+  #mountPoints = 0;
+  #large: Promise<Dataset> | undefined;
+
+  constructor(options: Options, peers: Peers, directory: string, memory: string, skipped: string[]) {
+    this.options = options;
+    this.peers = peers;
+    this.directory = directory;
+    this.memory = memory;
+    this.skipped = skipped;
+  }
+
+  say(line: string): void {
+    process.stderr.write(`${line}\n`);
+  }
+
+  /** Notes that something takes no part, and why. */
+  skip(line: string): void {
+    const clean = line.replaceAll(`${this.directory}/`, '').replaceAll(/\s+/g, ' ');
+    this.skipped.push(clean);
+    this.say(`skipped: ${clean}`);
+  }
+
+  /** As {@link skip}, for what has to work. */
+  fail(line: string): void {
+    this.failed = true;
+    this.skip(line);
+  }
+
+  newDirectory(name: string): string {
+    const path = join(this.directory, name);
+    fs.mkdirSync(path, { recursive: true });
+    return path;
+  }
+
+  /** A new one for each mount: one that cannot be unmounted does not stand in the way of the next. */
+  newMountPoint(): string {
+    this.#mountPoints += 1;
+    return this.newDirectory(`mnt-${this.#mountPoints}`);
+  }
+
+  /** One file of {@link Options.size} bytes that several groups read, made the first time it is asked for. */
+  large(): Promise<Dataset> {
+    this.#large ??= randomDataset(this, 'large', this.options.size);
+    return this.#large;
+  }
+
+  /** The dataset in a peer's own form, made the first time it is asked for. */
+  stored(peer: MountPeer, dataset: Dataset): Promise<string> {
+    // Variants of one program read the same form.
+    const key = `${dataset.name}.${peer.name.split(' ')[0]}`;
+    const known = this.#stores.get(key);
+    if (known !== undefined) return known;
+    const made = peer.store(dataset.path, join(this.directory, key));
+    this.#stores.set(key, made);
+    return made;
+  }
+
+  /** Removes a dataset and all forms of it. */
+  async remove(dataset: Dataset): Promise<void> {
+    for (const key of [...this.#stores.keys()].filter((name) => name.startsWith(`${dataset.name}.`))) {
+      this.#stores.delete(key);
+      await run('rm', '-rf', join(this.directory, key));
+    }
+    await run('rm', '-rf', dataset.path);
+  }
+
+  /** Mounts a stored dataset, runs `body`, and unmounts. */
+  async mounted<T>(
+    peer: MountPeer,
+    dataset: Dataset,
+    body: (path: string, pid: number | undefined) => Promise<T>,
+  ): Promise<T> {
+    const mount = await peer.mount(await this.stored(peer, dataset), this.newMountPoint());
+    try {
+      return await body(mount.path, mount.pid);
+    } finally {
+      await mount.unmount();
+    }
+  }
+
+  /** Compiles a program of scripts/bench/native and returns its path. */
+  async compiled(name: string): Promise<string> {
+    const program = join(this.newDirectory('programs'), name);
+    if (!fs.existsSync(program)) {
+      const source = join(import.meta.dirname, 'native', `${name}.c`);
+      await run('gcc', '-O2', '-static', '-pthread', '-o', program, source);
+    }
+    return program;
+  }
+}
+
+/** Fills a new directory with one file of random bytes, which nothing can compress or share. */
+export async function randomDataset(bench: Bench, name: string, bytes: number): Promise<Dataset> {
+  const path = bench.newDirectory(name);
+  await run(...bash('head -c "$2" /dev/urandom >"$1/pages-1.img"', path, `${bytes}`));
+  return { name, path };
+}

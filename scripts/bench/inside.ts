@@ -1,0 +1,71 @@
+// The benchmark itself, in the private place that main.ts made: DIRECTORY, then the options.
+import fs from 'node:fs';
+import { join } from 'node:path';
+import { Bench } from './bench.ts';
+import { run } from './commands.ts';
+import { describeCommit, describeMachine, describeVersions } from './machine.ts';
+import { type Options, parseOptions } from './options.ts';
+import { addToHistory, writePage } from './page.ts';
+import { findPeers } from './peers/all.ts';
+import { targetTable } from './report.ts';
+import type { RunRecord, ScenarioResult } from './results.ts';
+import { runScenario } from './scenario.ts';
+import { groups } from './scenarios/all.ts';
+
+const project = join(import.meta.dirname, '..', '..');
+
+async function prepare(options: Options, directory: string): Promise<Bench> {
+  const skipped: string[] = [];
+  const memory = join(directory, 'memory');
+  const runtime = join(directory, 'run');
+  const peers = join(directory, 'peers');
+  for (const path of [memory, runtime, peers]) fs.mkdirSync(path, { mode: 0o700 });
+  await run('mount', '-t', 'tmpfs', '-o', 'mode=700', 'tmpfs', memory);
+  process.env['XDG_RUNTIME_DIR'] = runtime;
+  process.env['LC_ALL'] = 'C';
+  const found = await findPeers(peers, (line) => {
+    process.stderr.write(`skipped: ${line}\n`);
+    skipped.push(line);
+  });
+  return new Bench(options, found, directory, memory, skipped);
+}
+
+async function runAll(bench: Bench): Promise<ScenarioResult[]> {
+  const results: ScenarioResult[] = [];
+  for (const group of groups.filter(({ name }) => bench.options.groups.includes(name))) {
+    try {
+      await group.run(bench, async (scenario) => {
+        results.push(await runScenario(bench, group.name, scenario));
+      });
+    } catch (error) {
+      bench.fail(`${group.name}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+  return results;
+}
+
+const [directory = '', ...args] = process.argv.slice(2);
+const options = parseOptions(args, join(project, 'docs'));
+if (options !== undefined) {
+  const bench = await prepare(options, directory);
+  const scenarios = await runAll(bench);
+  const { quick, groups: measured, rounds, size, out } = options;
+  const record: RunRecord = {
+    date: new Date().toISOString(),
+    commit: await describeCommit(project),
+    quick,
+    groups: measured,
+    rounds,
+    size,
+    machine: await describeMachine(directory),
+    versions: await describeVersions(bench.peers),
+    scenarios,
+    skipped: bench.skipped,
+  };
+  process.stdout.write(`\n${targetTable(record)}\n`);
+  if (out !== undefined) {
+    addToHistory(out, record);
+    writePage(out);
+  }
+  process.exitCode = bench.failed ? 1 : 0;
+}

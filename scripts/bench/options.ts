@@ -1,0 +1,79 @@
+import os from 'node:os';
+import { resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { parseSize } from './units.ts';
+
+export const groupNames = ['sequential', 'random', 'restore', 'small-files', 'convert', 'growth', 'crypto'] as const;
+export type GroupName = (typeof groupNames)[number];
+
+export interface Options {
+  readonly quick: boolean;
+  /** Bytes of the large file. */
+  readonly size: number;
+  readonly rounds: number;
+  readonly groups: readonly GroupName[];
+  /** Where a directory for the data is made: on the disk to measure with. */
+  readonly directory: string;
+  /** Nothing is measured: the page is written anew from the history. */
+  readonly pageOnly: boolean;
+  /** Where performance.md is written, or undefined: the tables are printed only. */
+  readonly out: string | undefined;
+}
+
+export const usage = `npm run bench -- [OPTIONS]        as root; installs what it compares with from the distribution's packages
+
+  --quick           small data and 3 rounds, in under 3 minutes; a look, nothing to quote
+  --size SIZE       bytes of the large file (1G; with --quick 128M)
+  --rounds N        rounds, each of which takes every competitor in turn (5; with --quick 3)
+  --only A,B        of ${groupNames.join(', ')}
+  --directory DIR   makes its data in DIR (the system's temporary directory)
+  --out DIR         writes DIR/performance.md and DIR/performance/ (docs; with --quick or --only nothing is written)
+  --page-only       measures nothing: writes the page and its pictures anew from DIR/performance/history.jsonl
+`;
+
+function isGroupName(name: string): name is GroupName {
+  return groupNames.some((known) => known === name);
+}
+
+function positive(text: string, what: string): number {
+  const number = Number(text);
+  if (!Number.isInteger(number) || number < 1) throw new RangeError(`${what} must be a number from 1 on`);
+  return number;
+}
+
+/**
+ * @param documents the project's docs directory, where a whole run leaves its results
+ * @returns undefined when help was asked for
+ * @throws TypeError or RangeError for options that make no sense
+ */
+export function parseOptions(args: readonly string[], documents: string): Options | undefined {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      help: { type: 'boolean', short: 'h' },
+      quick: { type: 'boolean', default: false },
+      size: { type: 'string' },
+      rounds: { type: 'string' },
+      only: { type: 'string' },
+      directory: { type: 'string', default: os.tmpdir() },
+      out: { type: 'string' },
+      'page-only': { type: 'boolean', default: false },
+    },
+  });
+  if (values.help) return undefined;
+  const groups = (values.only?.split(',') ?? groupNames).map((name) => {
+    if (!isGroupName(name)) throw new RangeError(`--only knows ${groupNames.join(', ')}, not ${name}`);
+    return name;
+  });
+  const whole = !values.quick && values.only === undefined;
+  const out = values.out ?? (whole ? documents : undefined);
+  return {
+    quick: values.quick,
+    size: parseSize(values.size ?? (values.quick ? '128M' : '1G')),
+    rounds: positive(values.rounds ?? (values.quick ? '3' : '5'), '--rounds'),
+    groups,
+    directory: resolve(values.directory),
+    pageOnly: values['page-only'],
+    out: out === undefined ? undefined : resolve(out),
+  };
+}

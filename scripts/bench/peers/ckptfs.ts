@@ -1,0 +1,62 @@
+import fs from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { run } from '../commands.ts';
+import { names } from './names.ts';
+import type { Converter, MountPeer, PeerKind } from './peer.ts';
+
+const project = fileURLToPath(new URL('../../..', import.meta.url));
+const program = join(project, 'bin', 'ckptfs');
+
+export interface Ckptfs extends MountPeer, Converter {
+  /** The same images under another name, mounted with further options. */
+  variant(name: string, ...options: readonly string[]): Ckptfs;
+}
+
+/** @throws Error when a process does not end within some seconds */
+async function gone(pid: number): Promise<void> {
+  const deadline = Date.now() + 20_000;
+  while (fs.existsSync(`/proc/${pid}`)) {
+    if (Date.now() > deadline) throw new Error('the daemon stays after the unmount');
+    await sleep(1);
+  }
+}
+
+function ckptfs(name: string, version: string, workshop: string, options: readonly string[]): Ckptfs {
+  const key = ['--key-file', join(workshop, 'key')];
+  const daemon = ['--json', '--log-file', join(workshop, 'log'), ...options];
+  const peer: Ckptfs = {
+    name,
+    version,
+    async store(source, target) {
+      await run(...peer.encrypt(source, target));
+      return target;
+    },
+    async mount(store, mountPoint) {
+      const answer = JSON.parse(await run(program, 'mount', store, mountPoint, ...key, ...daemon));
+      return {
+        path: mountPoint,
+        pid: Number(answer.pid),
+        async unmount() {
+          await run('umount', mountPoint);
+          await gone(Number(answer.pid));
+        },
+      };
+    },
+    encrypt: (source, target) => [program, 'encrypt', source, target, ...key, '--quiet'],
+    decrypt: (encrypted, target) => [program, 'decrypt', encrypted, target, ...key, '--quiet'],
+    variant: (other, ...further) => ckptfs(other, version, workshop, [...options, ...further]),
+  };
+  return peer;
+}
+
+export const ckptfsKind: PeerKind<Ckptfs> = {
+  name: names.ours,
+  packages: [],
+  async open(workshop) {
+    await run(program, 'keygen', '-o', join(workshop, 'key'));
+    const { version } = JSON.parse(fs.readFileSync(join(project, 'package.json'), 'utf8'));
+    return ckptfs(names.ours, String(version), workshop, []);
+  },
+};

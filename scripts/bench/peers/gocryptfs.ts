@@ -1,0 +1,49 @@
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { bash, run } from '../commands.ts';
+import { mountInForeground } from './foreground.ts';
+import { names } from './names.ts';
+import type { Converter, MountPeer, PeerKind } from './peer.ts';
+
+/** The least work that it derives a key from a password with: ours is random, and needs no more. */
+const lightest = ['-scryptn', '10'];
+
+export const gocryptfsKind: PeerKind<MountPeer & Converter> = {
+  name: names.gocryptfs,
+  packages: ['gocryptfs'],
+  async open(workshop) {
+    const [, version = ''] = /^gocryptfs v?([^;\s]+)/.exec(await run('gocryptfs', '-version')) ?? [];
+    const password = join(workshop, 'password');
+    writeFileSync(password, `${randomBytes(32).toString('hex')}\n`);
+    const mountPoint = join(workshop, 'mnt');
+    mkdirSync(mountPoint);
+    const peer: MountPeer & Converter = {
+      name: names.gocryptfs,
+      version,
+      async store(source, target) {
+        await run(...peer.encrypt(source, target));
+        return target;
+      },
+      mount: (store, at) => mountInForeground(['gocryptfs', '-fg', '-q', '-ro', '-passfile', password, store, at], at),
+      encrypt: (source, target) =>
+        bash(
+          `mkdir "$2"; gocryptfs -q -init ${lightest.join(' ')} -passfile "$3" "$2" 2>/dev/null
+           gocryptfs -q -passfile "$3" "$2" "$4" 2>/dev/null; cp -a "$1/." "$4"; umount "$4"`,
+          source,
+          target,
+          password,
+          mountPoint,
+        ),
+      decrypt: (encrypted, target) =>
+        bash(
+          'gocryptfs -q -ro -passfile "$3" "$1" "$4" 2>/dev/null; cp -a "$4/." "$2"; umount "$4"',
+          encrypted,
+          target,
+          password,
+          mountPoint,
+        ),
+    };
+    return peer;
+  },
+};

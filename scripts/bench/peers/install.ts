@@ -1,0 +1,24 @@
+import { bash, run } from '../commands.ts';
+
+let updated = false;
+
+/**
+ * Installs packages by apt-get.
+ * @throws Error where there is no apt, or it fails
+ */
+export async function installPackages(packages: readonly string[]): Promise<void> {
+  if (packages.length === 0) throw new Error('no package brings it');
+  process.stderr.write(`installing ${packages.join(', ')}\n`);
+  if (!updated) await run('apt-get', '-qq', 'update');
+  updated = true;
+  await run(...bash('DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install "$@"', ...packages));
+}
+
+/** What dpkg says, for a program whose own answer says nothing; a question mark where there is no dpkg. */
+export async function packageVersion(name: string): Promise<string> {
+  try {
+    return (await run('dpkg-query', '--show', name)).trim().split('\t')[1] ?? '?';
+  } catch {
+    return '?';
+  }
+}

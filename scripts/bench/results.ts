@@ -1,0 +1,66 @@
+import { type GroupName, groupNames } from './options.ts';
+import { median } from './statistics.ts';
+import type { Unit } from './units.ts';
+
+/** What one competitor did in one scenario: a value for each round. */
+export interface Measurement {
+  readonly competitor: string;
+  readonly values: readonly number[];
+}
+
+export interface ScenarioResult {
+  readonly id: string;
+  readonly group: GroupName;
+  readonly title: string;
+  readonly unit: Unit;
+  readonly better: 'higher' | 'lower';
+  /** The competitor that the others are compared with. */
+  readonly baseline: string;
+  /** `given` where the competitors are a series (sizes, numbers of workers), not rivals. */
+  readonly order: 'sorted' | 'given';
+  readonly measurements: readonly Measurement[];
+}
+
+export interface Machine {
+  readonly processor: string;
+  readonly cores: number;
+  readonly memoryBytes: number;
+  readonly system: string;
+  readonly kernel: string;
+  readonly fileSystem: string;
+}
+
+/** One run of the benchmark: a line of docs/performance/history.jsonl. */
+export interface RunRecord {
+  /** ISO 8601, UTC. */
+  readonly date: string;
+  readonly commit: string;
+  readonly quick: boolean;
+  readonly groups: readonly GroupName[];
+  readonly rounds: number;
+  /** Bytes of the large file. */
+  readonly size: number;
+  readonly machine: Machine;
+  readonly versions: Readonly<Record<string, string>>;
+  readonly scenarios: readonly ScenarioResult[];
+  /** Why something was left out, one line each. */
+  readonly skipped: readonly string[];
+}
+
+/** Whether a run may be quoted: all of it, at full length. */
+export function isFull({ quick, groups }: RunRecord): boolean {
+  return !quick && groupNames.every((name) => groups.includes(name));
+}
+
+/** The median of a competitor, or undefined where it took no part. */
+export function medianOf(scenario: ScenarioResult | undefined, competitor: string): number | undefined {
+  const found = scenario?.measurements.find((measurement) => measurement.competitor === competitor);
+  return found && median(found.values);
+}
+
+/** How many times as fast (or as small) `first` is as `second`: above 1, `first` is the better one. */
+export function timesBetter(scenario: ScenarioResult, first: string, second: string): number | undefined {
+  const [a, b] = [medianOf(scenario, first), medianOf(scenario, second)];
+  if (a === undefined || b === undefined) return undefined;
+  return scenario.better === 'higher' ? a / b : b / a;
+}

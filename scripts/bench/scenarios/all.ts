@@ -1,0 +1,11 @@
+import type { Group } from '../scenario.ts';
+import { convert } from './convert.ts';
+import { crypto } from './crypto.ts';
+import { growth } from './growth.ts';
+import { random } from './random.ts';
+import { restoreGroup } from './restore.ts';
+import { sequential } from './sequential.ts';
+import { smallFiles } from './small-files.ts';
+
+/** In the order of the page. */
+export const groups: readonly Group[] = [sequential, random, restoreGroup, smallFiles, convert, growth, crypto];

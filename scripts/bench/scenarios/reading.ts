@@ -1,0 +1,21 @@
+import { join } from 'node:path';
+import type { Bench, Dataset } from '../bench.ts';
+import { run } from '../commands.ts';
+import { present } from '../peers/all.ts';
+import type { MountPeer } from '../peers/peer.ts';
+
+/** Everything that can be mounted and read. */
+export function readers({ peers }: Bench): MountPeer[] {
+  const { ours, oursFuseNative, plain, gocryptfs, securefs, passthrough } = peers;
+  return present(plain, ours, oursFuseNative, gocryptfs, securefs, passthrough);
+}
+
+/** The one file of the large dataset, as seen through a mount. */
+export function largeFile(mounted: string): string {
+  return join(mounted, 'pages-1.img');
+}
+
+/** @throws Error when a mount gives other bytes than the dataset has */
+export async function compare(bench: Bench, peer: MountPeer, dataset: Dataset): Promise<void> {
+  await bench.mounted(peer, dataset, (path) => run('cmp', largeFile(path), largeFile(dataset.path)));
+}

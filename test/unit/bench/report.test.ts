@@ -1,0 +1,104 @@
+import { describe, expect, test } from 'vitest';
+import { withResults } from '../../../scripts/bench/page.ts';
+import { historyTable, inWords, resultsSection, scenarioTable, targetTable } from '../../../scripts/bench/report.ts';
+import { groups } from '../../../scripts/bench/scenarios/all.ts';
+import { judge, targets } from '../../../scripts/bench/targets.ts';
+import { runOf, scenarioOf } from './results.ts';
+
+const reading = scenarioOf({ gocryptfs: [5e8, 4e8, 6e8], ckptfs: [1e9], 'plain directory': [4e9] });
+
+describe('a table', () => {
+  test('has the fastest first, the range, and speeds relative to ours', () => {
+    expect(scenarioTable(reading).split('\n')).toEqual([
+      '|  | median | least to greatest | speed against ckptfs |',
+      '| --- | ---: | ---: | ---: |',
+      '| plain directory | 4,000 MB/s | 4,000 to 4,000 | 4.00 × |',
+      '| ckptfs | 1,000 MB/s | 1,000 to 1,000 | 1.00 × |',
+      '| gocryptfs | 500 MB/s | 400 to 600 | 0.50 × |',
+    ]);
+  });
+  test('of times has the shortest first', () => {
+    const lines = scenarioTable(scenarioOf({ age: [3], ckptfs: [1.5] }, { unit: 'seconds', better: 'lower' })).split(
+      '\n',
+    );
+    expect(lines.slice(2)).toEqual(['| ckptfs | 1.5 s | 1.5 to 1.5 | 1.00 × |', '| age | 3 s | 3 to 3 | 0.50 × |']);
+  });
+  test('of memory tells how much more, in the order given', () => {
+    const memory = { unit: 'bytes', better: 'lower', order: 'given', baseline: 'small' } as const;
+    const lines = scenarioTable(scenarioOf({ large: [2 ** 21], small: [2 ** 20] }, memory)).split('\n');
+    expect(lines[0]).toContain('times the memory of small');
+    expect(lines[2]).toBe('| large | 2 MiB | 2 to 2 | 2.00 × |');
+  });
+});
+
+test('in words, who is slower, alike and faster', () => {
+  const scenario = scenarioOf({ ckptfs: [100], age: [50], gpg: [102], openssl: [200] });
+  expect(inWords(scenario)).toBe(
+    'ckptfs is 2 times as fast as age; it is about as fast as gpg; it takes 2 times as long as openssl.',
+  );
+  expect(inWords({ ...scenario, order: 'given' })).toBe('');
+});
+
+describe('targets', () => {
+  const verdict = (claim: string, ...scenarios: Parameters<typeof runOf>[0]) =>
+    judge(runOf(scenarios)).find(({ target }) => target.claim === claim);
+
+  test('are met from the bound on', () => {
+    const claim = 'sequential reading, times as fast as gocryptfs';
+    expect(verdict(claim, scenarioOf({ ckptfs: [17], gocryptfs: [10] }))).toMatchObject({ measured: 1.7, met: true });
+    expect(verdict(claim, scenarioOf({ ckptfs: [16], gocryptfs: [10] }))).toMatchObject({ measured: 1.6, met: false });
+    expect(verdict(claim)).toMatchObject({ measured: undefined, met: undefined });
+  });
+  test('take the fastest of those that decrypt first', () => {
+    const times = { ckptfs: [1], 'age, decrypted first': [4], 'openssl, decrypted first': [2] };
+    const scenario = scenarioOf(times, { id: 'restore-one', unit: 'seconds', better: 'lower' });
+    const claim = 'restoring one process, times as fast as the fastest way that decrypts first';
+    expect(verdict(claim, scenario)).toMatchObject({ measured: 2, met: true });
+  });
+  test('compare memory over all image sizes, and only ours', () => {
+    const memory = {
+      'ckptfs, 10 MiB': [100],
+      'ckptfs, 1 GiB': [160],
+      'ckptfs, 20 GiB': [120],
+      'gocryptfs, 1 GiB': [1],
+    };
+    const scenario = scenarioOf(memory, { id: 'growth-memory', unit: 'bytes', better: 'lower', order: 'given' });
+    const claim = 'peak memory of the daemon, greatest over least of all image sizes';
+    expect(verdict(claim, scenario)).toMatchObject({ measured: 1.6, met: false });
+  });
+  test('each has a line of its own', () => {
+    expect(new Set(targets.map(({ claim }) => claim)).size).toBe(targets.length);
+    expect(targetTable(runOf([])).split('\n')).toHaveLength(targets.length + 2);
+    expect(targetTable(runOf([]))).toContain('not measured');
+  });
+});
+
+describe('the page', () => {
+  const page = 'mine\n<!-- results: written by `npm run bench` -->\nold\n<!-- end of results -->\nmine too\n';
+  test('keeps what people wrote', () => {
+    const changed = withResults(page, 'new');
+    expect(changed).not.toContain('old');
+    expect(changed).toMatch(/^mine\n.*new.*\nmine too\n$/s);
+    expect(withResults(changed, 'new')).toBe(changed);
+  });
+  test('without marks is left alone', () => expect(() => withResults('mine', 'new')).toThrow('lacks'));
+  test('has a picture and a table for each scenario, and says what it left out', () => {
+    const run = runOf([reading], { skipped: ['age is not here'] });
+    const text = resultsSection(run, [run], groups);
+    expect(text).toContain('![Reading 1 GiB](performance/sequential-cached.svg)');
+    expect(text).toContain(scenarioTable(reading));
+    expect(text).toContain('Left out: age is not here');
+    expect(text).not.toContain('not to be quoted');
+    expect(resultsSection({ ...run, quick: true }, [run], groups)).toContain('not to be quoted');
+  });
+  test('tells of earlier runs, the newest first', () => {
+    const earlier = runOf([scenarioOf({ ckptfs: [1], gocryptfs: [2] })], { date: '2025-01-01T00:00:00.000Z' });
+    const lines = historyTable([earlier, runOf([reading])])
+      .split('\n')
+      .slice(2);
+    expect(lines.map((line) => line.split(' | ').slice(0, 4).join(' '))).toEqual([
+      '| 2026-01-02 abcdef0123 2 cores 2.00 ×',
+      '| 2025-01-01 abcdef0123 2 cores 0.50 ×',
+    ]);
+  });
+});
