@@ -18,7 +18,7 @@ const algorithmsByKeySize: ReadonlyMap<number, string> = new Map([
  * @throws CkptfsError internal for a key of another size
  */
 export async function wrapIntoSlot(imageKey: Secret, wrappingKey: Secret): Promise<SlotJwe> {
-  const { FlattenedEncrypt } = await import('jose');
+  const { FlattenedEncrypt } = await import('jose/jwe/flattened/encrypt');
   const header = { alg: algorithmFor(wrappingKey), enc: contentEncryption };
   const jwe = await withCopy(imageKey, (payload) =>
     withCopy(wrappingKey, (key) => new FlattenedEncrypt(payload).setProtectedHeader(header).encrypt(key)),
@@ -40,7 +40,7 @@ export async function wrapIntoSlot(imageKey: Secret, wrappingKey: Secret): Promi
 export async function unwrapFromSlot(slot: SlotJwe, wrappingKey: Secret): Promise<Secret | undefined> {
   const alg = algorithmFor(wrappingKey);
   if (!fits(slot, alg)) return undefined;
-  const { flattenedDecrypt } = await import('jose');
+  const { flattenedDecrypt } = await import('jose/jwe/flattened/decrypt');
   const opened = await withCopy(wrappingKey, (key) =>
     flattenedDecrypt(slot, key, {
       keyManagementAlgorithms: [alg],
