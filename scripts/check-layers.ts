@@ -13,7 +13,17 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   fs: ['base', 'format', 'image', 'fuse/filesystem.ts'],
   serve: ['base', 'crypto', 'format', 'stores', 'image', 'keys', 'fuse', 'fs'],
   library: ['base', 'crypto/secret.ts', 'format', 'stores', 'image', 'keys'],
-  cli: ['base', 'crypto/secret.ts', 'crypto/select.ts', 'format', 'image', 'keys', 'library', 'serve'],
+  cli: [
+    'base',
+    'crypto/hardening.ts',
+    'crypto/secret.ts',
+    'crypto/select.ts',
+    'format',
+    'image',
+    'keys',
+    'library',
+    'serve',
+  ],
 };
 
 const source = path.join(import.meta.dirname, '..', 'src');

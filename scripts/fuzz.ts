@@ -12,7 +12,7 @@ const BATCH = 20_000;
 
 const { values } = parseArgs({
   options: {
-    runs: { type: 'string', default: '100000' },
+    runs: { type: 'string', default: '1000000' },
     seed: { type: 'string' },
     target: { type: 'string' },
     index: { type: 'string' },

@@ -1,4 +1,5 @@
 import type { ArgumentsCamelCase, Argv } from 'yargs';
+import { CkptfsError } from '../base/errors.ts';
 
 /** Options that every command has. */
 export interface CommonOptions {
@@ -7,7 +8,7 @@ export interface CommonOptions {
 }
 
 /** One command: which arguments it takes and what it does with them. */
-export interface CommandDefinition<T> {
+interface CommandDefinition<T> {
   /** Command lines with what each does, for --help. */
   readonly examples: readonly (readonly [command: string, does: string])[];
   readonly options: (yargs: Argv<CommonOptions>) => Argv<T>;
@@ -42,8 +43,21 @@ export function defineCommand<T>(definition: CommandDefinition<T>): Command {
           for (const [command, does] of examples) own.example(command, does);
           return own;
         },
-        async (args) => finished((await run(args)) ?? 0),
+        async (args) => {
+          refuseEmptyPaths(usage, args);
+          finished((await run(args)) ?? 0);
+        },
       );
     },
   };
+}
+
+/** Positional arguments are paths, and an empty one would be taken for the current directory. */
+function refuseEmptyPaths(usage: string, args: Readonly<Record<string, unknown>>): void {
+  for (const [, name = ''] of usage.matchAll(/[<[](\w+)[>\]]/g)) {
+    if (args[name] !== '') continue;
+    throw new CkptfsError('bad-argument', `the argument ${name} is empty`, {
+      advice: 'Is a variable of the shell not set? The current directory is "."',
+    });
+  }
 }

@@ -17,7 +17,7 @@ export function withImageArguments<T>(yargs: Argv<T>) {
   return withImageId(withKeyOptions(withEnc(yargs)));
 }
 
-export function withEnc<T>(yargs: Argv<T>): Argv<T & { ENC: string }> {
+function withEnc<T>(yargs: Argv<T>): Argv<T & { ENC: string }> {
   return yargs.positional('ENC', {
     type: 'string',
     demandOption: true,
@@ -25,7 +25,7 @@ export function withEnc<T>(yargs: Argv<T>): Argv<T & { ENC: string }> {
   });
 }
 
-export function withImageId<T>(yargs: Argv<T>): Argv<T & { 'image-id': string | undefined }> {
+function withImageId<T>(yargs: Argv<T>): Argv<T & { 'image-id': string | undefined }> {
   return yargs.option('image-id', {
     type: 'string',
     nargs: 1,

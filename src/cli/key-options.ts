@@ -1,6 +1,7 @@
 import { existsSync, unlinkSync } from 'node:fs';
 import type { Argv } from 'yargs';
 import { CkptfsError } from '../base/errors.ts';
+import { forbidDumps } from '../crypto/hardening.ts';
 import type { Secret } from '../crypto/secret.ts';
 import { createDefaultKey, defaultKeyPath } from '../keys/default-key.ts';
 import { keyFileProvider, readKeyFile } from '../keys/key-file.ts';
@@ -36,6 +37,7 @@ export class HeldKeys {
 
   /** Reads the keys that were named. @throws CkptfsError `bad-key-file` */
   constructor(args: KeyArguments) {
+    if (!forbidDumps()) this.warnings.push('keys may get into a core file: PR_SET_DUMPABLE was refused');
     try {
       this.#given = (args.keyFile ?? []).map((path) => this.#fromFile(path));
     } catch (error) {

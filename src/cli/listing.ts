@@ -1,5 +1,5 @@
 import type { FileStatus, ListedFile } from '../library/encrypted-image.ts';
-import { table } from './quantities.ts';
+import { table } from './table.ts';
 import { safeName } from './terminal-text.ts';
 
 const letters = { file: '-', directory: 'd', symlink: 'l' } as const;

@@ -1,11 +1,11 @@
 import { CkptfsError } from '../base/errors.ts';
 import { type Transport, transports } from '../serve/config.ts';
-import { parseFuseOptions } from '../serve/fuse-options.ts';
+import { parseFuseOptions, splitAtCommas, withoutBackslashes } from '../serve/fuse-options.ts';
 import { imageIdOf } from './image-arguments.ts';
 import { bytesFrom, countFrom } from './options.ts';
 
 /** What `ckptfs mount` can be told by options of its own, and in `-o` (so in fstab) by the same names with `_` for `-`. */
-export interface MountSettings {
+interface MountSettings {
   readonly keyFile?: readonly string[] | undefined;
   readonly imageId?: string | undefined;
   readonly transport?: Transport | undefined;
@@ -26,9 +26,9 @@ const MAX_WORKERS = 64;
 export function parseMountOptions(lists: readonly string[]): { settings: MountSettings; rest: string[] } {
   let settings: MountSettings = {};
   const rest: string[] = [];
-  for (const option of lists.flatMap((list) => list.match(/(?:\\.|[^,\\])+/gs) ?? [])) {
+  for (const option of lists.flatMap(splitAtCommas)) {
     const [name = '', ...parts] = option.split('=');
-    const value = parts.join('=').replace(/\\(.)/gs, '$1');
+    const value = withoutBackslashes(parts.join('='));
     const own = ownSetting(name, parts.length === 0 ? undefined : value, settings);
     if (own === undefined) rest.push(option);
     else settings = { ...settings, ...own };

@@ -4,7 +4,7 @@ import { formatBytes, formatDuration } from './quantities.ts';
 const INTERVAL = 100;
 const BAR_WIDTH = 24;
 
-export interface ProgressBar {
+interface ProgressBar {
   update(progress: { readonly doneBytes: number; readonly totalBytes: number }): void;
   /** Takes the bar off the terminal again. */
   end(): void;

@@ -7,14 +7,23 @@ const RLIMIT_CORE = 4;
 const SIZE_OF_RLIMIT = 16;
 
 /**
+ * Keeps this process from being dumped into a core file or traced by others of the same user. Programs that it runs are not concerned.
+ * Mind that a core handler behind a pipe does not ask for RLIMIT_CORE (core(5)), but for this.
+ * @returns whether that could be done
+ */
+export function forbidDumps(): boolean {
+  const prctl = bind('prctl', 'int', ['int', 'ulong', 'ulong', 'ulong', 'ulong']);
+  return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) === 0;
+}
+
+/**
  * Keeps the memory of this process from others of the same user and out of core files, for as long as it lives. As a side
  * effect its files under /proc/self belong to root.
  * @returns what could not be done, as sentences; empty when all was
  */
 export function hardenProcess(): string[] {
   const failures: string[] = [];
-  const prctl = bind('prctl', 'int', ['int', 'ulong', 'ulong', 'ulong', 'ulong']);
-  if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) !== 0) {
+  if (!forbidDumps()) {
     failures.push('other processes of this user can read its memory: PR_SET_DUMPABLE was refused');
   }
   const setrlimit = bind('setrlimit', 'int', ['int', 'uintptr_t']);

@@ -2,7 +2,7 @@ import { timingSafeEqual } from 'node:crypto';
 import type { Primitives } from './primitives.ts';
 import type { Secret } from './secret.ts';
 
-export const HEADER_MAC_SIZE = 32;
+const HEADER_MAC_SIZE = 32;
 
 /** HMAC-SHA-256 of the header's encoding without its member `mac` (format.md §4). */
 export function headerMac(p: Primitives, key: Secret, encoding: Uint8Array): Buffer {

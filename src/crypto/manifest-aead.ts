@@ -7,7 +7,7 @@ import { primitives } from './select.ts';
 import { wipe } from './wipe.ts';
 
 export const MANIFEST_NONCE_SIZE = 24;
-export const MANIFEST_TAG_SIZE = 16;
+const MANIFEST_TAG_SIZE = 16;
 
 /** "expand 32-byte k" */
 const sigma = Uint32Array.of(0x61707865, 0x3320646e, 0x79622d32, 0x6b206574);

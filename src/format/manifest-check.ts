@@ -117,7 +117,7 @@ function checkEntries({ inodes, entries }: Manifest): void {
 }
 
 /** Whether a directory entry can have this name (format.md §2). */
-export function isName(name: Uint8Array): boolean {
+function isName(name: Uint8Array): boolean {
   if (name.length < 1 || name.length > MAX_NAME_LENGTH || name.includes(0) || name.includes(SLASH)) return false;
   return !(name[0] === DOT && (name.length === 1 || (name.length === 2 && name[1] === DOT)));
 }

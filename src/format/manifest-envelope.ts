@@ -4,7 +4,7 @@ import { PAGE_SIZE } from './geometry.ts';
 import { FORMAT_VERSION } from './header.ts';
 
 /** The file `manifest` around its ciphertext (format.md §5). */
-export interface ManifestEnvelope {
+interface ManifestEnvelope {
   /** 24 bytes. */
   readonly nonce: Uint8Array;
   /** Ciphertext, whole pages, and the 16-byte tag behind it. */

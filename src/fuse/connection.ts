@@ -22,7 +22,7 @@ const briefSeconds = 1;
  */
 export type FaultListener = (error: unknown, operation: string, node: number) => void;
 
-export interface ConnectionOptions {
+interface ConnectionOptions {
   /** Most bytes in one READ or WRITE; a multiple of 4096, at most 255 MiB. Default {@link defaultMaxTransfer}. */
   readonly maxTransfer?: number;
   /** {@link counterSlots} doubles, laid out as {@link Counter} says; written by this connection only. */

@@ -17,7 +17,7 @@ const FUSE_DEV_IOC_CLONE = 0x8004e500;
  * One thread's descriptors of a mount. A request is answered through the descriptor it came from.
  * `polling` never waits; it is undefined where the device cannot be opened a second time (an ordinary user without access to it).
  */
-export interface DeviceDescriptors {
+interface DeviceDescriptors {
   readonly waiting: number;
   readonly polling: number | undefined;
 }

@@ -87,7 +87,7 @@ const errnoNumbers = {
   ENXIO: 6,
 } as const;
 
-export type ErrnoName = keyof typeof errnoNumbers;
+type ErrnoName = keyof typeof errnoNumbers;
 
 /** A failed file operation. One instance per errno, made once: throwing one costs no stack trace. */
 export class Errno extends Error {

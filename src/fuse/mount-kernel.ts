@@ -4,7 +4,7 @@ import { getSystemErrorName } from 'node:util';
 import { CkptfsError, systemErrorName } from '../base/errors.ts';
 import { bind, lastErrno } from '../base/native.ts';
 import { mountByHelper } from './fusermount.ts';
-import { checkedMountPoint, escapeOption, fsType, subtype } from './mount-point.ts';
+import { checkedMountPoint, escapeOption, fsType, subtype, unmount } from './mount-point.ts';
 import { readMounts, topmostAt } from './mountinfo.ts';
 
 const devicePath = '/dev/fuse';
@@ -16,7 +16,7 @@ const MS_NODEV = 4;
 
 const mountCall = bind('mount', 'int', ['str', 'str', 'str', 'ulong', 'str']);
 
-export interface KernelMountOptions {
+interface KernelMountOptions {
   /** What mount tables name as the source: the image's path. */
   readonly source: string;
   readonly readOnly: boolean;
@@ -43,10 +43,15 @@ export interface KernelMount {
 export async function mountKernel(directory: string, options: KernelMountOptions): Promise<KernelMount> {
   const mountPoint = await checkedMountPoint(directory);
   const fd = (await mountAsRoot(mountPoint, options)) ?? (await mountByHelper(mountPoint, helperOptions(options)));
-  const made = topmostAt(await readMounts(), mountPoint);
-  if (made?.fsType === fsType) return { fd, mountPoint, device: made.device };
-  closeSync(fd);
-  throw new CkptfsError('mount-failed', `${mountPoint} was mounted and is gone again`, { path: mountPoint });
+  try {
+    const made = topmostAt(await readMounts(), mountPoint);
+    if (made?.fsType === fsType) return { fd, mountPoint, device: made.device };
+    throw new CkptfsError('mount-failed', `${mountPoint} was mounted and is gone again`, { path: mountPoint });
+  } catch (cause) {
+    closeSync(fd);
+    await unmount(mountPoint, { lazy: true }).catch(() => undefined);
+    throw cause;
+  }
 }
 
 /** Mounts by mount(2); undefined when this process may not, as an ordinary user and in most containers. */

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { closeSync, openSync, readlinkSync, writeFileSync } from 'node:fs';
 import { readlink, realpath, stat } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
@@ -16,6 +16,8 @@ export const fsType = `fuse.${subtype}`;
 const MNT_FORCE = 1;
 const MNT_DETACH = 2;
 const UMOUNT_NOFOLLOW = 8;
+/** From fcntl.h: holds a directory without leave to read it. */
+const O_PATH = 0o10000000;
 
 /** As the kernel follows (MAXSYMLINKS). */
 const mostLinks = 40;
@@ -75,13 +77,34 @@ export async function unmount(directory: string, { lazy = false, force = false }
     if (force) abortConnection(device);
     return unmountByHelper(mountPoint, lazy);
   }
-  const flags = UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH : 0) | (force ? MNT_FORCE : 0);
-  if (unmountCall(mountPoint, flags) === 0) return;
-  const errno = lastErrno();
+  const errno = unmountExactly(mountPoint, (lazy ? MNT_DETACH : 0) | (force ? MNT_FORCE : 0));
+  if (errno === 0) return;
   if (errno === constants.errno.EBUSY) throw new CkptfsError('busy', `${mountPoint} is in use`, { path: mountPoint });
   if (errno === constants.errno.EPERM) return unmountByHelper(mountPoint, lazy);
   const reason = getSystemErrorName(-errno);
   throw new CkptfsError('mount-failed', `cannot unmount ${mountPoint}: ${reason}`, { path: mountPoint });
+}
+
+/**
+ * umount2(2) of what mount tables show at a path, and of nothing else: whoever can rename a directory above it could lead the path
+ * elsewhere in the meantime. So its parent is held open, and has to be the one that the path names.
+ * @param flags further ones of umount2
+ * @returns 0, or the errno
+ */
+export function unmountExactly(mountPoint: string, flags: number): number {
+  let parent: number;
+  try {
+    parent = openSync(dirname(mountPoint), O_PATH);
+  } catch (cause) {
+    return constants.errno[systemErrorName(cause) as keyof typeof constants.errno] ?? constants.errno.EIO;
+  }
+  try {
+    const held = `/proc/self/fd/${parent}`;
+    if (readlinkSync(held) !== dirname(mountPoint)) return constants.errno.EXDEV;
+    return unmountCall(join(held, basename(mountPoint)), UMOUNT_NOFOLLOW | flags) === 0 ? 0 : lastErrno();
+  } finally {
+    closeSync(parent);
+  }
 }
 
 function abortConnection(device: string): void {

@@ -15,7 +15,7 @@ const longestArgument = 1023;
 
 const watchMilliseconds = 200;
 
-export interface NativeMountOptions {
+interface NativeMountOptions {
   /** What mount tables name as the source: the image's path. */
   readonly source: string;
   readonly allowOther: boolean;
@@ -23,7 +23,7 @@ export interface NativeMountOptions {
   readonly onFault: FaultListener;
 }
 
-export interface NativeMount {
+interface NativeMount {
   readonly mountPoint: string;
   /** `MAJOR:MINOR`. */
   readonly device: string;

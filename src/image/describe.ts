@@ -1,6 +1,5 @@
 import type { Header } from '../format/header.ts';
-import { FORMAT_VERSION, MAX_HEADER_SIZE } from '../format/header.ts';
-import { MAX_MANIFEST_SIZE } from '../format/manifest-envelope.ts';
+import { FORMAT_VERSION } from '../format/header.ts';
 import { slotAlgorithm } from '../format/slot.ts';
 import type { Store } from '../stores/store.ts';
 import { dataBytes } from './extents.ts';
@@ -37,8 +36,7 @@ export interface ImageInside {
 /** @throws CkptfsError `io` */
 export function describeOutside(store: Store, header: Header): ImageOutside {
   const { objects } = store.list();
-  const named = store.readNamed('ckptfs.json', MAX_HEADER_SIZE)?.length ?? 0;
-  const manifest = store.readNamed('manifest', MAX_MANIFEST_SIZE)?.length ?? 0;
+  const named = (store.sizeOf('ckptfs.json') ?? 0) + (store.sizeOf('manifest') ?? 0);
   return {
     formatVersion: FORMAT_VERSION,
     imageId: header.imageId.toString('hex'),
@@ -46,7 +44,7 @@ export function describeOutside(store: Store, header: Header): ImageOutside {
     chunkSize: header.chunkSize,
     slots: header.slots.map((slot) => slotAlgorithm(slot) ?? 'unknown'),
     objects: objects.length,
-    storedBytes: objects.reduce((sum, { size }) => sum + size, named + manifest),
+    storedBytes: objects.reduce((sum, { size }) => sum + size, named),
   };
 }
 

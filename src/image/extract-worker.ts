@@ -12,6 +12,20 @@ export interface ExtractSetup {
   readonly job: 'extract';
   readonly location: string;
   readonly imageKey: SharedArrayBuffer;
+  readonly place: Place;
+}
+
+/** Where files are extracted to. */
+export interface Place {
+  /** By way of an open descriptor. */
+  readonly base: string;
+  /** The same directory as its user named it. */
+  readonly target: string;
+}
+
+/** A path below a place's base, for messages. */
+export function shownPath(path: Buffer, { base, target }: Place): string {
+  return `${target}${path.subarray(base.length)}`;
 }
 
 /** Pieces of files that exist already; together they are worth a message to a worker. */
@@ -37,14 +51,15 @@ export function extractWorker(setup: ExtractSetup): JobWorker {
 
   const extract = (piece: Piece): void => {
     const path = Buffer.from(piece.path);
+    const shown = shownPath(path, setup.place);
     const inode = image.manifest.inodes[piece.inode - 1];
     if (inode?.type !== 'file') throw new CkptfsError('internal', `inode ${piece.inode} is no file`);
-    const fd = openForWriting(path);
+    const fd = openForWriting(path, shown);
     try {
       for (let done = 0; done < piece.length; ) {
         const wanted = Math.min(BUFFER_SIZE, piece.length - done);
-        const count = readNamed(reader, inode, piece.offset + done, buffer, wanted, path);
-        writeAll(fd, buffer.bytes.subarray(0, count), piece.offset + done, path);
+        const count = readNamed(reader, inode, piece.offset + done, buffer, wanted, shown);
+        writeAll(fd, buffer.bytes.subarray(0, count), piece.offset + done, shown);
         done += count;
       }
     } finally {
@@ -68,30 +83,31 @@ function readNamed(
   offset: number,
   out: Region,
   length: number,
-  path: Buffer,
+  shown: string,
 ): number {
   try {
     return reader.read(inode, offset, length, out, 0);
   } catch (cause) {
     if (!(cause instanceof CkptfsError) || cause.code !== 'damaged') throw cause;
-    throw new CkptfsError('damaged', `${path}: ${cause.message}`, { path: path.toString(), cause });
+    throw new CkptfsError('damaged', `${shown}: ${cause.message}`, { path: shown, cause });
   }
 }
 
-function openForWriting(path: Buffer): number {
+function openForWriting(path: Buffer, shown: string): number {
+  const { O_NOFOLLOW, O_NONBLOCK, O_WRONLY } = fs.constants;
   try {
-    return fs.openSync(path, fs.constants.O_WRONLY | fs.constants.O_NOFOLLOW);
+    return fs.openSync(path, O_WRONLY | O_NOFOLLOW | O_NONBLOCK);
   } catch (cause) {
-    throw ioError('open', path.toString(), cause);
+    throw ioError('open', shown, cause);
   }
 }
 
-function writeAll(fd: number, bytes: Uint8Array, position: number, path: Buffer): void {
+function writeAll(fd: number, bytes: Uint8Array, position: number, shown: string): void {
   try {
     for (let done = 0; done < bytes.length; ) {
       done += fs.writeSync(fd, bytes, done, bytes.length - done, position + done);
     }
   } catch (cause) {
-    throw ioError('write', path.toString(), cause);
+    throw ioError('write', shown, cause);
   }
 }

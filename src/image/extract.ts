@@ -2,9 +2,9 @@ import fs from 'node:fs';
 import { ioError, systemErrorName } from '../base/errors.ts';
 import { setTimes, setXattr } from '../base/posix.ts';
 import { type Inode, ROOT_INODE } from '../format/manifest.ts';
-import { makeEmptyDirectory } from '../stores/local-store-writer.ts';
+import { openEmptyDirectory } from '../stores/empty-directory.ts';
 import type { Progress } from './create.ts';
-import type { ExtractTask, Piece } from './extract-worker.ts';
+import { type ExtractTask, type Piece, type Place, shownPath } from './extract-worker.ts';
 import type { Image } from './image.ts';
 import { ImageTree } from './tree.ts';
 import { defaultJobs, runTasks } from './worker-pool.ts';
@@ -18,28 +18,37 @@ export interface ExtractOptions {
 /** A task is worth a message when it is about this many bytes or files. */
 const TASK_BYTES = 4 << 20;
 const TASK_PIECES = 64;
+/** Set-user-id and set-group-id. */
+const SET_ID_BITS = 0o6000;
 
 /**
- * Writes an image's tree in clear into a directory that does not exist or is empty: contents, holes, links, modes, times, `user.`
+ * Writes an image's tree in clear into a directory that does not exist, or is empty and the caller's own: contents, holes, links, modes, times, `user.`
  * attributes, and owners where the caller may set them. What it wrote before it fails stays there.
  * @throws CkptfsError `exists`, `damaged`, `io`, `interrupted`
  */
 export async function extractImage(image: Image, target: string, options: ExtractOptions = {}): Promise<void> {
   const tree = new ImageTree(image.manifest);
-  makeEmptyDirectory(target, 0o700);
-  const paths = makeTree(image, tree, Buffer.from(target));
-  await writeContents(image, paths, options);
-  for (let number = image.manifest.inodes.length; number >= ROOT_INODE; number--) {
-    const path = paths[number];
-    const inode = tree.inode(number);
-    if (path !== undefined && inode !== undefined) setMetadata(path, inode);
+  const directory = openEmptyDirectory(target);
+  // Of this process, whichever thread uses it. Nobody else gets past the directory's mode, so names below it stay what they are; that
+  // mode is set last.
+  const place: Place = { base: `/proc/self/fd/${directory}/.`, target };
+  try {
+    const paths = makeTree(image, tree, place);
+    await writeContents(image, paths, place, options);
+    for (let number = image.manifest.inodes.length; number >= ROOT_INODE; number--) {
+      const path = paths[number];
+      const inode = tree.inode(number);
+      if (path !== undefined && inode !== undefined) setMetadata(path, inode, place);
+    }
+  } finally {
+    fs.closeSync(directory);
   }
 }
 
 /** Makes every name, files with their full size and no content. Returns the path of each inode by number. */
-function makeTree(image: Image, tree: ImageTree, target: Buffer): Buffer[] {
+function makeTree(image: Image, tree: ImageTree, place: Place): Buffer[] {
   const paths: Buffer[] = [];
-  paths[ROOT_INODE] = target;
+  paths[ROOT_INODE] = Buffer.from(place.base);
   for (let directory = ROOT_INODE; directory <= image.manifest.inodes.length; directory++) {
     const base = paths[directory];
     if (base === undefined) continue;
@@ -52,7 +61,7 @@ function makeTree(image: Image, tree: ImageTree, target: Buffer): Buffer[] {
         if (first !== undefined) fs.linkSync(first, path);
         else makeInode(path, inode);
       } catch (cause) {
-        throw ioError('create', path.toString(), cause);
+        throw ioError('create', shownPath(path, place), cause);
       }
       paths[child.inode] = first ?? path;
     }
@@ -73,7 +82,12 @@ function makeInode(path: Buffer, inode: Inode): void {
   }
 }
 
-async function writeContents(image: Image, paths: readonly Buffer[], options: ExtractOptions): Promise<void> {
+async function writeContents(
+  image: Image,
+  paths: readonly Buffer[],
+  place: Place,
+  options: ExtractOptions,
+): Promise<void> {
   const { inodes } = image.manifest;
   let totalBytes = 0;
   for (const inode of inodes) {
@@ -81,7 +95,7 @@ async function writeContents(image: Image, paths: readonly Buffer[], options: Ex
   }
   let doneBytes = 0;
   await runTasks<ExtractTask, void>({
-    setup: { job: 'extract', location: image.store.location, imageKey: image.imageKey.shared },
+    setup: { job: 'extract', location: image.store.location, imageKey: image.imageKey.shared, place },
     tasks: tasksOf(inodes, paths),
     jobs: options.jobs ?? defaultJobs,
     signal: options.signal,
@@ -119,22 +133,25 @@ function* piecesOf(inodes: readonly Inode[], paths: readonly Buffer[]): Generato
   }
 }
 
-function setMetadata(path: Buffer, inode: Inode): void {
+function setMetadata(path: Buffer, inode: Inode, place: Place): void {
   try {
-    setOwner(path, inode);
+    const owned = setOwner(path, inode);
     for (const { name, value } of inode.xattrs) setXattr(path, name, value);
-    if (inode.type !== 'symlink') fs.chmodSync(path, inode.mode);
+    // A program with another owner than it had would run as the wrong user.
+    if (inode.type !== 'symlink') fs.chmodSync(path, owned ? inode.mode : inode.mode & ~SET_ID_BITS);
     setTimes(path, inode.mtimeSeconds, inode.mtimeNanoseconds);
   } catch (cause) {
-    throw ioError('set the attributes of', path.toString(), cause);
+    throw ioError('set the attributes of', shownPath(path, place), cause);
   }
 }
 
-/** An ordinary user cannot give files away; then they stay the user's, as with tar and cp. */
-function setOwner(path: Buffer, inode: Inode): void {
+/** An ordinary user cannot give files away; then they stay the user's, as with tar and cp. Returns whether owner and group are right. */
+function setOwner(path: Buffer, inode: Inode): boolean {
   try {
     fs.lchownSync(path, inode.uid, inode.gid);
+    return true;
   } catch (cause) {
     if (systemErrorName(cause) !== 'EPERM') throw cause;
+    return false;
   }
 }

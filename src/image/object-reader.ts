@@ -140,7 +140,11 @@ export class ObjectReader {
   #close(object: OpenObject): void {
     if (object === this.#last) this.#last = undefined;
     object.cipher.dispose();
-    object.file.close();
+    try {
+      object.file.close();
+    } catch {
+      // It was only read, and this runs within the opening of another one, which it must not undo.
+    }
   }
 
   #openFile(index: number): OpenObject {

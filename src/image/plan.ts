@@ -7,7 +7,7 @@ import type { SourceFile, SourceTree } from './scan-source.ts';
 export const SMALL_FILE = 65536;
 
 /** Which bytes of which file make up an object: its segments, one behind the other, fill the data space without gaps. */
-export interface PlannedObject {
+interface PlannedObject {
   readonly id: Buffer;
   readonly chunks: number;
   readonly segments: readonly Segment[];
@@ -15,6 +15,8 @@ export interface PlannedObject {
 
 export interface Segment {
   readonly path: Uint8Array;
+  /** Of the file as it was scanned. */
+  readonly stamp: string;
   readonly fileOffset: number;
   readonly objectOffset: number;
   readonly length: number;
@@ -67,9 +69,9 @@ function layOut(tree: SourceTree, geometry: Geometry): PlannedObject[] {
 function segmentsOf(files: readonly SourceFile[]): Segment[] {
   const segments: Segment[] = [];
   let end = 0;
-  for (const { path, ranges } of files) {
+  for (const { path, stamp, ranges } of files) {
     for (const [start, stop] of ranges) {
-      segments.push({ path, fileOffset: start, objectOffset: end, length: stop - start });
+      segments.push({ path, stamp, fileOffset: start, objectOffset: end, length: stop - start });
       end += stop - start;
     }
   }
@@ -82,12 +84,13 @@ export function segmentsInGroup(object: PlannedObject, group: number, geometry: 
   const end = start + geometry.groupSize;
   const parts: Segment[] = [];
   for (let at = firstSegmentBehind(object.segments, start); at < object.segments.length; at++) {
-    const { path, fileOffset, objectOffset, length } = object.segments[at] as Segment;
+    const { path, stamp, fileOffset, objectOffset, length } = object.segments[at] as Segment;
     if (objectOffset >= end) break;
     const skip = Math.max(0, start - objectOffset);
     const stop = Math.min(end, objectOffset + length);
     parts.push({
       path,
+      stamp,
       fileOffset: fileOffset + skip,
       objectOffset: objectOffset + skip - start,
       length: stop - objectOffset - skip,

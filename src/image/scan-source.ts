@@ -13,14 +13,14 @@ export interface SourceTree {
   readonly skipped: readonly string[];
 }
 
-export interface SourceEntry {
+interface SourceEntry {
   /** Indexes into `inodes`, from 0. */
   readonly parent: number;
   readonly inode: number;
   readonly name: Buffer;
 }
 
-export type SourceInode =
+type SourceInode =
   | { readonly type: 'directory'; readonly path: Buffer; readonly metadata: InodeMetadata; readonly stamp: string }
   | { readonly type: 'symlink'; readonly path: Buffer; readonly metadata: InodeMetadata; readonly target: Buffer }
   | SourceFile;
@@ -122,6 +122,7 @@ function readRanges(path: Buffer, size: number, stat: fs.BigIntStats): (readonly
   try {
     const fd = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK);
     try {
+      if (stampOf(fs.fstatSync(fd, { bigint: true })) !== stampOf(stat)) throw sourceChanged(path);
       for (const [dataStart, dataEnd] of dataRanges(fd, size)) {
         const start = Math.floor(dataStart / SECTOR_SIZE) * SECTOR_SIZE;
         const end = Math.min(size, Math.ceil(dataEnd / SECTOR_SIZE) * SECTOR_SIZE);
@@ -139,7 +140,7 @@ function readRanges(path: Buffer, size: number, stat: fs.BigIntStats): (readonly
 }
 
 /** The time of the last change of the inode (ctime) cannot be set back, as that of the data can. */
-function stampOf({ dev, ino, size, mtimeNs, ctimeNs }: fs.BigIntStats): string {
+export function stampOf({ dev, ino, size, mtimeNs, ctimeNs }: fs.BigIntStats): string {
   return [dev, ino, size, mtimeNs, ctimeNs].join(' ');
 }
 

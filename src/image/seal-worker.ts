@@ -12,7 +12,7 @@ import { encodeObjectHeader } from '../format/object-header.ts';
 import { NONCE_SIZE } from '../format/record.ts';
 import { LocalStoreWriter } from '../stores/local-store-writer.ts';
 import { type Segment, usedSectors } from './plan.ts';
-import { sourceChanged } from './scan-source.ts';
+import { sourceChanged, stampOf } from './scan-source.ts';
 import type { JobWorker } from './worker.ts';
 
 export interface SealSetup {
@@ -103,7 +103,7 @@ class SourceReader {
       const path = Buffer.from(segment.path);
       end = segment.objectOffset + segment.length;
       try {
-        this.#open(path);
+        this.#open(path, segment.stamp);
         let done = 0;
         while (done < segment.length) {
           const at = segment.objectOffset + done;
@@ -125,10 +125,12 @@ class SourceReader {
     this.#path = undefined;
   }
 
-  #open(path: Buffer): void {
+  /** @throws CkptfsError `source-changed` when the path leads to another file than the scan saw: also one above it may be a link now */
+  #open(path: Buffer, stamp: string): void {
     if (this.#path?.equals(path) === true) return;
     this.close();
     this.#fd = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK);
     this.#path = path;
+    if (stampOf(fs.fstatSync(this.#fd, { bigint: true })) !== stamp) throw sourceChanged(path);
   }
 }

@@ -2,7 +2,7 @@ import { CkptfsError } from '../base/errors.ts';
 import { type Inode, type Manifest, ROOT_INODE } from '../format/manifest.ts';
 
 /** A name in a directory and the inode it leads to. */
-export interface Child {
+interface Child {
   readonly name: Buffer;
   /** Inode number. */
   readonly inode: number;

@@ -62,7 +62,8 @@ export async function verifyImage(image: Image, options: VerifyOptions = {}): Pr
       for (const { chunk, reason } of faults) {
         const place = { object: objectId(image, object), chunk, reason };
         const hit = files.of(object, chunk);
-        damage.push(...(hit.length === 0 ? [place] : hit.map((file) => ({ file, ...place }))));
+        if (hit.length === 0) damage.push(place);
+        for (const file of hit) damage.push({ file, ...place });
       }
       doneBytes = Math.min(totalBytes, doneBytes + geometry.groupSize);
       options.onProgress?.({ doneBytes, totalBytes });
@@ -104,30 +105,75 @@ function strangers(image: Image): Damage[] {
   ];
 }
 
-/** Which image files lie in which chunks of which object. */
-class FilesOfObjects {
-  readonly #spans: { readonly file: Buffer; readonly first: number; readonly last: number }[][];
+interface Span {
+  readonly file: Buffer;
+  /** Chunks. */
+  readonly first: number;
+  readonly last: number;
+}
 
-  constructor(image: Image) {
+/** Which image files lie in which chunks of which object. */
+export class FilesOfObjects {
+  /** Of each object, by first chunk. */
+  readonly #spans: Span[][];
+  /** For each span: the furthest last chunk of those up to it, since spans may overlap. */
+  readonly #reach: readonly Float64Array[];
+
+  constructor(image: Pick<Image, 'manifest' | 'header'>) {
     const tree = new ImageTree(image.manifest);
     const { chunkSize } = image.header;
     this.#spans = image.manifest.objects.map(() => []);
     for (const [at, inode] of image.manifest.inodes.entries()) {
       if (inode.type !== 'file') continue;
+      const file = tree.pathOf(at + 1);
       for (const { object, objectOffset, length } of inode.extents) {
         const first = Math.floor(objectOffset / chunkSize);
         const last = Math.floor((objectOffset + length - 1) / chunkSize);
-        this.#spans[object]?.push({ file: tree.pathOf(at + 1), first, last });
+        this.#spans[object]?.push({ file, first, last });
       }
     }
+    for (const spans of this.#spans) spans.sort((a, b) => a.first - b.first);
+    this.#reach = this.#spans.map(reachOf);
   }
 
   /** Paths of the files that have bytes in a chunk, or in the object at all; each once. */
   of(object: number, chunk?: number): Buffer[] {
     const spans = this.#spans[object] ?? [];
-    const hit = spans.filter(({ first, last }) => chunk === undefined || (first <= chunk && chunk <= last));
+    const hit = chunk === undefined ? spans : this.#spansAt(spans, this.#reach[object] ?? [], chunk);
     return [...new Map(hit.map(({ file }) => [file.toString('latin1'), file])).values()];
   }
+
+  #spansAt(spans: readonly Span[], reach: ArrayLike<number>, chunk: number): Span[] {
+    const found: Span[] = [];
+    for (let at = firstAtLeast(reach, chunk); at < spans.length; at++) {
+      const span = spans[at] as Span;
+      if (span.first > chunk) break;
+      if (span.last >= chunk) found.push(span);
+    }
+    return found;
+  }
+}
+
+function reachOf(spans: readonly Span[]): Float64Array {
+  const reach = new Float64Array(spans.length);
+  let furthest = 0;
+  for (const [at, { last }] of spans.entries()) {
+    furthest = Math.max(furthest, last);
+    reach[at] = furthest;
+  }
+  return reach;
+}
+
+/** Index of the first of ascending numbers that is not below a bound. */
+function firstAtLeast(numbers: ArrayLike<number>, bound: number): number {
+  let low = 0;
+  let high = numbers.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((numbers[middle] ?? 0) >= bound) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }
 
 function byPlace(a: Damage, b: Damage): number {

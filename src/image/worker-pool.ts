@@ -6,7 +6,7 @@ import type { WorkerSetup } from './worker.ts';
 /** What a worker answers for one task. */
 export type WorkerReply<R> = { readonly result: R } | { readonly error: PlainError };
 
-export interface PoolRun<T, R> {
+interface PoolRun<T, R> {
   /** What every worker is told once: which job it does, on what. */
   readonly setup: WorkerSetup;
   /** Taken from one by one, so it may be as long as it likes. */
@@ -20,18 +20,24 @@ export interface PoolRun<T, R> {
 /** How many tasks a worker has at once: the one it does, and the next, so that it never waits for this thread. */
 const TASKS_AT_A_WORKER = 2;
 
-export const defaultJobs = availableParallelism();
+const MAX_JOBS = 256;
+
+export const defaultJobs = Math.min(MAX_JOBS, availableParallelism());
 
 /**
  * Runs tasks on worker threads; results come in no order. The first failure ends all of it.
- * @throws CkptfsError whatever a task threw; `interrupted` when `signal` fired
+ * @throws CkptfsError whatever a task threw; `interrupted` when `signal` fired; `bad-argument` for any `jobs` but 1 to 256
  */
 export async function runTasks<T, R>(run: PoolRun<T, R>): Promise<void> {
+  if (!Number.isInteger(run.jobs) || run.jobs < 1 || run.jobs > MAX_JOBS) {
+    throw new CkptfsError('bad-argument', `${run.jobs} jobs: 1 to ${MAX_JOBS} are possible`);
+  }
   const tasks = run.tasks[Symbol.iterator]();
   const workers: RunningWorker[] = [];
+  let stop = (): void => undefined;
   try {
     await new Promise<void>((resolve, reject) => {
-      const stop = (): void => reject(new CkptfsError('interrupted', 'interrupted by a signal'));
+      stop = () => reject(new CkptfsError('interrupted', 'interrupted by a signal'));
       if (run.signal?.aborted === true) return stop();
       run.signal?.addEventListener('abort', stop, { once: true });
       let waiting = 0;
@@ -51,7 +57,7 @@ export async function runTasks<T, R>(run: PoolRun<T, R>): Promise<void> {
         if (exhausted && waiting === 0) resolve();
       };
 
-      for (let i = 0; i < Math.max(1, run.jobs); i++) {
+      for (let i = 0; i < run.jobs; i++) {
         const worker = new Worker(new URL('./worker.js', import.meta.url), {
           workerData: run.setup,
           // Not those of whoever uses the library: some, such as --input-type, keep a worker from starting.
@@ -77,6 +83,7 @@ export async function runTasks<T, R>(run: PoolRun<T, R>): Promise<void> {
       }
     });
   } finally {
+    run.signal?.removeEventListener('abort', stop);
     await Promise.all(workers.map(stopWorker));
   }
 }

@@ -9,6 +9,7 @@ import type { KeyProvider } from './provider.ts';
 
 const MAX_FILE_SIZE = 4096;
 const readableByOthers = 0o044;
+const writableByOthers = 0o022;
 
 export interface KeyFile {
   readonly key: Secret;
@@ -70,6 +71,13 @@ function readBounded(path: string, into: Buffer): { length: number; status: Stat
 }
 
 function warningAbout(path: string, status: Stats): string | undefined {
-  if (!status.isFile() || (status.mode & readableByOthers) === 0) return undefined;
-  return `key file ${path} can be read by other users: chmod 600 ${path}`;
+  if (!status.isFile()) return undefined;
+  if (status.uid !== 0 && status.uid !== process.geteuid?.()) return `key file ${path} belongs to another user`;
+  const how = [
+    ...((status.mode & readableByOthers) !== 0 ? ['read'] : []),
+    ...((status.mode & writableByOthers) !== 0 ? ['changed'] : []),
+  ];
+  return how.length === 0
+    ? undefined
+    : `key file ${path} can be ${how.join(' and ')} by other users: chmod 600 ${path}`;
 }

@@ -23,15 +23,37 @@ const STATUS_QUESTION = 'status\n';
 const SUFFIX = '.sock';
 const MAX_CALLERS = 64;
 const MAX_QUESTION = 1024;
+const MAX_SOCKETS = 256;
 
 /** Where in a state directory the daemon of a mount listens. @param device `MAJOR:MINOR`: no two live mounts of a host share one */
 export function controlPath(directory: string, device: string): string {
   return join(directory, `${device}${SUFFIX}`);
 }
 
-/** The device of a control socket's name, or undefined for any other name. */
-export function deviceOfControl(name: string): string | undefined {
-  return /^([0-9]+:[0-9]+)\.sock$/.exec(name)?.[1];
+/**
+ * Devices of the mounts for which sockets lie in a state directory; none when it is gone, and not more than {@link MAX_SOCKETS}: it may
+ * be filled by somebody who means to wear out whoever asks all of them.
+ */
+export function controlDevices(directory: string): string[] {
+  const devices = namesIn(directory).flatMap((name) => /^([0-9]+:[0-9]+)\.sock$/.exec(name)?.[1] ?? []);
+  return devices.slice(0, MAX_SOCKETS).filter((device) => isSocket(controlPath(directory, device)));
+}
+
+/** Not for a link to one: in another user's directory it would lead anywhere. */
+export function isSocket(path: string): boolean {
+  try {
+    return fs.lstatSync(path).isSocket();
+  } catch {
+    return false;
+  }
+}
+
+function namesIn(directory: string): string[] {
+  try {
+    return fs.readdirSync(directory);
+  } catch {
+    return [];
+  }
 }
 
 /**

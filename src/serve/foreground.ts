@@ -3,7 +3,7 @@ import type { DaemonConfig } from './config.ts';
 import { configurationPipe, daemonArguments, daemonConfig, daemonEnvironment, type MountOptions } from './launch.ts';
 import { replaceProcess } from './system-calls.ts';
 
-export interface ForegroundOptions extends MountOptions {
+interface ForegroundOptions extends MountOptions {
   /** Exit code for each fault that keeps the daemon from serving; 1 for those not named. */
   readonly exitCodes?: Readonly<Partial<Record<ErrorCode, number>>>;
 }

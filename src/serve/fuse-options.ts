@@ -1,7 +1,7 @@
 import { CkptfsError } from '../base/errors.ts';
 
 /** What `-o` of ckptfs mount and the fourth field of fstab can say. */
-export interface FuseOptions {
+interface FuseOptions {
   readonly allowOther: boolean;
   readonly allowRoot: boolean;
   readonly noExec: boolean;
@@ -27,7 +27,7 @@ const refused: Readonly<Record<string, string>> = {
  */
 export function parseFuseOptions(options: readonly string[]): FuseOptions {
   const found = { allowOther: false, allowRoot: false, noExec: false, fsName: undefined as string | undefined };
-  for (const option of options.flatMap(splitAtCommas)) {
+  for (const option of options.flatMap(splitAtCommas).map(withoutBackslashes)) {
     const equals = option.indexOf('=');
     const name = equals < 0 ? option : option.slice(0, equals);
     const value = equals < 0 ? undefined : option.slice(equals + 1);
@@ -44,10 +44,14 @@ export function parseFuseOptions(options: readonly string[]): FuseOptions {
   return found;
 }
 
-/** A comma behind a backslash belongs to the option, as with libfuse. */
-function splitAtCommas(list: string): string[] {
-  const options = list.match(/(?:\\.|[^,\\])+/gs) ?? [];
-  return options.map((option) => option.replace(/\\(.)/gs, '$1'));
+/** The options of one list, backslashes and all: a comma behind one belongs to the option, as with libfuse. */
+export function splitAtCommas(list: string): string[] {
+  return list.match(/(?:\\.|[^,\\])+/gs) ?? [];
+}
+
+/** What an option of {@link splitAtCommas} stands for. */
+export function withoutBackslashes(option: string): string {
+  return option.replace(/\\(.)/gs, '$1');
 }
 
 function badOption(option: string, reason: string): CkptfsError {

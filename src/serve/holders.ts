@@ -3,7 +3,7 @@ import type { MountInfo } from '../fuse/mountinfo.ts';
 import { readMounts } from '../fuse/mountinfo.ts';
 
 /** Who keeps a mount in use. */
-export interface Holder {
+interface Holder {
   readonly pid: number;
   /** As in /proc/PID/comm. */
   readonly command: string;
@@ -23,7 +23,7 @@ export function holdersOf(found: MountInfo): Holder[] {
 }
 
 /** Mount points on top of a mount, which keep it in use as well. */
-export async function mountsBelow({ mountPoint }: MountInfo): Promise<string[]> {
+async function mountsBelow({ mountPoint }: MountInfo): Promise<string[]> {
   const mounts = await readMounts();
   return mounts.map((mount) => mount.mountPoint).filter((path) => path !== mountPoint && isWithin(path, mountPoint));
 }

@@ -2,13 +2,13 @@ import { CkptfsError, ioError } from '../base/errors.ts';
 import type { Secret } from '../crypto/secret.ts';
 import { defaultMaxTransfer } from '../fuse/connection.ts';
 import { type KernelMount, mountKernel } from '../fuse/mount-kernel.ts';
-import { setReadAhead } from '../fuse/mount-point.ts';
+import { setReadAhead, unmount } from '../fuse/mount-point.ts';
 import type { DaemonConfig } from './config.ts';
 import { compileEarly } from './engine-flags.ts';
 import type { Log } from './log.ts';
 import { ScratchSpace } from './scratch.ts';
 import type { Serving } from './serving.ts';
-import { MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, MS_REMOUNT, mount, unmountPath } from './system-calls.ts';
+import { MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, MS_REMOUNT, mount } from './system-calls.ts';
 import { WorkerCrew } from './worker-crew.ts';
 import type { OpenedImage } from './worker-messages.ts';
 
@@ -36,7 +36,7 @@ export async function serveThroughKernel(config: DaemonConfig, imageKey: Secret,
     const image = await crew.opened;
     scratch = config.scratch ? await ScratchSpace.prepare(config.mountPoint, log) : undefined;
     const made = await mountAndServe(scratch?.lower ?? config.mountPoint, config, crew);
-    const { mountPoint, device } = (await scratch?.publish(image.root)) ?? made;
+    const { mountPoint, device } = (await scratch?.publish(image.root, config)) ?? made;
     return serving(crew, image, mountPoint, device);
   } catch (cause) {
     scratch?.abandon();
@@ -65,7 +65,8 @@ async function mountAndServe(directory: string, config: DaemonConfig, crew: Work
     if (config.noExec) forbidPrograms(made.mountPoint);
     return made;
   } catch (cause) {
-    unmountPath(made.mountPoint, true);
+    // By the helper for an ordinary user. Where even that fails, nothing better is left to do.
+    await unmount(made.mountPoint, { lazy: true }).catch(() => undefined);
     throw cause;
   }
 }

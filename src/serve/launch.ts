@@ -34,6 +34,9 @@ export interface MountOptions {
   readonly scratch?: boolean;
   /** As given to `-o`, see {@link parseFuseOptions}. */
   readonly fuseOptions?: readonly string[];
+}
+
+interface DaemonOptions extends MountOptions {
   /** For tests alone, see {@link DaemonConfig}. */
   readonly lingerSeconds?: number;
 }
@@ -44,16 +47,17 @@ const MIN_CACHE_SIZE = 1 << 16;
 /** Of a pipe, by default: what fits never makes the writer wait. */
 const PIPE_CAPACITY = 65536;
 
-export const daemonProgram = fileURLToPath(new URL('./daemon-main.js', import.meta.url));
+const daemonProgram = fileURLToPath(new URL('./daemon-main.js', import.meta.url));
 
 /**
  * Checks the options and the image's header as far as that goes without a daemon.
  * @throws CkptfsError `bad-argument`, `missing-feature`, and what {@link readHeader} throws
  */
-export function daemonConfig(options: MountOptions): { readonly config: DaemonConfig; readonly imageId: string } {
+export function daemonConfig(options: DaemonOptions): { readonly config: DaemonConfig; readonly imageId: string } {
   const { transport = 'kernel', scratch = false, cacheSize = DEFAULT_CACHE_SIZE } = options;
   const workers = options.workers ?? Math.min(DEFAULT_MAX_WORKERS, availableParallelism());
   const fuse = parseFuseOptions(options.fuseOptions ?? []);
+  const allowOther = (options.allowOther ?? false) || fuse.allowOther;
   const allowRoot = (options.allowRoot ?? false) || fuse.allowRoot;
   if (!Number.isInteger(workers) || workers < 1 || workers > MAX_WORKERS) {
     throw new CkptfsError('bad-argument', `${workers} workers: 1 to ${MAX_WORKERS} are possible`);
@@ -67,6 +71,11 @@ export function daemonConfig(options: MountOptions): { readonly config: DaemonCo
   if (transport !== 'kernel' && (scratch || allowRoot)) {
     throw new CkptfsError('bad-argument', 'scratch space and allow_root need the transport kernel');
   }
+  if (allowOther && allowRoot) {
+    throw new CkptfsError('bad-argument', 'allow_other and allow_root exclude each other', {
+      advice: 'allow_other lets root in too.',
+    });
+  }
   const location = resolve(options.location);
   const mountPoint = resolve(options.mountPoint);
   checkApart(location, mountPoint);
@@ -77,7 +86,7 @@ export function daemonConfig(options: MountOptions): { readonly config: DaemonCo
     transport,
     workers: transport === 'kernel' ? workers : 1,
     cacheSize,
-    allowOther: (options.allowOther ?? false) || fuse.allowOther,
+    allowOther,
     allowRoot,
     noExec: fuse.noExec,
     scratch,
@@ -145,7 +154,7 @@ export function daemonEnvironment(): Record<string, string> {
   return Object.fromEntries(passedOn.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])));
 }
 
-export interface OpenLog {
+interface OpenLog {
   readonly fd: number;
   readonly path: string;
 }
@@ -167,10 +176,14 @@ export function openLog(imageId: string, path: string | undefined): OpenLog {
 }
 
 function openLogFile(path: string): OpenLog {
-  const { O_APPEND, O_CREAT, O_NOFOLLOW, O_RDWR } = fs.constants;
+  const { O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_RDWR } = fs.constants;
   try {
-    return { fd: fs.openSync(path, O_APPEND | O_CREAT | O_NOFOLLOW | O_RDWR, 0o600), path };
+    const fd = fs.openSync(path, O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_RDWR, 0o600);
+    const found = fs.fstatSync(fd);
+    if ((found.isFile() && found.uid === process.geteuid?.()) || found.isCharacterDevice()) return { fd, path };
+    fs.closeSync(fd);
   } catch (cause) {
     throw ioError('open the log', path, cause);
   }
+  throw new CkptfsError('io', `cannot log to ${path}: it is no file of this user`, { path });
 }

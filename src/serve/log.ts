@@ -4,6 +4,7 @@ const STANDARD_ERROR = 2;
 const MAX_LOG_SIZE = 1 << 20;
 const REPEAT_AFTER_MILLISECONDS = 60_000;
 const MAX_REMEMBERED = 10_000;
+const COPY_SIZE = 65536;
 
 export type Level = 'info' | 'warning' | 'error';
 
@@ -60,7 +61,27 @@ export class Log {
   /** In place, so that other daemons of the same image, and Node's own last words, go on into the same file. */
   #keepSmall(): void {
     if (this.#file === undefined || fs.fstatSync(this.#fd).size < MAX_LOG_SIZE) return;
-    fs.copyFileSync(this.#file, `${this.#file}.old`);
+    try {
+      copyInto(this.#fd, `${this.#file}.old`);
+    } catch {
+      // Something is in the way, or the disk is full. The bound counts for more than the older part.
+    }
     fs.ftruncateSync(this.#fd, 0);
+  }
+}
+
+/** Copies an open file into a new one. What stood there is removed, not written to: it may be a link that somebody else made. */
+function copyInto(from: number, path: string): void {
+  const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = fs.constants;
+  fs.rmSync(path, { force: true });
+  const to = fs.openSync(path, O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY, 0o600);
+  try {
+    const part = Buffer.alloc(COPY_SIZE);
+    for (let done = 0, count = 1; count > 0; done += count) {
+      count = fs.readSync(from, part, 0, part.length, done);
+      fs.writeSync(to, part, 0, count);
+    }
+  } finally {
+    fs.closeSync(to);
   }
 }

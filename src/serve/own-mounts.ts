@@ -1,9 +1,11 @@
 import { realpath } from 'node:fs/promises';
+import { constants } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
-import { CkptfsError, systemErrorName } from '../base/errors.ts';
-import { fsType, unmount } from '../fuse/mount-point.ts';
+import { getSystemErrorName } from 'node:util';
+import { CkptfsError } from '../base/errors.ts';
+import { fsType, unmount, unmountExactly } from '../fuse/mount-point.ts';
 import { type MountInfo, readMounts, topmostAt } from '../fuse/mountinfo.ts';
-import { unmountPath } from './system-calls.ts';
+import { MNT_DETACH } from './system-calls.ts';
 
 /** The source that mount tables name for the overlay of a mount with scratch space. */
 export const SCRATCH_SOURCE = 'ckptfs';
@@ -15,6 +17,11 @@ export function isOwn({ fsType: type, source }: MountInfo): boolean {
 
 export function isScratch({ fsType: type, source }: Pick<MountInfo, 'fsType' | 'source'>): boolean {
   return type === 'overlay' && source === SCRATCH_SOURCE;
+}
+
+/** Whose mount of ours it is, as a user id: FUSE names who mounted as `user_id`; an overlay is always root's. */
+export function ownerOf({ options }: MountInfo): number {
+  return Number(options.find((option) => option.startsWith('user_id='))?.slice('user_id='.length) ?? 0);
 }
 
 /**
@@ -35,12 +42,9 @@ export async function findOwnMount(directory: string): Promise<MountInfo> {
 export async function unmountOwn(found: MountInfo, lazy: boolean): Promise<void> {
   const { mountPoint: path } = found;
   if (!isScratch(found)) return unmount(path, { lazy });
-  try {
-    unmountPath(path, lazy);
-  } catch (cause) {
-    const name = systemErrorName(cause);
-    if (name === 'EBUSY') throw new CkptfsError('busy', `${path} is in use`, { path, cause });
-    const reason = name === 'EPERM' ? 'that needs root' : String(name);
-    throw new CkptfsError('mount-failed', `cannot unmount ${path}: ${reason}`, { path, cause });
-  }
+  const errno = unmountExactly(path, lazy ? MNT_DETACH : 0);
+  if (errno === 0) return;
+  if (errno === constants.errno.EBUSY) throw new CkptfsError('busy', `${path} is in use`, { path });
+  const reason = errno === constants.errno.EPERM ? 'that needs root' : getSystemErrorName(-errno);
+  throw new CkptfsError('mount-failed', `cannot unmount ${path}: ${reason}`, { path });
 }

@@ -4,11 +4,14 @@ import { CkptfsError, systemErrorName } from '../base/errors.ts';
 import { setTimes } from '../base/posix.ts';
 import { checkedMountPoint } from '../fuse/mount-point.ts';
 import { readMounts, topmostAt } from '../fuse/mountinfo.ts';
+import type { DaemonConfig } from './config.ts';
 import type { Log } from './log.ts';
 import { isScratch, SCRATCH_SOURCE } from './own-mounts.ts';
 import { ownStateDirectory } from './state-directory.ts';
-import { MS_NODEV, MS_NOSUID, makePrivate, mount, unmountPath } from './system-calls.ts';
+import { MS_NODEV, MS_NOEXEC, MS_NOSUID, makePrivate, mount, unmountPath } from './system-calls.ts';
 import type { RootAttributes } from './worker-messages.ts';
+
+type Access = Pick<DaemonConfig, 'allowOther' | 'allowRoot' | 'noExec'>;
 
 /**
  * A mount that can be written to, in memory alone: overlayfs of the image and of a tmpfs. Both lie in a hidden directory only until the
@@ -53,15 +56,21 @@ export class ScratchSpace {
    * Puts image and memory together at the mount point. The image must be served already, by other threads.
    * @throws CkptfsError `mount-failed`
    */
-  async publish(root: RootAttributes): Promise<{ readonly mountPoint: string; readonly device: string }> {
+  async publish(
+    root: RootAttributes,
+    access: Access,
+  ): Promise<{ readonly mountPoint: string; readonly device: string }> {
     const [upper, work] = ['upper', 'work'].map((name) => join(this.#hidden, name)) as [string, string];
     try {
-      // The root of an overlay is that of its upper layer.
-      fs.chownSync(upper, root.uid, root.gid);
-      fs.chmodSync(upper, root.mode);
+      // The root of an overlay is that of its upper layer. FUSE never learns who asks, since overlayfs reads its layers as root: who
+      // may come in is for this directory alone to say.
+      const open = access.allowOther && !access.allowRoot;
+      fs.chownSync(upper, open ? root.uid : 0, open ? root.gid : 0);
+      fs.chmodSync(upper, open ? root.mode : 0o700);
       setTimes(Buffer.from(upper), root.mtimeSeconds, root.mtimeNanoseconds);
       const layers = `lowerdir=${this.lower},upperdir=${upper},workdir=${work}`;
-      mount(SCRATCH_SOURCE, this.#mountPoint, 'overlay', MS_NOSUID | MS_NODEV, layers);
+      const flags = MS_NOSUID | MS_NODEV | (access.noExec ? MS_NOEXEC : 0);
+      mount(SCRATCH_SOURCE, this.#mountPoint, 'overlay', flags, layers);
     } catch (cause) {
       throw mountFailed(this.#mountPoint, cause);
     }

@@ -28,18 +28,24 @@ export function ownStateDirectory(): string {
   return first;
 }
 
+export interface StateDirectory {
+  readonly path: string;
+  /** User id. Nobody else (but root) can have put anything there. */
+  readonly owner: number;
+}
+
 /** State directories this process may look into: its user's, and as root everybody's. Only such as their owner alone writes to. */
-export function readableStateDirectories(): string[] {
+export function readableStateDirectories(): StateDirectory[] {
   const own = userId();
   const found = new Map<string, number>(ownCandidates().map((path) => [path, own]));
   if (own === 0) {
     for (const name of namesIn(USERS)) found.set(join(USERS, name, NAME), Number(name));
     for (const name of namesIn(SHARED)) {
-      const user = /^ckptfs-([0-9]+)$/.exec(name)?.[1];
+      const user = /^ckptfs-(0|[1-9][0-9]*)$/.exec(name)?.[1];
       if (user !== undefined) found.set(join(SHARED, name), Number(user));
     }
   }
-  return [...found].filter(([path, user]) => isPrivate(path, user)).map(([path]) => path);
+  return [...found].flatMap(([path, owner]) => (isPrivate(path, owner) ? [{ path, owner }] : []));
 }
 
 /** Where daemons of this user keep their logs: of root below /var/log, else below XDG_STATE_HOME (XDG base directory specification). */

@@ -1,9 +1,8 @@
-import fs from 'node:fs';
 import { type MountInfo, readMounts } from '../fuse/mountinfo.ts';
-import { controlPath, type DaemonStatus, deviceOfControl } from './control.ts';
+import { controlDevices, controlPath, type DaemonStatus } from './control.ts';
 import { callDaemon } from './control-client.ts';
-import { isOwn, isScratch } from './own-mounts.ts';
-import { readableStateDirectories } from './state-directory.ts';
+import { isOwn, isScratch, ownerOf } from './own-mounts.ts';
+import { readableStateDirectories, type StateDirectory } from './state-directory.ts';
 
 /**
  * - `serving`: mounted here, and its daemon answers.
@@ -27,13 +26,14 @@ export interface MountStatus {
 
 /** The mounts of ours on this host, as far as this user can see them. Never looks at a mount itself. */
 export async function listMounts(): Promise<MountStatus[]> {
-  const daemons = await answeringDaemons();
+  const claims = await answeringDaemons();
   const mounts = (await readMounts()).filter(isOwn);
-  const visible = new Set(mounts.map(({ device }) => device));
-  const elsewhere = [...daemons.values()].filter(({ device }) => !visible.has(device));
+  // Nothing but the owner tells a daemon from another user's program that names the same device.
+  const daemonOf = (mount: MountInfo): DaemonStatus | undefined =>
+    claims.find(({ owner, status }) => status.device === mount.device && owner === ownerOf(mount))?.status;
   return [
-    ...mounts.map((mount) => statusOf(mount, daemons.get(mount.device))),
-    ...elsewhere.map((daemon): MountStatus => {
+    ...mounts.map((mount) => statusOf(mount, daemonOf(mount))),
+    ...elsewhere(claims, new Set(mounts.map(({ device }) => device))).map((daemon): MountStatus => {
       const { mountPoint, device, scratch, location } = daemon;
       return { state: 'elsewhere', mountPoint, device, scratch, source: location, daemon };
     }),
@@ -46,23 +46,41 @@ function statusOf(mount: MountInfo, daemon: DaemonStatus | undefined): MountStat
   return { state, mountPoint, device, scratch: isScratch(mount), source: daemon?.location ?? source, daemon };
 }
 
-/** FUSE names who mounted as `user_id`; an overlay of ours is always root's. */
-function mayAskDaemonOf({ options }: MountInfo): boolean {
-  const user = process.geteuid?.() ?? 0;
-  const owner = options.find((option) => option.startsWith('user_id='))?.slice('user_id='.length);
-  return user === 0 || Number(owner ?? 0) === user;
+/** What answers for devices that no mount here has: for each the first, but root's rather than anybody's. */
+function elsewhere(claims: readonly Claim[], visible: ReadonlySet<string>): DaemonStatus[] {
+  const found = new Map<string, DaemonStatus>();
+  for (const { status } of [...claims].sort((a, b) => Number(b.owner === 0) - Number(a.owner === 0))) {
+    if (!visible.has(status.device) && !found.has(status.device)) found.set(status.device, status);
+  }
+  return [...found.values()];
 }
 
-async function answeringDaemons(): Promise<Map<string, DaemonStatus>> {
-  const found = readableStateDirectories().flatMap((directory) =>
-    fs.readdirSync(directory).flatMap((name) => {
-      const device = deviceOfControl(name);
-      return device === undefined ? [] : [{ device, path: controlPath(directory, device) }];
-    }),
-  );
-  const answers = await Promise.all(found.map(async ({ device, path }) => [device, await ask(path)] as const));
-  // Only the daemon of a mount that says so itself: another's socket may bear any name.
-  return new Map(answers.flatMap(([device, status]) => (status?.device === device ? [[device, status]] : [])));
+function mayAskDaemonOf(mount: MountInfo): boolean {
+  const user = process.geteuid?.() ?? 0;
+  return user === 0 || ownerOf(mount) === user;
+}
+
+/** What somebody's program says of a mount. */
+interface Claim {
+  /** User id. */
+  readonly owner: number;
+  readonly status: DaemonStatus;
+}
+
+/** One directory after the other, so that nobody's sockets use up the descriptors for those of others. */
+async function answeringDaemons(): Promise<Claim[]> {
+  const claims: Claim[] = [];
+  for (const directory of readableStateDirectories()) claims.push(...(await claimsIn(directory)));
+  return claims;
+}
+
+async function claimsIn({ path, owner }: StateDirectory): Promise<Claim[]> {
+  const answers = controlDevices(path).map(async (device): Promise<Claim[]> => {
+    const status = await ask(controlPath(path, device));
+    // Only the daemon of a mount that says so itself.
+    return status?.device === device ? [{ owner, status }] : [];
+  });
+  return (await Promise.all(answers)).flat();
 }
 
 async function ask(path: string): Promise<DaemonStatus | undefined> {

@@ -1,10 +1,10 @@
 import fs from 'node:fs';
 import { CkptfsError } from '../base/errors.ts';
 import type { MountInfo } from '../fuse/mountinfo.ts';
-import { controlPath } from './control.ts';
+import { controlPath, isSocket } from './control.ts';
 import { callDaemon, type DaemonLink } from './control-client.ts';
 import { describeHolders } from './holders.ts';
-import { findOwnMount, unmountOwn } from './own-mounts.ts';
+import { findOwnMount, ownerOf, unmountOwn } from './own-mounts.ts';
 import { readableStateDirectories } from './state-directory.ts';
 
 export interface UnmountOptions {
@@ -42,16 +42,25 @@ export async function unmountImage(mountPoint: string, { lazy = false }: Unmount
   }
 }
 
-/** The daemon of a mount, if one listens. Sockets that a killed one left are removed. */
-async function daemonOf({ device }: MountInfo): Promise<DaemonLink | undefined> {
-  for (const directory of readableStateDirectories()) {
-    const path = controlPath(directory, device);
-    if (!fs.existsSync(path)) continue;
+/** The daemon of a mount, if one listens: where its owner's daemons do, since another user's socket may bear any name. */
+async function daemonOf(found: MountInfo): Promise<DaemonLink | undefined> {
+  for (const { path: directory, owner } of readableStateDirectories()) {
+    const path = controlPath(directory, found.device);
+    if (owner !== ownerOf(found) || !isSocket(path)) continue;
     const daemon = await callDaemon(path);
     if (daemon !== undefined) return daemon;
-    fs.rmSync(path, { force: true });
+    if (owner === process.geteuid?.()) removeStale(path);
   }
   return undefined;
+}
+
+/** What a daemon that was killed left. */
+function removeStale(path: string): void {
+  try {
+    fs.unlinkSync(path);
+  } catch {
+    // It does no harm where it is: the next daemon of that device replaces it.
+  }
 }
 
 async function busy(found: MountInfo): Promise<CkptfsError> {

@@ -1,7 +1,8 @@
 import fs from 'node:fs';
 import { dirname, join } from 'node:path';
-import { CkptfsError, ioError, systemErrorName } from '../base/errors.ts';
+import { ioError } from '../base/errors.ts';
 import type { Region } from '../base/native.ts';
+import { makeEmptyDirectory } from './empty-directory.ts';
 import { syncPath } from './local-files.ts';
 import { objectPath } from './local-store.ts';
 import type { NamedFile, StoreWriter, WritableObject } from './store.ts';
@@ -17,7 +18,7 @@ export class LocalStoreWriter implements StoreWriter {
 
   /** Takes a directory that does not exist (its parent does) or is empty. @throws CkptfsError `exists`, `io` */
   static create(directory: string): LocalStoreWriter {
-    makeEmptyDirectory(directory, 0o700);
+    makeEmptyDirectory(directory);
     const objects = join(directory, 'objects');
     try {
       fs.mkdirSync(objects, 0o700);
@@ -50,8 +51,9 @@ export class LocalStoreWriter implements StoreWriter {
 
   openObjectForWriting(id: string): WritableObject {
     const path = objectPath(this.location, id);
+    const { O_NOFOLLOW, O_NONBLOCK, O_WRONLY } = fs.constants;
     try {
-      return new LocalWritableObject(path, fs.openSync(path, fs.constants.O_WRONLY | fs.constants.O_NOFOLLOW));
+      return new LocalWritableObject(path, fs.openSync(path, O_WRONLY | O_NOFOLLOW | O_NONBLOCK));
     } catch (cause) {
       throw ioError('open', path, cause);
     }
@@ -103,26 +105,5 @@ class LocalWritableObject implements WritableObject {
 
   close(): void {
     fs.closeSync(this.#fd);
-  }
-}
-
-/** Makes a directory, or accepts an empty one. @throws CkptfsError `exists`, `io` */
-export function makeEmptyDirectory(path: string, mode: number): void {
-  try {
-    fs.mkdirSync(path, mode);
-  } catch (cause) {
-    if (systemErrorName(cause) !== 'EEXIST') throw ioError('create', path, cause);
-    let names: string[];
-    try {
-      names = fs.readdirSync(path);
-    } catch (error) {
-      throw ioError('list', path, error);
-    }
-    if (names.length > 0) {
-      throw new CkptfsError('exists', `${path} exists and is not empty`, {
-        path,
-        advice: 'Name a directory that does not exist, or an empty one.',
-      });
-    }
   }
 }

@@ -31,6 +31,13 @@ export class LocalStore implements Store {
     }
   }
 
+  sizeOf(name: NamedFile): number | undefined {
+    const file = openRegularFile(join(this.location, name));
+    if (file === undefined) return undefined;
+    fs.closeSync(file.fd);
+    return file.size;
+  }
+
   has(name: NamedFile): boolean {
     return this.#exists(name);
   }

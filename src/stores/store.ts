@@ -12,6 +12,8 @@ export interface Store {
    * @throws CkptfsError `io`; `damaged` when it is longer than `limit` bytes or no regular file
    */
   readNamed(name: NamedFile, limit: number): Buffer | undefined;
+  /** Bytes of a named file, or undefined when it does not exist. @throws CkptfsError `io`; `damaged` when it is no regular file */
+  sizeOf(name: NamedFile): number | undefined;
   /** Whether something of that name exists. @throws CkptfsError `io` */
   has(name: NamedFile): boolean;
   /** Whether a writer has begun an image here, though perhaps not come as far as its header. @throws CkptfsError `io`, also when the location does not exist */

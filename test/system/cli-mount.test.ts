@@ -7,15 +7,12 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { ckptfsProgram, clear, until } from './support/mounts.ts';
 import { describeIf } from './support/requirements.ts';
-import { failure, success, Terminal, type Transcript, withoutIds } from './support/transcript.ts';
+import { failure, success, Terminal, type Transcript } from './support/transcript.ts';
 
 const base = fs.mkdtempSync(join(tmpdir(), 'ckptfs-cli-mount-'));
 const terminal = new Terminal(base);
 const at = (name: string): string => join(base, name);
-const run = (...words: string[]): Transcript => {
-  const { status, stdout, stderr } = terminal.run(...words);
-  return { status, stdout: withoutIds(stdout), stderr: withoutIds(stderr) };
-};
+const run = (...words: string[]): Transcript => terminal.runWithoutIds(...words);
 const key = ['-k', 'key'];
 const helper = fileURLToPath(new URL('../../scripts/mount.fuse.ckptfs', import.meta.url));
 

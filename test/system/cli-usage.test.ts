@@ -3,15 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ckptfsProgram } from './support/mounts.ts';
-import { failure, success, Terminal, type Transcript, withoutIds } from './support/transcript.ts';
+import { failure, success, Terminal, type Transcript } from './support/transcript.ts';
 
 const base = fs.mkdtempSync(join(tmpdir(), 'ckptfs-usage-'));
 const terminal = new Terminal(base);
 const at = (name: string): string => join(base, name);
-const run = (...words: string[]): Transcript => {
-  const { status, stdout, stderr } = terminal.run(...words);
-  return { status, stdout: withoutIds(stdout), stderr: withoutIds(stderr) };
-};
+const run = (...words: string[]): Transcript => terminal.runWithoutIds(...words);
 const key = ['-k', 'key'];
 const pages = Buffer.alloc(3_000_000, 'canary of the pages ');
 
@@ -57,7 +54,7 @@ describe('keys and images that are not', () => {
     expect(run('cat', 'enc', 'core-1.img', '-k', 'other')).toEqual(
       failure(
         12,
-        'the given key file does not open the one key slot of this image. Give the key that this image was encrypted with, or one that was added to it later.',
+        'the given key file does not open the one key slot of this image. Give the key that this image was encrypted with.',
       ),
     );
   });
@@ -82,6 +79,10 @@ describe('the command line', () => {
     [[], 'no command is given. See "ckptfs --help".'],
     [['frob'], 'unknown option or argument: frob. See "ckptfs --help".'],
     [['mount', 'enc'], 'an argument is missing: 1 given, 2 needed. See "ckptfs mount --help".'],
+    [
+      ['mount', 'enc', ''],
+      'the argument MNT is empty. Is a variable of the shell not set? The current directory is ".".',
+    ],
     [['ls', 'enc', '--frob'], 'unknown option or argument: frob. See "ckptfs ls --help".'],
   ])('%j', (words, line) => {
     expect(run(...words)).toEqual(failure(2, line));

@@ -7,10 +7,7 @@ import { failure, success, Terminal, type Transcript, withoutIds } from './suppo
 const base = fs.mkdtempSync(join(tmpdir(), 'ckptfs-cli-'));
 const terminal = new Terminal(base);
 const at = (name: string): string => join(base, name);
-const run = (...words: string[]): Transcript => {
-  const { status, stdout, stderr } = terminal.run(...words);
-  return { status, stdout: withoutIds(stdout), stderr: withoutIds(stderr) };
-};
+const run = (...words: string[]): Transcript => terminal.runWithoutIds(...words);
 const key = ['-k', 'key'];
 const hostile = Buffer.from('evil\x1b[31m\n\xff', 'latin1');
 const pages = Buffer.alloc(3_000_000, 'canary of the pages ');

@@ -133,7 +133,7 @@ describeIf(['root', 'fuse'], 'a mount with scratch space', () => {
   ] as const) {
     systemTest([], `takes new and changed files, and is gone whole by ${way}`, async () => {
       const hidden = hiddenDirectories();
-      const mounted = mountOn(mountPoint, encrypted, '--scratch');
+      const mounted = mountOn(mountPoint, encrypted, '--scratch', '--allow-other');
       expect(fs.statSync(mountPoint)).toMatchObject({ mode: 0o40751, uid: 12, gid: 34, mtimeMs: 1e12 });
       runProgram('diff', '-r', join(base, 'source'), mountPoint);
       fs.writeFileSync(join(mountPoint, 'restore.log'), 'new');
@@ -149,6 +149,7 @@ describeIf(['root', 'fuse'], 'a mount with scratch space', () => {
       expect(fs.readdirSync(mountPoint)).toEqual([]);
 
       mountOn(mountPoint, encrypted, '--scratch');
+      expect(fs.statSync(mountPoint)).toMatchObject({ mode: 0o40700, uid: 0, gid: 0, mtimeMs: 1e12 });
       runProgram('diff', '-r', join(base, 'source'), mountPoint);
       ckptfs('umount', mountPoint);
     });

@@ -6,7 +6,8 @@ import { type CommonOptions, defineCommand } from '../command.ts';
 import { type ImageArguments, withImageArguments, withOpenImage } from '../image-arguments.ts';
 import { withJson } from '../options.ts';
 import { print, printJson } from '../output.ts';
-import { formatBytes, table } from '../quantities.ts';
+import { formatBytes } from '../quantities.ts';
+import { table } from '../table.ts';
 import { safeText } from '../terminal-text.ts';
 
 export const command = defineCommand({

@@ -17,7 +17,7 @@ export const command = defineCommand({
   ],
   options: (yargs: Argv<CommonOptions>) =>
     withJson(withImageArguments(yargs))
-      .positional('PATH', { type: 'string', default: '', describe: 'Directory or file within the image' })
+      .positional('PATH', { type: 'string', describe: 'Directory or file within the image' })
       .option('recursive', { alias: 'R', type: 'boolean', default: false, describe: 'Directories in it as well' })
       .option('null', {
         alias: '0',
@@ -28,7 +28,7 @@ export const command = defineCommand({
       .check(({ json, null: raw }) => !(json && raw) || '--null and --json exclude each other'),
   run: (args) =>
     withOpenImage(args, async (image) => {
-      const files = [...walk(image, Buffer.from(args.PATH), args.recursive)];
+      const files = [...walk(image, Buffer.from(args.PATH ?? ''), args.recursive)];
       if (args.json) return printJson(files.map(fileJson));
       if (args.null) return print(Buffer.concat(files.flatMap(({ name }) => [name, NUL])));
       await print(longListing(files));

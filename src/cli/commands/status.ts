@@ -3,7 +3,8 @@ import { listMounts, type MountStatus } from '../../serve/status.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
 import { withJson } from '../options.ts';
 import { print, printJson } from '../output.ts';
-import { formatBytes, formatDuration, table } from '../quantities.ts';
+import { formatBytes, formatDuration } from '../quantities.ts';
+import { table } from '../table.ts';
 import { safeText } from '../terminal-text.ts';
 
 const heading = ['MOUNT', 'STATE', 'IMAGE', 'PID', 'WORKERS', 'UP', 'REQUESTS', 'SERVED', 'CACHE HITS', 'FAILURES'];

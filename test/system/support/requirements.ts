@@ -80,6 +80,7 @@ const probes = {
   checkpointctl: program('checkpointctl'),
   runc: program('runc'),
   gcc: program('gcc'),
+  npm: program('npm'),
   python: () => (findProgram('python3') ? file('/usr/bin/python3', 'r') : 'the program python3 is not installed'),
   java: program('java'),
   gdb: program('gdb'),

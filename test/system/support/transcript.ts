@@ -24,6 +24,12 @@ export class Terminal {
     return this.#spawn(ckptfsProgram, words);
   }
 
+  /** As {@link run}, with what differs from run to run (ids, pids) named instead. */
+  runWithoutIds(...words: readonly string[]): Transcript {
+    const { status, stdout, stderr } = this.run(...words);
+    return { status, stdout: withoutIds(stdout), stderr: withoutIds(stderr) };
+  }
+
   /** Runs a line of bash, in which `ckptfs` is our program. */
   shell(line: string): Transcript {
     return this.#spawn('bash', ['-c', `ckptfs() { '${ckptfsProgram}' "$@"; }\n${line}`]);

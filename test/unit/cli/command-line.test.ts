@@ -41,6 +41,23 @@ test('an option that takes one value is not taken twice', async () => {
   expect([code, message]).toEqual(['bad-argument', '--cipher is given more than once']);
 });
 
+test.each([
+  ['SRC', ['encrypt', '', 'dst']],
+  ['DST', ['encrypt', 'src', '']],
+  ['ENC', ['mount', '', 'mnt']],
+  ['MNT', ['mount', 'enc', '']],
+  ['MNT', ['umount', '']],
+  ['ENC', ['exec', '']],
+  ['ENC', ['info', '']],
+  ['PATH', ['ls', 'enc', '']],
+  ['FILE', ['cat', 'enc', '']],
+  ['ENC', ['verify', '']],
+  ['DST', ['decrypt', 'enc', '']],
+])('an empty %s is not the current directory: %j', async (name, words) => {
+  const { code, message } = await failureOf(...words);
+  expect([code, message]).toEqual(['bad-argument', `the argument ${name} is empty`]);
+});
+
 test('behind -- nothing is an option, but what exec runs stays as it is', () => {
   expect(withoutDoubleDash(['ls', '-k', 'k', '--', '-enc', 'p'])).toEqual(['ls', '-k', 'k', './-enc', 'p']);
   expect(withoutDoubleDash(['exec', 'e', '--', 'ls', '-l'])).toEqual(['exec', 'e', '--', 'ls', '-l']);

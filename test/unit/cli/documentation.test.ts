@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { errorCodes } from '../../../src/base/errors.ts';
 import { commandNames } from '../../../src/cli/commands.ts';
@@ -62,4 +62,34 @@ test('every help has examples, and the general help has every command', async ()
   for (const name of commandNames) expect(await helpOf(name), name).toContain('Examples:');
   const help = await helpOf();
   for (const name of commandNames) expect(help).toContain(`ckptfs ${name}`);
+});
+
+const root = new URL('../../../', import.meta.url);
+const pages = [...readdirSync(root), ...readdirSync(new URL('docs', root)).map((name) => `docs/${name}`)];
+
+/** The anchors of a page: its headings in lower case, hyphens for spaces, without punctuation. */
+function anchorsOf(text: string): Set<string> {
+  const headings = [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) => heading.toLowerCase());
+  return new Set(headings.map((heading) => heading.replace(/[^\p{L}\p{N} _-]/gu, '').replaceAll(' ', '-')));
+}
+
+test.each(pages.filter((page) => page.endsWith('.md')))('%s has no link that leads nowhere', (page) => {
+  for (const [, target = ''] of readFileSync(new URL(page, root), 'utf8').matchAll(/\]\(([^)\s]+)\)/g)) {
+    if (/^https?:/.test(target)) continue;
+    const found = new URL(target, new URL(page, root));
+    expect(existsSync(new URL(found.pathname, root)), target).toBe(true);
+    if (found.hash !== '')
+      expect(anchorsOf(readFileSync(found.pathname, 'utf8')), target).toContain(found.hash.slice(1));
+  }
+});
+
+test('sections that a page names by number are there', () => {
+  const format = readFileSync(new URL('docs/format.md', root), 'utf8');
+  const sections = new Set([...format.matchAll(/^## (\d+)\./gm)].map(([, number = '']) => number));
+  for (const page of pages.filter((name) => name.endsWith('.md'))) {
+    const text = readFileSync(new URL(page, root), 'utf8');
+    for (const [, number = ''] of text.matchAll(/format\.md(?:`|\])? ?§(\d+)/g)) {
+      expect(sections, `${page}: §${number}`).toContain(number);
+    }
+  }
 });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { progressText } from '../../../src/cli/progress.ts';
-import { countOf, formatBytes, formatDuration, parseBytes, table } from '../../../src/cli/quantities.ts';
+import { countOf, formatBytes, formatDuration, parseBytes } from '../../../src/cli/quantities.ts';
 
 test.each([
   [0, '0 bytes'],
@@ -47,21 +47,12 @@ describe('parseBytes', () => {
   );
 });
 
-test('counts and tables', () => {
+test('counts', () => {
   expect([countOf(1, 'file'), countOf(0, 'file'), countOf(2, 'entry', 'entries')]).toEqual([
     '1 file',
     '0 files',
     '2 entries',
   ]);
-  expect(
-    table(
-      [
-        ['a', '1', 'x'],
-        ['long', '22', ''],
-      ],
-      [1],
-    ),
-  ).toBe('a      1  x\nlong  22\n');
 });
 
 test('progress has share, amounts, rate and the time left', () => {

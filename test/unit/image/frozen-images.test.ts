@@ -12,6 +12,7 @@ import { ImageTree } from '../../../src/image/tree.ts';
 import { keyFileProvider, readKeyFile } from '../../../src/keys/key-file.ts';
 import { unwrapImageKey } from '../../../src/keys/provider.ts';
 import { LocalStore } from '../../../src/stores/local-store.ts';
+import type { StoredObject } from '../../../src/stores/store.ts';
 import {
   type ExpectedDamage,
   frozenRoot,
@@ -56,6 +57,23 @@ describe.each(imageNames)('frozen image %s', (name) => {
       }
     }
   });
+});
+
+test('an object whose file cannot be closed is none to stumble over', async () => {
+  const image = await open(imageDirectory('none'));
+  class Unclosable extends LocalStore {
+    override openObject(id: string): StoredObject {
+      const object = super.openObject(id);
+      const close = (): void => {
+        object.close();
+        throw new Error('EIO');
+      };
+      return { size: object.size, read: object.read.bind(object), close };
+    }
+  }
+  const reader = new ObjectReader({ ...image, store: new Unclosable(imageDirectory('none')) }, new Counters());
+  for (const index of image.manifest.objects.keys()) reader.checkObject(index);
+  expect(() => reader.close()).not.toThrow();
 });
 
 test('every file of the folder belongs to an image, a recipe or a key', () => {

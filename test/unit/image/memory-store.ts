@@ -15,6 +15,10 @@ export class MemoryStore implements Store {
     return Buffer.from(bytes);
   }
 
+  sizeOf(name: NamedFile): number | undefined {
+    return this.named.get(name)?.length;
+  }
+
   has(name: NamedFile): boolean {
     return this.named.has(name);
   }

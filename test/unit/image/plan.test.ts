@@ -154,7 +154,7 @@ describe('segmentsInGroup', () => {
         let end = 0;
         const segments = sizes.map((length, at): Segment => {
           end += length;
-          return { path: Buffer.from(`/${at}`), fileOffset: at * 4096, objectOffset: end - length, length };
+          return { path: Buffer.from(`/${at}`), stamp: '', fileOffset: at * 4096, objectOffset: end - length, length };
         });
         const object = { id: Buffer.alloc(16), chunks: geometry.chunksFor(end), segments };
         const found = new Map<string, number>();
@@ -175,7 +175,7 @@ describe('segmentsInGroup', () => {
   });
 
   test('a group behind the end is empty', () => {
-    const segments = [{ path: Buffer.from('/a'), fileOffset: 0, objectOffset: 0, length: 10 }];
+    const segments = [{ path: Buffer.from('/a'), stamp: '', fileOffset: 0, objectOffset: 0, length: 10 }];
     expect(segmentsInGroup({ id: Buffer.alloc(16), chunks: 1, segments }, 1, new Geometry(4096))).toEqual([]);
   });
 });

@@ -1,6 +1,16 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
@@ -33,17 +43,25 @@ describe('readKeyFile', () => {
   });
 
   test.each([
-    [0o600, false],
-    [0o400, false],
-    [0o622, false],
-    [0o640, true],
-    [0o604, true],
-    [0o644, true],
-  ])('with mode %o warns: %s', (mode, warns) => {
+    [0o600, undefined],
+    [0o400, undefined],
+    [0o640, 'can be read by other users'],
+    [0o604, 'can be read by other users'],
+    [0o644, 'can be read by other users'],
+    [0o620, 'can be changed by other users'],
+    [0o602, 'can be changed by other users'],
+    [0o666, 'can be read and changed by other users'],
+  ])('with mode %o warns: %s', (mode, expected) => {
     writeFileSync(path('mode'), '00'.repeat(16));
     chmodSync(path('mode'), mode);
     const { warning } = readKeyFile(path('mode'));
-    expect(warning?.includes('can be read by other users') ?? false).toBe(warns);
+    expect(warning).toBe(expected && `key file ${path('mode')} ${expected}: chmod 600 ${path('mode')}`);
+  });
+
+  test('warns of a file of another user', () => {
+    writeFileSync(path('theirs'), '00'.repeat(16), { mode: 0o600 });
+    chownSync(path('theirs'), 65534, 65534);
+    expect(readKeyFile(path('theirs')).warning).toBe(`key file ${path('theirs')} belongs to another user`);
   });
 
   test('reads a pipe, in whatever pieces it comes', async () => {

@@ -3,7 +3,7 @@ import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { ControlSocket, controlPath, type DaemonStatus, deviceOfControl } from '../../../src/serve/control.ts';
+import { ControlSocket, controlDevices, controlPath, type DaemonStatus } from '../../../src/serve/control.ts';
 import { callDaemon } from '../../../src/serve/control-client.ts';
 import { ownStateDirectory } from '../../../src/serve/state-directory.ts';
 
@@ -31,11 +31,24 @@ const status: DaemonStatus = {
   },
 };
 
-test('a socket is named by its device', () => {
-  expect(deviceOfControl('0:57.sock')).toBe('0:57');
-  for (const name of ['0:57', '0.sock', 'x:1.sock', '../0:1.sock', '0:57.sock.new']) {
-    expect(deviceOfControl(name)).toBeUndefined();
+test('a socket is named by its device; links, directories and other names are none, and there is a bound', async () => {
+  const directory = fs.mkdtempSync(join(tmpdir(), 'ckptfs-control-'));
+  const first = join(directory, '0:57.sock');
+  const server = net.createServer();
+  await new Promise<void>((resolve) => server.listen(first, resolve));
+  try {
+    for (const name of ['0:57', '0.sock', 'x:1.sock', '0:57.sock.new']) fs.linkSync(first, join(directory, name));
+    fs.symlinkSync(first, join(directory, '0:58.sock'));
+    fs.mkdirSync(join(directory, '0:59.sock'));
+    fs.writeFileSync(join(directory, '0:60.sock'), '');
+    expect(controlDevices(directory)).toEqual(['0:57']);
+    for (let at = 1000; at < 1300; at++) fs.linkSync(first, join(directory, `0:${at}.sock`));
+    expect(controlDevices(directory).length).toBeLessThanOrEqual(256);
+  } finally {
+    server.close();
+    fs.rmSync(directory, { recursive: true });
   }
+  expect(controlDevices(directory)).toEqual([]);
 });
 
 describe('a daemon', () => {

@@ -1,9 +1,16 @@
+import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { Secret } from '../../../src/crypto/secret.ts';
-import { configurationPipe, daemonConfig, daemonEnvironment, type MountOptions } from '../../../src/serve/launch.ts';
+import {
+  configurationPipe,
+  daemonConfig,
+  daemonEnvironment,
+  type MountOptions,
+  openLog,
+} from '../../../src/serve/launch.ts';
 
 const directory = fs.mkdtempSync(join(tmpdir(), 'ckptfs-launch-'));
 const location = join(directory, 'enc');
@@ -27,6 +34,9 @@ describe('refused before anything is started', () => {
     ['a mount point within the image', { mountPoint: join(location, 'inside') }],
     ['an unknown mount option', { fuseOptions: ['no_such_thing'] }],
     ['root let in by fuse-native', { transport: 'fuse-native', allowRoot: true }],
+    ['others and root let in', { allowOther: true, allowRoot: true }],
+    ['others and root let in by mount options', { fuseOptions: ['allow_other,allow_root'] }],
+    ['others let in by an option, root by a mount option', { allowOther: true, fuseOptions: ['allow_root'] }],
   ])('%s', (_, wrong) => {
     expect(() => daemonConfig({ ...options, ...wrong })).toThrow(code('bad-argument'));
   });
@@ -48,6 +58,20 @@ test('the pipe holds the key, then the configuration', () => {
   fs.closeSync(pipe);
   expect(bytes.subarray(0, 32).equals(options.imageKey.bytes)).toBe(true);
   expect(JSON.parse(bytes.subarray(32).toString())).toEqual(config);
+});
+
+test('a log is a file of this user, or a device; nothing that another one could read from or lead astray', () => {
+  const path = (name: string): string => join(directory, name);
+  spawnSync('mkfifo', [path('fifo')]);
+  fs.symlinkSync(path('anything'), path('led astray'));
+  fs.writeFileSync(path('theirs'), '', { mode: 0o666 });
+  fs.chownSync(path('theirs'), 65534, 65534);
+  for (const name of ['fifo', 'led astray', 'theirs', 'enc']) {
+    expect(() => openLog('00'.repeat(16), path(name)), name).toThrow(code('io'));
+  }
+  for (const name of [path('new'), path('new'), '/dev/null']) fs.closeSync(openLog('00'.repeat(16), name).fd);
+  expect(fs.statSync(path('new')).mode & 0o777).toBe(0o600);
+  expect(fs.existsSync(path('anything'))).toBe(false);
 });
 
 test('a daemon inherits little of the environment', () => {

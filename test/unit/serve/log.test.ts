@@ -50,6 +50,22 @@ test('stays below a bound, and keeps one older part', () => {
   expect(lines().at(-1)).toContain(': 2499 x');
 });
 
+test('what stands in the place of the older part is neither followed nor in the way', () => {
+  const victim = join(directory, 'victim');
+  fs.writeFileSync(victim, 'precious', { mode: 0o644 });
+  fs.symlinkSync(victim, `${file}.old`);
+  fs.writeSync(fd, `${'x'.repeat((1 << 20) - 1)}\n`);
+  new Log(file, fd).info('next');
+  expect(fs.readFileSync(victim, 'utf8')).toBe('precious');
+  expect(fs.lstatSync(`${file}.old`)).toMatchObject({ size: 1 << 20, mode: 0o100600 });
+  fs.rmSync(`${file}.old`);
+  fs.mkdirSync(`${file}.old`);
+  fs.writeSync(fd, 'x'.repeat(1 << 20));
+  new Log(file, fd).info('last');
+  expect(lines()).toHaveLength(1);
+  expect(lines()[0]).toMatch(/: last$/);
+});
+
 test('a log that cannot be written to stops nobody', () => {
   const closed = fs.openSync('/dev/full', 'w');
   const log = new Log(undefined, closed);

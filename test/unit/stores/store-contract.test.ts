@@ -54,11 +54,13 @@ for (const { name, Store, Writer } of stores) {
       const store = new Store(location);
       expect(store.begun()).toBe(true);
       expect(store.has('manifest')).toBe(false);
+      expect(store.sizeOf('manifest')).toBeUndefined();
       expect(store.readNamed('manifest', 10)).toBeUndefined();
       writer.publish('manifest', Buffer.from('one'));
       writer.publish('manifest', Buffer.from('three'));
       expect(store.has('manifest')).toBe(true);
       expect(store.readNamed('manifest', 5)?.toString()).toBe('three');
+      expect(store.sizeOf('manifest')).toBe(5);
       expect(code(() => store.readNamed('manifest', 4))).toBe('damaged');
       expect(store.list()).toEqual({ objects: [], strangers: [] });
     });
@@ -90,6 +92,22 @@ for (const { name, Store, Writer } of stores) {
         replace();
         expect(code(() => store.openObject(id))).toBe('damaged');
       }
+      fs.symlinkSync('/dev/zero', join(location, 'manifest'));
+      expect(code(() => store.sizeOf('manifest'))).toBe('damaged');
+    });
+
+    test('a destination that others can change is refused', () => {
+      fs.mkdirSync(location);
+      fs.chmodSync(location, 0o770);
+      expect(code(() => Writer.create(location))).toBe('exists');
+      fs.chmodSync(location, 0o755);
+      fs.chownSync(location, 65534, 65534);
+      expect(code(() => Writer.create(location))).toBe('exists');
+      fs.chownSync(location, 0, 0);
+      fs.symlinkSync(location, join(base, 'link'));
+      expect(code(() => Writer.create(join(base, 'link')))).toBe('exists');
+      expect(fs.readdirSync(location)).toEqual([]);
+      expect(code(() => Writer.create(location))).toBeUndefined();
     });
 
     test('a destination that holds something is refused, an empty one is taken', () => {

@@ -1,68 +1,26 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import {
-  chmodSync,
-  closeSync,
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  readFileSync,
-  realpathSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest';
+import { afterEach, beforeEach, expect } from 'vitest';
 import { Opcode } from '../../src/fuse/abi.ts';
 import { findMount, unmount } from '../../src/fuse/mount-point.ts';
 import { readMounts, topmostAt } from '../../src/fuse/mountinfo.ts';
 import { PatternDaemon } from './support/pattern-daemon.ts';
-import { describeIf, type Feature, systemTest } from './support/requirements.ts';
+import {
+  base,
+  check,
+  clearMounts,
+  makeMountPoint,
+  mount,
+  mountPoint,
+  nobody,
+  readChecks,
+  rootNeeds,
+} from './support/pattern-mounts.ts';
+import { describeIf, systemTest } from './support/requirements.ts';
 
-const checks = fileURLToPath(new URL('support/client_checks.py', import.meta.url));
-const project = fileURLToPath(new URL('../..', import.meta.url));
-const nobody = 65_534;
-
-/** Runs one function of client_checks.py. @throws Error with its traceback */
-function check(name: string, mountPoint: string, uid = 0): void {
-  const as = ['setpriv', `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups'];
-  const [command = '', ...args] = [...(uid === 0 ? [] : as), '/usr/bin/python3', '-', name, mountPoint];
-  const result = spawnSync(command, args, { input: readFileSync(checks), encoding: 'utf8', timeout: 60_000 });
-  if (result.status !== 0) throw new Error(`${name}: ${result.stderr}`);
-}
-
-let base: string;
-let mountPoint: string;
-let daemons: PatternDaemon[];
-
-beforeEach(() => {
-  base = realpathSync(mkdtempSync(join(tmpdir(), 'fuse-kernel-')));
-  chmodSync(base, 0o755);
-  mountPoint = join(base, 'mnt');
-  mkdirSync(mountPoint);
-  daemons = [];
-});
-
-afterEach(async () => {
-  for (const daemon of daemons) daemon.process.kill('SIGKILL');
-  for (const mount of await readMounts()) {
-    if (mount.mountPoint.startsWith(base)) await unmount(mount.mountPoint, { lazy: true });
-  }
-  rmSync(base, { recursive: true });
-});
-
-async function mount(...args: Parameters<typeof PatternDaemon.mount>): Promise<PatternDaemon> {
-  const daemon = await PatternDaemon.mount(...args);
-  daemons.push(daemon);
-  return daemon;
-}
-
-const readChecks = ['reading', 'mapping', 'copying', 'direct', 'holes', 'attributes', 'extended', 'listing', 'closing'];
-const rootNeeds: Feature[] = ['root', 'fuse', 'python'];
+beforeEach(makeMountPoint);
+afterEach(clearMounts);
 
 describeIf(rootNeeds, 'mounted by root', () => {
   for (const name of [...readChecks, 'seeking_directories', 'refusals', 'handles']) {
@@ -289,152 +247,6 @@ describeIf(rootNeeds, 'mounted by root', () => {
     for (const name of ['none', 'file']) {
       expect(await PatternDaemon.refusal(join(base, name))).toMatchObject({ error: 'mount-failed' });
     }
-  });
-});
-
-describeIf(['root', 'fuse', 'python', 'fusermount', 'setpriv'], 'mounted by an ordinary user', () => {
-  let copy: string;
-  let program: string;
-  let deviceMode: number;
-
-  beforeAll(() => {
-    // The checkout may lie where an ordinary user cannot read it.
-    copy = mkdtempSync(join(tmpdir(), 'fuse-kernel-copy-'));
-    chmodSync(copy, 0o755);
-    for (const part of ['dist', 'package.json', 'node_modules/koffi', 'node_modules/@koromix', 'test/system/support']) {
-      cpSync(join(project, part), join(copy, part), { recursive: true });
-    }
-    program = join(copy, 'test/system/support/pattern-daemon.mjs');
-    deviceMode = statSync('/dev/fuse').mode & 0o777;
-    chmodSync('/dev/fuse', 0o666);
-  });
-
-  afterAll(() => {
-    chmodSync('/dev/fuse', deviceMode);
-    rmSync(copy, { recursive: true });
-  });
-
-  beforeEach(() => {
-    for (const path of [base, mountPoint]) spawnSync('chown', [String(nobody), path]);
-  });
-
-  const user = () => ({ uid: nobody, program });
-
-  systemTest([], 'clients', async () => {
-    const daemon = await mount(mountPoint, { user: user() });
-    for (const name of [...readChecks, 'refusals']) check(name, mountPoint, nobody);
-    expect(await findMount(mountPoint)).toMatchObject({ fsType: 'fuse.ckptfs', source: '/some, odd\\source' });
-    expect(() => check('reading', mountPoint)).toThrow(/PermissionError/);
-    await daemon.unmount();
-  });
-
-  for (const name of ['with space', 'comma,rw,"quote"', 'back\\slash']) {
-    systemTest([], `a mount point called ${JSON.stringify(name)}`, async () => {
-      const odd = join(base, name);
-      mkdirSync(odd);
-      spawnSync('chown', [String(nobody), odd]);
-      const daemon = await mount(odd, { user: user() });
-      check('reading', odd, nobody);
-      await daemon.unmount();
-    });
-  }
-
-  systemTest([], 'busy, and unmounted by root', async () => {
-    const daemon = await mount(mountPoint, { user: user() });
-    const reader = spawn('setpriv', [`--reuid=${nobody}`, `--regid=${nobody}`, '--clear-groups', 'sleep', '60'], {
-      cwd: '/',
-    });
-    const holder = spawn('setpriv', [
-      `--reuid=${nobody}`,
-      `--regid=${nobody}`,
-      '--clear-groups',
-      'sh',
-      '-c',
-      `exec sleep 60 < ${mountPoint}/small`,
-    ]);
-    await new Promise((resolve) => setTimeout(resolve, 500));
-    daemon.process.stdin.write('unmount\n');
-    expect(await daemon.next((message) => message.error !== undefined)).toMatchObject({ error: 'busy' });
-    holder.kill();
-    reader.kill();
-    await new Promise((resolve) => setTimeout(resolve, 200));
-    await unmount(mountPoint);
-    expect(await daemon.exited).toBe(0);
-  });
-
-  systemTest([], 'allow_other is refused with what to do about it', async () => {
-    if (/^user_allow_other/m.test(existsSync('/etc/fuse.conf') ? readFileSync('/etc/fuse.conf', 'utf8') : '')) return;
-    expect(await PatternDaemon.refusal(mountPoint, { user: user(), options: { allowOther: true } })).toMatchObject({
-      error: 'mount-failed',
-      advice: expect.stringContaining('user_allow_other'),
-    });
-  });
-
-  systemTest([], 'a device that cannot be opened is named, with what to do about it', async () => {
-    chmodSync('/dev/fuse', 0o600);
-    try {
-      expect(await PatternDaemon.refusal(mountPoint, { user: user() })).toMatchObject({
-        error: 'missing-feature',
-        advice: expect.stringContaining('/dev/fuse'),
-      });
-    } finally {
-      chmodSync('/dev/fuse', 0o666);
-    }
-  });
-
-  systemTest([], 'a directory of somebody else is refused', async () => {
-    spawnSync('chown', ['0', mountPoint]);
-    expect(await PatternDaemon.refusal(mountPoint, { user: user() })).toMatchObject({
-      error: 'mount-failed',
-      message: expect.stringContaining('write access'),
-    });
-  });
-});
-
-describeIf([...rootNeeds, 'fuseNative', 'fusermount'], 'mounted through fuse-native', () => {
-  const setup = { transport: 'fuse-native' } as const;
-
-  for (const name of [
-    'reading',
-    'mapping',
-    'copying',
-    'direct',
-    'extended',
-    'seeking_directories',
-    'refusals',
-    'faults',
-  ]) {
-    systemTest([], `clients: ${name}`, async () => {
-      const daemon = await mount(mountPoint, setup);
-      check(name, mountPoint);
-      check(name, mountPoint);
-      await daemon.unmount();
-    });
-  }
-
-  for (const name of ['with space', '$(touch injected) "quote"']) {
-    systemTest([], `a mount point called ${JSON.stringify(name)}, unmounted from outside`, async () => {
-      const odd = join(base, name);
-      mkdirSync(odd);
-      const daemon = await mount(odd, setup);
-      expect(await findMount(odd)).toMatchObject({
-        source: '/some, odd\\source',
-        options: expect.arrayContaining(['ro', 'nosuid', 'nodev', 'default_permissions']),
-      });
-      check('reading', odd);
-      await unmount(odd);
-      expect(await daemon.exited).toBe(0);
-    });
-  }
-
-  systemTest([], 'busy mounts say so; killed daemons leave what can be cleared', async () => {
-    const daemon = await mount(mountPoint, setup);
-    const fd = openSync(join(mountPoint, 'small'), 'r');
-    await expect(unmount(mountPoint)).rejects.toMatchObject({ code: 'busy' });
-    closeSync(fd);
-    daemon.process.kill('SIGKILL');
-    await daemon.exited;
-    await unmount(mountPoint);
   });
 });
 

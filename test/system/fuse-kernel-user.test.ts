@@ -1,0 +1,123 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest';
+import { findMount, unmount } from '../../src/fuse/mount-point.ts';
+import { PatternDaemon } from './support/pattern-daemon.ts';
+import {
+  base,
+  check,
+  clearMounts,
+  makeMountPoint,
+  mount,
+  mountPoint,
+  nobody,
+  readChecks,
+} from './support/pattern-mounts.ts';
+import { describeIf, systemTest } from './support/requirements.ts';
+
+const project = fileURLToPath(new URL('../..', import.meta.url));
+
+beforeEach(makeMountPoint);
+afterEach(clearMounts);
+
+describeIf(['root', 'fuse', 'python', 'fusermount', 'setpriv'], 'mounted by an ordinary user', () => {
+  let copy: string;
+  let program: string;
+  let deviceMode: number;
+
+  beforeAll(() => {
+    // The checkout may lie where an ordinary user cannot read it.
+    copy = mkdtempSync(join(tmpdir(), 'fuse-kernel-copy-'));
+    chmodSync(copy, 0o755);
+    for (const part of ['dist', 'package.json', 'node_modules/koffi', 'node_modules/@koromix', 'test/system/support']) {
+      cpSync(join(project, part), join(copy, part), { recursive: true });
+    }
+    program = join(copy, 'test/system/support/pattern-daemon.mjs');
+    deviceMode = statSync('/dev/fuse').mode & 0o777;
+    chmodSync('/dev/fuse', 0o666);
+  });
+
+  afterAll(() => {
+    chmodSync('/dev/fuse', deviceMode);
+    rmSync(copy, { recursive: true });
+  });
+
+  beforeEach(() => {
+    for (const path of [base, mountPoint]) spawnSync('chown', [String(nobody), path]);
+  });
+
+  const user = () => ({ uid: nobody, program });
+
+  systemTest([], 'clients', async () => {
+    const daemon = await mount(mountPoint, { user: user() });
+    for (const name of [...readChecks, 'refusals']) check(name, mountPoint, nobody);
+    expect(await findMount(mountPoint)).toMatchObject({ fsType: 'fuse.ckptfs', source: '/some, odd\\source' });
+    expect(() => check('reading', mountPoint)).toThrow(/PermissionError/);
+    await daemon.unmount();
+  });
+
+  for (const name of ['with space', 'comma,rw,"quote"', 'back\\slash']) {
+    systemTest([], `a mount point called ${JSON.stringify(name)}`, async () => {
+      const odd = join(base, name);
+      mkdirSync(odd);
+      spawnSync('chown', [String(nobody), odd]);
+      const daemon = await mount(odd, { user: user() });
+      check('reading', odd, nobody);
+      await daemon.unmount();
+    });
+  }
+
+  systemTest([], 'busy, and unmounted by root', async () => {
+    const daemon = await mount(mountPoint, { user: user() });
+    const reader = spawn('setpriv', [`--reuid=${nobody}`, `--regid=${nobody}`, '--clear-groups', 'sleep', '60'], {
+      cwd: '/',
+    });
+    const holder = spawn('setpriv', [
+      `--reuid=${nobody}`,
+      `--regid=${nobody}`,
+      '--clear-groups',
+      'sh',
+      '-c',
+      `exec sleep 60 < ${mountPoint}/small`,
+    ]);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    daemon.process.stdin.write('unmount\n');
+    expect(await daemon.next((message) => message.error !== undefined)).toMatchObject({ error: 'busy' });
+    holder.kill();
+    reader.kill();
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    await unmount(mountPoint);
+    expect(await daemon.exited).toBe(0);
+  });
+
+  systemTest([], 'allow_other is refused with what to do about it', async () => {
+    if (/^user_allow_other/m.test(existsSync('/etc/fuse.conf') ? readFileSync('/etc/fuse.conf', 'utf8') : '')) return;
+    expect(await PatternDaemon.refusal(mountPoint, { user: user(), options: { allowOther: true } })).toMatchObject({
+      error: 'mount-failed',
+      advice: expect.stringContaining('user_allow_other'),
+    });
+  });
+
+  systemTest([], 'a device that cannot be opened is named, with what to do about it', async () => {
+    chmodSync('/dev/fuse', 0o600);
+    try {
+      expect(await PatternDaemon.refusal(mountPoint, { user: user() })).toMatchObject({
+        error: 'missing-feature',
+        advice: expect.stringContaining('/dev/fuse'),
+      });
+    } finally {
+      chmodSync('/dev/fuse', 0o666);
+    }
+  });
+
+  systemTest([], 'a directory of somebody else is refused', async () => {
+    spawnSync('chown', ['0', mountPoint]);
+    expect(await PatternDaemon.refusal(mountPoint, { user: user() })).toMatchObject({
+      error: 'mount-failed',
+      message: expect.stringContaining('write access'),
+    });
+  });
+});

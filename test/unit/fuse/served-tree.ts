@@ -1,0 +1,52 @@
+import { expect } from 'vitest';
+import { Connection } from '../../../src/fuse/connection.ts';
+import { counterSlots } from '../../../src/fuse/counters.ts';
+import { MemoryFileSystem } from './memory-file-system.ts';
+import { type DecodedReply, encodeRequest, exchange, type RequestFields } from './request-encoder.ts';
+
+/** Seconds that the kernel may keep what never changes. */
+export const year = 365n * 86400n;
+/** Of {@link file}. */
+export const content = Buffer.from(Array.from({ length: 20_000 }, (_, index) => index % 251));
+
+/** One directory, one file in it, one link to that file, and a connection that serves them. */
+export let tree: MemoryFileSystem;
+export let file: number;
+export let directory: number;
+export let link: number;
+export let faults: unknown[][];
+export let counters: Float64Array;
+export let connection: Connection;
+
+/** To be run before each test: they change the tree. */
+export function serveAnew(): void {
+  tree = new MemoryFileSystem();
+  directory = tree.addDirectory(1, 'dir');
+  file = tree.addFile(
+    directory,
+    'file',
+    content,
+    new Map([
+      ['user.colour', Buffer.from('blue')],
+      ['user.n', Buffer.of()],
+    ]),
+  );
+  link = tree.addLink(1, 'link', Buffer.from('dir/file'));
+  faults = [];
+  counters = new Float64Array(new SharedArrayBuffer(counterSlots * 8));
+  connection = new Connection(tree, { counters, onFault: (...fault) => faults.push(fault) });
+}
+
+/** What the connection replies. @throws Error when it does not */
+export function ask(fields: RequestFields, of: Connection = connection): DecodedReply {
+  const reply = exchange(of, encodeRequest(fields));
+  if (reply === undefined) throw new Error('no reply');
+  return reply;
+}
+
+/** The negative number of the error; nothing comes with one. */
+export function errorOf(fields: RequestFields): number {
+  const reply = ask(fields);
+  expect(reply.error === 0 || reply.body.length === 0).toBe(true);
+  return reply.error;
+}

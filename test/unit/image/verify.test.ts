@@ -1,0 +1,57 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import type { Header } from '../../../src/format/header.ts';
+import type { Extent, Inode, Manifest } from '../../../src/format/manifest.ts';
+import { FilesOfObjects } from '../../../src/image/verify.ts';
+
+const chunkSize = 4096;
+const metadata = { mode: 0o600, uid: 0, gid: 0, mtimeSeconds: 0, mtimeNanoseconds: 0, xattrs: [] };
+
+function filesOf(files: readonly (readonly Extent[])[], objects: number): FilesOfObjects {
+  const inodes: Inode[] = [
+    { type: 'directory', ...metadata },
+    ...files.map((extents): Inode => ({ type: 'file', ...metadata, size: 0, extents })),
+  ];
+  const entries = files.map((_, at) => ({ parent: 1, inode: at + 2, name: Buffer.from(`file-${at}`) }));
+  const manifest: Manifest = {
+    epoch: 1,
+    objects: Array.from({ length: objects }, () => ({ id: Buffer.alloc(16), chunks: 1, digests: Buffer.alloc(0) })),
+    inodes,
+    entries,
+  };
+  return new FilesOfObjects({ manifest, header: { chunkSize } as Header });
+}
+
+test('finds exactly the files with bytes in a chunk, also where extents overlap', () => {
+  const extent = fc.record({
+    fileOffset: fc.constant(0),
+    object: fc.nat(1),
+    objectOffset: fc.nat(20 * chunkSize),
+    length: fc.integer({ min: 1, max: 6 * chunkSize }),
+  });
+  fc.assert(
+    fc.property(fc.array(fc.array(extent, { maxLength: 4 }), { maxLength: 12 }), fc.nat(1), (files, object) => {
+      const found = filesOf(files, 2);
+      for (let chunk = 0; chunk < 27; chunk++) {
+        const [start, end] = [chunk * chunkSize, (chunk + 1) * chunkSize];
+        const holds = (one: Extent): boolean =>
+          one.object === object && one.objectOffset < end && one.objectOffset + one.length > start;
+        const expected = files.flatMap((extents, at) => (extents.some(holds) ? [`file-${at}`] : []));
+        expect(found.of(object, chunk).map(String).sort()).toEqual(expected.sort());
+      }
+    }),
+  );
+});
+
+test('a question costs no look at every file', () => {
+  const count = 100_000;
+  const files = Array.from({ length: count }, (_, at) => [
+    { fileOffset: 0, object: 0, objectOffset: at * chunkSize, length: chunkSize },
+  ]);
+  const found = filesOf(files, 1);
+  const start = performance.now();
+  let hits = 0;
+  for (let chunk = 0; chunk < count; chunk++) hits += found.of(0, chunk).length;
+  expect(hits).toBe(count);
+  expect(performance.now() - start).toBeLessThan(10_000);
+});
