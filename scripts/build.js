@@ -1,20 +1,53 @@
-// Compiles src to dist from scratch, so that nothing of a deleted file stays behind.
+// Builds dist from scratch, so that nothing of a deleted file stays behind: what tsc makes of src, file by file, for who uses the
+// library, and in dist/program the same bundled for the command, which starts sooner when it need not look for 200 files.
 import { execFileSync } from 'node:child_process';
-import { chmodSync, renameSync, rmSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { build } from 'esbuild';
 
 const root = join(import.meta.dirname, '..');
 const draft = join(root, `dist.${process.pid}`);
 const compiler = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin', 'tsc');
+/** The command, and what it starts: each finds the next one beside itself. */
+const programs = ['cli/main.js', 'serve/daemon-main.js', 'serve/worker-main.js', 'image/worker.js'];
+
+/** The licences of the packages that a bundle holds. */
+function licences(inputs) {
+  const found = inputs.flatMap((path) => /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1] ?? []);
+  return [...new Set(found)].sort().map((directory) => {
+    const file = readdirSync(join(root, directory)).find((name) => /^licen[cs]e/i.test(name));
+    if (file === undefined) throw new Error(`${directory} has no licence file`);
+    const text = readFileSync(join(root, directory, file), 'utf8').trim();
+    return `${directory.replace(/^.*node_modules\//, '')}\n\n${text}\n`;
+  });
+}
+
 try {
   execFileSync(process.execPath, [compiler, '-p', 'tsconfig.build.json', '--outDir', draft], {
     cwd: root,
     stdio: 'inherit',
   });
+  const { metafile } = await build({
+    absWorkingDir: root,
+    entryPoints: programs.map((path) => join(draft, path)),
+    entryNames: '[name]',
+    outdir: join(draft, 'program'),
+    bundle: true,
+    splitting: true,
+    metafile: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20.19',
+    external: ['koffi', 'fuse-native'],
+    banner: {
+      js: "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);",
+    },
+    logLevel: 'warning',
+  });
+  writeFileSync(join(draft, 'program', 'LICENSES.txt'), licences(Object.keys(metafile.inputs)).join('\n----\n\n'));
   rmSync(join(root, 'dist'), { recursive: true, force: true });
   renameSync(draft, join(root, 'dist'));
-  chmodSync(join(root, 'bin', 'ckptfs'), 0o755);
 } finally {
   rmSync(draft, { recursive: true, force: true });
 }

@@ -49,8 +49,8 @@ dependencies_are_installed() {
 }
 
 built_is_current() {
-  [ -e dist/cli/main.js ] &&
-    [ -z "$(find src tsconfig.json tsconfig.build.json package.json -newer dist/cli/main.js -print -quit)" ]
+  [ -e dist/program/main.js ] &&
+    [ -z "$(find src tsconfig.json tsconfig.build.json package.json -newer dist/program/main.js -print -quit)" ]
 }
 
 set_up_project() {
