@@ -16,9 +16,9 @@ const programs = ['cli/main.js', 'serve/daemon-main.js', 'serve/worker-main.js',
 function licences(inputs) {
   const found = inputs.flatMap((path) => /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1] ?? []);
   return [...new Set(found)].sort().map((directory) => {
-    const file = readdirSync(join(root, directory)).find((name) => /^licen[cs]e/i.test(name));
+    const file = readdirSync(join(draft, directory)).find((name) => /^licen[cs]e/i.test(name));
     if (file === undefined) throw new Error(`${directory} has no licence file`);
-    const text = readFileSync(join(root, directory, file), 'utf8').trim();
+    const text = readFileSync(join(draft, directory, file), 'utf8').trim();
     return `${directory.replace(/^.*node_modules\//, '')}\n\n${text}\n`;
   });
 }
@@ -29,10 +29,10 @@ try {
     stdio: 'inherit',
   });
   const { metafile } = await build({
-    absWorkingDir: root,
-    entryPoints: programs.map((path) => join(draft, path)),
+    absWorkingDir: draft,
+    entryPoints: programs,
     entryNames: '[name]',
-    outdir: join(draft, 'program'),
+    outdir: 'program',
     bundle: true,
     splitting: true,
     metafile: true,

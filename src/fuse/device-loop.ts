@@ -52,8 +52,11 @@ export function serve(fd: number, connection: Connection, turn: Turn = new Turn(
       let from = device.waiting;
       let length = 0;
       if (device.polling !== undefined && turn.take()) {
-        length = ask(device.polling, request);
-        turn.give();
+        try {
+          length = ask(device.polling, request);
+        } finally {
+          turn.give();
+        }
         if (length > 0) from = device.polling;
       }
       if (length === 0) length = next(from, request);

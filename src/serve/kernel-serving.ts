@@ -47,8 +47,16 @@ export async function serveThroughKernel(config: DaemonConfig, imageKey: Secret,
 }
 
 function serving(crew: WorkerCrew, { imageId }: OpenedImage, mountPoint: string, device: string): Serving {
-  const { size: workers, ended } = crew;
-  return { mountPoint, device, imageId, workers, ended, counters: () => crew.counters() };
+  return {
+    mountPoint,
+    device,
+    imageId,
+    ended: crew.ended,
+    counters: () => crew.counters(),
+    get workers() {
+      return crew.serving;
+    },
+  };
 }
 
 async function mountAndServe(directory: string, config: DaemonConfig, crew: WorkerCrew): Promise<KernelMount> {

@@ -31,6 +31,7 @@ export class WorkerCrew {
   readonly #log: Log;
   #refusal: string | undefined;
   #left: number;
+  #failed = 0;
 
   constructor(size: number, setup: Omit<WorkerSetup, 'memory' | 'openAtOnce'>, log: Log) {
     this.size = size;
@@ -71,6 +72,11 @@ export class WorkerCrew {
     }
   }
 
+  /** Threads that serve, or will once they have opened the image. */
+  get serving(): number {
+    return this.size - this.#failed;
+  }
+
   counters(): CounterSums {
     const sums = Object.fromEntries(counterNames.map((name) => [name, 0])) as Record<
       (typeof counterNames)[number],
@@ -97,7 +103,9 @@ export class WorkerCrew {
         else if (message.kind === 'log') this.#log.write(message.level, message.text);
         else if (message.kind === 'refused') this.#refusal = message.text;
         else {
-          this.#log.error(`a serving thread did not start: ${message.error.message}`);
+          this.#failed++;
+          const left = `${this.size - this.#failed} of ${this.size} serve`;
+          this.#log.error(`a serving thread did not start (${left}): ${message.error.message}`);
           reject(fromPlainError(message.error));
         }
       });

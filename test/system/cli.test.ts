@@ -59,7 +59,7 @@ describe('keygen', () => {
 describe('encrypt', () => {
   test('refuses a destination with something in it, a missing source, and special files', () => {
     expect(run('encrypt', 'src', 'enc', ...key)).toEqual(
-      failure(4, 'enc exists and is not empty. Name a directory that does not exist, or an empty one.'),
+      failure(4, 'enc exists and is not empty. Name a directory that does not exist, or an empty one of your own.'),
     );
     expect(run('encrypt', 'nosrc', 'enc2', ...key)).toEqual(
       failure(3, 'cannot look at nosrc: no such file or directory.'),
@@ -223,7 +223,7 @@ describe('what is in an image', () => {
     expect(run('decrypt', 'enc', 'out', ...key)).toEqual(success('4 files, 2.9 MiB, in clear in out\n'));
     expect(terminal.shell('diff -r --no-dereference src out')).toEqual(success());
     expect(run('decrypt', 'enc', 'out', ...key)).toEqual(
-      failure(4, 'out exists and is not empty. Name a directory that does not exist, or an empty one.'),
+      failure(4, 'out exists and is not empty. Name a directory that does not exist, or an empty one of your own.'),
     );
   });
 });

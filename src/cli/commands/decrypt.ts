@@ -15,7 +15,7 @@ export const command = defineCommand({
     withJson(withJobs(withImageArguments(yargs))).positional('DST', {
       type: 'string',
       demandOption: true,
-      describe: 'Directory for the files in clear: one that does not exist, or is empty',
+      describe: 'Directory for the files in clear: one that does not exist, or is empty and your own',
     }),
   run: (args) =>
     withOpenImage(args, async (image) => {

@@ -25,7 +25,7 @@ export const command = defineCommand({
       .positional('DST', {
         type: 'string',
         demandOption: true,
-        describe: 'Directory for the image: one that does not exist, or is empty',
+        describe: 'Directory for the image: one that does not exist, or is empty and your own',
       })
       .option('cipher', {
         type: 'string',
