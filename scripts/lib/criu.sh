@@ -39,14 +39,14 @@ distribution_mirror() {
     awk '$1 == "Packages" && ($2 == "Debian" || $2 == "Ubuntu") && $3 == $2 { print $2, $4; exit }'
 }
 
-# unpack_criu ORIGIN SITE SUITE: makes $criu_cache/new/root. apt checks the archive's signatures with the host's keys.
+# unpack_criu ORIGIN SITE SUITE: makes $criu_cache/new/system. apt checks the archive's signatures with the host's keys.
 unpack_criu() {
   local origin=$1 site=$2 suite=$3 work=$criu_cache/new components=main keyring signed='' package directory
   [ "$origin" = Debian ] || components='main universe'
   keyring=/usr/share/keyrings/${origin,,}-archive-keyring.gpg
   [ ! -e "$keyring" ] || signed="[signed-by=$keyring] "
   rm -rf "$work"
-  mkdir -p "$work"/{lists,cache/archives}/partial "$work"/root/usr/{bin,sbin,lib,lib64}
+  mkdir -p "$work"/{lists,cache/archives}/partial "$work"/system/usr/{bin,sbin,lib,lib64}
   echo "deb $signed$site $suite $components" >"$work/sources.list"
   : >"$work/status"
   local apt=(apt-get -qq -y --no-install-recommends
@@ -55,9 +55,9 @@ unpack_criu() {
     -o "Dir::State::Lists=$work/lists" -o "Dir::State::status=$work/status" -o "Dir::State::extended_states=$work/auto"
     -o "Dir::Cache=$work/cache" -o APT::Sandbox::User= -o Acquire::Languages=none)
   "${apt[@]}" update && "${apt[@]}" install --download-only criu python3-pycriu checkpointctl || return
-  for directory in bin sbin lib lib64; do ln -s "usr/$directory" "$work/root/$directory"; done
+  for directory in bin sbin lib lib64; do ln -s "usr/$directory" "$work/system/$directory"; done
   for package in "$work"/cache/archives/*.deb; do
-    dpkg-deb --fsys-tarfile "$package" | tar -x -C "$work/root" --keep-directory-symlink || return
+    dpkg-deb --fsys-tarfile "$package" | tar -x -C "$work/system" --keep-directory-symlink || return
   done
   rm -rf "$work/lists" "$work/cache" "$work/status" "$work/auto"
 }
@@ -66,14 +66,14 @@ unpack_criu() {
 wrapper() {
   local name=$1 environment=$2 loader
   shift 2
-  loader=$(find "$criu_cache/root/usr/lib" -name 'ld-linux*.so.*' -print -quit)
+  loader=$(find "$criu_cache/system/usr/lib" -name 'ld-linux*.so.*' -print -quit)
   printf '#!/bin/sh\n%sexec "%s" --argv0 %s --library-path "%s" %s "$@"\n' \
     "${environment:+export $environment; }" "$loader" "$name" "${loader%/*}" "$*" >"$criu_cache/bin/$name"
   chmod 755 "$criu_cache/bin/$name"
 }
 
 write_wrappers() {
-  local root=$criu_cache/root python
+  local root=$criu_cache/system python
   python=$(find "$root/usr/bin" -name 'python3.*' -type f -print -quit)
   mkdir -p "$criu_cache/bin"
   wrapper criu '' "\"$root/usr/sbin/criu\""
@@ -90,8 +90,8 @@ install_criu() {
   [ "$origin" = Debian ] || suites=(devel)
   for suite in "${suites[@]}"; do
     if quietly "criu of $origin $suite, unpacked into the cache" unpack_criu "$origin" "$site" "$suite"; then
-      rm -rf "$criu_cache/root"
-      mv "$criu_cache/new/root" "$criu_cache/root"
+      rm -rf "$criu_cache/system"
+      mv "$criu_cache/new/system" "$criu_cache/system"
       write_wrappers
       break
     fi

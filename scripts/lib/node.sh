@@ -44,6 +44,11 @@ fuse_native_is_missing() {
   [ "$(uname -m)" = x86_64 ] && library_exists libfuse.so.2 && [ ! -d node_modules/fuse-native ]
 }
 
+# A connection to the registry that stalls keeps npm waiting for many minutes: better to begin again.
+npm_ci() {
+  quietly "npm ci" timeout 180 npm ci --loglevel=error --logs-max=0 --no-audit --no-fund
+}
+
 dependencies_are_installed() {
   [ -d node_modules ] && npm ls --all --silent >/dev/null 2>&1 && ! fuse_native_is_missing
 }
@@ -57,7 +62,7 @@ set_up_project() {
   node_is_new_enough && command -v npm >/dev/null || return 0
   if ! dependencies_are_installed; then
     if [ "$check_only" = no ]; then
-      quietly "npm ci" npm ci --loglevel=error --logs-max=0 --no-audit --no-fund || true
+      npm_ci || npm_ci || true
     fi
     dependencies_are_installed || missing "the npm packages" "npm ci"
   fi
