@@ -7,13 +7,14 @@ import { cloneDevice, closeClones } from './device.ts';
 
 const { EINTR, ENOENT, EAGAIN, ENODEV, EBADF, ECONNABORTED } = constants.errno;
 
-/** Called directly, a system call takes 200 ns; through fs.readSync and fs.writeSync it took 350. */
+/** Called directly: pread(2) of a cached page so took 200 ns, through fs.readSync 350. */
 const readDevice = bind('read', 'long', ['int', 'uintptr_t', 'size_t']);
 const writeDevice = bind('write', 'long', ['int', 'uintptr_t', 'size_t']);
 
 /**
  * How long one thread of a mount asks for the next request before it sleeps: longer than a client takes to come back, short enough
- * not to matter. Random 4 KiB reads gained a third with 1 reader, a fifth to a third with 4 and 16; 100 µs brought no more.
+ * not to matter. Against clones alone, random 4 KiB reads gained about a seventh with 1 reader and a fifth with 4 (medians of 3,
+ * other work beside them, so no more than a direction); 100 µs brought no more.
  */
 const SPIN_MILLISECONDS = 0.02;
 /** Reading the clock costs as much as asking the device. */
