@@ -58,20 +58,32 @@ export async function withOpenImage<T>(args: ImageArguments, work: (image: Encry
   });
 }
 
-/** As {@link withOpenImage}, where the image key is all that is needed. */
-export async function withUnlockedImage<T>(args: ImageArguments, work: (imageKey: Secret) => Promise<T>): Promise<T> {
+/** As {@link withOpenImage}, where the image key is all that is needed. The work begins while the key is being unlocked. */
+export async function withImageKey<T>(
+  args: ImageArguments,
+  work: (imageKey: Promise<Secret>) => Promise<T>,
+): Promise<T> {
   return withKeys(args, async (keys) => {
-    const imageKey = await unlockImage(args.ENC, {
-      keys: (imageId) => keys.forOpening(imageId),
-      imageId: args.imageId,
-    });
+    const imageKey = unlock(args, keys);
     try {
-      await warnAbout(keys, args);
       return await work(imageKey);
     } finally {
-      imageKey.wipe();
+      // Where the work failed before it asked for the key, its failure is the one to tell.
+      await imageKey.then(
+        (key) => key.wipe(),
+        () => undefined,
+      );
     }
   });
+}
+
+async function unlock(args: ImageArguments, keys: HeldKeys): Promise<Secret> {
+  const imageKey = await unlockImage(args.ENC, {
+    keys: (imageId) => keys.forOpening(imageId),
+    imageId: args.imageId,
+  });
+  await warnAbout(keys, args);
+  return imageKey;
 }
 
 /** Reads the keys that the arguments name, and wipes them when the work is done. */

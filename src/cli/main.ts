@@ -37,4 +37,4 @@ async function report(error: unknown, words: readonly string[]): Promise<number>
 }
 
 leaveWriteErrorsToCallers();
-process.exit(await run(process.argv.slice(2)));
+void run(process.argv.slice(2)).then((code) => process.exit(code));

@@ -5,7 +5,7 @@ import { type Attributes, type DirectoryEntry, Errno, type FileSystem, type Stat
 import { dataBytes, seekExtent } from '../image/extents.ts';
 import type { Image } from '../image/image.ts';
 import type { ImageReader } from '../image/image-reader.ts';
-import { ImageTree } from '../image/tree.ts';
+import type { ImageTree } from '../image/tree.ts';
 import { quotePath } from './quote-path.ts';
 
 const BLOCK_SIZE = 4096;
@@ -28,8 +28,8 @@ export class ReadOnlyTree implements FileSystem {
   /** By node, made when first asked for. */
   readonly #attributes: (Attributes | undefined)[] = [];
 
-  constructor(image: Image, reader: ImageReader, onDamage: DamageListener) {
-    this.#tree = new ImageTree(image.manifest);
+  constructor(image: Image, tree: ImageTree, reader: ImageReader, onDamage: DamageListener) {
+    this.#tree = tree;
     this.#reader = reader;
     this.#onDamage = onDamage;
     this.#inodes = image.manifest.inodes;

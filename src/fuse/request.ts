@@ -86,6 +86,8 @@ export class Request {
   #exact64(at: number): number {
     const high = this.#view.getUint32(at + 4, true);
     if (high > 0x1fffff) throw Errno.of('EOVERFLOW');
-    return high * 0x1_0000_0000 + this.#view.getUint32(at, true);
+    const low = this.#view.getUint32(at, true);
+    // Most are small: V8 then goes on with a small integer, and not with a floating-point number.
+    return high === 0 ? low : high * 0x1_0000_0000 + low;
   }
 }

@@ -3,7 +3,7 @@ import type { ErrorCode } from '../base/errors.ts';
 export const transports = ['kernel', 'fuse-native'] as const;
 export type Transport = (typeof transports)[number];
 
-/** What a daemon is told over its pipe, behind the image key. Holds no secret. */
+/** What a daemon is told over its pipe, before the image key. Holds no secret. */
 export interface DaemonConfig {
   /** Of the image, absolute. */
   readonly location: string;
@@ -30,8 +30,11 @@ export interface DaemonConfig {
 }
 
 /** Descriptors of the daemon: what it is told, and where it reports. */
-export const CONFIG_FD = 3;
+export const ORDERS_FD = 3;
 export const REPORT_FD = 4;
+
+/** Bytes of the u32, little-endian, that says how long the configuration is. */
+export const CONFIG_LENGTH_SIZE = 4;
 
 /** The daemon's one report. */
 export interface ReadyReport {

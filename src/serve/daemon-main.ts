@@ -1,21 +1,23 @@
 import fs from 'node:fs';
 import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { CkptfsError, type PlainError, toPlainError } from '../base/errors.ts';
 import { hardenProcess } from '../crypto/hardening.ts';
 import { IMAGE_KEY_SIZE } from '../crypto/image-keys.ts';
 import { Secret } from '../crypto/secret.ts';
-import { CONFIG_FD, type DaemonConfig, REPORT_FD, type ReadyReport } from './config.ts';
+import { CONFIG_LENGTH_SIZE, type DaemonConfig, ORDERS_FD, REPORT_FD, type ReadyReport } from './config.ts';
 import { Daemon } from './daemon.ts';
 import { Log } from './log.ts';
 
 /**
- * The process behind a mount. It is told what to serve over descriptor {@link CONFIG_FD}: 32 bytes of image key, then a DaemonConfig as JSON.
- * In the background it reports on {@link REPORT_FD}, once, when the mount serves or cannot be made.
+ * The process behind a mount. It is told what to serve over descriptor {@link ORDERS_FD}: u32 length, a DaemonConfig as JSON, and then, perhaps
+ * only after a while, 32 bytes of image key. In the background it reports on {@link REPORT_FD}, once, when the mount serves or cannot be made.
  */
 async function main(): Promise<void> {
   const weaknesses = hardenProcess();
-  const { imageKey, config } = readOrders();
+  const config = readConfig();
+  const imageKey = Secret.zeros(IMAGE_KEY_SIZE);
   const log = new Log(config.logFile);
   for (const weakness of weaknesses) log.warning(weakness);
   if (!imageKey.locked) log.warning('keys may be swapped out: the limit of locked memory (ulimit -l) is too low');
@@ -37,7 +39,7 @@ async function main(): Promise<void> {
   });
 
   try {
-    daemon = await Daemon.start(config, imageKey, log);
+    daemon = await Daemon.start(config, { imageKey, arrived: receiveKey(imageKey) }, log);
   } catch (error) {
     imageKey.wipe();
     fail(toPlainError(error), config, log);
@@ -50,18 +52,33 @@ async function main(): Promise<void> {
   process.exit(0);
 }
 
-/** The key goes from the kernel into its own memory, without a copy; the rest is no secret. */
-function readOrders(): { readonly imageKey: Secret; readonly config: DaemonConfig } {
-  const imageKey = Secret.zeros(IMAGE_KEY_SIZE);
-  for (let done = 0; done < IMAGE_KEY_SIZE; ) {
-    const count = fs.readSync(CONFIG_FD, imageKey.bytes, done, IMAGE_KEY_SIZE - done, null);
+/** Not a byte more than the configuration: the key behind it must not come into ordinary memory. */
+function readConfig(): DaemonConfig {
+  const length = readOrders(CONFIG_LENGTH_SIZE).readUInt32LE();
+  return JSON.parse(readOrders(length).toString('utf8')) as DaemonConfig;
+}
+
+function readOrders(length: number): Buffer {
+  const bytes = Buffer.alloc(length);
+  for (let done = 0; done < length; ) {
+    const count = fs.readSync(ORDERS_FD, bytes, done, length - done, null);
     if (count === 0) throw new CkptfsError('internal', 'this program is started by "ckptfs mount" alone');
     done += count;
   }
-  const config = JSON.parse(fs.readFileSync(CONFIG_FD, 'utf8')) as DaemonConfig;
-  fs.closeSync(CONFIG_FD);
-  return { imageKey, config };
+  return bytes;
 }
+
+/** The key goes from the kernel into its own memory, without a copy. Without one there is nothing to do, and nobody to tell. */
+async function receiveKey(imageKey: Secret): Promise<void> {
+  for (let done = 0; done < IMAGE_KEY_SIZE; ) {
+    const { bytesRead } = await read(ORDERS_FD, imageKey.bytes, done, IMAGE_KEY_SIZE - done, null);
+    if (bytesRead === 0) process.exit(1);
+    done += bytesRead;
+  }
+  fs.closeSync(ORDERS_FD);
+}
+
+const read = promisify(fs.read);
 
 /** Tells the caller that the mount serves. A caller that is gone by then gets no mount it would not know of. */
 async function report(daemon: Daemon, { endWithCaller }: DaemonConfig): Promise<void> {
@@ -90,4 +107,4 @@ function fail(error: PlainError, { logFile, exitCodes }: DaemonConfig, log: Log)
   process.exit(exitCodes?.[error.code] ?? 1);
 }
 
-await main();
+void main();

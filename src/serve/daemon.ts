@@ -8,7 +8,7 @@ import { serveThroughKernel } from './kernel-serving.ts';
 import type { Log } from './log.ts';
 import { serveThroughNative } from './native-serving.ts';
 import { unmountOwn } from './own-mounts.ts';
-import type { Serving } from './serving.ts';
+import type { ComingKey, Serving } from './serving.ts';
 
 /** A mount that serves, and what ends it. Its thread never looks at the mount itself, which might wait for that very thread. */
 export class Daemon {
@@ -28,10 +28,10 @@ export class Daemon {
   }
 
   /** Mounts and serves. The key becomes the daemon's to wipe. @throws CkptfsError as openImage and mountKernel do */
-  static async start(config: DaemonConfig, imageKey: Secret, log: Log): Promise<Daemon> {
+  static async start(config: DaemonConfig, key: ComingKey, log: Log): Promise<Daemon> {
     const serve = config.transport === 'kernel' ? serveThroughKernel : serveThroughNative;
-    const serving = await serve(config, imageKey, log);
-    const daemon = new Daemon(config, imageKey, serving, log);
+    const serving = await serve(config, key, log);
+    const daemon = new Daemon(config, key.imageKey, serving, log);
     await daemon.#listen();
     log.info(`serving ${config.location} (image ${serving.imageId}) on ${serving.mountPoint}`);
     return daemon;

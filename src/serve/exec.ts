@@ -3,11 +3,10 @@ import fs from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CkptfsError, ioError } from '../base/errors.ts';
-import type { MountOptions } from './launch.ts';
-import { mountImage } from './mount.ts';
+import { type BackgroundMountOptions, mountImage } from './mount.ts';
 import { enterPrivateMountNamespace } from './system-calls.ts';
 
-export interface ExecOptions extends Omit<MountOptions, 'mountPoint'> {
+export interface ExecOptions extends Omit<BackgroundMountOptions, 'mountPoint' | 'endWithCaller' | 'logFile'> {
   /** Program and arguments; `{}` in any of them stands for the mount point. */
   readonly command: readonly string[];
 }

@@ -1,9 +1,12 @@
+import fs from 'node:fs';
 import type { ErrorCode } from '../base/errors.ts';
+import type { Secret } from '../crypto/secret.ts';
 import type { DaemonConfig } from './config.ts';
-import { configurationPipe, daemonArguments, daemonConfig, daemonEnvironment, type MountOptions } from './launch.ts';
+import { daemonArguments, daemonConfig, daemonEnvironment, type MountOptions, orderPipe, sendKey } from './launch.ts';
 import { replaceProcess } from './system-calls.ts';
 
 interface ForegroundOptions extends MountOptions {
+  readonly imageKey: Secret;
   /** Exit code for each fault that keeps the daemon from serving; 1 for those not named. */
   readonly exitCodes?: Readonly<Partial<Record<ErrorCode, number>>>;
 }
@@ -16,7 +19,9 @@ interface ForegroundOptions extends MountOptions {
 export function serveForeground(options: ForegroundOptions): never {
   const { exitCodes } = options;
   const config: DaemonConfig = { ...daemonConfig(options).config, ...(exitCodes === undefined ? {} : { exitCodes }) };
-  const pipe = configurationPipe(options.imageKey, config);
+  const { readEnd, writeEnd } = orderPipe(config);
+  sendKey(writeEnd, options.imageKey);
+  fs.closeSync(writeEnd);
   process.chdir('/');
-  replaceProcess(process.execPath, [...daemonArguments(config)], daemonEnvironment(), pipe);
+  replaceProcess(process.execPath, [...daemonArguments(config)], daemonEnvironment(), readEnd);
 }

@@ -1,13 +1,11 @@
 import { CkptfsError, ioError } from '../base/errors.ts';
-import type { Secret } from '../crypto/secret.ts';
 import { defaultMaxTransfer } from '../fuse/connection.ts';
 import { type KernelMount, mountKernel } from '../fuse/mount-kernel.ts';
 import { setReadAhead, unmount } from '../fuse/mount-point.ts';
 import type { DaemonConfig } from './config.ts';
-import { compileEarly } from './engine-flags.ts';
 import type { Log } from './log.ts';
 import { ScratchSpace } from './scratch.ts';
-import type { Serving } from './serving.ts';
+import type { ComingKey, Serving } from './serving.ts';
 import { MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, MS_REMOUNT, mount } from './system-calls.ts';
 import { WorkerCrew } from './worker-crew.ts';
 import type { OpenedImage } from './worker-messages.ts';
@@ -19,13 +17,12 @@ const READ_AHEAD_KIBIBYTES = 4096;
  * Serves an image through the kernel's own FUSE protocol, by threads of which each has its own image, cache and connection.
  * @throws CkptfsError as openImage and mountKernel do
  */
-export async function serveThroughKernel(config: DaemonConfig, imageKey: Secret, log: Log): Promise<Serving> {
-  compileEarly();
+export async function serveThroughKernel(config: DaemonConfig, key: ComingKey, log: Log): Promise<Serving> {
   const crew = new WorkerCrew(
     config.workers,
     {
       location: config.location,
-      imageKey: imageKey.shared,
+      imageKey: key.imageKey.shared,
       cacheSize: Math.ceil(config.cacheSize / config.workers),
       onlyUid: config.allowRoot ? process.getuid?.() : undefined,
     },
@@ -33,14 +30,15 @@ export async function serveThroughKernel(config: DaemonConfig, imageKey: Secret,
   );
   let scratch: ScratchSpace | undefined;
   try {
-    const image = await crew.opened;
+    await key.arrived;
+    const image = await crew.open();
     scratch = config.scratch ? await ScratchSpace.prepare(config.mountPoint, log) : undefined;
     const made = await mountAndServe(scratch?.lower ?? config.mountPoint, config, crew);
     const { mountPoint, device } = (await scratch?.publish(image.root, config)) ?? made;
     return serving(crew, image, mountPoint, device);
   } catch (cause) {
     scratch?.abandon();
-    crew.order(null);
+    crew.end();
     await crew.ended;
     throw cause;
   }
@@ -67,7 +65,7 @@ async function mountAndServe(directory: string, config: DaemonConfig, crew: Work
     maxRead: defaultMaxTransfer,
   });
   setReadAhead(made.device, READ_AHEAD_KIBIBYTES);
-  crew.order(made.fd);
+  crew.serve(made.fd);
   try {
     await crew.initialized();
     if (config.noExec) forbidPrograms(made.mountPoint);

@@ -3,11 +3,12 @@ import { availableParallelism } from 'node:os';
 import { join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { CkptfsError, ioError } from '../base/errors.ts';
+import { IMAGE_KEY_SIZE } from '../crypto/image-keys.ts';
 import type { Secret } from '../crypto/secret.ts';
 import { readHeader } from '../image/image.ts';
 import { DEFAULT_CACHE_SIZE } from '../image/image-reader.ts';
 import { openStore } from '../stores/open-store.ts';
-import type { DaemonConfig, Transport } from './config.ts';
+import { CONFIG_LENGTH_SIZE, type DaemonConfig, type Transport } from './config.ts';
 import { parseFuseOptions } from './fuse-options.ts';
 import { logDirectory, ownStateDirectory } from './state-directory.ts';
 import { makePipe } from './system-calls.ts';
@@ -19,8 +20,6 @@ export interface MountOptions {
   readonly location: string;
   /** A directory. */
   readonly mountPoint: string;
-  /** Stays the caller's to wipe. */
-  readonly imageKey: Secret;
   readonly transport?: Transport;
   /** Threads that serve, 1 to 64; default one per core, at most 8. The transport fuse-native has one whatever is said. */
   readonly workers?: number;
@@ -78,8 +77,8 @@ export function daemonConfig(options: DaemonOptions): { readonly config: DaemonC
   }
   const location = resolve(options.location);
   const mountPoint = resolve(options.mountPoint);
-  checkApart(location, mountPoint);
   const imageId = readHeader(openStore(location)).imageId.toString('hex');
+  checkApart(location, mountPoint);
   const config: DaemonConfig = {
     location,
     mountPoint,
@@ -120,26 +119,26 @@ function realPath(path: string): string {
 }
 
 /**
- * A pipe that holds the image key, then the configuration. The key goes from its own memory to the kernel, without a copy.
- * @returns the end to read, which the caller closes
+ * A pipe that holds the configuration and has room for the image key behind it.
+ * @returns both ends, which the caller closes
  * @throws CkptfsError `bad-argument` when paths and options are too long
  */
-export function configurationPipe(imageKey: Secret, config: DaemonConfig): number {
+export function orderPipe(config: DaemonConfig): { readonly readEnd: number; readonly writeEnd: number } {
   const text = Buffer.from(JSON.stringify(config), 'utf8');
-  if (imageKey.length + text.length > PIPE_CAPACITY) {
+  const length = Buffer.alloc(CONFIG_LENGTH_SIZE);
+  length.writeUInt32LE(text.length);
+  const orders = Buffer.concat([length, text]);
+  if (orders.length + IMAGE_KEY_SIZE > PIPE_CAPACITY) {
     throw new CkptfsError('bad-argument', 'paths and mount options are too long');
   }
   const { readEnd, writeEnd } = makePipe();
-  try {
-    fs.writeSync(writeEnd, imageKey.bytes);
-    fs.writeSync(writeEnd, text);
-    return readEnd;
-  } catch (cause) {
-    fs.closeSync(readEnd);
-    throw cause;
-  } finally {
-    fs.closeSync(writeEnd);
-  }
+  fs.writeSync(writeEnd, orders);
+  return { readEnd, writeEnd };
+}
+
+/** The key goes from its own memory to the kernel, without a copy. */
+export function sendKey(writeEnd: number, imageKey: Secret): void {
+  fs.writeSync(writeEnd, imageKey.bytes);
 }
 
 /** What ps shows of a daemon, and how it knows nothing else of it. */

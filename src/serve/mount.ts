@@ -1,19 +1,26 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import type { Readable } from 'node:stream';
-import { CkptfsError, fromPlainError, type PlainError } from '../base/errors.ts';
+import { CkptfsError, fromPlainError, type PlainError, systemErrorName } from '../base/errors.ts';
+import type { Secret } from '../crypto/secret.ts';
 import { type DaemonConfig, REPORT_FD, type ReadyReport } from './config.ts';
 import {
-  configurationPipe,
   daemonArguments,
   daemonConfig,
   daemonEnvironment,
   type MountOptions,
   openLog,
+  orderPipe,
+  sendKey,
 } from './launch.ts';
 import { type UnmountOptions, type UnmountResult, unmountImage } from './umount.ts';
 
 export interface BackgroundMountOptions extends MountOptions {
+  /**
+   * Stays the caller's to wipe. The daemon starts while a promised key is still being unlocked, which hides most of the time that takes;
+   * when the promise fails, the daemon ends and the mount fails with it.
+   */
+  readonly imageKey: Secret | Promise<Secret>;
   /** Of the daemon, made with mode 0600. Default: named by image id, in /var/log/ckptfs as root, else below XDG_STATE_HOME. */
   readonly logFile?: string;
   /** The daemon detaches the mount when this process ends, however that comes about. */
@@ -43,8 +50,12 @@ export async function mountImage(options: BackgroundMountOptions): Promise<Mount
   const log = openLog(imageId, options.logFile);
   try {
     const endWithCaller = options.endWithCaller ?? false;
-    const daemon = startDaemon({ ...config, logFile: log.path, endWithCaller }, options, log.fd);
-    const report = await readReport(daemon, log.path);
+    const { daemon, orders } = startDaemon({ ...config, logFile: log.path, endWithCaller }, log.fd);
+    const reported = readReport(daemon, log.path);
+    // Looked at below: until then nobody waits for it.
+    reported.catch(() => undefined);
+    await handKeyOver(orders, options.imageKey);
+    const report = await reported;
     if (!endWithCaller) letGo(daemon);
     const { mountPoint, pid } = report;
     const unmount = async (how?: UnmountOptions): Promise<UnmountResult> => {
@@ -58,17 +69,31 @@ export async function mountImage(options: BackgroundMountOptions): Promise<Mount
   }
 }
 
-function startDaemon(config: DaemonConfig, { imageKey }: MountOptions, logFd: number): ChildProcess {
-  const pipe = configurationPipe(imageKey, config);
+/** @returns beside the daemon the end of the pipe that takes its key */
+function startDaemon(config: DaemonConfig, logFd: number): { readonly daemon: ChildProcess; readonly orders: number } {
+  const { readEnd, writeEnd } = orderPipe(config);
   try {
-    return spawn(process.execPath, daemonArguments(config), {
+    const daemon = spawn(process.execPath, daemonArguments(config), {
       cwd: '/',
       detached: true,
       env: daemonEnvironment(),
-      stdio: ['ignore', logFd, logFd, pipe, 'pipe'],
+      stdio: ['ignore', logFd, logFd, readEnd, 'pipe'],
     });
+    return { daemon, orders: writeEnd };
   } finally {
-    fs.closeSync(pipe);
+    fs.closeSync(readEnd);
+  }
+}
+
+/** A daemon whose pipe ends before the key ends too. @throws what the promise of the key fails with */
+async function handKeyOver(orders: number, imageKey: Secret | Promise<Secret>): Promise<void> {
+  try {
+    sendKey(orders, await imageKey);
+  } catch (cause) {
+    // The daemon is gone already: its report says why.
+    if (systemErrorName(cause) !== 'EPIPE') throw cause;
+  } finally {
+    fs.closeSync(orders);
   }
 }
 

@@ -1,13 +1,12 @@
 import { Counters, counterNames } from '../base/counters.ts';
 import { toPlainError } from '../base/errors.ts';
-import type { Secret } from '../crypto/secret.ts';
 import { setReadAhead } from '../fuse/mount-point.ts';
 import { mountNative } from '../fuse/native-transport.ts';
 import type { DaemonConfig } from './config.ts';
 import { CountedFileSystem } from './counted-file-system.ts';
 import type { Log } from './log.ts';
 import { openTree } from './open-tree.ts';
-import type { CounterSums, Serving } from './serving.ts';
+import type { ComingKey, CounterSums, Serving } from './serving.ts';
 
 const MAX_READ = 128 << 10;
 const READ_AHEAD_KIBIBYTES = 1024;
@@ -16,9 +15,10 @@ const READ_AHEAD_KIBIBYTES = 1024;
  * Serves an image through the package fuse-native, on this thread.
  * @throws CkptfsError as openImage and mountNative do
  */
-export async function serveThroughNative(config: DaemonConfig, imageKey: Secret, log: Log): Promise<Serving> {
+export async function serveThroughNative(config: DaemonConfig, key: ComingKey, log: Log): Promise<Serving> {
+  await key.arrived;
   const counters = new Counters();
-  const opened = openTree(config.location, imageKey, config.cacheSize, counters, (line) => log.error(line));
+  const opened = openTree(config.location, key.imageKey, config.cacheSize, counters, (line) => log.error(line));
   try {
     const made = await mountNative(config.mountPoint, new CountedFileSystem(opened.tree, counters), {
       source: config.fsName,

@@ -1,6 +1,14 @@
 import type { CounterName } from '../base/counters.ts';
+import type { Secret } from '../crypto/secret.ts';
 
 export type CounterSums = Readonly<Record<CounterName, number>>;
+
+/** An image key that may still be on its way: what does not need it can be made ready meanwhile. */
+export interface ComingKey {
+  /** Where it will be: zeros until it has arrived. */
+  readonly imageKey: Secret;
+  readonly arrived: Promise<void>;
+}
 
 /** A mount that is being served by this process, whatever the transport. */
 export interface Serving {

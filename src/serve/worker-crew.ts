@@ -7,9 +7,9 @@ import type { Log } from './log.ts';
 import type { CounterSums } from './serving.ts';
 import {
   type OpenedImage,
-  type ServeOrder,
   type WorkerMemory,
   type WorkerMessage,
+  type WorkerOrder,
   type WorkerSetup,
   workerMemory,
 } from './worker-messages.ts';
@@ -18,40 +18,52 @@ const INIT_TIMEOUT_MILLISECONDS = 30_000;
 
 /** The serving threads of one mount. */
 export class WorkerCrew {
-  /**
-   * One of them opens the image; the others wait until they serve, so that what is not authentic is read by one alone.
-   * @throws CkptfsError as openImage does
-   */
-  readonly opened: Promise<OpenedImage>;
   /** Settles once all have wiped what they had, and ended. */
   readonly ended: Promise<void>;
   readonly size: number;
   readonly #workers: readonly Worker[];
+  readonly #opened: Promise<OpenedImage>;
   readonly #memory: readonly WorkerMemory[];
   readonly #log: Log;
   #refusal: string | undefined;
   #left: number;
   #failed = 0;
 
-  constructor(size: number, setup: Omit<WorkerSetup, 'memory' | 'openAtOnce'>, log: Log) {
+  constructor(size: number, setup: Omit<WorkerSetup, 'memory'>, log: Log) {
     this.size = size;
     this.#left = size;
     this.#log = log;
     const turn = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
     this.#memory = Array.from({ length: size }, () => workerMemory(turn));
     this.#workers = this.#memory.map(
-      (memory, at) =>
+      (memory) =>
         new Worker(new URL('./worker-main.js', import.meta.url), {
-          workerData: { ...setup, memory, openAtOnce: at === 0 } satisfies WorkerSetup,
+          workerData: { ...setup, memory } satisfies WorkerSetup,
         }),
     );
-    this.opened = Promise.race(this.#workers.map((worker) => this.#hear(worker)));
+    this.#opened = Promise.race(this.#workers.map((worker) => this.#hear(worker)));
+    // Whoever opens is told; before that, a thread that fails shows in `ended`.
+    this.#opened.catch(() => undefined);
     this.ended = Promise.all(this.#workers.map((worker) => this.#watch(worker))).then(() => undefined);
   }
 
-  /** Lets all serve the open /dev/fuse, or end without it; those that are not ready yet, as soon as they are. */
-  order(order: ServeOrder): void {
-    for (const worker of this.#workers) worker.postMessage(order);
+  /**
+   * Has one of them open the image; the others wait until they serve, so that what is not authentic is read by one alone.
+   * @throws CkptfsError as openImage does
+   */
+  open(): Promise<OpenedImage> {
+    this.#workers[0]?.postMessage({ kind: 'open' } satisfies WorkerOrder);
+    return this.#opened;
+  }
+
+  /** Lets all serve the open /dev/fuse; those that are not ready yet, as soon as they are. */
+  serve(fd: number): void {
+    this.#order({ kind: 'serve', fd });
+  }
+
+  /** Lets all end that do not serve. */
+  end(): void {
+    this.#order({ kind: 'end' });
   }
 
   /**
@@ -89,6 +101,10 @@ export class WorkerCrew {
     sums.requests += this.#sum(Counter.requests);
     sums.bytesServed += this.#sum(Counter.bytesRead);
     return sums;
+  }
+
+  #order(order: WorkerOrder): void {
+    for (const worker of this.#workers) worker.postMessage(order);
   }
 
   #hear(worker: Worker): Promise<OpenedImage> {

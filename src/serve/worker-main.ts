@@ -4,22 +4,21 @@ import { CkptfsError, toPlainError } from '../base/errors.ts';
 import { Secret } from '../crypto/secret.ts';
 import { Connection } from '../fuse/connection.ts';
 import { serve, Turn } from '../fuse/device-loop.ts';
+import { compileEarly } from './engine-flags.ts';
 import { type OpenTree, openTree } from './open-tree.ts';
-import type { ServeOrder, WorkerMessage, WorkerSetup } from './worker-messages.ts';
+import type { WorkerMessage, WorkerOrder, WorkerSetup } from './worker-messages.ts';
 
 /** A serving thread: opens the image, waits for the device, serves it until the mount is gone, wipes, ends. */
 function main(port: MessagePort, setup: WorkerSetup): void {
   const tell = (message: WorkerMessage): void => port.postMessage(message);
-  const atOnce = setup.openAtOnce ? open(setup, tell) : undefined;
-  if (setup.openAtOnce && atOnce === undefined) {
-    port.close();
-    return;
-  }
-  port.once('message', (order: ServeOrder) => {
-    const opened = atOnce ?? (order === null ? undefined : open(setup, tell));
+  let opened: OpenTree | undefined;
+  compileEarly();
+  port.on('message', (order: WorkerOrder) => {
+    if (order.kind !== 'end') opened ??= open(setup, tell);
+    if (order.kind === 'open' && opened !== undefined) return;
     try {
-      if (order !== null && opened !== undefined) {
-        serve(order, connectionTo(opened, setup, tell), new Turn(setup.memory.turn));
+      if (order.kind === 'serve' && opened !== undefined) {
+        serve(order.fd, connectionTo(opened, setup, tell), new Turn(setup.memory.turn), opened.rehearse);
       }
     } catch (error) {
       tell({ kind: 'log', level: 'error', text: toPlainError(error).message });

@@ -11,8 +11,6 @@ export interface WorkerSetup {
   /** Bytes, of this worker. */
   readonly cacheSize: number;
   readonly onlyUid: number | undefined;
-  /** Open the image at once, or only when told to serve: then another thread has authenticated it. */
-  readonly openAtOnce: boolean;
   readonly memory: WorkerMemory;
 }
 
@@ -55,5 +53,11 @@ export interface RootAttributes {
   readonly mtimeNanoseconds: number;
 }
 
-/** What a serving thread is sent once, after it is ready: the open /dev/fuse, or null to end without serving. */
-export type ServeOrder = number | null;
+/**
+ * What a serving thread is sent: to open the image (one thread, before the others), and then, once, to serve the open /dev/fuse or to
+ * end without.
+ */
+export type WorkerOrder =
+  | { readonly kind: 'open' }
+  | { readonly kind: 'serve'; readonly fd: number }
+  | { readonly kind: 'end' };

@@ -5,6 +5,7 @@ import { Opcode } from '../../src/fuse/abi.ts';
 import { Connection } from '../../src/fuse/connection.ts';
 import type { FileSystem } from '../../src/fuse/filesystem.ts';
 import { ImageReader } from '../../src/image/image-reader.ts';
+import { ImageTree } from '../../src/image/tree.ts';
 import { MemoryFileSystem } from '../unit/fuse/memory-file-system.ts';
 import { encodeRequest, nameBody, readBody, u32s, u64s } from '../unit/fuse/request-encoder.ts';
 import { sampleImage } from './image-sample.ts';
@@ -167,7 +168,9 @@ export const fuseTarget = targetOf('fuse', () => {
 export const imageRequestsTarget = targetOf('fuse-image', () => {
   const { image, files } = sampleImage();
   const faults: unknown[] = [];
-  const tree = new ReadOnlyTree(image, new ImageReader(image, 65536), (line) => faults.push(line));
+  const tree = new ReadOnlyTree(image, new ImageTree(image.manifest), new ImageReader(image, 65536), (line) =>
+    faults.push(line),
+  );
   const count = image.manifest.inodes.length;
   return {
     names: [...image.manifest.entries.map(({ name }) => name), 'none', '..'],

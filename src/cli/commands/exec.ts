@@ -2,7 +2,7 @@ import type { Argv } from 'yargs';
 import { CkptfsError } from '../../base/errors.ts';
 import { execWithMount } from '../../serve/exec.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
-import { withImageArguments, withUnlockedImage } from '../image-arguments.ts';
+import { withImageArguments, withImageKey } from '../image-arguments.ts';
 import { present } from '../present.ts';
 import { withServingOptions } from '../serving-options.ts';
 
@@ -21,7 +21,7 @@ export const command = defineCommand({
     ),
   run(args) {
     const command = commandOf(args);
-    return withUnlockedImage(args, (imageKey) => {
+    return withImageKey(args, (imageKey) => {
       const { transport, workers, cacheSize, scratch } = args;
       return execWithMount({
         location: args.ENC,

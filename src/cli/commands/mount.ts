@@ -4,7 +4,7 @@ import type { MountOptions } from '../../serve/launch.ts';
 import { mountImage } from '../../serve/mount.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
 import { exitCodes } from '../exit-codes.ts';
-import { withImageArguments, withUnlockedImage } from '../image-arguments.ts';
+import { withImageArguments, withImageKey } from '../image-arguments.ts';
 import { parseMountOptions } from '../mount-options.ts';
 import { withJson } from '../options.ts';
 import { printJson } from '../output.ts';
@@ -41,11 +41,10 @@ export const command = defineCommand({
     const { settings, rest } = parseMountOptions(args.options);
     const keyFile = [...(args.keyFile ?? []), ...(settings.keyFile ?? [])];
     const image = { ...args, keyFile, imageId: args.imageId ?? settings.imageId };
-    return withUnlockedImage(image, async (imageKey) => {
+    return withImageKey(image, async (imageKey) => {
       const options: MountOptions = {
         location: args.ENC,
         mountPoint: args.MNT,
-        imageKey,
         fuseOptions: rest,
         allowOther: args.allowOther,
         allowRoot: args.allowRoot,
@@ -56,9 +55,9 @@ export const command = defineCommand({
           cacheSize: args.cacheSize ?? settings.cacheSize,
         }),
       };
-      if (args.foreground) return serveForeground({ ...options, exitCodes });
+      if (args.foreground) return serveForeground({ ...options, imageKey: await imageKey, exitCodes });
       const log = present({ logFile: args.logFile ?? settings.logFile });
-      const { mountPoint, imageId, pid, logFile } = await mountImage({ ...options, ...log });
+      const { mountPoint, imageId, pid, logFile } = await mountImage({ ...options, ...log, imageKey });
       if (args.json) await printJson({ mountPoint, imageId, pid, logFile });
     });
   },

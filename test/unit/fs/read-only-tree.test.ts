@@ -9,6 +9,7 @@ import { ReadOnlyTree } from '../../../src/fs/read-only-tree.ts';
 import { Errno } from '../../../src/fuse/filesystem.ts';
 import type { Image } from '../../../src/image/image.ts';
 import { ImageReader } from '../../../src/image/image-reader.ts';
+import { ImageTree } from '../../../src/image/tree.ts';
 import { LocalStore } from '../../../src/stores/local-store.ts';
 
 const emptyStore = mkdtempSync(join(tmpdir(), 'ckptfs-tree-'));
@@ -81,7 +82,7 @@ function makeTree(): ReadOnlyTree {
   } as const;
   const store = new LocalStore(emptyStore);
   const image: Image = { store, header, manifest, imageKey: Secret.random(32), manifestSize: 0 };
-  return new ReadOnlyTree(image, new ImageReader(image), (line) => damage.push(line));
+  return new ReadOnlyTree(image, new ImageTree(image.manifest), new ImageReader(image), (line) => damage.push(line));
 }
 
 const tree = makeTree();

@@ -4,12 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { Secret } from '../../../src/crypto/secret.ts';
+import type { DaemonConfig } from '../../../src/serve/config.ts';
 import {
-  configurationPipe,
   daemonConfig,
   daemonEnvironment,
   type MountOptions,
   openLog,
+  orderPipe,
+  sendKey,
 } from '../../../src/serve/launch.ts';
 
 const directory = fs.mkdtempSync(join(tmpdir(), 'ckptfs-launch-'));
@@ -19,7 +21,7 @@ for (const path of [location, mountPoint, join(location, 'inside')]) fs.mkdirSyn
 fs.symlinkSync(location, join(directory, 'link'));
 afterAll(() => fs.rmSync(directory, { recursive: true }));
 
-const options: MountOptions = { location, mountPoint, imageKey: Secret.random(32) };
+const options: MountOptions = { location, mountPoint };
 const code = (expected: string) => expect.objectContaining({ code: expected });
 
 describe('refused before anything is started', () => {
@@ -46,18 +48,22 @@ describe('refused before anything is started', () => {
   });
 
   test('configurations that do not fit into a pipe', () => {
-    const long = { location: 'x'.repeat(70_000) } as Parameters<typeof configurationPipe>[1];
-    expect(() => configurationPipe(options.imageKey, long)).toThrow(code('bad-argument'));
+    const long = { location: 'x'.repeat(70_000) } as DaemonConfig;
+    expect(() => orderPipe(long)).toThrow(code('bad-argument'));
   });
 });
 
-test('the pipe holds the key, then the configuration', () => {
-  const config = { location, mountPoint } as Parameters<typeof configurationPipe>[1];
-  const pipe = configurationPipe(options.imageKey, config);
-  const bytes = fs.readFileSync(pipe);
-  fs.closeSync(pipe);
-  expect(bytes.subarray(0, 32).equals(options.imageKey.bytes)).toBe(true);
-  expect(JSON.parse(bytes.subarray(32).toString())).toEqual(config);
+test('the pipe holds the configuration, then the key', () => {
+  const config = { location, mountPoint } as DaemonConfig;
+  const imageKey = Secret.random(32);
+  const { readEnd, writeEnd } = orderPipe(config);
+  sendKey(writeEnd, imageKey);
+  fs.closeSync(writeEnd);
+  const bytes = fs.readFileSync(readEnd);
+  fs.closeSync(readEnd);
+  expect(bytes.subarray(-32).equals(imageKey.bytes)).toBe(true);
+  expect(bytes.readUInt32LE()).toBe(bytes.length - 4 - 32);
+  expect(JSON.parse(bytes.subarray(4, -32).toString())).toEqual(config);
 });
 
 test('a log is a file of this user, or a device; nothing that another one could read from or lead astray', () => {
