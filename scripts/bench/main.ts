@@ -23,6 +23,7 @@ async function runInside(directory: string, args: readonly string[]): Promise<nu
     {
       cwd: project,
       stdio: ['ignore', 'inherit', 'inherit'],
+      env: ownEnvironment(),
       // Out of reach of a Ctrl-C, which is for this process to handle.
       detached: true,
     },
@@ -36,6 +37,12 @@ async function runInside(directory: string, args: readonly string[]): Promise<nu
     child.once('error', reject);
     child.once('close', (code) => resolve(code ?? 130));
   });
+}
+
+/** Without what makes every start of Node read a list of certificates, 27 ms of it: no host needs that to restore processes. */
+function ownEnvironment(): NodeJS.ProcessEnv {
+  const { NODE_EXTRA_CA_CERTS: _, ...rest } = process.env;
+  return rest;
 }
 
 async function main(): Promise<number> {

@@ -9,5 +9,6 @@ import { setFlagsFromString } from 'node:v8';
  */
 export function compileEarly(): void {
   setFlagsFromString('--no-lazy-feedback-allocation');
-  setFlagsFromString('--interrupt-budget=10000');
+  setFlagsFromString('--always-sparkplug');
+  setFlagsFromString('--interrupt-budget=40000');
 }
