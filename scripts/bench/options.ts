@@ -3,7 +3,16 @@ import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { parseSize } from './units.ts';
 
-export const groupNames = ['sequential', 'random', 'restore', 'small-files', 'convert', 'growth', 'crypto'] as const;
+export const groupNames = [
+  'sequential',
+  'random',
+  'restore',
+  'small-files',
+  'convert',
+  'growth',
+  'tricks',
+  'crypto',
+] as const;
 export type GroupName = (typeof groupNames)[number];
 
 export interface Options {

@@ -4,7 +4,6 @@ import { CkptfsError, toPlainError } from '../base/errors.ts';
 import { Secret } from '../crypto/secret.ts';
 import { Connection } from '../fuse/connection.ts';
 import { serve, Turn } from '../fuse/device-loop.ts';
-import { compileEarly } from './engine-flags.ts';
 import { type OpenTree, openTree } from './open-tree.ts';
 import type { WorkerMessage, WorkerOrder, WorkerSetup } from './worker-messages.ts';
 
@@ -12,7 +11,6 @@ import type { WorkerMessage, WorkerOrder, WorkerSetup } from './worker-messages.
 function main(port: MessagePort, setup: WorkerSetup): void {
   const tell = (message: WorkerMessage): void => port.postMessage(message);
   let opened: OpenTree | undefined;
-  compileEarly();
   port.on('message', (order: WorkerOrder) => {
     if (order.kind !== 'end') opened ??= open(setup, tell);
     if (order.kind === 'open' && opened !== undefined) return;

@@ -3,15 +3,18 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { run } from '../commands.ts';
+import { buildWithout, type Trick } from './altered.ts';
 import { names } from './names.ts';
 import type { Converter, MountPeer, PeerKind } from './peer.ts';
 
 const project = fileURLToPath(new URL('../../..', import.meta.url));
-const program = join(project, 'bin', 'ckptfs');
+const built = join(project, 'bin', 'ckptfs');
 
 export interface Ckptfs extends MountPeer, Converter {
   /** The same images under another name, mounted with further options. */
   variant(name: string, ...options: readonly string[]): Ckptfs;
+  /** The same with a trick taken out. @throws Error when that is not possible */
+  without(trick: Trick): Ckptfs;
 }
 
 /** @throws Error when a process does not end within some seconds */
@@ -23,7 +26,7 @@ async function gone(pid: number): Promise<void> {
   }
 }
 
-function ckptfs(name: string, version: string, workshop: string, options: readonly string[]): Ckptfs {
+function ckptfs(name: string, version: string, workshop: string, options: readonly string[], program = built): Ckptfs {
   const key = ['--key-file', join(workshop, 'key')];
   const daemon = ['--json', '--log-file', join(workshop, 'log'), ...options];
   const peer: Ckptfs = {
@@ -46,7 +49,11 @@ function ckptfs(name: string, version: string, workshop: string, options: readon
     },
     encrypt: (source, target) => [program, 'encrypt', source, target, ...key, '--quiet'],
     decrypt: (encrypted, target) => [program, 'decrypt', encrypted, target, ...key, '--quiet'],
-    variant: (other, ...further) => ckptfs(other, version, workshop, [...options, ...further]),
+    variant: (other, ...further) => ckptfs(other, version, workshop, [...options, ...further], program),
+    without: (trick) => {
+      const altered = buildWithout(trick, project, workshop);
+      return ckptfs(`${names.ours} ${trick.without}`, version, workshop, options, altered);
+    },
   };
   return peer;
 }
@@ -55,7 +62,7 @@ export const ckptfsKind: PeerKind<Ckptfs> = {
   name: names.ours,
   packages: [],
   async open(workshop) {
-    await run(program, 'keygen', '-o', join(workshop, 'key'));
+    await run(built, 'keygen', '-o', join(workshop, 'key'));
     const { version } = JSON.parse(fs.readFileSync(join(project, 'package.json'), 'utf8'));
     return ckptfs(names.ours, String(version), workshop, []);
   },

@@ -6,6 +6,16 @@ import { random } from './random.ts';
 import { restoreGroup } from './restore.ts';
 import { sequential } from './sequential.ts';
 import { smallFiles } from './small-files.ts';
+import { tricksGroup } from './tricks.ts';
 
 /** In the order of the page. */
-export const groups: readonly Group[] = [sequential, random, restoreGroup, smallFiles, convert, growth, crypto];
+export const groups: readonly Group[] = [
+  sequential,
+  random,
+  restoreGroup,
+  smallFiles,
+  convert,
+  growth,
+  tricksGroup,
+  crypto,
+];
