@@ -2,6 +2,7 @@ import { CkptfsError, ioError } from '../base/errors.ts';
 import { defaultMaxTransfer } from '../fuse/connection.ts';
 import { type KernelMount, mountKernel } from '../fuse/mount-kernel.ts';
 import { setReadAhead, unmount } from '../fuse/mount-point.ts';
+import { openStore } from '../stores/open-store.ts';
 import type { DaemonConfig } from './config.ts';
 import type { Log } from './log.ts';
 import { ScratchSpace } from './scratch.ts';
@@ -26,6 +27,7 @@ export async function serveThroughKernel(config: DaemonConfig, key: ComingKey, l
       cacheSize: Math.ceil(config.cacheSize / config.workers),
       onlyUid: config.allowRoot ? process.getuid?.() : undefined,
     },
+    openStore(config.location).sizeOf('manifest') ?? 0,
     log,
   );
   let scratch: ScratchSpace | undefined;

@@ -29,7 +29,8 @@ export class WorkerCrew {
   #left: number;
   #failed = 0;
 
-  constructor(size: number, setup: Omit<WorkerSetup, 'memory'>, log: Log) {
+  /** @param manifestSize bytes of the stored manifest */
+  constructor(size: number, setup: Omit<WorkerSetup, 'memory'>, manifestSize: number, log: Log) {
     this.size = size;
     this.#left = size;
     this.#log = log;
@@ -39,6 +40,7 @@ export class WorkerCrew {
       (memory) =>
         new Worker(new URL('./worker-main.js', import.meta.url), {
           workerData: { ...setup, memory } satisfies WorkerSetup,
+          resourceLimits: { maxOldGenerationSizeMb: heapLimit(manifestSize) },
         }),
     );
     this.#opened = Promise.race(this.#workers.map((worker) => this.#hear(worker)));
@@ -140,4 +142,12 @@ export class WorkerCrew {
   #sum(slot: number): number {
     return this.#memory.reduce((sum, { connection }) => sum + (new Float64Array(connection)[slot] ?? 0), 0);
   }
+}
+
+/**
+ * Mebibytes of JavaScript objects a thread may have. V8 collects at half of it, and without a limit lets hundreds come together: caches leave
+ * garbage that only a full collection finds. A manifest takes about 12 times its size, so nothing comes near the limit itself.
+ */
+function heapLimit(manifestSize: number): number {
+  return 24 + Math.ceil((32 * manifestSize) / 2 ** 20);
 }
