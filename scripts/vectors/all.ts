@@ -1,5 +1,8 @@
 import { chunkVectors } from './chunks.ts';
 import { headerVectors } from './headers.ts';
+import { acceptedEntries } from './journal-accepted.ts';
+import { frameVectors } from './journal-frames.ts';
+import { refusedEntries } from './journal-refused.ts';
 import { keysVectors } from './keys.ts';
 import { acceptedPlaintexts } from './manifest-accepted.ts';
 import { refusedPlaintexts } from './manifest-plaintexts.ts';
@@ -15,6 +18,8 @@ export const allVectors: Readonly<Record<Vector['kind'], NamedVectors>> = {
   header: headerVectors,
   'manifest-plaintext': { ...acceptedPlaintexts, ...refusedPlaintexts },
   manifest: manifestVectors,
+  'journal-entries': { ...acceptedEntries, ...refusedEntries },
+  'journal-frame': frameVectors,
   object: objectVectors,
   chunk: chunkVectors,
 };

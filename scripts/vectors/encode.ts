@@ -104,9 +104,19 @@ function inode(metadata: Metadata): Buffer {
   return Buffer.concat([...numbers, u16(xattrs.length), ...attributes]);
 }
 
+/** Without its extents, as it stands in a journal. */
+export function fileInodeAlone(size: number | bigint, change: Partial<Metadata> = {}): Buffer {
+  return Buffer.concat([inode({ ...ordinary, ...change }), u64(size)]);
+}
+
 export function fileInode(size: number | bigint, extents: readonly Extent[], change: Partial<Metadata> = {}): Buffer {
+  return Buffer.concat([fileInodeAlone(size, change), extentList(extents)]);
+}
+
+/** @param count can be made to lie */
+export function extentList(extents: readonly Extent[], count = extents.length): Buffer {
   const list = extents.flatMap((e) => [u64(e.fileOffset), u32(e.object), u64(e.objectOffset), u64(e.length)]);
-  return Buffer.concat([inode({ ...ordinary, ...change }), u64(size), u32(extents.length), ...list]);
+  return Buffer.concat([u32(count), ...list]);
 }
 
 export function directoryInode(change: Partial<Metadata> = {}): Buffer {

@@ -5,6 +5,7 @@ import { type HeaderFields, type ManifestKeys, type ObjectKeys, type Slot, sealS
 export const imageKey = filler('image key', 32);
 export const imageId = filler('image id', 16);
 export const objectId = filler('object id', 16);
+export const journalId = filler('journal id', 16);
 export const wrappingKey = filler('wrapping key', 32);
 export const CHUNK_SIZE = 16384;
 

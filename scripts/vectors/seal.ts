@@ -23,6 +23,10 @@ export function manifestKey(imageKey: Buffer, imageId: Buffer): Buffer {
   return hkdf(imageKey, imageId, 'ckptfs 1 manifest', 32);
 }
 
+export function journalKey(imageKey: Buffer, imageId: Buffer, journalId: Buffer): Buffer {
+  return hkdf(imageKey, Buffer.concat([imageId, journalId]), 'ckptfs 1 journal', 32);
+}
+
 export function dataKey({ cipher, imageKey, imageId, objectId }: ObjectKeys): Buffer {
   const length = cipher === 'aes-256-xts' ? 64 : 32;
   return hkdf(imageKey, Buffer.concat([imageId, objectId]), `ckptfs 1 object ${cipher}`, length);
@@ -112,6 +116,25 @@ export function sealManifest(
   const additional = Buffer.concat([prefix, imageId, u8(cipherCodes[cipher]), u8(Math.log2(chunkSize))]);
   const sealed = xchacha20poly1305(manifestKey(imageKey, imageId), nonce, additional).encrypt(plain);
   return Buffer.concat([prefix, nonce, sealed]);
+}
+
+/** A frame of a journal. @param header of the journal; its last 16 bytes are its id @param nonce 12 bytes */
+export function sealFrame(
+  { imageKey, imageId, header, number, nonce }: FrameKeys,
+  plain: Buffer,
+  length: Buffer = u32(plain.length),
+): Buffer {
+  const additional = Buffer.concat([header, u64(number), length]);
+  const key = journalKey(imageKey, imageId, header.subarray(16));
+  return Buffer.concat([length, nonce, chacha20poly1305(key, nonce, additional).encrypt(plain)]);
+}
+
+export interface FrameKeys {
+  readonly imageKey: Buffer;
+  readonly imageId: Buffer;
+  readonly header: Buffer;
+  readonly number: number;
+  readonly nonce: Buffer;
 }
 
 export interface ChunkFields {

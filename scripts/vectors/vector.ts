@@ -6,7 +6,7 @@ import type { Cipher } from './encode.ts';
 export type Packed = readonly (string | { readonly text: string } | { readonly zeros: number })[];
 
 /** Where reading goes, in this order, and so where it must fail. */
-export const stages = ['header', 'slot', 'mac', 'manifest', 'object', 'tag page', 'chunk', 'ok'] as const;
+export const stages = ['header', 'slot', 'mac', 'manifest', 'journal', 'object', 'tag page', 'chunk', 'ok'] as const;
 export type Stage = (typeof stages)[number];
 
 /** `code` as in src/base/errors.ts; `message` is part of what ckptfs says, so that a case fails for its own reason. */
@@ -27,6 +27,7 @@ export interface KeysVector extends Case<'keys', Readonly<Record<string, string>
   readonly imageKey: string;
   readonly imageId: string;
   readonly objectId: string;
+  readonly journalId: string;
 }
 
 /** One key slot: its JSON text, in any white space. */
@@ -64,6 +65,21 @@ export interface ManifestVector extends Case<'manifest', { readonly epoch: numbe
   readonly input: Packed;
 }
 
+/** The plaintext of a journal's frame. Byte strings in `expected` are hexadecimal. */
+export interface JournalEntriesVector extends Case<'journal-entries', { readonly entries: readonly unknown[] }> {
+  readonly input: Packed;
+}
+
+/** A journal's header and one frame of it. `expected.data` is the frame's plaintext. */
+export interface JournalFrameVector extends Case<'journal-frame', { readonly data: Packed }> {
+  readonly imageKey: string;
+  readonly imageId: string;
+  readonly header: string;
+  /** Of the frame, from 0. */
+  readonly number: number;
+  readonly input: Packed;
+}
+
 interface ObjectGiven {
   readonly imageKey: string;
   readonly imageId: string;
@@ -92,6 +108,8 @@ export type Vector =
   | HeaderVector
   | ManifestPlaintextVector
   | ManifestVector
+  | JournalEntriesVector
+  | JournalFrameVector
   | ObjectVector
   | ChunkVector;
 

@@ -18,6 +18,11 @@ export function deriveManifestKey(p: Primitives, imageKey: Secret, imageId: Uint
   return derive(p, imageKey, imageId, keyLabels.manifest, 32);
 }
 
+/** The key of one journal's frames. @param journalId 16 bytes */
+export function deriveJournalKey(p: Primitives, imageKey: Secret, imageId: Uint8Array, journalId: Uint8Array): Secret {
+  return derive(p, imageKey, Buffer.concat([imageId, journalId]), keyLabels.journal, 32);
+}
+
 /** The key that encrypts an object's sectors: 64 bytes for aes-256-xts, else 32. */
 export function deriveObjectDataKey(
   p: Primitives,

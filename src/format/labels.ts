@@ -4,6 +4,7 @@ import type { CipherName } from './ciphers.ts';
 export const keyLabels = {
   headerMac: 'ckptfs 1 header mac',
   manifest: 'ckptfs 1 manifest',
+  journal: 'ckptfs 1 journal',
   objectData: (cipher: Exclude<CipherName, 'none'>): string => `ckptfs 1 object ${cipher}`,
   objectMac: (cipher: Exclude<CipherName, 'chacha20-poly1305'>): string => `ckptfs 1 object mac ${cipher}`,
 } as const;

@@ -21,9 +21,12 @@ export function writeHoles(view: DataView, offset: number, holes: number): void 
 
 /** Whether the record has no unknown flag and no hole past the chunk's last sector. */
 export function isRecordWellFormed(view: DataView, offset: number, geometry: Geometry): boolean {
-  return (
-    view.getUint16(offset + recordFields.flags, true) === 0 && (readHoles(view, offset) & ~geometry.holeMask) === 0
-  );
+  return isFlagless(view, offset) && (readHoles(view, offset) & ~geometry.holeMask) === 0;
+}
+
+/** Whether the record has no flag: this version knows none. */
+export function isFlagless(view: DataView, offset: number): boolean {
+  return view.getUint16(offset + recordFields.flags, true) === 0;
 }
 
 /** Whether sector `sector` of a chunk with this hole map is a hole. */

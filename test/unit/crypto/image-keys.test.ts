@@ -2,6 +2,7 @@ import { hkdfSync, randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import {
   deriveHeaderMacKey,
+  deriveJournalKey,
   deriveManifestKey,
   deriveObjectDataKey,
   deriveObjectMacKey,
@@ -27,6 +28,11 @@ describe.each(['openssl', 'node'] as const)('%s', (name) => {
     const manifest = deriveManifestKey(p, imageKey, imageId);
     expect(Buffer.from(header.bytes)).toEqual(expected(imageId, 'ckptfs 1 header mac', 32));
     expect(Buffer.from(manifest.bytes)).toEqual(expected(imageId, 'ckptfs 1 manifest', 32));
+  });
+
+  test('key of a journal', () => {
+    const key = deriveJournalKey(p, imageKey, imageId, objectId);
+    expect(Buffer.from(key.bytes)).toEqual(expected(both, 'ckptfs 1 journal', 32));
   });
 
   test.each([

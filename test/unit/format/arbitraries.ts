@@ -14,12 +14,12 @@ import type {
 
 export const CHUNK_SIZE = 16384;
 
-const name = fc
+export const name = fc
   .uint8Array({ minLength: 1, maxLength: 255 })
   .map((bytes) => Buffer.from(bytes.map((byte) => (byte === 0 || byte === 0x2f ? 0x5f : byte))))
   .filter((bytes) => !['.', '..'].includes(bytes.toString('latin1')));
 
-const metadata = fc.record({
+export const metadata = fc.record({
   mode: fc.integer({ min: 0, max: 0o7777 }),
   uid: fc.nat(0xffff_ffff),
   gid: fc.nat(0xffff_ffff),
@@ -41,8 +41,8 @@ const metadata = fc.record({
     ),
 });
 
-const directory: fc.Arbitrary<DirectoryInode> = metadata.map((m) => ({ type: 'directory' as const, ...m }));
-const symlink: fc.Arbitrary<SymlinkInode> = fc
+export const directory: fc.Arbitrary<DirectoryInode> = metadata.map((m) => ({ type: 'directory' as const, ...m }));
+export const symlink: fc.Arbitrary<SymlinkInode> = fc
   .tuple(metadata, name)
   .map(([m, target]) => ({ type: 'symlink' as const, ...m, target }));
 /** Lengths of holes and of data in turn; extents get their objects later. */

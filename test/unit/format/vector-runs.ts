@@ -7,12 +7,15 @@ import { Region } from '../../../src/base/native.ts';
 import { createChunkCipher } from '../../../src/crypto/chunk-cipher.ts';
 import { headerMac, verifyHeaderMac } from '../../../src/crypto/header-mac.ts';
 import { deriveHeaderMacKey } from '../../../src/crypto/image-keys.ts';
+import { JournalCipher } from '../../../src/crypto/journal-cipher.ts';
 import { Secret } from '../../../src/crypto/secret.ts';
 import { primitives } from '../../../src/crypto/select.ts';
 import { Geometry } from '../../../src/format/geometry.ts';
 import { authenticatedHeaderBytes, encodeHeader, parseHeader } from '../../../src/format/header.ts';
+import { decodeEntries, encodeEntries } from '../../../src/format/journal-codec.ts';
 import { decodeManifest, encodeManifest } from '../../../src/format/manifest-codec.ts';
 import { parseSlot } from '../../../src/format/slot.ts';
+import { Coverage } from '../../../src/image/coverage.ts';
 import { openImage } from '../../../src/image/image.ts';
 import { ImageReader } from '../../../src/image/image-reader.ts';
 import { ObjectReader } from '../../../src/image/object-reader.ts';
@@ -93,6 +96,30 @@ export function runManifest(vector: Of<'manifest'>): Promise<Outcome> {
   });
 }
 
+export function runJournalEntries(vector: Of<'journal-entries'>): Promise<Outcome> {
+  return new Steps().run((at) => {
+    at('journal');
+    const bytes = unpack(vector.input);
+    const entries = decodeEntries(bytes);
+    if (!encodeEntries(entries).equals(bytes)) throw new Error('does not encode to itself');
+    return { entries: withHexBytes(entries) };
+  });
+}
+
+export function runJournalFrame(vector: Of<'journal-frame'>, name: 'openssl' | 'node'): Promise<Outcome> {
+  return new Steps().run((at) => {
+    at('journal');
+    const [imageId, header] = [vector.imageId, vector.header].map((text) => Buffer.from(text, 'hex')) as [
+      Buffer,
+      Buffer,
+    ];
+    const cipher = new JournalCipher(primitives(name), secret(vector.imageKey), imageId, header);
+    const data = cipher.open(vector.number, unpack(vector.input));
+    if (data === undefined) throw new CkptfsError('damaged', 'frame fails authentication');
+    return { data };
+  });
+}
+
 /** Reads an object as the one file of an image, and group by group as `verify` does; both must agree. */
 export function runObject(vector: Of<'object'>): Promise<Outcome> {
   return new Steps().run((at) => {
@@ -121,7 +148,8 @@ export function runObject(vector: Of<'object'>): Promise<Outcome> {
     at('tag page');
     const room = new Region(objects.geometry.groupSize);
     const groups = Array.from({ length: objects.geometry.groupsFor(vector.chunks) }, (_, group) => group);
-    const faults = groups.flatMap((group) => objects.faults(0, group, room));
+    const coverage = new Coverage(manifest, objects.geometry);
+    const faults = groups.flatMap((group) => objects.faults(0, group, room, coverage.ofGroup(0, group)));
     const out = new Region(size);
     if (!faults.some(({ reason }) => reason.includes('tag page'))) at('chunk');
     new ImageReader(image).read(file, 0, size, out, 0);

@@ -5,6 +5,7 @@ import { allVectors, vectorText } from '../../../scripts/vectors/all.ts';
 import { type Refused, stages, type Vector } from '../../../scripts/vectors/vector.ts';
 import {
   deriveHeaderMacKey,
+  deriveJournalKey,
   deriveManifestKey,
   deriveObjectDataKey,
   deriveObjectMacKey,
@@ -16,6 +17,8 @@ import {
   type Outcome,
   runChunk,
   runHeader,
+  runJournalEntries,
+  runJournalFrame,
   runManifest,
   runManifestPlaintext,
   runObject,
@@ -70,15 +73,22 @@ describe('the folder', () => {
 describe.each(implementations)('keys with %s', (name) => {
   test.each(vectorsOf('keys'))('%s', (_, vector) => {
     const p = primitives(name);
-    const given = [secret(vector.imageKey), Buffer.from(vector.imageId, 'hex')] as const;
-    expect(derivedKeys(p, given[0], given[1], Buffer.from(vector.objectId, 'hex'))).toEqual(vector.expected);
+    const ids = [vector.imageId, vector.objectId, vector.journalId].map((id) => Buffer.from(id, 'hex'));
+    expect(derivedKeys(p, secret(vector.imageKey), ...(ids as [Buffer, Buffer, Buffer]))).toEqual(vector.expected);
   });
 });
 
-function derivedKeys(p: Primitives, key: ReturnType<typeof secret>, imageId: Buffer, objectId: Buffer) {
+function derivedKeys(
+  p: Primitives,
+  key: ReturnType<typeof secret>,
+  imageId: Buffer,
+  objectId: Buffer,
+  journalId: Buffer,
+) {
   const derived = {
     'header mac': deriveHeaderMacKey(p, key, imageId),
     manifest: deriveManifestKey(p, key, imageId),
+    journal: deriveJournalKey(p, key, imageId, journalId),
     'data aes-256-xts': deriveObjectDataKey(p, 'aes-256-xts', key, imageId, objectId),
     'data aes-128-xts': deriveObjectDataKey(p, 'aes-128-xts', key, imageId, objectId),
     'data chacha20-poly1305': deriveObjectDataKey(p, 'chacha20-poly1305', key, imageId, objectId),
@@ -107,6 +117,18 @@ describe('manifest-plaintext', () => {
 
 describe('manifest', () => {
   test.each(vectorsOf('manifest'))('%s', async (_, vector) => expectOutcome(vector, await runManifest(vector)));
+});
+
+describe('journal-entries', () => {
+  test.each(vectorsOf('journal-entries'))('%s', async (_, vector) =>
+    expectOutcome(vector, await runJournalEntries(vector)),
+  );
+});
+
+describe.each(implementations)('journal-frame with %s', (name) => {
+  test.each(vectorsOf('journal-frame'))('%s', async (_, vector) =>
+    expectOutcome(vector, await runJournalFrame(vector, name)),
+  );
 });
 
 describe('object', () => {

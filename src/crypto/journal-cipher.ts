@@ -1,0 +1,83 @@
+import { randomFillSync } from 'node:crypto';
+import { Region } from '../base/native.ts';
+import {
+  FRAME_HEAD_SIZE,
+  FRAME_OVERHEAD,
+  FRAME_TAG_SIZE,
+  JOURNAL_HEADER_SIZE,
+  parseJournalHeader,
+} from '../format/journal-codec.ts';
+import { checkLength } from './checks.ts';
+import { deriveJournalKey } from './image-keys.ts';
+import type { AeadKey, Primitives } from './primitives.ts';
+import type { Secret } from './secret.ts';
+import { wipe } from './wipe.ts';
+
+const NONCE_OFFSET = 4;
+/** The journal's header ‖ u64 number of the frame ‖ u32 length of its ciphertext. */
+const ADDITIONAL_SIZE = JOURNAL_HEADER_SIZE + 8 + 4;
+
+/** Seals and opens the frames of one journal (format.md §8). Belongs to one thread. */
+export class JournalCipher {
+  readonly #key: AeadKey;
+  readonly #additional = new Region(ADDITIONAL_SIZE);
+
+  /**
+   * @param imageId 16 bytes @param header of the journal, 32 bytes
+   * @throws MalformedError when the header is none
+   */
+  constructor(p: Primitives, imageKey: Secret, imageId: Uint8Array, header: Uint8Array) {
+    checkLength('image id', imageId, 16);
+    const key = deriveJournalKey(p, imageKey, imageId, parseJournalHeader(header));
+    try {
+      this.#key = p.chacha20Poly1305(key.bytes);
+    } finally {
+      key.wipe();
+    }
+    this.#additional.bytes.set(header);
+  }
+
+  /**
+   * Under a random nonce.
+   * @param number of the frame in the journal, from 0 @param plain at least a byte
+   * @returns the whole frame: length, nonce, ciphertext, tag
+   */
+  seal(number: number, plain: Uint8Array): Buffer {
+    const frame = new Region(plain.length + FRAME_OVERHEAD);
+    frame.view.setUint32(0, plain.length, true);
+    randomFillSync(frame.bytes, NONCE_OFFSET, FRAME_HEAD_SIZE - NONCE_OFFSET);
+    this.#key.beginSeal(frame, NONCE_OFFSET);
+    this.#describe(number, plain.length);
+    this.#key.crypt(new Region(plain), 0, frame, FRAME_HEAD_SIZE, plain.length);
+    this.#key.finish(frame, FRAME_HEAD_SIZE + plain.length);
+    return frame.bytes;
+  }
+
+  /**
+   * @param frame the whole of it
+   * @returns its plaintext, or undefined when it is not authentic as the journal's frame of this number
+   */
+  open(number: number, frame: Uint8Array): Buffer | undefined {
+    const length = frame.length - FRAME_OVERHEAD;
+    const sealed = new Region(frame);
+    if (length < 1 || sealed.view.getUint32(0, true) !== length) return undefined;
+    const plain = new Region(length);
+    this.#key.beginOpen(sealed, NONCE_OFFSET);
+    this.#describe(number, length);
+    this.#key.crypt(sealed, FRAME_HEAD_SIZE, plain, 0, length);
+    if (this.#key.verify(sealed, frame.length - FRAME_TAG_SIZE)) return plain.bytes;
+    wipe(plain.bytes);
+    return undefined;
+  }
+
+  /** Wipes the key; further use throws. */
+  dispose(): void {
+    this.#key.dispose();
+  }
+
+  #describe(number: number, length: number): void {
+    this.#additional.view.setBigUint64(JOURNAL_HEADER_SIZE, BigInt(number), true);
+    this.#additional.view.setUint32(JOURNAL_HEADER_SIZE + 8, length, true);
+    this.#key.additional(this.#additional, 0, ADDITIONAL_SIZE);
+  }
+}

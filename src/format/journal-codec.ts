@@ -1,0 +1,186 @@
+import { ByteReader, ByteWriter, MalformedError } from '../base/bytes.ts';
+import { CHUNKS_PER_GROUP, MAX_CHUNKS, RECORD_SIZE } from './geometry.ts';
+import { FORMAT_VERSION } from './header.ts';
+import { readExtents, readInode, writeExtents, writeInode } from './inode-codec.ts';
+import type { JournalEntry } from './journal.ts';
+import { checkEntry } from './journal-check.ts';
+import { DIGEST_SIZE, ID_SIZE } from './manifest.ts';
+
+/** The file `journal` (format.md §8): a header, then frames. Sizes are bytes. */
+
+export const JOURNAL_HEADER_SIZE = 32;
+/** Of a frame before its ciphertext: u32 length, nonce. */
+export const FRAME_HEAD_SIZE = 16;
+export const FRAME_TAG_SIZE = 16;
+/** What a frame has besides the entries in it. */
+export const FRAME_OVERHEAD = FRAME_HEAD_SIZE + FRAME_TAG_SIZE;
+/** The most that the entries of one frame may take. */
+export const MAX_FRAME = 4 * 1_048_576;
+
+const MAGIC = Buffer.from('ckptjrnl', 'latin1');
+const PREFIX_SIZE = 16;
+
+function prefix(): Buffer {
+  const bytes = Buffer.alloc(PREFIX_SIZE);
+  MAGIC.copy(bytes);
+  bytes.writeUInt32LE(FORMAT_VERSION, 8);
+  return bytes;
+}
+
+/** @param id of the journal, 16 bytes, random */
+export function encodeJournalHeader(id: Uint8Array): Buffer {
+  if (id.length !== ID_SIZE) throw new MalformedError(`journal id of ${id.length} bytes`);
+  return Buffer.concat([prefix(), id]);
+}
+
+/** The journal's id. @throws MalformedError */
+export function parseJournalHeader(bytes: Uint8Array): Buffer {
+  if (bytes.length !== JOURNAL_HEADER_SIZE) throw new MalformedError(`journal header of ${bytes.length} bytes`);
+  if (!prefix().equals(bytes.subarray(0, PREFIX_SIZE))) throw new MalformedError('journal begins with unknown bytes');
+  return Buffer.from(bytes.subarray(PREFIX_SIZE));
+}
+
+/** The number that stands before each entry. */
+const codes = {
+  base: 1,
+  barrier: 2,
+  object: 3,
+  inode: 4,
+  gone: 5,
+  name: 6,
+  unname: 7,
+  extents: 8,
+  chunks: 9,
+  holes: 10,
+} as const satisfies Readonly<Record<JournalEntry['kind'], number>>;
+
+/** The plaintext of a frame. @throws MalformedError when an entry breaks a rule of the format, or they are none or too many for a frame */
+export function encodeEntries(entries: readonly JournalEntry[]): Buffer {
+  const out = new ByteWriter();
+  for (const [at, entry] of entries.entries()) {
+    checkEntry(entry, at, entries[0]);
+    out.u8(codes[entry.kind]);
+    writeEntry(out, entry);
+  }
+  checkLength(out.length);
+  return out.finish();
+}
+
+/**
+ * The inverse of {@link encodeEntries}; accepts nothing that encodeEntries would not give. Whether they fit what earlier frames say,
+ * and `base` the number of its frame, is for the caller to see.
+ * @throws MalformedError
+ */
+export function decodeEntries(plain: Uint8Array): JournalEntry[] {
+  checkLength(plain.length);
+  const input = new ByteReader(plain);
+  const entries: JournalEntry[] = [];
+  while (input.remaining > 0) {
+    const entry = readEntry(input);
+    checkEntry(entry, entries.length, entries[0]);
+    entries.push(entry);
+  }
+  return entries;
+}
+
+function checkLength(length: number): void {
+  if (length < 1 || length > MAX_FRAME) throw new MalformedError(`frame of ${length} bytes`);
+}
+
+function writeEntry(out: ByteWriter, entry: JournalEntry): void {
+  switch (entry.kind) {
+    case 'base':
+      out.u64(entry.epoch);
+      break;
+    case 'barrier':
+      break;
+    case 'object':
+      out.bytes(entry.id);
+      out.u64(entry.chunks);
+      out.bytes(entry.digests);
+      break;
+    case 'inode':
+      out.u32(entry.inode);
+      writeInode(out, entry.value);
+      break;
+    case 'gone':
+      out.u32(entry.inode);
+      break;
+    case 'name':
+      out.u32(entry.parent);
+      out.u32(entry.inode);
+      writeName(out, entry.name);
+      break;
+    case 'unname':
+      out.u32(entry.parent);
+      writeName(out, entry.name);
+      break;
+    case 'extents':
+      out.u32(entry.inode);
+      writeExtents(out, entry.extents);
+      break;
+    case 'chunks':
+      out.u32(entry.inode);
+      out.u64(entry.fileChunk);
+      out.u32(entry.object);
+      out.u64(entry.objectChunk);
+      out.u32(entry.records.length / RECORD_SIZE);
+      out.bytes(entry.records);
+      break;
+    case 'holes':
+      out.u32(entry.inode);
+      out.u64(entry.fileChunk);
+      out.u64(entry.count);
+  }
+}
+
+function readEntry(input: ByteReader): JournalEntry {
+  const code = input.u8();
+  switch (code) {
+    case codes.base:
+      return { kind: 'base', epoch: input.u64() };
+    case codes.barrier:
+      return { kind: 'barrier' };
+    case codes.object:
+      return { kind: 'object', ...readObject(input) };
+    case codes.inode:
+      return { kind: 'inode', inode: input.u32(), value: readInode(input) };
+    case codes.gone:
+      return { kind: 'gone', inode: input.u32() };
+    case codes.name:
+      return { kind: 'name', parent: input.u32(), inode: input.u32(), name: readName(input) };
+    case codes.unname:
+      return { kind: 'unname', parent: input.u32(), name: readName(input) };
+    case codes.extents:
+      return { kind: 'extents', inode: input.u32(), extents: readExtents(input) };
+    case codes.chunks:
+      return {
+        kind: 'chunks',
+        inode: input.u32(),
+        fileChunk: input.u64(),
+        object: input.u32(),
+        objectChunk: input.u64(),
+        records: Buffer.from(input.take(input.count32(RECORD_SIZE) * RECORD_SIZE)),
+      };
+    case codes.holes:
+      return { kind: 'holes', inode: input.u32(), fileChunk: input.u64(), count: input.u64() };
+    default:
+      throw new MalformedError(`journal entry of unknown kind ${code}`);
+  }
+}
+
+function readObject(input: ByteReader): { id: Buffer; chunks: number; digests: Buffer } {
+  const id = Buffer.from(input.take(ID_SIZE));
+  const chunks = input.u64();
+  if (chunks > MAX_CHUNKS) throw new MalformedError(`object of ${chunks} chunks`);
+  return { id, chunks, digests: Buffer.from(input.take(Math.ceil(chunks / CHUNKS_PER_GROUP) * DIGEST_SIZE)) };
+}
+
+function writeName(out: ByteWriter, name: Uint8Array): void {
+  out.u8(name.length);
+  out.bytes(name);
+}
+
+function readName(input: ByteReader): Buffer {
+  return Buffer.from(input.take(input.u8()));
+}

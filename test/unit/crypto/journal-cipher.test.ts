@@ -1,0 +1,85 @@
+import { randomBytes } from 'node:crypto';
+import { chacha20poly1305 } from '@noble/ciphers/chacha.js';
+import { describe, expect, test } from 'vitest';
+import { MalformedError } from '../../../src/base/bytes.ts';
+import { deriveJournalKey } from '../../../src/crypto/image-keys.ts';
+import { JournalCipher } from '../../../src/crypto/journal-cipher.ts';
+import { Secret } from '../../../src/crypto/secret.ts';
+import { primitives } from '../../../src/crypto/select.ts';
+import { encodeJournalHeader, FRAME_OVERHEAD } from '../../../src/format/journal-codec.ts';
+
+const imageKey = Secret.random(32);
+const imageId = randomBytes(16);
+const journalId = randomBytes(16);
+const header = encodeJournalHeader(journalId);
+
+describe.each(['openssl', 'node'] as const)('frames of a journal over %s', (name) => {
+  const p = primitives(name);
+  const cipher = new JournalCipher(p, imageKey, imageId, header);
+
+  test('open gives what was sealed, at any length', () => {
+    for (const length of [1, 31, 64, 65, 4096, 100_000]) {
+      const plain = randomBytes(length);
+      const frame = cipher.seal(length, plain);
+      expect(frame.length).toBe(length + FRAME_OVERHEAD);
+      expect(frame.readUInt32LE(0)).toBe(length);
+      expect(cipher.open(length, frame)?.equals(plain)).toBe(true);
+    }
+  });
+
+  test('is what noble-ciphers computes by the table of format.md §8', () => {
+    const [plain, number] = [randomBytes(500), 2 ** 33 + 5];
+    const frame = cipher.seal(number, plain);
+    const additional = Buffer.alloc(44);
+    header.copy(additional);
+    additional.writeBigUInt64LE(BigInt(number), 32);
+    additional.writeUInt32LE(plain.length, 40);
+    const key = deriveJournalKey(p, imageKey, imageId, journalId).bytes;
+    const expected = chacha20poly1305(key, frame.subarray(4, 16), additional).encrypt(plain);
+    expect(frame.subarray(16).equals(expected)).toBe(true);
+  });
+
+  test('two frames of the same entries have nothing in common but their length', () => {
+    const plain = Buffer.alloc(64, 1);
+    const [first, second] = [cipher.seal(0, plain), cipher.seal(0, plain)];
+    expect(first.subarray(4, 16).equals(second.subarray(4, 16))).toBe(false);
+    expect(first.subarray(16).equals(second.subarray(16))).toBe(false);
+  });
+
+  test('does not open with any bit flipped, cut, lengthened, or as a frame of another number', () => {
+    const frame = cipher.seal(3, randomBytes(40));
+    for (let bit = 0; bit < frame.length * 8; bit++) {
+      const changed = Buffer.from(frame);
+      changed[bit >> 3] = (changed[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+      expect(cipher.open(3, changed)).toBeUndefined();
+    }
+    for (let length = 0; length < frame.length; length++) {
+      expect(cipher.open(3, frame.subarray(0, length))).toBeUndefined();
+    }
+    expect(cipher.open(3, Buffer.concat([frame, Buffer.alloc(1)]))).toBeUndefined();
+    expect(cipher.open(2, frame)).toBeUndefined();
+    expect(cipher.open(3 + 2 ** 32, frame)).toBeUndefined();
+    expect(cipher.open(3, frame)).toBeDefined();
+  });
+
+  test('does not open in another journal, another image, or under another key', () => {
+    const frame = cipher.seal(0, randomBytes(40));
+    const others = [
+      new JournalCipher(p, imageKey, imageId, encodeJournalHeader(randomBytes(16))),
+      new JournalCipher(p, imageKey, randomBytes(16), header),
+      new JournalCipher(p, Secret.random(32), imageId, header),
+    ];
+    for (const other of others) expect(other.open(0, frame)).toBeUndefined();
+    expect(new JournalCipher(p, imageKey, imageId, header).open(0, frame)).toBeDefined();
+  });
+
+  test('a header that is none is refused, and a cipher that was disposed of works no more', () => {
+    expect(() => new JournalCipher(p, imageKey, imageId, header.subarray(1))).toThrow(MalformedError);
+    expect(() => new JournalCipher(p, imageKey, imageId.subarray(1), header)).toThrow('image id');
+    const disposed = new JournalCipher(p, imageKey, imageId, header);
+    const frame = disposed.seal(0, Buffer.alloc(1));
+    disposed.dispose();
+    expect(() => disposed.seal(1, Buffer.alloc(1))).toThrow('wiped');
+    expect(() => disposed.open(0, frame)).toThrow('wiped');
+  });
+});
