@@ -23,6 +23,10 @@ export const errorCodes = [
   'not-an-image',
   /** The image was never sealed: its creation was interrupted. */
   'unfinished',
+  /** The image was being written and has not been sealed since. */
+  'unsealed',
+  /** Another process is writing the image. */
+  'locked',
   /** The image is of a format this version does not know. */
   'unsupported-format',
   /** Stored bytes fail authentication or do not parse. */
@@ -75,12 +79,21 @@ export function systemErrorName(error: unknown): string | undefined {
   return typeof error.code === 'string' ? error.code : undefined;
 }
 
+/**
+ * The errno name of the system call behind a CkptfsError of code `io` (`ENOSPC`, `EDQUOT`, `EIO`, …), or undefined when it is another
+ * error, or no system call failed.
+ */
+export function ioErrorName(error: unknown): string | undefined {
+  return error instanceof CkptfsError && error.code === 'io' ? systemErrorName(error.cause) : undefined;
+}
+
 const systemErrorText: Readonly<Record<string, string>> = {
   ENOENT: 'no such file or directory',
   EACCES: 'permission denied',
   EPERM: 'operation not permitted',
   ENOSPC: 'no space left on the device',
   EDQUOT: 'disk quota exceeded',
+  EIO: 'input/output error',
   EISDIR: 'is a directory',
   ENOTDIR: 'not a directory',
   EROFS: 'read-only file system',

@@ -5,6 +5,9 @@ import { bind, lastErrno, Region } from './native.ts';
 
 const calls = {
   pread: bind('pread', 'int64_t', ['int', 'uintptr_t', 'size_t', 'int64_t']),
+  pwrite: bind('pwrite', 'int64_t', ['int', 'uintptr_t', 'size_t', 'int64_t']),
+  fallocate: bind('fallocate', 'int', ['int', 'int', 'int64_t', 'int64_t']),
+  flock: bind('flock', 'int', ['int', 'int']),
   lseek: bind('lseek', 'int64_t', ['int', 'int64_t', 'int']),
   utimensat: bind('utimensat', 'int', ['int', 'uintptr_t', 'uintptr_t', 'int']),
   llistxattr: bind('llistxattr', 'int64_t', ['uintptr_t', 'uintptr_t', 'size_t']),
@@ -14,9 +17,15 @@ const calls = {
 
 const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
+/** linux/falloc.h: FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE. */
+const PUNCH_HOLE_KEEP_SIZE = 0x01 | 0x02;
+/** bits/fcntl.h: LOCK_EX | LOCK_NB. */
+const LOCK_EXCLUSIVE_NOW = 2 | 4;
 const AT_FDCWD = -100;
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const EINTR = constants.errno.EINTR;
+const EIO = constants.errno.EIO;
+const EWOULDBLOCK = constants.errno.EWOULDBLOCK;
 const ENXIO = constants.errno.ENXIO;
 const ENOTSUP = constants.errno.EOPNOTSUPP;
 
@@ -48,6 +57,40 @@ export function readAt(fd: number, to: Region, toOffset: number, length: number,
     else if (lastErrno() !== EINTR) throw systemError('pread');
   }
   return done;
+}
+
+/**
+ * pwrite(2) until all `length` bytes are written. After a failure some of them may have been.
+ * @throws RangeError when the region does not have them
+ */
+export function writeAt(fd: number, from: Region, fromOffset: number, length: number, position: number): void {
+  if (!(fromOffset >= 0 && length >= 0 && fromOffset + length <= from.length))
+    throw new RangeError('beyond the region');
+  let done = 0;
+  while (done < length) {
+    const count = calls.pwrite(fd, from.address + fromOffset + done, length - done, position + done);
+    if (count > 0) done += count;
+    else if (count === 0) throw systemError('pwrite', EIO);
+    else if (lastErrno() !== EINTR) throw systemError('pwrite');
+  }
+}
+
+/** Gives back the room of `length` bytes, which then read as zeros; the file's size stays. @returns false where the file system cannot */
+export function punchHole(fd: number, position: number, length: number): boolean {
+  while (calls.fallocate(fd, PUNCH_HOLE_KEEP_SIZE, position, length) !== 0) {
+    if (lastErrno() === ENOTSUP) return false;
+    if (lastErrno() !== EINTR) throw systemError('fallocate');
+  }
+  return true;
+}
+
+/** Takes the one exclusive lock of flock(2) on an open file, without waiting; it ends with the descriptor. @returns false when another has it */
+export function tryLock(fd: number): boolean {
+  while (calls.flock(fd, LOCK_EXCLUSIVE_NOW) !== 0) {
+    if (lastErrno() === EWOULDBLOCK) return false;
+    if (lastErrno() !== EINTR) throw systemError('flock');
+  }
+  return true;
 }
 
 /** The runs of a file that hold data, as [start, end) byte offsets in ascending order, as the file system below tells them. */

@@ -49,6 +49,18 @@ export function openEmptyDirectory(path: string): number {
   }
 }
 
+/** Whether a path leads to nothing at all, or to a directory without entries. @throws CkptfsError `io` */
+export function isEmptyOrMissing(path: string): boolean {
+  try {
+    return fs.readdirSync(path).length === 0;
+  } catch (cause) {
+    const name = systemErrorName(cause);
+    if (name === 'ENOENT') return true;
+    if (name === 'ENOTDIR') return false;
+    throw ioError('list', path, cause);
+  }
+}
+
 /** False when something of that name exists. */
 function make(path: string): boolean {
   try {

@@ -4,7 +4,10 @@ import { CkptfsError, ioError, systemErrorName } from '../base/errors.ts';
 import { Region } from '../base/native.ts';
 import { readAt } from '../base/posix.ts';
 import { openRegularFile } from './local-files.ts';
+import { LocalObject } from './local-object.ts';
 import type { NamedFile, Store, StoredObject, StoreListing } from './store.ts';
+
+const ownNames: ReadonlySet<string> = new Set(['ckptfs.json', 'manifest', 'objects', 'journal', 'lock']);
 
 /** An image in a directory of this host (format.md §2). */
 export class LocalStore implements Store {
@@ -38,7 +41,7 @@ export class LocalStore implements Store {
     return file.size;
   }
 
-  has(name: NamedFile): boolean {
+  has(name: NamedFile | 'journal'): boolean {
     return this.#exists(name);
   }
 
@@ -70,9 +73,7 @@ export class LocalStore implements Store {
       }
     }
     for (const file of readDirectory(this.location)) {
-      if (!['ckptfs.json', 'manifest', 'objects'].includes(file.name) && !file.name.endsWith('.new')) {
-        strangers.push(file.name);
-      }
+      if (!ownNames.has(file.name) && !file.name.endsWith('.new')) strangers.push(file.name);
     }
     return { objects, strangers };
   }
@@ -97,30 +98,6 @@ export class LocalStore implements Store {
       if (systemErrorName(cause) === 'ENOTDIR') return false;
       throw ioError('look at', path, cause);
     }
-  }
-}
-
-class LocalObject implements StoredObject {
-  readonly size: number;
-  readonly #path: string;
-  readonly #fd: number;
-
-  constructor(path: string, fd: number, size: number) {
-    this.#path = path;
-    this.#fd = fd;
-    this.size = size;
-  }
-
-  read(to: Region, toOffset: number, length: number, position: number): number {
-    try {
-      return readAt(this.#fd, to, toOffset, length, position);
-    } catch (cause) {
-      throw ioError('read', this.#path, cause);
-    }
-  }
-
-  close(): void {
-    fs.closeSync(this.#fd);
   }
 }
 

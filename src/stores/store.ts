@@ -15,7 +15,7 @@ export interface Store {
   /** Bytes of a named file, or undefined when it does not exist. @throws CkptfsError `io`; `damaged` when it is no regular file */
   sizeOf(name: NamedFile): number | undefined;
   /** Whether something of that name exists. @throws CkptfsError `io` */
-  has(name: NamedFile): boolean;
+  has(name: NamedFile | 'journal'): boolean;
   /** Whether a writer has begun an image here, though perhaps not come as far as its header. @throws CkptfsError `io`, also when the location does not exist */
   begun(): boolean;
   /**
@@ -42,25 +42,6 @@ export interface StoredObject {
    * @throws CkptfsError `io`
    */
   read(to: Region, toOffset: number, length: number, position: number): number;
-  close(): void;
-}
-
-/** A store being filled by one image creation. */
-export interface StoreWriter {
-  readonly location: string;
-  /** Makes an object of `size` zero bytes. @throws CkptfsError `io`; `exists` */
-  createObject(id: string, size: number): void;
-  /** Opens an object made by `createObject`, also on another thread. @throws CkptfsError `io` */
-  openObjectForWriting(id: string): WritableObject;
-  /** Puts a named file into place in one step, durable when it returns. @throws CkptfsError `io` */
-  publish(name: NamedFile, bytes: Uint8Array): void;
-  /** Makes all objects and their directories durable. @throws CkptfsError `io` */
-  sync(): void;
-}
-
-export interface WritableObject {
-  /** Writes all of it. @throws CkptfsError `io` */
-  write(from: Region, fromOffset: number, length: number, position: number): void;
   close(): void;
 }
 

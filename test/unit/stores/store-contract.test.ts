@@ -6,10 +6,10 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { CkptfsError } from '../../../src/base/errors.ts';
 import { Region } from '../../../src/base/native.ts';
 import { LocalStore, objectPath } from '../../../src/stores/local-store.ts';
-import { LocalStoreWriter } from '../../../src/stores/local-store-writer.ts';
+import { LocalWritableStore } from '../../../src/stores/local-writable-store.ts';
 
 /** What every store must do; a further kind is one more line in `stores`. */
-const stores = [{ name: 'local', Store: LocalStore, Writer: LocalStoreWriter }];
+const stores = [{ name: 'local', Store: LocalStore, Writer: LocalWritableStore }];
 
 const id = '0123456789abcdef0123456789abcdef';
 
@@ -34,11 +34,10 @@ for (const { name, Store, Writer } of stores) {
 
     test('objects: what was written is read back, at any offset, and short only at the end', () => {
       const writer = Writer.create(location);
-      writer.createObject(id, 10_000);
-      const out = writer.openObjectForWriting(id);
+      const out = writer.createObject(id);
       out.write(new Region(Buffer.from('..hello..')), 2, 5, 9_000);
+      out.truncate(10_000);
       out.close();
-      writer.sync();
       const object = new Store(location).openObject(id);
       const to = new Region(20);
       expect(object.size).toBe(10_000);
@@ -62,13 +61,17 @@ for (const { name, Store, Writer } of stores) {
       expect(store.readNamed('manifest', 5)?.toString()).toBe('three');
       expect(store.sizeOf('manifest')).toBe(5);
       expect(code(() => store.readNamed('manifest', 4))).toBe('damaged');
+      writer.beginJournal().publish().close();
+      expect(store.has('journal')).toBe(true);
+      writer.lock('somebody');
       expect(store.list()).toEqual({ objects: [], strangers: [] });
     });
 
     test('the listing has objects with their sizes, and strangers apart', () => {
       const writer = Writer.create(location);
-      writer.createObject(id, 42);
-      expect(code(() => writer.createObject(id, 42))).toBe('io');
+      const object = writer.createObject(id);
+      object.truncate(42);
+      object.close();
       fs.writeFileSync(join(location, 'objects', '01', 'note'), '');
       fs.writeFileSync(join(location, 'objects', '01', id.replace('0', 'f')), '');
       fs.mkdirSync(join(location, 'objects', 'zz'));
@@ -83,7 +86,7 @@ for (const { name, Store, Writer } of stores) {
     });
 
     test('what is missing or no regular file is damage, and a FIFO does not block', () => {
-      Writer.create(location).createObject(id, 1);
+      Writer.create(location).createObject(id).close();
       const store = new Store(location);
       expect(code(() => store.openObject('f'.repeat(32)))).toBe('damaged');
       const path = objectPath(location, id);

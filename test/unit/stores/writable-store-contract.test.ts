@@ -1,0 +1,243 @@
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { CkptfsError } from '../../../src/base/errors.ts';
+import { Region } from '../../../src/base/native.ts';
+import { objectPath } from '../../../src/stores/local-store.ts';
+import { LocalWritableStore } from '../../../src/stores/local-writable-store.ts';
+import type { StoredObject } from '../../../src/stores/store.ts';
+
+/** What every writable store must do besides what `store-contract.test.ts` holds it to. */
+const stores = [{ name: 'local', create: LocalWritableStore.create, open: (at: string) => new LocalWritableStore(at) }];
+
+const id = '0123456789abcdef0123456789abcdef';
+const MIB = 1_048_576;
+
+function failure(action: () => unknown): CkptfsError {
+  try {
+    action();
+  } catch (error) {
+    if (error instanceof CkptfsError) return error;
+    throw error;
+  }
+  throw new Error('nothing was thrown');
+}
+
+function contentOf(file: StoredObject | undefined): string | undefined {
+  if (file === undefined) return undefined;
+  const to = new Region(file.size);
+  expect(file.read(to, 0, file.size, 0)).toBe(file.size);
+  file.close();
+  return to.bytes.toString('latin1');
+}
+
+function text(value: string): Region {
+  return new Region(Buffer.from(value));
+}
+
+describe.each(stores)('writable store contract: $name', ({ create, open }) => {
+  let base: string;
+  let location: string;
+  beforeEach(() => {
+    base = fs.mkdtempSync(join(tmpdir(), 'ckptfs-store-'));
+    location = join(base, 'image');
+  });
+  afterEach(() => fs.rmSync(base, { recursive: true }));
+
+  test('an object begins empty, grows by writing, and is read back through the same object', () => {
+    const object = create(location).createObject(id);
+    const to = new Region(Buffer.from('-'.repeat(8)));
+    expect(object.read(to, 0, 8, 0)).toBe(0);
+    object.write(text('..abcd..'), 2, 4, 3);
+    object.sync();
+    expect(object.read(to, 1, 7, 0)).toBe(7);
+    expect(to.bytes.toString('latin1')).toBe('-\0\0\0abcd');
+    expect(() => object.write(text('abc'), 1, 3, 0)).toThrow('beyond the region');
+    object.truncate(4);
+    expect(object.read(to, 0, 8, 0)).toBe(4);
+    object.truncate(6);
+    expect(object.read(to, 0, 8, 0)).toBe(6);
+    expect(to.bytes.toString('latin1', 0, 6)).toBe('\0\0\0a\0\0');
+    object.close();
+  });
+
+  test('an object can be opened again, also by another store, and holds what it held', () => {
+    const first = create(location).createObject(id);
+    first.write(text('held'), 0, 4, 0);
+    const again = open(location).openObjectForWriting(id);
+    again.write(text('new'), 0, 3, 4);
+    again.close();
+    first.close();
+    expect(contentOf(open(location).openObject(id))).toBe('heldnew');
+  });
+
+  test('an object that exists is not made again, one that is missing is damage, and removing twice is no fault', () => {
+    const store = create(location);
+    store.createObject(id).close();
+    expect(failure(() => store.createObject(id)).code).toBe('io');
+    store.removeObject(id);
+    expect(failure(() => store.openObjectForWriting(id)).code).toBe('damaged');
+    expect(store.list().objects).toEqual([]);
+    store.removeObject(id);
+    store.syncNames();
+    store.createObject(id).close();
+    store.syncNames();
+  });
+
+  test('punching gives the room back, leaves zeros and the size, and what stands around it', () => {
+    const object = create(location).createObject(id);
+    object.write(new Region(Buffer.alloc(MIB, 'x')), 0, MIB, 0);
+    object.sync();
+    const before = fs.statSync(objectPath(location, id));
+    expect(object.punch(4096, MIB - 8192)).toBe(true);
+    const after = fs.statSync(objectPath(location, id));
+    expect(after.size).toBe(before.size);
+    expect(after.blocks).toBeLessThan(before.blocks / 4);
+    const to = new Region(MIB);
+    object.read(to, 0, MIB, 0);
+    object.close();
+    const [head, hole, tail] = [to.bytes.subarray(0, 4096), to.bytes.subarray(4096, -4096), to.bytes.subarray(-4096)];
+    expect([head, tail].every((part) => part.equals(Buffer.alloc(4096, 'x')))).toBe(true);
+    expect(hole.equals(Buffer.alloc(MIB - 8192))).toBe(true);
+  });
+
+  test('a file with a second name, a link, a directory and a FIFO are not written to', () => {
+    const store = create(location);
+    store.createObject(id).close();
+    const path = objectPath(location, id);
+    fs.linkSync(path, join(base, 'copy'));
+    const refused = failure(() => store.openObjectForWriting(id));
+    expect([refused.code, refused.message]).toEqual(['io', expect.stringContaining('2 names')]);
+    const others = [
+      () => fs.symlinkSync(join(base, 'copy'), path),
+      () => fs.mkdirSync(path),
+      () => expect(spawnSync('mkfifo', [path]).status).toBe(0),
+    ];
+    for (const replace of others) {
+      fs.rmSync(path, { recursive: true });
+      replace();
+      expect(failure(() => store.openObjectForWriting(id)).code).toBe('damaged');
+      expect(failure(() => store.createObject(id)).code).toBe('io');
+    }
+  });
+
+  test('a journal appears when it is published, whole, and takes the place of the one before', () => {
+    const store = create(location);
+    expect(store.readJournal()).toBeUndefined();
+    const draft = store.beginJournal();
+    draft.append(Buffer.from('first '));
+    draft.append(Buffer.from('journal'));
+    expect(store.has('journal')).toBe(false);
+    const journal = draft.publish();
+    expect(contentOf(store.readJournal())).toBe('first journal');
+    journal.append(Buffer.from(', longer'));
+    journal.append(Buffer.alloc(0));
+    journal.sync();
+    expect(journal.size).toBe(21);
+    const second = store.beginJournal();
+    second.append(Buffer.from('second'));
+    expect(contentOf(store.readJournal())).toBe('first journal, longer');
+    second.publish().close();
+    expect(contentOf(open(location).readJournal())).toBe('second');
+    journal.close();
+  });
+
+  test('a draft that is discarded or left behind leaves the journal alone', () => {
+    const store = create(location);
+    store.beginJournal().publish().close();
+    const discarded = store.beginJournal();
+    discarded.append(Buffer.from('x'));
+    discarded.discard();
+    expect(fs.readdirSync(location).sort()).toEqual(['journal', 'objects']);
+    store.beginJournal().append(Buffer.from('of a writer that was killed'));
+    const draft = open(location).beginJournal();
+    draft.append(Buffer.from('new'));
+    expect(contentOf(store.readJournal())).toBe('');
+    draft.publish().close();
+    expect(contentOf(store.readJournal())).toBe('new');
+  });
+
+  test('a journal that is removed is gone, and removing none is no fault', () => {
+    const store = create(location);
+    store.beginJournal().publish().close();
+    store.removeJournal();
+    expect(store.readJournal()).toBeUndefined();
+    store.removeJournal();
+  });
+
+  test('a journal or draft that is no regular file is neither read nor written through', () => {
+    const store = create(location);
+    const victim = join(base, 'victim');
+    fs.writeFileSync(victim, 'precious');
+    fs.symlinkSync(victim, join(location, 'journal'));
+    expect(failure(() => store.readJournal()).code).toBe('damaged');
+    fs.symlinkSync(victim, join(location, 'journal.new'));
+    const draft = store.beginJournal();
+    draft.append(Buffer.from('new'));
+    draft.publish().close();
+    expect(contentOf(store.readJournal())).toBe('new');
+    expect(fs.readFileSync(victim, 'utf8')).toBe('precious');
+  });
+
+  test('named files are published by a writer of an image that exists', () => {
+    create(location).publish('manifest', Buffer.from('one'));
+    open(location).publish('manifest', Buffer.from('two'));
+    expect(open(location).readNamed('manifest', 10)?.toString()).toBe('two');
+    expect(fs.readdirSync(location).sort()).toEqual(['manifest', 'objects']);
+  });
+
+  test('one holds the lock, others are told who, and it is free again when released', () => {
+    const store = create(location);
+    const lock = store.lock('host-a 4711');
+    const refused = failure(() => open(location).lock('host-b 1'));
+    expect([refused.code, refused.message]).toEqual(['locked', expect.stringContaining('host-a 4711')]);
+    lock.release();
+    expect(fs.existsSync(join(location, 'lock'))).toBe(false);
+    const second = open(location).lock('host-b 1');
+    expect(failure(() => store.lock('host-a 4712')).message).toContain('host-b 1');
+    second.release();
+  });
+
+  test('the lock of a writer that was killed is taken over, whatever it said', () => {
+    const store = create(location);
+    fs.writeFileSync(join(location, 'lock'), `a much longer holder than the next one ${'x'.repeat(500)}\n`);
+    const lock = store.lock('me');
+    expect(fs.readFileSync(join(location, 'lock'), 'utf8')).toBe('me\n');
+    lock.release();
+  });
+
+  test('a lock that was removed while it was held is not removed from under the next holder', () => {
+    const store = create(location);
+    const first = store.lock('first');
+    fs.rmSync(join(location, 'lock'));
+    const second = store.lock('second');
+    first.release();
+    expect(failure(() => store.lock('third')).message).toContain('second');
+    second.release();
+  });
+
+  test('a lock that is another file, or leads to one, is neither emptied nor followed', () => {
+    const store = create(location);
+    const victim = join(base, 'victim');
+    fs.writeFileSync(victim, 'precious');
+    fs.linkSync(victim, join(location, 'lock'));
+    expect(failure(() => store.lock('me')).code).toBe('io');
+    fs.rmSync(join(location, 'lock'));
+    fs.symlinkSync(victim, join(location, 'lock'));
+    expect(failure(() => store.lock('me')).code).toBe('damaged');
+    expect(fs.readFileSync(victim, 'utf8')).toBe('precious');
+    expect(failure(() => open(join(base, 'nowhere')).lock('me')).code).toBe('io');
+  });
+
+  test('the space below is that of the file system, in bytes', () => {
+    const { blockSize, blocks, freeBlocks, files, freeFiles } = create(location).space();
+    const answer = spawnSync('stat', ['-f', '-c', '%b %c', location], { encoding: 'utf8' }).stdout;
+    expect(`${blocks} ${files}`).toBe(answer.trim());
+    expect(blockSize).toBeGreaterThanOrEqual(512);
+    expect(freeBlocks).toBeLessThanOrEqual(blocks);
+    expect(freeFiles).toBeLessThanOrEqual(files);
+    expect(failure(() => open(join(base, 'nowhere')).space()).code).toBe('io');
+  });
+});
