@@ -1,21 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { relative, resolve } from 'node:path';
-import { MalformedError } from '../base/bytes.ts';
 import { CkptfsError } from '../base/errors.ts';
-import { headerMac } from '../crypto/header-mac.ts';
-import { deriveHeaderMacKey, deriveManifestKey } from '../crypto/image-keys.ts';
-import { sealManifest } from '../crypto/manifest-aead.ts';
 import { Secret } from '../crypto/secret.ts';
-import { primitives } from '../crypto/select.ts';
 import { type CipherName, defaultCipher } from '../format/ciphers.ts';
-import { DEFAULT_CHUNK_SIZE, Geometry, isChunkSize } from '../format/geometry.ts';
-import { authenticatedHeaderBytes, encodeHeader, MAX_SLOTS } from '../format/header.ts';
+import { DEFAULT_CHUNK_SIZE, Geometry } from '../format/geometry.ts';
 import { DIGEST_SIZE, ID_SIZE, type Manifest } from '../format/manifest.ts';
-import { encodeManifest } from '../format/manifest-codec.ts';
-import { encodeManifestEnvelope, MANIFEST_NONCE_SIZE, manifestAdditionalData } from '../format/manifest-envelope.ts';
-import type { SlotJwe } from '../format/slot.ts';
-import { LocalStoreWriter } from '../stores/local-store-writer.ts';
-import type { StoreWriter } from '../stores/store.ts';
+import { createStore } from '../stores/open-store.ts';
+import type { WritableStore } from '../stores/writable-store.ts';
+import { manifestFile } from './manifest-file.ts';
+import { checkChunkSize, type MakeSlots, writeNewHeader } from './new-header.ts';
 import { type Plan, planImage, segmentsInGroup } from './plan.ts';
 import { checkUnchanged, scanSource } from './scan-source.ts';
 import type { SealResult, SealTask } from './seal-worker.ts';
@@ -26,8 +19,7 @@ export interface CreateOptions {
   readonly source: string;
   /** A directory that does not exist, or is empty. */
   readonly destination: string;
-  /** Wraps the new image key, once for each recipient. Called before any byte is encrypted. */
-  readonly makeSlots: (imageKey: Secret, imageId: Buffer) => Promise<readonly SlotJwe[]>;
+  readonly makeSlots: MakeSlots;
   readonly cipher?: CipherName;
   /** Bytes; see {@link isChunkSize}. */
   readonly chunkSize?: number;
@@ -60,9 +52,7 @@ export interface CreatedImage {
  */
 export async function createImage(options: CreateOptions): Promise<CreatedImage> {
   const { source, destination, cipher = defaultCipher, chunkSize = DEFAULT_CHUNK_SIZE } = options;
-  if (!isChunkSize(chunkSize)) {
-    throw new CkptfsError('bad-argument', `chunk size ${chunkSize}: it is a power of two from 4096 to 65536`);
-  }
+  checkChunkSize(chunkSize);
   refuseInside(source, destination);
   const geometry = new Geometry(chunkSize);
   const tree = scanSource(source, options.skipSpecial ?? false);
@@ -70,14 +60,14 @@ export async function createImage(options: CreateOptions): Promise<CreatedImage>
   const imageId = randomBytes(ID_SIZE);
   const imageKey = Secret.random(32);
   try {
-    const store = LocalStoreWriter.create(destination);
-    await writeHeader(store, options, imageKey, { imageId, cipher, chunkSize });
+    const store = createStore(destination);
+    await writeNewHeader(store, options.makeSlots, imageKey, { imageId, cipher, chunkSize });
     const digests = await sealObjects(store, plan, options, imageKey, { imageId, cipher, geometry });
     checkUnchanged(tree);
-    store.sync();
+    makeDurable(store, plan);
     const objects = plan.objects.map(({ id, chunks }, at) => ({ id, chunks, digests: digests[at] as Buffer }));
     const manifest: Manifest = { epoch: 1, objects, inodes: plan.inodes, entries: plan.entries };
-    store.publish('manifest', sealedManifest(manifest, imageKey, { imageId, cipher, chunkSize }));
+    store.publish('manifest', manifestFile(manifest, imageKey, { imageId, cipher, chunkSize }));
   } finally {
     imageKey.wipe();
   }
@@ -96,34 +86,9 @@ function refuseInside(source: string, destination: string): void {
   }
 }
 
-interface ImageParameters {
-  readonly imageId: Buffer;
-  readonly cipher: CipherName;
-  readonly chunkSize: number;
-}
-
-async function writeHeader(
-  store: StoreWriter,
-  options: CreateOptions,
-  imageKey: Secret,
-  image: ImageParameters,
-): Promise<void> {
-  const slots = await options.makeSlots(imageKey, image.imageId);
-  if (slots.length < 1 || slots.length > MAX_SLOTS) {
-    throw new CkptfsError('bad-argument', `${slots.length} key slots: an image has 1 to ${MAX_SLOTS}`);
-  }
-  const macKey = deriveHeaderMacKey(primitives(), imageKey, image.imageId);
-  try {
-    const mac = headerMac(primitives(), macKey, authenticatedHeaderBytes({ ...image, slots }));
-    store.publish('ckptfs.json', encodeHeader({ ...image, slots, mac }));
-  } finally {
-    macKey.wipe();
-  }
-}
-
 /** Returns the tag-page digests of each object. */
 async function sealObjects(
-  store: StoreWriter,
+  store: WritableStore,
   plan: Plan,
   options: CreateOptions,
   imageKey: Secret,
@@ -134,7 +99,12 @@ async function sealObjects(
   let doneBytes = 0;
   function* tasks(): Generator<SealTask> {
     for (const [object, planned] of plan.objects.entries()) {
-      store.createObject(planned.id.toString('hex'), geometry.objectSize(planned.chunks));
+      const file = store.createObject(planned.id.toString('hex'));
+      try {
+        file.truncate(geometry.objectSize(planned.chunks));
+      } finally {
+        file.close();
+      }
       for (let group = 0; group < geometry.groupsFor(planned.chunks); group++) {
         yield { objectId: planned.id, object, group, segments: segmentsInGroup(planned, group, geometry) };
       }
@@ -161,17 +131,14 @@ async function sealObjects(
   return digests;
 }
 
-function sealedManifest(manifest: Manifest, imageKey: Secret, { imageId, cipher, chunkSize }: ImageParameters): Buffer {
-  const key = deriveManifestKey(primitives(), imageKey, imageId);
-  try {
-    const nonce = randomBytes(MANIFEST_NONCE_SIZE);
-    const plain = encodeManifest(manifest, chunkSize);
-    const sealed = sealManifest(key, nonce, manifestAdditionalData(imageId, cipher, chunkSize), plain);
-    return encodeManifestEnvelope({ nonce, sealed });
-  } catch (cause) {
-    if (!(cause instanceof MalformedError)) throw cause;
-    throw new CkptfsError('unsupported-source', `the source cannot be kept in an image: ${cause.message}`, { cause });
-  } finally {
-    key.wipe();
+function makeDurable(store: WritableStore, plan: Plan): void {
+  for (const { id } of plan.objects) {
+    const file = store.openObjectForWriting(id.toString('hex'));
+    try {
+      file.sync();
+    } finally {
+      file.close();
+    }
   }
+  store.syncNames();
 }

@@ -8,6 +8,8 @@ import type { Image } from './image.ts';
 /** What anybody who holds an image can see of it. Nothing of it is authenticated. */
 export interface ImageOutside {
   readonly formatVersion: number;
+  /** Whether it is sealed; else it is being written, or writing it was interrupted. */
+  readonly sealed: boolean;
   readonly imageId: string;
   readonly cipher: string;
   /** Bytes. */
@@ -15,7 +17,7 @@ export interface ImageOutside {
   /** `alg` of each key slot. */
   readonly slots: readonly string[];
   readonly objects: number;
-  /** Bytes of header, manifest and objects. */
+  /** Bytes of header, manifest and objects; while it is not sealed, holes of objects are counted. */
   readonly storedBytes: number;
 }
 
@@ -39,6 +41,7 @@ export function describeOutside(store: Store, header: Header): ImageOutside {
   const named = (store.sizeOf('ckptfs.json') ?? 0) + (store.sizeOf('manifest') ?? 0);
   return {
     formatVersion: FORMAT_VERSION,
+    sealed: !store.has('journal'),
     imageId: header.imageId.toString('hex'),
     cipher: header.cipher,
     chunkSize: header.chunkSize,

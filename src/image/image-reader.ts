@@ -1,11 +1,10 @@
 import { Counters } from '../base/counters.ts';
 import { Region } from '../base/native.ts';
 import { CHUNKS_PER_GROUP, MAX_CHUNK_SIZE, RECORD_SIZE, SECTOR_SIZE } from '../format/geometry.ts';
-import type { FileInode } from '../format/manifest.ts';
+import type { Extent, FileInode } from '../format/manifest.ts';
 import { type CachedChunk, ChunkCache } from './chunk-cache.ts';
 import { firstExtentBehind } from './extents.ts';
-import type { Image } from './image.ts';
-import { ObjectReader, recordOffset } from './object-reader.ts';
+import { ObjectReader, type ObjectSource, recordOffset } from './object-reader.ts';
 
 /** Ciphertext read at once: a kernel request of 1 MiB never needs more. */
 const RUN_SIZE = 1 << 20;
@@ -21,7 +20,7 @@ export class ImageReader {
   readonly #bounce = new Region(MAX_CHUNK_SIZE);
 
   /** @param cacheSize bytes of opened chunks kept at most */
-  constructor(image: Image, cacheSize: number = DEFAULT_CACHE_SIZE, counters: Counters = new Counters()) {
+  constructor(image: ObjectSource, cacheSize: number = DEFAULT_CACHE_SIZE, counters: Counters = new Counters()) {
     this.#objects = new ObjectReader(image, counters);
     this.#chunks = new ChunkCache(cacheSize, image.header.chunkSize);
     this.#counters = counters;
@@ -35,7 +34,7 @@ export class ImageReader {
     const end = Math.min(offset + length, file.size);
     if (end <= offset) return 0;
     try {
-      this.#readExtents(file, offset, end, out, outOffset);
+      this.readExtents(file.extents, offset, end, out, outOffset);
     } catch (error) {
       out.bytes.fill(0, outOffset, outOffset + end - offset);
       throw error;
@@ -51,24 +50,32 @@ export class ImageReader {
     this.#bounce.bytes.fill(0);
   }
 
-  #readExtents(file: FileInode, offset: number, end: number, out: Region, outOffset: number): void {
+  /**
+   * Reads bytes `offset` to `end` of a file of these extents, zeros where there are none.
+   * @throws CkptfsError `damaged`, `io`; nothing of `out` may then be used
+   */
+  readExtents(extents: readonly Extent[], offset: number, end: number, out: Region, outOffset: number): void {
     let position = offset;
-    for (let at = firstExtentBehind(file.extents, offset); position < end; at++) {
-      const extent = file.extents[at];
+    for (let at = firstExtentBehind(extents, offset); position < end; at++) {
+      const extent = extents[at];
       const dataStart = extent === undefined ? end : Math.min(end, Math.max(position, extent.fileOffset));
       out.bytes.fill(0, outOffset + position - offset, outOffset + dataStart - offset);
       if (extent === undefined) return;
       const dataEnd = Math.min(end, extent.fileOffset + extent.length);
       if (dataStart < dataEnd) {
         const from = extent.objectOffset + dataStart - extent.fileOffset;
-        this.#readObject(extent.object, from, from + dataEnd - dataStart, out, outOffset + dataStart - offset);
+        this.readObject(extent.object, from, from + dataEnd - dataStart, out, outOffset + dataStart - offset);
       }
       position = Math.max(dataStart, dataEnd);
     }
   }
 
-  /** Bytes `start` to `end` of an object's data space. */
-  #readObject(object: number, start: number, end: number, out: Region, outOffset: number): void {
+  /**
+   * Reads bytes `start` to `end` of an object's data space.
+   * @param object its index among the image's objects
+   * @throws CkptfsError `damaged`, `io`; nothing of `out` may then be used
+   */
+  readObject(object: number, start: number, end: number, out: Region, outOffset: number): void {
     const { chunkSize } = this.#objects.geometry;
     let position = start;
     while (position < end) {

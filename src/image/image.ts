@@ -23,11 +23,24 @@ export interface Image {
 
 /**
  * The header of a sealed image, not authenticated yet: good for finding a slot that opens.
- * @throws CkptfsError `not-an-image`, `unfinished`, `unsupported-format`, `damaged`, `io`
+ * @throws CkptfsError `not-an-image`, `unfinished`, `unsealed`, `unsupported-format`, `damaged`, `io`
  */
 export function readHeader(store: Store): Header {
+  const header = readAnyHeader(store);
+  if (store.has('journal')) throw unsealed(store);
+  if (!store.has('manifest')) throw unfinished(store);
+  return header;
+}
+
+/**
+ * The header of an image that may be sealed, unsealed or unfinished (format.md §2), not authenticated yet.
+ * @throws CkptfsError `not-an-image`, `unfinished` when it did not come as far as a header, `unsupported-format`, `damaged`, `io`
+ */
+export function readAnyHeader(store: Store): Header {
   const bytes = store.readNamed('ckptfs.json', MAX_HEADER_SIZE);
-  if (bytes === undefined && store.has('manifest')) throw damaged(store, 'its header, ckptfs.json, is missing');
+  if (bytes === undefined && (store.has('manifest') || store.has('journal'))) {
+    throw damaged(store, 'its header, ckptfs.json, is missing');
+  }
   if (bytes === undefined && store.begun()) throw unfinished(store);
   if (bytes === undefined) {
     throw new CkptfsError('not-an-image', `${store.location} is not a ckptfs image: it has no ckptfs.json`, {
@@ -35,9 +48,7 @@ export function readHeader(store: Store): Header {
       advice: 'Name the directory that "ckptfs encrypt" made.',
     });
   }
-  const header = located(store, () => parseHeader(bytes));
-  if (!store.has('manifest')) throw unfinished(store);
-  return header;
+  return located(store, () => parseHeader(bytes));
 }
 
 /**
@@ -45,15 +56,7 @@ export function readHeader(store: Store): Header {
  * @throws CkptfsError `unfinished`, `damaged`, `io`
  */
 export function openImage(store: Store, header: Header, imageKey: Secret): Image {
-  const crypto = primitives();
-  const macKey = deriveHeaderMacKey(crypto, imageKey, header.imageId);
-  try {
-    if (!verifyHeaderMac(crypto, macKey, authenticatedHeaderBytes(header), header.mac)) {
-      throw damaged(store, 'header fails authentication');
-    }
-  } finally {
-    macKey.wipe();
-  }
+  authenticateHeader(store, header, imageKey);
   const bytes = store.readNamed('manifest', MAX_MANIFEST_SIZE);
   if (bytes === undefined) throw unfinished(store);
   return {
@@ -63,6 +66,19 @@ export function openImage(store: Store, header: Header, imageKey: Secret): Image
     manifest: unsealManifest(store, header, imageKey, bytes),
     manifestSize: bytes.length,
   };
+}
+
+/** @throws CkptfsError `damaged` */
+export function authenticateHeader(store: Store, header: Header, imageKey: Secret): void {
+  const crypto = primitives();
+  const macKey = deriveHeaderMacKey(crypto, imageKey, header.imageId);
+  try {
+    if (!verifyHeaderMac(crypto, macKey, authenticatedHeaderBytes(header), header.mac)) {
+      throw damaged(store, 'header fails authentication');
+    }
+  } finally {
+    macKey.wipe();
+  }
 }
 
 function unsealManifest(store: Store, header: Header, imageKey: Secret, bytes: Uint8Array): Manifest {
@@ -86,6 +102,18 @@ function unfinished(store: Store): CkptfsError {
     path: store.location,
     advice: 'Its creation was interrupted. Remove it and encrypt again; the source was not touched.',
   });
+}
+
+function unsealed(store: Store): CkptfsError {
+  return new CkptfsError(
+    'unsealed',
+    `${store.location} is not sealed: it is being written, or writing it was interrupted`,
+    {
+      path: store.location,
+      advice:
+        'Unmount it where it is being written; after a crash run "ckptfs seal", or "ckptfs recover" if that refuses.',
+    },
+  );
 }
 
 function damaged(store: Store, reason: string): CkptfsError {

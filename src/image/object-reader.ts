@@ -5,18 +5,32 @@ import { Region } from '../base/native.ts';
 import { type ChunkCipher, createChunkCipher } from '../crypto/chunk-cipher.ts';
 import { primitives } from '../crypto/select.ts';
 import { CHUNKS_PER_GROUP, Geometry, PAGE_SIZE, RECORD_SIZE } from '../format/geometry.ts';
-import { DIGEST_SIZE } from '../format/manifest.ts';
+import { DIGEST_SIZE, type ObjectEntry } from '../format/manifest.ts';
 import { encodeObjectHeader } from '../format/object-header.ts';
 import type { StoredObject } from '../stores/store.ts';
 import type { Image } from './image.ts';
 
-/** An object that is open: its file, its keys, and where its chunks stand among all chunks of the image. */
+/** Where the objects to be read are listed: a sealed image, or one that is being written, to which objects may be added. */
+export type ObjectSource = Pick<Image, 'store' | 'header' | 'imageKey'> & {
+  readonly manifest: { readonly objects: readonly ReadableObject[] };
+};
+
+export interface ReadableObject extends ObjectEntry {
+  /** Set while the object is being filled: it has no exact size yet, and not all of its tag pages stand in it. */
+  readonly growing?: GrowingObject | undefined;
+}
+
+export interface GrowingObject {
+  /** The tag page of a group, unless it stands in the object. */
+  page(group: number): Region | undefined;
+}
+
+/** An object that is open: its file and its keys. */
 interface OpenObject {
   readonly id: string;
   readonly file: StoredObject;
   readonly cipher: ChunkCipher;
-  readonly chunks: number;
-  readonly digests: Buffer;
+  readonly entry: ReadableObject;
 }
 
 /** A chunk that fails, and why. */
@@ -34,28 +48,22 @@ const TAG_PAGES = 512;
  */
 export class ObjectReader {
   readonly geometry: Geometry;
-  readonly #image: Image;
+  readonly #source: ObjectSource;
   readonly #counters: Counters;
   readonly #objects: LRUCache<number, OpenObject>;
   readonly #tagPages: LRUCache<number, Region>;
   readonly #sparePages: Region[] = [];
   /** Number of the first tag page of each object among all tag pages of the image. */
-  readonly #firstGroup: Float64Array;
+  readonly #firstGroups: number[] = [0];
   readonly #digest = new Region(DIGEST_SIZE);
   /** The object used last, found without a look into the cache. */
   #lastIndex = -1;
   #last: OpenObject | undefined;
 
-  constructor(image: Image, counters: Counters) {
-    this.#image = image;
+  constructor(source: ObjectSource, counters: Counters) {
+    this.#source = source;
     this.#counters = counters;
-    this.geometry = new Geometry(image.header.chunkSize);
-    this.#firstGroup = new Float64Array(image.manifest.objects.length);
-    let groups = 0;
-    for (const [index, object] of image.manifest.objects.entries()) {
-      this.#firstGroup[index] = groups;
-      groups += this.geometry.groupsFor(object.chunks);
-    }
+    this.geometry = new Geometry(source.header.chunkSize);
     this.#objects = new LRUCache({ max: OPEN_OBJECTS, dispose: (object) => this.#close(object) });
     this.#tagPages = new LRUCache({ max: TAG_PAGES, dispose: (page) => this.#sparePages.push(page) });
   }
@@ -65,7 +73,7 @@ export class ObjectReader {
    * below 2^46.
    */
   chunkKey(object: number, chunk: number): number {
-    return (this.#firstGroup[object] ?? 0) * CHUNKS_PER_GROUP + chunk;
+    return this.#firstGroup(object) * CHUNKS_PER_GROUP + chunk;
   }
 
   /**
@@ -102,20 +110,22 @@ export class ObjectReader {
   /**
    * Everything wrong with one group of an object that opens.
    * @param data room for a whole group's chunks
+   * @param covered which chunks of the group to look at: bit i % 8 of byte i / 8 for the i-th
    * @throws CkptfsError `damaged` when the object does not open, `io`
    */
-  faults(object: number, group: number, data: Region): readonly ChunkFault[] {
+  faults(object: number, group: number, data: Region, covered: Uint8Array): readonly ChunkFault[] {
     const { chunkSize } = this.geometry;
     const opened = this.#open(object);
     const first = group * CHUNKS_PER_GROUP;
-    const count = Math.min(CHUNKS_PER_GROUP, opened.chunks - first);
+    const count = Math.min(CHUNKS_PER_GROUP, opened.entry.chunks - first);
     const page = this.#findTagPage(object, opened, group);
-    if (typeof page === 'string') return Array.from({ length: count }, (_, i) => ({ chunk: first + i, reason: page }));
     const read = opened.file.read(data, 0, count * chunkSize, this.geometry.chunkOffset(first));
     const faults: ChunkFault[] = [];
     for (let i = 0; i < count; i++) {
       const chunk = first + i;
-      if ((i + 1) * chunkSize > read) faults.push({ chunk, reason: 'the file ends early' });
+      if (((covered[i >>> 3] ?? 0) & (1 << (i & 7))) === 0) continue;
+      if (typeof page === 'string') faults.push({ chunk, reason: page });
+      else if ((i + 1) * chunkSize > read) faults.push({ chunk, reason: 'the file ends early' });
       else if (!opened.cipher.open(chunk, data, i * chunkSize, page, recordOffset(chunk))) {
         faults.push({ chunk, reason: 'its tag does not match' });
       }
@@ -148,15 +158,15 @@ export class ObjectReader {
   }
 
   #openFile(index: number): OpenObject {
-    const { store, header, manifest, imageKey } = this.#image;
+    const { store, header, manifest, imageKey } = this.#source;
     const entry = manifest.objects[index];
     if (entry === undefined) throw new CkptfsError('internal', `no object ${index}`);
     const id = entry.id.toString('hex');
     const file = store.openObject(id);
     try {
-      this.#checkFile(id, file, this.geometry.objectSize(entry.chunks), entry.id);
+      this.#checkFile(id, file, entry);
       const cipher = createChunkCipher(primitives(), header.cipher, imageKey, header.imageId, entry.id, this.geometry);
-      const opened = { id, file, cipher, chunks: entry.chunks, digests: entry.digests };
+      const opened = { id, file, cipher, entry };
       this.#objects.set(index, opened);
       return opened;
     } catch (error) {
@@ -165,15 +175,16 @@ export class ObjectReader {
     }
   }
 
-  #checkFile(id: string, file: StoredObject, size: number, objectId: Buffer): void {
-    const { cipher, chunkSize, imageId } = this.#image.header;
-    if (file.size !== size) {
+  #checkFile(id: string, file: StoredObject, entry: ReadableObject): void {
+    const { cipher, chunkSize, imageId } = this.#source.header;
+    const size = this.geometry.objectSize(entry.chunks);
+    if (file.size !== size && entry.growing === undefined) {
       this.#counters.add('authenticationFailures', 1);
       throw new CkptfsError('damaged', `object ${id}: has ${file.size} bytes, not ${size}`);
     }
     const page = new Region(PAGE_SIZE);
     const read = file.read(page, 0, PAGE_SIZE, 0);
-    if (read !== PAGE_SIZE || !encodeObjectHeader(cipher, chunkSize, imageId, objectId).equals(page.bytes)) {
+    if (read !== PAGE_SIZE || !encodeObjectHeader(cipher, chunkSize, imageId, entry.id).equals(page.bytes)) {
       this.#counters.add('authenticationFailures', 1);
       throw new CkptfsError('damaged', `object ${id}: its header page is not this object's`);
     }
@@ -187,25 +198,39 @@ export class ObjectReader {
 
   /** The verified tag page of a group, or why there is none. */
   #findTagPage(object: number, opened: OpenObject, group: number): Region | string {
-    const key = (this.#firstGroup[object] ?? 0) + group;
+    const growing = opened.entry.growing?.page(group);
+    if (growing !== undefined) return growing;
+    const key = this.#firstGroup(object) + group;
     const known = this.#tagPages.get(key);
     if (known !== undefined) return known;
     const page = this.#sparePages.pop() ?? new Region(PAGE_SIZE);
     const read = opened.file.read(page, 0, PAGE_SIZE, this.geometry.tagPageOffset(group));
     this.#counters.add('storedBytesRead', read);
     primitives().sha256(page, 0, PAGE_SIZE, this.#digest, 0);
-    const expected = opened.digests.subarray(group * DIGEST_SIZE, (group + 1) * DIGEST_SIZE);
+    const expected = opened.entry.digests.subarray(group * DIGEST_SIZE, (group + 1) * DIGEST_SIZE);
     if (read !== PAGE_SIZE || !this.#digest.bytes.equals(expected)) {
       this.#sparePages.push(page);
       return 'its tag page is not the sealed one';
     }
-    const records = Math.min(CHUNKS_PER_GROUP, opened.chunks - group * CHUNKS_PER_GROUP);
+    const records = Math.min(CHUNKS_PER_GROUP, opened.entry.chunks - group * CHUNKS_PER_GROUP);
     if (page.bytes.subarray(records * RECORD_SIZE).some((byte) => byte !== 0)) {
       this.#sparePages.push(page);
       return 'its tag page has a record behind the last chunk';
     }
     this.#tagPages.set(key, page);
     return page;
+  }
+
+  /** Objects may have been added behind those counted so far; only the last one grows. */
+  #firstGroup(object: number): number {
+    const known = this.#firstGroups[object];
+    if (known !== undefined) return known;
+    const { objects } = this.#source.manifest;
+    for (let next = this.#firstGroups.length; next <= object; next++) {
+      const groups = this.geometry.groupsFor(objects[next - 1]?.chunks ?? 0);
+      this.#firstGroups.push((this.#firstGroups[next - 1] ?? 0) + groups);
+    }
+    return this.#firstGroups[object] ?? 0;
   }
 
   #damaged(object: OpenObject, chunk: number, reason: string): CkptfsError {

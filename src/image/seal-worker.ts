@@ -10,7 +10,7 @@ import { CHUNKS_PER_GROUP, Geometry, PAGE_SIZE, RECORD_SIZE, SECTOR_SIZE } from 
 import { DIGEST_SIZE } from '../format/manifest.ts';
 import { encodeObjectHeader } from '../format/object-header.ts';
 import { NONCE_SIZE } from '../format/record.ts';
-import { LocalStoreWriter } from '../stores/local-store-writer.ts';
+import { openWritableStore } from '../stores/open-store.ts';
 import { type Segment, usedSectors } from './plan.ts';
 import { sourceChanged, stampOf } from './scan-source.ts';
 import type { JobWorker } from './worker.ts';
@@ -40,7 +40,7 @@ export function sealWorker(setup: SealSetup): JobWorker {
   const geometry = new Geometry(setup.chunkSize);
   const crypto = primitives();
   const imageKey = Secret.fromShared(setup.imageKey);
-  const store = LocalStoreWriter.attach(setup.location);
+  const store = openWritableStore(setup.location);
   const plain = new Region(geometry.groupSize);
   const stored = new Region(geometry.groupStride);
   const digest = new Region(DIGEST_SIZE);

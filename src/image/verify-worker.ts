@@ -16,6 +16,8 @@ export interface VerifySetup {
 export interface VerifyTask {
   readonly object: number;
   readonly group: number;
+  /** See {@link Coverage.ofGroup}. */
+  readonly covered: Uint8Array;
 }
 
 export type VerifyResult = readonly ChunkFault[];
@@ -27,8 +29,8 @@ export function verifyWorker(setup: VerifySetup): JobWorker {
   const data = new Region(reader.geometry.groupSize);
   return {
     run: (task): VerifyResult => {
-      const { object, group } = task as VerifyTask;
-      return reader.faults(object, group, data);
+      const { object, group, covered } = task as VerifyTask;
+      return reader.faults(object, group, data, covered);
     },
     close: () => {
       reader.close();

@@ -1,6 +1,7 @@
 import { Counters } from '../base/counters.ts';
 import { CkptfsError } from '../base/errors.ts';
 import { Geometry } from '../format/geometry.ts';
+import { Coverage, countBits } from './coverage.ts';
 import type { Progress } from './create.ts';
 import type { Image } from './image.ts';
 import { ObjectReader } from './object-reader.ts';
@@ -26,31 +27,36 @@ export interface Damage {
 
 export interface VerifyReport {
   readonly objects: number;
+  /** Those in which files have bytes. */
   readonly chunks: number;
   /** Empty: every byte of the image is what was sealed. */
   readonly damage: readonly Damage[];
 }
 
 /**
- * Reads and authenticates every chunk of an image, and looks for what is missing and what is too much.
+ * Reads and authenticates every chunk of an image that a file has bytes in, and looks for what is missing and what is too much.
  * @throws CkptfsError `io`, `interrupted`
  */
 export async function verifyImage(image: Image, options: VerifyOptions = {}): Promise<VerifyReport> {
   const { objects } = image.manifest;
   const geometry = new Geometry(image.header.chunkSize);
   const files = new FilesOfObjects(image);
+  const coverage = new Coverage(image.manifest, geometry);
   const broken = brokenObjects(image);
   const damage: Damage[] = [...strangers(image)];
   for (const [object, reason] of broken) {
     for (const file of files.of(object)) damage.push({ file, object: objectId(image, object), reason });
   }
-  const chunks = objects.reduce((sum, object) => sum + object.chunks, 0);
+  const chunks = coverage.count();
   const totalBytes = chunks * geometry.chunkSize;
   let doneBytes = 0;
   function* tasks(): Generator<VerifyTask> {
     for (const [object, { chunks }] of objects.entries()) {
       if (broken.has(object)) continue;
-      for (let group = 0; group < geometry.groupsFor(chunks); group++) yield { object, group };
+      for (let group = 0; group < geometry.groupsFor(chunks); group++) {
+        const covered = coverage.ofGroup(object, group).slice();
+        if (covered.some((byte) => byte !== 0)) yield { object, group, covered };
+      }
     }
   }
   await runTasks<VerifyTask, VerifyResult>({
@@ -58,14 +64,14 @@ export async function verifyImage(image: Image, options: VerifyOptions = {}): Pr
     tasks: tasks(),
     jobs: options.jobs ?? defaultJobs,
     signal: options.signal,
-    onResult: (faults, { object }) => {
+    onResult: (faults, { object, covered }) => {
       for (const { chunk, reason } of faults) {
         const place = { object: objectId(image, object), chunk, reason };
         const hit = files.of(object, chunk);
         if (hit.length === 0) damage.push(place);
         for (const file of hit) damage.push({ file, ...place });
       }
-      doneBytes = Math.min(totalBytes, doneBytes + geometry.groupSize);
+      doneBytes += countBits(covered) * geometry.chunkSize;
       options.onProgress?.({ doneBytes, totalBytes });
     },
   });

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Counters } from '../../../src/base/counters.ts';
 import { CkptfsError } from '../../../src/base/errors.ts';
 import { Region } from '../../../src/base/native.ts';
+import { Coverage } from '../../../src/image/coverage.ts';
 import { type Image, openImage, readHeader } from '../../../src/image/image.ts';
 import { ImageReader } from '../../../src/image/image-reader.ts';
 import { ObjectReader } from '../../../src/image/object-reader.ts';
@@ -90,6 +91,7 @@ test('every file of the folder belongs to an image, a recipe or a key', () => {
 function faultsOf(image: Image): Omit<ExpectedDamage, 'file'>[] {
   const reader = new ObjectReader(image, new Counters());
   const room = new Region(reader.geometry.groupSize);
+  const coverage = new Coverage(image.manifest, reader.geometry);
   return image.manifest.objects.flatMap((entry, at) => {
     const object = entry.id.toString('hex');
     try {
@@ -99,7 +101,9 @@ function faultsOf(image: Image): Omit<ExpectedDamage, 'file'>[] {
       throw error;
     }
     const groups = Array.from({ length: reader.geometry.groupsFor(entry.chunks) }, (_, group) => group);
-    return groups.flatMap((group) => reader.faults(at, group, room).map((fault) => ({ object, ...fault })));
+    return groups.flatMap((group) =>
+      reader.faults(at, group, room, coverage.ofGroup(at, group)).map((fault) => ({ object, ...fault })),
+    );
   });
 }
 

@@ -4,7 +4,7 @@ import type { NamedFile, Store, StoredObject, StoreListing } from '../../../src/
 /** A store that holds what a test puts there: hostile bytes without a file system. */
 export class MemoryStore implements Store {
   readonly location = 'memory';
-  readonly named = new Map<NamedFile, Uint8Array>();
+  readonly named = new Map<NamedFile | 'journal', Uint8Array>();
   /** By id. */
   readonly objects = new Map<string, Uint8Array>();
 
@@ -19,7 +19,7 @@ export class MemoryStore implements Store {
     return this.named.get(name)?.length;
   }
 
-  has(name: NamedFile): boolean {
+  has(name: NamedFile | 'journal'): boolean {
     return this.named.has(name);
   }
 

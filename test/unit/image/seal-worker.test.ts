@@ -7,7 +7,7 @@ import { Geometry } from '../../../src/format/geometry.ts';
 import { planImage, segmentsInGroup } from '../../../src/image/plan.ts';
 import { scanSource } from '../../../src/image/scan-source.ts';
 import { sealWorker } from '../../../src/image/seal-worker.ts';
-import { LocalStoreWriter } from '../../../src/stores/local-store-writer.ts';
+import { createStore } from '../../../src/stores/open-store.ts';
 
 let base: string;
 beforeEach(() => {
@@ -21,8 +21,8 @@ function sealAfter(directory: string, change: () => void): void {
   const plan = planImage(scanSource(join(directory, 'deep'), false), geometry);
   const [object] = plan.objects;
   if (object === undefined) throw new Error('nothing to seal');
-  const store = LocalStoreWriter.create(join(base, 'image'));
-  store.createObject(object.id.toString('hex'), geometry.objectSize(object.chunks));
+  const store = createStore(join(base, 'image'));
+  store.createObject(object.id.toString('hex')).close();
   const worker = sealWorker({
     job: 'seal',
     location: store.location,

@@ -1,0 +1,57 @@
+import { randomBytes } from 'node:crypto';
+import { IMAGE_KEY_SIZE } from '../../crypto/image-keys.ts';
+import { Secret } from '../../crypto/secret.ts';
+import { type CipherName, defaultCipher } from '../../format/ciphers.ts';
+import { DEFAULT_CHUNK_SIZE, Geometry } from '../../format/geometry.ts';
+import type { Header } from '../../format/header.ts';
+import { ID_SIZE } from '../../format/manifest.ts';
+import type { WritableStore } from '../../stores/writable-store.ts';
+import { checkChunkSize, type MakeSlots, writeNewHeader } from '../new-header.ts';
+import { FileChunks } from './file-chunks.ts';
+import { JournalWriter } from './journal-writer.ts';
+import { LiveTree } from './live-tree.ts';
+import { ObjectTable } from './object-table.ts';
+import { Snapshot } from './snapshot.ts';
+import type { NewInode } from './writable-image.ts';
+
+export interface BeginOptions {
+  readonly makeSlots: MakeSlots;
+  /** The root directory. */
+  readonly root: NewInode;
+  readonly cipher?: CipherName;
+  /** Bytes; see {@link isChunkSize}. */
+  readonly chunkSize?: number;
+}
+
+export interface BegunImage {
+  readonly header: Header;
+  /** The caller wipes it. */
+  readonly imageKey: Secret;
+}
+
+/**
+ * Makes a new image that is unsealed and has nothing in it but its root, to be opened by `openWritable`. What stands there until this
+ * returns is an unfinished image.
+ * @param store an empty one
+ * @throws CkptfsError `bad-argument`, `io`
+ */
+export async function beginImage(store: WritableStore, options: BeginOptions): Promise<BegunImage> {
+  const { cipher = defaultCipher, chunkSize = DEFAULT_CHUNK_SIZE, makeSlots, root } = options;
+  checkChunkSize(chunkSize);
+  const imageKey = Secret.random(IMAGE_KEY_SIZE);
+  try {
+    const image = { imageId: randomBytes(ID_SIZE), cipher, chunkSize };
+    const header = await writeNewHeader(store, makeSlots, imageKey, image);
+    const seconds = Math.floor(Date.now() / 1000);
+    const metadata = { ...root, mtimeSeconds: seconds, mtimeNanoseconds: 0, xattrs: [] };
+    const state = { epoch: 0, tree: LiveTree.withRoot(metadata), objects: new ObjectTable() };
+    const snapshot = new Snapshot(state, new FileChunks(new Geometry(chunkSize), state.objects));
+    JournalWriter.draft(store, header, imageKey, snapshot.entries())().close();
+    // The names of the image's directory and of `objects` in it.
+    store.syncNames();
+    return { header, imageKey };
+  } catch (error) {
+    imageKey.wipe();
+    throw error;
+  }
+}

@@ -1,0 +1,97 @@
+import type { Secret } from '../../crypto/secret.ts';
+import { Geometry } from '../../format/geometry.ts';
+import type { Header } from '../../format/header.ts';
+import type { WritableStore } from '../../stores/writable-store.ts';
+import { authenticateHeader } from '../image.ts';
+import { FileChunks } from './file-chunks.ts';
+import { finishReplayed } from './finish-replayed.ts';
+import { JournalWriter } from './journal-writer.ts';
+import { type FoundImage, findImage } from './load-state.ts';
+import { lockImage, refuseDropping, storedIds } from './open-writable.ts';
+import { Puncher, type WarningListener } from './puncher.ts';
+import { endSealing, removeObjects, sealState } from './seal-state.ts';
+import { Snapshot } from './snapshot.ts';
+
+export interface RecoveredImage {
+  /** What is lost, one sentence; undefined when nothing is that anybody was told of. */
+  readonly dropped: string | undefined;
+}
+
+/**
+ * Seals an image that was left unsealed; one that is sealed stays as it is.
+ * @param header not authenticated yet
+ * @throws CkptfsError `locked`; `unsealed` when something of it would be lost: it is for {@link recoverImage} to say what; `unfinished`,
+ * `damaged`, `unsupported-source`, `io`
+ */
+export function sealImage(
+  store: WritableStore,
+  header: Header,
+  imageKey: Secret,
+  onWarning: WarningListener = () => undefined,
+): void {
+  const geometry = new Geometry(header.chunkSize);
+  const puncher = new Puncher(store, geometry, onWarning);
+  withImage(store, header, imageKey, geometry, (found) => {
+    if (found.kind === 'sealed') return endIfBegun(store, found, geometry, puncher);
+    const { state, dropped } = found;
+    refuseDropping(store, dropped);
+    finishReplayed(store, header, geometry, state.objects);
+    const chunks = new FileChunks(geometry, state.objects);
+    sealState({ store, header, imageKey, geometry, state, chunks, puncher }, storedIds(store));
+  });
+}
+
+/**
+ * Makes an image that was left unsealed one that can be sealed and written on, without what cannot be had any more; one of which nothing is
+ * missing stays as it is. It is not sealed by that.
+ * @param header not authenticated yet
+ * @throws CkptfsError `locked`, `unfinished`, `damaged`, `unsupported-source`, `io`
+ */
+export function recoverImage(
+  store: WritableStore,
+  header: Header,
+  imageKey: Secret,
+  onWarning: WarningListener = () => undefined,
+): RecoveredImage {
+  const geometry = new Geometry(header.chunkSize);
+  return withImage(store, header, imageKey, geometry, (found) => {
+    if (found.kind === 'sealed') {
+      endIfBegun(store, found, geometry, new Puncher(store, geometry, onWarning));
+      return { dropped: undefined };
+    }
+    if (found.dropped === undefined) return { dropped: undefined };
+    const { state, dropped } = found;
+    finishReplayed(store, header, geometry, state.objects);
+    const snapshot = new Snapshot(state, new FileChunks(geometry, state.objects));
+    JournalWriter.draft(store, header, imageKey, snapshot.entries())().close();
+    const live = state.objects.objects.filter((object) => object.live > 0);
+    removeObjects(store, storedIds(store), new Set(live.map(({ name }) => name)));
+    return { dropped };
+  });
+}
+
+/** Ends a seal that was interrupted at its end. */
+function endIfBegun(
+  store: WritableStore,
+  found: FoundImage & { kind: 'sealed' },
+  geometry: Geometry,
+  puncher: Puncher,
+): void {
+  if (found.hasStaleJournal) endSealing(store, found.manifest, storedIds(store), geometry, puncher);
+}
+
+function withImage<T>(
+  store: WritableStore,
+  header: Header,
+  imageKey: Secret,
+  geometry: Geometry,
+  work: (found: FoundImage) => T,
+): T {
+  authenticateHeader(store, header, imageKey);
+  const lock = lockImage(store);
+  try {
+    return work(findImage(store, header, imageKey, geometry));
+  } finally {
+    lock.release();
+  }
+}

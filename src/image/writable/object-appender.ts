@@ -1,0 +1,228 @@
+import { randomBytes } from 'node:crypto';
+import type { Region } from '../../base/native.ts';
+import { type ChunkCipher, createChunkCipher } from '../../crypto/chunk-cipher.ts';
+import type { Secret } from '../../crypto/secret.ts';
+import { primitives } from '../../crypto/select.ts';
+import { CHUNKS_PER_GROUP, type Geometry } from '../../format/geometry.ts';
+import type { Header } from '../../format/header.ts';
+import { ID_SIZE } from '../../format/manifest.ts';
+import type { WritableObject, WritableStore } from '../../stores/writable-store.ts';
+import { recordOffset } from '../object-reader.ts';
+import { finishObject, writeObjectHeader, writeTagPage } from './finish-object.ts';
+import { type GrowingRecords, MAX_GROWN_CHUNKS } from './growing-records.ts';
+import { Nonces } from './nonces.ts';
+import { LiveObject, type ObjectTable } from './object-table.ts';
+import { Placements } from './placements.ts';
+import { Staging } from './staging.ts';
+
+/** An object being filled. */
+interface FilledObject {
+  readonly index: number;
+  readonly object: LiveObject;
+  readonly growing: GrowingRecords;
+  readonly file: WritableObject;
+  readonly cipher: ChunkCipher;
+}
+
+/**
+ * Seals chunks and writes them behind one another into objects, each under a fresh nonce at a place that was never used. They come in
+ * batches, which succeed or fail as a whole: the places of a failed one are dead.
+ */
+export class ObjectAppender {
+  readonly #store: WritableStore;
+  readonly #header: Header;
+  readonly #imageKey: Secret;
+  readonly #geometry: Geometry;
+  readonly #table: ObjectTable;
+  readonly #nonces = new Nonces();
+  /** Its last chunk is the current object's last. */
+  readonly #staging: Staging;
+  /** Of the batch there is. */
+  #placements = new Placements();
+  #current: FilledObject | undefined;
+  /** Objects that no more goes into, but whose records may still be needed. */
+  readonly #full = new Set<FilledObject>();
+  /** Objects with writes that may not be durable. */
+  readonly #unsynced = new Set<FilledObject>();
+  #namesChanged = false;
+
+  constructor(store: WritableStore, header: Header, imageKey: Secret, geometry: Geometry, table: ObjectTable) {
+    this.#store = store;
+    this.#header = header;
+    this.#imageKey = imageKey;
+    this.#geometry = geometry;
+    this.#table = table;
+    this.#staging = new Staging(geometry);
+  }
+
+  /** Begins a batch. @param placements to be filled with where its chunks come to lie */
+  begin(placements: Placements): void {
+    placements.reset();
+    this.#placements = placements;
+  }
+
+  /**
+   * Seals a chunk into the batch. Its plaintext is not looked at any more afterwards.
+   * @param holes bit s set means that sector s holds nothing: it is not looked at, and not stored
+   * @throws CkptfsError `io`: the batch has failed
+   */
+  add(plain: Region, offset: number, holes: number): void {
+    try {
+      const { object, index, growing, cipher } = this.#objectWithRoom();
+      const chunk = object.chunks++;
+      const { region, nextOffset } = this.#staging;
+      const page = growing.pageToFill(chunk);
+      const record = recordOffset(chunk);
+      this.#placements.add(index, chunk);
+      this.#nonces.take(page, record);
+      cipher.seal(chunk, holes, plain, offset, region, nextOffset, page, record);
+      this.#staging.add(holes);
+    } catch (error) {
+      this.#fail();
+      throw error;
+    }
+  }
+
+  /** Writes the batch. @throws CkptfsError `io`: the batch has failed */
+  finish(): void {
+    try {
+      this.#writeStaged();
+    } catch (error) {
+      this.#fail();
+      throw error;
+    }
+  }
+
+  /** Leaves the places of a batch unused for ever. */
+  abandon(placements: Placements): void {
+    for (let at = 0; at < placements.count; at++) this.#table.freed.add(placements.object(at), placements.chunk(at));
+    placements.reset();
+  }
+
+  /** To be called when the journal has the records of all chunks of the batches so far: those not needed any more are forgotten. */
+  forgetRecords(): void {
+    this.#current?.growing.forgetFull(this.#current.object.chunks);
+    for (const filled of this.#full) {
+      filled.growing.forgetFull(filled.object.chunks);
+      if (!filled.growing.isEmpty) continue;
+      filled.object.growing = undefined;
+      this.#full.delete(filled);
+      this.#closeUnused(filled);
+    }
+  }
+
+  /**
+   * Makes an end of all objects; what comes next goes into another. To be called when the journal has all records.
+   * @throws CkptfsError `io`: it may be tried again
+   */
+  finishObjects(): void {
+    this.#retire();
+    for (const filled of this.#full) {
+      this.#unsynced.add(filled);
+      finishObject(filled.object, filled.file, this.#geometry);
+      this.#full.delete(filled);
+    }
+  }
+
+  /** Whether there is anything that {@link sync} would do. */
+  get isUnsynced(): boolean {
+    return this.#unsynced.size > 0 || this.#namesChanged;
+  }
+
+  /** Objects that are kept open to be made durable. */
+  get unsyncedCount(): number {
+    return this.#unsynced.size;
+  }
+
+  /** Makes everything written durable, objects' names included. @throws CkptfsError `io` */
+  sync(): void {
+    for (const filled of this.#unsynced) {
+      filled.file.sync();
+      this.#unsynced.delete(filled);
+      this.#closeUnused(filled);
+    }
+    if (this.#namesChanged) this.#store.syncNames();
+    this.#namesChanged = false;
+  }
+
+  /** Wipes keys, and closes everything; the objects stay as they are. */
+  close(): void {
+    this.#retire();
+    for (const { file } of new Set([...this.#full, ...this.#unsynced])) file.close();
+    this.#full.clear();
+    this.#unsynced.clear();
+    this.#staging.region.bytes.fill(0);
+  }
+
+  #closeUnused(filled: FilledObject): void {
+    if (filled !== this.#current && !this.#full.has(filled) && !this.#unsynced.has(filled)) filled.file.close();
+  }
+
+  #retire(): void {
+    const current = this.#current;
+    if (current === undefined) return;
+    current.cipher.dispose();
+    this.#full.add(current);
+    this.#current = undefined;
+  }
+
+  /** The object that the next chunk goes into, with room for it in the staging. */
+  #objectWithRoom(): FilledObject {
+    let current = this.#current;
+    if (current === undefined) {
+      current = this.#beginObject();
+    } else if (current.object.chunks === MAX_GROWN_CHUNKS) {
+      this.#writeStaged();
+      this.#retire();
+      current = this.#beginObject();
+    } else if (this.#staging.isFull || current.object.chunks % CHUNKS_PER_GROUP === 0) {
+      this.#writeStaged();
+    }
+    return current;
+  }
+
+  #beginObject(): FilledObject {
+    const id = randomBytes(ID_SIZE);
+    const object = LiveObject.begun(id);
+    const { growing } = object;
+    if (growing === undefined) throw new Error('an object that does not grow');
+    this.#namesChanged = true;
+    const file = this.#store.createObject(object.name);
+    try {
+      // Its full size at once: what is stored of a chunk may end before the chunk does. It is cut when it is finished.
+      file.truncate(this.#geometry.objectSize(MAX_GROWN_CHUNKS));
+      writeObjectHeader(file, this.#header, id);
+    } catch (error) {
+      file.close();
+      this.#store.removeObject(object.name);
+      throw error;
+    }
+    const cipher = this.#cipherOf(id);
+    this.#current = { index: this.#table.add(object), object, growing, file, cipher };
+    return this.#current;
+  }
+
+  #cipherOf(id: Buffer): ChunkCipher {
+    const { cipher, imageId } = this.#header;
+    return createChunkCipher(primitives(), cipher, this.#imageKey, imageId, id, this.#geometry);
+  }
+
+  /** Writes the staged chunks, all of one group, and the group's tag page when it is full. */
+  #writeStaged(): void {
+    const current = this.#current;
+    if (current === undefined || this.#staging.count === 0) return;
+    const { object, growing, file } = current;
+    this.#unsynced.add(current);
+    this.#staging.write(file, this.#geometry.chunkOffset(object.chunks - this.#staging.count));
+    this.#staging.clear();
+    if (object.chunks % CHUNKS_PER_GROUP !== 0) return;
+    for (const [group, page] of growing.unwritten()) {
+      writeTagPage(object, growing, group, page, file, this.#geometry);
+    }
+  }
+
+  #fail(): void {
+    this.#staging.clear();
+    this.abandon(this.#placements);
+  }
+}

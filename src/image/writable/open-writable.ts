@@ -1,0 +1,160 @@
+import { hostname } from 'node:os';
+import type { Counters } from '../../base/counters.ts';
+import { CkptfsError } from '../../base/errors.ts';
+import type { Secret } from '../../crypto/secret.ts';
+import { Geometry } from '../../format/geometry.ts';
+import type { Header } from '../../format/header.ts';
+import type { StoreLock, WritableStore } from '../../stores/writable-store.ts';
+import { authenticateHeader } from '../image.ts';
+import { ImageReader } from '../image-reader.ts';
+import { ChunkPool } from './chunk-pool.ts';
+import { Committer, type CommitterLimits, defaultLimits } from './committer.ts';
+import { ContentReader } from './content-reader.ts';
+import { ContentWriter } from './content-writer.ts';
+import { DirtyChunks } from './dirty-chunks.ts';
+import { FileChunks } from './file-chunks.ts';
+import { finishReplayed } from './finish-replayed.ts';
+import type { LiveState } from './live-state.ts';
+import { findImage, stateOf } from './load-state.ts';
+import { ObjectAppender } from './object-appender.ts';
+import { PendingContents } from './pending-contents.ts';
+import { Puncher, type WarningListener } from './puncher.ts';
+import { endSealing } from './seal-state.ts';
+import { StoreRoom } from './store-room.ts';
+import { WritableImage } from './writable-image.ts';
+
+const DEFAULT_CACHE_SIZE = 16 << 20;
+const DEFAULT_POOL_SIZE = 4 << 20;
+
+export interface WritableOptions {
+  /** Bytes of verified chunks kept at most. */
+  readonly cacheSize?: number;
+  /** Bytes of plaintext kept at most of chunks that are not written whole; locked in memory as far as the system lets. */
+  readonly poolSize?: number;
+  readonly onWarning?: WarningListener;
+  /** Milliseconds since 1970; the system's by default. */
+  readonly clock?: () => number;
+  readonly limits?: CommitterLimits;
+  /** Of what is read. */
+  readonly counters?: Counters;
+}
+
+/**
+ * Opens an image to be written on: a sealed one, which is unsealed from then on, or one that was left unsealed. Takes the image's lock until
+ * {@link WritableImage.close}.
+ * @param header not authenticated yet @param imageKey stays the caller's to wipe, after the image is closed
+ * @throws CkptfsError `locked`; `unsealed` when something of it would be lost: it is for `recover` to say what; `unfinished`, `damaged`,
+ * `unsupported-source` for what cannot be written on from, `io`
+ */
+export function openWritable(
+  store: WritableStore,
+  header: Header,
+  imageKey: Secret,
+  options: WritableOptions = {},
+): WritableImage {
+  authenticateHeader(store, header, imageKey);
+  const geometry = new Geometry(header.chunkSize);
+  const puncher = new Puncher(store, geometry, options.onWarning ?? ignore);
+  const lock = lockImage(store);
+  try {
+    const found = findImage(store, header, imageKey, geometry);
+    if (found.kind === 'sealed') {
+      const { manifest, hasStaleJournal } = found;
+      if (hasStaleJournal) endSealing(store, manifest, storedIds(store), geometry, puncher);
+      return assemble(store, header, imageKey, geometry, stateOf(manifest, geometry), puncher, lock, options);
+    }
+    const { state, dropped } = found;
+    refuseDropping(store, dropped);
+    finishReplayed(store, header, geometry, state.objects);
+    const stored = storedIds(store);
+    const image = assemble(store, header, imageKey, geometry, state, puncher, lock, options);
+    const used = new Set(state.objects.objects.filter(({ live }) => live > 0).map(({ name }) => name));
+    for (const id of stored) if (!used.has(id)) puncher.remove(id);
+    return image;
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+/** @throws CkptfsError `locked`, `damaged`, `io` */
+export function lockImage(store: WritableStore): StoreLock {
+  return store.lock(`${hostname()} ${process.pid}`);
+}
+
+/** @throws CkptfsError `io` */
+export function storedIds(store: WritableStore): string[] {
+  return store.list().objects.map(({ id }) => id);
+}
+
+/** @throws CkptfsError `unsealed` */
+export function refuseDropping({ location }: WritableStore, dropped: string | undefined): void {
+  if (dropped === undefined) return;
+  throw new CkptfsError('unsealed', `${location} was not closed, and this would be lost: ${dropped}`, {
+    path: location,
+    advice: 'Run "ckptfs recover", which says what is lost and makes what is left usable.',
+  });
+}
+
+function assemble(
+  store: WritableStore,
+  header: Header,
+  imageKey: Secret,
+  geometry: Geometry,
+  state: LiveState,
+  puncher: Puncher,
+  lock: StoreLock,
+  options: WritableOptions,
+): WritableImage {
+  const {
+    cacheSize = DEFAULT_CACHE_SIZE,
+    poolSize = DEFAULT_POOL_SIZE,
+    onWarning = ignore,
+    clock = Date.now,
+    limits = defaultLimits,
+  } = options;
+  const source = { store, header, imageKey, manifest: state.objects };
+  const chunks = new FileChunks(geometry, state.objects);
+  const pending = new PendingContents();
+  const pool = new ChunkPool(poolSize, geometry.chunkSize);
+  if (!pool.locked) onWarning('plaintext may be swapped out: the limit of locked memory (ulimit -l) is too low');
+  const reader = new ContentReader(geometry, new ImageReader(source, cacheSize, options.counters), pool.region);
+  const appender = new ObjectAppender(store, header, imageKey, geometry, state.objects);
+  const dirty = new DirtyChunks(pool, geometry, chunks, reader, appender, pending);
+  const parts = {
+    store,
+    header,
+    imageKey,
+    geometry,
+    state,
+    chunks,
+    pending,
+    dirty,
+    appender,
+    puncher,
+    room: new StoreRoom(store),
+    onWarning,
+    limits,
+  };
+  const committer = withPool(pool, () => new Committer(parts));
+  const writer = new ContentWriter({ geometry, chunks, dirty, appender, pending, pool: pool.region });
+  const close = (): void => {
+    committer.close();
+    reader.close();
+    pool.close();
+    lock.release();
+  };
+  return new WritableImage({ header, tree: state.tree, reader, writer, committer, clock, close });
+}
+
+/** Gives the memory back when there is to be no image. */
+function withPool<T>(pool: ChunkPool, action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    pool.close();
+    throw error;
+  }
+}
+
+function ignore(): void {}
