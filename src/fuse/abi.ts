@@ -23,9 +23,34 @@ export const FUSE_ASYNC_DIO = 1 << 15;
 export const FUSE_PARALLEL_DIROPS = 1 << 18;
 export const FUSE_MAX_PAGES = 1 << 22;
 export const FUSE_CACHE_SYMLINKS = 1 << 23;
+export const FUSE_HANDLE_KILLPRIV_V2 = 1 << 28;
 
 export const FOPEN_KEEP_CACHE = 1 << 1;
 export const FOPEN_CACHE_DIR = 1 << 3;
+
+/** What of {@link fuse_setattr_in} is set. */
+export const FATTR_MODE = 1 << 0;
+export const FATTR_UID = 1 << 1;
+export const FATTR_GID = 1 << 2;
+export const FATTR_SIZE = 1 << 3;
+export const FATTR_MTIME = 1 << 5;
+export const FATTR_MTIME_NOW = 1 << 8;
+export const FATTR_KILL_SUIDGID = 1 << 11;
+
+export const FUSE_WRITE_KILL_SUIDGID = 1 << 2;
+
+/** From linux/fs.h, linux/falloc.h and linux/xattr.h. */
+export const RENAME_NOREPLACE = 1 << 0;
+export const RENAME_EXCHANGE = 1 << 1;
+export const FALLOC_FL_KEEP_SIZE = 1 << 0;
+export const FALLOC_FL_PUNCH_HOLE = 1 << 1;
+export const FALLOC_FL_ZERO_RANGE = 1 << 4;
+export const XATTR_CREATE = 1 << 0;
+export const XATTR_REPLACE = 1 << 1;
+
+/** Of st_mode: the type, and its value for a regular file. */
+export const S_IFMT = 0o170000;
+export const S_IFREG = 0o100000;
 
 /** From fcntl.h and unistd.h, the same on x86-64 and arm64. */
 export const O_ACCMODE = 3;
@@ -177,3 +202,35 @@ export const fuse_lseek_out = { offset: 0, sizeof: 8 } as const;
 export const fuse_getxattr_in = { size: 0, padding: 4, sizeof: 8 } as const;
 export const fuse_getxattr_out = { size: 0, padding: 4, sizeof: 8 } as const;
 export const fuse_access_in = { mask: 0, padding: 4, sizeof: 8 } as const;
+
+export const fuse_setattr_in = {
+  valid: 0,
+  size: 16,
+  mtime: 40,
+  mtimensec: 60,
+  mode: 68,
+  uid: 76,
+  gid: 80,
+  sizeof: 88,
+} as const;
+
+/** Of the ones that end with names: those follow at `sizeof`, each with a NUL behind it. */
+export const fuse_create_in = { flags: 0, mode: 4, umask: 8, open_flags: 12, sizeof: 16 } as const;
+export const fuse_mknod_in = { mode: 0, rdev: 4, umask: 8, padding: 12, sizeof: 16 } as const;
+export const fuse_mkdir_in = { mode: 0, umask: 4, sizeof: 8 } as const;
+export const fuse_link_in = { oldnodeid: 0, sizeof: 8 } as const;
+export const fuse_rename_in = { newdir: 0, sizeof: 8 } as const;
+export const fuse_rename2_in = { newdir: 0, flags: 8, padding: 12, sizeof: 16 } as const;
+
+/** The data follow at `sizeof`. */
+export const fuse_write_in = { fh: 0, offset: 8, size: 16, write_flags: 20, sizeof: 40 } as const;
+export const fuse_write_out = { size: 0, padding: 4, sizeof: 8 } as const;
+export const fuse_fallocate_in = { fh: 0, offset: 8, length: 16, mode: 24, padding: 28, sizeof: 32 } as const;
+
+/** As it is without FUSE_SETXATTR_EXT, which we do not ask for. The name follows at `sizeof`, and behind its NUL the value. */
+export const fuse_setxattr_in = { size: 0, flags: 4, sizeof: 8 } as const;
+
+export const fuse_forget_in = { nlookup: 0 } as const;
+/** `count` times {@link fuse_forget_one} follow at `sizeof`. */
+export const fuse_batch_forget_in = { count: 0, dummy: 4, sizeof: 8 } as const;
+export const fuse_forget_one = { nodeid: 0, nlookup: 8, sizeof: 16 } as const;

@@ -1,9 +1,9 @@
 import { Region } from '../base/native.ts';
 import { Opcode } from './abi.ts';
 import { Counter, countedOpcodes, counterSlots } from './counters.ts';
-import type { Exchange } from './exchange.ts';
-import { Errno, type FileSystem } from './filesystem.ts';
-import { type Operation, operationOf } from './opcodes.ts';
+import type { Exchange, WritingExchange } from './exchange.ts';
+import { Errno, type FileSystem, isWritable } from './filesystem.ts';
+import { type Operation, operationOf, type WritingOperation } from './opcodes.ts';
 import { Reply } from './reply.ts';
 import { Request } from './request.ts';
 
@@ -12,9 +12,6 @@ export const defaultMaxTransfer = 1 << 20;
 
 /** A year: longer than any mount lasts, and far from the kernel's own limits. */
 const foreverSeconds = 365 * 86400;
-
-/** What may have changed is asked for again after a second. */
-const briefSeconds = 1;
 
 /**
  * Told of every fault: what a file system threw that is no Errno, and replies the kernel refused. The request was answered
@@ -44,6 +41,8 @@ export class Connection {
   readonly #request: Request;
   readonly #reply: Reply;
   readonly #exchange: Exchange;
+  /** The same; undefined where nothing can be changed. */
+  readonly #writing: WritingExchange | undefined;
   readonly #counters: Float64Array;
   readonly #onFault: FaultListener;
   readonly #onlyUid: number | undefined;
@@ -58,9 +57,10 @@ export class Connection {
       fileSystem,
       request: this.#request,
       reply: this.#reply,
-      validSeconds: this.#onlyUid !== undefined ? 0 : fileSystem.immutable ? foreverSeconds : briefSeconds,
+      validSeconds: this.#onlyUid !== undefined ? 0 : foreverSeconds,
       onlyUid: this.#onlyUid,
     };
+    this.#writing = isWritable(fileSystem) ? { ...this.#exchange, fileSystem } : undefined;
   }
 
   /** Where the reply to the last request stands, from the first byte on. */
@@ -83,7 +83,10 @@ export class Connection {
     const operation = operationOf(request.opcode);
     this.#count(Counter.requests, 1);
     this.#count(Counter.opcodes + (request.opcode < countedOpcodes ? request.opcode : 0), 1);
-    if (operation.kind === 'silent') return 0;
+    if (operation.kind === 'silent') {
+      this.#carryOutSilently(operation);
+      return 0;
+    }
     try {
       request.readHeader();
       const bodyLength = this.#carryOut(operation);
@@ -111,12 +114,30 @@ export class Connection {
   }
 
   #carryOut(operation: Operation): number {
-    const { uid } = this.#request;
-    if (this.#onlyUid !== undefined && uid !== this.#onlyUid && uid !== 0 && operation.kind !== 'session') {
-      throw Errno.of('EACCES');
+    if (this.#onlyUid !== undefined) this.#checkUser(operation, this.#onlyUid);
+    if (operation.kind === 'session' || operation.kind === 'reads') {
+      if (operation.handle !== undefined) return operation.handle(this.#exchange);
+    } else {
+      if (this.#writing === undefined) throw Errno.of('EROFS');
+      if (operation.handle !== undefined) return operation.handle(this.#writing);
     }
-    if (operation.handle !== undefined) return operation.handle(this.#exchange);
-    throw Errno.of(operation.kind === 'mutates' ? 'EROFS' : 'ENOSYS');
+    throw Errno.of('ENOSYS');
+  }
+
+  #checkUser({ kind }: Operation, onlyUid: number): void {
+    const { uid } = this.#request;
+    if (uid !== onlyUid && uid !== 0 && kind !== 'session' && kind !== 'writes') throw Errno.of('EACCES');
+  }
+
+  /** A file system that never changes forgets nothing. A request that is malformed has nobody to be told of it. */
+  #carryOutSilently({ name, handle }: WritingOperation): void {
+    if (handle === undefined || this.#writing === undefined) return;
+    try {
+      this.#request.readHeader();
+      handle(this.#writing);
+    } catch (error) {
+      if (!(error instanceof Errno)) this.#report(error, name, this.#request.node);
+    }
   }
 
   #report(error: unknown, operation: string, node: number): void {

@@ -1,11 +1,11 @@
 import { fuse_dirent, fuse_entry_out, fuse_read_in } from './abi.ts';
-import type { Exchange } from './exchange.ts';
+import { type Exchange, tellEntry } from './exchange.ts';
 import { type DirectoryEntry, Errno } from './filesystem.ts';
 
-/** Positions of "." and "..", see FileSystem.entryAt. */
-const firstChild = 2;
+/** Of ".."; children have greater ones, see FileSystem.entryAfter. */
+const lastDotCookie = 2;
 
-/** FUSE_READDIR: as many entries as fit, from the position asked for. */
+/** FUSE_READDIR: as many entries as fit, from behind the cookie asked for. */
 export function readDirectory(exchange: Exchange): number {
   return list(exchange, false);
 }
@@ -15,14 +15,13 @@ export function readDirectoryPlus(exchange: Exchange): number {
   return list(exchange, true);
 }
 
-/** The cookie of an entry is the position of the next one: what a later request, or seekdir(3), goes on from. */
 function list(exchange: Exchange, withEntries: boolean): number {
   const { fileSystem, request, reply } = exchange;
-  const first = request.u64(fuse_read_in.offset);
+  let cookie = request.u64(fuse_read_in.offset);
   const space = Math.min(request.u32(fuse_read_in.size), reply.capacity);
   let length = 0;
-  for (let position = first; ; position++) {
-    const entry = fileSystem.entryAt(request.node, position);
+  while (true) {
+    const entry = fileSystem.entryAfter(request.node, cookie);
     if (entry === undefined) return length;
     const head = withEntries ? fuse_entry_out.sizeof : 0;
     const size = (head + fuse_dirent.sizeof + entry.name.length + 7) & ~7;
@@ -31,21 +30,22 @@ function list(exchange: Exchange, withEntries: boolean): number {
       if (length === 0) throw Errno.of('EINVAL');
       return length;
     }
-    if (withEntries) writeEntry(exchange, length, position, entry);
-    writeDirent(exchange, length + head, length + size, position, entry);
+    if (withEntries) writeEntry(exchange, length, entry);
+    writeDirent(exchange, length + head, length + size, entry);
     length += size;
+    cookie = entry.cookie;
   }
 }
 
 /** "." and ".." carry node 0: no node is handed out for them, so none has to be forgotten. */
-function writeEntry({ reply, validSeconds }: Exchange, at: number, position: number, entry: DirectoryEntry): void {
-  if (position < firstChild) reply.zeros(at, fuse_entry_out.sizeof);
-  else reply.entry(at, entry.attributes, validSeconds);
+function writeEntry(exchange: Exchange, at: number, entry: DirectoryEntry): void {
+  if (entry.cookie <= lastDotCookie) exchange.reply.zeros(at, fuse_entry_out.sizeof);
+  else tellEntry(exchange, at, entry.attributes);
 }
 
-function writeDirent({ reply }: Exchange, at: number, end: number, position: number, entry: DirectoryEntry): void {
+function writeDirent({ reply }: Exchange, at: number, end: number, entry: DirectoryEntry): void {
   reply.u64(at + fuse_dirent.ino, entry.attributes.node);
-  reply.u64(at + fuse_dirent.off, position + 1);
+  reply.u64(at + fuse_dirent.off, entry.cookie);
   reply.u32(at + fuse_dirent.namelen, entry.name.length);
   reply.u32(at + fuse_dirent.type, (entry.attributes.mode >>> 12) & 15);
   const name = at + fuse_dirent.sizeof;

@@ -13,29 +13,38 @@ import {
   SEEK_HOLE,
 } from './abi.ts';
 import type { Exchange } from './exchange.ts';
-import { Errno } from './filesystem.ts';
+import { Errno, isWritable } from './filesystem.ts';
+import type { Reply } from './reply.ts';
 
 /**
- * FUSE_OPEN. For a file system that never changes the answer is ENOSYS, once: from then on the kernel opens files without
- * asking, keeps their cached pages (as with FOPEN_KEEP_CACHE) and allows O_DIRECT. Not where only one user is served: that
- * is checked here.
+ * FUSE_OPEN. The answer is ENOSYS, once: from then on the kernel opens files without asking, keeps their cached pages (as with
+ * FOPEN_KEEP_CACHE) and allows O_DIRECT; O_TRUNC comes as SETATTR in any case. Not where only one user is served: that is checked here.
  */
 export function open(exchange: Exchange): number {
   const flags = exchange.request.u32(fuse_open_in.flags);
-  if ((flags & O_ACCMODE) !== O_RDONLY || (flags & O_TRUNC) !== 0) throw Errno.of('EROFS');
+  const writing = (flags & O_ACCMODE) !== O_RDONLY || (flags & O_TRUNC) !== 0;
+  if (writing && exchange.fileSystem.immutable) throw Errno.of('EROFS');
   return opened(exchange, FOPEN_KEEP_CACHE);
 }
 
-/** FUSE_OPENDIR: like {@link open}, and the listing stays cached (as with FOPEN_CACHE_DIR). */
+/**
+ * FUSE_OPENDIR: like {@link open}, and the listing stays cached (as with FOPEN_CACHE_DIR). The kernel drops it when it has the directory
+ * changed.
+ */
 export function openDirectory(exchange: Exchange): number {
   return opened(exchange, FOPEN_KEEP_CACHE | FOPEN_CACHE_DIR);
 }
 
-function opened({ fileSystem, reply, onlyUid }: Exchange, cacheFlags: number): number {
-  if (fileSystem.immutable && onlyUid === undefined) throw Errno.of('ENOSYS');
-  reply.u64(fuse_open_out.fh, 0);
-  reply.u32(fuse_open_out.open_flags, fileSystem.immutable ? cacheFlags : 0);
-  reply.u32(fuse_open_out.padding, 0);
+function opened({ reply, onlyUid }: Exchange, cacheFlags: number): number {
+  if (onlyUid === undefined) throw Errno.of('ENOSYS');
+  return tellOpened(reply, 0, cacheFlags);
+}
+
+/** Puts struct fuse_open_out into the reply, without a file handle: there are none. Returns its size. */
+export function tellOpened(reply: Reply, at: number, cacheFlags: number): number {
+  reply.u64(at + fuse_open_out.fh, 0);
+  reply.u32(at + fuse_open_out.open_flags, cacheFlags);
+  reply.u32(at + fuse_open_out.padding, 0);
   return fuse_open_out.sizeof;
 }
 
@@ -61,10 +70,18 @@ export function lseek({ fileSystem, request, reply }: Exchange): number {
 }
 
 /**
- * FUSE_FLUSH and FUSE_FSYNC where nothing can be written: ENOSYS means success, and that there is no need to ask again, which
- * saves a request at every close(2).
+ * FUSE_FLUSH, at every close(2). Where nothing can be written the answer is ENOSYS: that means success, and that there is no need
+ * to ask again.
  */
-export function flush({ fileSystem }: Exchange): number {
-  if (fileSystem.immutable) throw Errno.of('ENOSYS');
+export function flush({ fileSystem, request }: Exchange): number {
+  if (!isWritable(fileSystem)) throw Errno.of('ENOSYS');
+  fileSystem.flush(request.node);
+  return 0;
+}
+
+/** FUSE_FSYNC and FUSE_FSYNCDIR: likewise. fdatasync(2) does no less. */
+export function sync({ fileSystem, request }: Exchange): number {
+  if (!isWritable(fileSystem)) throw Errno.of('ENOSYS');
+  fileSystem.sync(request.node);
   return 0;
 }

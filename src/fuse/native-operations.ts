@@ -73,9 +73,10 @@ export function nativeOperations(
       const stats: Stat[] = [];
       const result = attempt('readdir', () => {
         const directory = paths.resolve(path).node;
-        for (let position = 0; ; position++) {
-          const entry = fileSystem.entryAt(directory, position);
+        for (let cookie = 0; ; ) {
+          const entry = fileSystem.entryAfter(directory, cookie);
           if (entry === undefined) return 0;
+          cookie = entry.cookie;
           names.push(Buffer.from(entry.name).toString('utf8'));
           stats.push(toStat(entry.attributes));
         }

@@ -1,17 +1,20 @@
 import { fuse_access_in, W_OK } from './abi.ts';
-import type { Exchange } from './exchange.ts';
+import { type Exchange, tellEntry } from './exchange.ts';
 import { type Attributes, Errno, type FileSystem } from './filesystem.ts';
 
 const dot = 0x2e;
+/** See FileSystem.entryAfter. */
+const dotCookie = 1;
 
 /** PATH_MAX of limits.h: what the kernel takes as the target of a symbolic link, without its NUL. */
 const longestTarget = 4095;
 
 /**
- * FUSE_LOOKUP. In a file system that never changes a missing name is answered as such with a time to remember it for:
- * restore tools probe hundreds of names that do not exist.
+ * FUSE_LOOKUP. A missing name is answered as such with a time to remember it for: restore tools probe hundreds of names that do not
+ * exist. The kernel forgets that itself when it has something made, linked or renamed under the name.
  */
-export function lookup({ fileSystem, request, reply, validSeconds }: Exchange): number {
+export function lookup(exchange: Exchange): number {
+  const { fileSystem, request, reply, validSeconds } = exchange;
   const name = request.name(0);
   let found: Attributes;
   try {
@@ -20,17 +23,17 @@ export function lookup({ fileSystem, request, reply, validSeconds }: Exchange): 
         ? lookupDots(fileSystem, request.node, name)
         : fileSystem.lookup(request.node, name);
   } catch (error) {
-    if (fileSystem.immutable && error === Errno.of('ENOENT')) return reply.negativeEntry(0, validSeconds);
+    if (error === Errno.of('ENOENT')) return reply.negativeEntry(0, validSeconds);
     throw error;
   }
-  return reply.entry(0, found, validSeconds);
+  return tellEntry(exchange, 0, found);
 }
 
 /** A server of NFS, or open_by_handle_at(2), asks for "." of any node and for ".." of a directory it has no name of. */
 function lookupDots(fileSystem: FileSystem, node: number, name: Uint8Array): Attributes {
   if (name.length === 1) return fileSystem.getattr(node);
   if (name[1] !== dot) return fileSystem.lookup(node, name);
-  const parent = fileSystem.entryAt(node, 1);
+  const parent = fileSystem.entryAfter(node, dotCookie);
   if (parent === undefined) throw Errno.of('EIO');
   return parent.attributes;
 }

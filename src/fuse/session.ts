@@ -6,6 +6,7 @@ import {
   FUSE_CACHE_SYMLINKS,
   FUSE_DO_READDIRPLUS,
   FUSE_EXPORT_SUPPORT,
+  FUSE_HANDLE_KILLPRIV_V2,
   FUSE_KERNEL_MINOR_VERSION,
   FUSE_KERNEL_VERSION,
   FUSE_MAX_PAGES,
@@ -25,7 +26,8 @@ const congestionThreshold = 48;
 
 /**
  * EXPORT_SUPPORT holds because lookup answers "." and ".." of any node. READDIRPLUS_AUTO stays off: attributes are at hand
- * anyway, and plain READDIR would cost a LOOKUP per name afterwards.
+ * anyway, and plain READDIR would cost a LOOKUP per name afterwards. CACHE_SYMLINKS holds because a link keeps its target, and no other
+ * node ever has its number.
  */
 const wantedFlags =
   FUSE_ASYNC_READ |
@@ -34,7 +36,22 @@ const wantedFlags =
   FUSE_DO_READDIRPLUS |
   FUSE_ASYNC_DIO |
   FUSE_PARALLEL_DIROPS |
-  FUSE_MAX_PAGES;
+  FUSE_MAX_PAGES |
+  FUSE_CACHE_SYMLINKS;
+
+/**
+ * What is wanted besides where files can be written. HANDLE_KILLPRIV_V2: the file system itself takes set-user-id away when told to, so
+ * the kernel need not ask for the extended attribute `security.capability` before every write; kernels before Linux 5.11 do.
+ *
+ * Not wanted there:
+ * - WRITEBACK_CACHE: write(2) would return before anything is sent, and errors would come at fsync(2) or close(2), where few look;
+ * - POSIX_LOCKS, FLOCK_LOCKS: the kernel keeps locks itself, and all users of the mount are its own;
+ * - ATOMIC_O_TRUNC: there is no OPEN to carry it, see {@link open};
+ * - AUTO_INVAL_DATA: nobody else changes files;
+ * - POSIX_ACL, DONT_MASK, SECURITY_CTX, SETXATTR_EXT: only `user.` attributes are kept;
+ * - DIRECT_IO_ALLOW_MMAP: it is about FOPEN_DIRECT_IO, which is never set; O_DIRECT and mappings go together without.
+ */
+const wantedForWriting = FUSE_HANDLE_KILLPRIV_V2;
 
 /** FUSE_INIT: agrees on the version and on what both sides can do. The header's comment "Version negotiation" has the rules. */
 export function init({ fileSystem, request, reply }: Exchange): number {
@@ -54,7 +71,7 @@ export function init({ fileSystem, request, reply }: Exchange): number {
   if (major > FUSE_KERNEL_VERSION) return fuse_init_out.sizeof;
 
   const offered = request.u32(fuse_init_in.flags);
-  const wanted = fileSystem.immutable ? wantedFlags | FUSE_CACHE_SYMLINKS : wantedFlags;
+  const wanted = fileSystem.immutable ? wantedFlags : wantedFlags | wantedForWriting;
   reply.u32(fuse_init_out.minor, Math.min(minor, FUSE_KERNEL_MINOR_VERSION));
   // The kernel takes the smaller of this and the read-ahead of the mount's bdi, which root may already have raised.
   reply.u32(fuse_init_out.max_readahead, reply.capacity);
@@ -82,7 +99,7 @@ export function statfs({ fileSystem, reply }: Exchange): number {
   return fuse_kstatfs.sizeof;
 }
 
-/** An operation that asks for nothing but an answer: FUSE_DESTROY, FUSE_RELEASE, FUSE_FSYNC, … */
+/** An operation that asks for nothing but an answer: FUSE_DESTROY, FUSE_RELEASE, FUSE_RELEASEDIR. */
 export function acknowledge(): number {
   return 0;
 }

@@ -1,11 +1,11 @@
-import { fuse_getxattr_in, fuse_getxattr_out } from './abi.ts';
-import type { Exchange } from './exchange.ts';
+import { fuse_getxattr_in, fuse_getxattr_out, fuse_setxattr_in, XATTR_CREATE, XATTR_REPLACE } from './abi.ts';
+import type { Exchange, WritingExchange } from './exchange.ts';
 import { Errno } from './filesystem.ts';
 
 /** FUSE_GETXATTR: the value, or only its size when the caller has no room yet (size 0), see getxattr(2). */
 export function getxattr({ fileSystem, request, reply }: Exchange): number {
   const room = request.u32(fuse_getxattr_in.size);
-  const value = fileSystem.getxattr(request.node, request.name(fuse_getxattr_in.sizeof));
+  const value = fileSystem.getxattr(request.node, request.attribute(fuse_getxattr_in.sizeof));
   if (room === 0) return sizeOnly(reply, value.length);
   checkRoom(value.length, room, reply.capacity);
   reply.bytes(0, value);
@@ -26,6 +26,30 @@ export function listxattr({ fileSystem, request, reply }: Exchange): number {
     at += name.length + 1;
   }
   return total;
+}
+
+/** FUSE_SETXATTR. Of its two forms the one without flags of its own, since we do not ask for FUSE_SETXATTR_EXT. */
+export function setxattr({ fileSystem, request }: WritingExchange): number {
+  const size = request.u32(fuse_setxattr_in.size);
+  const flags = request.u32(fuse_setxattr_in.flags);
+  const name = request.firstAttribute(fuse_setxattr_in.sizeof);
+  const start = request.data(fuse_setxattr_in.sizeof + name.length + 1, size);
+  const value = request.memory.bytes.subarray(start, start + size);
+  fileSystem.setxattr(request.node, name, value, modeOf(flags));
+  return 0;
+}
+
+function modeOf(flags: number): 'any' | 'create' | 'replace' {
+  if (flags === 0) return 'any';
+  if (flags === XATTR_CREATE) return 'create';
+  if (flags === XATTR_REPLACE) return 'replace';
+  throw Errno.of('EINVAL');
+}
+
+/** FUSE_REMOVEXATTR. */
+export function removexattr({ fileSystem, request }: WritingExchange): number {
+  fileSystem.removexattr(request.node, request.attribute(0));
+  return 0;
 }
 
 function sizeOnly(reply: Exchange['reply'], size: number): number {

@@ -7,78 +7,15 @@ import type { FileSystem } from '../../src/fuse/filesystem.ts';
 import { ImageReader } from '../../src/image/image-reader.ts';
 import { ImageTree } from '../../src/image/tree.ts';
 import { MemoryFileSystem } from '../unit/fuse/memory-file-system.ts';
-import { encodeRequest, nameBody, readBody, u32s, u64s } from '../unit/fuse/request-encoder.ts';
+import { HEADER, MAX_TRANSFER, request, type Vocabulary } from './fuse-requests.ts';
 import { sampleImage } from './image-sample.ts';
-import { mutate, mutateInPlace } from './mutate.ts';
-import type { Random } from './random.ts';
 import { type FuzzTarget, must } from './target.ts';
 
-const opcodes: readonly number[] = Object.values(Opcode);
-const MAX_TRANSFER = 65536;
-const HEADER = 40;
-const sizes = [0, 1, 16, 100, 4096, 5000, MAX_TRANSFER, MAX_TRANSFER + 1, 2 ** 32 - 1];
-const offsets = [0, 1, 2, 5, 4095, 4096, 20_000, 65_536, 2 ** 32, 2 ** 53 - 1, 2n ** 53n, 2n ** 63n, 2n ** 64n - 1n];
-
-/** What a request can be about in one file system. */
-interface World {
-  readonly names: readonly (string | Uint8Array)[];
-  readonly attributes: readonly string[];
-  readonly nodes: readonly (number | bigint)[];
+interface World extends Vocabulary {
   readonly connections: readonly Connection[];
   readonly faults: unknown[];
   /** The bytes of a file, where they are known. */
   content(node: bigint): Uint8Array | undefined;
-}
-
-function request(world: World, random: Random): Buffer {
-  const opcode = random.chance(20) ? random.u32() : random.pick(opcodes);
-  const fields = {
-    opcode,
-    node: random.pick(world.nodes),
-    unique: BigInt(random.u32()) * 2n ** 32n + BigInt(random.u32()),
-    uid: random.pick([0, 1000, 1001]),
-    body: bodyOf(opcode, world, random),
-    ...(random.chance(50) ? { claimedLength: random.below(200) } : {}),
-    ...(random.chance(50) ? { extensionLength: random.below(65536) } : {}),
-  };
-  const bytes = encodeRequest(fields);
-  return random.chance(2)
-    ? bytes
-    : random.chance(2)
-      ? mutateInPlace(bytes, random)
-      : withItsLength(mutate(bytes, random));
-}
-
-/** What the header says made true, so that more than the length check is reached. */
-function withItsLength(bytes: Buffer): Buffer {
-  if (bytes.length >= HEADER) bytes.writeUInt32LE(bytes.length, 0);
-  return bytes;
-}
-
-function bodyOf(opcode: number, world: World, random: Random): Buffer {
-  const name = random.chance(10) ? random.bytes(random.below(300)) : random.pick(world.names);
-  const size = random.chance(2) ? random.pick(sizes) : random.below(MAX_TRANSFER);
-  switch (opcode) {
-    case Opcode.FUSE_LOOKUP:
-      return nameBody(name);
-    case Opcode.FUSE_READ:
-    case Opcode.FUSE_READDIR:
-    case Opcode.FUSE_READDIRPLUS:
-      return readBody(random.chance(3) ? random.below(70_000) : random.pick(offsets), size);
-    case Opcode.FUSE_GETXATTR:
-      return Buffer.concat([u32s(size, 0), nameBody(random.pick(world.attributes))]);
-    case Opcode.FUSE_LISTXATTR:
-      return u32s(size, 0);
-    case Opcode.FUSE_INIT:
-      return Buffer.concat([
-        u32s(random.pick([6, 7, 8]), random.below(60), random.u32(), random.u32()),
-        Buffer.alloc(48),
-      ]);
-    case Opcode.FUSE_LSEEK:
-      return Buffer.concat([u64s(0, random.pick(offsets)), u32s(random.below(6), 0)]);
-    default:
-      return random.bytes(random.below(80));
-  }
 }
 
 /** The reply, taken apart, to a request that stands in front of other bytes. */
@@ -140,27 +77,23 @@ function targetOf(name: string, makeWorld: () => World): FuzzTarget {
 /** Requests of the kernel to a small tree in memory. */
 export const fuseTarget = targetOf('fuse', () => {
   const faults: unknown[] = [];
-  const trees = [true, false].map((immutable) => {
-    const tree = new MemoryFileSystem({ immutable });
-    const directory = tree.addDirectory(1, 'dir');
-    tree.addFile(
-      directory,
-      'file',
-      Buffer.from(Array.from({ length: 20_000 }, (_, at) => at % 251)),
-      new Map([['user.a', Buffer.from('b')]]),
-    );
-    tree.addLink(1, 'link', Buffer.from('dir/file'));
-    for (let at = 0; at < 200; at++) tree.addFile(directory, `\xff${at}`, Buffer.alloc(at));
-    return tree;
-  });
-  const [tree] = trees;
+  const tree = new MemoryFileSystem();
+  const directory = tree.addDirectory(1, 'dir');
+  tree.addFile(
+    directory,
+    'file',
+    Buffer.from(Array.from({ length: 20_000 }, (_, at) => at % 251)),
+    new Map([['user.a', Buffer.from('b')]]),
+  );
+  tree.addLink(1, 'link', Buffer.from('dir/file'));
+  for (let at = 0; at < 200; at++) tree.addFile(directory, `\xff${at}`, Buffer.alloc(at));
   return {
     names: ['dir', 'file', 'link', '.', '..', '', 'a/b', 'x'.repeat(255), 'x'.repeat(256)],
     attributes: ['user.a', 'user.none', 'security.selinux', ''],
     nodes: [0, 1, 2, 3, 4, 5, 100, 204, 205, 2 ** 32, 2n ** 53n, 2n ** 64n - 1n],
-    connections: trees.flatMap((each) => connectionsTo(each, faults)),
+    connections: connectionsTo(tree, faults),
     faults,
-    content: (node) => tree?.nodes.get(Number(node))?.content,
+    content: (node) => tree.nodes.get(Number(node))?.content,
   };
 });
 

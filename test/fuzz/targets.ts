@@ -1,5 +1,7 @@
 import { fuseTarget, imageRequestsTarget } from './fuse-targets.ts';
+import { fuseWritableTarget } from './fuse-writable-target.ts';
 import { headerTarget, slotTarget } from './header-target.ts';
+import { entriesTarget, frameTarget } from './journal-target.ts';
 import { envelopeTarget, manifestTarget } from './manifest-target.ts';
 import { chunkTarget, objectTarget } from './object-target.ts';
 import type { FuzzTarget } from './target.ts';
@@ -11,10 +13,13 @@ export const fuzzTargets: readonly FuzzTarget[] = [
   slotTarget,
   envelopeTarget,
   manifestTarget,
+  entriesTarget,
+  frameTarget,
   objectTarget,
   chunkTarget,
   keyFileTarget,
   fuseTarget,
+  fuseWritableTarget,
   imageRequestsTarget,
   mountInfoTarget,
 ];

@@ -1,7 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Opcode } from '../../../src/fuse/abi.ts';
-import { Connection } from '../../../src/fuse/connection.ts';
-import { MemoryFileSystem } from './memory-file-system.ts';
 import { nameBody, u32s } from './request-encoder.ts';
 import { ask, content, directory, errorOf, faults, file, link, serveAnew, tree, year } from './served-tree.ts';
 
@@ -69,14 +67,6 @@ describe('names and attributes', () => {
     const { error, body } = ask({ opcode: Opcode.FUSE_LOOKUP, body: nameBody('missing') });
     expect(error).toBe(0);
     expect([body.readBigUInt64LE(0), body.readBigUInt64LE(16)]).toEqual([0n, year]);
-  });
-
-  it('LOOKUP in a file system that changes says ENOENT and allows a second', () => {
-    const changing = new MemoryFileSystem({ immutable: false });
-    changing.addFile(1, 'there', content);
-    const other = new Connection(changing);
-    expect(ask({ opcode: Opcode.FUSE_LOOKUP, body: nameBody('missing') }, other).error).toBe(-2);
-    expect(ask({ opcode: Opcode.FUSE_LOOKUP, body: nameBody('there') }, other).body.readBigUInt64LE(16)).toBe(1n);
   });
 
   it('LOOKUP answers "." of any node and ".." of a directory, as EXPORT_SUPPORT promises', () => {

@@ -16,13 +16,12 @@ export interface MemoryNode {
   readonly xattrs?: Map<string, Uint8Array>;
 }
 
-/** A small tree in memory. Names are kept as latin1 strings, one character per byte. */
+/** A small tree in memory that never changes once it is served. Names are kept as latin1 strings, one character per byte. */
 export class MemoryFileSystem implements FileSystem {
-  readonly immutable: boolean;
+  readonly immutable = true;
   readonly nodes = new Map<number, MemoryNode>();
 
-  constructor(options: { immutable: boolean } = { immutable: true }) {
-    this.immutable = options.immutable;
+  constructor() {
     this.#add(1, 1, 0o40755, 0, { children: new Map() });
   }
 
@@ -68,12 +67,15 @@ export class MemoryFileSystem implements FileSystem {
     return part.length;
   }
 
-  entryAt(directory: number, position: number): DirectoryEntry | undefined {
+  entryAfter(directory: number, cookie: number): DirectoryEntry | undefined {
     const children = this.#childrenOf(directory);
-    if (position === 0) return { name: Buffer.from('.'), attributes: this.getattr(directory) };
-    if (position === 1) return { name: Buffer.from('..'), attributes: this.getattr(this.#node(directory).parent) };
-    const entry = [...children][position - 2];
-    return entry && { name: Buffer.from(entry[0], 'latin1'), attributes: this.getattr(entry[1]) };
+    const next = cookie + 1;
+    if (cookie === 0) return { cookie: next, name: Buffer.from('.'), attributes: this.getattr(directory) };
+    if (cookie === 1) {
+      return { cookie: next, name: Buffer.from('..'), attributes: this.getattr(this.#node(directory).parent) };
+    }
+    const entry = [...children][cookie - 2];
+    return entry && { cookie: next, name: Buffer.from(entry[0], 'latin1'), attributes: this.getattr(entry[1]) };
   }
 
   statfs(): Statistics {

@@ -6,6 +6,7 @@ export interface RequestFields {
   readonly node?: number | bigint;
   readonly unique?: bigint;
   readonly uid?: number;
+  readonly gid?: number;
   readonly body?: Uint8Array;
   /** What the header says the length is, when it is to lie. */
   readonly claimedLength?: number;
@@ -21,7 +22,7 @@ export function encodeRequest(fields: RequestFields): Buffer {
   header.writeBigUInt64LE(fields.unique ?? 7n, 8);
   header.writeBigUInt64LE(BigInt(fields.node ?? 1), 16);
   header.writeUInt32LE(fields.uid ?? 0, 24);
-  header.writeUInt32LE(0, 28);
+  header.writeUInt32LE(fields.gid ?? 0, 28);
   header.writeUInt32LE(4711, 32);
   header.writeUInt16LE(fields.extensionLength ?? 0, 36);
   return Buffer.concat([header, body]);
@@ -50,6 +51,45 @@ export function readBody(offset: number | bigint, size: number): Buffer {
 
 export function nameBody(name: string | Uint8Array): Buffer {
   return Buffer.concat([typeof name === 'string' ? Buffer.from(name) : name, Buffer.of(0)]);
+}
+
+/** Names one behind another, as RENAME and SYMLINK have them. */
+export function namesBody(...names: readonly (string | Uint8Array)[]): Buffer {
+  return Buffer.concat(names.map(nameBody));
+}
+
+/** fh, offset, size, write_flags, lock_owner, flags, padding; then the data. */
+export function writeBody(offset: number | bigint, data: Uint8Array, flags = 0, size = data.length): Buffer {
+  return Buffer.concat([u64s(0, offset), u32s(size, flags), u64s(0), u32s(0, 0), data]);
+}
+
+/** fh, offset, length, mode, padding. */
+export function fallocateBody(offset: number | bigint, length: number | bigint, mode: number): Buffer {
+  return Buffer.concat([u64s(0, offset, length), u32s(mode, 0)]);
+}
+
+export interface SetattrFields {
+  readonly valid: number;
+  readonly size?: number | bigint;
+  readonly mtime?: bigint;
+  readonly mtimensec?: number;
+  readonly mode?: number;
+  readonly uid?: number;
+  readonly gid?: number;
+}
+
+/** valid, padding, fh, size, lock_owner, atime, mtime, ctime, the three nanoseconds, mode, unused, uid, gid, unused. */
+export function setattrBody({ valid, size = 0, mtime = 0n, mtimensec = 0, mode = 0, uid = 0, gid = 0 }: SetattrFields) {
+  return Buffer.concat([
+    u32s(valid, 0),
+    u64s(0, size, 0, 0, BigInt.asUintN(64, mtime), 0),
+    u32s(0, mtimensec, 0, mode, 0, uid, gid, 0),
+  ]);
+}
+
+/** size, flags; then the name, then the value. */
+export function setxattrBody(name: string, value: Uint8Array, flags = 0, size = value.length): Buffer {
+  return Buffer.concat([u32s(size, flags), nameBody(name), value]);
 }
 
 export interface DecodedReply {

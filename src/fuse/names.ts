@@ -1,0 +1,111 @@
+import {
+  FOPEN_KEEP_CACHE,
+  fuse_create_in,
+  fuse_link_in,
+  fuse_mkdir_in,
+  fuse_mknod_in,
+  fuse_rename_in,
+  fuse_rename2_in,
+  RENAME_EXCHANGE,
+  RENAME_NOREPLACE,
+  S_IFMT,
+  S_IFREG,
+} from './abi.ts';
+import { tellEntry, type WritingExchange } from './exchange.ts';
+import { tellOpened } from './files.ts';
+import { Errno, type RenameMode } from './filesystem.ts';
+
+/** Of st_mode: the permission bits with set-user-id, set-group-id and sticky. */
+const permissions = 0o7777;
+const dot = 0x2e;
+
+/**
+ * FUSE_CREATE: makes a regular file and opens it. The kernel asks only when it knows that there is none of that name, so O_EXCL is
+ * kept by the making itself and O_TRUNC has nothing to do.
+ */
+export function create(exchange: WritingExchange): number {
+  const { fileSystem, request, reply } = exchange;
+  const mode = request.u32(fuse_create_in.mode) & permissions;
+  const name = checked(request.name(fuse_create_in.sizeof));
+  const made = fileSystem.create(request.node, name, mode, request.caller());
+  const size = tellEntry(exchange, 0, made);
+  return size + tellOpened(reply, size, FOPEN_KEEP_CACHE);
+}
+
+/** FUSE_MKNOD: a regular file; the answer to others is that of file systems which have none (EPERM). */
+export function mknod(exchange: WritingExchange): number {
+  const { fileSystem, request } = exchange;
+  const mode = request.u32(fuse_mknod_in.mode);
+  const name = checked(request.name(fuse_mknod_in.sizeof));
+  if ((mode & S_IFMT) !== S_IFREG) throw Errno.of('EPERM');
+  return tellEntry(exchange, 0, fileSystem.create(request.node, name, mode & permissions, request.caller()));
+}
+
+/** FUSE_MKDIR. */
+export function mkdir(exchange: WritingExchange): number {
+  const { fileSystem, request } = exchange;
+  const mode = request.u32(fuse_mkdir_in.mode) & permissions;
+  const name = checked(request.name(fuse_mkdir_in.sizeof));
+  return tellEntry(exchange, 0, fileSystem.mkdir(request.node, name, mode, request.caller()));
+}
+
+/** FUSE_SYMLINK: its name comes first, then the target. */
+export function symlink(exchange: WritingExchange): number {
+  const { fileSystem, request } = exchange;
+  const name = checked(request.firstName(0));
+  const target = request.target(name.length + 1);
+  return tellEntry(exchange, 0, fileSystem.symlink(request.node, name, target, request.caller()));
+}
+
+/** FUSE_LINK. */
+export function link(exchange: WritingExchange): number {
+  const { fileSystem, request } = exchange;
+  const node = request.u64(fuse_link_in.oldnodeid);
+  const name = checked(request.name(fuse_link_in.sizeof));
+  return tellEntry(exchange, 0, fileSystem.link(node, request.node, name));
+}
+
+/** FUSE_UNLINK. */
+export function unlink({ fileSystem, request }: WritingExchange): number {
+  fileSystem.unlink(request.node, checked(request.name(0)));
+  return 0;
+}
+
+/** FUSE_RMDIR. */
+export function rmdir({ fileSystem, request }: WritingExchange): number {
+  fileSystem.rmdir(request.node, checked(request.name(0)));
+  return 0;
+}
+
+/** FUSE_RENAME. */
+export function rename(exchange: WritingExchange): number {
+  return renameAs(exchange, 'replace', fuse_rename_in.sizeof);
+}
+
+/** FUSE_RENAME2, which the kernel uses for flags. RENAME_WHITEOUT makes a device, and so is refused as an unknown flag is. */
+export function rename2(exchange: WritingExchange): number {
+  const flags = exchange.request.u32(fuse_rename2_in.flags);
+  return renameAs(exchange, renameMode(flags), fuse_rename2_in.sizeof);
+}
+
+/** Both structs begin with the directory of the new name, and the old and the new name follow. */
+function renameAs({ fileSystem, request }: WritingExchange, how: RenameMode, names: number): number {
+  const newParent = request.u64(fuse_rename_in.newdir);
+  const name = checked(request.firstName(names));
+  const newName = checked(request.name(names + name.length + 1));
+  fileSystem.rename(request.node, name, newParent, newName, how);
+  return 0;
+}
+
+function renameMode(flags: number): RenameMode {
+  if (flags === 0) return 'replace';
+  if (flags === RENAME_NOREPLACE) return 'no-replace';
+  if (flags === RENAME_EXCHANGE) return 'exchange';
+  throw Errno.of('EINVAL');
+}
+
+/** "." and ".." are no names that can be made or taken away. */
+function checked(name: Uint8Array): Uint8Array {
+  if (name[0] === dot && (name.length === 1 || (name.length === 2 && name[1] === dot))) throw Errno.of('EINVAL');
+  return name;
+}

@@ -1,0 +1,62 @@
+import {
+  FALLOC_FL_KEEP_SIZE,
+  FALLOC_FL_PUNCH_HOLE,
+  FALLOC_FL_ZERO_RANGE,
+  FUSE_WRITE_KILL_SUIDGID,
+  fuse_fallocate_in,
+  fuse_write_in,
+  fuse_write_out,
+} from './abi.ts';
+import type { WritingExchange } from './exchange.ts';
+import { type AllocateMode, Errno } from './filesystem.ts';
+
+/** FUSE_WRITE: the file system takes the data straight from the request. All are written or none. */
+export function write({ fileSystem, request, reply }: WritingExchange): number {
+  const offset = request.place(fuse_write_in.offset);
+  const size = request.u32(fuse_write_in.size);
+  const killPrivileges = (request.u32(fuse_write_in.write_flags) & FUSE_WRITE_KILL_SUIDGID) !== 0;
+  if (size > reply.capacity) throw Errno.of('EINVAL');
+  const start = request.data(fuse_write_in.sizeof, size);
+  if (size > 0) {
+    checkEnd(offset, size);
+    fileSystem.write(request.node, offset, size, request.memory, start, killPrivileges);
+  }
+  reply.u32(fuse_write_out.size, size);
+  reply.u32(fuse_write_out.padding, 0);
+  return fuse_write_out.sizeof;
+}
+
+/**
+ * FUSE_FALLOCATE. The kernel does not say whether the caller may leave set-user-id on what he changes, and with
+ * FUSE_HANDLE_KILLPRIV_V2 does not see to it itself; root may.
+ */
+export function fallocate({ fileSystem, request }: WritingExchange): number {
+  const offset = request.place(fuse_fallocate_in.offset);
+  const length = request.place(fuse_fallocate_in.length);
+  const how = allocateMode(request.u32(fuse_fallocate_in.mode));
+  if (length === 0) throw Errno.of('EINVAL');
+  checkEnd(offset, length);
+  fileSystem.allocate(request.node, offset, length, how, request.uid !== 0);
+  return 0;
+}
+
+function allocateMode(mode: number): AllocateMode {
+  switch (mode) {
+    case 0:
+      return 'extend';
+    case FALLOC_FL_KEEP_SIZE:
+      return 'keep-size';
+    case FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE:
+      return 'punch-hole';
+    case FALLOC_FL_ZERO_RANGE:
+      return 'zero';
+    case FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE:
+      return 'zero-keep-size';
+    default:
+      throw Errno.of('EOPNOTSUPP');
+  }
+}
+
+function checkEnd(offset: number, length: number): void {
+  if (offset + length > Number.MAX_SAFE_INTEGER) throw Errno.of('EFBIG');
+}

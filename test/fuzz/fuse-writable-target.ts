@@ -1,0 +1,135 @@
+import { Region } from '../../src/base/native.ts';
+import { Opcode } from '../../src/fuse/abi.ts';
+import { Connection } from '../../src/fuse/connection.ts';
+import { WritableMemoryFileSystem } from '../unit/fuse/writable-memory-file-system.ts';
+import { HEADER, MAX_TRANSFER, request } from './fuse-requests.ts';
+import { type FuzzTarget, must } from './target.ts';
+
+/** Requests of one input, one after another to a new file system with a file, a directory and a link. */
+const REQUESTS = 25;
+/** Blocks of 4 KiB. */
+const CAPACITY = 64;
+
+const silent: readonly number[] = [
+  Opcode.FUSE_FORGET,
+  Opcode.FUSE_BATCH_FORGET,
+  Opcode.FUSE_INTERRUPT,
+  Opcode.FUSE_NOTIFY_REPLY,
+];
+const telling: readonly number[] = [
+  Opcode.FUSE_LOOKUP,
+  Opcode.FUSE_CREATE,
+  Opcode.FUSE_MKNOD,
+  Opcode.FUSE_MKDIR,
+  Opcode.FUSE_SYMLINK,
+  Opcode.FUSE_LINK,
+];
+const others: readonly number[] = [
+  Opcode.FUSE_SETATTR,
+  Opcode.FUSE_UNLINK,
+  Opcode.FUSE_RMDIR,
+  Opcode.FUSE_RENAME,
+  Opcode.FUSE_RENAME2,
+  Opcode.FUSE_READ,
+  Opcode.FUSE_WRITE,
+  Opcode.FUSE_WRITE,
+  Opcode.FUSE_FALLOCATE,
+  Opcode.FUSE_LSEEK,
+  Opcode.FUSE_SETXATTR,
+  Opcode.FUSE_GETXATTR,
+  Opcode.FUSE_REMOVEXATTR,
+  Opcode.FUSE_READDIR,
+  Opcode.FUSE_READDIRPLUS,
+  Opcode.FUSE_FLUSH,
+  Opcode.FUSE_FSYNC,
+  Opcode.FUSE_GETATTR,
+];
+const opcodes = [...silent, ...telling, ...telling, ...others];
+const vocabulary = {
+  names: ['a', 'b', 'c', 'd', 'a', 'b', 'c', 'd', '.', '..', '', 'a/b', 'x'.repeat(255), 'x'.repeat(256)],
+  attributes: ['user.a', 'user.b', 'user.a/b', 'security.capability', '', 'x'.repeat(256)],
+  nodes: [1, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 4, 5, 0, 2 ** 32, 2n ** 64n - 1n],
+};
+
+/** Counts what it is told to remember. */
+class CountingFileSystem extends WritableMemoryFileSystem {
+  told = 0;
+
+  override remember(node: number): void {
+    this.told++;
+    super.remember(node);
+  }
+}
+
+/** One of two that are asked the same, with other bytes behind each request. */
+class Side {
+  readonly tree = new CountingFileSystem(CAPACITY, () => ({ seconds: 1, nanoseconds: 2 }));
+  readonly faults: unknown[] = [];
+  readonly #behind: number;
+  readonly #connection = new Connection(this.tree, {
+    maxTransfer: MAX_TRANSFER,
+    onFault: (error, operation) => {
+      if (operation !== 'INIT') this.faults.push(error);
+    },
+  });
+
+  constructor(behind: number) {
+    this.#behind = behind;
+    const caller = { uid: 1000, gid: 100 };
+    this.tree.create(1, Buffer.from('a'), 0o644, caller);
+    this.tree.mkdir(1, Buffer.from('b'), 0o2755, caller);
+    this.tree.symlink(3, Buffer.from('c'), Buffer.from('../a'), caller);
+  }
+
+  ask(bytes: Buffer): Buffer {
+    const memory = new Region(Buffer.concat([bytes, Buffer.alloc(512, this.#behind)]));
+    const length = this.#connection.handle(memory, bytes.length);
+    must(memory.bytes.subarray(0, bytes.length).equals(bytes), 'the request was changed');
+    return Buffer.from(this.#connection.reply.bytes.subarray(0, length));
+  }
+}
+
+/** How many nodes a reply makes the kernel remember. */
+function toldBy(opcode: number, body: Buffer): number {
+  if (telling.includes(opcode)) return body.readBigUInt64LE(0) === 0n ? 0 : 1;
+  if (opcode !== Opcode.FUSE_READDIRPLUS) return 0;
+  let told = 0;
+  for (let at = 0; at < body.length; ) {
+    if (body.readBigUInt64LE(at) !== 0n) told++;
+    at += (128 + 24 + body.readUInt32LE(at + 144) + 7) & ~7;
+  }
+  return told;
+}
+
+function checkRequest([one, other]: readonly [Side, Side], bytes: Buffer): boolean {
+  const before = one.tree.told;
+  const reply = one.ask(bytes);
+  must(reply.equals(other.ask(bytes)), 'what lies behind the request changes the reply');
+  must(one.faults.length === 0, `a fault: ${one.faults[0]}`);
+  if (bytes.length < HEADER) return false;
+  const opcode = bytes.readUInt32LE(4);
+  must((reply.length === 0) === silent.includes(opcode), 'a reply where none is wanted, or none');
+  if (reply.length === 0) return false;
+  must(reply.length >= 16 && reply.readUInt32LE(0) === reply.length, 'a wrong reply length');
+  const error = reply.readInt32LE(4);
+  must(error <= 0 && error > -512 && (error === 0 || reply.length === 16), 'an error that is none');
+  const told = error === 0 ? toldBy(opcode, reply.subarray(16)) : 0;
+  must(one.tree.told - before === told, 'the kernel was told of more nodes, or fewer, than are remembered');
+  return error === 0;
+}
+
+/** Requests of the kernel to a file system in memory that they change. */
+export const fuseWritableTarget: FuzzTarget = {
+  name: 'fuse-writable',
+  prepare: () => ({
+    attempt: (random) => {
+      const requests = Array.from({ length: REQUESTS }, () => request(vocabulary, random, opcodes));
+      const check = (): string => {
+        const sides = [new Side(0), new Side(0x41)] as const;
+        const answered = requests.filter((bytes) => checkRequest(sides, bytes)).length;
+        return answered > REQUESTS / 5 ? 'many answered' : 'few answered';
+      };
+      return { input: Buffer.concat(requests), check };
+    },
+  }),
+};
