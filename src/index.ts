@@ -20,6 +20,7 @@ export type { SlotJwe } from './format/slot.ts';
 export { type CreatedImage, type CreateOptions, createImage, type Progress } from './image/create.ts';
 export type { ImageInside, ImageOutside } from './image/describe.ts';
 export type { ExtractOptions } from './image/extract.ts';
+export type { MakeSlots } from './image/new-header.ts';
 export type { Damage, VerifyOptions, VerifyReport } from './image/verify.ts';
 export { createDefaultKey, defaultKeyPath } from './keys/default-key.ts';
 export { type KeyFile, keyFileProvider, readKeyFile } from './keys/key-file.ts';
@@ -32,11 +33,19 @@ export {
   inspectImage,
   type ListedFile,
 } from './library/encrypted-image.ts';
-export { type OpenOptions, unlockImage } from './library/unlock.ts';
+export { createEmptyImage, type NewImage, type NewImageOptions } from './library/new-image.ts';
+export { type OpenOptions, type UnlockOptions, unlockImage } from './library/unlock.ts';
+export {
+  type RecoveredImage,
+  recoverImage,
+  type SealedImage,
+  type SealOptions,
+  sealImage,
+} from './library/unsealed-image.ts';
 export type { Transport } from './serve/config.ts';
 export type { DaemonStatus } from './serve/control.ts';
+export type { MountOptions } from './serve/daemon-config.ts';
 export { type ExecOptions, execWithMount } from './serve/exec.ts';
-export type { MountOptions } from './serve/launch.ts';
 export { type BackgroundMountOptions, type MountHandle, mountImage } from './serve/mount.ts';
 export { listMounts, type MountState, type MountStatus } from './serve/status.ts';
 export { type UnmountOptions, type UnmountResult, unmountImage } from './serve/umount.ts';

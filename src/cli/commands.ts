@@ -14,13 +14,23 @@ export const commands = {
   },
   mount: {
     usage: 'mount <ENC> <MNT>',
-    summary: 'Mount an image, so that its files can be read in clear',
+    summary: 'Mount an image, so that its files can be read in clear, or written with --write',
     load: async () => (await import('./commands/mount.ts')).command,
   },
   umount: {
     usage: 'umount <MNT>',
-    summary: 'Unmount an image; its keys are wiped from memory',
+    summary: 'Unmount an image; what was written is sealed, its keys are wiped from memory',
     load: async () => (await import('./commands/umount.ts')).command,
+  },
+  seal: {
+    usage: 'seal <ENC>',
+    summary: 'Seal an image that a writable mount left unsealed',
+    load: async () => (await import('./commands/seal.ts')).command,
+  },
+  recover: {
+    usage: 'recover <ENC>',
+    summary: 'Give up what an interrupted writer lost, so that the rest can be sealed',
+    load: async () => (await import('./commands/recover.ts')).command,
   },
   exec: {
     usage: 'exec <ENC>',

@@ -17,6 +17,8 @@ export const exitCodes: Readonly<Record<ErrorCode, number>> = {
   damaged: 23,
   'wrong-image': 24,
   'no-such-file': 25,
+  unsealed: 26,
+  locked: 27,
   'mount-failed': 30,
   'not-mounted': 31,
   busy: 32,

@@ -2,7 +2,7 @@ import type { Argv } from 'yargs';
 import { CkptfsError } from '../base/errors.ts';
 import type { Secret } from '../crypto/secret.ts';
 import { EncryptedImage } from '../library/encrypted-image.ts';
-import { unlockImage } from '../library/unlock.ts';
+import { type OpenOptions, unlockImage } from '../library/unlock.ts';
 import type { CommonOptions } from './command.ts';
 import { HeldKeys, type KeyArguments, withKeyOptions } from './key-options.ts';
 import { warn } from './output.ts';
@@ -58,13 +58,26 @@ export async function withOpenImage<T>(args: ImageArguments, work: (image: Encry
   });
 }
 
-/** As {@link withOpenImage}, where the image key is all that is needed. The work begins while the key is being unlocked. */
+/** As {@link withOpenImage}, for work that opens the image itself. */
+export async function withGivenKeys<T>(args: ImageArguments, work: (options: OpenOptions) => Promise<T>): Promise<T> {
+  return withKeys(args, async (keys) => {
+    const result = await work({ keys: (imageId) => keys.forOpening(imageId), imageId: args.imageId });
+    await warnAbout(keys, args);
+    return result;
+  });
+}
+
+/**
+ * As {@link withOpenImage}, where the image key is all that is needed. The work begins while the key is being unlocked.
+ * @param write the image may be unsealed
+ */
 export async function withImageKey<T>(
   args: ImageArguments,
   work: (imageKey: Promise<Secret>) => Promise<T>,
+  { write = false }: { readonly write?: boolean | undefined } = {},
 ): Promise<T> {
   return withKeys(args, async (keys) => {
-    const imageKey = unlock(args, keys);
+    const imageKey = unlock(args, keys, write);
     try {
       return await work(imageKey);
     } finally {
@@ -77,10 +90,11 @@ export async function withImageKey<T>(
   });
 }
 
-async function unlock(args: ImageArguments, keys: HeldKeys): Promise<Secret> {
+async function unlock(args: ImageArguments, keys: HeldKeys, write: boolean): Promise<Secret> {
   const imageKey = await unlockImage(args.ENC, {
     keys: (imageId) => keys.forOpening(imageId),
     imageId: args.imageId,
+    write,
   });
   await warnAbout(keys, args);
   return imageKey;

@@ -12,6 +12,7 @@ interface MountSettings {
   readonly workers?: number | undefined;
   readonly cacheSize?: number | undefined;
   readonly scratch?: boolean | undefined;
+  readonly write?: boolean | undefined;
   readonly logFile?: string | undefined;
 }
 
@@ -48,8 +49,8 @@ function checkRest(rest: readonly string[]): void {
 }
 
 const knownOptions =
-  'Known are key_file=FILE, image_id=ID, transport=NAME, workers=N, cache_size=BYTES, log_file=FILE, scratch, allow_other, ' +
-  'allow_root, noexec, fsname=NAME, and the general options of fstab.';
+  'Known are key_file=FILE, image_id=ID, transport=NAME, workers=N, cache_size=BYTES, log_file=FILE, scratch, write, ' +
+  'allow_other, allow_root, noexec, fsname=NAME, and the general options of fstab.';
 
 function ownSetting(name: string, value: string | undefined, before: MountSettings): MountSettings | undefined {
   switch (name) {
@@ -66,8 +67,9 @@ function ownSetting(name: string, value: string | undefined, before: MountSettin
     case 'log_file':
       return { logFile: needed(name, value) };
     case 'scratch':
-      if (value !== undefined) throw new CkptfsError('bad-argument', 'mount option scratch takes no value');
-      return { scratch: true };
+    case 'write':
+      if (value !== undefined) throw new CkptfsError('bad-argument', `mount option ${name} takes no value`);
+      return { [name]: true };
     default:
       return undefined;
   }

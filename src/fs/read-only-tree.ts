@@ -6,14 +6,8 @@ import { dataBytes, seekExtent } from '../image/extents.ts';
 import type { Image } from '../image/image.ts';
 import type { ImageReader } from '../image/image-reader.ts';
 import type { ImageTree } from '../image/tree.ts';
+import { attributesOf, BLOCK_SIZE, DOT, DOT_DOT, NAME_MAX } from './attributes.ts';
 import { quotePath } from './quote-path.ts';
-
-const BLOCK_SIZE = 4096;
-/** What st_blocks counts in. */
-const STAT_BLOCK_SIZE = 512;
-const NAME_MAX = 255;
-/** Of st_mode: S_IFREG, S_IFDIR, S_IFLNK. */
-const typeBits = { file: 0o100000, directory: 0o040000, symlink: 0o120000 } as const;
 
 /** Told, in one line without line breaks, of each read that failed: image file, object, chunk, reason. */
 export type DamageListener = (line: string) => void;
@@ -46,18 +40,8 @@ export class ReadOnlyTree implements FileSystem {
     const known = this.#attributes[node];
     if (known !== undefined) return known;
     const inode = this.#inode(node);
-    const size = sizeOf(inode);
-    const made: Attributes = {
-      node,
-      mode: typeBits[inode.type] | inode.mode,
-      size,
-      blocks: inode.type === 'file' ? Math.ceil(dataBytes(inode.extents) / STAT_BLOCK_SIZE) : 0,
-      links: this.#tree.links(node),
-      uid: inode.uid,
-      gid: inode.gid,
-      mtimeSeconds: inode.mtimeSeconds,
-      mtimeNanoseconds: inode.mtimeNanoseconds,
-    };
+    const data = inode.type === 'file' ? dataBytes(inode.extents) : 0;
+    const made = attributesOf(node, inode, data, this.#tree.links(node));
     this.#attributes[node] = made;
     return made;
   }
@@ -79,12 +63,14 @@ export class ReadOnlyTree implements FileSystem {
     }
   }
 
-  entryAt(directory: number, position: number): DirectoryEntry | undefined {
+  /** A cookie is the position behind its entry. */
+  entryAfter(directory: number, cookie: number): DirectoryEntry | undefined {
     this.#directory(directory);
-    if (position === 0) return { name: DOT, attributes: this.getattr(directory) };
-    if (position === 1) return { name: DOT_DOT, attributes: this.getattr(this.#tree.parent(directory)) };
-    const child = this.#tree.child(directory, position - 2);
-    return child === undefined ? undefined : { name: child.name, attributes: this.getattr(child.inode) };
+    const next = cookie + 1;
+    if (cookie === 0) return { cookie: next, name: DOT, attributes: this.getattr(directory) };
+    if (cookie === 1) return { cookie: next, name: DOT_DOT, attributes: this.getattr(this.#tree.parent(directory)) };
+    const child = this.#tree.child(directory, cookie - 2);
+    return child && { cookie: next, name: child.name, attributes: this.getattr(child.inode) };
   }
 
   statfs(): Statistics {
@@ -124,15 +110,6 @@ export class ReadOnlyTree implements FileSystem {
     if (inode.type !== 'file') throw Errno.of('EINVAL');
     return inode;
   }
-}
-
-const DOT = Buffer.from('.');
-const DOT_DOT = Buffer.from('..');
-
-/** As in st_size: a directory's is told as one block. */
-function sizeOf(inode: Inode): number {
-  if (inode.type === 'file') return inode.size;
-  return inode.type === 'symlink' ? inode.target.length : BLOCK_SIZE;
 }
 
 /** A full file system, just as large as what is in it. */

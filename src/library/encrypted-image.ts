@@ -3,7 +3,7 @@ import { Region } from '../base/native.ts';
 import type { FileInode, Inode } from '../format/manifest.ts';
 import { describeInside, describeOutside, type ImageInside, type ImageOutside } from '../image/describe.ts';
 import { type ExtractOptions, extractImage } from '../image/extract.ts';
-import { type Image, openImage, readHeader } from '../image/image.ts';
+import { type Image, openImage, readAnyHeader, readHeader } from '../image/image.ts';
 import { ImageReader } from '../image/image-reader.ts';
 import { ImageTree } from '../image/tree.ts';
 import { type VerifyOptions, type VerifyReport, verifyImage } from '../image/verify.ts';
@@ -50,7 +50,7 @@ export class EncryptedImage {
 
   /**
    * @param location the directory that `createImage` filled
-   * @throws CkptfsError `not-an-image`, `unfinished`, `unsupported-format`, `damaged`, `wrong-image`, `no-key`, `wrong-key`, `io`
+   * @throws CkptfsError `not-an-image`, `unfinished`, `unsealed`, `unsupported-format`, `damaged`, `wrong-image`, `no-key`, `wrong-key`, `io`
    */
   static async open(location: string, options: OpenOptions): Promise<EncryptedImage> {
     const store = openStore(location);
@@ -153,11 +153,11 @@ export class EncryptedImage {
   }
 }
 
-/** What anybody can see of an image without a key; not authenticated. @throws CkptfsError as {@link EncryptedImage.open} */
+/** What anybody can see of an image, sealed or not, without a key; not authenticated. @throws CkptfsError as {@link EncryptedImage.open} */
 export function inspectImage(location: string, imageId?: string): ImageOutside {
   const store = openStore(location);
   try {
-    const header = readHeader(store);
+    const header = store.has('journal') ? readAnyHeader(store) : readHeader(store);
     checkImageId(store, header, imageId);
     return describeOutside(store, header);
   } finally {

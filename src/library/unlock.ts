@@ -1,7 +1,7 @@
 import { CkptfsError } from '../base/errors.ts';
 import type { Secret } from '../crypto/secret.ts';
 import type { Header } from '../format/header.ts';
-import { readHeader } from '../image/image.ts';
+import { readAnyHeader, readHeader } from '../image/image.ts';
 import { type KeyProvider, unwrapImageKey } from '../keys/provider.ts';
 import { openStore } from '../stores/open-store.ts';
 import type { Store } from '../stores/store.ts';
@@ -13,14 +13,19 @@ export interface OpenOptions {
   readonly imageId?: string | undefined;
 }
 
+export interface UnlockOptions extends OpenOptions {
+  /** To mount it with `write`: then it may be unsealed as well. */
+  readonly write?: boolean;
+}
+
 /**
- * The image key of a sealed image, for mounting it. The caller wipes it.
- * @throws CkptfsError `not-an-image`, `unfinished`, `unsupported-format`, `damaged`, `wrong-image`, `no-key`, `wrong-key`, `io`
+ * The image key of an image, for mounting it. The caller wipes it.
+ * @throws CkptfsError `not-an-image`, `unfinished`, `unsealed`, `unsupported-format`, `damaged`, `wrong-image`, `no-key`, `wrong-key`, `io`
  */
-export async function unlockImage(location: string, options: OpenOptions): Promise<Secret> {
+export async function unlockImage(location: string, options: UnlockOptions): Promise<Secret> {
   const store = openStore(location);
   try {
-    return await unlockHeader(store, readHeader(store), options);
+    return await unlockHeader(store, options.write === true ? readAnyHeader(store) : readHeader(store), options);
   } finally {
     store.close();
   }

@@ -17,13 +17,15 @@ export interface DaemonConfig {
   readonly allowRoot: boolean;
   readonly noExec: boolean;
   readonly scratch: boolean;
+  /** Let files be changed: the daemon is the image's one writer, and seals it when the mount is gone. */
+  readonly write: boolean;
   /** What mount tables name as the source. */
   readonly fsName: string;
   /** Undefined in the foreground: the log then is standard error alone. */
   readonly logFile?: string;
   /** Detach the mount and end when whoever started the daemon ends. */
   readonly endWithCaller?: boolean;
-  /** Only in the foreground: the exit code for each fault that keeps it from serving; 1 for those not named. */
+  /** Only in the foreground: the exit code for each fault that keeps it from serving or from sealing; 1 for those not named. */
   readonly exitCodes?: Readonly<Partial<Record<ErrorCode, number>>>;
   /** For tests alone: stay this long after everything was wiped, so that what is left in memory can be looked at. */
   readonly lingerSeconds?: number;

@@ -1,17 +1,21 @@
+import fs from 'node:fs';
 import net from 'node:net';
 import { counterNames } from '../base/counters.ts';
-import { type DaemonStatus, statusQuestion } from './control.ts';
+import { errorCodes, type PlainError } from '../base/errors.ts';
+import { controlNames, type DaemonEvent, type DaemonStatus, statusQuestion } from './control.ts';
 
 const CONNECT_TIMEOUT_MILLISECONDS = 2000;
 const ANSWER_TIMEOUT_MILLISECONDS = 5000;
-const MAX_ANSWER = 65536;
+const MAX_LINE = 65536;
 
 /** A connection to a daemon. */
 export interface DaemonLink {
   /** What it says of itself, or undefined when it says nothing that makes sense in time. Ask once. */
   status(): Promise<DaemonStatus | undefined>;
-  /** Waits until the daemon has wiped what it had; false when that takes longer. */
+  /** Waits until the daemon has wiped what it had; false when it goes on in silence for so long. */
   ended(milliseconds: number): Promise<boolean>;
+  /** What the daemon announced last. */
+  lastEvent(): DaemonEvent | undefined;
   close(): void;
 }
 
@@ -28,64 +32,109 @@ export function callDaemon(path: string): Promise<DaemonLink | undefined> {
     socket.once('connect', () => {
       socket.setTimeout(0);
       socket.removeListener('error', giveUp);
+      socket.removeListener('timeout', giveUp);
       resolve(linkOver(socket));
     });
   });
 }
 
+/** Removes what daemons of a device that were killed left in this user's own state directory, or else it would pile up. */
+export async function removeStaleSockets(directory: string, device: string): Promise<void> {
+  for (const name of controlNames(directory)) {
+    if (name.device !== device) continue;
+    const daemon = await callDaemon(name.path);
+    if (daemon === undefined) fs.rmSync(name.path, { force: true });
+    else daemon.close();
+  }
+}
+
 function linkOver(socket: net.Socket): DaemonLink {
-  const closed = new Promise<true>((resolve) => socket.once('close', () => resolve(true)));
-  socket.on('error', () => socket.destroy());
-  let text = '';
-  const answered = new Promise<true>((resolve) => {
-    socket.setEncoding('utf8').on('data', (part: string) => {
-      if (text.length < MAX_ANSWER) text += part;
-      if (text.includes('\n')) resolve(true);
+  let isClosed = false;
+  const closed = new Promise<void>((resolve) => {
+    socket.once('close', () => {
+      isClosed = true;
+      resolve();
     });
+  });
+  socket.on('error', () => socket.destroy());
+  let event: DaemonEvent | undefined;
+  let onAnswer: (answer: unknown) => void = () => undefined;
+  const answered = new Promise<unknown>((resolve) => {
+    onAnswer = resolve;
+  });
+  onLine(socket, (line) => {
+    const value = parsed(line);
+    if (isEvent(value)) event = value;
+    else onAnswer(value);
   });
   return {
     status: async () => {
       socket.write(statusQuestion);
-      await within(Promise.race([closed, answered]), ANSWER_TIMEOUT_MILLISECONDS);
-      return parseStatus(text);
+      const answer = await Promise.race([answered, closed, silence(socket, ANSWER_TIMEOUT_MILLISECONDS)]);
+      return isStatus(answer) ? answer : undefined;
     },
-    ended: (milliseconds) => within(closed, milliseconds),
+    ended: async (milliseconds) => {
+      await Promise.race([closed, silence(socket, milliseconds)]);
+      return isClosed;
+    },
+    lastEvent: () => event,
     close: () => socket.destroy(),
   };
 }
 
-async function within(event: Promise<true>, milliseconds: number): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<false>((resolve) => {
-    timer = setTimeout(() => resolve(false), milliseconds);
+/** Waits until nothing was heard for so long. */
+async function silence(socket: net.Socket, milliseconds: number): Promise<void> {
+  return new Promise((resolve) => {
+    socket.setTimeout(milliseconds, resolve);
   });
+}
+
+/** Who says more than a line can have is no daemon. */
+function onLine(socket: net.Socket, hear: (line: string) => void): void {
+  let text = '';
+  socket.setEncoding('utf8').on('data', (part: string) => {
+    const lines = `${text}${part}`.split('\n');
+    text = lines.pop() ?? '';
+    for (const line of lines) hear(line);
+    if (text.length > MAX_LINE) socket.destroy();
+  });
+}
+
+function parsed(line: string): unknown {
   try {
-    return await Promise.race([event, late]);
-  } finally {
-    clearTimeout(timer);
+    return JSON.parse(line);
+  } catch {
+    return undefined;
   }
 }
 
 /** The socket may be anybody's: nothing in its answer is believed to have the right shape. */
-function parseStatus(text: string): DaemonStatus | undefined {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-  return isStatus(value) ? value : undefined;
-}
-
 function isStatus(value: unknown): value is DaemonStatus {
   if (!isRecord(value)) return false;
   const { counters } = value;
   return (
+    (value['state'] === 'serving' || value['state'] === 'sealing') &&
     ['mountPoint', 'device', 'location', 'imageId', 'transport'].every((name) => typeof value[name] === 'string') &&
     ['pid', 'workers', 'uptimeSeconds'].every((name) => Number.isFinite(value[name])) &&
-    typeof value['scratch'] === 'boolean' &&
+    ['scratch', 'write'].every((name) => typeof value[name] === 'boolean') &&
     isRecord(counters) &&
     counterNames.every((name) => Number.isFinite(counters[name]))
+  );
+}
+
+function isEvent(value: unknown): value is DaemonEvent {
+  if (!isRecord(value)) return false;
+  const { event, error } = value;
+  return event === 'sealing' || event === 'sealed' || (event === 'unsealed' && isPlainError(error));
+}
+
+function isPlainError(value: unknown): value is PlainError {
+  if (!isRecord(value)) return false;
+  const isOptionalText = (name: string): boolean => value[name] === undefined || typeof value[name] === 'string';
+  return (
+    errorCodes.some((code) => code === value['code']) &&
+    typeof value['message'] === 'string' &&
+    ['advice', 'path', 'stack'].every(isOptionalText)
   );
 }
 

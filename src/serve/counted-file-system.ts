@@ -36,9 +36,9 @@ export class CountedFileSystem implements FileSystem {
     return count;
   }
 
-  entryAt(directory: number, position: number): DirectoryEntry | undefined {
-    if (position === 0) this.#countRequest();
-    return this.#inner.entryAt(directory, position);
+  entryAfter(directory: number, cookie: number): DirectoryEntry | undefined {
+    if (cookie === 0) this.#countRequest();
+    return this.#inner.entryAfter(directory, cookie);
   }
 
   statfs(): Statistics {

@@ -47,9 +47,9 @@ async function main(): Promise<void> {
   }
   if (config.logFile !== undefined) await report(daemon, config);
   if (early !== undefined) void daemon.requestEnd(early);
-  await daemon.ended();
+  const failure = await daemon.ended();
   if (config.lingerSeconds !== undefined) await sleep(config.lingerSeconds * 1000);
-  process.exit(0);
+  process.exit(failure === undefined ? 0 : exitCodeOf(failure, config));
 }
 
 /** Not a byte more than the configuration: the key behind it must not come into ordinary memory. */
@@ -97,14 +97,18 @@ async function report(daemon: Daemon, { endWithCaller }: DaemonConfig): Promise<
   caller.unref();
 }
 
-function fail(error: PlainError, { logFile, exitCodes }: DaemonConfig, log: Log): void {
-  log.error(error.advice === undefined ? error.message : `${error.message} ${error.advice}`);
+function fail(error: PlainError, config: DaemonConfig, log: Log): void {
+  log.failure(error);
   try {
-    if (logFile !== undefined) fs.writeSync(REPORT_FD, `${JSON.stringify(error)}\n`);
+    if (config.logFile !== undefined) fs.writeSync(REPORT_FD, `${JSON.stringify(error)}\n`);
   } catch {
     // The caller is gone; the log has it.
   }
-  process.exit(exitCodes?.[error.code] ?? 1);
+  process.exit(exitCodeOf(error, config));
+}
+
+function exitCodeOf({ code }: Pick<PlainError, 'code'>, { exitCodes }: DaemonConfig): number {
+  return exitCodes?.[code] ?? 1;
 }
 
 void main();

@@ -1,14 +1,18 @@
-import { toPlainError } from '../base/errors.ts';
+import { type CkptfsError, toPlainError } from '../base/errors.ts';
 import type { Secret } from '../crypto/secret.ts';
 import { type MountInfo, readMounts, topmostAt } from '../fuse/mountinfo.ts';
 import type { DaemonConfig } from './config.ts';
-import { ControlSocket, type DaemonStatus } from './control.ts';
+import { ControlSocket, type DaemonEvent, type DaemonStatus } from './control.ts';
+import { removeStaleSockets } from './control-client.ts';
 import { describeHolders } from './holders.ts';
 import { serveThroughKernel } from './kernel-serving.ts';
 import type { Log } from './log.ts';
 import { serveThroughNative } from './native-serving.ts';
 import { unmountOwn } from './own-mounts.ts';
 import type { ComingKey, Serving } from './serving.ts';
+import { ownStateDirectory } from './state-directory.ts';
+
+const PULSE_MILLISECONDS = 1000;
 
 /** A mount that serves, and what ends it. Its thread never looks at the mount itself, which might wait for that very thread. */
 export class Daemon {
@@ -33,27 +37,35 @@ export class Daemon {
     const serving = await serve(config, key, log);
     const daemon = new Daemon(config, key.imageKey, serving, log);
     await daemon.#listen();
-    log.info(`serving ${config.location} (image ${serving.imageId}) on ${serving.mountPoint}`);
+    const how = config.write ? 'serving and writing' : 'serving';
+    log.info(`${how} ${config.location} (image ${serving.imageId}) on ${serving.mountPoint}`);
     return daemon;
   }
 
-  /** Waits until the mount is gone, by whomever it was unmounted, and wipes all that is secret. */
-  async ended(): Promise<void> {
-    await this.serving.ended;
-    this.#imageKey.wipe();
+  /**
+   * Waits until the mount is gone, by whomever it was unmounted, and what was written is sealed, and wipes all that is secret.
+   * @returns what kept the image from being sealed; it is logged
+   */
+  async ended(): Promise<CkptfsError | undefined> {
+    await this.serving.stopped;
     const left = await this.#ownMount();
     if (left !== undefined) await this.#unmount(left, true);
+    const failure = this.#config.write ? await this.#sealed() : await this.serving.ended;
+    this.#imageKey.wipe();
     this.#log.info(`${this.serving.mountPoint} is unmounted; keys and cached plaintext are wiped`);
-    this.#control?.close();
+    this.#control?.close(this.#config.write ? outcomeEvent(failure) : undefined);
+    return failure;
   }
 
   /** Unmounts, if nobody uses the mount; asked for again, detaches it. Never throws. */
   async requestEnd(why: string): Promise<void> {
+    const { mountPoint, isSealing } = this.serving;
+    if (isSealing) return this.#log.info(`${why}: ${this.#config.location} is being sealed`);
     const lazy = this.#requests++ > 0;
-    this.#log.info(`${why}: ${lazy ? 'detaching' : 'unmounting'} ${this.serving.mountPoint}`);
+    this.#log.info(`${why}: ${lazy ? 'detaching' : 'unmounting'} ${mountPoint}`);
     const found = await this.#ownMount();
     if (found !== undefined) await this.#unmount(found, lazy);
-    else this.#log.warning(`${this.serving.mountPoint} is not visible here, or hidden below another mount`);
+    else this.#log.warning(`${mountPoint} is not visible here, or hidden below another mount`);
   }
 
   /** Takes the mount out of sight; serving goes on for those that still use it. Never throws. */
@@ -78,21 +90,40 @@ export class Daemon {
     return found?.device === this.serving.device ? found : undefined;
   }
 
+  /** Says that it is at work as long as it is. */
+  async #sealed(): Promise<CkptfsError | undefined> {
+    const say = (): void => this.#control?.announce({ event: 'sealing' });
+    say();
+    const repeated = setInterval(say, PULSE_MILLISECONDS);
+    const failure = await this.serving.ended;
+    clearInterval(repeated);
+    if (failure === undefined) this.#log.info(`${this.#config.location} is sealed`);
+    else this.#log.failure(failure);
+    return failure;
+  }
+
   async #listen(): Promise<void> {
+    const { device } = this.serving;
     try {
-      this.#control = await ControlSocket.open(this.serving.device, () => this.#status());
+      await removeStaleSockets(ownStateDirectory(), device);
+      this.#control = await ControlSocket.open(device, () => this.#status());
     } catch (error) {
       this.#log.warning(`"ckptfs status" will not see this mount: ${toPlainError(error).message}`);
     }
   }
 
   #status(): DaemonStatus {
-    const { mountPoint, device, imageId, workers } = this.serving;
-    const { location, transport, scratch } = this.#config;
+    const { mountPoint, device, imageId, workers, isSealing } = this.serving;
+    const { location, transport, scratch, write } = this.#config;
     return {
-      ...{ pid: process.pid, mountPoint, device, location, imageId, transport, workers, scratch },
+      ...{ pid: process.pid, mountPoint, device, location, imageId, transport, workers, scratch, write },
+      state: isSealing ? 'sealing' : 'serving',
       uptimeSeconds: Math.floor((Date.now() - this.#startedAt) / 1000),
       counters: this.serving.counters(),
     };
   }
+}
+
+function outcomeEvent(failure: CkptfsError | undefined): DaemonEvent {
+  return failure === undefined ? { event: 'sealed' } : { event: 'unsealed', error: toPlainError(failure) };
 }

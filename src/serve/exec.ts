@@ -6,7 +6,8 @@ import { CkptfsError, ioError } from '../base/errors.ts';
 import { type BackgroundMountOptions, mountImage } from './mount.ts';
 import { enterPrivateMountNamespace } from './system-calls.ts';
 
-export interface ExecOptions extends Omit<BackgroundMountOptions, 'mountPoint' | 'endWithCaller' | 'logFile'> {
+export interface ExecOptions
+  extends Omit<BackgroundMountOptions, 'mountPoint' | 'write' | 'endWithCaller' | 'logFile'> {
   /** Program and arguments; `{}` in any of them stands for the mount point. */
   readonly command: readonly string[];
 }

@@ -2,18 +2,19 @@ import fs from 'node:fs';
 import type { ErrorCode } from '../base/errors.ts';
 import type { Secret } from '../crypto/secret.ts';
 import type { DaemonConfig } from './config.ts';
-import { daemonArguments, daemonConfig, daemonEnvironment, type MountOptions, orderPipe, sendKey } from './launch.ts';
+import { daemonConfig, type MountOptions } from './daemon-config.ts';
+import { daemonArguments, daemonEnvironment, orderPipe, sendKey } from './launch.ts';
 import { replaceProcess } from './system-calls.ts';
 
 interface ForegroundOptions extends MountOptions {
   readonly imageKey: Secret;
-  /** Exit code for each fault that keeps the daemon from serving; 1 for those not named. */
+  /** Exit code for each fault that keeps the daemon from serving, or from sealing what it wrote; 1 for those not named. */
   readonly exitCodes?: Readonly<Partial<Record<ErrorCode, number>>>;
 }
 
 /**
  * Turns this process into the daemon, which logs to standard error: the pid stays, as service managers want it, and the memory in which
- * the key was unwrapped is gone. Never returns; the daemon exits with 0 once it was unmounted.
+ * the key was unwrapped is gone. Never returns; the daemon exits with 0 once it was unmounted and, where it wrote, the image is sealed.
  * @throws CkptfsError as {@link daemonConfig}, while there still is something to return to
  */
 export function serveForeground(options: ForegroundOptions): never {

@@ -5,12 +5,17 @@ interface FuseOptions {
   readonly allowOther: boolean;
   readonly allowRoot: boolean;
   readonly noExec: boolean;
+  /** It was said: mounts that are not for writing are so anyway. */
+  readonly readOnly: boolean;
   readonly fsName: string | undefined;
 }
 
-/** Already so on every mount of ours, or for mount(8) and systemd alone. mount(8) always passes `rw`, asked or not. */
+/**
+ * Already so on every mount of ours, or for mount(8) and systemd alone. mount(8) always passes `rw`, asked or not, so that cannot be what
+ * asks for a mount that can be written to.
+ */
 const withoutEffect = new Set([
-  ...['ro', 'rw', 'nosuid', 'nodev', 'exec', 'default_permissions', 'defaults'],
+  ...['rw', 'nosuid', 'nodev', 'exec', 'default_permissions', 'defaults'],
   ...['auto', 'noauto', 'user', 'nouser', 'users', 'owner', 'group', 'nofail', '_netdev', 'async', 'sync', 'dirsync'],
   ...['atime', 'noatime', 'diratime', 'nodiratime', 'relatime', 'norelatime', 'strictatime', 'lazytime', 'nolazytime'],
 ]);
@@ -26,7 +31,13 @@ const refused: Readonly<Record<string, string>> = {
  * @throws CkptfsError `bad-argument` for what is not known or cannot be had
  */
 export function parseFuseOptions(options: readonly string[]): FuseOptions {
-  const found = { allowOther: false, allowRoot: false, noExec: false, fsName: undefined as string | undefined };
+  const found = {
+    allowOther: false,
+    allowRoot: false,
+    noExec: false,
+    readOnly: false,
+    fsName: undefined as string | undefined,
+  };
   for (const option of options.flatMap(splitAtCommas).map(withoutBackslashes)) {
     const equals = option.indexOf('=');
     const name = equals < 0 ? option : option.slice(0, equals);
@@ -39,6 +50,7 @@ export function parseFuseOptions(options: readonly string[]): FuseOptions {
     else if (name === 'allow_other') found.allowOther = true;
     else if (name === 'allow_root') found.allowRoot = true;
     else if (name === 'noexec') found.noExec = true;
+    else if (name === 'ro') found.readOnly = true;
     else if (!withoutEffect.has(name)) throw badOption(option, 'it is not known');
   }
   return found;

@@ -15,14 +15,16 @@ import type { OpenedImage } from './worker-messages.ts';
 const READ_AHEAD_KIBIBYTES = 4096;
 
 /**
- * Serves an image through the kernel's own FUSE protocol, by threads of which each has its own image, cache and connection.
- * @throws CkptfsError as openImage and mountKernel do
+ * Serves an image through the kernel's own FUSE protocol, by threads of which each has its own image, cache and connection; one that is to
+ * be written on by one thread.
+ * @throws CkptfsError as openImage or openWritable, and mountKernel do
  */
 export async function serveThroughKernel(config: DaemonConfig, key: ComingKey, log: Log): Promise<Serving> {
   const crew = new WorkerCrew(
     config.workers,
     {
       location: config.location,
+      write: config.write,
       imageKey: key.imageKey.shared,
       cacheSize: Math.ceil(config.cacheSize / config.workers),
       onlyUid: config.allowRoot ? process.getuid?.() : undefined,
@@ -41,7 +43,8 @@ export async function serveThroughKernel(config: DaemonConfig, key: ComingKey, l
   } catch (cause) {
     scratch?.abandon();
     crew.end();
-    await crew.ended;
+    const unsealed = await crew.ended;
+    if (unsealed !== undefined) log.failure(unsealed);
     throw cause;
   }
 }
@@ -51,8 +54,12 @@ function serving(crew: WorkerCrew, { imageId }: OpenedImage, mountPoint: string,
     mountPoint,
     device,
     imageId,
+    stopped: crew.stopped,
     ended: crew.ended,
     counters: () => crew.counters(),
+    get isSealing() {
+      return crew.isSealing;
+    },
     get workers() {
       return crew.serving;
     },
@@ -62,7 +69,7 @@ function serving(crew: WorkerCrew, { imageId }: OpenedImage, mountPoint: string,
 async function mountAndServe(directory: string, config: DaemonConfig, crew: WorkerCrew): Promise<KernelMount> {
   const made = await mountKernel(directory, {
     source: config.fsName,
-    readOnly: true,
+    readOnly: !config.write,
     allowOther: config.allowOther || config.allowRoot,
     maxRead: defaultMaxTransfer,
   });
@@ -70,7 +77,7 @@ async function mountAndServe(directory: string, config: DaemonConfig, crew: Work
   crew.serve(made.fd);
   try {
     await crew.initialized();
-    if (config.noExec) forbidPrograms(made.mountPoint);
+    if (config.noExec) forbidPrograms(made.mountPoint, config.write);
     return made;
   } catch (cause) {
     // By the helper for an ordinary user. Where even that fails, nothing better is left to do.
@@ -80,9 +87,9 @@ async function mountAndServe(directory: string, config: DaemonConfig, crew: Work
 }
 
 /** mount(2) with MS_REMOUNT and MS_BIND changes the flags of one mount point alone. */
-function forbidPrograms(mountPoint: string): void {
+function forbidPrograms(mountPoint: string, write: boolean): void {
   try {
-    const flags = MS_NOEXEC | MS_NOSUID | MS_NODEV | MS_RDONLY;
+    const flags = MS_NOEXEC | MS_NOSUID | MS_NODEV | (write ? 0 : MS_RDONLY);
     mount('none', mountPoint, 'none', MS_REMOUNT | MS_BIND | flags, '');
   } catch (cause) {
     const error = ioError('mount with noexec on', mountPoint, cause);

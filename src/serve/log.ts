@@ -38,6 +38,11 @@ export class Log {
     this.write('error', text);
   }
 
+  /** A fault with what can be done about it. */
+  failure({ message, advice }: { readonly message: string; readonly advice?: string | undefined }): void {
+    this.error(advice === undefined ? message : `${message}. ${advice}`);
+  }
+
   write(level: Level, text: string): void {
     const now = new Date();
     if (this.#repeats(`${level} ${text}`, now.getTime())) return;

@@ -4,15 +4,8 @@ import type { Readable } from 'node:stream';
 import { CkptfsError, fromPlainError, type PlainError, systemErrorName } from '../base/errors.ts';
 import type { Secret } from '../crypto/secret.ts';
 import { type DaemonConfig, REPORT_FD, type ReadyReport } from './config.ts';
-import {
-  daemonArguments,
-  daemonConfig,
-  daemonEnvironment,
-  type MountOptions,
-  openLog,
-  orderPipe,
-  sendKey,
-} from './launch.ts';
+import { daemonConfig, type MountOptions } from './daemon-config.ts';
+import { daemonArguments, daemonEnvironment, openLog, orderPipe, sendKey } from './launch.ts';
 import { type UnmountOptions, type UnmountResult, unmountImage } from './umount.ts';
 
 export interface BackgroundMountOptions extends MountOptions {
@@ -36,14 +29,14 @@ export interface MountHandle {
   /** Of the daemon. */
   readonly pid: number;
   readonly logFile: string;
-  /** Unmounts and waits until the daemon has wiped its keys. */
+  /** Unmounts and waits until the daemon has wiped its keys and, where it wrote, sealed the image. */
   unmount(options?: UnmountOptions): Promise<UnmountResult>;
 }
 
 /**
  * Mounts an image by a daemon in the background. Returns when the mount serves.
- * @throws CkptfsError what the daemon met: `bad-argument`, `not-an-image`, `unfinished`, `unsupported-format`, `damaged`, `mount-failed`,
- * `missing-feature`, `io`, `internal`
+ * @throws CkptfsError what the daemon met: `bad-argument`, `not-an-image`, `unfinished`, `unsealed`, `locked`, `unsupported-format`, `damaged`,
+ * `mount-failed`, `missing-feature`, `io`, `internal`
  */
 export async function mountImage(options: BackgroundMountOptions): Promise<MountHandle> {
   const { config, imageId } = daemonConfig(options);

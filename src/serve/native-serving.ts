@@ -30,8 +30,10 @@ export async function serveThroughNative(config: DaemonConfig, key: ComingKey, l
     const sums = (): CounterSums =>
       Object.fromEntries(counterNames.map((name) => [name, counters.get(name)])) as CounterSums;
     const { mountPoint, device } = made;
-    const ended = made.ended.finally(() => opened.close());
-    return { mountPoint, device, imageId: opened.image.imageId, workers: 1, ended, counters: sums };
+    const stopped = made.ended.finally(() => opened.close());
+    const ended = stopped.then(() => undefined);
+    const { imageId } = opened.image;
+    return { mountPoint, device, imageId, workers: 1, stopped, isSealing: false, ended, counters: sums };
   } catch (cause) {
     opened.close();
     throw cause;

@@ -3,6 +3,7 @@ import { CkptfsError } from '../base/errors.ts';
 import type { Secret } from '../crypto/secret.ts';
 import { ROOT_INODE } from '../format/manifest.ts';
 import { type DamageListener, ReadOnlyTree } from '../fs/read-only-tree.ts';
+import type { FileSystem } from '../fuse/filesystem.ts';
 import { openImage, readHeader } from '../image/image.ts';
 import { ImageReader } from '../image/image-reader.ts';
 import { ImageTree } from '../image/tree.ts';
@@ -12,10 +13,12 @@ import type { OpenedImage } from './worker-messages.ts';
 
 /** An image opened to be served by one thread. */
 export interface OpenTree {
-  readonly tree: ReadOnlyTree;
+  readonly tree: FileSystem;
   readonly image: OpenedImage;
   /** See {@link Rehearsal.step}. */
   rehearse(): boolean;
+  /** Of an image that is written on: seals it, once nothing is served any more. @throws CkptfsError what kept it unsealed, and what to do */
+  readonly seal: (() => void) | undefined;
   /** Wipes cache and object keys. The image key stays. */
   close(): void;
 }
@@ -48,6 +51,7 @@ export function openTree(
       if (!goesOn) unseen.close();
       return goesOn;
     },
+    seal: undefined,
     close: () => {
       unseen.close();
       reader.close();

@@ -1,4 +1,5 @@
 import type { CounterName } from '../base/counters.ts';
+import type { CkptfsError } from '../base/errors.ts';
 import type { Secret } from '../crypto/secret.ts';
 
 export type CounterSums = Readonly<Record<CounterName, number>>;
@@ -20,8 +21,15 @@ export interface Serving {
   readonly imageId: string;
   /** Threads that serve. */
   readonly workers: number;
-  /** Settles once the mount is gone, by whomever it was unmounted, and all but the image key is wiped. */
-  readonly ended: Promise<void>;
+  /** Settles once no request comes any more: what follows is sealing, where the image was written on, and wiping. */
+  readonly stopped: Promise<void>;
+  /** Whether that has come, and an image that was written on is being sealed. */
+  readonly isSealing: boolean;
+  /**
+   * Settles once the mount is gone, by whomever it was unmounted, an image that was written on is sealed and durable, and all but the
+   * image key is wiped; with the reason when it could not be sealed.
+   */
+  readonly ended: Promise<CkptfsError | undefined>;
   /** Of all workers, since the mount was made. */
   counters(): CounterSums;
 }

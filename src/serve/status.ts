@@ -1,16 +1,17 @@
 import { type MountInfo, readMounts } from '../fuse/mountinfo.ts';
-import { controlDevices, controlPath, type DaemonStatus } from './control.ts';
+import { type ControlName, controlNames, type DaemonStatus } from './control.ts';
 import { callDaemon } from './control-client.ts';
 import { isOwn, isScratch, ownerOf } from './own-mounts.ts';
 import { readableStateDirectories, type StateDirectory } from './state-directory.ts';
 
 /**
  * - `serving`: mounted here, and its daemon answers.
+ * - `sealing`: unmounted; its daemon seals what was written, and ends then.
  * - `elsewhere`: its daemon answers, but nothing of it is mounted where this process looks: detached lazily, or in another namespace.
  * - `dead`: mounted here, but no daemon answers: it was killed. `ckptfs umount` clears it.
  * - `unknown`: mounted here by another user, whose daemons this process may not ask.
  */
-export type MountState = 'serving' | 'elsewhere' | 'dead' | 'unknown';
+export type MountState = 'serving' | 'sealing' | 'elsewhere' | 'dead' | 'unknown';
 
 export interface MountStatus {
   readonly state: MountState;
@@ -20,24 +21,30 @@ export interface MountStatus {
   readonly scratch: boolean;
   /** What mount tables name as the source; of a daemon that answers, the image. */
   readonly source: string;
-  /** Of `serving` and `elsewhere`. */
+  /** Of `serving`, `sealing` and `elsewhere`. */
   readonly daemon: DaemonStatus | undefined;
 }
 
 /** The mounts of ours on this host, as far as this user can see them. Never looks at a mount itself. */
 export async function listMounts(): Promise<MountStatus[]> {
-  const claims = await answeringDaemons();
+  const all = await answeringDaemons();
+  // The device of one that seals may be another mount's already.
+  const claims = all.filter(({ status }) => status.state === 'serving');
+  const sealing = all.filter(({ status }) => status.state === 'sealing');
   const mounts = (await readMounts()).filter(isOwn);
   // Nothing but the owner tells a daemon from another user's program that names the same device.
   const daemonOf = (mount: MountInfo): DaemonStatus | undefined =>
     claims.find(({ owner, status }) => status.device === mount.device && owner === ownerOf(mount))?.status;
   return [
     ...mounts.map((mount) => statusOf(mount, daemonOf(mount))),
-    ...elsewhere(claims, new Set(mounts.map(({ device }) => device))).map((daemon): MountStatus => {
-      const { mountPoint, device, scratch, location } = daemon;
-      return { state: 'elsewhere', mountPoint, device, scratch, source: location, daemon };
-    }),
+    ...elsewhere(claims, new Set(mounts.map(({ device }) => device))).map((daemon) => unmounted('elsewhere', daemon)),
+    ...sealing.map(({ status }) => unmounted('sealing', status)),
   ];
+}
+
+function unmounted(state: 'elsewhere' | 'sealing', daemon: DaemonStatus): MountStatus {
+  const { mountPoint, device, scratch, location } = daemon;
+  return { state, mountPoint, device, scratch, source: location, daemon };
 }
 
 function statusOf(mount: MountInfo, daemon: DaemonStatus | undefined): MountStatus {
@@ -75,18 +82,19 @@ async function answeringDaemons(): Promise<Claim[]> {
 }
 
 async function claimsIn({ path, owner }: StateDirectory): Promise<Claim[]> {
-  const answers = controlDevices(path).map(async (device): Promise<Claim[]> => {
-    const status = await ask(controlPath(path, device));
-    // Only the daemon of a mount that says so itself.
-    return status?.device === device ? [{ owner, status }] : [];
+  const answers = controlNames(path).map(async (name): Promise<Claim[]> => {
+    const status = await ask(name);
+    return status === undefined ? [] : [{ owner, status }];
   });
   return (await Promise.all(answers)).flat();
 }
 
-async function ask(path: string): Promise<DaemonStatus | undefined> {
+/** Only the daemon of a mount that says so itself. */
+async function ask({ path, device }: ControlName): Promise<DaemonStatus | undefined> {
   const daemon = await callDaemon(path);
   try {
-    return await daemon?.status();
+    const status = await daemon?.status();
+    return status?.device === device ? status : undefined;
   } finally {
     daemon?.close();
   }

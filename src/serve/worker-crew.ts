@@ -4,6 +4,7 @@ import { CkptfsError, fromPlainError } from '../base/errors.ts';
 import { Opcode } from '../fuse/abi.ts';
 import { Counter } from '../fuse/counters.ts';
 import type { Log } from './log.ts';
+import { SealWatch } from './seal-watch.ts';
 import type { CounterSums } from './serving.ts';
 import {
   type OpenedImage,
@@ -14,17 +15,24 @@ import {
   workerMemory,
 } from './worker-messages.ts';
 
+/** Mebibytes of JavaScript objects besides what grows with the manifest; who writes has room for the inodes of a million new files. */
+const READING_HEAP = 24;
+const WRITING_HEAP = 768;
 const INIT_TIMEOUT_MILLISECONDS = 30_000;
 
 /** The serving threads of one mount. */
 export class WorkerCrew {
-  /** Settles once all have wiped what they had, and ended. */
-  readonly ended: Promise<void>;
+  /** See {@link Serving.stopped}. */
+  readonly stopped: Promise<void>;
+  /** Settles once all have wiped what they had, and ended; with the reason when an image that was written on is not sealed. */
+  readonly ended: Promise<CkptfsError | undefined>;
   readonly size: number;
   readonly #workers: readonly Worker[];
   readonly #opened: Promise<OpenedImage>;
   readonly #memory: readonly WorkerMemory[];
   readonly #log: Log;
+  readonly #write: boolean;
+  readonly #seal: SealWatch;
   #refusal: string | undefined;
   #left: number;
   #failed = 0;
@@ -34,19 +42,22 @@ export class WorkerCrew {
     this.size = size;
     this.#left = size;
     this.#log = log;
+    this.#write = setup.write;
+    this.#seal = new SealWatch(setup.location);
     const turn = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
     this.#memory = Array.from({ length: size }, () => workerMemory(turn));
     this.#workers = this.#memory.map(
       (memory) =>
         new Worker(new URL('./worker-main.js', import.meta.url), {
           workerData: { ...setup, memory } satisfies WorkerSetup,
-          resourceLimits: { maxOldGenerationSizeMb: heapLimit(manifestSize) },
+          resourceLimits: { maxOldGenerationSizeMb: heapLimit(manifestSize, setup.write) },
         }),
     );
     this.#opened = Promise.race(this.#workers.map((worker) => this.#hear(worker)));
     // Whoever opens is told; before that, a thread that fails shows in `ended`.
     this.#opened.catch(() => undefined);
-    this.ended = Promise.all(this.#workers.map((worker) => this.#watch(worker))).then(() => undefined);
+    this.ended = Promise.all(this.#workers.map((worker) => this.#watch(worker))).then(() => this.#seal.outcome());
+    this.stopped = Promise.race([this.#seal.begun, this.ended.then(() => undefined)]);
   }
 
   /**
@@ -86,6 +97,11 @@ export class WorkerCrew {
     }
   }
 
+  /** See {@link Serving.isSealing}. */
+  get isSealing(): boolean {
+    return this.#seal.isUnderWay;
+  }
+
   /** Threads that serve, or will once they have opened the image. */
   get serving(): number {
     return this.size - this.#failed;
@@ -117,9 +133,12 @@ export class WorkerCrew {
       });
       worker.once('exit', () => reject(new CkptfsError('internal', 'a serving thread ended early')));
       worker.on('message', (message: WorkerMessage) => {
-        if (message.kind === 'ready') resolve(message.image);
-        else if (message.kind === 'log') this.#log.write(message.level, message.text);
+        if (message.kind === 'ready') {
+          if (this.#write) this.#seal.opened();
+          resolve(message.image);
+        } else if (message.kind === 'log') this.#log.write(message.level, message.text);
         else if (message.kind === 'refused') this.#refusal = message.text;
+        else if (message.kind !== 'failed') this.#seal.hear(message);
         else {
           this.#failed++;
           const left = `${this.size - this.#failed} of ${this.size} serve`;
@@ -148,6 +167,6 @@ export class WorkerCrew {
  * Mebibytes of JavaScript objects a thread may have. V8 collects at half of it, and without a limit lets hundreds come together: caches leave
  * garbage that only a full collection finds. A manifest takes about 12 times its size, so nothing comes near the limit itself.
  */
-function heapLimit(manifestSize: number): number {
-  return 24 + Math.ceil((32 * manifestSize) / 2 ** 20);
+function heapLimit(manifestSize: number, write: boolean): number {
+  return (write ? WRITING_HEAP : READING_HEAP) + Math.ceil((32 * manifestSize) / 2 ** 20);
 }

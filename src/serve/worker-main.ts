@@ -4,10 +4,12 @@ import { CkptfsError, toPlainError } from '../base/errors.ts';
 import { Secret } from '../crypto/secret.ts';
 import { Connection } from '../fuse/connection.ts';
 import { serve, Turn } from '../fuse/device-loop.ts';
+import type { Level } from './log.ts';
 import { type OpenTree, openTree } from './open-tree.ts';
+import { openWritableTree } from './open-writable-tree.ts';
 import type { WorkerMessage, WorkerOrder, WorkerSetup } from './worker-messages.ts';
 
-/** A serving thread: opens the image, waits for the device, serves it until the mount is gone, wipes, ends. */
+/** A serving thread: opens the image, waits for the device, serves it until the mount is gone, seals what it wrote, wipes, ends. */
 function main(port: MessagePort, setup: WorkerSetup): void {
   const tell = (message: WorkerMessage): void => port.postMessage(message);
   let opened: OpenTree | undefined;
@@ -21,7 +23,7 @@ function main(port: MessagePort, setup: WorkerSetup): void {
     } catch (error) {
       tell({ kind: 'log', level: 'error', text: toPlainError(error).message });
     } finally {
-      opened?.close();
+      if (opened !== undefined) end(opened, tell);
       port.close();
     }
   });
@@ -29,15 +31,34 @@ function main(port: MessagePort, setup: WorkerSetup): void {
 
 /** Undefined when it could not be opened, which is then told. */
 function open(setup: WorkerSetup, tell: (message: WorkerMessage) => void): OpenTree | undefined {
+  const { location, cacheSize } = setup;
   try {
+    const log = (level: Level, text: string): void => tell({ kind: 'log', level, text });
+    const imageKey = Secret.fromShared(setup.imageKey);
     const counters = new Counters(setup.memory.image);
-    const onDamage = (text: string): void => tell({ kind: 'log', level: 'error', text });
-    const opened = openTree(setup.location, Secret.fromShared(setup.imageKey), setup.cacheSize, counters, onDamage);
+    const opened = setup.write
+      ? openWritableTree(location, imageKey, cacheSize, counters, log)
+      : openTree(location, imageKey, cacheSize, counters, (line) => log('error', line));
     tell({ kind: 'ready', image: opened.image });
     return opened;
   } catch (error) {
     tell({ kind: 'failed', error: toPlainError(error) });
     return undefined;
+  }
+}
+
+/** Also of a mount that never came about: an image that was only opened is sealed again as well. */
+function end(opened: OpenTree, tell: (message: WorkerMessage) => void): void {
+  try {
+    if (opened.seal !== undefined) {
+      tell({ kind: 'sealing' });
+      opened.seal();
+      tell({ kind: 'sealed' });
+    }
+  } catch (error) {
+    tell({ kind: 'unsealed', error: toPlainError(error) });
+  } finally {
+    opened.close();
   }
 }
 

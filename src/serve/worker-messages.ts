@@ -6,6 +6,8 @@ import type { Level } from './log.ts';
 /** What a serving thread is started with. */
 export interface WorkerSetup {
   readonly location: string;
+  /** Let it be changed; only one worker. */
+  readonly write: boolean;
   /** Of Secret.shared. */
   readonly imageKey: SharedArrayBuffer;
   /** Bytes, of this worker. */
@@ -35,7 +37,11 @@ export type WorkerMessage =
   | { readonly kind: 'ready'; readonly image: OpenedImage }
   | { readonly kind: 'failed'; readonly error: PlainError }
   | { readonly kind: 'log'; readonly level: Level; readonly text: string }
-  | { readonly kind: 'refused'; readonly text: string };
+  | { readonly kind: 'refused'; readonly text: string }
+  /** Of a writer, when it serves no more; the last two after that, with the outcome. */
+  | { readonly kind: 'sealing' }
+  | { readonly kind: 'sealed' }
+  | { readonly kind: 'unsealed'; readonly error: PlainError };
 
 /** What the rest of the daemon must know of an image that opened. */
 export interface OpenedImage {

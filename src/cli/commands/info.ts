@@ -18,7 +18,7 @@ export const command = defineCommand({
   options: (yargs: Argv<CommonOptions>) => withJson(withImageArguments(yargs)),
   async run(args) {
     const outside = inspectImage(args.ENC, args.imageId);
-    const inside = await insideOf(args);
+    const inside = outside.sealed ? await insideOf(args) : undefined;
     if (args.json) return printJson({ ...outside, ...inside, authenticated: inside !== undefined });
     await print(table([...outsideRows(outside), ...(inside === undefined ? [] : insideRows(inside))]));
   },
@@ -43,7 +43,10 @@ function outsideRows(image: ImageOutside): string[][] {
     ['chunk size', formatBytes(image.chunkSize)],
     ['key slots', `${image.slots.length} (${slots})`],
     ['objects', `${image.objects}`],
-    ['stored size', formatBytes(image.storedBytes)],
+    // Of an unsealed image it would be mostly holes.
+    image.sealed
+      ? ['stored size', formatBytes(image.storedBytes)]
+      : ['sealed', 'no: it is being written, or writing it was interrupted'],
   ];
 }
 

@@ -1,11 +1,16 @@
-import type { Argv } from 'yargs';
+import type { ArgumentsCamelCase, Argv } from 'yargs';
+import { CkptfsError } from '../../base/errors.ts';
+import type { Secret } from '../../crypto/secret.ts';
+import { isVacantLocation } from '../../library/new-image.ts';
+import { checkMount, type MountOptions } from '../../serve/daemon-config.ts';
 import { serveForeground } from '../../serve/foreground.ts';
-import type { MountOptions } from '../../serve/launch.ts';
 import { mountImage } from '../../serve/mount.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { withImageArguments, withImageKey } from '../image-arguments.ts';
 import { parseMountOptions } from '../mount-options.ts';
+import { withNewImage } from '../new-image.ts';
+import { withNewImageOptions } from '../new-image-options.ts';
 import { withJson } from '../options.ts';
 import { printJson } from '../output.ts';
 import { present } from '../present.ts';
@@ -15,50 +20,97 @@ export const command = defineCommand({
   examples: [
     ['$0 mount ./enc /mnt/cr --key-file checkpoint.key', 'Then: criu restore -D /mnt/cr -W /tmp …'],
     ['$0 mount ./enc /mnt/cr -k checkpoint.key --scratch', 'Then: criu restore -D /mnt/cr -o restore.log …'],
+    [
+      '$0 mount ./enc /mnt/cr -k checkpoint.key --write',
+      'Then: criu dump -D /mnt/cr -o dump.log …; ckptfs umount /mnt/cr',
+    ],
     ['$0 mount ./enc /mnt/cr -o key_file=checkpoint.key,allow_other', 'As fstab says it'],
   ],
-  options: (yargs: Argv<CommonOptions>) =>
-    withJson(withServingOptions(withImageArguments(yargs)))
-      .positional('MNT', { type: 'string', demandOption: true, describe: 'Directory to mount on' })
-      .option('foreground', {
-        alias: 'f',
-        type: 'boolean',
-        default: false,
-        describe: 'Stay in the foreground and log to standard error',
-      })
-      .option('allow-other', { type: 'boolean', default: false, describe: 'Let other users in, root too' })
-      .option('allow-root', { type: 'boolean', default: false, describe: 'Let root in' })
-      .option('log-file', { type: 'string', nargs: 1, describe: 'Log of the daemon; see FILES in the manual' })
-      .option('options', {
-        alias: 'o',
-        type: 'string',
-        array: true,
-        nargs: 1,
-        default: [] as string[],
-        describe: 'Mount options as in fstab: key_file=FILE, allow_other, scratch, …',
-      }),
-  run(args) {
+  options,
+  async run(args) {
     const { settings, rest } = parseMountOptions(args.options);
-    const keyFile = [...(args.keyFile ?? []), ...(settings.keyFile ?? [])];
-    const image = { ...args, keyFile, imageId: args.imageId ?? settings.imageId };
-    return withImageKey(image, async (imageKey) => {
-      const options: MountOptions = {
-        location: args.ENC,
-        mountPoint: args.MNT,
-        fuseOptions: rest,
-        allowOther: args.allowOther,
-        allowRoot: args.allowRoot,
-        scratch: args.scratch || (settings.scratch ?? false),
-        ...present({
-          transport: args.transport ?? settings.transport,
-          workers: args.workers ?? settings.workers,
-          cacheSize: args.cacheSize ?? settings.cacheSize,
-        }),
-      };
-      if (args.foreground) return serveForeground({ ...options, imageKey: await imageKey, exitCodes });
-      const log = present({ logFile: args.logFile ?? settings.logFile });
-      const { mountPoint, imageId, pid, logFile } = await mountImage({ ...options, ...log, imageKey });
-      if (args.json) await printJson({ mountPoint, imageId, pid, logFile });
-    });
+    const image = {
+      ...args,
+      keyFile: [...(args.keyFile ?? []), ...(settings.keyFile ?? [])],
+      imageId: args.imageId ?? settings.imageId,
+    };
+    const mount: MountOptions = {
+      location: args.ENC,
+      mountPoint: args.MNT,
+      fuseOptions: rest,
+      allowOther: args.allowOther,
+      allowRoot: args.allowRoot,
+      scratch: args.scratch || (settings.scratch ?? false),
+      write: args.write || (settings.write ?? false),
+      ...present({
+        transport: args.transport ?? settings.transport,
+        workers: args.workers ?? settings.workers,
+        cacheSize: args.cacheSize ?? settings.cacheSize,
+      }),
+    };
+    const serving = { mount, logFile: args.logFile ?? settings.logFile, foreground: args.foreground, json: args.json };
+    // Not by -o: the empty directory may be where a disk should be mounted that is not.
+    if (args.write && image.imageId === undefined && isVacantLocation(args.ENC)) {
+      await checkMount(mount);
+      return withNewImage(image, (imageKey, keyFile) => serve(serving, imageKey, keyFile));
+    }
+    refuseNewImageOptions(args);
+    return withImageKey(image, (imageKey) => serve(serving, imageKey), { write: mount.write });
   },
 });
+
+function options(yargs: Argv<CommonOptions>) {
+  return withJson(withNewImageOptions(withServingOptions(withImageArguments(yargs))))
+    .positional('MNT', { type: 'string', demandOption: true, describe: 'Directory to mount on' })
+    .option('write', {
+      alias: 'w',
+      type: 'boolean',
+      default: false,
+      describe: 'Let files be made and changed; makes the image if there is none; umount seals it',
+    })
+    .option('foreground', {
+      alias: 'f',
+      type: 'boolean',
+      default: false,
+      describe: 'Stay in the foreground and log to standard error',
+    })
+    .option('allow-other', { type: 'boolean', default: false, describe: 'Let other users in, root too' })
+    .option('allow-root', { type: 'boolean', default: false, describe: 'Let root in' })
+    .option('log-file', { type: 'string', nargs: 1, describe: 'Log of the daemon; see FILES in the manual' })
+    .option('options', {
+      alias: 'o',
+      type: 'string',
+      array: true,
+      nargs: 1,
+      default: [] as string[],
+      describe: 'Mount options as in fstab: key_file=FILE, allow_other, scratch, write, …',
+    });
+}
+
+interface ServingArguments {
+  readonly mount: MountOptions;
+  readonly logFile: string | undefined;
+  readonly foreground: boolean;
+  readonly json: boolean;
+}
+
+/** @param keyFile of a key that was made for the image */
+async function serve(
+  { mount, logFile, foreground, json }: ServingArguments,
+  imageKey: Secret | Promise<Secret>,
+  keyFile?: string,
+): Promise<void> {
+  if (foreground) return serveForeground({ ...mount, imageKey: await imageKey, exitCodes });
+  const mounted = await mountImage({ ...mount, ...present({ logFile }), imageKey });
+  const { mountPoint, imageId, pid } = mounted;
+  if (json) await printJson({ mountPoint, imageId, pid, logFile: mounted.logFile, ...present({ keyFile }) });
+}
+
+function refuseNewImageOptions({ ENC, cipher, chunkSize, write }: ArgumentsCamelCase<Parsed>): void {
+  const given = cipher !== undefined ? '--cipher' : chunkSize !== undefined ? '--chunk-size' : undefined;
+  if (given === undefined) return;
+  const reason = write ? `${ENC} is there already, and stays what it is` : 'nothing is made without --write';
+  throw new CkptfsError('bad-argument', `${given} is for a new image: ${reason}`);
+}
+
+type Parsed = ReturnType<typeof options> extends Argv<infer T> ? T : never;

@@ -5,7 +5,7 @@ import { warn } from '../output.ts';
 
 export const command = defineCommand({
   examples: [
-    ['$0 umount /mnt/cr', 'Returns when the keys are wiped'],
+    ['$0 umount /mnt/cr', 'Returns when what was written is sealed and the keys are wiped'],
     ['$0 umount /mnt/cr --lazy', 'Out of sight now, gone when nobody uses it any more'],
   ],
   options: (yargs: Argv<CommonOptions>) =>
@@ -18,8 +18,8 @@ export const command = defineCommand({
         describe: 'Also when it is in use: it ends when its last user does',
       }),
   async run({ MNT, lazy, quiet }) {
-    const { wiped } = await unmountImage(MNT, { lazy });
-    if (!wiped && !quiet)
-      await warn('the daemon still runs: somebody uses the mount; its keys are wiped when they end');
+    const { wiped, write } = await unmountImage(MNT, { lazy });
+    const then = write ? 'the image is sealed and its keys are wiped' : 'its keys are wiped';
+    if (!wiped && !quiet) await warn(`the daemon still runs: somebody uses the mount; ${then} when they end`);
   },
 });

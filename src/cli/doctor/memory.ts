@@ -9,14 +9,19 @@ export function memoryFindings(host: Host): Finding[] {
 }
 
 /** Every key has a page of its own; an image of many objects has many keys. */
-const ENOUGH_LOCKED = 1 << 20;
+const ENOUGH_FOR_KEYS = 1 << 20;
+/** A writable mount keeps plaintext until it has a chunk of it. */
+const ENOUGH_FOR_WRITING = 6 << 20;
 
 function lockedMemory(host: Host): Finding {
   const subject = 'locked memory';
   const soft = /^Max locked memory\s+(\S+)/m.exec(host.readFile('/proc/self/limits') ?? '')?.[1] ?? 'unknown';
   if (host.isRoot || soft === 'unlimited') return ok(subject, 'no limit: keys cannot be swapped out');
-  if (Number(soft) >= ENOUGH_LOCKED) return ok(subject, `${formatBytes(Number(soft))}: enough for keys`);
-  const found = `limit ${/^\d+$/.test(soft) ? formatBytes(Number(soft)) : soft}: keys may be swapped out`;
+  if (Number(soft) >= ENOUGH_FOR_WRITING)
+    return ok(subject, `${formatBytes(Number(soft))}: enough for keys and writing`);
+  const limit = /^\d+$/.test(soft) ? formatBytes(Number(soft)) : soft;
+  const what = Number(soft) >= ENOUGH_FOR_KEYS ? 'plaintext on its way into a writable mount' : 'keys';
+  const found = `limit ${limit}: ${what} may be swapped out`;
   return warn(subject, found, 'raise it: "memlock" in /etc/security/limits.conf, LimitMEMLOCK= in a systemd unit');
 }
 

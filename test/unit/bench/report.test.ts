@@ -26,7 +26,7 @@ describe('a table', () => {
   test('of memory tells how much more, in the order given', () => {
     const memory = { unit: 'bytes', better: 'lower', order: 'given', baseline: 'small' } as const;
     const lines = scenarioTable(scenarioOf({ large: [2 ** 21], small: [2 ** 20] }, memory)).split('\n');
-    expect(lines[0]).toContain('times the memory of small');
+    expect(lines[0]).toContain('times as much as small');
     expect(lines[2]).toBe('| large | 2 MiB | 2 to 2 | 2.00 × |');
   });
 });
@@ -54,6 +54,14 @@ describe('targets', () => {
     const scenario = scenarioOf(times, { id: 'restore-one', unit: 'seconds', better: 'lower' });
     const claim = 'restoring one process, times as fast as the fastest way that decrypts first';
     expect(verdict(claim, scenario)).toMatchObject({ measured: 2, met: true });
+  });
+  test('of a dump are at most so much longer than plain, and at least so much faster than others', () => {
+    const times = { ckptfs: [1.2], 'plain directory': [1], gocryptfs: [1.8], 'age, dumped first': [3] };
+    const scenario = scenarioOf(times, { id: 'write-dump', group: 'writing', unit: 'seconds', better: 'lower' });
+    const about = (peer: string) => verdict(`dumping one process, times as ${peer}`, scenario);
+    expect(about('long as with a plain directory')).toMatchObject({ measured: 1.2, met: true });
+    expect(about('fast as gocryptfs')).toMatchObject({ measured: 1.8 / 1.2, met: false });
+    expect(about('fast as age, dumped first')).toMatchObject({ measured: 3 / 1.2, met: true });
   });
   test('compare memory over all image sizes, and only ours', () => {
     const memory = {

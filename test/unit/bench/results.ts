@@ -24,7 +24,7 @@ export function runOf(scenarios: readonly ScenarioResult[], more: Partial<RunRec
     date: '2026-01-02T03:04:05.000Z',
     commit: 'abcdef0123',
     quick: false,
-    groups: ['sequential', 'random', 'restore', 'small-files', 'convert', 'growth', 'tricks', 'crypto'],
+    groups: ['sequential', 'random', 'restore', 'small-files', 'writing', 'convert', 'growth', 'tricks', 'crypto'],
     rounds: 5,
     size: 2 ** 30,
     machine: {

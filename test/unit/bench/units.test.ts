@@ -7,6 +7,7 @@ test.each([
   ['bytes per second', 1_234_567_890, 5e9, '1,230 MB/s'],
   ['bytes per second', 1_234_567_890, 5e10, '1.23 GB/s'],
   ['reads per second', 26_449, 3e6, '26,400 reads/s'],
+  ['files per second', 4_321, 5e4, '4,320 files/s'],
   ['bytes', 94.6 * 2 ** 20, 2 ** 30, '94.6 MiB'],
 ] as const)('%s: %d beside at most %d is %s', (unit, value, greatest, text) => {
   expect(formatValue(value, scaleFor(unit, greatest))).toBe(text);

@@ -120,6 +120,7 @@ describe('limits', () => {
   test('locked memory', () => {
     const file = (soft: string) => ({ '/proc/self/limits': limits('Max locked memory', soft) });
     expect(level(memory(false, file('65536')), 'locked')).toBe('warn');
+    expect(level(memory(false, file('2097152')), 'locked')).toBe('warn');
     expect(level(memory(false, file('8388608')), 'locked')).toBe('ok');
     expect(level(memory(false, file('unlimited')), 'locked')).toBe('ok');
     expect(level(memory(true, file('65536')), 'locked')).toBe('ok');

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { parseFuseOptions } from '../../../src/serve/fuse-options.ts';
 
-const nothing = { allowOther: false, allowRoot: false, noExec: false, fsName: undefined };
+const nothing = { allowOther: false, allowRoot: false, noExec: false, readOnly: false, fsName: undefined };
 
 test('several lists are one', () => {
   expect(parseFuseOptions(['allow_other,noexec', 'fsname=backup'])).toEqual({
@@ -15,9 +15,12 @@ test('several lists are one', () => {
 });
 
 test('what fstab and mount(8) say to others has no effect', () => {
-  const generic =
-    'defaults,ro,rw,nosuid,nodev,noauto,user,nofail,_netdev,x-systemd.automount,x-gvfs-name=a b,comment=c';
+  const generic = 'defaults,rw,nosuid,nodev,noauto,user,nofail,_netdev,x-systemd.automount,x-gvfs-name=a b,comment=c';
   expect(parseFuseOptions([generic])).toEqual(nothing);
+});
+
+test('ro is noted, for whoever asks for the contrary as well', () => {
+  expect(parseFuseOptions(['rw,ro'])).toEqual({ ...nothing, readOnly: true });
 });
 
 test('a comma behind a backslash belongs to the value', () => {

@@ -5,14 +5,8 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { Secret } from '../../../src/crypto/secret.ts';
 import type { DaemonConfig } from '../../../src/serve/config.ts';
-import {
-  daemonConfig,
-  daemonEnvironment,
-  type MountOptions,
-  openLog,
-  orderPipe,
-  sendKey,
-} from '../../../src/serve/launch.ts';
+import { checkMount, daemonConfig, type MountOptions } from '../../../src/serve/daemon-config.ts';
+import { daemonEnvironment, openLog, orderPipe, sendKey } from '../../../src/serve/launch.ts';
 
 const directory = fs.mkdtempSync(join(tmpdir(), 'ckptfs-launch-'));
 const location = join(directory, 'enc');
@@ -39,12 +33,25 @@ describe('refused before anything is started', () => {
     ['others and root let in', { allowOther: true, allowRoot: true }],
     ['others and root let in by mount options', { fuseOptions: ['allow_other,allow_root'] }],
     ['others let in by an option, root by a mount option', { allowOther: true, fuseOptions: ['allow_root'] }],
+    ['writing by fuse-native', { write: true, transport: 'fuse-native' }],
+    ['writing with scratch space', { write: true, scratch: true }],
+    ['two writers', { write: true, workers: 2 }],
+    ['writing where nothing may be', { write: true, fuseOptions: ['allow_other,ro'] }],
   ])('%s', (_, wrong) => {
     expect(() => daemonConfig({ ...options, ...wrong })).toThrow(code('bad-argument'));
   });
 
   test('a directory that is no image', () => {
     expect(() => daemonConfig(options)).toThrow(code('not-an-image'));
+    expect(() => daemonConfig({ ...options, write: true })).toThrow(code('not-an-image'));
+  });
+
+  test('a mount for which an image is yet to be made', async () => {
+    const later = { ...options, location: join(directory, 'later'), write: true };
+    await checkMount(later);
+    await expect(checkMount({ ...later, workers: 2 })).rejects.toThrow(code('bad-argument'));
+    await expect(checkMount({ ...later, mountPoint: join(directory, 'none') })).rejects.toThrow(code('mount-failed'));
+    expect(fs.existsSync(join(directory, 'later'))).toBe(false);
   });
 
   test('configurations that do not fit into a pipe', () => {

@@ -1,0 +1,22 @@
+import type { Argv } from 'yargs';
+import { recoverImage } from '../../library/unsealed-image.ts';
+import { type CommonOptions, defineCommand } from '../command.ts';
+import { withGivenKeys, withImageArguments } from '../image-arguments.ts';
+import { withJson } from '../options.ts';
+import { print, printJson } from '../output.ts';
+import { safeText } from '../terminal-text.ts';
+
+export const command = defineCommand({
+  examples: [
+    ['$0 recover ./enc --key-file checkpoint.key', 'When seal refuses: says what is lost, and keeps the rest'],
+  ],
+  options: (yargs: Argv<CommonOptions>) => withJson(withImageArguments(yargs)),
+  async run(args) {
+    const { imageId, dropped } = await withGivenKeys(args, (options) => recoverImage(args.ENC, options));
+    if (args.json) return printJson({ imageId, dropped: dropped ?? null });
+    if (dropped !== undefined) {
+      await print(`image ${imageId}: lost: ${safeText(dropped)}\n`);
+      if (!args.quiet) await print(`the rest can be sealed: ckptfs seal ${safeText(args.ENC)}\n`);
+    } else if (!args.quiet) await print(`image ${imageId}: nothing is lost\n`);
+  },
+});

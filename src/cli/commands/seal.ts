@@ -1,0 +1,20 @@
+import type { Argv } from 'yargs';
+import { sealImage } from '../../library/unsealed-image.ts';
+import { type CommonOptions, defineCommand } from '../command.ts';
+import { withGivenKeys, withImageArguments } from '../image-arguments.ts';
+import { withJson } from '../options.ts';
+import { print, printJson, warn } from '../output.ts';
+
+export const command = defineCommand({
+  examples: [['$0 seal ./enc --key-file checkpoint.key', 'After a writer was killed, or had no room to seal']],
+  options: (yargs: Argv<CommonOptions>) => withJson(withImageArguments(yargs)),
+  async run(args) {
+    const warnings: string[] = [];
+    const sealed = await withGivenKeys(args, (options) =>
+      sealImage(args.ENC, { ...options, onWarning: (line) => warnings.push(line) }),
+    );
+    if (!args.quiet) for (const warning of warnings) await warn(warning);
+    if (args.json) return printJson({ imageId: sealed.imageId });
+    if (!args.quiet) await print(`image ${sealed.imageId}: sealed\n`);
+  },
+});

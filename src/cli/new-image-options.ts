@@ -1,0 +1,35 @@
+import type { Argv } from 'yargs';
+import { CkptfsError } from '../base/errors.ts';
+import { type CipherName, cipherNames, defaultCipher, isCipherName } from '../format/ciphers.ts';
+import { DEFAULT_CHUNK_SIZE, isChunkSize } from '../format/geometry.ts';
+import { formatBytes, parseBytes } from './quantities.ts';
+
+/** Options of commands that make an image: how its contents are encrypted. */
+export function withNewImageOptions<T>(yargs: Argv<T>) {
+  return yargs
+    .option('cipher', {
+      type: 'string',
+      nargs: 1,
+      choices: cipherNames,
+      coerce: cipherOf,
+      describe: `How contents are encrypted, ${defaultCipher} unless told; all ciphers authenticate`,
+    })
+    .option('chunk-size', {
+      type: 'string',
+      nargs: 1,
+      coerce: chunkSizeOf,
+      describe: `Bytes that are authenticated together: 4K, 8K, 16K, 32K or 64K; ${formatBytes(DEFAULT_CHUNK_SIZE)} unless told`,
+    });
+}
+
+function cipherOf(name: string): CipherName {
+  if (isCipherName(name)) return name;
+  const reason = /^aes-?192/i.test(name) ? 'XTS is not defined for AES-192' : 'this cipher is not known';
+  throw new CkptfsError('bad-argument', `--cipher ${name}: ${reason}; it is one of ${cipherNames.join(', ')}`);
+}
+
+function chunkSizeOf(text: string): number {
+  const bytes = parseBytes(text);
+  if (bytes !== undefined && isChunkSize(bytes)) return bytes;
+  throw new CkptfsError('bad-argument', `chunk size ${text}: it is a power of two from 4K to 64K`);
+}

@@ -1,0 +1,39 @@
+import type { InodeMetadata } from '../format/manifest.ts';
+import type { Attributes } from '../fuse/filesystem.ts';
+
+export const BLOCK_SIZE = 4096;
+export const NAME_MAX = 255;
+export const DOT = Buffer.from('.');
+export const DOT_DOT = Buffer.from('..');
+/** What st_blocks counts in. */
+const STAT_BLOCK_SIZE = 512;
+/** Of st_mode: S_IFREG, S_IFDIR, S_IFLNK. */
+const typeBits = { file: 0o100000, directory: 0o040000, symlink: 0o120000 } as const;
+
+type Described = Omit<InodeMetadata, 'xattrs'> &
+  (
+    | { readonly type: 'file'; readonly size: number }
+    | { readonly type: 'directory' }
+    | { readonly type: 'symlink'; readonly target: Uint8Array }
+  );
+
+/** What stat(2) tells of an inode. @param dataBytes what of a file is no hole @param links as in st_nlink */
+export function attributesOf(node: number, inode: Described, dataBytes: number, links: number): Attributes {
+  return {
+    node,
+    mode: typeBits[inode.type] | inode.mode,
+    size: sizeOf(inode),
+    blocks: Math.ceil(dataBytes / STAT_BLOCK_SIZE),
+    links,
+    uid: inode.uid,
+    gid: inode.gid,
+    mtimeSeconds: inode.mtimeSeconds,
+    mtimeNanoseconds: inode.mtimeNanoseconds,
+  };
+}
+
+/** As in st_size: a directory's is told as one block. */
+function sizeOf(inode: Described): number {
+  if (inode.type === 'file') return inode.size;
+  return inode.type === 'symlink' ? inode.target.length : BLOCK_SIZE;
+}

@@ -1,0 +1,270 @@
+import type { Region } from '../base/native.ts';
+import { ROOT_INODE } from '../format/manifest.ts';
+import { isKeptXattr } from '../format/xattrs.ts';
+import {
+  type AllocateMode,
+  type AttributeChanges,
+  type Attributes,
+  type Caller,
+  type DirectoryEntry,
+  Errno,
+  type RenameMode,
+  type Statistics,
+  type Time,
+  type WritableFileSystem,
+} from '../fuse/filesystem.ts';
+import type { LiveDirectory, LiveInode } from '../image/writable/live-inode.ts';
+import type { WritableImage } from '../image/writable/writable-image.ts';
+import { attributesOf, DOT, DOT_DOT, NAME_MAX } from './attributes.ts';
+import { metadataChanges, newDirectory, newInode } from './metadata-changes.ts';
+import { quotePath } from './quote-path.ts';
+import { failureOf } from './store-faults.ts';
+
+/** Cookies of "." and ".."; those of children are their serials, which begin with 1, behind them. */
+const DOT_COOKIE = 1;
+const DOT_DOT_COOKIE = 2;
+
+/** As many as there are inode numbers. */
+const MAX_FILES = 0xffff_ffff;
+
+/** Told, in one line without line breaks, of each operation that failed because of what is stored, or of where. */
+export type FaultListener = (line: string) => void;
+
+/** An image that is being written as a file system. A node's number is its inode number. Belongs to one thread. */
+export class WritableTree implements WritableFileSystem {
+  readonly immutable = false;
+  readonly #image: WritableImage;
+  readonly #onFault: FaultListener;
+  readonly #clock: () => number;
+  /** How often the kernel was told of a node and has not forgotten it. */
+  readonly #remembered = new Map<number, number>();
+
+  /** @param clock milliseconds since 1970; the image's own */
+  constructor(image: WritableImage, onFault: FaultListener, clock: () => number = Date.now) {
+    this.#image = image;
+    this.#onFault = onFault;
+    this.#clock = clock;
+  }
+
+  lookup(parent: number, name: Uint8Array): Attributes {
+    return this.#attempt('look into', parent, () => {
+      const node = this.#image.lookup(parent, name);
+      if (node === undefined) throw Errno.of('ENOENT');
+      return this.getattr(node);
+    });
+  }
+
+  getattr(node: number): Attributes {
+    const inode = this.#inode(node);
+    // What was removed and is still open has no name; a directory then has not even its own.
+    const links = inode.names === 0 && node !== ROOT_INODE ? 0 : inode.links;
+    return attributesOf(node, inode, inode.type === 'file' ? inode.dataBytes : 0, links);
+  }
+
+  readlink(node: number): Uint8Array {
+    const inode = this.#inode(node);
+    if (inode.type !== 'symlink') throw Errno.of('EINVAL');
+    return inode.target;
+  }
+
+  read(node: number, offset: number, length: number, out: Region, outOffset: number): number {
+    return this.#attempt('read', node, () => this.#image.read(node, offset, length, out, outOffset));
+  }
+
+  entryAfter(directory: number, cookie: number): DirectoryEntry | undefined {
+    const { parent } = this.#directory(directory);
+    if (cookie < DOT_COOKIE) return { cookie: DOT_COOKIE, name: DOT, attributes: this.getattr(directory) };
+    if (cookie < DOT_DOT_COOKIE) return { cookie: DOT_DOT_COOKIE, name: DOT_DOT, attributes: this.getattr(parent) };
+    const behind = cookie === DOT_DOT_COOKIE ? Number.POSITIVE_INFINITY : cookie - DOT_DOT_COOKIE;
+    const child = this.#image.nameBefore(directory, behind);
+    if (child === undefined) return undefined;
+    return { cookie: DOT_DOT_COOKIE + child.serial, name: child.name, attributes: this.getattr(child.inode) };
+  }
+
+  /** What is free in the file system below is free here, but for what encryption adds. Files take no inodes there. */
+  statfs(): Statistics {
+    const { blockSize, blocks, freeBlocks } = this.#attempt('look below', ROOT_INODE, () => this.#image.space());
+    const freeFiles = MAX_FILES - this.#image.inodeCount;
+    return { blockSize, blocks, freeBlocks, files: MAX_FILES, freeFiles, nameMax: NAME_MAX };
+  }
+
+  getxattr(node: number, name: Uint8Array): Uint8Array {
+    const found = this.#inode(node).xattrs.find((xattr) => xattr.name.equals(name));
+    if (found === undefined) throw Errno.of('ENODATA');
+    return found.value;
+  }
+
+  listxattr(node: number): readonly Uint8Array[] {
+    return this.#inode(node).xattrs.map(({ name }) => name);
+  }
+
+  seek(node: number, offset: number, whence: 'data' | 'hole'): number {
+    return this.#attempt('read', node, () => {
+      const found = this.#image.seek(node, offset, whence);
+      if (found === undefined) throw Errno.of('ENXIO');
+      return found;
+    });
+  }
+
+  create(parent: number, name: Uint8Array, mode: number, caller: Caller): Attributes {
+    return this.#make(parent, () => this.#image.create(parent, name, newInode(this.#directory(parent), mode, caller)));
+  }
+
+  mkdir(parent: number, name: Uint8Array, mode: number, caller: Caller): Attributes {
+    return this.#make(parent, () =>
+      this.#image.mkdir(parent, name, newDirectory(this.#directory(parent), mode, caller)),
+    );
+  }
+
+  symlink(parent: number, name: Uint8Array, target: Uint8Array, caller: Caller): Attributes {
+    return this.#make(parent, () =>
+      this.#image.symlink(parent, name, target, newInode(this.#directory(parent), 0o777, caller)),
+    );
+  }
+
+  link(node: number, newParent: number, newName: Uint8Array): Attributes {
+    return this.#make(newParent, () => {
+      this.#image.link(node, newParent, newName);
+      return node;
+    });
+  }
+
+  unlink(parent: number, name: Uint8Array): void {
+    this.#attempt('remove from', parent, () => {
+      const node = this.#image.lookup(parent, name);
+      this.#image.unlink(parent, name);
+      this.#releaseUnused(node);
+    });
+  }
+
+  rmdir(parent: number, name: Uint8Array): void {
+    this.#attempt('remove from', parent, () => {
+      const node = this.#image.lookup(parent, name);
+      this.#image.rmdir(parent, name);
+      this.#releaseUnused(node);
+    });
+  }
+
+  rename(parent: number, name: Uint8Array, newParent: number, newName: Uint8Array, how: RenameMode): void {
+    this.#attempt('rename in', parent, () => {
+      const replaced = this.#image.lookup(newParent, newName);
+      this.#image.rename(parent, name, newParent, newName, how);
+      this.#releaseUnused(replaced);
+    });
+  }
+
+  setattr(node: number, changes: AttributeChanges): Attributes {
+    return this.#attempt('change', node, () => {
+      if (changes.size !== undefined) this.#image.truncate(node, changes.size);
+      this.#setMetadata(node, changes);
+      return this.getattr(node);
+    });
+  }
+
+  /** Set-user-id goes first: where that fails nothing is written. */
+  write(node: number, offset: number, length: number, from: Region, fromOffset: number, killPrivileges: boolean): void {
+    this.#attempt('write', node, () => {
+      if (killPrivileges) this.#setMetadata(node, { killPrivileges });
+      this.#image.write(node, offset, length, from, fromOffset);
+    });
+  }
+
+  /** No space is reserved. */
+  allocate(node: number, offset: number, length: number, how: AllocateMode, killPrivileges: boolean): void {
+    this.#attempt('write', node, () => {
+      this.#checkFile(node);
+      if (killPrivileges) this.#setMetadata(node, { killPrivileges });
+      if (how !== 'extend' && how !== 'keep-size') this.#image.punch(node, offset, length);
+      if (how === 'extend' || how === 'zero') this.#image.extend(node, offset + length);
+    });
+  }
+
+  setxattr(node: number, name: Uint8Array, value: Uint8Array, how: 'any' | 'create' | 'replace'): void {
+    this.#attempt('change', node, () => {
+      if (!isKeptXattr(name)) throw Errno.of('EOPNOTSUPP');
+      this.#image.setxattr(node, name, value, how);
+    });
+  }
+
+  removexattr(node: number, name: Uint8Array): void {
+    this.#attempt('change', node, () => this.#image.removexattr(node, name));
+  }
+
+  /** Of one file is of all: the journal takes the whole state. */
+  flush(node: number): void {
+    this.#attempt('write', node, () => this.#image.commit());
+  }
+
+  sync(node: number): void {
+    this.#attempt('make durable', node, () => this.#image.sync());
+  }
+
+  remember(node: number): void {
+    this.#remembered.set(node, (this.#remembered.get(node) ?? 0) + 1);
+  }
+
+  forget(node: number, times: number): void {
+    const left = (this.#remembered.get(node) ?? 0) - times;
+    if (left > 0) {
+      this.#remembered.set(node, left);
+      return;
+    }
+    this.#remembered.delete(node);
+    this.#releaseUnused(node);
+  }
+
+  #make(parent: number, make: () => number): Attributes {
+    return this.#attempt('make a name in', parent, () => this.getattr(make()));
+  }
+
+  #setMetadata(node: number, changes: AttributeChanges): void {
+    const metadata = metadataChanges(this.#inode(node), changes, () => this.#now());
+    if (metadata !== undefined) this.#image.setMetadata(node, metadata);
+  }
+
+  /** What has no name and is in nobody's use is gone. */
+  #releaseUnused(node: number | undefined): void {
+    if (node !== undefined && !this.#remembered.has(node)) this.#image.release(node);
+  }
+
+  #inode(node: number): Readonly<LiveInode> {
+    const inode = this.#image.inode(node);
+    if (inode === undefined) throw Errno.of('ENOENT');
+    return inode;
+  }
+
+  #directory(node: number): Readonly<LiveDirectory> {
+    const inode = this.#inode(node);
+    if (inode.type !== 'directory') throw Errno.of('ENOTDIR');
+    return inode;
+  }
+
+  #checkFile(node: number): void {
+    const { type } = this.#inode(node);
+    if (type === 'directory') throw Errno.of('EISDIR');
+    if (type !== 'file') throw Errno.of('EINVAL');
+  }
+
+  #now(): Time {
+    const milliseconds = this.#clock();
+    const seconds = Math.floor(milliseconds / 1000);
+    return { seconds, nanoseconds: Math.floor((milliseconds - seconds * 1000) * 1e6) };
+  }
+
+  #attempt<T>(what: string, node: number, action: () => T): T {
+    try {
+      return action();
+    } catch (error) {
+      const failure = failureOf(error);
+      if (failure === undefined) throw error;
+      if (failure.fault !== undefined) this.#onFault(`cannot ${what} ${this.#nameOf(node)}: ${failure.fault}`);
+      throw failure.errno;
+    }
+  }
+
+  #nameOf(node: number): string {
+    const path = this.#image.pathOf(node);
+    if (path.length > 0) return quotePath(path);
+    return node === ROOT_INODE ? '"/"' : 'a file without a name';
+  }
+}

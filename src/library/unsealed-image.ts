@@ -1,0 +1,67 @@
+import type { Secret } from '../crypto/secret.ts';
+import type { Header } from '../format/header.ts';
+import { readAnyHeader } from '../image/image.ts';
+import { recoverImage as recover, sealImage as seal } from '../image/writable/close-unsealed.ts';
+import { openWritableStore } from '../stores/open-store.ts';
+import type { WritableStore } from '../stores/writable-store.ts';
+import { type OpenOptions, unlockHeader } from './unlock.ts';
+
+export interface SealOptions extends OpenOptions {
+  /** Told, in one line, of what went less well than it should. */
+  readonly onWarning?: (line: string) => void;
+}
+
+export interface SealedImage {
+  /** 32 hexadecimal digits. */
+  readonly imageId: string;
+}
+
+export interface RecoveredImage {
+  /** 32 hexadecimal digits. */
+  readonly imageId: string;
+  /** What of it is lost, one sentence; undefined when nothing is that anybody was told of. */
+  readonly dropped: string | undefined;
+}
+
+/**
+ * Seals an image that a writable mount left unsealed; one that is sealed stays as it is.
+ * @throws CkptfsError `locked`; `unsealed` when something would be lost: it is for {@link recoverImage} to say what; `not-an-image`,
+ * `unfinished`, `unsupported-format`, `unsupported-source`, `damaged`, `wrong-image`, `no-key`, `wrong-key`, `io`
+ */
+export function sealImage(location: string, options: SealOptions): Promise<SealedImage> {
+  return withUnlocked(location, options, (store, header, imageKey, imageId) => {
+    seal(store, header, imageKey, options.onWarning);
+    return { imageId };
+  });
+}
+
+/**
+ * Makes an image that a writable mount left unsealed, and that lost something, one that can be sealed and written on again, without what
+ * is lost. It stays unsealed.
+ * @throws CkptfsError as {@link sealImage}, but not `unsealed`
+ */
+export function recoverImage(location: string, options: OpenOptions): Promise<RecoveredImage> {
+  return withUnlocked(location, options, (store, header, imageKey, imageId) => ({
+    imageId,
+    dropped: recover(store, header, imageKey).dropped,
+  }));
+}
+
+async function withUnlocked<T>(
+  location: string,
+  options: OpenOptions,
+  work: (store: WritableStore, header: Header, imageKey: Secret, imageId: string) => T,
+): Promise<T> {
+  const store = openWritableStore(location);
+  try {
+    const header = readAnyHeader(store);
+    const imageKey = await unlockHeader(store, header, options);
+    try {
+      return work(store, header, imageKey, header.imageId.toString('hex'));
+    } finally {
+      imageKey.wipe();
+    }
+  } finally {
+    store.close();
+  }
+}

@@ -1,0 +1,149 @@
+import fs from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { relative, resolve } from 'node:path';
+import { CkptfsError } from '../base/errors.ts';
+import { checkedMountPoint } from '../fuse/mount-point.ts';
+import { readAnyHeader, readHeader } from '../image/image.ts';
+import { DEFAULT_CACHE_SIZE } from '../image/image-reader.ts';
+import { openStore } from '../stores/open-store.ts';
+import type { DaemonConfig, Transport } from './config.ts';
+import { parseFuseOptions } from './fuse-options.ts';
+
+export interface MountOptions {
+  /** The image, as a user writes it. */
+  readonly location: string;
+  /** A directory. */
+  readonly mountPoint: string;
+  /**
+   * Let files be changed and made, in an image that is sealed or not. It is unsealed from then on, and sealed when the mount is gone. Needs the
+   * transport kernel, has one thread and no scratch space.
+   */
+  readonly write?: boolean;
+  readonly transport?: Transport;
+  /** Threads that serve, 1 to 64; default one per core, at most 8. The transport fuse-native has one whatever is said, and so has `write`. */
+  readonly workers?: number;
+  /** Bytes of verified chunks kept in memory, of all workers together. Default 64 MiB. */
+  readonly cacheSize?: number;
+  /** Let other users in, as far as modes and owners allow. */
+  readonly allowOther?: boolean;
+  /** Let root in besides the user who mounts. */
+  readonly allowRoot?: boolean;
+  /** Files made on the mount go to memory and are gone with it. Needs root and the transport kernel. */
+  readonly scratch?: boolean;
+  /** As given to `-o`, see {@link parseFuseOptions}. */
+  readonly fuseOptions?: readonly string[];
+}
+
+interface DaemonOptions extends MountOptions {
+  /** For tests alone, see {@link DaemonConfig}. */
+  readonly lingerSeconds?: number;
+}
+
+const MAX_WORKERS = 64;
+const DEFAULT_MAX_WORKERS = 8;
+const MIN_CACHE_SIZE = 1 << 16;
+
+/**
+ * Checks the options and the image's header as far as that goes without a daemon.
+ * @throws CkptfsError `bad-argument`, `missing-feature`, and what {@link readHeader} throws
+ */
+export function daemonConfig(options: DaemonOptions): { readonly config: DaemonConfig; readonly imageId: string } {
+  const config = checkedConfig(options);
+  const store = openStore(config.location);
+  const { imageId } = config.write ? readAnyHeader(store) : readHeader(store);
+  return { config, imageId: imageId.toString('hex') };
+}
+
+/**
+ * The same where the image is yet to be made, so that none is made for nothing.
+ * @throws CkptfsError `bad-argument`, `missing-feature`, `mount-failed` when there is nothing to mount on
+ */
+export async function checkMount(options: MountOptions): Promise<void> {
+  await checkedMountPoint(checkedConfig(options).mountPoint);
+}
+
+function checkedConfig(options: DaemonOptions): DaemonConfig {
+  const { transport = 'kernel', scratch = false, write = false, cacheSize = DEFAULT_CACHE_SIZE } = options;
+  const fuse = parseFuseOptions(options.fuseOptions ?? []);
+  const allowOther = (options.allowOther ?? false) || fuse.allowOther;
+  const allowRoot = (options.allowRoot ?? false) || fuse.allowRoot;
+  const isSingle = transport !== 'kernel' || write;
+  const workers = options.workers ?? (isSingle ? 1 : Math.min(DEFAULT_MAX_WORKERS, availableParallelism()));
+  if (!Number.isInteger(workers) || workers < 1 || workers > MAX_WORKERS) {
+    throw new CkptfsError('bad-argument', `${workers} workers: 1 to ${MAX_WORKERS} are possible`);
+  }
+  if (!Number.isSafeInteger(cacheSize) || cacheSize < MIN_CACHE_SIZE) {
+    throw new CkptfsError('bad-argument', `a cache of ${cacheSize} bytes: at least ${MIN_CACHE_SIZE} are needed`);
+  }
+  if (write) checkWriting({ transport, scratch, workers, readOnly: fuse.readOnly });
+  const isRoot = process.geteuid?.() === 0;
+  if (scratch && !isRoot) throw new CkptfsError('missing-feature', 'only root can mount with scratch space');
+  if (fuse.noExec && !isRoot) throw new CkptfsError('missing-feature', 'only root can mount with the option noexec');
+  if (transport !== 'kernel' && (scratch || allowRoot)) {
+    throw new CkptfsError('bad-argument', 'scratch space and allow_root need the transport kernel');
+  }
+  if (allowOther && allowRoot) {
+    throw new CkptfsError('bad-argument', 'allow_other and allow_root exclude each other', {
+      advice: 'allow_other lets root in too.',
+    });
+  }
+  const location = resolve(options.location);
+  const mountPoint = resolve(options.mountPoint);
+  checkApart(location, mountPoint);
+  return {
+    location,
+    mountPoint,
+    transport,
+    workers: isSingle ? 1 : workers,
+    cacheSize,
+    allowOther,
+    allowRoot,
+    noExec: fuse.noExec,
+    scratch,
+    write,
+    fsName: fuse.fsName ?? location,
+    ...(options.lingerSeconds === undefined ? {} : { lingerSeconds: options.lingerSeconds }),
+  };
+}
+
+interface WritingOptions {
+  readonly transport: Transport;
+  readonly scratch: boolean;
+  readonly workers: number;
+  readonly readOnly: boolean;
+}
+
+function checkWriting({ transport, scratch, workers, readOnly }: WritingOptions): void {
+  const contrary =
+    (transport !== 'kernel' && `the transport ${transport}`) ||
+    (scratch && 'scratch space') ||
+    (workers !== 1 && `${workers} workers`) ||
+    (readOnly && 'the mount option ro');
+  if (contrary === false) return;
+  throw new CkptfsError('bad-argument', `an image cannot be mounted to be written with ${contrary}`, {
+    advice: 'It has one writer, a thread of the transport kernel.',
+  });
+}
+
+/** A daemon whose image lies behind its own mount would wait for itself for ever. */
+function checkApart(location: string, mountPoint: string): void {
+  const image = realPath(location);
+  const mount = realPath(mountPoint);
+  if (!isWithin(image, mount) && !isWithin(mount, image)) return;
+  throw new CkptfsError('bad-argument', `the mount on ${mountPoint} would hide its own image ${location}`, {
+    path: mountPoint,
+  });
+}
+
+function isWithin(path: string, directory: string): boolean {
+  const way = relative(directory, path);
+  return way !== '..' && !way.startsWith('../');
+}
+
+function realPath(path: string): string {
+  try {
+    return fs.realpathSync(path);
+  } catch {
+    return path;
+  }
+}

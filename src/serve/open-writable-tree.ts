@@ -1,0 +1,63 @@
+import type { Counters } from '../base/counters.ts';
+import { CkptfsError, ioErrorName } from '../base/errors.ts';
+import type { Secret } from '../crypto/secret.ts';
+import { ROOT_INODE } from '../format/manifest.ts';
+import { WritableTree } from '../fs/writable-tree.ts';
+import { readAnyHeader } from '../image/image.ts';
+import { openWritable } from '../image/writable/open-writable.ts';
+import { openWritableStore } from '../stores/open-store.ts';
+import type { Level } from './log.ts';
+import type { OpenTree } from './open-tree.ts';
+
+/**
+ * Opens an image to be written on, which it is from then on, until it is sealed.
+ * @throws CkptfsError as readAnyHeader and openWritable do
+ */
+export function openWritableTree(
+  location: string,
+  imageKey: Secret,
+  cacheSize: number,
+  counters: Counters,
+  log: (level: Level, text: string) => void,
+): OpenTree {
+  const store = openWritableStore(location);
+  const header = readAnyHeader(store);
+  const image = openWritable(store, header, imageKey, {
+    cacheSize,
+    counters,
+    onWarning: (text) => log('warning', text),
+  });
+  const root = image.inode(ROOT_INODE);
+  if (root === undefined) throw new CkptfsError('internal', 'an image without a root directory');
+  const { mode, uid, gid, mtimeSeconds, mtimeNanoseconds } = root;
+  return {
+    tree: new WritableTree(image, (line) => log('error', line)),
+    image: { imageId: header.imageId.toString('hex'), root: { mode, uid, gid, mtimeSeconds, mtimeNanoseconds } },
+    rehearse: () => false,
+    seal: () => {
+      try {
+        image.seal();
+      } catch (cause) {
+        throw notSealed(location, cause);
+      }
+    },
+    close: () => {
+      image.close();
+      store.close();
+    },
+  };
+}
+
+function notSealed(location: string, cause: unknown): CkptfsError {
+  const name = ioErrorName(cause);
+  const isFull = name === 'ENOSPC' || name === 'EDQUOT';
+  const code = cause instanceof CkptfsError ? cause.code : 'internal';
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new CkptfsError(code, `${location} is left unsealed: ${reason}`, {
+    path: location,
+    advice: isFull
+      ? `Make room there, then run "ckptfs seal ${location}".`
+      : `When that is mended, run "ckptfs seal ${location}", or "ckptfs recover ${location}" if it refuses.`,
+    cause,
+  });
+}

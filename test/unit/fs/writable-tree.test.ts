@@ -1,0 +1,433 @@
+import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { CkptfsError } from '../../../src/base/errors.ts';
+import { Region } from '../../../src/base/native.ts';
+import { WritableTree } from '../../../src/fs/writable-tree.ts';
+import { type AllocateMode, Errno, type RenameMode } from '../../../src/fuse/filesystem.ts';
+import { beginImage } from '../../../src/image/writable/begin-image.ts';
+import { openWritable } from '../../../src/image/writable/open-writable.ts';
+import type { WritableImage } from '../../../src/image/writable/writable-image.ts';
+import { LocalWritableStore } from '../../../src/stores/local-writable-store.ts';
+import type { WritableObject } from '../../../src/stores/writable-store.ts';
+
+const root = 1;
+const caller = { uid: 7, gid: 8 };
+const slot = { protected: 'e30', encrypted_key: 'AA', iv: 'AA', ciphertext: 'AA', tag: 'AA' };
+
+/** Writes to a store of which it can be told to fail them. */
+class FailingStore extends LocalWritableStore {
+  failure: NodeJS.ErrnoException | undefined;
+
+  override createObject(id: string): WritableObject {
+    const file = super.createObject(id);
+    const check = (): void => {
+      if (this.failure !== undefined) throw new CkptfsError('io', 'cannot write it', { cause: this.failure });
+    };
+    return {
+      write: (...args) => {
+        check();
+        file.write(...args);
+      },
+      read: (...args) => file.read(...args),
+      punch: (...args) => file.punch(...args),
+      truncate: (...args) => file.truncate(...args),
+      sync: () => {
+        check();
+        file.sync();
+      },
+      close: () => file.close(),
+    };
+  }
+}
+
+let directory: string;
+let location: string;
+let store: FailingStore;
+let image: WritableImage;
+let tree: WritableTree;
+let milliseconds: number;
+const faults: string[] = [];
+
+beforeEach(async () => {
+  directory = fs.mkdtempSync(join(tmpdir(), 'ckptfs-writable-tree-'));
+  location = join(directory, 'enc');
+  const created = LocalWritableStore.create(location);
+  const makeSlots = (): Promise<(typeof slot)[]> => Promise.resolve([slot]);
+  const rootOf = { mode: 0o755, uid: 0, gid: 0 };
+  const { header, imageKey } = await beginImage(created, { makeSlots, root: rootOf, cipher: 'aes-256-xts' });
+  store = new FailingStore(location);
+  milliseconds = 1_000_000_000_500;
+  const clock = (): number => milliseconds;
+  image = openWritable(store, header, imageKey, { clock });
+  tree = new WritableTree(image, (line) => faults.push(line), clock);
+});
+
+afterEach(() => {
+  image.close();
+  fs.rmSync(directory, { recursive: true });
+  expect(faults.splice(0)).toEqual([]);
+});
+
+const name = (text: string): Buffer => Buffer.from(text, 'latin1');
+const refuses = (errno: Parameters<typeof Errno.of>[0], act: () => unknown): void =>
+  expect(act).toThrow(Errno.of(errno));
+
+function file(text: string, content = '', parent = root): number {
+  const { node } = tree.create(parent, name(text), 0o644, caller);
+  if (content !== '') write(node, content);
+  return node;
+}
+
+function write(node: number, content: string, offset = 0, killPrivileges = false): void {
+  const from = new Region(Buffer.from(`..${content}`, 'latin1'));
+  tree.write(node, offset, content.length, from, 2, killPrivileges);
+}
+
+function content(node: number): string {
+  const out = new Region(tree.getattr(node).size + 10);
+  return out.bytes.toString('latin1', 0, tree.read(node, 0, out.length, out, 0));
+}
+
+function listed(node: number): string[] {
+  const names: string[] = [];
+  for (let entry = tree.entryAfter(node, 0); entry !== undefined; entry = tree.entryAfter(node, entry.cookie)) {
+    names.push(`${String(entry.name)}=${entry.attributes.node}`);
+  }
+  return names;
+}
+
+/** Who the kernel asks after a name and tells nothing of it. */
+function nodeOf(parent: number, text: string): number | undefined {
+  try {
+    return tree.lookup(parent, name(text)).node;
+  } catch (error) {
+    if (error === Errno.of('ENOENT')) return undefined;
+    throw error;
+  }
+}
+
+describe('what is made', () => {
+  test('belongs to the caller and has the mode asked for', () => {
+    expect(tree.create(root, name('f'), 0o4751, caller)).toEqual({
+      node: 2,
+      mode: 0o104751,
+      size: 0,
+      blocks: 0,
+      links: 1,
+      uid: 7,
+      gid: 8,
+      mtimeSeconds: 1_000_000_000,
+      mtimeNanoseconds: 500_000_000,
+    });
+    expect(tree.mkdir(root, name('d'), 0o1700, caller)).toMatchObject({ mode: 0o041700, size: 4096, links: 2 });
+    const link = tree.symlink(root, name('l'), name('to/\xff'), caller);
+    expect(link).toMatchObject({ mode: 0o120777, size: 4, links: 1, uid: 7 });
+    expect(Buffer.from(tree.readlink(link.node)).toString('hex')).toBe('746f2fff');
+    expect(tree.getattr(root).links).toBe(3);
+  });
+
+  test('has the group of a directory with the set-group-id bit, and a directory the bit too', () => {
+    const { node } = tree.mkdir(root, name('shared'), 0o2775, { uid: 1, gid: 99 });
+    expect(tree.create(node, name('f'), 0o644, caller)).toMatchObject({ mode: 0o100644, uid: 7, gid: 99 });
+    expect(tree.symlink(node, name('l'), name('x'), caller)).toMatchObject({ mode: 0o120777, gid: 99 });
+    expect(tree.mkdir(node, name('d'), 0o755, caller)).toMatchObject({ mode: 0o042755, gid: 99 });
+  });
+
+  test('is refused where it cannot be', () => {
+    const f = file('f');
+    refuses('EEXIST', () => tree.create(root, name('f'), 0o644, caller));
+    refuses('EEXIST', () => tree.mkdir(root, name('f'), 0o755, caller));
+    refuses('ENOTDIR', () => tree.create(f, name('x'), 0o644, caller));
+    refuses('ENOENT', () => tree.symlink(99, name('x'), name('y'), caller));
+    const { node } = tree.mkdir(root, name('d'), 0o755, caller);
+    refuses('EPERM', () => tree.link(node, root, name('x')));
+    tree.remember(node);
+    tree.rmdir(root, name('d'));
+    refuses('ENOENT', () => tree.create(node, name('x'), 0o644, caller));
+    refuses('ENOENT', () => tree.link(99, root, name('x')));
+  });
+
+  test('can have more names', () => {
+    const f = file('f', 'data');
+    expect(tree.link(f, root, name('g'))).toMatchObject({ node: f, links: 2, size: 4 });
+    tree.unlink(root, name('f'));
+    expect(tree.lookup(root, name('g'))).toMatchObject({ node: f, links: 1 });
+  });
+});
+
+describe('what has no name any more', () => {
+  test('stays as long as the kernel remembers it', () => {
+    const f = file('f', 'data');
+    tree.remember(f);
+    tree.remember(f);
+    tree.unlink(root, name('f'));
+    write(f, 'more', 4);
+    expect(tree.getattr(f)).toMatchObject({ links: 0, size: 8 });
+    tree.forget(f, 1);
+    expect(content(f)).toBe('datamore');
+    tree.forget(f, 1);
+    refuses('ENOENT', () => tree.getattr(f));
+    expect(image.inodeCount).toBe(1);
+  });
+
+  test('is gone at once when the kernel does not know it', () => {
+    const nodes = [file('f'), tree.mkdir(root, name('d'), 0o755, caller).node, file('g'), file('h')];
+    tree.unlink(root, name('f'));
+    tree.rmdir(root, name('d'));
+    tree.rename(root, name('g'), root, name('h'), 'replace');
+    expect(nodes.map((node) => image.inode(node) !== undefined)).toEqual([false, false, true, false]);
+    expect(nodeOf(root, 'h')).toBe(nodes[2]);
+  });
+
+  test('is not forgotten while it has a name, nor the root, and what is no node is nothing to forget', () => {
+    const f = file('f');
+    tree.remember(f);
+    tree.forget(f, 100);
+    tree.forget(f, 1);
+    tree.forget(root, 1);
+    tree.forget(99, 1);
+    expect(tree.getattr(f).links).toBe(1);
+    expect(tree.getattr(root).links).toBe(2);
+  });
+
+  test('has no links, a directory either', () => {
+    const { node } = tree.mkdir(root, name('d'), 0o755, caller);
+    tree.remember(node);
+    tree.rmdir(root, name('d'));
+    expect(tree.getattr(node).links).toBe(0);
+    expect(tree.entryAfter(node, 2)).toBeUndefined();
+  });
+});
+
+describe('names', () => {
+  test.each<[RenameMode, string, string]>([
+    ['replace', 'b=2', ''],
+    ['exchange', 'b=2 a=3', 'a=3'],
+  ])('are renamed: %s', (how, expected) => {
+    file('a');
+    file('b');
+    tree.rename(root, name('a'), root, name('b'), how);
+    expect(listed(root).slice(2).sort()).toEqual(expected.split(' ').sort());
+  });
+
+  test('are not renamed where that is impossible', () => {
+    file('a');
+    file('b');
+    const { node } = tree.mkdir(root, name('d'), 0o755, caller);
+    file('x', '', node);
+    refuses('EEXIST', () => tree.rename(root, name('a'), root, name('b'), 'no-replace'));
+    refuses('ENOENT', () => tree.rename(root, name('a'), root, name('c'), 'exchange'));
+    refuses('ENOENT', () => tree.rename(root, name('c'), root, name('a'), 'replace'));
+    refuses('EINVAL', () => tree.rename(root, name('d'), node, name('e'), 'replace'));
+    refuses('EISDIR', () => tree.rename(root, name('a'), root, name('d'), 'replace'));
+    refuses('ENOTEMPTY', () => tree.rmdir(root, name('d')));
+    refuses('ENOTDIR', () => tree.rmdir(root, name('a')));
+    refuses('EISDIR', () => tree.unlink(root, name('d')));
+    refuses('ENOENT', () => tree.unlink(root, name('c')));
+    expect(listed(root).slice(2)).toHaveLength(3);
+  });
+
+  test('are listed from the newest, and a listing goes on from a name that is gone', () => {
+    const nodes = ['a', 'b', 'c'].map((text) => file(text));
+    expect(listed(root)).toEqual(['.=1', '..=1', `c=${nodes[2]}`, `b=${nodes[1]}`, `a=${nodes[0]}`]);
+    const first = tree.entryAfter(root, 2);
+    const second = tree.entryAfter(root, first?.cookie ?? 0);
+    tree.unlink(root, name('b'));
+    file('later');
+    expect(String(tree.entryAfter(root, second?.cookie ?? 0)?.name)).toBe('a');
+    refuses('ENOTDIR', () => tree.entryAfter(nodes[0] as number, 0));
+    refuses('ENOENT', () => tree.entryAfter(99, 0));
+  });
+
+  test('lead from a directory to its parent', () => {
+    const { node } = tree.mkdir(root, name('d'), 0o755, caller);
+    const inner = tree.mkdir(node, name('e'), 0o755, caller).node;
+    expect(listed(inner)).toEqual([`.=${inner}`, `..=${node}`]);
+    expect(tree.getattr(node).links).toBe(3);
+  });
+});
+
+describe('attributes', () => {
+  test('are changed, those alone that are given', () => {
+    const f = file('f', 'data');
+    const before = tree.getattr(f);
+    expect(tree.setattr(f, { mode: 0o600 })).toEqual({ ...before, mode: 0o100600 });
+    expect(tree.setattr(f, { uid: 1, gid: 2 })).toEqual({ ...before, mode: 0o100600, uid: 1, gid: 2 });
+    expect(tree.setattr(f, { mtime: { seconds: -5, nanoseconds: 7 } })).toMatchObject({
+      mtimeSeconds: -5,
+      mtimeNanoseconds: 7,
+    });
+    milliseconds += 1000;
+    expect(tree.setattr(f, {})).toMatchObject({ mtimeSeconds: -5 });
+    expect(tree.setattr(f, { mtime: 'now' })).toMatchObject({ mtimeSeconds: 1_000_000_001 });
+    refuses('ENOENT', () => tree.setattr(99, { mode: 0 }));
+  });
+
+  test('have a new mtime with a size, also the same one, unless told', () => {
+    const f = file('f', 'data');
+    milliseconds += 1000;
+    expect(tree.setattr(f, { size: 4 })).toMatchObject({ size: 4, mtimeSeconds: 1_000_000_001 });
+    milliseconds += 1000;
+    expect(tree.setattr(f, { size: 2, mtime: 'now' })).toMatchObject({ size: 2, mtimeSeconds: 1_000_000_002 });
+    expect(tree.setattr(f, { size: 6, mtime: { seconds: 3, nanoseconds: 0 } })).toMatchObject({ mtimeSeconds: 3 });
+    expect(content(f)).toBe('da\0\0\0\0');
+    refuses('EISDIR', () => tree.setattr(root, { size: 0 }));
+    refuses('EINVAL', () => tree.setattr(tree.symlink(root, name('l'), name('x'), caller).node, { size: 0 }));
+  });
+
+  test.each([
+    [0o6755, 0o0755],
+    [0o6745, 0o2745],
+    [0o4644, 0o0644],
+    [0o1777, 0o1777],
+  ])('lose set-user-id and set-group-id: %o becomes %o', (mode, kept) => {
+    const kill = (act: (node: number) => unknown, text: string): void => {
+      const { node } = tree.create(root, name(text), mode, caller);
+      act(node);
+      expect(tree.getattr(node).mode & 0o7777, text).toBe(kept);
+    };
+    kill((node) => write(node, 'x', 0, true), 'written');
+    kill((node) => tree.setattr(node, { size: 0, killPrivileges: true }), 'cut');
+    kill((node) => tree.setattr(node, { uid: 9, killPrivileges: true }), 'given away');
+    kill((node) => tree.setattr(node, { mode, killPrivileges: true }), 'given away with a mode');
+    kill((node) => tree.allocate(node, 0, 10, 'extend', true), 'lengthened');
+    const untouched = tree.create(root, name('untouched'), mode, caller).node;
+    write(untouched, 'x');
+    const d = tree.mkdir(root, name('d'), mode, caller).node;
+    tree.setattr(d, { uid: 9, killPrivileges: true });
+    expect([untouched, d].map((node) => tree.getattr(node).mode & 0o7777)).toEqual([mode, mode]);
+  });
+
+  test('include extended ones', () => {
+    const f = file('f');
+    tree.setxattr(f, name('user.b'), name('1'), 'any');
+    tree.setxattr(f, name('user.a'), name(''), 'create');
+    tree.setxattr(f, name('user.b'), name('2'), 'replace');
+    expect(tree.listxattr(f).map(String)).toEqual(['user.a', 'user.b']);
+    expect(String(tree.getxattr(f, name('user.b')))).toBe('2');
+    refuses('EEXIST', () => tree.setxattr(f, name('user.b'), name(''), 'create'));
+    refuses('ENODATA', () => tree.setxattr(f, name('user.c'), name(''), 'replace'));
+    refuses('E2BIG', () => tree.setxattr(f, name('user.c'), Buffer.alloc(65537), 'any'));
+    for (const other of ['security.capability', 'trusted.x', 'system.posix_acl_access', 'user.']) {
+      refuses('EOPNOTSUPP', () => tree.setxattr(f, name(other), name('x'), 'any'));
+    }
+    tree.removexattr(f, name('user.b'));
+    refuses('ENODATA', () => tree.removexattr(f, name('user.b')));
+    refuses('ENODATA', () => tree.getxattr(f, name('user.b')));
+    expect(tree.listxattr(root)).toEqual([]);
+  });
+
+  test('of the file system are those of the one below, but for the files', () => {
+    const { bsize, blocks } = fs.statfsSync(directory);
+    file('f');
+    expect(tree.statfs()).toMatchObject({ blockSize: bsize, blocks, nameMax: 255 });
+    expect(tree.statfs().freeBlocks).toBeGreaterThan(0);
+    expect(tree.statfs().files - tree.statfs().freeFiles).toBe(2);
+  });
+});
+
+describe('contents', () => {
+  test('are read as they were written', () => {
+    const f = file('f', 'x'.repeat(20_000));
+    write(f, 'middle', 16_380);
+    write(f, 'far', 100_000);
+    const expected = `${'x'.repeat(16_380)}middle${'x'.repeat(3614)}${'\0'.repeat(80_000)}far`;
+    expect(content(f) === expected).toBe(true);
+    expect(tree.getattr(f)).toMatchObject({ size: 100_003, blocks: 6 * 8 });
+    milliseconds += 1000;
+    write(f, 'y');
+    expect(tree.getattr(f).mtimeSeconds).toBe(1_000_000_001);
+  });
+
+  test('exist only in files', () => {
+    const link = tree.symlink(root, name('l'), name('x'), caller).node;
+    refuses('EISDIR', () => content(root));
+    refuses('EINVAL', () => content(link));
+    refuses('EISDIR', () => write(root, 'x'));
+    refuses('ENOENT', () => write(99, 'x'));
+    refuses('EINVAL', () => tree.readlink(root));
+    refuses('EISDIR', () => tree.allocate(root, 0, 1, 'keep-size', false));
+    refuses('EINVAL', () => tree.allocate(link, 0, 1, 'keep-size', false));
+  });
+
+  test.each<[AllocateMode, number, string]>([
+    ['extend', 6000, 'data, then 0'],
+    ['keep-size', 5000, 'data'],
+    ['punch-hole', 5000, 'zeros'],
+    ['zero', 6000, 'zeros'],
+    ['zero-keep-size', 5000, 'zeros'],
+  ])('are allocated: %s', (how, size, what) => {
+    const f = file('f', 'x'.repeat(5000));
+    tree.allocate(f, 4096, 6000 - 4096, how, false);
+    expect(tree.getattr(f).size).toBe(size);
+    const rest = what === 'zeros' ? '' : 'x'.repeat(904);
+    expect(content(f) === `${'x'.repeat(4096)}${rest}`.padEnd(size, '\0')).toBe(true);
+  });
+
+  test('have data and holes', () => {
+    const f = file('f');
+    tree.setattr(f, { size: 100_000 });
+    write(f, 'x', 40_960);
+    expect(tree.seek(f, 0, 'data')).toBe(40_960);
+    expect(tree.seek(f, 40_960, 'hole')).toBe(45_056);
+    refuses('ENXIO', () => tree.seek(f, 45_056, 'data'));
+    refuses('ENXIO', () => tree.seek(f, 100_000, 'hole'));
+    refuses('EISDIR', () => tree.seek(root, 0, 'data'));
+  });
+});
+
+describe('what the store below refuses', () => {
+  test.each(['ENOSPC', 'EDQUOT'] as const)('is told as it is: %s; and goes on when there is room', (code) => {
+    const f = file('f', 'before');
+    tree.flush(f);
+    store.failure = Object.assign(new Error('no room'), { code });
+    refuses(code, () => write(f, 'x'.repeat(16_384)));
+    write(f, 'y');
+    refuses(code, () => tree.flush(f));
+    store.failure = undefined;
+    tree.flush(f);
+    tree.sync(f);
+    expect(content(f)).toBe('yefore');
+  });
+
+  test.each(['EIO', 'EROFS', 'ESTALE'])('is EIO otherwise, and one line says of what: %s', (code) => {
+    const { node } = tree.mkdir(root, name('d'), 0o755, caller);
+    const f = file('f\n', 'before', node);
+    tree.remember(f);
+    tree.flush(f);
+    store.failure = Object.assign(new Error('broken'), { code });
+    refuses('EIO', () => write(f, 'x'.repeat(16_384)));
+    expect(faults.splice(0)).toEqual(['cannot write "d/f\\x0a": cannot write it']);
+    tree.unlink(node, name('f\n'));
+    refuses('EIO', () => write(f, 'x'.repeat(16_384)));
+    expect(faults.splice(0)).toEqual(['cannot write a file without a name: cannot write it']);
+    store.failure = undefined;
+  });
+
+  test('is EIO and one line when it fails authentication', () => {
+    const f = file('f', 'x'.repeat(32_768));
+    tree.sync(f);
+    const [object = ''] = fs
+      .readdirSync(join(location, 'objects'), { recursive: true, encoding: 'utf8' })
+      .filter((path) => path.length > 3);
+    const fd = fs.openSync(join(location, 'objects', object), 'r+');
+    const byte = Buffer.alloc(1);
+    fs.readSync(fd, byte, 0, 1, 8192 + 16_384);
+    fs.writeSync(fd, Buffer.from([byte.readUInt8() ^ 1]), 0, 1, 8192 + 16_384);
+    fs.closeSync(fd);
+    const out = new Region(40_000);
+    expect(tree.read(f, 0, 16_384, out, 0)).toBe(16_384);
+    refuses('EIO', () => tree.read(f, 0, 32_768, out, 0));
+    expect(out.bytes.subarray(0, 32_768).every((byte) => byte === 0)).toBe(true);
+    const id = object.slice(3);
+    expect(faults.splice(0)).toEqual([`cannot read "f": object ${id}, chunk 1: its tag does not match`]);
+  });
+});
+
+test('a fault of ours is nobody’s errno', () => {
+  const f = file('f');
+  image.seal();
+  expect(() => write(f, 'x')).toThrow(expect.objectContaining({ code: 'internal' }));
+});
