@@ -24,6 +24,7 @@ fio fio
 rsync rsync
 openssl openssl
 runc runc
+podman podman
 javac default-jdk-headless
 LIST
 }

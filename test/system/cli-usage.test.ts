@@ -97,7 +97,7 @@ describe('the command line', () => {
 
   test('a failure on --debug has its code and stack', () => {
     const { stderr } = run('info', 'src', '--debug');
-    expect(stderr).toMatch(/^ckptfs: src is not .*\n\[not-an-image\] CkptfsError: .*\n +at readHeader /);
+    expect(stderr).toMatch(/^ckptfs: src is not .*\n\[not-an-image\] CkptfsError: .*\n +at readAnyHeader /);
   });
 
   test('behind -- nothing is an option', () => {

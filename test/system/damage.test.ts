@@ -12,6 +12,7 @@ import { create, open } from './support/images.ts';
 import { built } from './support/mounts.ts';
 import { type Place, type PlaceKind, placesOf } from './support/stored-places.ts';
 
+const { Coverage } = await built<typeof import('../../src/image/coverage.ts')>('image/coverage.js');
 const { ImageReader } = await built<typeof import('../../src/image/image-reader.ts')>('image/image-reader.js');
 const { ImageTree } = await built<typeof import('../../src/image/tree.ts')>('image/tree.js');
 const { ObjectReader } = await built<typeof import('../../src/image/object-reader.ts')>('image/object-reader.js');
@@ -156,6 +157,7 @@ function readFault(subject: Subject, image: Image, place: Place): string | undef
 function verifyFault(image: Image, place: Place): string | undefined {
   const reader = new ObjectReader(image, new Counters());
   const { geometry } = reader;
+  const coverage = new Coverage(image.manifest, geometry);
   const room = new Region(geometry.groupSize);
   const found: string[] = [];
   try {
@@ -167,7 +169,8 @@ function verifyFault(image: Image, place: Place): string | undefined {
         continue;
       }
       for (let group = 0; group < geometry.groupsFor(chunks); group++) {
-        for (const fault of reader.faults(object, group, room)) found.push(`${object} ${fault.chunk}`);
+        const faults = reader.faults(object, group, room, coverage.ofGroup(object, group));
+        found.push(...faults.map(({ chunk }) => `${object} ${chunk}`));
       }
     }
   } finally {

@@ -99,7 +99,7 @@ describeIf(['root', 'fuse'], "another user's state directory", () => {
         .resume()
         .end(text),
     );
-    await new Promise<void>((resolve) => server?.listen(join(theirs, `${device}.sock`), resolve));
+    await new Promise<void>((resolve) => server?.listen(join(theirs, `${device}-1.sock`), resolve));
   }
 
   systemTest([], 'speaks for no mount of root, whether its daemon lives or not', async () => {
@@ -128,26 +128,26 @@ describeIf(['root', 'fuse'], "another user's state directory", () => {
     const { unmountImage } = await built<typeof import('../../src/serve/umount.ts')>('serve/umount.js');
     const found = (await listMounts()).find((one) => one.mountPoint === mountPoint);
     expect(found).toMatchObject({ state: 'dead', daemon: undefined });
-    expect(await unmountImage(mountPoint)).toEqual({ wiped: true });
-    expect(fs.readdirSync(theirs)).toEqual([`${before?.device}.sock`]);
+    expect(await unmountImage(mountPoint)).toEqual({ wiped: true, write: false });
+    expect(fs.readdirSync(theirs)).toEqual([`${before?.device}-1.sock`]);
   });
 
   systemTest([], 'keeps no dead mount of root from being unmounted', async () => {
     const { pid } = mountOn(mountPoint, encrypted);
     const { device = '' } = statusOf(mountPoint) ?? {};
     makeTheirs();
-    fs.mkdirSync(join(theirs, `${device}.sock`));
+    fs.mkdirSync(join(theirs, `${device}-1.sock`));
     process.kill(pid, 'SIGKILL');
     await until('the daemon is dead', () => !isAlive(pid));
     // In root's own as well: whatever it is, unmounting goes on.
-    fs.rmSync(`/run/ckptfs/${device}.sock`);
-    fs.mkdirSync(`/run/ckptfs/${device}.sock`);
+    fs.rmSync(`/run/ckptfs/${device}-${pid}.sock`);
+    fs.mkdirSync(`/run/ckptfs/${device}-${pid}.sock`);
     try {
       expect(statusOf(mountPoint)?.state).toBe('dead');
       ckptfs('umount', mountPoint);
       expect(isMounted(mountPoint)).toBe(false);
     } finally {
-      fs.rmdirSync(`/run/ckptfs/${device}.sock`);
+      fs.rmdirSync(`/run/ckptfs/${device}-${pid}.sock`);
     }
   });
 });

@@ -185,7 +185,7 @@ describe('ckptfs encrypt killed', () => {
       ['ls', image],
       ['cat', image, 'pages-0.img'],
       ['decrypt', image, join(shared, 'target')],
-      ['mount', image, shared],
+      ['mount', image, source],
     ];
     for (const command of commands) {
       const { status, stderr } = runCkptfs(...command, '--key-file', keyFile);

@@ -139,6 +139,6 @@ systemTest(['root', 'fuse'], 'mount and unmount', () => {
       console.log(JSON.stringify([size, listed.state, await mounted.unmount()]));`,
       directory,
     );
-    expect(result).toEqual([100_000, 'serving', { wiped: true }]);
+    expect(result).toEqual([100_000, 'serving', { wiped: true, write: false }]);
   });
 });

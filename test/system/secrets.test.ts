@@ -6,13 +6,14 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
 import {
   deriveHeaderMacKey,
+  deriveJournalKey,
   deriveManifestKey,
   deriveObjectDataKey,
   deriveObjectMacKey,
 } from '../../src/crypto/image-keys.ts';
 import type { Secret } from '../../src/crypto/secret.ts';
 import { primitives } from '../../src/crypto/select.ts';
-import { openImage, readHeader } from '../../src/image/image.ts';
+import { openImage, readAnyHeader, readHeader } from '../../src/image/image.ts';
 import { keyFileProvider, readKeyFile } from '../../src/keys/key-file.ts';
 import { unwrapImageKey } from '../../src/keys/provider.ts';
 import { LocalStore } from '../../src/stores/local-store.ts';
@@ -28,6 +29,7 @@ import {
   type Encrypted,
   encryptInto,
   isAlive,
+  mountNew,
   mountOn,
   until,
   withFuseForAll,
@@ -185,6 +187,121 @@ describeIf(['root', 'fuse'], 'of what is secret', () => {
       }
     });
   }
+});
+
+/** Of the journal that an unsealed image has now. */
+function journalKey({ image }: Encrypted, imageKey: Secret, imageId: Buffer): Needles {
+  const journalId = fs.readFileSync(join(image, 'journal')).subarray(16, 32);
+  return { 'journal key': Buffer.from(deriveJournalKey(primitives(), imageKey, imageId, journalId).bytes) };
+}
+
+describeIf(['root', 'fuse'], 'of what is written', () => {
+  const base = fs.realpathSync(fs.mkdtempSync(join(tmpdir(), 'ckptfs-secrets-write-')));
+  const mountPoint = join(base, 'mnt');
+  afterEach(() => clear(mountPoint));
+  afterAll(() => fs.rmSync(base, { recursive: true }));
+
+  systemTest([], 'nothing is left in memory after unmounting, nor in the log', async () => {
+    const { mountImage } = await built<typeof import('../../src/serve/mount.ts')>('serve/mount.js');
+    const [encrypted] = mountNew(base, mountPoint);
+    ckptfs('umount', mountPoint);
+    const imageKey = await unlock(encrypted);
+    const { imageId } = readHeader(new LocalStore(encrypted.image));
+    const logFile = join(base, 'daemon.log');
+    const options = { location: encrypted.image, mountPoint, imageKey, write: true, logFile, lingerSeconds: 120 };
+    const mounted = await mountImage(options);
+    const contents = { contents: Buffer.from(canary + canary) };
+    try {
+      // Whole chunks, parts of chunks that stay dirty until they are closed, and what is read back.
+      fs.writeFileSync(join(mountPoint, 'large'), canary.repeat(100_000));
+      for (let i = 0; i < 20; i++) fs.writeFileSync(join(mountPoint, `small-${i}`), canary.repeat(3));
+      const fd = fs.openSync(join(mountPoint, 'large'), 'r+');
+      for (let i = 0; i < 20; i++) fs.writeSync(fd, canary.repeat(3), 50_000 * i + 7);
+      runProgram('sh', '-c', `echo 1 > /proc/sys/vm/drop_caches; cat ${mountPoint}/* | md5sum`);
+      const journal = journalKey(encrypted, imageKey, imageId);
+      // This scan finds what is there.
+      const writing = foundInMemory(mounted.pid, { ...formsOf('image key', imageKey.bytes), ...contents });
+      expect(writing.map((found) => found.replace(/ in .*/, ''))).toEqual(
+        expect.arrayContaining(['image key, raw', 'contents']),
+      );
+      fs.closeSync(fd);
+      await mounted.unmount();
+      expect(isAlive(mounted.pid)).toBe(true);
+      const needles = { ...(await allKeys(encrypted)), ...journal, ...contents };
+      expect(foundInMemory(mounted.pid, needles)).toEqual([]);
+      expect(foundIn(fs.readFileSync(logFile), { ...needles, canary: Buffer.from(canary) })).toEqual([]);
+    } finally {
+      process.kill(mounted.pid, 'SIGKILL');
+    }
+  });
+});
+
+describeIf(['root', 'fuse', 'loop'], 'on the disk below a writable mount', () => {
+  const memory = fs.mkdtempSync('/dev/shm/ckptfs-secrets-');
+  const disk = fs.mkdtempSync(join(tmpdir(), 'ckptfs-disk-'));
+  const mountPoint = join(memory, 'mnt');
+  const device = join(memory, 'device');
+  afterAll(() => {
+    clear(mountPoint);
+    clear(disk);
+    fs.rmSync(memory, { recursive: true });
+    fs.rmdirSync(disk);
+  });
+
+  systemTest([], 'no secret, no plaintext and no name, while it is written, left by a kill, and sealed', async () => {
+    fs.writeFileSync(device, '');
+    fs.truncateSync(device, 128 << 20);
+    runProgram('mkfs.ext4', '-q', device);
+    const withDisk = async <T>(work: () => Promise<T>): Promise<T> => {
+      runProgram('mount', '-o', 'loop', device, disk);
+      try {
+        return await work();
+      } finally {
+        clear(mountPoint);
+        runProgram('umount', disk);
+      }
+    };
+    const encrypted: Encrypted = { source: mountPoint, image: join(disk, 'enc'), keyFile: join(memory, 'key') };
+    const options = ['--write', '--key-file', encrypted.keyFile, '--log-file', join(disk, 'log'), '--json'];
+    fs.mkdirSync(mountPoint);
+    ckptfs('keygen', '-o', encrypted.keyFile);
+    const { journal, pid } = await withDisk(async () => {
+      const mounted = JSON.parse(ckptfs('mount', encrypted.image, mountPoint, ...options)) as { pid: number };
+      for (let i = 0; i < 30; i++) fs.writeFileSync(join(mountPoint, `${canary}-${i}`), canary.repeat(1 + 500 * i));
+      fs.symlinkSync(`${canary}-target`, join(mountPoint, 'link'));
+      const fd = fs.openSync(join(mountPoint, `${canary}-7`), 'r+');
+      for (let i = 0; i < 30; i++) {
+        fs.writeSync(fd, canary.repeat(3), 5000 * i + 7);
+        if (i % 5 === 0) fs.fsyncSync(fd);
+      }
+      fs.renameSync(join(mountPoint, `${canary}-8`), join(mountPoint, `${canary}-renamed`));
+      fs.rmSync(join(mountPoint, `${canary}-9`));
+      fs.fsyncSync(fd);
+      process.kill(mounted.pid, 'SIGKILL');
+      await until('the daemon is dead', () => !isAlive(mounted.pid));
+      expect(() => fs.closeSync(fd)).toThrow(expect.objectContaining({ code: 'ENOTCONN' }));
+      const slots = readAnyHeader(new LocalStore(encrypted.image));
+      const imageKey = await unwrapImageKey(slots.slots, [keyFileProvider(readKeyFile(encrypted.keyFile).key)]);
+      return { journal: journalKey(encrypted, imageKey, slots.imageId), pid: mounted.pid };
+    });
+    const written = { canary: Buffer.from(canary), ...formsOf('canary', Buffer.from(canary)), ...journal };
+    const unsealed = fs.readFileSync(device);
+    expect(unsealed.includes('ckptjrnl')).toBe(true);
+    expect(foundIn(unsealed, { ...written, ...formsOf('key file', keyBytes(encrypted)) })).toEqual([]);
+
+    const needles = await withDisk(async () => {
+      const again = JSON.parse(ckptfs('mount', encrypted.image, mountPoint, ...options)) as { pid: number };
+      expect(again.pid).not.toBe(pid);
+      expect(fs.readFileSync(join(mountPoint, `${canary}-renamed`), 'utf8')).toBe(canary.repeat(1 + 500 * 8));
+      fs.appendFileSync(join(mountPoint, `${canary}-renamed`), canary);
+      ckptfs('umount', mountPoint);
+      ckptfs('verify', encrypted.image, '--key-file', encrypted.keyFile);
+      return { ...(await allKeys(encrypted)), ...written };
+    });
+    const sealed = fs.readFileSync(device);
+    expect(sealed.includes('keys and cached plaintext are wiped')).toBe(true);
+    expect(foundIn(sealed, needles)).toEqual([]);
+  });
 });
 
 describeIf(['root', 'fuse', 'loop', 'criu', 'namespaces', 'gcc'], 'on the disk', () => {

@@ -43,6 +43,13 @@ export function mountOn(mountPoint: string, { image, keyFile }: Encrypted, ...op
   return JSON.parse(ckptfs('mount', image, mountPoint, ...common, ...options)) as Mounted;
 }
 
+/** Mounts an image to be written on, with a new key, that is made by that; image, key and log lie beside each other in `base`. */
+export function mountNew(base: string, mountPoint: string, ...options: readonly string[]): [Encrypted, Mounted] {
+  const encrypted = { source: mountPoint, image: join(base, 'enc'), keyFile: join(base, 'key') };
+  if (!fs.existsSync(encrypted.keyFile)) ckptfs('keygen', '-o', encrypted.keyFile);
+  return [encrypted, mountOn(mountPoint, encrypted, '--write', ...options)];
+}
+
 /** What `ckptfs status --json` tells of one mount; others may be there that are none of ours. */
 export function statusOf(mountPoint: string, output: string = ckptfs('status', '--json')): MountStatus | undefined {
   return (JSON.parse(output) as MountStatus[]).find((one) => one.mountPoint === mountPoint);

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { toolEnvironment } from './requirements.ts';
 
 /** What a finished command left; `status` is null where a signal ended it. */
@@ -19,9 +19,14 @@ export interface Namespace {
   run(program: string, ...args: readonly string[]): CommandResult;
   /** Starts a program inside, in a session of its own with /dev/null as stdio; returns its pid as seen inside. */
   launch(program: string, ...args: readonly string[]): number;
+  /** Starts a program inside that finds `directory`, which need not be there inside, as {@link handedDirectory}. */
+  start(directory: string, program: string, ...args: readonly string[]): ChildProcess;
   /** Kills everything inside, drops the namespace's mounts and waits until its init is gone. */
   close(): Promise<void>;
 }
+
+/** See {@link Namespace.start}. */
+export const handedDirectory = '/proc/self/fd/3';
 
 // Descriptors inherited from whatever started the tests may lie on mounts that CRIU cannot see: a dump would fail.
 const closeInherited = 'for fd in $(ls /proc/self/fd); do if ((fd > 2)); then exec {fd}>&-; fi; done';
@@ -57,8 +62,10 @@ export async function openNamespace(options: { hideFuse?: boolean } = {}): Promi
   if ((await firstLine(outer)) !== 'ready') throw new Error('the namespace did not start');
   const initPid = readFileSync(`/proc/${outer.pid}/task/${outer.pid}/children`, 'utf8').trim();
 
+  const inside = ['--target', initPid, '--pid', '--mount', '--'];
+
   const run = (program: string, ...args: readonly string[]): CommandResult => {
-    const result = spawnSync('nsenter', ['--target', initPid, '--pid', '--mount', '--', program, ...args], {
+    const result = spawnSync('nsenter', [...inside, program, ...args], {
       env: toolEnvironment,
       encoding: 'utf8',
       maxBuffer: 64 << 20,
@@ -75,6 +82,17 @@ export async function openNamespace(options: { hideFuse?: boolean } = {}): Promi
       const pid = Number(result.stdout);
       if (result.status !== 0 || !Number.isInteger(pid)) throw new Error(`${program} did not start: ${result.stderr}`);
       return pid;
+    },
+    start(directory, ...command) {
+      const fd = openSync(directory, 'r');
+      try {
+        return spawn('nsenter', [...inside, ...command], {
+          env: toolEnvironment,
+          stdio: ['ignore', 'ignore', 'ignore', fd],
+        });
+      } finally {
+        closeSync(fd);
+      }
     },
     async close() {
       outer.stdin?.end();

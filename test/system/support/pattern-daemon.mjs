@@ -95,13 +95,14 @@ const fileSystem = {
     if (entry.holes) zeroHoles(offset, count, out.bytes.subarray(outOffset, outOffset + count));
     return count;
   },
-  entryAt(directory, position) {
+  entryAfter(directory, cookie) {
     const listed = childrenOf(directory);
-    if (position === 0) return { name: Buffer.from('.'), attributes: attributesOf(entryOf(directory)) };
-    if (position === 1)
-      return { name: Buffer.from('..'), attributes: attributesOf(entryOf(entryOf(directory).parent)) };
-    const entry = listed[position - 2];
-    return entry && { name: Buffer.from(entry.name), attributes: attributesOf(entry) };
+    const next = cookie + 1;
+    if (cookie === 0) return { cookie: next, name: Buffer.from('.'), attributes: attributesOf(entryOf(directory)) };
+    if (cookie === 1)
+      return { cookie: next, name: Buffer.from('..'), attributes: attributesOf(entryOf(entryOf(directory).parent)) };
+    const entry = listed[cookie - 2];
+    return entry && { cookie: next, name: Buffer.from(entry.name), attributes: attributesOf(entry) };
   },
   statfs: () => ({ blockSize, blocks: 123_456, freeBlocks: 0, files: byNode.size, freeFiles: 0, nameMax: 255 }),
   getxattr(node, name) {

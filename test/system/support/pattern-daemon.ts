@@ -3,7 +3,10 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { Counter } from '../../../src/fuse/counters.ts';
 
-const program = fileURLToPath(new URL('pattern-daemon.mjs', import.meta.url));
+const programs = {
+  pattern: fileURLToPath(new URL('pattern-daemon.mjs', import.meta.url)),
+  memory: fileURLToPath(new URL('memory-daemon.mjs', import.meta.url)),
+};
 
 /** One line of its output. */
 export interface DaemonMessage {
@@ -19,6 +22,8 @@ export interface DaemonMessage {
 }
 
 export interface DaemonSetup {
+  /** The file system of pattern-daemon.mjs, unless told that of memory-daemon.ts, which can be written and has one worker. */
+  readonly fileSystem?: keyof typeof programs;
   readonly transport?: 'kernel' | 'fuse-native';
   readonly workers?: number;
   /** As the daemon hands them to the transport. */
@@ -28,7 +33,7 @@ export interface DaemonSetup {
   readonly environment?: Readonly<Record<string, string>>;
 }
 
-/** The process that serves the made-up file system of pattern-daemon.mjs. */
+/** The process that serves a made-up file system. */
 export class PatternDaemon {
   readonly messages: DaemonMessage[] = [];
   readonly process: ChildProcessWithoutNullStreams;
@@ -36,15 +41,10 @@ export class PatternDaemon {
   #wake: () => void = () => undefined;
 
   private constructor(mountPoint: string, setup: DaemonSetup) {
-    const { transport = 'kernel', workers = 2, options = {}, user, environment } = setup;
-    const node = [
-      process.execPath,
-      user?.program ?? program,
-      mountPoint,
-      transport,
-      String(workers),
-      JSON.stringify(options),
-    ];
+    const { fileSystem = 'pattern', transport = 'kernel', workers = 2, options = {}, user, environment } = setup;
+    const serving = fileSystem === 'pattern' ? [transport, String(workers)] : [];
+    const program = user?.program ?? programs[fileSystem];
+    const node = [process.execPath, program, mountPoint, ...serving, JSON.stringify(options)];
     const as = user ? ['setpriv', `--reuid=${user.uid}`, `--regid=${user.uid}`, '--clear-groups'] : [];
     const [command = '', ...args] = [...as, ...node];
     this.process = spawn(command, args, { cwd: '/', env: { ...process.env, ...environment } });

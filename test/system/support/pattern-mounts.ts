@@ -2,20 +2,31 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { unmount } from '../../../src/fuse/mount-point.ts';
 import { readMounts } from '../../../src/fuse/mountinfo.ts';
 import { PatternDaemon } from './pattern-daemon.ts';
 import type { Feature } from './requirements.ts';
 
-const checks = fileURLToPath(new URL('client_checks.py', import.meta.url));
 export const nobody = 65_534;
 
 /** Runs one function of client_checks.py. @throws Error with its traceback */
 export function check(name: string, mountPoint: string, uid = 0): void {
+  runCheck(source('client_checks.py'), name, mountPoint, uid);
+}
+
+/** Runs one function of a file of checks for mounts that can be written. @throws Error with its traceback */
+export function checkWriting(file: string, name: string, mountPoint: string): void {
+  runCheck(source('checks.py') + source(file), name, mountPoint, 0);
+}
+
+function source(file: string): string {
+  return readFileSync(new URL(file, import.meta.url), 'utf8');
+}
+
+function runCheck(program: string, name: string, mountPoint: string, uid: number): void {
   const as = ['setpriv', `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups'];
   const [command = '', ...args] = [...(uid === 0 ? [] : as), '/usr/bin/python3', '-', name, mountPoint];
-  const result = spawnSync(command, args, { input: readFileSync(checks), encoding: 'utf8', timeout: 60_000 });
+  const result = spawnSync(command, args, { input: program, encoding: 'utf8', timeout: 60_000 });
   if (result.status !== 0) throw new Error(`${name}: ${result.stderr}`);
 }
 

@@ -86,6 +86,8 @@ const probes = {
   gdb: program('gdb'),
   strace: program('strace'),
   fio: program('fio'),
+  git: program('git'),
+  podman: program('podman'),
   rsync: program('rsync'),
   tar: program('tar'),
   getfattr: program('getfattr'),

@@ -7,12 +7,12 @@ export const smallFiles = 4000;
 const MiB = 1 << 20;
 
 /** A directory with everything an image keeps: `plain/` what every transport shows, `odd/` what only the kernel's does. */
-export function makeTree(root: string): void {
+export function makeTree(root: string, files = smallFiles): void {
   const path = (...names: string[]): string => join(root, ...names);
   for (const name of ['', 'plain', 'plain/empty', 'plain/many', 'odd']) fs.mkdirSync(path(name));
   fs.writeFileSync(path('plain', 'pages-1.img'), randomBytes(9 * MiB + 123));
   fs.writeFileSync(path('plain', 'nothing'), '');
-  for (let i = 0; i < smallFiles; i++) {
+  for (let i = 0; i < files; i++) {
     fs.writeFileSync(path('plain', 'many', `core-${i}.img`), randomBytes((i * 7) % 3000));
   }
   fs.linkSync(path('plain', 'pages-1.img'), path('plain', 'twin'));

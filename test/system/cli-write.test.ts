@@ -1,0 +1,294 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { ckptfsProgram, clear, isAlive, until } from './support/mounts.ts';
+import { describeIf } from './support/requirements.ts';
+import { failure, success, Terminal, type Transcript } from './support/transcript.ts';
+
+const helper = fileURLToPath(new URL('../../scripts/mount.fuse.ckptfs', import.meta.url));
+const key = ['-k', 'key'];
+
+let base: string;
+let terminal: Terminal;
+const at = (name: string): string => join(base, name);
+const run = (...words: string[]): Transcript => terminal.runWithoutIds(...words);
+
+beforeEach(() => {
+  base = fs.realpathSync(fs.mkdtempSync(join(tmpdir(), 'ckptfs-cli-write-')));
+  terminal = new Terminal(base);
+  fs.mkdirSync(at('mnt'));
+  terminal.run('keygen', '-o', 'key');
+});
+
+afterEach(() => {
+  clear(at('mnt'));
+  fs.rmSync(base, { recursive: true });
+});
+
+interface Listed {
+  readonly mountPoint: string;
+  readonly state: string;
+  readonly daemon: { readonly pid: number; readonly write: boolean; readonly workers: number };
+}
+
+function listed(): Listed {
+  const mounts = JSON.parse(terminal.run('status', '--json').stdout) as Listed[];
+  const found = mounts.find(({ mountPoint }) => mountPoint === at('mnt'));
+  if (found === undefined) throw new Error('it is not listed');
+  return found;
+}
+
+/** An image that a writer left who was killed, with a file that it had closed. */
+async function leaveUnsealed(): Promise<void> {
+  expect(run('mount', '--write', 'enc', 'mnt', ...key, '-q')).toEqual(success());
+  fs.writeFileSync(at('mnt/kept'), 'kept');
+  const { pid } = listed().daemon;
+  process.kill(pid, 'SIGKILL');
+  await until('the daemon is dead', () => !isAlive(pid));
+  clear(at('mnt'));
+}
+
+/** Damages what was written last, as a loss of power does that comes before it is on the disk. */
+function losePower(): void {
+  const names = fs.readdirSync(at('enc/objects'), { recursive: true, encoding: 'utf8' });
+  const [object = ''] = names.filter((name) => name.length > 3);
+  const fd = fs.openSync(at(`enc/objects/${object}`), 'r+');
+  fs.writeSync(fd, Buffer.alloc(4096), 0, 4096, 8192);
+  fs.closeSync(fd);
+}
+
+const notSealed =
+  'enc is not sealed: it is being written, or writing it was interrupted. Unmount it where it is being written; after a crash run ' +
+  '"ckptfs seal", or "ckptfs recover" if that refuses.';
+
+describeIf(['root', 'fuse'], 'mount --write', () => {
+  test('makes an image, says so, and umount seals it', () => {
+    expect(run('mount', '--write', 'enc', 'mnt', ...key)).toEqual(success('image ID: new, aes-256-xts, in enc\n'));
+    expect(fs.statSync(at('mnt')).mode & 0o777).toBe(0o700);
+    fs.writeFileSync(at('mnt/a'), 'content');
+    expect(listed()).toMatchObject({ state: 'serving', daemon: { write: true, workers: 1 } });
+    expect(run('umount', 'mnt')).toEqual(success());
+    expect(run('cat', 'enc', 'a', ...key)).toEqual(success('content'));
+    expect(fs.readdirSync(at('enc')).sort()).toEqual(['ckptfs.json', 'manifest', 'objects']);
+  });
+
+  test('without a key makes one, as encrypt does; other ciphers, programs and the quiet too', () => {
+    fs.mkdirSync(at('enc'));
+    const made = terminal.run('mount', '-w', '--cipher', 'chacha20-poly1305', '--chunk-size', '4K', 'enc', 'mnt');
+    const [, id] = /^image ([0-9a-f]{32}): new, chacha20-poly1305, in enc\n/.exec(made.stdout) ?? [];
+    const keyFile = at(`config/ckptfs/keys/${id}.key`);
+    expect(made.stdout.split('\n')[1]).toBe(`key made: ${keyFile} (keep a copy of it elsewhere)`);
+    fs.writeFileSync(at('mnt/a'), 'content');
+    terminal.run('umount', 'mnt');
+    expect(run('cat', 'enc', 'a')).toEqual(success('content'));
+    expect(run('info', 'enc').stdout).toMatch(/^chunk size +4\.0 KiB$/m);
+    const second = JSON.parse(terminal.run('mount', '-w', 'second', 'mnt', '--json').stdout) as Record<string, string>;
+    expect(fs.existsSync(second['keyFile'] ?? '')).toBe(true);
+    expect(second).toMatchObject({ mountPoint: at('mnt'), imageId: expect.stringMatching(/^[0-9a-f]{32}$/) });
+    expect(run('umount', 'mnt')).toEqual(success());
+    expect(run('mount', '-w', 'third', 'mnt', '-q')).toEqual(success());
+    expect(run('umount', 'mnt')).toEqual(success());
+  });
+
+  test('goes on with an image, sealed or not, in silence; by -o as well', async () => {
+    await leaveUnsealed();
+    expect(run('mount', '--write', 'enc', 'mnt', ...key)).toEqual(success());
+    fs.writeFileSync(at('mnt/more'), 'more');
+    expect(run('umount', 'mnt')).toEqual(success());
+    expect(run('mount', '-o', 'rw,write,key_file=key', 'enc', 'mnt')).toEqual(success());
+    fs.writeFileSync(at('mnt/most'), 'most');
+    expect(run('umount', 'mnt')).toEqual(success());
+    expect(run('ls', '-0', 'enc', ...key)).toEqual(success('kept\0more\0most\0'));
+    expect(run('info', 'enc', ...key).stdout).toMatch(/^sealed +epoch 2; /m);
+  });
+
+  test('-o rw changes nothing: mount(8) says it of every mount', () => {
+    expect(run('mount', '--write', 'enc', 'mnt', ...key, '-q')).toEqual(success());
+    expect(run('umount', 'mnt')).toEqual(success());
+    expect(run('mount', '-o', 'rw,defaults,key_file=key', 'enc', 'mnt')).toEqual(success());
+    expect(() => fs.writeFileSync(at('mnt/a'), '')).toThrow(expect.objectContaining({ code: 'EROFS' }));
+    expect(run('umount', 'mnt')).toEqual(success());
+  });
+
+  test('what cannot be is refused before there is anything', () => {
+    const writer = 'It has one writer, a thread of the transport kernel.';
+    const refused = (what: string): string => `an image cannot be mounted to be written with ${what}. ${writer}`;
+    const mount = (...words: string[]): Transcript => run('mount', '--write', 'enc', 'mnt', ...key, ...words);
+    expect(mount('--transport', 'fuse-native')).toEqual(failure(2, refused('the transport fuse-native')));
+    expect(mount('--scratch')).toEqual(failure(2, refused('scratch space')));
+    expect(mount('--workers', '2')).toEqual(failure(2, refused('2 workers')));
+    expect(mount('-o', 'ro')).toEqual(failure(2, refused('the mount option ro')));
+    expect(run('mount', '--write', 'enc', 'gone', ...key)).toEqual(
+      failure(30, `the mount point ${at('gone')} does not exist.`),
+    );
+    expect(run('mount', '--cipher', 'none', 'enc', 'mnt')).toEqual(
+      failure(2, '--cipher is for a new image: nothing is made without --write.'),
+    );
+    expect(run('mount', '-o', 'write,key_file=key', 'enc', 'mnt')).toMatchObject({ status: 3 });
+    expect(mount('--image-id', '00'.repeat(16))).toMatchObject({ status: 3 });
+    expect(mount('-k', 'gone')).toMatchObject({ status: 10 });
+    expect(fs.readdirSync(base).sort()).toEqual(['key', 'mnt']);
+    fs.mkdirSync(at('full/of'), { recursive: true });
+    expect(run('mount', '--write', 'full', 'mnt', ...key)).toMatchObject({ status: 20 });
+  });
+
+  test('an image has one writer, and nobody reads it meanwhile', () => {
+    expect(mountAndSay('held')).toEqual(success());
+    fs.mkdirSync(at('other'));
+    const second = run('mount', '--write', 'enc', 'other', ...key);
+    expect(second).toEqual({
+      status: 27,
+      stdout: '',
+      stderr: expect.stringMatching(
+        /^ckptfs: \S+\/enc is being written by \S+ \d+\. An image has one writer at a time: /,
+      ),
+    });
+    expect(second.stderr).toContain(` ${listed().daemon.pid}. `);
+    expect(run('seal', 'enc', ...key)).toMatchObject({ status: 27 });
+    expect(run('recover', 'enc', ...key)).toMatchObject({ status: 27 });
+    for (const command of ['ls', 'verify']) expect(run(command, 'enc', ...key)).toEqual(failure(26, notSealed));
+    expect(run('cat', 'enc', 'a', ...key)).toEqual(failure(26, notSealed));
+    expect(run('decrypt', 'enc', 'clear', ...key)).toEqual(failure(26, notSealed));
+    expect(run('mount', 'enc', 'other', ...key)).toMatchObject({ status: 26 });
+    expect(run('mount', '--write', '--cipher', 'none', 'enc', 'other', ...key)).toEqual(
+      failure(2, '--cipher is for a new image: enc is there already, and stays what it is.'),
+    );
+    expect(run('umount', 'mnt')).toEqual(success());
+    expect(run('cat', 'enc', 'a', ...key)).toEqual(success('held'));
+  });
+
+  test('in the foreground a signal unmounts and seals', async () => {
+    const log = fs.openSync(at('foreground.log'), 'w');
+    const daemon = spawn(ckptfsProgram, ['mount', '-wf', 'enc', 'mnt', ...key, '-q'], {
+      cwd: base,
+      env: terminal.environment,
+      stdio: ['ignore', 'ignore', log],
+    });
+    fs.closeSync(log);
+    await until('the mount serves', () =>
+      fs.readFileSync(at('foreground.log'), 'utf8').includes('serving and writing'),
+    );
+    fs.writeFileSync(at('mnt/a'), 'content');
+    daemon.kill('SIGTERM');
+    expect(await once(daemon, 'exit')).toEqual([0, null]);
+    expect(fs.readFileSync(at('foreground.log'), 'utf8')).toContain(`info: ${at('enc')} is sealed`);
+    expect(run('cat', 'enc', 'a', ...key)).toEqual(success('content'));
+  });
+
+  test('a mount in use is sealed when its last user is gone', async () => {
+    expect(mountAndSay('late')).toEqual(success());
+    const user = spawn('sleep', ['100'], { cwd: at('mnt') });
+    try {
+      expect(run('umount', 'mnt')).toMatchObject({ status: 32, stderr: expect.stringContaining('sleep (pid N)') });
+      expect(run('umount', 'mnt', '--lazy')).toEqual({
+        status: 0,
+        stdout: '',
+        stderr:
+          'ckptfs: warning: the daemon still runs: somebody uses the mount; the image is sealed and its keys are wiped when they end\n',
+      });
+      expect(run('info', 'enc').stdout).toMatch(/^sealed +no: /m);
+    } finally {
+      user.kill();
+      await once(user, 'exit');
+    }
+    await until('the image is sealed', () => !fs.existsSync(at('enc/journal')));
+    await until('the lock is gone', () => !fs.existsSync(at('enc/lock')));
+    expect(run('cat', 'enc', 'a', ...key)).toEqual(success('late'));
+  });
+});
+
+describeIf(['root', 'fuse'], 'an image that a killed writer left', () => {
+  test('umount of its mount says that it is not sealed', async () => {
+    expect(mountAndSay('x')).toEqual(success());
+    const { pid } = listed().daemon;
+    process.kill(pid, 'SIGKILL');
+    await until('the daemon is dead', () => !isAlive(pid));
+    expect(listed()).toMatchObject({ state: 'dead' });
+    expect(run('umount', 'mnt')).toEqual(
+      failure(
+        26,
+        `${at('mnt')} is unmounted, but its daemon does not say that the image is sealed: it was killed. Run "ckptfs seal" on it: ${at('enc')}.`,
+      ),
+    );
+    expect(run('umount', 'mnt')).toMatchObject({ status: 31 });
+  });
+
+  test('seal', async () => {
+    await leaveUnsealed();
+    const { stdout } = run('info', 'enc', ...key);
+    expect(stdout).toMatch(/^sealed +no: it is being written, or writing it was interrupted$/m);
+    expect(stdout).not.toContain('stored size');
+    expect(JSON.parse(run('info', 'enc', '--json').stdout)).toMatchObject({ sealed: false, authenticated: false });
+    expect(run('seal', 'enc')).toMatchObject({ status: 11 });
+    expect(run('seal', 'enc', ...key)).toEqual(success('image ID: sealed\n'));
+    expect(run('seal', 'enc', ...key)).toEqual(success('image ID: sealed\n'));
+    expect(run('seal', 'enc', ...key, '-q')).toEqual(success());
+    expect(JSON.parse(run('seal', 'enc', ...key, '--json').stdout)).toEqual({ imageId: 'ID' });
+    expect(run('cat', 'enc', 'kept', ...key)).toEqual(success('kept'));
+    expect(JSON.parse(run('info', 'enc', '--json').stdout)).toMatchObject({ sealed: true });
+    expect(run('seal', 'mnt', ...key)).toMatchObject({ status: 20 });
+    terminal.run('keygen', '-o', 'wrong');
+    expect(run('seal', 'enc', '-k', 'wrong')).toMatchObject({ status: 12 });
+  });
+
+  test('recover, where nothing is lost', async () => {
+    await leaveUnsealed();
+    expect(run('recover', 'enc', ...key)).toEqual(success('image ID: nothing is lost\n'));
+    expect(run('recover', 'enc', ...key, '-q')).toEqual(success());
+    expect(JSON.parse(run('recover', 'enc', ...key, '--json').stdout)).toEqual({ imageId: 'ID', dropped: null });
+    expect(run('seal', 'enc', ...key)).toEqual(success('image ID: sealed\n'));
+    expect(run('recover', 'enc', ...key)).toEqual(success('image ID: nothing is lost\n'));
+  });
+
+  test('recover, where something is: says what, and the rest can be sealed', async () => {
+    await leaveUnsealed();
+    losePower();
+    const lost = 'the last commit: data of files had not come to the disk';
+    const refused =
+      `enc was not closed, and this would be lost: ${lost}. ` +
+      'Run "ckptfs recover", which says what is lost and makes what is left usable.';
+    expect(run('seal', 'enc', ...key)).toEqual(failure(26, refused));
+    expect(run('mount', '--write', 'enc', 'mnt', ...key)).toEqual(failure(26, refused.replace('enc', at('enc'))));
+    expect(run('recover', 'enc', ...key)).toEqual(
+      success(`image ID: lost: ${lost}\nthe rest can be sealed: ckptfs seal enc\n`),
+    );
+    expect(run('recover', 'enc', ...key)).toEqual(success('image ID: nothing is lost\n'));
+    expect(run('seal', 'enc', ...key)).toEqual(success('image ID: sealed\n'));
+    expect(run('verify', 'enc', ...key)).toMatchObject({ status: 0 });
+  });
+
+  test('recover, for programs and the quiet: a loss is said in any case', async () => {
+    await leaveUnsealed();
+    fs.appendFileSync(at('enc/journal'), Buffer.alloc(100, 7));
+    const lost = 'what stood at the end of the journal: it had not come to the disk as it was written';
+    fs.cpSync(at('enc'), at('copy'), { recursive: true });
+    expect(run('recover', 'enc', ...key, '-q')).toEqual(success(`image ID: lost: ${lost}\n`));
+    expect(JSON.parse(run('recover', 'copy', ...key, '--json').stdout)).toEqual({ imageId: 'ID', dropped: lost });
+    expect(run('seal', 'copy', ...key, '-q')).toEqual(success());
+    expect(run('cat', 'copy', 'kept', ...key)).toEqual(success('kept'));
+  });
+});
+
+describeIf(['root', 'fuse', 'namespaces'], 'the helper of mount(8)', () => {
+  test('mounts to be written on with the option write, an image that is there', async () => {
+    expect(mountAndSay('by hand')).toEqual(success());
+    expect(run('umount', 'mnt')).toEqual(success());
+    const call = `'${helper}' enc mnt -o rw,noauto,write,key_file=key`;
+    expect(terminal.shell(`${call} && echo more >> mnt/a && umount mnt`)).toEqual(success());
+    await until('the image is sealed', () => !fs.existsSync(at('enc/lock')));
+    expect(run('cat', 'enc', 'a', ...key)).toEqual(success('by handmore\n'));
+    expect(terminal.shell(`${call.replace('enc', 'none')}`)).toMatchObject({ status: 32 });
+    expect(fs.existsSync(at('none'))).toBe(false);
+  });
+});
+
+/** Mounts and writes one file `a`. */
+function mountAndSay(content: string): Transcript {
+  const mounted = run('mount', '--write', 'enc', 'mnt', ...key, '-q');
+  fs.writeFileSync(at('mnt/a'), content);
+  return mounted;
+}

@@ -1,0 +1,27 @@
+import { fileURLToPath } from 'node:url';
+import { expect } from 'vitest';
+import { runProgram } from './support/programs.ts';
+import { systemTest } from './support/requirements.ts';
+
+const demo = fileURLToPath(new URL('../../scripts/demo', import.meta.url));
+
+/** Of each line `WHERE:COUNT` that a scan printed, the count. */
+function found(part: string): string[] {
+  return [...part.matchAll(/^ +\S+:(\d+)$/gm)].map(([, count = '']) => count);
+}
+
+systemTest(
+  ['criu', 'fuse', 'loop', 'namespaces', 'gcc', 'npm'],
+  'the demo finds the secret of a plain dump on the disk, and none of an encrypted one, and restores the process',
+  () => {
+    const [, start = '', plain = '', encrypted = '', restored = '', unmounted = '', ...more] =
+      runProgram(demo).split(/^\d\. /m);
+    expect(more).toEqual([]);
+    expect(found(plain)).toEqual(['1', '1']);
+    expect(found(encrypted)).toEqual(['0', '0']);
+    const counts = [start, restored, unmounted].map((part) => Number(/count=(\d+) .*memory=ok/.exec(part)?.[1]));
+    expect(counts[1]).toBeGreaterThan(counts[0] ?? Number.NaN);
+    expect(counts[2]).toBeGreaterThan(counts[1] ?? Number.NaN);
+  },
+  120_000,
+);

@@ -1,0 +1,47 @@
+import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect } from 'vitest';
+import { runFsx } from '../fsx/run.ts';
+import { WritableMount } from '../support/writable-mount.ts';
+import { describeIf, systemTest } from './support/requirements.ts';
+
+describeIf(['root', 'fuse'], 'random operations on a mount that can be written', () => {
+  let base: string;
+  let mount: WritableMount;
+  beforeEach(() => {
+    base = fs.realpathSync(fs.mkdtempSync(join(tmpdir(), 'ckptfs-fsx-')));
+    mount = new WritableMount(base);
+  });
+  afterEach(() => {
+    mount.discard();
+    fs.rmSync(base, { recursive: true });
+  });
+
+  systemTest(
+    [],
+    'come to what they come to in a model, over seals and kills',
+    async () => {
+      mount.mount();
+      const report = await runFsx(mount, {
+        seed: 5,
+        operations: 18_000,
+        operationsPerSeal: 4000,
+        operationsPerKill: 2500,
+      });
+      expect(report['write']).toBeGreaterThan(4000);
+    },
+    180_000,
+  );
+
+  // Small chunks, so that most operations cover many; the other kind of cipher.
+  systemTest(
+    [],
+    'also in chunks of 4 KiB under ChaCha20-Poly1305',
+    async () => {
+      mount.mount('--cipher', 'chacha20-poly1305', '--chunk-size', '4K');
+      await runFsx(mount, { seed: 6, operations: 2000, operationsPerSeal: 700, operationsPerKill: 1000 });
+    },
+    180_000,
+  );
+});
