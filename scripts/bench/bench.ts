@@ -96,7 +96,16 @@ export class Bench {
     dataset: Dataset,
     body: (path: string, pid: number | undefined) => Promise<T>,
   ): Promise<T> {
-    const mount = await peer.mount(await this.stored(peer, dataset), this.newMountPoint());
+    return this.mountedStore(peer, await this.stored(peer, dataset), body);
+  }
+
+  /** As {@link mounted}, what is in a peer's own form already. */
+  async mountedStore<T>(
+    peer: MountPeer,
+    store: string,
+    body: (path: string, pid: number | undefined) => Promise<T>,
+  ): Promise<T> {
+    const mount = await peer.mount(store, this.newMountPoint());
     try {
       return await body(mount.path, mount.pid);
     } finally {

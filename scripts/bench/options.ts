@@ -8,6 +8,7 @@ export const groupNames = [
   'random',
   'restore',
   'small-files',
+  'writing',
   'convert',
   'growth',
   'tricks',

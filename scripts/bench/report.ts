@@ -16,7 +16,7 @@ function times(ratio: number): string {
 }
 
 function comparedAs({ unit, baseline }: ScenarioResult): string {
-  return unit === 'bytes' ? `times the memory of ${baseline}` : `speed against ${baseline}`;
+  return unit === 'bytes' ? `times as much as ${baseline}` : `speed against ${baseline}`;
 }
 
 /** Median, range, and how each compares with the baseline: as a speed, so that more is always faster. */
@@ -108,6 +108,7 @@ export function historyTable(runs: readonly RunRecord[]): string {
     ['random-4', 'gocryptfs'],
     ['restore-one', 'plain directory'],
     ['small-files-tar', 'plain directory'],
+    ['write-dump', 'plain directory'],
     ['encrypt', 'openssl'],
   ] as const;
   const head = ['run', 'commit', 'machine', ...told.map(([id, peer]) => `${id} against ${peer}`)];

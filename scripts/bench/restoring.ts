@@ -21,34 +21,46 @@ export interface Checkpoint extends Dataset {
   readonly pid: number;
   /** Where the processes say how they find their memory. */
   readonly state: string;
+  /** How long `criu dump` took. */
+  readonly seconds: number;
 }
 
-/** Starts a tree of processes in a namespace of its own and dumps it, which ends it. @throws Error when criu fails */
-export async function checkpoint(bench: Bench, name: string, processes: number, kib: number): Promise<Checkpoint> {
-  const path = bench.newDirectory(name);
+/**
+ * Starts a tree of processes in a pid namespace of its own and dumps it, which ends it.
+ * @param path where criu writes the image files
+ * @throws Error when criu fails
+ */
+export async function checkpoint(
+  bench: Bench,
+  name: string,
+  processes: number,
+  kib: number,
+  path: string = bench.newDirectory(name),
+): Promise<Checkpoint> {
   const state = bench.newDirectory(`${name}-state`);
   const program = await bench.compiled('process-tree');
-  // A FUSE mount that the process can see would make the dump fail.
-  const script = `${closeInherited}; umount --lazy --all --types fuse,fuse.ckptfs 2>/dev/null || true
+  const script = `${closeInherited}; rm -f "$2/ready"
     echo ${firstPid} >/proc/sys/kernel/ns_last_pid
     setsid "$1" "$2" "$3" "$4" </dev/null >/dev/null 2>&1 & pid=$!
     until [ -e "$2/ready" ]; do sleep 0.05; kill -0 $pid; done
+    began=$EPOCHREALTIME
     criu dump --tree $pid --images-dir "$5" --work-dir "$2" -o dump.log || { grep Error "$2/dump.log" >&2; exit 1; }
-    echo $pid`;
+    echo "$pid $began $EPOCHREALTIME"`;
   const command = bash(script, program, state, `${processes}`, `${kib}`, path);
   const child = start([...namespace, ...command], patience);
   const output = createInterface(child.stdout ?? process.stdin);
-  let pid = 0;
+  let said: number[] = [];
   output.on('line', (line) => {
-    pid = Number(line);
+    said = line.split(' ').map(Number);
   });
   let errors = '';
   child.stderr?.on('data', (data) => {
     errors += String(data);
   });
   await once(child, 'close');
+  const [pid = 0, began = 0, done = 0] = said;
   if (!(pid > 0)) throw new Error(`criu dump: ${errors.trim().split('\n').at(-1)}`);
-  return { name, path, processes, pid, state };
+  return { name, path, processes, pid, state, seconds: done - began };
 }
 
 /** A tree that was restored and waits. */

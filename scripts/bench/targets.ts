@@ -1,6 +1,7 @@
 import { names } from './peers/names.ts';
 import { medianOf, type RunRecord, type ScenarioResult, timesBetter } from './results.ts';
 import { fastImplementation, opensslSpeed } from './scenarios/crypto-names.ts';
+import { dumpThenEncrypt } from './scenarios/dump-names.ts';
 import { decryptThenRestore, restoreTools } from './scenarios/restore-names.ts';
 
 /** What the project set itself, as ratios of medians of one run, and a few absolute bounds. */
@@ -38,7 +39,7 @@ function faster(claim: string, id: string, peer: string, factor: number, ours: s
 /** Ours takes at most `factor` times as long as the plain directory. */
 function closeToPlain(claim: string, id: string, factor: number): Target {
   return {
-    claim: `${claim}, times as long as from a plain directory`,
+    claim: `${claim}, times as long as with a plain directory`,
     measured(run) {
       const scenario = scenarioOf(run, id);
       return scenario && timesBetter(scenario, names.plain, names.ours);
@@ -97,6 +98,10 @@ const fastestDecryption: Target = {
 
 /** 150 MiB and the default cache. */
 const memoryBound = 150 + 64;
+const dumps = [
+  { claim: 'dumping one process', id: 'write-dump' },
+  { claim: 'dumping one process until it is unmounted and durable', id: 'write-dump-durable' },
+];
 const imageSizes = ['smallest', 'large', 'biggest'];
 
 export const targets: readonly Target[] = [
@@ -109,6 +114,14 @@ export const targets: readonly Target[] = [
   faster('restoring one process', 'restore-one', names.gocryptfs, 2),
   fastestDecryption,
   closeToPlain('mounting and reading many small files', 'small-files-tar', 1.5),
+  ...dumps.flatMap(({ claim, id }) => [
+    closeToPlain(claim, id, 1.5),
+    faster(claim, id, names.gocryptfs, 2),
+    faster(claim, id, dumpThenEncrypt(names.age), 2),
+  ]),
+  faster('sequential writing', 'write-sequential', names.gocryptfs, 1.5),
+  faster('writing small files', 'write-small', names.gocryptfs, 1),
+  faster('writing small files, each with fsync', 'write-small-fsync', names.gocryptfs, 1),
   ...imageSizes.map((size, index) =>
     atImageSize(`mounting and first byte, ${size} image`, 'growth-first-byte', index, 150, 1e-3, 'ms'),
   ),

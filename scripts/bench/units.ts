@@ -1,5 +1,5 @@
 /** What a scenario measures. Values are always in the base unit; only people see them scaled. */
-export type Unit = 'seconds' | 'bytes per second' | 'reads per second' | 'bytes';
+export type Unit = 'seconds' | 'bytes per second' | 'reads per second' | 'files per second' | 'bytes';
 
 /** How values of one plot or table are shown: all alike, so that they can be compared by eye. */
 export interface Scale {
@@ -12,6 +12,7 @@ const scales: Readonly<Record<Unit, (greatest: number) => Scale>> = {
   'bytes per second': (greatest) =>
     greatest < 10e9 ? { divisor: 1e6, suffix: 'MB/s' } : { divisor: 1e9, suffix: 'GB/s' },
   'reads per second': () => ({ divisor: 1, suffix: 'reads/s' }),
+  'files per second': () => ({ divisor: 1, suffix: 'files/s' }),
   bytes: () => ({ divisor: 2 ** 20, suffix: 'MiB' }),
 };
 

@@ -8,7 +8,7 @@ import { installPackages } from './install.ts';
 import { names } from './names.ts';
 import { opensslKind } from './openssl.ts';
 import { passthroughKind } from './passthrough.ts';
-import type { Converter, MountPeer, PeerKind } from './peer.ts';
+import type { Converter, MountPeer, PeerKind, WritePeer } from './peer.ts';
 import { plain } from './plain.ts';
 import { securefsKind } from './securefs.ts';
 
@@ -16,10 +16,10 @@ import { securefsKind } from './securefs.ts';
 export interface Peers {
   readonly ours: Ckptfs;
   readonly oursFuseNative: Ckptfs;
-  readonly plain: MountPeer;
-  readonly gocryptfs: (MountPeer & Converter) | undefined;
+  readonly plain: WritePeer;
+  readonly gocryptfs: (WritePeer & Converter) | undefined;
   readonly securefs: MountPeer | undefined;
-  readonly passthrough: MountPeer | undefined;
+  readonly passthrough: WritePeer | undefined;
   readonly age: Converter | undefined;
   readonly openssl: Converter | undefined;
   readonly gpg: Converter | undefined;

@@ -5,12 +5,12 @@ import { fileURLToPath } from 'node:url';
 import { run } from '../commands.ts';
 import { buildWithout, type Trick } from './altered.ts';
 import { names } from './names.ts';
-import type { Converter, MountPeer, PeerKind } from './peer.ts';
+import type { Converter, PeerKind, WritePeer } from './peer.ts';
 
 const project = fileURLToPath(new URL('../../..', import.meta.url));
 const built = join(project, 'bin', 'ckptfs');
 
-export interface Ckptfs extends MountPeer, Converter {
+export interface Ckptfs extends WritePeer, Converter {
   /** The same images under another name, mounted with further options. */
   variant(name: string, ...options: readonly string[]): Ckptfs;
   /** The same with a trick taken out. @throws Error when that is not possible */
@@ -44,6 +44,17 @@ function ckptfs(name: string, version: string, workshop: string, options: readon
         async unmount() {
           await run('umount', mountPoint);
           await gone(Number(answer.pid));
+        },
+      };
+    },
+    async mountNew(store, mountPoint) {
+      const answer = JSON.parse(await run(program, 'mount', '--write', store, mountPoint, ...key, ...daemon));
+      return {
+        path: mountPoint,
+        pid: Number(answer.pid),
+        // Which returns when the image is sealed.
+        async unmount() {
+          await run(program, 'umount', mountPoint);
         },
       };
     },

@@ -1,15 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { bash, run } from '../commands.ts';
+import { bash, type Command, run } from '../commands.ts';
 import { mountInForeground } from './foreground.ts';
 import { names } from './names.ts';
-import type { Converter, MountPeer, PeerKind } from './peer.ts';
+import type { Converter, PeerKind, WritePeer } from './peer.ts';
 
 /** The least work that it derives a key from a password with: ours is random, and needs no more. */
 const lightest = ['-scryptn', '10'];
 
-export const gocryptfsKind: PeerKind<MountPeer & Converter> = {
+const foreground: Command = ['gocryptfs', '-fg', '-q'];
+
+export const gocryptfsKind: PeerKind<WritePeer & Converter> = {
   name: names.gocryptfs,
   packages: ['gocryptfs'],
   async open(workshop) {
@@ -18,14 +20,19 @@ export const gocryptfsKind: PeerKind<MountPeer & Converter> = {
     writeFileSync(password, `${randomBytes(32).toString('hex')}\n`);
     const mountPoint = join(workshop, 'mnt');
     mkdirSync(mountPoint);
-    const peer: MountPeer & Converter = {
+    const peer: WritePeer & Converter = {
       name: names.gocryptfs,
       version,
       async store(source, target) {
         await run(...peer.encrypt(source, target));
         return target;
       },
-      mount: (store, at) => mountInForeground(['gocryptfs', '-fg', '-q', '-ro', '-passfile', password, store, at], at),
+      mount: (store, at) => mountInForeground([...foreground, '-ro', '-passfile', password, store, at], at),
+      async mountNew(store, at) {
+        mkdirSync(store);
+        await run('gocryptfs', '-q', '-init', ...lightest, '-passfile', password, store);
+        return mountInForeground([...foreground, '-passfile', password, store, at], at);
+      },
       encrypt: (source, target) =>
         bash(
           `mkdir "$2"; gocryptfs -q -init ${lightest.join(' ')} -passfile "$3" "$2" 2>/dev/null

@@ -1,13 +1,14 @@
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { bash, run } from '../commands.ts';
 import { mountInForeground } from './foreground.ts';
 import { names } from './names.ts';
-import type { MountPeer, PeerKind } from './peer.ts';
+import type { MountPeer, PeerKind, WritePeer } from './peer.ts';
 
 const examples = '/usr/share/doc/libfuse3-dev/examples';
 
 /** libfuse's own example of a pass-through in C, at its defaults: what FUSE costs without any encryption. */
-export const passthroughKind: PeerKind<MountPeer> = {
+export const passthroughKind: PeerKind<WritePeer> = {
   name: names.passthrough,
   packages: ['libfuse3-dev', 'pkgconf', 'gcc', 'libc6-dev'],
   async open(workshop) {
@@ -22,11 +23,17 @@ export const passthroughKind: PeerKind<MountPeer> = {
       ),
     );
     const program = join(workshop, 'passthrough_ll');
+    const mount: MountPeer['mount'] = (store, mountPoint) =>
+      mountInForeground([program, '-f', '-o', `source=${store}`, mountPoint], mountPoint);
     return {
       name: names.passthrough,
       version: `libfuse ${(await run('pkg-config', '--modversion', 'fuse3')).trim()}`,
       store: async (source) => source,
-      mount: (store, mountPoint) => mountInForeground([program, '-f', '-o', `source=${store}`, mountPoint], mountPoint),
+      mount,
+      mountNew(store, mountPoint) {
+        mkdirSync(store);
+        return mount(store, mountPoint);
+      },
     };
   },
 };

@@ -20,6 +20,12 @@ export interface MountPeer {
   mount(store: string, mountPoint: string): Promise<Mount>;
 }
 
+/** Makes new stores, and takes what is written into their mounts. */
+export interface WritePeer extends MountPeer {
+  /** Makes an empty store at `store`, which does not exist yet, and mounts it at `mountPoint`, an empty directory, to be written. */
+  mountNew(store: string, mountPoint: string): Promise<Mount>;
+}
+
 /** Encrypts a directory as a whole, and decrypts it again: commands as a user would type them. */
 export interface Converter {
   readonly name: string;

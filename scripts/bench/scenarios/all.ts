@@ -7,6 +7,7 @@ import { restoreGroup } from './restore.ts';
 import { sequential } from './sequential.ts';
 import { smallFiles } from './small-files.ts';
 import { tricksGroup } from './tricks.ts';
+import { writing } from './writing.ts';
 
 /** In the order of the page. */
 export const groups: readonly Group[] = [
@@ -14,6 +15,7 @@ export const groups: readonly Group[] = [
   random,
   restoreGroup,
   smallFiles,
+  writing,
   convert,
   growth,
   tricksGroup,
