@@ -3,6 +3,7 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { bash, type Command, run } from './bench/commands.ts';
 
@@ -125,7 +126,12 @@ async function soak(directory: string): Promise<readonly string[]> {
   return judge(samples, mounts, reads, directory);
 }
 
-function judge(samples: readonly Sample[], mounts: number, reads: number, directory: string): readonly string[] {
+async function judge(
+  samples: readonly Sample[],
+  mounts: number,
+  reads: number,
+  directory: string,
+): Promise<readonly string[]> {
   const half = Math.floor(samples.length / 2);
   const ratio = (of: (sample: Sample) => number): number =>
     Math.max(...samples.slice(half).map(of)) / Math.max(...samples.slice(0, half).map(of));
@@ -139,9 +145,22 @@ function judge(samples: readonly Sample[], mounts: number, reads: number, direct
   if (!(memory <= GROWTH_ALLOWED)) faults.push('memory grows');
   if (!(descriptors <= 1)) faults.push('descriptors grow');
   if (fs.readFileSync('/proc/self/mounts', 'utf8').includes(directory)) faults.push('something is still mounted');
-  const left = fs.readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && commandLine(pid).includes(directory));
-  if (left.some((pid) => Number(pid) !== process.pid)) faults.push(`still running: ${left.join(', ')}`);
+  const left = await stillRunning(directory);
+  if (left.length > 0) faults.push(`still running: ${left.join(', ')}`);
   return faults;
+}
+
+/** Processes that have to do with a directory, those left out that end within some seconds: a daemon does after its unmount. */
+async function stillRunning(directory: string): Promise<string[]> {
+  let left: string[] = [];
+  for (let attempt = 0; attempt < 50; attempt++) {
+    left = fs
+      .readdirSync('/proc')
+      .filter((pid) => /^\d+$/.test(pid) && Number(pid) !== process.pid && commandLine(pid).includes(directory));
+    if (left.length === 0) break;
+    await sleep(100);
+  }
+  return left;
 }
 
 function commandLine(pid: string): string {

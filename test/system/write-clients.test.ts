@@ -154,10 +154,11 @@ for statement in sys.argv[2:]: print(db.execute(statement).fetchall())`;
     );
     const common = `[global]\ndirectory=${mount.mountPoint}\nverify=crc32c\nverify_fatal=1\nrandseed=1\n`;
     fs.writeFileSync(at('jobs'), common + jobs.join(''));
-    runProgram('fio', at('jobs'));
+    runProgram('fio', `--aux-path=${base}`, at('jobs'));
     remount();
     expect(
-      runProgram('fio', '--output-format=terse', at('jobs'), '--verify_only=1').split('\n').length,
+      runProgram('fio', '--output-format=terse', `--aux-path=${base}`, at('jobs'), '--verify_only=1').split('\n')
+        .length,
     ).toBeGreaterThan(jobs.length);
   });
 });
