@@ -279,7 +279,10 @@ describeIf(['root', 'fuse', 'loop'], 'on the disk below a writable mount', () =>
       fs.fsyncSync(fd);
       process.kill(mounted.pid, 'SIGKILL');
       await until('the daemon is dead', () => !isAlive(mounted.pid));
-      expect(() => fs.closeSync(fd)).toThrow(expect.objectContaining({ code: 'ENOTCONN' }));
+      // Which of the two depends on whether the connection is noticed to be gone before or while the request waits.
+      expect(() => fs.closeSync(fd)).toThrow(
+        expect.objectContaining({ code: expect.stringMatching(/^(ENOTCONN|ECONNABORTED)$/) }),
+      );
       const slots = readAnyHeader(new LocalStore(encrypted.image));
       const imageKey = await unwrapImageKey(slots.slots, [keyFileProvider(readKeyFile(encrypted.keyFile).key)]);
       return { journal: journalKey(encrypted, imageKey, slots.imageId), pid: mounted.pid };
