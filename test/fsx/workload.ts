@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
 import type { Random } from '../fuzz/random.ts';
+import { dataFrom, directories, MAX_SIZE, pathFrom, rangeFrom } from './choices.ts';
 import { FileModel } from './file-model.ts';
 import { allocate, dropPages, KEEP_SIZE, PUNCH_HOLE, readMapped, writeMapped, ZERO_RANGE } from './mapped.ts';
 import { TreeModel } from './tree-model.ts';
@@ -16,10 +17,7 @@ interface Handle {
   readonly writes: boolean;
 }
 
-const MAX_SIZE = 1 << 20;
 const HANDLES = 8;
-const directories = ['', 'one', 'two', 'one/three'];
-const names = ['a', 'b', 'c', 'd'];
 const { O_RDONLY, O_RDWR, O_CREAT, O_TRUNC, O_APPEND, O_DIRECT } = fs.constants;
 
 /**
@@ -179,7 +177,7 @@ export class Workload {
 
   dropCaches(random: Random): void {
     // Names, attributes and nodes; the pages of one file.
-    if (random.chance(10)) fs.writeFileSync('/proc/sys/vm/drop_caches', '2');
+    if (random.chance(50)) fs.writeFileSync('/proc/sys/vm/drop_caches', '2');
     this.#withHandle(random, ({ fd }) => dropPages(fd));
   }
 
@@ -277,30 +275,6 @@ const operations: readonly Operation[] = [
 ];
 /** Each as often as it weighs. */
 const drawn = operations.flatMap((operation) => new Array<Operation>(operation[1]).fill(operation));
-
-function pathFrom(random: Random): string {
-  return join(random.pick(directories), random.pick(names));
-}
-
-/** A range that begins within `limit` bytes and ends there at the latest, of at least one byte. */
-function rangeFrom(random: Random, limit: number): [offset: number, length: number] {
-  const grain = random.pick([1, 1, 512, 4096, 16384]);
-  const wanted = Math.floor(random.below(limit) / grain) * grain + random.pick([0, 0, 0, 1, -1]);
-  const offset = Math.min(Math.max(wanted, 0), limit - 1);
-  const length = 1 + random.below(random.pick([1, 100, 4096, 20_000, 100_000, 400_000]));
-  return [offset, Math.min(random.chance(3) ? roundUp(length, grain) : length, limit - offset)];
-}
-
-function roundUp(value: number, grain: number): number {
-  return Math.ceil(value / grain) * grain;
-}
-
-/** Bytes that tell one write from another; now and then zeros. */
-function dataFrom(random: Random, length: number): Buffer {
-  if (random.chance(12)) return Buffer.alloc(length);
-  const block = random.bytes(Math.min(length, 61));
-  return length === 0 ? block : Buffer.alloc(length, block);
-}
 
 function expectSame(how: string, offset: number, came: Buffer, expected: Buffer): void {
   if (came.equals(expected)) return;
