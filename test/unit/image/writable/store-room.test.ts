@@ -1,0 +1,52 @@
+import { expect, test } from 'vitest';
+import { ioErrorName } from '../../../../src/base/errors.ts';
+import { StoreRoom } from '../../../../src/image/writable/store-room.ts';
+import type { WritableStore } from '../../../../src/stores/writable-store.ts';
+
+const MIB = 1 << 20;
+
+/** A store of so many bytes, of which so many are free; both may change. */
+function storeOf(space: { size: number; free: number }): WritableStore {
+  return {
+    location: 'store',
+    space: () => ({
+      blockSize: 4096,
+      blocks: space.size / 4096,
+      freeBlocks: space.free / 4096,
+      files: 0,
+      freeFiles: 0,
+    }),
+  } as unknown as WritableStore;
+}
+
+function refused(act: () => void): string | undefined {
+  try {
+    act();
+    return undefined;
+  } catch (error) {
+    return ioErrorName(error);
+  }
+}
+
+test('of a small store 4 MiB stay free', () => {
+  const room = new StoreRoom(storeOf({ size: 32 * MIB, free: 6 * MIB }));
+  expect(room.has(2 * MIB)).toBe(true);
+  room.claim(2 * MIB);
+  expect(refused(() => room.claim(3 * MIB))).toBe('ENOSPC');
+});
+
+test('of a large one a 64th, and 64 MiB at most', () => {
+  expect(new StoreRoom(storeOf({ size: 1024 * MIB, free: 17 * MIB })).has(2 * MIB)).toBe(false);
+  expect(new StoreRoom(storeOf({ size: 1024 * MIB, free: 19 * MIB })).has(2 * MIB)).toBe(true);
+  expect(new StoreRoom(storeOf({ size: 2 ** 40, free: 66 * MIB })).has(2 * MIB)).toBe(true);
+});
+
+test('looks again when what it saw is used up', () => {
+  const space = { size: 32 * MIB, free: 16 * MIB };
+  const room = new StoreRoom(storeOf(space));
+  room.claim(MIB);
+  space.free = 4 * MIB;
+  expect(refused(() => room.claim(4 * MIB))).toBe('ENOSPC');
+  space.free = 16 * MIB;
+  expect(refused(() => room.claim(4 * MIB))).toBeUndefined();
+});
