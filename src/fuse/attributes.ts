@@ -30,7 +30,7 @@ function changesOf(request: Request): AttributeChanges {
     ...(says(FATTR_MODE) && { mode: request.u32(fuse_setattr_in.mode) & permissions }),
     ...(says(FATTR_UID) && { uid: request.u32(fuse_setattr_in.uid) }),
     ...(says(FATTR_GID) && { gid: request.u32(fuse_setattr_in.gid) }),
-    ...(says(FATTR_SIZE) && { size: request.place(fuse_setattr_in.size) }),
+    ...(says(FATTR_SIZE) && { size: request.u64(fuse_setattr_in.size, 'EFBIG') }),
     ...(says(FATTR_MTIME) && { mtime: says(FATTR_MTIME_NOW) ? 'now' : mtimeOf(request) }),
     ...(says(FATTR_KILL_SUIDGID) && { killPrivileges: true }),
   };

@@ -60,11 +60,11 @@ export function read({ fileSystem, request, reply }: Exchange): number {
   return count;
 }
 
-/** FUSE_LSEEK: the kernel asks only for SEEK_DATA and SEEK_HOLE. */
+/** FUSE_LSEEK: the kernel asks only for SEEK_DATA and SEEK_HOLE. A negative offset comes as a very large one. */
 export function lseek({ fileSystem, request, reply }: Exchange): number {
   const whence = request.u32(fuse_lseek_in.whence);
   if (whence !== SEEK_DATA && whence !== SEEK_HOLE) throw Errno.of('EINVAL');
-  const offset = request.u64(fuse_lseek_in.offset);
+  const offset = request.u64(fuse_lseek_in.offset, 'ENXIO');
   reply.u64(fuse_lseek_out.offset, fileSystem.seek(request.node, offset, whence === SEEK_DATA ? 'data' : 'hole'));
   return fuse_lseek_out.sizeof;
 }

@@ -9,6 +9,9 @@ const longestName = 255;
 /** PATH_MAX of limits.h, without its NUL. */
 const longestTarget = 4095;
 
+/** What a number is answered with that no file offset, size or node can have. */
+type TooLarge = 'EOVERFLOW' | 'EFBIG' | 'ENXIO';
+
 /**
  * One request of the kernel, read in place. The object is used again for the next request, so that the hot path makes no
  * garbage. No method reads outside the request's own bytes: what does not fit is EINVAL.
@@ -57,7 +60,7 @@ export class Request {
     if (end < fuse_in_header.sizeof) throw Errno.of('EINVAL');
     this.#end = end;
     this.uid = this.#view.getUint32(fuse_in_header.uid, true);
-    this.node = this.#exact64(fuse_in_header.nodeid);
+    this.node = this.#exact64(fuse_in_header.nodeid, 'EOVERFLOW');
   }
 
   /** On whose behalf it is made. */
@@ -72,11 +75,11 @@ export class Request {
     return this.#view.getUint32(at, true);
   }
 
-  /** The 64-bit number at an offset of the request's body. Throws EOVERFLOW above 2^53. */
-  u64(offset: number): number {
+  /** The 64-bit number at an offset of the request's body. Throws `tooLarge` at and above 2^53. */
+  u64(offset: number, tooLarge: TooLarge = 'EOVERFLOW'): number {
     const at = fuse_in_header.sizeof + offset;
     if (at + 8 > this.#end) throw Errno.of('EINVAL');
-    return this.#exact64(at);
+    return this.#exact64(at, tooLarge);
   }
 
   /** The same of a signed number. Throws EOVERFLOW at and beyond 2^53 either way. */
@@ -86,13 +89,6 @@ export class Request {
     const value = this.#view.getInt32(at + 4, true) * 0x1_0000_0000 + this.#view.getUint32(at, true);
     if (!Number.isSafeInteger(value)) throw Errno.of('EOVERFLOW');
     return value;
-  }
-
-  /** The place in a file, or its size, at an offset of the request's body. Throws EFBIG above 2^53. */
-  place(offset: number): number {
-    const at = fuse_in_header.sizeof + offset;
-    if (at + 8 > this.#end) throw Errno.of('EINVAL');
-    return this.#exact64(at, 'EFBIG');
   }
 
   /**
@@ -151,7 +147,7 @@ export class Request {
     return this.#bytes.subarray(start, end);
   }
 
-  #exact64(at: number, tooLarge: 'EOVERFLOW' | 'EFBIG' = 'EOVERFLOW'): number {
+  #exact64(at: number, tooLarge: TooLarge): number {
     const high = this.#view.getUint32(at + 4, true);
     if (high > 0x1fffff) throw Errno.of(tooLarge);
     const low = this.#view.getUint32(at, true);

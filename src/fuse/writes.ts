@@ -12,7 +12,7 @@ import { type AllocateMode, Errno } from './filesystem.ts';
 
 /** FUSE_WRITE: the file system takes the data straight from the request. All are written or none. */
 export function write({ fileSystem, request, reply }: WritingExchange): number {
-  const offset = request.place(fuse_write_in.offset);
+  const offset = request.u64(fuse_write_in.offset, 'EFBIG');
   const size = request.u32(fuse_write_in.size);
   const killPrivileges = (request.u32(fuse_write_in.write_flags) & FUSE_WRITE_KILL_SUIDGID) !== 0;
   if (size > reply.capacity) throw Errno.of('EINVAL');
@@ -31,8 +31,8 @@ export function write({ fileSystem, request, reply }: WritingExchange): number {
  * FUSE_HANDLE_KILLPRIV_V2 does not see to it itself; root may.
  */
 export function fallocate({ fileSystem, request }: WritingExchange): number {
-  const offset = request.place(fuse_fallocate_in.offset);
-  const length = request.place(fuse_fallocate_in.length);
+  const offset = request.u64(fuse_fallocate_in.offset, 'EFBIG');
+  const length = request.u64(fuse_fallocate_in.length, 'EFBIG');
   const how = allocateMode(request.u32(fuse_fallocate_in.mode));
   if (length === 0) throw Errno.of('EINVAL');
   checkEnd(offset, length);

@@ -71,7 +71,7 @@ describe('files', () => {
     expect(seek(5000, 3).body.readBigUInt64LE(0)).toBe(8192n);
     expect(seek(20_000, 3).error).toBe(-6);
     expect(seek(0, 0).error).toBe(-22);
-    expect(seek(2n ** 60n, 3).error).toBe(-75);
+    for (const far of [2n ** 53n, 2n ** 63n, 2n ** 64n - 1n]) expect(seek(far, 3).error).toBe(-6);
   });
 
   it('FLUSH and FSYNC are not needed where nothing changes; RELEASE and DESTROY are acknowledged', () => {

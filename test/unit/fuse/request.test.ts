@@ -48,9 +48,9 @@ it('reads signed numbers exactly or not at all', () => {
 
 it('calls a place in a file beyond 2^53 too big a file', () => {
   const request = opened(u64s(2n ** 53n - 1n, 2n ** 53n));
-  expect(request.place(0)).toBe(2 ** 53 - 1);
-  expect(() => request.place(8)).toThrow(Errno.of('EFBIG'));
-  for (let at = 9; at < 24; at++) expect(() => request.place(at)).toThrow(invalid);
+  expect(request.u64(0, 'EFBIG')).toBe(2 ** 53 - 1);
+  expect(() => request.u64(8, 'EFBIG')).toThrow(Errno.of('EFBIG'));
+  for (let at = 9; at < 24; at++) expect(() => request.u64(at, 'EFBIG')).toThrow(invalid);
 });
 
 it('finds data only where they are all of the rest', () => {
