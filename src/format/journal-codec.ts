@@ -5,6 +5,7 @@ import { readExtents, readInode, writeExtents, writeInode } from './inode-codec.
 import type { JournalEntry } from './journal.ts';
 import { checkEntry } from './journal-check.ts';
 import { DIGEST_SIZE, ID_SIZE } from './manifest.ts';
+import { MAX_MANIFEST_SIZE } from './manifest-envelope.ts';
 
 /** The file `journal` (format.md §8): a header, then frames. Sizes are bytes. */
 
@@ -14,8 +15,8 @@ export const FRAME_HEAD_SIZE = 16;
 export const FRAME_TAG_SIZE = 16;
 /** What a frame has besides the entries in it. */
 export const FRAME_OVERHEAD = FRAME_HEAD_SIZE + FRAME_TAG_SIZE;
-/** The most that the entries of one frame may take. */
-export const MAX_FRAME = 4 * 1_048_576;
+/** The most that the entries of one frame may take: as much as a manifest, so that what stands in one piece there can stand in one here. */
+export const MAX_FRAME = MAX_MANIFEST_SIZE;
 
 const MAGIC = Buffer.from('ckptjrnl', 'latin1');
 const PREFIX_SIZE = 16;

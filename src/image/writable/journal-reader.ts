@@ -61,8 +61,9 @@ export class JournalReader {
       if (rest < length.length || this.#file.read(length, 0, length.length, position) !== length.length) return 'torn';
       const entriesLength = length.view.getUint32(0, true);
       if (entriesLength < 1 || entriesLength > MAX_FRAME) return 'garbage';
+      if (rest < entriesLength + FRAME_OVERHEAD) return 'torn';
       const frame = new Region(entriesLength + FRAME_OVERHEAD);
-      if (rest < frame.length || this.#file.read(frame, 0, frame.length, position) !== frame.length) return 'torn';
+      if (this.#file.read(frame, 0, frame.length, position) !== frame.length) return 'torn';
       const plain = this.#cipher.open(number, frame.bytes);
       if (plain === undefined) return 'garbage';
       yield parsed(this.#location, () => decodeEntries(plain));

@@ -1,15 +1,11 @@
-import { CkptfsError } from '../../base/errors.ts';
 import type { JournalEntry } from '../../format/journal.ts';
 import type { Extent } from '../../format/manifest.ts';
 import type { FileChunks } from './file-chunks.ts';
 import { inodeEntry } from './inode-entry.ts';
 import type { LiveFile } from './live-inode.ts';
 import type { LiveState } from './live-state.ts';
-import { xattrsSize } from './xattr-list.ts';
 
 const EXTENTS_PER_ENTRY = 16384;
-/** Bytes of extended attributes that an inode can have at most: several must fit into one frame. */
-const MAX_XATTRS = 512 * 1024;
 
 /** A state as the beginning of a journal. Its objects must be finished, its files without dirty chunks. */
 export class Snapshot {
@@ -30,17 +26,13 @@ export class Snapshot {
     this.objectCount = next;
   }
 
-  /** @throws CkptfsError `unsupported-source` for what no journal has room for */
   *entries(): Generator<JournalEntry> {
     const { epoch, objects, tree } = this.#state;
     yield { kind: 'base', epoch };
     for (const [index, { id, chunks, digests }] of objects.objects.entries()) {
       if (this.#numbers[index] !== undefined) yield { kind: 'object', id, chunks, digests };
     }
-    for (const inode of tree.inodes()) {
-      if (xattrsSize(inode.xattrs) > MAX_XATTRS) throw tooManyXattrs(inode.number);
-      yield inodeEntry(inode);
-    }
+    for (const inode of tree.inodes()) yield inodeEntry(inode);
     const names: JournalEntry[] = [];
     tree.walk((directory, key, inode) => {
       names.push({ kind: 'name', parent: directory.number, inode: inode.number, name: Buffer.from(key, 'latin1') });
@@ -64,8 +56,4 @@ export class Snapshot {
     }
     if (extents.length > 0) yield { kind: 'extents', inode: file.number, extents };
   }
-}
-
-function tooManyXattrs(inode: number): CkptfsError {
-  return new CkptfsError('unsupported-source', `inode ${inode} has more extended attributes than can be written`);
 }

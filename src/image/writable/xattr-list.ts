@@ -2,7 +2,7 @@ import { MAX_XATTR_VALUE } from '../../format/manifest.ts';
 import type { Xattr, XattrList } from '../../format/xattrs.ts';
 import { FileError } from './file-error.ts';
 
-/** Bytes of names and values of one inode at most: an inode stands in one piece in a frame of the journal, beside others. */
+/** Bytes of names and values of one inode at most: every change of one writes all of them to the journal. */
 const MAX_XATTRS_SIZE = 256 * 1024;
 
 /** A list with one attribute set. @throws FileError EEXIST (`create`), ENODATA (`replace`), E2BIG, ENOSPC */

@@ -146,7 +146,7 @@ describe('what a crash leaves', () => {
       const reopened = open(left);
       expect([reopened.lookup(1, NAME), reopened.lookup(1, Buffer.from('d'))]).toEqual([2, undefined]);
     }
-    for (const tail of [Buffer.alloc(100), Buffer.alloc(100, 1), Buffer.alloc(4)]) {
+    for (const tail of [Buffer.alloc(100), Buffer.alloc(100, 0x11), Buffer.alloc(4)]) {
       const left = crashed(begun, all);
       left.store.disk.names.get('journal')?.write(size, tail);
       expect(() => open(left)).toThrow(code('unsealed'));
