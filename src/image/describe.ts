@@ -17,7 +17,7 @@ export interface ImageOutside {
   /** `alg` of each key slot. */
   readonly slots: readonly string[];
   readonly objects: number;
-  /** Bytes of header, manifest and objects; while it is not sealed, holes of objects are counted. */
+  /** Bytes of header, manifest and objects; holes of objects are not counted. */
   readonly storedBytes: number;
 }
 

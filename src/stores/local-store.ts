@@ -7,6 +7,9 @@ import { openRegularFile } from './local-files.ts';
 import { LocalObject } from './local-object.ts';
 import type { NamedFile, Store, StoredObject, StoreListing } from './store.ts';
 
+/** Of st_blocks, see stat(2). */
+const BLOCK_SIZE = 512;
+
 const ownNames: ReadonlySet<string> = new Set(['ckptfs.json', 'manifest', 'objects', 'journal', 'lock']);
 
 /** An image in a directory of this host (format.md §2). */
@@ -67,7 +70,7 @@ export class LocalStore implements Store {
       }
       for (const file of readDirectory(join(this.location, 'objects', directory.name))) {
         const known = /^[0-9a-f]{32}$/.test(file.name) && file.name.startsWith(directory.name);
-        const size = known ? this.#fileSize(objectPath(this.location, file.name)) : undefined;
+        const size = known ? this.#dataSize(objectPath(this.location, file.name)) : undefined;
         if (size !== undefined) objects.push({ id: file.name, size });
         else strangers.push(join('objects', directory.name, file.name));
       }
@@ -80,11 +83,11 @@ export class LocalStore implements Store {
 
   close(): void {}
 
-  /** Undefined for what is no regular file, or has gone. */
-  #fileSize(path: string): number | undefined {
+  /** Bytes without holes; undefined for what is no regular file, or has gone. */
+  #dataSize(path: string): number | undefined {
     try {
       const stat = fs.lstatSync(path, { throwIfNoEntry: false });
-      return stat?.isFile() === true ? stat.size : undefined;
+      return stat?.isFile() === true ? Math.min(stat.size, stat.blocks * BLOCK_SIZE) : undefined;
     } catch (cause) {
       throw ioError('look at', path, cause);
     }

@@ -29,7 +29,7 @@ export interface Store {
 }
 
 export interface StoreListing {
-  /** Ids of 32 hexadecimal digits, and bytes as they are stored (holes counted). */
+  /** Ids of 32 hexadecimal digits, and bytes without those of holes, as far as the file system tells. */
   readonly objects: readonly { readonly id: string; readonly size: number }[];
   readonly strangers: readonly string[];
 }

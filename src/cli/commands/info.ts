@@ -43,10 +43,8 @@ function outsideRows(image: ImageOutside): string[][] {
     ['chunk size', formatBytes(image.chunkSize)],
     ['key slots', `${image.slots.length} (${slots})`],
     ['objects', `${image.objects}`],
-    // Of an unsealed image it would be mostly holes.
-    image.sealed
-      ? ['stored size', formatBytes(image.storedBytes)]
-      : ['sealed', 'no: it is being written, or writing it was interrupted'],
+    ['stored size', formatBytes(image.storedBytes)],
+    ...(image.sealed ? [] : [['sealed', 'no: it is being written, or writing it was interrupted']]),
   ];
 }
 

@@ -12,6 +12,7 @@ import { LocalWritableStore } from '../../../src/stores/local-writable-store.ts'
 const stores = [{ name: 'local', Store: LocalStore, Writer: LocalWritableStore }];
 
 const id = '0123456789abcdef0123456789abcdef';
+const sparseId = '0123456789abcdef0123456789abcd00';
 
 function code(action: () => unknown): string | undefined {
   try {
@@ -67,18 +68,25 @@ for (const { name, Store, Writer } of stores) {
       expect(store.list()).toEqual({ objects: [], strangers: [] });
     });
 
-    test('the listing has objects with their sizes, and strangers apart', () => {
+    test('the listing has objects with their sizes but for holes, and strangers apart', () => {
       const writer = Writer.create(location);
       const object = writer.createObject(id);
-      object.truncate(42);
+      object.write(new Region(Buffer.alloc(42, 'x')), 0, 42, 0);
       object.close();
+      const sparse = writer.createObject(sparseId);
+      sparse.write(new Region(Buffer.alloc(4096, 'x')), 0, 4096, 65_536);
+      sparse.truncate(1 << 20);
+      sparse.close();
       fs.writeFileSync(join(location, 'objects', '01', 'note'), '');
       fs.writeFileSync(join(location, 'objects', '01', id.replace('0', 'f')), '');
       fs.mkdirSync(join(location, 'objects', 'zz'));
       fs.writeFileSync(join(location, 'readme'), '');
       fs.symlinkSync('/dev/zero', join(location, 'objects', '01', `01${'0'.repeat(30)}`));
       const { objects, strangers } = new Store(location).list();
-      expect(objects).toEqual([{ id, size: 42 }]);
+      expect([...objects].sort((a, b) => a.size - b.size)).toEqual([
+        { id, size: 42 },
+        { id: sparseId, size: 4096 },
+      ]);
       const misnamed = `objects/01/${id.replace('0', 'f')}`;
       expect([...strangers].sort()).toEqual(
         [`objects/01/01${'0'.repeat(30)}`, misnamed, 'objects/01/note', 'objects/zz', 'readme'].sort(),
