@@ -48,6 +48,11 @@ export class DirtyChunks {
     this.#pending = pending;
   }
 
+  /** What storing all of them takes at most. */
+  get bytes(): number {
+    return this.#all.size * this.#geometry.chunkSize;
+  }
+
   /**
    * Makes a file chunk dirty, if it is not, as it is; the one opened before this one stays open.
    * @param isOverwritten whether all of it is about to be overwritten that lies within the size: then it is not read

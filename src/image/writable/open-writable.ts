@@ -132,7 +132,7 @@ function assemble(
     dirty,
     appender,
     puncher,
-    room: new StoreRoom(store),
+    room: new StoreRoom(store, () => dirty.bytes),
     onWarning,
     limits,
   };

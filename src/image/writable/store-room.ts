@@ -14,11 +14,14 @@ const BETWEEN_LOOKS = 1 << 20;
  */
 export class StoreRoom {
   readonly #store: WritableStore;
+  readonly #waiting: () => number;
   /** Bytes that may be written before the next look. */
   #granted = 0;
 
-  constructor(store: WritableStore) {
+  /** @param waiting bytes of contents that were claimed and are in memory only */
+  constructor(store: WritableStore, waiting: () => number) {
     this.#store = store;
+    this.#waiting = waiting;
   }
 
   /** Whether so many bytes of contents can be written. @throws CkptfsError `io` */
@@ -26,7 +29,7 @@ export class StoreRoom {
     if (bytes <= this.#granted) return true;
     const { blockSize, blocks, freeBlocks } = this.#store.space();
     const kept = Math.min(MOST_KEPT, Math.max(LEAST_KEPT, (blocks * blockSize) / KEPT_PART));
-    const free = freeBlocks * blockSize - kept;
+    const free = freeBlocks * blockSize - kept - this.#waiting();
     this.#granted = Math.max(0, Math.min(free, bytes + BETWEEN_LOOKS));
     return bytes <= free;
   }

@@ -198,7 +198,7 @@ export class WritableImage {
    */
   write(number: number, offset: number, length: number, from: Region, fromOffset: number): void {
     const file = this.#file(number);
-    this.#committer.makeRoom(length);
+    this.#committer.makeRoom(this.#chunkBytes(offset, length));
     this.#writer.write(file, offset, length, from, fromOffset);
     this.#touch(file);
   }
@@ -298,6 +298,12 @@ export class WritableImage {
     if (inode.type === 'directory') throw FileError.of('EISDIR');
     if (inode.type === 'symlink') throw FileError.of('EINVAL');
     return inode;
+  }
+
+  /** Of all chunks that a range touches: each of them is stored anew. */
+  #chunkBytes(offset: number, length: number): number {
+    const { chunkSize } = this.header;
+    return (Math.ceil((offset + length) / chunkSize) - Math.floor(offset / chunkSize)) * chunkSize;
   }
 
   #touch(file: LiveFile): void {

@@ -19,6 +19,8 @@ function storeOf(space: { size: number; free: number }): WritableStore {
   } as unknown as WritableStore;
 }
 
+const nothing = (): number => 0;
+
 function refused(act: () => void): string | undefined {
   try {
     act();
@@ -29,24 +31,32 @@ function refused(act: () => void): string | undefined {
 }
 
 test('of a small store 4 MiB stay free', () => {
-  const room = new StoreRoom(storeOf({ size: 32 * MIB, free: 6 * MIB }));
+  const room = new StoreRoom(storeOf({ size: 32 * MIB, free: 6 * MIB }), nothing);
   expect(room.has(2 * MIB)).toBe(true);
   room.claim(2 * MIB);
   expect(refused(() => room.claim(3 * MIB))).toBe('ENOSPC');
 });
 
 test('of a large one a 64th, and 64 MiB at most', () => {
-  expect(new StoreRoom(storeOf({ size: 1024 * MIB, free: 17 * MIB })).has(2 * MIB)).toBe(false);
-  expect(new StoreRoom(storeOf({ size: 1024 * MIB, free: 19 * MIB })).has(2 * MIB)).toBe(true);
-  expect(new StoreRoom(storeOf({ size: 2 ** 40, free: 66 * MIB })).has(2 * MIB)).toBe(true);
+  expect(new StoreRoom(storeOf({ size: 1024 * MIB, free: 17 * MIB }), nothing).has(2 * MIB)).toBe(false);
+  expect(new StoreRoom(storeOf({ size: 1024 * MIB, free: 19 * MIB }), nothing).has(2 * MIB)).toBe(true);
+  expect(new StoreRoom(storeOf({ size: 2 ** 40, free: 66 * MIB }), nothing).has(2 * MIB)).toBe(true);
 });
 
 test('looks again when what it saw is used up', () => {
   const space = { size: 32 * MIB, free: 16 * MIB };
-  const room = new StoreRoom(storeOf(space));
+  const room = new StoreRoom(storeOf(space), nothing);
   room.claim(MIB);
   space.free = 4 * MIB;
   expect(refused(() => room.claim(4 * MIB))).toBe('ENOSPC');
   space.free = 16 * MIB;
   expect(refused(() => room.claim(4 * MIB))).toBeUndefined();
+});
+
+test('counts what waits to be written', () => {
+  let waiting = 3 * MIB;
+  const room = new StoreRoom(storeOf({ size: 32 * MIB, free: 8 * MIB }), () => waiting);
+  expect(refused(() => room.claim(2 * MIB))).toBe('ENOSPC');
+  waiting = 2 * MIB;
+  expect(refused(() => room.claim(2 * MIB))).toBeUndefined();
 });
