@@ -32,7 +32,7 @@ export interface FileSystem {
    */
   entryAfter(directory: number, cookie: number): DirectoryEntry | undefined;
   statfs(): Statistics;
-  /** Throws ENODATA. */
+  /** Throws ENODATA; ENOSYS where nothing has any: the kernel then asks no more, and says EOPNOTSUPP by itself. */
   getxattr(node: number, name: Uint8Array): Uint8Array;
   listxattr(node: number): readonly Uint8Array[];
   /** Next data or hole at or after `offset` (lseek(2) SEEK_DATA, SEEK_HOLE). Throws ENXIO at or past the end of the file. */

@@ -72,7 +72,7 @@ const manifest: Manifest = {
 
 const damage: string[] = [];
 
-function makeTree(): ReadOnlyTree {
+function makeTree(held: Manifest = manifest): ReadOnlyTree {
   const header = {
     imageId: Buffer.alloc(16),
     cipher: 'aes-256-xts',
@@ -81,7 +81,7 @@ function makeTree(): ReadOnlyTree {
     mac: Buffer.alloc(32),
   } as const;
   const store = new LocalStore(emptyStore);
-  const image: Image = { store, header, manifest, imageKey: Secret.random(32), manifestSize: 0 };
+  const image: Image = { store, header, manifest: held, imageKey: Secret.random(32), manifestSize: 0 };
   return new ReadOnlyTree(image, new ImageTree(image.manifest), new ImageReader(image), (line) => damage.push(line));
 }
 
@@ -139,6 +139,12 @@ describe('attributes', () => {
     expect(tree.getxattr(4, name('user.b'))).toHaveLength(0);
     refuses('ENODATA', () => tree.getxattr(4, name('user.c')));
     refuses('ENOENT', () => tree.getxattr(0, name('user.c')));
+  });
+
+  test('are not asked for where nothing has any', () => {
+    const plain = makeTree({ ...manifest, inodes: inodes.map((inode) => ({ ...inode, xattrs: [] })) });
+    refuses('ENOSYS', () => plain.getxattr(4, name('user.a')));
+    expect(plain.listxattr(4)).toEqual([]);
   });
 
   test('of a link are its target, byte by byte', () => {
