@@ -1,5 +1,6 @@
 import { EndedBySignal } from './cancellation.ts';
 import { isCommandName } from './commands.ts';
+import { startDaemonEarly } from './early-daemon.ts';
 import { EXIT_EXEC_FAILED, EXIT_OK, exitCodeOfSignal } from './exit-codes.ts';
 import { debugText, exitCodeOf, failureLine } from './messages.ts';
 import { BrokenPipe, leaveWriteErrorsToCallers, printError } from './output.ts';
@@ -10,6 +11,7 @@ const SIGPIPE = 13;
 /** Runs one command line. Returns the exit code; everything that failed has been said on stderr. */
 async function run(words: readonly string[]): Promise<number> {
   try {
+    await startDaemonEarly(words);
     let code = 0;
     const program = await createProgram(words, (finished) => {
       code = finished;
@@ -37,4 +39,8 @@ async function report(error: unknown, words: readonly string[]): Promise<number>
 }
 
 leaveWriteErrorsToCallers();
-void run(process.argv.slice(2)).then((code) => process.exit(code));
+void run(process.argv.slice(2)).then(async (code) => {
+  if (!process.argv.some(isCommandName)) process.exit(code);
+  const { exitNow } = await import('../base/exit-now.ts');
+  exitNow(code);
+});

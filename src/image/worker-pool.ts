@@ -33,7 +33,7 @@ export async function runTasks<T, R>(run: PoolRun<T, R>): Promise<void> {
     throw new CkptfsError('bad-argument', `${run.jobs} jobs: 1 to ${MAX_JOBS} are possible`);
   }
   const tasks = run.tasks[Symbol.iterator]();
-  const workers: RunningWorker[] = [];
+  const workers: Worker[] = [];
   let stop = (): void => undefined;
   try {
     await new Promise<void>((resolve, reject) => {
@@ -64,7 +64,7 @@ export async function runTasks<T, R>(run: PoolRun<T, R>): Promise<void> {
           execArgv: [],
         });
         const pending: T[] = [];
-        workers.push({ worker, ended: new Promise((resolve) => worker.once('exit', () => resolve())) });
+        workers.push(worker);
         worker.on('error', (cause) => reject(new CkptfsError('internal', `a worker failed: ${cause}`, { cause })));
         worker.on('exit', (code) => reject(new CkptfsError('internal', `a worker ended early with ${code}`)));
         worker.on('message', (reply: WorkerReply<R>) => {
@@ -88,14 +88,14 @@ export async function runTasks<T, R>(run: PoolRun<T, R>): Promise<void> {
   }
 }
 
-interface RunningWorker {
-  readonly worker: Worker;
-  readonly ended: Promise<void>;
-}
-
-/** Lets a worker wipe its keys and end; it does so as soon as the tasks it has are done. */
-async function stopWorker({ worker, ended }: RunningWorker): Promise<void> {
+/** Lets a worker wipe its keys, which it does as soon as the tasks it has are done. Its end is not waited for, see {@link exitNow}. */
+async function stopWorker(worker: Worker): Promise<void> {
   worker.removeAllListeners('message');
+  const wiped = new Promise<void>((resolve) => {
+    worker.once('exit', () => resolve());
+    worker.on('message', (reply: unknown) => reply === null && resolve());
+  });
   worker.postMessage(null);
-  await ended;
+  await wiped;
+  worker.unref();
 }

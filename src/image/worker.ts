@@ -33,6 +33,7 @@ function main(): void {
   port.on('message', (task: unknown) => {
     if (task === null) {
       job?.close();
+      port.postMessage(null);
       port.close();
       return;
     }

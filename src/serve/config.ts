@@ -21,7 +21,7 @@ export interface DaemonConfig {
   readonly write: boolean;
   /** What mount tables name as the source. */
   readonly fsName: string;
-  /** Undefined in the foreground: the log then is standard error alone. */
+  /** What the daemon opens to log to, absolute. Undefined in the foreground: the log then is standard error alone. */
   readonly logFile?: string;
   /** Detach the mount and end when whoever started the daemon ends. */
   readonly endWithCaller?: boolean;

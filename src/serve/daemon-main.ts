@@ -2,13 +2,16 @@ import fs from 'node:fs';
 import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { CkptfsError, type PlainError, toPlainError } from '../base/errors.ts';
+import { type PlainError, toPlainError } from '../base/errors.ts';
+import { exitNow } from '../base/exit-now.ts';
 import { hardenProcess } from '../crypto/hardening.ts';
 import { IMAGE_KEY_SIZE } from '../crypto/image-keys.ts';
 import { Secret } from '../crypto/secret.ts';
 import { CONFIG_LENGTH_SIZE, type DaemonConfig, ORDERS_FD, REPORT_FD, type ReadyReport } from './config.ts';
 import { Daemon } from './daemon.ts';
 import { Log } from './log.ts';
+import { openLog } from './log-file.ts';
+import { redirectOutput } from './system-calls.ts';
 
 /**
  * The process behind a mount. It is told what to serve over descriptor {@link ORDERS_FD}: u32 length, a DaemonConfig as JSON, and then, perhaps
@@ -17,6 +20,7 @@ import { Log } from './log.ts';
 async function main(): Promise<void> {
   const weaknesses = hardenProcess();
   const config = readConfig();
+  if (config.logFile !== undefined) turnToLog(config.logFile);
   const imageKey = Secret.zeros(IMAGE_KEY_SIZE);
   const log = new Log(config.logFile);
   for (const weakness of weaknesses) log.warning(weakness);
@@ -49,7 +53,13 @@ async function main(): Promise<void> {
   if (early !== undefined) void daemon.requestEnd(early);
   const failure = await daemon.ended();
   if (config.lingerSeconds !== undefined) await sleep(config.lingerSeconds * 1000);
-  process.exit(failure === undefined ? 0 : exitCodeOf(failure, config));
+  exitNow(failure === undefined ? 0 : exitCodeOf(failure, config));
+}
+
+function turnToLog(path: string): void {
+  const log = openLog(path);
+  redirectOutput(log);
+  fs.closeSync(log);
 }
 
 /** Not a byte more than the configuration: the key behind it must not come into ordinary memory. */
@@ -62,7 +72,8 @@ function readOrders(length: number): Buffer {
   const bytes = Buffer.alloc(length);
   for (let done = 0; done < length; ) {
     const count = fs.readSync(ORDERS_FD, bytes, done, length - done, null);
-    if (count === 0) throw new CkptfsError('internal', 'this program is started by "ckptfs mount" alone');
+    // Whoever started it had no use for it after all.
+    if (count === 0) process.exit(1);
     done += count;
   }
   return bytes;
@@ -72,7 +83,7 @@ function readOrders(length: number): Buffer {
 async function receiveKey(imageKey: Secret): Promise<void> {
   for (let done = 0; done < IMAGE_KEY_SIZE; ) {
     const { bytesRead } = await read(ORDERS_FD, imageKey.bytes, done, IMAGE_KEY_SIZE - done, null);
-    if (bytesRead === 0) process.exit(1);
+    if (bytesRead === 0) exitNow(1);
     done += bytesRead;
   }
   fs.closeSync(ORDERS_FD);
@@ -104,7 +115,7 @@ function fail(error: PlainError, config: DaemonConfig, log: Log): void {
   } catch {
     // The caller is gone; the log has it.
   }
-  process.exit(exitCodeOf(error, config));
+  exitNow(exitCodeOf(error, config));
 }
 
 function exitCodeOf({ code }: Pick<PlainError, 'code'>, { exitCodes }: DaemonConfig): number {

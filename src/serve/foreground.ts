@@ -3,8 +3,8 @@ import type { ErrorCode } from '../base/errors.ts';
 import type { Secret } from '../crypto/secret.ts';
 import type { DaemonConfig } from './config.ts';
 import { daemonConfig, type MountOptions } from './daemon-config.ts';
-import { daemonArguments, daemonEnvironment, orderPipe, sendKey } from './launch.ts';
-import { replaceProcess } from './system-calls.ts';
+import { daemonEnvironment, daemonProgram, sendConfig, sendKey } from './launch.ts';
+import { makePipe, replaceProcess } from './system-calls.ts';
 
 interface ForegroundOptions extends MountOptions {
   readonly imageKey: Secret;
@@ -20,9 +20,10 @@ interface ForegroundOptions extends MountOptions {
 export function serveForeground(options: ForegroundOptions): never {
   const { exitCodes } = options;
   const config: DaemonConfig = { ...daemonConfig(options).config, ...(exitCodes === undefined ? {} : { exitCodes }) };
-  const { readEnd, writeEnd } = orderPipe(config);
+  const { readEnd, writeEnd } = makePipe();
+  sendConfig(writeEnd, config);
   sendKey(writeEnd, options.imageKey);
   fs.closeSync(writeEnd);
   process.chdir('/');
-  replaceProcess(process.execPath, [...daemonArguments(config)], daemonEnvironment(), readEnd);
+  replaceProcess(process.execPath, [daemonProgram, config.location, config.mountPoint], daemonEnvironment(), readEnd);
 }

@@ -51,6 +51,11 @@ export function makePipe(): { readonly readEnd: number; readonly writeEnd: numbe
   return { readEnd: ends.view.getInt32(0, true), writeEnd: ends.view.getInt32(4, true) };
 }
 
+/** From now on what this process says on standard output and error goes to an open file. */
+export function redirectOutput(fd: number): void {
+  for (const standard of [1, 2]) if (calls.dup2(fd, standard) < 0) throw systemError('dup2');
+}
+
 /**
  * Gives this process mounts of its own, a copy of those there are, of which no change gets out or in. Holds for the calling thread and
  * the processes and threads it starts from now on.

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { Counters, counterNames } from '../base/counters.ts';
 import { CkptfsError, fromPlainError } from '../base/errors.ts';
@@ -19,15 +20,18 @@ import {
 const READING_HEAP = 24;
 const WRITING_HEAP = 768;
 const INIT_TIMEOUT_MILLISECONDS = 30_000;
+/** How long the threads wait for which there is no core besides the client's. */
+const OTHERS_AFTER_MILLISECONDS = 200;
 
 /** The serving threads of one mount. */
 export class WorkerCrew {
   /** See {@link Serving.stopped}. */
   readonly stopped: Promise<void>;
-  /** Settles once all have wiped what they had, and ended; with the reason when an image that was written on is not sealed. */
+  /** Settles once all have wiped what they had; with the reason when an image that was written on is not sealed. */
   readonly ended: Promise<CkptfsError | undefined>;
   readonly size: number;
   readonly #workers: readonly Worker[];
+  readonly #ends: readonly Promise<void>[];
   readonly #opened: Promise<OpenedImage>;
   readonly #memory: readonly WorkerMemory[];
   readonly #log: Log;
@@ -56,7 +60,8 @@ export class WorkerCrew {
     this.#opened = Promise.race(this.#workers.map((worker) => this.#hear(worker)));
     // Whoever opens is told; before that, a thread that fails shows in `ended`.
     this.#opened.catch(() => undefined);
-    this.ended = Promise.all(this.#workers.map((worker) => this.#watch(worker))).then(() => this.#seal.outcome());
+    this.#ends = this.#workers.map((worker) => this.#watch(worker));
+    this.ended = Promise.all(this.#ends).then(() => this.#seal.outcome());
     this.stopped = Promise.race([this.#seal.begun, this.ended.then(() => undefined)]);
   }
 
@@ -65,18 +70,30 @@ export class WorkerCrew {
    * @throws CkptfsError as openImage does
    */
   open(): Promise<OpenedImage> {
-    this.#workers[0]?.postMessage({ kind: 'open' } satisfies WorkerOrder);
+    order(this.#workers.slice(0, 1), { kind: 'open' });
     return this.#opened;
   }
 
-  /** Lets all serve the open /dev/fuse; those that are not ready yet, as soon as they are. */
+  /**
+   * Lets all serve the open /dev/fuse: at once as many as leave a core for the client, the others a moment later, since opening the image and
+   * compiling takes more from a client that comes now than one more thread gives it. If one ends meanwhile, they do not wait.
+   */
   serve(fd: number): void {
-    this.#order({ kind: 'serve', fd });
+    const atOnce = Math.max(1, availableParallelism() - 1);
+    order(this.#workers.slice(0, atOnce), { kind: 'serve', fd });
+    let others = this.#workers.slice(atOnce);
+    const serveOthers = (): void => {
+      clearTimeout(timer);
+      order(others, { kind: 'serve', fd });
+      others = [];
+    };
+    const timer = setTimeout(serveOthers, OTHERS_AFTER_MILLISECONDS);
+    for (const end of this.#ends) void end.then(serveOthers);
   }
 
   /** Lets all end that do not serve. */
   end(): void {
-    this.#order({ kind: 'end' });
+    order(this.#workers, { kind: 'end' });
   }
 
   /**
@@ -121,10 +138,6 @@ export class WorkerCrew {
     return sums;
   }
 
-  #order(order: WorkerOrder): void {
-    for (const worker of this.#workers) worker.postMessage(order);
-  }
-
   #hear(worker: Worker): Promise<OpenedImage> {
     return new Promise((resolve, reject) => {
       worker.on('error', (cause) => {
@@ -138,6 +151,7 @@ export class WorkerCrew {
           resolve(message.image);
         } else if (message.kind === 'log') this.#log.write(message.level, message.text);
         else if (message.kind === 'refused') this.#refusal = message.text;
+        else if (message.kind === 'ended') reject(new CkptfsError('internal', 'a serving thread ended early'));
         else if (message.kind !== 'failed') this.#seal.hear(message);
         else {
           this.#failed++;
@@ -149,18 +163,23 @@ export class WorkerCrew {
     });
   }
 
-  #watch(worker: Worker): Promise<void> {
-    return new Promise((resolve) => {
-      worker.once('exit', () => {
-        this.#left--;
-        resolve();
-      });
+  /** Settles when a thread has nothing left to do, or has failed. Threads that are done are not waited for: see {@link exitNow}. */
+  async #watch(worker: Worker): Promise<void> {
+    await new Promise<void>((resolve) => {
+      worker.once('exit', () => resolve());
+      worker.once('error', () => resolve());
+      worker.on('message', ({ kind }: WorkerMessage) => kind === 'ended' && resolve());
     });
+    this.#left--;
   }
 
   #sum(slot: number): number {
     return this.#memory.reduce((sum, { connection }) => sum + (new Float64Array(connection)[slot] ?? 0), 0);
   }
+}
+
+function order(workers: readonly Worker[], order: WorkerOrder): void {
+  for (const worker of workers) worker.postMessage(order);
 }
 
 /**

@@ -9,7 +9,7 @@ import { type OpenTree, openTree } from './open-tree.ts';
 import { openWritableTree } from './open-writable-tree.ts';
 import type { WorkerMessage, WorkerOrder, WorkerSetup } from './worker-messages.ts';
 
-/** A serving thread: opens the image, waits for the device, serves it until the mount is gone, seals what it wrote, wipes, ends. */
+/** A serving thread: opens the image, waits for the device, serves it until the mount is gone, seals what it wrote, wipes. */
 function main(port: MessagePort, setup: WorkerSetup): void {
   const tell = (message: WorkerMessage): void => port.postMessage(message);
   let opened: OpenTree | undefined;
@@ -24,7 +24,7 @@ function main(port: MessagePort, setup: WorkerSetup): void {
       tell({ kind: 'log', level: 'error', text: toPlainError(error).message });
     } finally {
       if (opened !== undefined) end(opened, tell);
-      port.close();
+      tell({ kind: 'ended' });
     }
   });
 }

@@ -32,7 +32,7 @@ export function workerMemory(turn: SharedArrayBuffer): WorkerMemory {
   };
 }
 
-/** What a serving thread tells. Its end it tells by ending. */
+/** What a serving thread tells. */
 export type WorkerMessage =
   | { readonly kind: 'ready'; readonly image: OpenedImage }
   | { readonly kind: 'failed'; readonly error: PlainError }
@@ -41,7 +41,9 @@ export type WorkerMessage =
   /** Of a writer, when it serves no more; the last two after that, with the outcome. */
   | { readonly kind: 'sealing' }
   | { readonly kind: 'sealed' }
-  | { readonly kind: 'unsealed'; readonly error: PlainError };
+  | { readonly kind: 'unsealed'; readonly error: PlainError }
+  /** The last: all is wiped, and there is nothing left to do. The thread stays, see {@link exitNow}. */
+  | { readonly kind: 'ended' };
 
 /** What the rest of the daemon must know of an image that opened. */
 export interface OpenedImage {

@@ -6,6 +6,7 @@ import { checkMount, type MountOptions } from '../../serve/daemon-config.ts';
 import { serveForeground } from '../../serve/foreground.ts';
 import { mountImage } from '../../serve/mount.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
+import { takeDaemon } from '../early-daemon.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { withImageArguments, withImageKey } from '../image-arguments.ts';
 import { parseMountOptions } from '../mount-options.ts';
@@ -101,7 +102,7 @@ async function serve(
   keyFile?: string,
 ): Promise<void> {
   if (foreground) return serveForeground({ ...mount, imageKey: await imageKey, exitCodes });
-  const mounted = await mountImage({ ...mount, ...present({ logFile }), imageKey });
+  const mounted = await mountImage({ ...mount, ...present({ logFile }), imageKey }, takeDaemon());
   const { mountPoint, imageId, pid } = mounted;
   if (json) await printJson({ mountPoint, imageId, pid, logFile: mounted.logFile, ...present({ keyFile }) });
 }

@@ -6,7 +6,9 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { Secret } from '../../../src/crypto/secret.ts';
 import type { DaemonConfig } from '../../../src/serve/config.ts';
 import { checkMount, daemonConfig, type MountOptions } from '../../../src/serve/daemon-config.ts';
-import { daemonEnvironment, openLog, orderPipe, sendKey } from '../../../src/serve/launch.ts';
+import { daemonEnvironment, sendConfig, sendKey } from '../../../src/serve/launch.ts';
+import { findLog, openLog } from '../../../src/serve/log-file.ts';
+import { makePipe } from '../../../src/serve/system-calls.ts';
 
 const directory = fs.mkdtempSync(join(tmpdir(), 'ckptfs-launch-'));
 const location = join(directory, 'enc');
@@ -56,14 +58,15 @@ describe('refused before anything is started', () => {
 
   test('configurations that do not fit into a pipe', () => {
     const long = { location: 'x'.repeat(70_000) } as DaemonConfig;
-    expect(() => orderPipe(long)).toThrow(code('bad-argument'));
+    expect(() => sendConfig(-1, long)).toThrow(code('bad-argument'));
   });
 });
 
 test('the pipe holds the configuration, then the key', () => {
   const config = { location, mountPoint } as DaemonConfig;
   const imageKey = Secret.random(32);
-  const { readEnd, writeEnd } = orderPipe(config);
+  const { readEnd, writeEnd } = makePipe();
+  sendConfig(writeEnd, config);
   sendKey(writeEnd, imageKey);
   fs.closeSync(writeEnd);
   const bytes = fs.readFileSync(readEnd);
@@ -73,6 +76,14 @@ test('the pipe holds the configuration, then the key', () => {
   expect(JSON.parse(bytes.subarray(4, -32).toString())).toEqual(config);
 });
 
+test('a daemon that is gone is nothing to fail for: it says why itself', () => {
+  const { readEnd, writeEnd } = makePipe();
+  fs.closeSync(readEnd);
+  sendConfig(writeEnd, { location, mountPoint } as DaemonConfig);
+  sendKey(writeEnd, Secret.random(32));
+  fs.closeSync(writeEnd);
+});
+
 test('a log is a file of this user, or a device; nothing that another one could read from or lead astray', () => {
   const path = (name: string): string => join(directory, name);
   spawnSync('mkfifo', [path('fifo')]);
@@ -80,9 +91,13 @@ test('a log is a file of this user, or a device; nothing that another one could 
   fs.writeFileSync(path('theirs'), '', { mode: 0o666 });
   fs.chownSync(path('theirs'), 65534, 65534);
   for (const name of ['fifo', 'led astray', 'theirs', 'enc']) {
-    expect(() => openLog('00'.repeat(16), path(name)), name).toThrow(code('io'));
+    expect(() => findLog('00'.repeat(16), path(name)), name).toThrow(code('io'));
+    expect(() => openLog(path(name)), name).toThrow(code('io'));
   }
-  for (const name of [path('new'), path('new'), '/dev/null']) fs.closeSync(openLog('00'.repeat(16), name).fd);
+  for (const name of [path('new'), path('new'), '/dev/null']) {
+    expect(findLog('00'.repeat(16), name)).toBe(name);
+    fs.closeSync(openLog(name));
+  }
   expect(fs.statSync(path('new')).mode & 0o777).toBe(0o600);
   expect(fs.existsSync(path('anything'))).toBe(false);
 });
