@@ -108,6 +108,16 @@ export class Connection {
     return this.#reply.finish(errno, request.uniqueLow, request.uniqueHigh, 0);
   }
 
+  /** To be called when the reply to a request was sent, before the memory of the request is used for another. Never throws. */
+  settle(): void {
+    if (this.#writing === undefined) return;
+    try {
+      this.#writing.fileSystem.settle();
+    } catch (error) {
+      this.#report(error, operationOf(this.#request.opcode).name, this.#request.node);
+    }
+  }
+
   /** Overwrites what is left of the last reply. */
   wipe(): void {
     this.#reply.memory.bytes.fill(0);

@@ -78,6 +78,7 @@ export function serve(
       if (length < 0) return;
       const replyLength = length === 0 ? 0 : connection.handle(request, length);
       if (replyLength > 0) reply(from, connection, replyLength);
+      connection.settle();
     }
   } finally {
     closeClones(device, fd);

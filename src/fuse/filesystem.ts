@@ -80,7 +80,8 @@ export interface WritableFileSystem extends FileSystem {
    */
   setattr(node: number, changes: AttributeChanges): Attributes;
   /**
-   * Writes all bytes or throws: ENOSPC, EIO, EFBIG, EISDIR, EINVAL.
+   * Writes all bytes or throws: ENOSPC, EIO, EFBIG, EISDIR, EINVAL. Or accepts them only: {@link settle} then takes them from where they are, and
+   * what fails there is thrown by the next operation on the file's contents and by every write, flush and sync until it succeeds.
    * @param length at least 1; with `offset` below 2^53
    * @param killPrivileges see {@link AttributeChanges}
    */
@@ -103,6 +104,8 @@ export interface WritableFileSystem extends FileSystem {
   flush(node: number): void;
   /** fsync(2), of a directory too: from now on the node as it is survives loss of power. Throws what writing throws. */
   sync(node: number): void;
+  /** Does what was only accepted. Called when the request was answered, before its memory is used for another. Never throws an Errno. */
+  settle(): void;
   /** The kernel was told of a node once more, and uses its number until it says {@link forget} as often. */
   remember(node: number): void;
   /**

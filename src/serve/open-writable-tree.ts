@@ -30,12 +30,14 @@ export function openWritableTree(
   const root = image.inode(ROOT_INODE);
   if (root === undefined) throw new CkptfsError('internal', 'an image without a root directory');
   const { mode, uid, gid, mtimeSeconds, mtimeNanoseconds } = root;
+  const tree = new WritableTree(image, (line) => log('error', line));
   return {
-    tree: new WritableTree(image, (line) => log('error', line)),
+    tree,
     image: { imageId: header.imageId.toString('hex'), root: { mode, uid, gid, mtimeSeconds, mtimeNanoseconds } },
     rehearse: () => false,
     seal: () => {
       try {
+        tree.finish();
         image.seal();
       } catch (cause) {
         throw notSealed(location, cause);

@@ -198,9 +198,17 @@ export class WritableImage {
    */
   write(number: number, offset: number, length: number, from: Region, fromOffset: number): void {
     const file = this.#file(number);
-    this.#committer.makeRoom(this.#chunkBytes(offset, length));
+    this.makeRoom(offset, length);
     this.#writer.write(file, offset, length, from, fromOffset);
     this.#touch(file);
+  }
+
+  /** Sees that there is room for a write, as {@link write} does by itself. @throws CkptfsError `io` */
+  makeRoom(offset: number, length: number): void {
+    const { chunkSize } = this.header;
+    // Each chunk that is touched is stored anew.
+    const chunks = Math.ceil((offset + length) / chunkSize) - Math.floor(offset / chunkSize);
+    this.#committer.makeRoom(chunks * chunkSize);
   }
 
   /** Cuts or lengthens a file and sets the mtime. @throws FileError ENOENT, EISDIR, EINVAL, EFBIG; CkptfsError `io`, `damaged` */
@@ -298,12 +306,6 @@ export class WritableImage {
     if (inode.type === 'directory') throw FileError.of('EISDIR');
     if (inode.type === 'symlink') throw FileError.of('EINVAL');
     return inode;
-  }
-
-  /** Of all chunks that a range touches: each of them is stored anew. */
-  #chunkBytes(offset: number, length: number): number {
-    const { chunkSize } = this.header;
-    return (Math.ceil((offset + length) / chunkSize) - Math.floor(offset / chunkSize)) * chunkSize;
   }
 
   #touch(file: LiveFile): void {

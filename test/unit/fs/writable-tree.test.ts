@@ -378,6 +378,110 @@ describe('contents', () => {
   });
 });
 
+describe('much at once', () => {
+  const size = 65_536;
+  const accept = (node: number, fill: string): Region => {
+    const from = new Region(Buffer.alloc(size + 2, fill));
+    tree.write(node, 0, size, from, 2, false);
+    return from;
+  };
+  const refuse = (code: string): void => {
+    store.failure = Object.assign(new Error('no'), { code });
+  };
+
+  test('is accepted, and taken when the request was answered', () => {
+    const f = file('f');
+    const from = accept(f, 'a');
+    from.bytes.fill('b');
+    tree.settle();
+    from.bytes.fill('c');
+    expect(content(f) === 'b'.repeat(size)).toBe(true);
+    accept(f, 'd');
+    expect(content(f) === 'd'.repeat(size)).toBe(true);
+    expect(tree.settle()).toBeUndefined();
+  });
+
+  test('is refused at once where it cannot be', () => {
+    refuses('EISDIR', () => accept(root, 'x'));
+    refuses('ENOENT', () => accept(99, 'x'));
+    expect(tree.settle()).toBeUndefined();
+  });
+
+  test('takes set-user-id away at once', () => {
+    const { node } = tree.create(root, name('f'), 0o4755, caller);
+    tree.write(node, 0, size, new Region(size), 0, true);
+    expect(tree.getattr(node).mode).toBe(0o100755);
+    tree.settle();
+  });
+
+  test('that cannot be stored waits, and everybody is told who writes, closes or syncs, until it can', () => {
+    const [f, g] = [file('f'), file('g', 'other')];
+    tree.flush(g);
+    refuse('ENOSPC');
+    const from = accept(f, 'a');
+    tree.settle();
+    from.bytes.fill('z');
+    tree.settle();
+    for (const node of [f, g]) {
+      refuses('ENOSPC', () => write(node, 'x'));
+      refuses('ENOSPC', () => accept(node, 'x'));
+      refuses('ENOSPC', () => tree.flush(node));
+      refuses('ENOSPC', () => tree.sync(node));
+    }
+    refuses('ENOSPC', () => content(f));
+    refuses('ENOSPC', () => tree.seek(f, 0, 'data'));
+    refuses('ENOSPC', () => tree.setattr(f, { size: 5 }));
+    refuses('ENOSPC', () => tree.allocate(f, 0, 5, 'keep-size', false));
+    expect(content(g)).toBe('other');
+    expect(() => tree.finish()).toThrow(expect.objectContaining({ code: 'io' }));
+    tree.rename(root, name('f'), root, name('h'), 'replace');
+    store.failure = undefined;
+    tree.flush(g);
+    expect(content(f) === 'a'.repeat(size)).toBe(true);
+    expect(tree.lookup(root, name('h')).node).toBe(f);
+    tree.finish();
+  });
+
+  test('is stored at the end, if it can be then', () => {
+    const f = file('f');
+    refuse('EIO');
+    const from = accept(f, 'a');
+    tree.settle();
+    from.bytes.fill('z');
+    expect(faults.splice(0)).toEqual(['cannot write "f": cannot write it']);
+    store.failure = undefined;
+    tree.finish();
+    tree.finish();
+    expect(content(f) === 'a'.repeat(size)).toBe(true);
+  });
+
+  test('goes with its file', () => {
+    const f = file('f');
+    refuse('ENOSPC');
+    accept(f, 'a');
+    tree.settle();
+    tree.unlink(root, name('f'));
+    const g = file('g');
+    tree.flush(g);
+    store.failure = undefined;
+    expect(content(g)).toBe('');
+  });
+
+  test('that fails by a fault of ours is kept as well', () => {
+    const f = file('f');
+    const { write: whole } = image;
+    image.write = () => {
+      throw new TypeError('a fault');
+    };
+    const from = accept(f, 'a');
+    expect(() => tree.settle()).toThrow(TypeError);
+    image.write = whole;
+    from.bytes.fill('z');
+    tree.flush(f);
+    expect(content(f) === 'a'.repeat(size)).toBe(true);
+  });
+});
+
 describe('what the store below refuses', () => {
   test.each(['ENOSPC', 'EDQUOT'] as const)('is told as it is: %s; and goes on when there is room', (code) => {
     const f = file('f', 'before');

@@ -74,6 +74,17 @@ describe('WRITE', () => {
     expect(takeCalls()[0]?.at(-1)).toBe(killed);
   });
 
+  it('is settled when it was answered; a fault then is reported, and ends nothing', () => {
+    const file = addFile('a');
+    write(file, writeBody(0, Buffer.from('data')));
+    const fault = new TypeError('a fault');
+    tree.settle = () => {
+      throw fault;
+    };
+    connection.settle();
+    expect(faults).toEqual([[fault, 'WRITE', file]]);
+  });
+
   it('refuses a size that is not that of the data', () => {
     const file = addFile('a', Buffer.from('as it was'));
     for (const size of [0, 3, 5, 100, 0xffffffff]) {

@@ -189,6 +189,8 @@ export class WritableMemoryFileSystem implements WritableFileSystem {
     this.synced.push(this.#node(node).number);
   }
 
+  settle(): void {}
+
   remember(node: number): void {
     this.#node(node).remembered++;
   }
