@@ -43,30 +43,16 @@ export class Turn {
  * calling thread. Any number of threads may do so on one descriptor, each with a connection of its own; a request goes to
  * one of them. Returns once the file system is unmounted or its connection aborted, with the reply memory wiped.
  * @param turn the same memory for all threads of a mount
- * @param idle called again and again while no request waits, until it returns false; not where asking without waiting is impossible
  * @throws CkptfsError `internal` when the device fails in a way that it never should
  */
-export function serve(
-  fd: number,
-  connection: Connection,
-  turn: Turn = new Turn(),
-  idle: () => boolean = () => false,
-): void {
+export function serve(fd: number, connection: Connection, turn: Turn = new Turn()): void {
   const request = new Region(connection.maxTransfer + FUSE_MIN_READ_BUFFER);
   const device = cloneDevice(fd);
-  let idling = device.polling !== undefined;
   try {
     while (true) {
       let from = device.waiting;
       let length = 0;
-      if (device.polling !== undefined && idling) {
-        length = next(device.polling, request);
-        if (length === 0) {
-          idling = idle();
-          continue;
-        }
-        from = device.polling;
-      } else if (device.polling !== undefined && turn.take()) {
+      if (device.polling !== undefined && turn.take()) {
         try {
           length = ask(device.polling, request);
         } finally {

@@ -8,15 +8,12 @@ import { openImage, readHeader } from '../image/image.ts';
 import { ImageReader } from '../image/image-reader.ts';
 import { ImageTree } from '../image/tree.ts';
 import { openStore } from '../stores/open-store.ts';
-import { Rehearsal } from './rehearsal.ts';
 import type { OpenedImage } from './worker-messages.ts';
 
 /** An image opened to be served by one thread. */
 export interface OpenTree {
   readonly tree: FileSystem;
   readonly image: OpenedImage;
-  /** See {@link Rehearsal.step}. */
-  rehearse(): boolean;
   /** Of an image that is written on: seals it, once nothing is served any more. @throws CkptfsError what kept it unsealed, and what to do */
   readonly seal: (() => void) | undefined;
   /** Wipes cache and object keys. The image key stays. */
@@ -36,24 +33,15 @@ export function openTree(
   const reader = new ImageReader(image, cacheSize, counters);
   const root = image.manifest.inodes[ROOT_INODE - 1];
   if (root === undefined) throw new CkptfsError('internal', 'an image without a root directory');
-  const names = new ImageTree(image.manifest);
-  const unseen = new ImageReader(image, 0);
-  const rehearsal = new Rehearsal(image, new ReadOnlyTree(image, names, unseen, () => undefined));
   const { mode, uid, gid, mtimeSeconds, mtimeNanoseconds } = root;
   return {
-    tree: new ReadOnlyTree(image, names, reader, onDamage),
+    tree: new ReadOnlyTree(image, new ImageTree(image.manifest), reader, onDamage),
     image: {
       imageId: image.header.imageId.toString('hex'),
       root: { mode, uid, gid, mtimeSeconds, mtimeNanoseconds },
     },
-    rehearse: () => {
-      const goesOn = rehearsal.step();
-      if (!goesOn) unseen.close();
-      return goesOn;
-    },
     seal: undefined,
     close: () => {
-      unseen.close();
       reader.close();
       store.close();
     },

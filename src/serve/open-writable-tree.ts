@@ -34,7 +34,6 @@ export function openWritableTree(
   return {
     tree,
     image: { imageId: header.imageId.toString('hex'), root: { mode, uid, gid, mtimeSeconds, mtimeNanoseconds } },
-    rehearse: () => false,
     seal: () => {
       try {
         tree.finish();

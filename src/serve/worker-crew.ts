@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { Counters, counterNames } from '../base/counters.ts';
 import { CkptfsError, fromPlainError } from '../base/errors.ts';
@@ -20,8 +19,6 @@ import {
 const READING_HEAP = 24;
 const WRITING_HEAP = 768;
 const INIT_TIMEOUT_MILLISECONDS = 30_000;
-/** How long the threads wait for which there is no core besides the client's. */
-const OTHERS_AFTER_MILLISECONDS = 200;
 
 /** The serving threads of one mount. */
 export class WorkerCrew {
@@ -31,7 +28,6 @@ export class WorkerCrew {
   readonly ended: Promise<CkptfsError | undefined>;
   readonly size: number;
   readonly #workers: readonly Worker[];
-  readonly #ends: readonly Promise<void>[];
   readonly #opened: Promise<OpenedImage>;
   readonly #memory: readonly WorkerMemory[];
   readonly #log: Log;
@@ -60,8 +56,7 @@ export class WorkerCrew {
     this.#opened = Promise.race(this.#workers.map((worker) => this.#hear(worker)));
     // Whoever opens is told; before that, a thread that fails shows in `ended`.
     this.#opened.catch(() => undefined);
-    this.#ends = this.#workers.map((worker) => this.#watch(worker));
-    this.ended = Promise.all(this.#ends).then(() => this.#seal.outcome());
+    this.ended = Promise.all(this.#workers.map((worker) => this.#watch(worker))).then(() => this.#seal.outcome());
     this.stopped = Promise.race([this.#seal.begun, this.ended.then(() => undefined)]);
   }
 
@@ -70,30 +65,18 @@ export class WorkerCrew {
    * @throws CkptfsError as openImage does
    */
   open(): Promise<OpenedImage> {
-    order(this.#workers.slice(0, 1), { kind: 'open' });
+    this.#workers[0]?.postMessage({ kind: 'open' } satisfies WorkerOrder);
     return this.#opened;
   }
 
-  /**
-   * Lets all serve the open /dev/fuse: at once as many as leave a core for the client, the others a moment later, since opening the image and
-   * compiling takes more from a client that comes now than one more thread gives it. If one ends meanwhile, they do not wait.
-   */
+  /** Lets all serve the open /dev/fuse; those that are not ready yet, as soon as they are. */
   serve(fd: number): void {
-    const atOnce = Math.max(1, availableParallelism() - 1);
-    order(this.#workers.slice(0, atOnce), { kind: 'serve', fd });
-    let others = this.#workers.slice(atOnce);
-    const serveOthers = (): void => {
-      clearTimeout(timer);
-      order(others, { kind: 'serve', fd });
-      others = [];
-    };
-    const timer = setTimeout(serveOthers, OTHERS_AFTER_MILLISECONDS);
-    for (const end of this.#ends) void end.then(serveOthers);
+    this.#order({ kind: 'serve', fd });
   }
 
   /** Lets all end that do not serve. */
   end(): void {
-    order(this.#workers, { kind: 'end' });
+    this.#order({ kind: 'end' });
   }
 
   /**
@@ -138,6 +121,10 @@ export class WorkerCrew {
     return sums;
   }
 
+  #order(order: WorkerOrder): void {
+    for (const worker of this.#workers) worker.postMessage(order);
+  }
+
   #hear(worker: Worker): Promise<OpenedImage> {
     return new Promise((resolve, reject) => {
       worker.on('error', (cause) => {
@@ -176,10 +163,6 @@ export class WorkerCrew {
   #sum(slot: number): number {
     return this.#memory.reduce((sum, { connection }) => sum + (new Float64Array(connection)[slot] ?? 0), 0);
   }
-}
-
-function order(workers: readonly Worker[], order: WorkerOrder): void {
-  for (const worker of workers) worker.postMessage(order);
 }
 
 /**

@@ -18,7 +18,7 @@ function main(port: MessagePort, setup: WorkerSetup): void {
     if (order.kind === 'open' && opened !== undefined) return;
     try {
       if (order.kind === 'serve' && opened !== undefined) {
-        serve(order.fd, connectionTo(opened, setup, tell), new Turn(setup.memory.turn), opened.rehearse);
+        serve(order.fd, connectionTo(opened, setup, tell), new Turn(setup.memory.turn));
       }
     } catch (error) {
       tell({ kind: 'log', level: 'error', text: toPlainError(error).message });

@@ -11,13 +11,7 @@ export interface Trick {
   readonly instead: string;
 }
 
-export const tricks: readonly Trick[] = [
-  {
-    without: 'without rehearsal',
-    file: 'worker-main.js',
-    text: 'STEPS=160',
-    instead: 'STEPS=0',
-  },
+const reading: readonly Trick[] = [
   {
     without: 'without staying awake',
     file: 'worker-main.js',
@@ -44,6 +38,33 @@ export const tricks: readonly Trick[] = [
       'function readAt(fd,to,toOffset,length,position){return require("node:fs").readSync(fd,to.bytes,toOffset,length,position);',
   },
 ];
+
+const writing: readonly Trick[] = [
+  {
+    without: 'answering large writes when they are stored',
+    file: 'worker-main.js',
+    text: 'LEAST_ACCEPTED=65536',
+    instead: 'LEAST_ACCEPTED=1/0',
+  },
+];
+
+const mounting: readonly Trick[] = [
+  {
+    without: 'starting its daemon when it knows what for',
+    file: 'main.js',
+    text: 'otherwise=/^-',
+    instead: 'otherwise=/|^-',
+  },
+  {
+    without: 'asked for every extended attribute',
+    file: 'worker-main.js',
+    text: 'if(!this.#hasXattrs)throw',
+    instead: 'if(false)throw',
+  },
+];
+
+/** By what they are for. */
+export const tricks = { reading, writing, mounting };
 
 /**
  * Makes a copy of the built command that lacks a trick.

@@ -1,10 +1,10 @@
 import fs from 'node:fs';
-import type { Bench } from '../bench.ts';
+import type { Bench, Dataset } from '../bench.ts';
 import { bash, type Command, clocked, run } from '../commands.ts';
 import { warm } from '../page-cache.ts';
 import { present } from '../peers/all.ts';
 import type { MountPeer } from '../peers/peer.ts';
-import { type Checkpoint, checkpoint } from '../restoring.ts';
+import { checkpoint } from '../restoring.ts';
 import type { Group } from '../scenario.ts';
 import { readers } from './reading.ts';
 import { afterDecrypting, fromMount } from './restore.ts';
@@ -14,10 +14,10 @@ const filesPerProcess = 7;
 const kibPerProcess = 16;
 
 /** Seconds from the start of mounting to the end of `command`. */
-async function mountAndRun(
+export async function mountAndRun(
   bench: Bench,
   peer: MountPeer,
-  images: Checkpoint,
+  images: Dataset,
   command: (path: string) => Command,
 ): Promise<number> {
   const store = await bench.stored(peer, images);

@@ -1,12 +1,14 @@
-import type { Bench } from '../bench.ts';
-import { timed } from '../commands.ts';
+import type { Bench, Dataset } from '../bench.ts';
+import { bash, run, timed } from '../commands.ts';
 import { warm } from '../page-cache.ts';
-import { tricks } from '../peers/altered.ts';
+import { type Trick, tricks } from '../peers/altered.ts';
 import type { Ckptfs } from '../peers/ckptfs.ts';
 import type { Group } from '../scenario.ts';
 import { formatSize } from '../units.ts';
 import { randomReads } from './random.ts';
 import { largeFile } from './reading.ts';
+import { mountAndRun } from './small-files.ts';
+import { writeNew } from './written.ts';
 
 async function sequentially(bench: Bench, peer: Ckptfs): Promise<number> {
   const data = await bench.large();
@@ -17,6 +19,22 @@ async function sequentially(bench: Bench, peer: Ckptfs): Promise<number> {
   });
 }
 
+async function written(bench: Bench, peer: Ckptfs): Promise<number> {
+  const source = largeFile((await bench.large()).path);
+  await warm(source);
+  const { value } = await writeNew(bench, peer, (path) =>
+    timed('dd', `if=${source}`, `of=${largeFile(path)}`, 'bs=1M', 'status=none'),
+  );
+  return bench.options.size / value;
+}
+
+async function manyFiles(bench: Bench): Promise<Dataset> {
+  const name = 'tricks-files';
+  const path = bench.newDirectory(name);
+  await run(await bench.compiled('small-files'), path, '4000', '4096');
+  return { name, path };
+}
+
 export const tricksGroup: Group = {
   name: 'tricks',
   heading: 'What each trick brings',
@@ -24,7 +42,8 @@ export const tricksGroup: Group = {
     'ckptfs as it is against ckptfs with one thing taken out of what was built, each on a fresh mount. A trick whose row is no slower than the first one has lost its reason to be in the code.',
   async run(bench, measure) {
     const { ours } = bench.peers;
-    const peers = [ours, ...tricks.map((trick) => ours.without(trick))];
+    const peersOf = (some: readonly Trick[]): Ckptfs[] => [ours, ...some.map((trick) => ours.without(trick))];
+    const peers = peersOf(tricks.reading);
     await measure({
       id: 'tricks-sequential',
       title: `Reading ${formatSize(bench.options.size)} in sequence, with all tricks and without one`,
@@ -44,5 +63,24 @@ export const tricksGroup: Group = {
         })),
       });
     }
+    await measure({
+      id: 'tricks-writing',
+      title: `Writing ${formatSize(bench.options.size)} in sequence, with all tricks and without one`,
+      unit: 'bytes per second',
+      better: 'higher',
+      competitors: peersOf(tricks.writing).map((peer) => ({ name: peer.name, measure: () => written(bench, peer) })),
+    });
+    const files = await manyFiles(bench);
+    await measure({
+      id: 'tricks-mounting',
+      title: 'Mounting 4,000 files and listing all by ls -lR, with all tricks and without one',
+      unit: 'seconds',
+      better: 'lower',
+      competitors: peersOf(tricks.mounting).map((peer) => ({
+        name: peer.name,
+        measure: () => mountAndRun(bench, peer, files, (path) => bash('ls -lR "$1" | cat >/dev/null', path)),
+      })),
+    });
+    await bench.remove(files);
   },
 };
