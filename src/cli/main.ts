@@ -39,8 +39,6 @@ async function report(error: unknown, words: readonly string[]): Promise<number>
 }
 
 leaveWriteErrorsToCallers();
-void run(process.argv.slice(2)).then(async (code) => {
-  if (!process.argv.some(isCommandName)) process.exit(code);
-  const { exitNow } = await import('../base/exit-now.ts');
-  exitNow(code);
-});
+// Should nothing be left to wait for before that is known, it was no success.
+process.exitCode = 1;
+void run(process.argv.slice(2)).then((code) => process.exit(code));

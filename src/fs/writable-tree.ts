@@ -1,3 +1,4 @@
+import { CkptfsError } from '../base/errors.ts';
 import type { Region } from '../base/native.ts';
 import { ROOT_INODE } from '../format/manifest.ts';
 import { isKeptXattr } from '../format/xattrs.ts';
@@ -43,11 +44,12 @@ export class WritableTree implements WritableFileSystem {
   /** How often the kernel was told of a node and has not forgotten it. */
   readonly #remembered = new Map<number, number>();
   /** What was written last, if it is not stored yet. */
-  #accepted: AcceptedWrite | undefined;
+  readonly #accepted: AcceptedWrite;
 
   /** @param clock milliseconds since 1970; the image's own */
   constructor(image: WritableImage, onFault: FaultListener, clock: () => number = Date.now) {
     this.#image = image;
+    this.#accepted = new AcceptedWrite(image);
     this.#onFault = onFault;
     this.#clock = clock;
   }
@@ -64,7 +66,9 @@ export class WritableTree implements WritableFileSystem {
     const inode = this.#inode(node);
     // What was removed and is still open has no name; a directory then has not even its own.
     const links = inode.names === 0 && node !== ROOT_INODE ? 0 : inode.links;
-    return attributesOf(node, inode, inode.type === 'file' ? inode.dataBytes : 0, links);
+    const attributes = attributesOf(node, inode, inode.type === 'file' ? inode.dataBytes : 0, links);
+    const end = this.#accepted.endIn(node);
+    return end > attributes.size ? { ...attributes, size: end } : attributes;
   }
 
   readlink(node: number): Uint8Array {
@@ -162,7 +166,7 @@ export class WritableTree implements WritableFileSystem {
   }
 
   setattr(node: number, changes: AttributeChanges): Attributes {
-    if (changes.size !== undefined) this.#storeAccepted(node);
+    if (changes.size !== undefined) this.#storeOrCut(node, changes.size);
     return this.#attempt('change', node, () => {
       if (changes.size !== undefined) this.#image.truncate(node, changes.size);
       this.#setMetadata(node, changes);
@@ -172,34 +176,55 @@ export class WritableTree implements WritableFileSystem {
 
   /**
    * Set-user-id goes first: where that fails nothing is written. Much at once is only accepted: the writer goes on while it is sealed and stored,
-   * which makes writing in sequence half as fast again.
+   * which makes writing in sequence half as fast again. Not where a damaged chunk could be met: that is told at once.
    */
   write(node: number, offset: number, length: number, from: Region, fromOffset: number, killPrivileges: boolean): void {
     this.#storeAccepted();
     this.#attempt('write', node, () => {
-      this.#checkFile(node);
       if (killPrivileges) this.#setMetadata(node, { killPrivileges });
-      if (length < LEAST_ACCEPTED) return this.#image.write(node, offset, length, from, fromOffset);
-      this.#image.makeRoom(offset, length);
-      this.#accepted = new AcceptedWrite(node, offset, length, from, fromOffset);
+      const reads = this.#image.claim(node, offset, length);
+      if (length >= LEAST_ACCEPTED && !reads) this.#accepted.accept(node, offset, length, from, fromOffset);
+      else this.#image.writeClaimed(node, offset, length, from, fromOffset);
     });
   }
 
   settle(): void {
-    const accepted = this.#accepted;
-    if (accepted === undefined) return;
+    if (this.#accepted.inode === undefined) return;
     try {
       this.#storeAccepted();
     } catch (error) {
-      accepted.keep();
+      this.#accepted.keep();
       if (!(error instanceof Errno)) throw error;
     }
   }
 
-  /** Stores what was accepted, now or never. @throws CkptfsError, FileError as {@link WritableImage.write} */
+  /** Stores what was accepted, now or never; all else that was written is committed in any case. @throws CkptfsError what is lost, and why */
   finish(): void {
-    this.#accepted?.store(this.#image);
-    this.#accepted = undefined;
+    const { inode } = this.#accepted;
+    if (inode === undefined) return;
+    try {
+      this.#accepted.store();
+    } catch (cause) {
+      if (!(cause instanceof CkptfsError)) throw cause;
+      const lost = `what was written last to ${this.#nameOf(inode)} could not be stored and is lost`;
+      throw new CkptfsError(cause.code, `${lost}: ${cause.message}${this.#alsoLost()}`, { cause: cause.cause });
+    }
+  }
+
+  /** Commits everything else; what of it cannot be is said. */
+  #alsoLost(): string {
+    try {
+      this.#image.commit();
+      return '';
+    } catch (error) {
+      if (!(error instanceof CkptfsError)) throw error;
+      return ', and so is all else that was not closed';
+    }
+  }
+
+  /** Wipes what was accepted; nothing must be asked of it any more. */
+  close(): void {
+    this.#accepted.close();
   }
 
   /** No space is reserved. */
@@ -226,13 +251,11 @@ export class WritableTree implements WritableFileSystem {
 
   /** Of one file is of all: the journal takes the whole state. */
   flush(node: number): void {
-    this.#storeAccepted();
-    this.#attempt('write', node, () => this.#image.commit());
+    this.#withAccepted(() => this.#attempt('write', node, () => this.#image.commit()));
   }
 
   sync(node: number): void {
-    this.#storeAccepted();
-    this.#attempt('make durable', node, () => this.#image.sync());
+    this.#withAccepted(() => this.#attempt('make durable', node, () => this.#image.sync()));
   }
 
   remember(node: number): void {
@@ -251,10 +274,31 @@ export class WritableTree implements WritableFileSystem {
 
   /** @param of the node that what was accepted matters to, if it is one alone @throws Errno why it cannot be stored; it waits */
   #storeAccepted(of?: number): void {
-    const accepted = this.#accepted;
-    if (accepted === undefined || (of !== undefined && of !== accepted.inode)) return;
-    this.#attempt('write', accepted.inode, () => accepted.store(this.#image));
-    this.#accepted = undefined;
+    const { inode } = this.#accepted;
+    if (inode === undefined || (of !== undefined && of !== inode)) return;
+    this.#attempt('write', inode, () => this.#accepted.store());
+  }
+
+  /** What cannot be stored is given up where its file is about to end before it. */
+  #storeOrCut(node: number, size: number): void {
+    try {
+      this.#storeAccepted(node);
+    } catch (error) {
+      if (!(error instanceof Errno)) throw error;
+      this.#accepted.cut(size);
+    }
+  }
+
+  /** Does for all else what was to be done for all. @throws Errno why what was accepted cannot be stored */
+  #withAccepted(action: () => void): void {
+    let failure: unknown;
+    try {
+      this.#storeAccepted();
+    } catch (error) {
+      failure = error;
+    }
+    action();
+    if (failure !== undefined) throw failure;
   }
 
   #make(parent: number, make: () => number): Attributes {
@@ -270,9 +314,7 @@ export class WritableTree implements WritableFileSystem {
   #releaseUnused(node: number | undefined): void {
     if (node === undefined || this.#remembered.has(node)) return;
     this.#image.release(node);
-    if (this.#accepted?.inode !== node || this.#image.inode(node) !== undefined) return;
-    this.#accepted.wipe();
-    this.#accepted = undefined;
+    if (this.#accepted.inode === node && this.#image.inode(node) === undefined) this.#accepted.drop();
   }
 
   #inode(node: number): Readonly<LiveInode> {

@@ -33,8 +33,9 @@ export async function runTasks<T, R>(run: PoolRun<T, R>): Promise<void> {
     throw new CkptfsError('bad-argument', `${run.jobs} jobs: 1 to ${MAX_JOBS} are possible`);
   }
   const tasks = run.tasks[Symbol.iterator]();
-  const workers: Worker[] = [];
+  const workers: RunningWorker[] = [];
   let stop = (): void => undefined;
+  let isOver = false;
   try {
     await new Promise<void>((resolve, reject) => {
       stop = () => reject(new CkptfsError('interrupted', 'interrupted by a signal'));
@@ -64,10 +65,11 @@ export async function runTasks<T, R>(run: PoolRun<T, R>): Promise<void> {
           execArgv: [],
         });
         const pending: T[] = [];
-        workers.push(worker);
+        workers.push(running(worker));
         worker.on('error', (cause) => reject(new CkptfsError('internal', `a worker failed: ${cause}`, { cause })));
         worker.on('exit', (code) => reject(new CkptfsError('internal', `a worker ended early with ${code}`)));
-        worker.on('message', (reply: WorkerReply<R>) => {
+        worker.on('message', (reply: WorkerReply<R> | null) => {
+          if (isOver || reply === null) return;
           const task = pending.shift() as T;
           waiting--;
           if ('error' in reply) return reject(fromPlainError(reply.error));
@@ -83,18 +85,28 @@ export async function runTasks<T, R>(run: PoolRun<T, R>): Promise<void> {
       }
     });
   } finally {
+    isOver = true;
     run.signal?.removeEventListener('abort', stop);
     await Promise.all(workers.map(stopWorker));
   }
 }
 
-/** Lets a worker wipe its keys, which it does as soon as the tasks it has are done. Its end is not waited for, see {@link exitNow}. */
-async function stopWorker(worker: Worker): Promise<void> {
-  worker.removeAllListeners('message');
+interface RunningWorker {
+  readonly worker: Worker;
+  /** Settles when it has wiped its keys, or is gone. */
+  readonly wiped: Promise<void>;
+}
+
+function running(worker: Worker): RunningWorker {
   const wiped = new Promise<void>((resolve) => {
     worker.once('exit', () => resolve());
     worker.on('message', (reply: unknown) => reply === null && resolve());
   });
+  return { worker, wiped };
+}
+
+/** Lets a worker wipe its keys, which it does as soon as the tasks it has are done. Its end is not waited for, which may never come: see {@link exitNow}. */
+async function stopWorker({ worker, wiped }: RunningWorker): Promise<void> {
   worker.postMessage(null);
   await wiped;
   worker.unref();

@@ -3,12 +3,12 @@ import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { type PlainError, toPlainError } from '../base/errors.ts';
-import { exitNow } from '../base/exit-now.ts';
 import { hardenProcess } from '../crypto/hardening.ts';
 import { IMAGE_KEY_SIZE } from '../crypto/image-keys.ts';
 import { Secret } from '../crypto/secret.ts';
 import { CONFIG_LENGTH_SIZE, type DaemonConfig, ORDERS_FD, REPORT_FD, type ReadyReport } from './config.ts';
 import { Daemon } from './daemon.ts';
+import { exitNow } from './exit-now.ts';
 import { Log } from './log.ts';
 import { openLog } from './log-file.ts';
 import { redirectOutput } from './system-calls.ts';
@@ -20,7 +20,11 @@ import { redirectOutput } from './system-calls.ts';
 async function main(): Promise<void> {
   const weaknesses = hardenProcess();
   const config = readConfig();
-  if (config.logFile !== undefined) turnToLog(config.logFile);
+  try {
+    if (config.logFile !== undefined) turnToLog(config.logFile);
+  } catch (error) {
+    return fail(toPlainError(error), config);
+  }
   const imageKey = Secret.zeros(IMAGE_KEY_SIZE);
   const log = new Log(config.logFile);
   for (const weakness of weaknesses) log.warning(weakness);
@@ -73,7 +77,7 @@ function readOrders(length: number): Buffer {
   for (let done = 0; done < length; ) {
     const count = fs.readSync(ORDERS_FD, bytes, done, length - done, null);
     // Whoever started it had no use for it after all.
-    if (count === 0) process.exit(1);
+    if (count === 0) exitNow(1);
     done += count;
   }
   return bytes;
@@ -108,8 +112,9 @@ async function report(daemon: Daemon, { endWithCaller }: DaemonConfig): Promise<
   caller.unref();
 }
 
-function fail(error: PlainError, config: DaemonConfig, log: Log): void {
-  log.failure(error);
+/** @param log undefined when it is the log that cannot be had */
+function fail(error: PlainError, config: DaemonConfig, log?: Log): void {
+  log?.failure(error);
   try {
     if (config.logFile !== undefined) fs.writeSync(REPORT_FD, `${JSON.stringify(error)}\n`);
   } catch {

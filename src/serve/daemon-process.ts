@@ -16,9 +16,17 @@ export class DaemonProcess {
   /** The end of the pipe that it listens to, until it knows everything. */
   #orders: number | undefined;
 
+  /** Why it could not be started. */
+  readonly #failed: Promise<never>;
+
   private constructor(process: ChildProcess, orders: number) {
     this.#process = process;
     this.#orders = orders;
+    this.#failed = new Promise((_, reject) => {
+      process.on('error', (cause) => reject(new CkptfsError('internal', `cannot start the daemon: ${cause.message}`)));
+    });
+    // Until somebody wants it to serve nobody needs to know.
+    this.#failed.catch(() => undefined);
   }
 
   /** @param words what ps shows of it */
@@ -43,7 +51,7 @@ export class DaemonProcess {
    * @throws CkptfsError what the daemon met, or what the promise of the key fails with; `bad-argument` when paths and options are too long
    */
   async serve(config: DaemonConfig, imageKey: Secret | Promise<Secret>): Promise<ReadyReport> {
-    const reported = this.#report(config);
+    const reported = Promise.race([this.#report(config), this.#failed]);
     // Looked at below: until then nobody waits for it.
     reported.catch(() => undefined);
     try {
@@ -84,9 +92,6 @@ export class DaemonProcess {
             ...(logFile === undefined ? {} : { path: logFile }),
           }),
         );
-      this.#process.on('error', (cause) =>
-        reject(new CkptfsError('internal', `cannot start the daemon: ${cause.message}`)),
-      );
       stream.setEncoding('utf8');
       stream.on('error', (cause) => died(`cannot be heard: ${cause.message}`));
       stream.on('end', () => died('ended before it served'));

@@ -26,9 +26,9 @@ function tried(path: string): string {
 
 /** Opens a log to append to and to read; makes it with mode 0600. @throws CkptfsError `io`, also for what others could read from or lead astray */
 export function openLog(path: string): number {
-  const { O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_RDWR } = fs.constants;
+  const { O_APPEND, O_CREAT, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_RDWR } = fs.constants;
   try {
-    const fd = fs.openSync(path, O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_RDWR, 0o600);
+    const fd = fs.openSync(path, O_APPEND | O_CREAT | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK | O_RDWR, 0o600);
     const found = fs.fstatSync(fd);
     if ((found.isFile() && found.uid === process.geteuid?.()) || found.isCharacterDevice()) return fd;
     fs.closeSync(fd);

@@ -43,6 +43,7 @@ export function openWritableTree(
       }
     },
     close: () => {
+      tree.close();
       image.close();
       store.close();
     },

@@ -13,7 +13,9 @@ import type { WorkerMessage, WorkerOrder, WorkerSetup } from './worker-messages.
 function main(port: MessagePort, setup: WorkerSetup): void {
   const tell = (message: WorkerMessage): void => port.postMessage(message);
   let opened: OpenTree | undefined;
+  let isDone = false;
   port.on('message', (order: WorkerOrder) => {
+    if (isDone) return;
     if (order.kind !== 'end') opened ??= open(setup, tell);
     if (order.kind === 'open' && opened !== undefined) return;
     try {
@@ -23,6 +25,7 @@ function main(port: MessagePort, setup: WorkerSetup): void {
     } catch (error) {
       tell({ kind: 'log', level: 'error', text: toPlainError(error).message });
     } finally {
+      isDone = true;
       if (opened !== undefined) end(opened, tell);
       tell({ kind: 'ended' });
     }

@@ -1,7 +1,8 @@
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ckptfsProgram } from './support/mounts.ts';
 import { failure, success, Terminal, type Transcript, withoutIds } from './support/transcript.ts';
 
 const base = fs.mkdtempSync(join(tmpdir(), 'ckptfs-cli-'));
@@ -242,6 +243,22 @@ describe('damage', () => {
     fs.writeSync(file, Buffer.from([byte.readUInt8() ^ 1]), 0, 1, 8192 + 100 * 16384);
     fs.closeSync(file);
     fs.writeFileSync(at('bad/stranger\n'), '');
+  });
+
+  test('a worker that dies is a failure', () => {
+    const project = dirname(dirname(ckptfsProgram));
+    for (const part of ['bin', 'dist', 'package.json'])
+      fs.cpSync(join(project, part), at(`dying/${part}`), { recursive: true });
+    fs.symlinkSync(join(project, 'node_modules'), at('dying/node_modules'));
+    const worker = at('dying/dist/program/worker.js');
+    fs.writeFileSync(worker, `process.exit(3);${fs.readFileSync(worker, 'utf8')}`);
+    const { status, stdout, stderr } = terminal.shell(`${at('dying/bin/ckptfs')} verify enc -k key`);
+    expect([status, stdout, stderr]).toEqual([1, '', expect.stringContaining('a worker ended early with 3')]);
+  });
+
+  test('the pipe of whoever calls is left as it was', () => {
+    const { stdout } = terminal.shell('(ckptfs info enc >&2; grep flags /proc/self/fdinfo/2) 2>&1 | grep flags');
+    expect(Number.parseInt(stdout.replace('flags:', '').trim(), 8) & fs.constants.O_NONBLOCK).toBe(0);
   });
 
   test('verify names file, object, chunk and reason, and what does not belong there', () => {

@@ -1,42 +1,85 @@
 import { Region } from '../../base/native.ts';
 import { LockedPages } from '../../crypto/locked-pages.ts';
+import { wipe } from '../../crypto/wipe.ts';
 import type { WritableImage } from './writable-image.ts';
 
-/** A write whose bytes are still where whoever asked for it put them. */
-export class AcceptedWrite {
+/** Where a write's bytes are, and where in which file they belong. */
+interface Pending {
   readonly inode: number;
-  readonly #offset: number;
-  readonly #length: number;
-  #from: Region;
-  #fromOffset: number;
-  #own: LockedPages | undefined;
+  readonly offset: number;
+  /** Bytes. */
+  length: number;
+  from: Region;
+  fromOffset: number;
+}
 
-  constructor(inode: number, offset: number, length: number, from: Region, fromOffset: number) {
-    this.inode = inode;
-    this.#offset = offset;
-    this.#length = length;
-    this.#from = from;
-    this.#fromOffset = fromOffset;
+/** The one write that was accepted and is not stored yet, if there is one: first where whoever asked for it put its bytes, then in memory of its own. */
+export class AcceptedWrite {
+  readonly #image: WritableImage;
+  #pending: Pending | undefined;
+  /** Room to keep it in: made before anything is accepted, so that nothing can fail then. */
+  #spare: LockedPages | undefined;
+
+  constructor(image: WritableImage) {
+    this.#image = image;
+  }
+
+  get inode(): number | undefined {
+    return this.#pending?.inode;
+  }
+
+  /** Where in its file it ends; 0 for what is not its file. Bytes. */
+  endIn(inode: number): number {
+    return this.#pending?.inode === inode ? this.#pending.offset + this.#pending.length : 0;
+  }
+
+  /** Takes a write over, for which room was made. There must be no other. @throws RangeError without memory for it: nothing was accepted */
+  accept(inode: number, offset: number, length: number, from: Region, fromOffset: number): void {
+    if (this.#spare === undefined || this.#spare.bytes.length < length) {
+      const memory = new ArrayBuffer(LockedPages.memoryFor(length));
+      this.#spare?.release();
+      this.#spare = new LockedPages(memory);
+    }
+    this.#pending = { inode, offset, length, from, fromOffset };
   }
 
   /** @throws FileError, CkptfsError as {@link WritableImage.write}: it may be tried again */
-  store(image: WritableImage): void {
-    image.write(this.inode, this.#offset, this.#length, this.#from, this.#fromOffset);
-    this.wipe();
+  store(): void {
+    if (this.#pending === undefined) return;
+    const { inode, offset, length, from, fromOffset } = this.#pending;
+    this.#image.writeClaimed(inode, offset, length, from, fromOffset);
+    this.drop();
   }
 
-  /** Takes the bytes into memory of its own, locked as far as the system lets: where they are, others are about to be. */
+  /** Copies its bytes, if that is not done: where they are, others are about to be. */
   keep(): void {
-    if (this.#own !== undefined) return;
-    const own = new LockedPages(new ArrayBuffer(LockedPages.memoryFor(this.#length)));
-    own.bytes.set(this.#from.bytes.subarray(this.#fromOffset, this.#fromOffset + this.#length));
-    this.#own = own;
-    this.#from = new Region(own.bytes);
-    this.#fromOffset = 0;
+    if (this.#pending === undefined || this.#spare === undefined || this.#isKept) return;
+    const { from, fromOffset, length } = this.#pending;
+    this.#spare.bytes.set(from.bytes.subarray(fromOffset, fromOffset + length));
+    this.#pending.from = new Region(this.#spare.bytes);
+    this.#pending.fromOffset = 0;
   }
 
-  /** It must not be used afterwards. */
-  wipe(): void {
-    this.#own?.release();
+  /** Gives up what of it lies behind a size that its file is about to get. */
+  cut(size: number): void {
+    if (this.#pending === undefined) return;
+    this.#pending.length = Math.min(this.#pending.length, size - this.#pending.offset);
+    if (this.#pending.length <= 0) this.drop();
+  }
+
+  /** Gives it up. */
+  drop(): void {
+    if (this.#spare !== undefined && this.#isKept) wipe(this.#spare.bytes);
+    this.#pending = undefined;
+  }
+
+  get #isKept(): boolean {
+    return this.#pending?.from.bytes.buffer === this.#spare?.bytes.buffer;
+  }
+
+  /** Wipes it; it must not be used afterwards. */
+  close(): void {
+    this.#pending = undefined;
+    this.#spare?.release();
   }
 }

@@ -62,6 +62,17 @@ export class ContentWriter {
     file.size = Math.max(file.size, end);
   }
 
+  /** Whether a write would have to read what is stored, since it ends or begins within a chunk. */
+  reads(file: LiveFile, offset: number, length: number): boolean {
+    const end = offset + length;
+    const ends = [offset, end].filter((at) => at % this.#chunkSize !== 0);
+    return ends.some((at) => {
+      const chunk = Math.floor(at / this.#chunkSize);
+      const isDirty = file.dirty?.has(chunk) === true;
+      return !isDirty && !this.#isOverwritten(file, chunk, offset, end) && this.#parts.chunks.holds(file, chunk);
+    });
+  }
+
   /** See {@link WritableImage.truncate}. */
   truncate(file: LiveFile, size: number): void {
     checkSize(size);
@@ -105,9 +116,13 @@ export class ContentWriter {
 
   /** Makes a chunk dirty of which the bytes from `start` to `end` are about to be written. */
   #open(file: LiveFile, chunk: number, start: number, end: number): DirtyChunk {
+    return this.#parts.dirty.open(file, chunk, this.#isOverwritten(file, chunk, start, end));
+  }
+
+  /** Whether the bytes from `start` to `end` are all of a chunk that lies within the size. */
+  #isOverwritten(file: LiveFile, chunk: number, start: number, end: number): boolean {
     const from = chunk * this.#chunkSize;
-    const isOverwritten = start <= from && end >= Math.min(from + this.#chunkSize, file.size);
-    return this.#parts.dirty.open(file, chunk, isOverwritten);
+    return start <= from && end >= Math.min(from + this.#chunkSize, file.size);
   }
 
   /** Copies that part of a write into a dirty chunk which falls into it. */

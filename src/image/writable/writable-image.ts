@@ -197,18 +197,29 @@ export class WritableImage {
    * @throws FileError ENOENT, EISDIR, EINVAL, EFBIG; CkptfsError `io`, `damaged`
    */
   write(number: number, offset: number, length: number, from: Region, fromOffset: number): void {
-    const file = this.#file(number);
-    this.makeRoom(offset, length);
-    this.#writer.write(file, offset, length, from, fromOffset);
-    this.#touch(file);
+    this.claim(number, offset, length);
+    this.writeClaimed(number, offset, length, from, fromOffset);
   }
 
-  /** Sees that there is room for a write, as {@link write} does by itself. @throws CkptfsError `io` */
-  makeRoom(offset: number, length: number): void {
+  /**
+   * The first half of {@link write}: all that can be refused.
+   * @returns whether the other half reads what is stored, and so may find it damaged @throws FileError ENOENT, EISDIR, EINVAL; CkptfsError `io`
+   */
+  claim(number: number, offset: number, length: number): boolean {
+    const file = this.#file(number);
     const { chunkSize } = this.header;
     // Each chunk that is touched is stored anew.
     const chunks = Math.ceil((offset + length) / chunkSize) - Math.floor(offset / chunkSize);
     this.#committer.makeRoom(chunks * chunkSize);
+    return this.#writer.reads(file, offset, length);
+  }
+
+  /** The second half. @throws FileError ENOENT, EISDIR, EINVAL, EFBIG; CkptfsError `io`, `damaged` */
+  writeClaimed(number: number, offset: number, length: number, from: Region, fromOffset: number): void {
+    const file = this.#file(number);
+    this.#committer.makeRoom();
+    this.#writer.write(file, offset, length, from, fromOffset);
+    this.#touch(file);
   }
 
   /** Cuts or lengthens a file and sets the mtime. @throws FileError ENOENT, EISDIR, EINVAL, EFBIG; CkptfsError `io`, `damaged` */

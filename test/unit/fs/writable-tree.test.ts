@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { CkptfsError } from '../../../src/base/errors.ts';
 import { Region } from '../../../src/base/native.ts';
+import type { Secret } from '../../../src/crypto/secret.ts';
 import { WritableTree } from '../../../src/fs/writable-tree.ts';
 import { type AllocateMode, Errno, type RenameMode } from '../../../src/fuse/filesystem.ts';
 import { beginImage } from '../../../src/image/writable/begin-image.ts';
@@ -19,6 +20,7 @@ const slot = { protected: 'e30', encrypted_key: 'AA', iv: 'AA', ciphertext: 'AA'
 /** Writes to a store of which it can be told to fail them. */
 class FailingStore extends LocalWritableStore {
   failure: NodeJS.ErrnoException | undefined;
+  failsToSync = true;
 
   override createObject(id: string): WritableObject {
     const file = super.createObject(id);
@@ -34,7 +36,7 @@ class FailingStore extends LocalWritableStore {
       punch: (...args) => file.punch(...args),
       truncate: (...args) => file.truncate(...args),
       sync: () => {
-        check();
+        if (this.failsToSync) check();
         file.sync();
       },
       close: () => file.close(),
@@ -48,6 +50,7 @@ let store: FailingStore;
 let image: WritableImage;
 let tree: WritableTree;
 let milliseconds: number;
+let key: Secret;
 const faults: string[] = [];
 
 beforeEach(async () => {
@@ -57,6 +60,7 @@ beforeEach(async () => {
   const makeSlots = (): Promise<(typeof slot)[]> => Promise.resolve([slot]);
   const rootOf = { mode: 0o755, uid: 0, gid: 0 };
   const { header, imageKey } = await beginImage(created, { makeSlots, root: rootOf, cipher: 'aes-256-xts' });
+  key = imageKey;
   store = new FailingStore(location);
   milliseconds = 1_000_000_000_500;
   const clock = (): number => milliseconds;
@@ -407,6 +411,26 @@ describe('much at once', () => {
     expect(tree.settle()).toBeUndefined();
   });
 
+  test('is stored at once where a stored chunk has to be read for it: it may be damaged', () => {
+    const f = file('f', 'x'.repeat(200_000));
+    tree.sync(f);
+    const from = new Region(Buffer.alloc(size, 'y'));
+    for (const [offset, isAccepted] of [
+      [0, true],
+      [16_384, true],
+      [100, false],
+      [200_000 - size, false],
+      [200_000, false],
+      [17 * 16_384, true],
+    ] as const) {
+      refuse('ENOSPC');
+      if (isAccepted) tree.write(f, offset, size, from, 0, false);
+      else refuses('ENOSPC', () => tree.write(f, offset, size, from, 0, false));
+      store.failure = undefined;
+      tree.flush(f);
+    }
+  });
+
   test('takes set-user-id away at once', () => {
     const { node } = tree.create(root, name('f'), 0o4755, caller);
     tree.write(node, 0, size, new Region(size), 0, true);
@@ -417,6 +441,7 @@ describe('much at once', () => {
   test('that cannot be stored waits, and everybody is told who writes, closes or syncs, until it can', () => {
     const [f, g] = [file('f'), file('g', 'other')];
     tree.flush(g);
+    store.failsToSync = false;
     refuse('ENOSPC');
     const from = accept(f, 'a');
     tree.settle();
@@ -430,10 +455,16 @@ describe('much at once', () => {
     }
     refuses('ENOSPC', () => content(f));
     refuses('ENOSPC', () => tree.seek(f, 0, 'data'));
-    refuses('ENOSPC', () => tree.setattr(f, { size: 5 }));
     refuses('ENOSPC', () => tree.allocate(f, 0, 5, 'keep-size', false));
     expect(content(g)).toBe('other');
-    expect(() => tree.finish()).toThrow(expect.objectContaining({ code: 'io' }));
+    expect(tree.getattr(f).size).toBe(size);
+    expect(tree.lookup(root, name('f'))).toMatchObject({ node: f, size });
+    expect(() => tree.finish()).toThrow(
+      expect.objectContaining({
+        code: 'io',
+        message: 'what was written last to "f" could not be stored and is lost: cannot write it',
+      }),
+    );
     tree.rename(root, name('f'), root, name('h'), 'replace');
     store.failure = undefined;
     tree.flush(g);
@@ -455,6 +486,48 @@ describe('much at once', () => {
     expect(content(f) === 'a'.repeat(size)).toBe(true);
   });
 
+  test('is given up where its file ends before it', () => {
+    const f = file('f', 'before');
+    tree.flush(f);
+    refuse('ENOSPC');
+    accept(f, 'a');
+    tree.settle();
+    expect(tree.setattr(f, { size: 3 }).size).toBe(3);
+    refuses('ENOSPC', () => tree.flush(f));
+    store.failure = undefined;
+    tree.flush(f);
+    expect(content(f)).toBe('aaa');
+    refuse('ENOSPC');
+    accept(f, 'b');
+    tree.settle();
+    expect(tree.setattr(f, { size: 0 }).size).toBe(0);
+    store.failure = undefined;
+    tree.flush(f);
+    expect(content(f)).toBe('');
+  });
+
+  test('keeps nobody else from being committed, though they are told', () => {
+    const [f, g] = [file('f'), file('g')];
+    accept(f, 'a');
+    store.failure = undefined;
+    tree.settle();
+    write(g, 'x'.repeat(16_384));
+    const { writeClaimed } = image;
+    image.writeClaimed = (node, ...rest) => {
+      if (node === f)
+        throw new CkptfsError('io', 'cannot write it', { cause: Object.assign(new Error(), { code: 'EIO' }) });
+      writeClaimed.call(image, node, ...rest);
+    };
+    accept(f, 'b');
+    tree.settle();
+    refuses('EIO', () => tree.flush(g));
+    expect(() => tree.finish()).toThrow('is lost');
+    image.close();
+    image = openWritable(store, image.header, key, {});
+    expect(image.inode(g)).toMatchObject({ size: 16_384 });
+    expect(faults.splice(0).length).toBeGreaterThan(0);
+  });
+
   test('goes with its file', () => {
     const f = file('f');
     refuse('ENOSPC');
@@ -469,13 +542,13 @@ describe('much at once', () => {
 
   test('that fails by a fault of ours is kept as well', () => {
     const f = file('f');
-    const { write: whole } = image;
-    image.write = () => {
+    const { writeClaimed } = image;
+    image.writeClaimed = () => {
       throw new TypeError('a fault');
     };
     const from = accept(f, 'a');
     expect(() => tree.settle()).toThrow(TypeError);
-    image.write = whole;
+    image.writeClaimed = writeClaimed;
     from.bytes.fill('z');
     tree.flush(f);
     expect(content(f) === 'a'.repeat(size)).toBe(true);
