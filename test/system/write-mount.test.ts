@@ -281,6 +281,47 @@ describeIf(['root', 'fuse'], 'a store without room', () => {
     verify(encrypted);
   });
 
+  const part = Buffer.alloc(128 * 1024, 'part');
+
+  /** Has a large write answered before it is stored, and then no room to store it. */
+  function writeInVain(): number {
+    const fd = fs.openSync(inMount('f'), 'w+');
+    fs.writeSync(fd, part);
+    spawnSync('dd', ['if=/dev/zero', `of=${at('small/filler')}`, 'bs=64k']);
+    fs.writeSync(fd, part);
+    return fd;
+  }
+
+  systemTest([], 'is told after a large write by whatever comes next, until the file is cut', () => {
+    const encrypted = onSmallStore();
+    const fd = writeInVain();
+    expect(errnoOf(() => fs.fsyncSync(fd))).toBe('ENOSPC');
+    expect(errnoOf(() => fs.writeFileSync(inMount('other'), 'x'))).toBe('ENOSPC');
+    expect(fs.fstatSync(fd).size).toBe(2 * part.length);
+    fs.ftruncateSync(fd, part.length);
+    fs.rmSync(at('small/filler'));
+    fs.fsyncSync(fd);
+    fs.closeSync(fd);
+    ckptfs('umount', mountPoint);
+    verify(encrypted);
+    expect(contentOf(encrypted, 'f') === part.toString()).toBe(true);
+  });
+
+  systemTest([], 'is told by umount, which names what is lost', () => {
+    const encrypted = onSmallStore();
+    const fd = writeInVain();
+    expect(errnoOf(() => fs.closeSync(fd))).toBe('ENOSPC');
+    expect(runCkptfs('umount', mountPoint)).toMatchObject({
+      status: 3,
+      stderr: expect.stringMatching(
+        /is left unsealed: what was written last to "f" could not be stored and is lost: .*no space left on the device/,
+      ),
+    });
+    fs.rmSync(at('small/filler'));
+    ckptfs('seal', encrypted.image, '--key-file', encrypted.keyFile);
+    verify(encrypted);
+  });
+
   systemTest([], 'is told in the foreground by the exit code', async () => {
     fs.mkdirSync(at('small'));
     fs.mkdirSync(mountPoint);
