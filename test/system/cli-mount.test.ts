@@ -80,6 +80,17 @@ describeIf(['root', 'fuse'], 'mount, status, umount', () => {
     expect(fs.readdirSync(at('mnt'))).toEqual([]);
   });
 
+  test('a log that the daemon cannot open is said as well', () => {
+    // The daemon has no terminal of its own.
+    const line = `'${ckptfsProgram}' mount enc mnt -k key --log-file /dev/tty`;
+    expect(terminal.shell(`script -qec "${line}" /dev/null`)).toEqual({
+      status: 3,
+      stdout: 'ckptfs: cannot open the log /dev/tty: ENXIO.\r\n',
+      stderr: '',
+    });
+    expect(fs.readdirSync(at('mnt'))).toEqual([]);
+  });
+
   test('a mount in use is left alone and its user named; --lazy takes it away', async () => {
     run('mount', 'enc', 'mnt', ...key);
     const user = spawn('sleep', ['100'], { cwd: at('mnt') });
