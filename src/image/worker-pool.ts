@@ -105,7 +105,10 @@ function running(worker: Worker): RunningWorker {
   return { worker, wiped };
 }
 
-/** Lets a worker wipe its keys, which it does as soon as the tasks it has are done. Its end is not waited for, which may never come: see {@link exitNow}. */
+/**
+ * Lets a worker wipe its keys, which it does as soon as the tasks it has are done. Its end is not waited for: now and then Node never comes to
+ * it (nodejs/node#54918, see docs/design.md §4).
+ */
 async function stopWorker({ worker, wiped }: RunningWorker): Promise<void> {
   worker.postMessage(null);
   await wiped;
