@@ -1,7 +1,7 @@
 import { CkptfsError } from '../base/errors.ts';
 import type { Secret } from '../crypto/secret.ts';
 import type { Header } from '../format/header.ts';
-import { readAnyHeader, readHeader } from '../image/image.ts';
+import { authenticateHeader, readAnyHeader, readHeader } from '../image/image.ts';
 import { type KeyProvider, unwrapImageKey } from '../keys/provider.ts';
 import { openStore } from '../stores/open-store.ts';
 import type { Store } from '../stores/store.ts';
@@ -26,6 +26,25 @@ export async function unlockImage(location: string, options: UnlockOptions): Pro
   const store = openStore(location);
   try {
     return await unlockHeader(store, options.write === true ? readAnyHeader(store) : readHeader(store), options);
+  } finally {
+    store.close();
+  }
+}
+
+/**
+ * Authenticates the header of an image with its key. Of an image that is not sealed, that is all that can be looked at without writing on it.
+ * @throws CkptfsError `not-an-image`, `unfinished`, `unsupported-format`, `damaged`, `wrong-image`, `no-key`, `wrong-key`, `io`
+ */
+export async function authenticateImage(location: string, options: OpenOptions): Promise<void> {
+  const store = openStore(location);
+  try {
+    const header = readAnyHeader(store);
+    const imageKey = await unlockHeader(store, header, options);
+    try {
+      authenticateHeader(store, header, imageKey);
+    } finally {
+      imageKey.wipe();
+    }
   } finally {
     store.close();
   }

@@ -223,6 +223,8 @@ describeIf(['root', 'fuse'], 'an image that a killed writer left', () => {
     expect(stdout).toMatch(/^sealed +no: it is being written, or writing it was interrupted$/m);
     expect(stdout).toMatch(/^stored size +[\d.]+ KiB$/m);
     expect(JSON.parse(run('info', 'enc', '--json').stdout)).toMatchObject({ sealed: false, authenticated: false });
+    const withKey = run('info', 'enc', ...key, '--json');
+    expect(JSON.parse(withKey.stdout)).toMatchObject({ sealed: false, authenticated: true });
     expect(run('seal', 'enc')).toMatchObject({ status: 11 });
     expect(run('seal', 'enc', ...key)).toEqual(success('image ID: sealed\n'));
     expect(run('seal', 'enc', ...key)).toEqual(success('image ID: sealed\n'));
@@ -233,6 +235,19 @@ describeIf(['root', 'fuse'], 'an image that a killed writer left', () => {
     expect(run('seal', 'mnt', ...key)).toMatchObject({ status: 20 });
     terminal.run('keygen', '-o', 'wrong');
     expect(run('seal', 'enc', '-k', 'wrong')).toMatchObject({ status: 12 });
+  });
+
+  test('refuses a wrong key, and a header that was changed, wherever a key is given', async () => {
+    await leaveUnsealed();
+    terminal.run('keygen', '-o', 'wrong');
+    for (const command of ['info', 'seal', 'recover']) {
+      expect(run(command, 'enc', '-k', 'wrong'), command).toMatchObject({ status: 12, stdout: '' });
+    }
+    expect(run('mount', '--write', 'enc', 'mnt', '-k', 'wrong')).toMatchObject({ status: 12 });
+    const header = fs.readFileSync(at('enc/ckptfs.json'), 'utf8');
+    fs.writeFileSync(at('enc/ckptfs.json'), header.replace('aes-256-xts', 'aes-128-xts'));
+    expect(run('info', 'enc')).toMatchObject({ status: 0 });
+    expect(run('info', 'enc', ...key)).toEqual(failure(23, 'enc: header fails authentication.'));
   });
 
   test('recover, where nothing is lost', async () => {

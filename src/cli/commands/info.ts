@@ -2,8 +2,9 @@ import type { Argv } from 'yargs';
 import { CkptfsError } from '../../base/errors.ts';
 import type { ImageInside, ImageOutside } from '../../image/describe.ts';
 import { inspectImage } from '../../library/encrypted-image.ts';
+import { authenticateImage } from '../../library/unlock.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
-import { type ImageArguments, withImageArguments, withOpenImage } from '../image-arguments.ts';
+import { type ImageArguments, withGivenKeys, withImageArguments, withOpenImage } from '../image-arguments.ts';
 import { withJson } from '../options.ts';
 import { print, printJson } from '../output.ts';
 import { formatBytes } from '../quantities.ts';
@@ -18,16 +19,23 @@ export const command = defineCommand({
   options: (yargs: Argv<CommonOptions>) => withJson(withImageArguments(yargs)),
   async run(args) {
     const outside = inspectImage(args.ENC, args.imageId);
-    const inside = outside.sealed ? await insideOf(args) : undefined;
+    const inside = await ifUnlocked(() => insideOf(args, outside));
     if (args.json) return printJson({ ...outside, ...inside, authenticated: inside !== undefined });
     await print(table([...outsideRows(outside), ...(inside === undefined ? [] : insideRows(inside))]));
   },
 });
 
+/** What the key shows: of an image that is not sealed nothing, but a wrong key is found out there as well. */
+async function insideOf(args: ImageArguments, { sealed }: ImageOutside): Promise<Partial<ImageInside>> {
+  if (sealed) return withOpenImage(args, async (image) => image.describe());
+  await withGivenKeys(args, (options) => authenticateImage(args.ENC, options));
+  return {};
+}
+
 /** Undefined without a key: for this command that is no failure. */
-async function insideOf(args: ImageArguments): Promise<ImageInside | undefined> {
+async function ifUnlocked<T>(work: () => Promise<T>): Promise<T | undefined> {
   try {
-    return await withOpenImage(args, async (image) => image.describe());
+    return await work();
   } catch (error) {
     if (error instanceof CkptfsError && error.code === 'no-key') return undefined;
     throw error;
@@ -48,7 +56,9 @@ function outsideRows(image: ImageOutside): string[][] {
   ];
 }
 
-function insideRows({ epoch, files, directories, symlinks, fileBytes, dataBytes, overhead }: ImageInside): string[][] {
+function insideRows(inside: Partial<ImageInside>): string[][] {
+  const { epoch, files, directories, symlinks, fileBytes = 0, dataBytes = 0, overhead } = inside;
+  if (epoch === undefined) return [['authenticated', 'its header; contents are when it is sealed']];
   return [
     ['sealed', `epoch ${epoch}; header and manifest authenticated`],
     ['files', `${files}`],
