@@ -1,0 +1,273 @@
+import fs from 'node:fs';
+import { constants } from 'node:os';
+import type { FileSystemSpace, FileTime } from './at-calls.ts';
+import * as at from './at-calls.ts';
+import { isDots, listNames } from './directory-listing.ts';
+import { getXattr, listXattrs, setXattr, systemError } from './posix.ts';
+
+/** One component of a path, never "/" or "..": text, or bytes where it may be no UTF-8. */
+export type EntryName = Uint8Array | string;
+
+/** The name of a directory in itself, where a method takes it. */
+const SELF = '.';
+
+/**
+ * Holds a directory by a descriptor (O_PATH) from opening to closing. Whatever is renamed, moved or put in its place
+ * meanwhile, the methods work in this directory and nowhere else. They take the names of entries, single components, and
+ * never follow a symbolic link, so they reach any depth, also beyond PATH_MAX, by one Directory for each level. A failure
+ * throws an Error in Node's shape (`code`, `errno`, `syscall`), EINVAL for a name that is not a single component. The
+ * threads of a process share a descriptor by {@link Directory.fromDescriptor}.
+ */
+export class Directory {
+  /** An O_PATH descriptor, close-on-exec. */
+  readonly fd: number;
+  /** The path that {@link path} tells where the kernel cannot. */
+  readonly #openedAs: string;
+
+  private constructor(fd: number, openedAs: string) {
+    this.fd = fd;
+    this.#openedAs = openedAs;
+  }
+
+  /**
+   * Opens a directory by its path, which may lead through symbolic links.
+   * @param follow whether the last component may be one, too
+   */
+  static open(path: EntryName, { follow = true }: { readonly follow?: boolean } = {}): Directory {
+    const { O_DIRECTORY, O_NOFOLLOW } = fs.constants;
+    const flags = at.O_PATH | O_DIRECTORY | at.O_CLOEXEC | (follow ? 0 : O_NOFOLLOW);
+    return new Directory(at.openPath(path, flags), Buffer.from(path as Uint8Array).toString());
+  }
+
+  /** Works by a descriptor of a directory that is open already, such as one of another thread. Close one of the two. */
+  static fromDescriptor(fd: number, openedAs = `descriptor ${fd}`): Directory {
+    return new Directory(fd, openedAs);
+  }
+
+  close(): void {
+    fs.closeSync(this.fd);
+  }
+
+  /**
+   * Opens a directory in this one. Close it.
+   * @param sameMount refuses a mount point, with EXDEV. Before Linux 5.6 only one of another device is recognized.
+   * @throws Error ENOTDIR also for a symbolic link
+   */
+  openDirectory(name: EntryName, { sameMount = false }: { readonly sameMount?: boolean } = {}): Directory {
+    checkEntry(name);
+    const openedAs = `${this.#openedAs}/${Buffer.from(name as Uint8Array)}`;
+    if (!sameMount) return new Directory(at.openDirectoryEntry(this.fd, name), openedAs);
+    const fd = at.openDirectoryOfMount(this.fd, name);
+    if (fd !== undefined) return new Directory(fd, openedAs);
+    const directory = new Directory(at.openDirectoryEntry(this.fd, name), openedAs);
+    if (directory.stat().dev === this.stat().dev) return directory;
+    directory.close();
+    throw at.crossesMount();
+  }
+
+  /**
+   * Opens an entry that is no directory and returns a descriptor. The caller looks at what it is (fstat), and
+   * closes it.
+   * @param flags of open(2); O_NOFOLLOW, O_NONBLOCK, O_NOCTTY and O_CLOEXEC are added
+   * @param mode of a file that is made by O_CREAT
+   * @throws Error ELOOP for a symbolic link
+   */
+  openFile(name: EntryName, flags: number, mode = 0o600): number {
+    checkEntry(name);
+    return at.openEntry(this.fd, name, flags, mode);
+  }
+
+  /** Says what an entry is; undefined when there is none. */
+  lstat(name: EntryName): fs.BigIntStats | undefined {
+    checkEntry(name);
+    let fd: number;
+    try {
+      fd = at.openEntry(this.fd, name, at.O_PATH, 0);
+    } catch (error) {
+      if (isError(error, 'ENOENT')) return undefined;
+      throw error;
+    }
+    try {
+      return fs.fstatSync(fd, { bigint: true });
+    } finally {
+      fs.closeSync(fd);
+    }
+  }
+
+  /** Says what the directory itself is. */
+  stat(): fs.BigIntStats {
+    return fs.fstatSync(this.fd, { bigint: true });
+  }
+
+  /** Lists the names of all entries, in no order. */
+  names(): Buffer[] {
+    return this.withReadable(listNames);
+  }
+
+  /** @throws Error EEXIST */
+  mkdir(name: EntryName, mode = 0o777): void {
+    checkEntry(name);
+    at.makeDirectoryAt(this.fd, name, mode);
+  }
+
+  /** Removes an entry that is no directory. @throws Error ENOENT */
+  unlink(name: EntryName): void {
+    checkEntry(name);
+    at.unlinkAt(this.fd, name);
+  }
+
+  /** Removes an empty directory. @throws Error ENOENT */
+  rmdir(name: EntryName): void {
+    checkEntry(name);
+    at.removeDirectoryAt(this.fd, name);
+  }
+
+  /**
+   * Renames an entry, also into another directory.
+   * @param replace whether something of the new name may be there, which then goes
+   * @throws Error EEXIST; EINVAL where the file system cannot keep from replacing
+   */
+  rename(
+    name: EntryName,
+    newName: EntryName,
+    { to = this, replace = true }: { readonly to?: Directory; readonly replace?: boolean } = {},
+  ): void {
+    checkEntry(name);
+    checkEntry(newName);
+    at.renameAt(this.fd, name, to.fd, newName, replace);
+  }
+
+  /** Gives a file another name, also in another directory. @throws Error EEXIST */
+  link(name: EntryName, newName: EntryName, to: Directory = this): void {
+    checkEntry(name);
+    checkEntry(newName);
+    at.linkAt(this.fd, name, to.fd, newName);
+  }
+
+  /** @throws Error EEXIST */
+  symlink(target: Uint8Array | string, name: EntryName): void {
+    checkEntry(name);
+    at.symlinkAt(target, this.fd, name);
+  }
+
+  /** Returns the target of a symbolic link. @throws Error EINVAL for anything else */
+  readlink(name: EntryName): Buffer {
+    checkEntry(name);
+    return at.readLinkAt(this.fd, name);
+  }
+
+  /** Makes the names in this directory durable. */
+  sync(): void {
+    this.withReadable(fs.fsyncSync);
+  }
+
+  /**
+   * Sets the mode of an entry, or of the directory itself (`'.'`).
+   * @throws Error ENOTSUP for a symbolic link; ENOENT also where /proc is not mounted
+   */
+  chmod(name: EntryName, mode: number): void {
+    const fd = at.openEntry(this.fd, name, at.O_PATH, 0);
+    try {
+      if (fs.fstatSync(fd).isSymbolicLink()) throw systemError('chmod', constants.errno.EOPNOTSUPP);
+      fs.chmodSync(descriptorPath(fd), mode);
+    } finally {
+      fs.closeSync(fd);
+    }
+  }
+
+  /** Sets the owner of an entry, also of a symbolic link, or of the directory itself (`'.'`). */
+  chown(name: EntryName, uid: number, gid: number): void {
+    at.changeOwnerAt(this.fd, name, uid, gid);
+  }
+
+  /** Sets the times of an entry, also of a symbolic link, or of the directory itself (`'.'`). */
+  utimes(name: EntryName, atime: FileTime, mtime: FileTime): void {
+    at.setTimesAt(this.fd, name, atime, mtime);
+  }
+
+  /**
+   * Names the extended attributes of an entry, or of the directory itself (`'.'`).
+   * @throws Error ENOENT also where /proc is not mounted
+   */
+  listXattrs(name: EntryName): Buffer[] {
+    return listXattrs(this.#pathOf(name));
+  }
+
+  getXattr(name: EntryName, attribute: Uint8Array): Buffer {
+    return getXattr(this.#pathOf(name), attribute);
+  }
+
+  setXattr(name: EntryName, attribute: Uint8Array, value: Uint8Array): void {
+    setXattr(this.#pathOf(name), attribute, value);
+  }
+
+  /** Tells how much room the file system has that the directory is on. */
+  space(): FileSystemSpace {
+    return at.spaceOf(this.fd);
+  }
+
+  /** Runs `use` with a readable descriptor of this directory, at its start, and closes that. */
+  withReadable<T>(use: (fd: number) => T): T {
+    const fd = this.openReadable();
+    try {
+      return use(fd);
+    } finally {
+      fs.closeSync(fd);
+    }
+  }
+
+  /** Opens this directory for reading (flock, fsync, listing). The caller closes the descriptor. */
+  openReadable(): number {
+    return at.reopenDirectory(this.fd);
+  }
+
+  /**
+   * Says, for messages, where the directory is now: its path, with " (removed)" when it has none any more, or the path
+   * by which it was opened, where /proc is not mounted.
+   */
+  path(): string {
+    let path: string;
+    try {
+      path = fs.readlinkSync(descriptorPath(this.fd));
+    } catch {
+      return this.#openedAs;
+    }
+    if (!path.endsWith(DELETED) || this.isAt(path)) return path;
+    return `${path.slice(0, -DELETED.length)} (removed)`;
+  }
+
+  /** Whether a path leads to this directory. */
+  isAt(path: string): boolean {
+    try {
+      const [there, here] = [fs.statSync(path, { bigint: true }), this.stat()];
+      return there.dev === here.dev && there.ino === here.ino;
+    } catch {
+      return false;
+    }
+  }
+
+  /** The path of an entry by way of the descriptor, for calls that take none. They must not follow its last component. */
+  #pathOf(name: EntryName): Buffer {
+    if (name !== SELF) checkEntry(name);
+    return Buffer.concat([Buffer.from(`${descriptorPath(this.fd)}/`), Buffer.from(name as Uint8Array)]);
+  }
+}
+
+/** What the kernel adds to the path of what was removed. */
+const DELETED = ' (deleted)';
+
+function descriptorPath(fd: number): string {
+  return `/proc/self/fd/${fd}`;
+}
+
+/** @throws Error EINVAL for "." and "..", which lead out of the directory, or are no entries of it */
+function checkEntry(name: EntryName): void {
+  const bytes = Buffer.from(name as Uint8Array);
+  if (isDots(bytes) || bytes.length === 0 || bytes.includes(0) || bytes.includes(0x2f)) {
+    throw systemError('name', constants.errno.EINVAL);
+  }
+}
+
+function isError(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code;
+}
