@@ -1,4 +1,3 @@
-import { randomFillSync } from 'node:crypto';
 import { Region } from '../base/native.ts';
 import {
   FRAME_HEAD_SIZE,
@@ -11,6 +10,7 @@ import { checkLength } from './checks.ts';
 import { deriveJournalKey } from './image-keys.ts';
 import type { AeadKey, Primitives } from './primitives.ts';
 import type { Secret } from './secret.ts';
+import { fillRandom } from './system-random.ts';
 import { wipe } from './wipe.ts';
 
 const NONCE_OFFSET = 4;
@@ -45,7 +45,7 @@ export class JournalCipher {
   seal(number: number, plain: Uint8Array): Buffer {
     const frame = new Region(plain.length + FRAME_OVERHEAD);
     frame.view.setUint32(0, plain.length, true);
-    randomFillSync(frame.bytes, NONCE_OFFSET, FRAME_HEAD_SIZE - NONCE_OFFSET);
+    fillRandom(frame, NONCE_OFFSET, FRAME_HEAD_SIZE - NONCE_OFFSET);
     this.#key.beginSeal(frame, NONCE_OFFSET);
     this.#describe(number, plain.length);
     this.#key.crypt(new Region(plain), 0, frame, FRAME_HEAD_SIZE, plain.length);

@@ -1,7 +1,8 @@
-import { randomFillSync } from 'node:crypto';
 import { inspect } from 'node:util';
 import { CkptfsError } from '../base/errors.ts';
+import { Region } from '../base/native.ts';
 import { LockedPages } from './locked-pages.ts';
+import { fillRandom } from './system-random.ts';
 import { wipe } from './wipe.ts';
 
 const MAX_LENGTH = 65536;
@@ -32,10 +33,10 @@ export class Secret {
     return new Secret(new SharedArrayBuffer(LockedPages.memoryFor(length)));
   }
 
-  /** From the system's random generator. */
+  /** Makes one of random bytes of the kernel's. */
   static random(length: number): Secret {
     const secret = Secret.zeros(length);
-    randomFillSync(secret.#pages.bytes);
+    fillRandom(new Region(secret.#pages.bytes));
     return secret;
   }
 

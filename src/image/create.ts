@@ -1,7 +1,7 @@
-import { randomBytes } from 'node:crypto';
 import { relative, resolve } from 'node:path';
 import { CkptfsError } from '../base/errors.ts';
 import { Secret } from '../crypto/secret.ts';
+import { randomBytes } from '../crypto/system-random.ts';
 import { type CipherName, defaultCipher } from '../format/ciphers.ts';
 import { DEFAULT_CHUNK_SIZE, Geometry } from '../format/geometry.ts';
 import { DIGEST_SIZE, ID_SIZE, type Manifest } from '../format/manifest.ts';

@@ -1,10 +1,10 @@
-import { randomBytes } from 'node:crypto';
 import { MalformedError } from '../base/bytes.ts';
 import { CkptfsError } from '../base/errors.ts';
 import { deriveManifestKey } from '../crypto/image-keys.ts';
 import { sealManifest } from '../crypto/manifest-aead.ts';
 import type { Secret } from '../crypto/secret.ts';
 import { primitives } from '../crypto/select.ts';
+import { randomBytes } from '../crypto/system-random.ts';
 import type { Header } from '../format/header.ts';
 import type { Manifest } from '../format/manifest.ts';
 import { encodeManifest } from '../format/manifest-codec.ts';

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes } from '../crypto/system-random.ts';
 import { type Geometry, SECTOR_SIZE } from '../format/geometry.ts';
 import { type Entry, type Extent, ID_SIZE, type Inode } from '../format/manifest.ts';
 import type { SourceFile, SourceTree } from './scan-source.ts';

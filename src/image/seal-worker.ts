@@ -1,10 +1,10 @@
-import { randomFillSync } from 'node:crypto';
 import fs from 'node:fs';
 import { ioError, systemErrorName } from '../base/errors.ts';
 import { Region } from '../base/native.ts';
 import { createChunkCipher } from '../crypto/chunk-cipher.ts';
 import { Secret } from '../crypto/secret.ts';
 import { primitives } from '../crypto/select.ts';
+import { fillRandom } from '../crypto/system-random.ts';
 import type { CipherName } from '../format/ciphers.ts';
 import { CHUNKS_PER_GROUP, Geometry, PAGE_SIZE, RECORD_SIZE, SECTOR_SIZE } from '../format/geometry.ts';
 import { DIGEST_SIZE } from '../format/manifest.ts';
@@ -44,7 +44,7 @@ export function sealWorker(setup: SealSetup): JobWorker {
   const plain = new Region(geometry.groupSize);
   const stored = new Region(geometry.groupStride);
   const digest = new Region(DIGEST_SIZE);
-  const nonces = Buffer.alloc(CHUNKS_PER_GROUP * NONCE_SIZE);
+  const nonces = new Region(CHUNKS_PER_GROUP * NONCE_SIZE);
   const source = new SourceReader();
 
   const run = (task: SealTask): SealResult => {
@@ -52,8 +52,8 @@ export function sealWorker(setup: SealSetup): JobWorker {
     const length = source.read(task.segments, plain);
     const chunks = geometry.chunksFor(length);
     stored.bytes.fill(0, 0, PAGE_SIZE);
-    // For a whole group at once: the generator costs a microsecond a call.
-    randomFillSync(nonces);
+    // For the whole group by one call, and for no other: see Nonces.
+    fillRandom(nonces, 0, chunks * NONCE_SIZE);
     const cipher = createChunkCipher(crypto, setup.cipher, imageKey, setup.imageId, id, geometry);
     try {
       for (let i = 0; i < chunks; i++) {
@@ -61,7 +61,7 @@ export function sealWorker(setup: SealSetup): JobWorker {
         const holes = geometry.holeMask & ~(2 ** used - 1);
         const at = i * geometry.chunkSize;
         const record = i * RECORD_SIZE;
-        stored.bytes.set(nonces.subarray(i * NONCE_SIZE, (i + 1) * NONCE_SIZE), record);
+        stored.bytes.set(nonces.bytes.subarray(i * NONCE_SIZE, (i + 1) * NONCE_SIZE), record);
         cipher.seal(task.group * CHUNKS_PER_GROUP + i, holes, plain, at, stored, PAGE_SIZE + at, stored, record);
       }
     } finally {

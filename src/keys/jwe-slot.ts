@@ -2,10 +2,14 @@ import { CkptfsError } from '../base/errors.ts';
 import { IMAGE_KEY_SIZE } from '../crypto/image-keys.ts';
 import { offHeap } from '../crypto/off-heap.ts';
 import { Secret } from '../crypto/secret.ts';
+import { randomBytes } from '../crypto/system-random.ts';
 import { wipe } from '../crypto/wipe.ts';
 import { parseSlot, type SlotJwe, slotParameters } from '../format/slot.ts';
 
 const contentEncryption = 'A256GCM';
+/** Of the key that A256GCM encrypts under, and of its initialization vector. */
+const CONTENT_KEY_SIZE = 32;
+const CONTENT_IV_SIZE = 12;
 
 const algorithmsByKeySize: ReadonlyMap<number, string> = new Map([
   [16, 'A128KW'],
@@ -14,15 +18,25 @@ const algorithmsByKeySize: ReadonlyMap<number, string> = new Map([
 ]);
 
 /**
- * Wraps the image key under a wrapping key of 16, 24 or 32 bytes (A128KW, A192KW, A256KW: RFC 7518 §4.4).
+ * Wraps the image key under a wrapping key of 16, 24 or 32 bytes (A128KW, A192KW, A256KW: RFC 7518 §4.4). The content key and the
+ * initialization vector are fresh ones of the kernel's: jose would draw them from OpenSSL's generator, whose state is in this process.
  * @throws CkptfsError internal for a key of another size
  */
 export async function wrapIntoSlot(imageKey: Secret, wrappingKey: Secret): Promise<SlotJwe> {
   const { FlattenedEncrypt } = await import('jose/jwe/flattened/encrypt');
   const header = { alg: algorithmFor(wrappingKey), enc: contentEncryption };
+  const contentKey = Secret.random(CONTENT_KEY_SIZE);
   const jwe = await withCopy(imageKey, (payload) =>
-    withCopy(wrappingKey, (key) => new FlattenedEncrypt(payload).setProtectedHeader(header).encrypt(key)),
-  );
+    withCopy(contentKey, (cek) =>
+      withCopy(wrappingKey, (key) =>
+        new FlattenedEncrypt(payload)
+          .setProtectedHeader(header)
+          .setContentEncryptionKey(cek)
+          .setInitializationVector(randomBytes(CONTENT_IV_SIZE))
+          .encrypt(key),
+      ),
+    ),
+  ).finally(() => contentKey.wipe());
   // In the order the members stand in the header.
   return parseSlot({
     protected: jwe.protected,

@@ -1,8 +1,8 @@
-import { randomFillSync } from 'node:crypto';
 import { Region } from '../../../src/base/native.ts';
 import { createChunkCipher } from '../../../src/crypto/chunk-cipher.ts';
 import { Secret } from '../../../src/crypto/secret.ts';
 import { primitives } from '../../../src/crypto/select.ts';
+import { fillRandom } from '../../../src/crypto/system-random.ts';
 import type { CipherName } from '../../../src/format/ciphers.ts';
 import { DEFAULT_CHUNK_SIZE, Geometry, RECORD_SIZE, SECTOR_SIZE } from '../../../src/format/geometry.ts';
 import { run } from '../commands.ts';
@@ -28,7 +28,7 @@ function rate(bytes: number, seconds: number, work: () => void): number {
 
 function noise(length: number): Region {
   const region = new Region(length);
-  randomFillSync(region.bytes);
+  fillRandom(region);
   return region;
 }
 
@@ -82,7 +82,7 @@ function openChunks(implementation: Implementation, cipherName: CipherName, seco
       const p = primitives(implementation);
       const cipher = createChunkCipher(p, cipherName, secret, ids.subarray(0, 16), ids.subarray(16), geometry);
       const record = new Region(RECORD_SIZE);
-      randomFillSync(record.bytes, 0, 12);
+      fillRandom(record, 0, 12);
       const sealed = noise(geometry.chunkSize);
       cipher.seal(0, 0, sealed, 0, sealed, 0, record, 0);
       const opened = new Region(geometry.chunkSize);

@@ -1,6 +1,6 @@
-import { randomBytes } from 'node:crypto';
 import { IMAGE_KEY_SIZE } from '../../crypto/image-keys.ts';
 import { Secret } from '../../crypto/secret.ts';
+import { randomBytes } from '../../crypto/system-random.ts';
 import { type CipherName, defaultCipher } from '../../format/ciphers.ts';
 import { DEFAULT_CHUNK_SIZE, Geometry } from '../../format/geometry.ts';
 import type { Header } from '../../format/header.ts';

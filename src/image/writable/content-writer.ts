@@ -97,7 +97,7 @@ export class ContentWriter {
   /** Stores the file chunks from `first` to before `behind`. @param source what is to be added to a file offset to find it in `from` */
   #append(first: number, behind: number, from: Region, source: number): void {
     const { appender } = this.#parts;
-    appender.begin(this.#placements);
+    appender.begin(this.#placements, behind - first);
     for (let chunk = first; chunk < behind; chunk++) appender.add(from, source + chunk * this.#chunkSize, 0);
     appender.finish();
   }

@@ -119,7 +119,7 @@ export class DirtyChunks {
     if (dirty.length === 0) return;
     // By file and chunk, so that neighbours come to lie beside each other.
     dirty.sort((a, b) => a.file.number - b.file.number || a.chunk - b.chunk);
-    this.#appender.begin(this.#placements);
+    this.#appender.begin(this.#placements, dirty.length);
     for (const { offset, holes } of dirty) this.#appender.add(this.#pool.region, offset, holes);
     this.#appender.finish();
     for (const [at, one] of dirty.entries()) {

@@ -1,7 +1,7 @@
-import { randomBytes } from 'node:crypto';
 import { JournalCipher } from '../../crypto/journal-cipher.ts';
 import type { Secret } from '../../crypto/secret.ts';
 import { primitives } from '../../crypto/select.ts';
+import { randomBytes } from '../../crypto/system-random.ts';
 import type { Header } from '../../format/header.ts';
 import type { JournalEntry } from '../../format/journal.ts';
 import { encodeJournalHeader } from '../../format/journal-codec.ts';

@@ -1,8 +1,8 @@
-import { randomBytes } from 'node:crypto';
 import type { Region } from '../../base/native.ts';
 import { type ChunkCipher, createChunkCipher } from '../../crypto/chunk-cipher.ts';
 import type { Secret } from '../../crypto/secret.ts';
 import { primitives } from '../../crypto/select.ts';
+import { randomBytes } from '../../crypto/system-random.ts';
 import { CHUNKS_PER_GROUP, type Geometry } from '../../format/geometry.ts';
 import type { Header } from '../../format/header.ts';
 import { ID_SIZE } from '../../format/manifest.ts';
@@ -55,9 +55,10 @@ export class ObjectAppender {
     this.#staging = new Staging(geometry);
   }
 
-  /** Begins a batch. @param placements to be filled with where its chunks come to lie */
-  begin(placements: Placements): void {
+  /** Begins a batch. @param placements to be filled with where its chunks come to lie @param count how many chunks it will have at most */
+  begin(placements: Placements, count: number): void {
     placements.reset();
+    this.#nonces.begin(count);
     this.#placements = placements;
   }
 

@@ -1,0 +1,43 @@
+import { arch, constants } from 'node:os';
+import { CkptfsError } from '../base/errors.ts';
+import { bind, lastErrno, Region } from '../base/native.ts';
+import { systemError } from '../base/posix.ts';
+
+/**
+ * The number of getrandom(2), of the kernel's tables for each architecture. The C library's function of this name may answer from a
+ * generator in the process's own memory (the vDSO's, from glibc 2.41 on), which a process image that is resumed twice has twice.
+ */
+const numbers: Readonly<Record<string, number>> = {
+  x64: 318,
+  arm64: 278,
+  riscv64: 278,
+  loong64: 278,
+  arm: 384,
+  ppc64: 359,
+  s390x: 349,
+};
+
+const call = bind('syscall', 'int64_t', ['int64_t', 'uintptr_t', 'size_t', 'uint32_t']);
+
+/**
+ * Fills memory from the kernel's random generator. The only source of random bytes in ckptfs: it keeps nothing in this process, and
+ * the kernel reseeds it when it learns that its virtual machine was cloned or resumed (format.md §7).
+ * @throws CkptfsError `missing-feature` on an architecture whose call is not known
+ */
+export function fillRandom(to: Region, offset = 0, length = to.length - offset): void {
+  if (!(offset >= 0 && length >= 0 && offset + length <= to.length)) throw new RangeError('beyond the region');
+  const number = numbers[arch()];
+  if (number === undefined) throw new CkptfsError('missing-feature', `getrandom(2) is not known on ${arch()}`);
+  for (let done = 0; done < length; ) {
+    const count = call(number, to.address + offset + done, length - done, 0);
+    if (count > 0) done += count;
+    else if (lastErrno() !== constants.errno.EINTR) throw systemError('getrandom');
+  }
+}
+
+/** Makes new random bytes, as {@link fillRandom} does. */
+export function randomBytes(length: number): Buffer {
+  const made = new Region(length);
+  fillRandom(made);
+  return made.bytes;
+}
