@@ -19,6 +19,7 @@ export { type CipherName, cipherNames, defaultCipher } from './format/ciphers.ts
 export type { SlotJwe } from './format/slot.ts';
 export { type CreatedImage, type CreateOptions, createImage, type Progress } from './image/create.ts';
 export type { ImageInside, ImageOutside } from './image/describe.ts';
+export { discardImage, type MadeImage } from './image/discard-image.ts';
 export type { ExtractOptions } from './image/extract.ts';
 export type { MakeSlots } from './image/new-header.ts';
 export type { Damage, VerifyOptions, VerifyReport } from './image/verify.ts';

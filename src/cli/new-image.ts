@@ -1,10 +1,11 @@
 import type { Secret } from '../crypto/secret.ts';
 import { type CipherName, defaultCipher } from '../format/ciphers.ts';
+import { discardImage, type MadeImage } from '../image/discard-image.ts';
 import { createEmptyImage } from '../library/new-image.ts';
 import type { CommonOptions } from './command.ts';
 import { warnAbout, withKeys } from './image-arguments.ts';
 import type { HeldKeys, KeyArguments } from './key-options.ts';
-import { print } from './output.ts';
+import { warn } from './output.ts';
 import { present } from './present.ts';
 import { safeText } from './terminal-text.ts';
 
@@ -22,18 +23,26 @@ export function slotsFor(keys: HeldKeys) {
     Promise.all(keys.forCreating(imageId).map((provider) => provider.wrap(imageKey)));
 }
 
+/** An image that was made, as the work on it sees it. */
+export interface NewlyMade extends MadeImage {
+  /** What a user should know of it, one line each: that it was made, and where its key is. */
+  readonly announcement: readonly string[];
+}
+
 /**
- * Makes an empty image, says so, does the work and wipes the keys. The image stays, also when the work fails.
- * @param work is given the path of the key as well, if one was made
+ * Makes an empty image, does the work and wipes the keys. When the work fails, the image is taken back, and so is the key that was made for it:
+ * it would stand in the way of the next try, and look like an image of something.
+ * @param isKept whether what came of the work is a reason to keep the image
  * @throws CkptfsError as createEmptyImage does, and what `work` throws
  */
 export async function withNewImage<T>(
   args: NewImageArguments,
-  work: (imageKey: Secret, keyFile: string | undefined) => Promise<T>,
+  work: (imageKey: Secret, made: NewlyMade) => Promise<T>,
+  isKept: (result: T) => boolean = () => true,
 ): Promise<T> {
   return withKeys(args, async (keys) => {
     await warnAbout(keys, args);
-    const { imageId, imageKey } = await createEmptyImage({
+    const created = await createEmptyImage({
       destination: args.ENC,
       makeSlots: slotsFor(keys),
       ...present({ cipher: args.cipher, chunkSize: args.chunkSize }),
@@ -41,19 +50,34 @@ export async function withNewImage<T>(
       keys.forgetMadeDefault();
       throw error;
     });
+    const keyFile = keys.madeDefault;
+    const made = { ...created.made, ...present({ keyFile }) };
+    const announcement = [
+      `image ${created.imageId}: new, ${args.cipher ?? defaultCipher}, in ${safeText(args.ENC)}`,
+      ...(keyFile === undefined ? [] : [keyMade(keyFile)]),
+    ];
+    let isWanted = false;
     try {
-      if (!args.quiet && !args.json) {
-        await print(`image ${imageId}: new, ${args.cipher ?? defaultCipher}, in ${safeText(args.ENC)}\n`);
-        if (keys.madeDefault !== undefined) await print(keyMade(keys.madeDefault));
-      }
-      return await work(imageKey, keys.madeDefault);
+      const result = await work(created.imageKey, { ...made, announcement });
+      isWanted = isKept(result);
+      return result;
     } finally {
-      imageKey.wipe();
+      created.imageKey.wipe();
+      if (!isWanted) await takeBack(made);
     }
   });
 }
 
+/** What made the image useless is what the user has to know: that it could not be removed is for a warning. */
+async function takeBack(made: MadeImage): Promise<void> {
+  try {
+    discardImage(made);
+  } catch (error) {
+    await warn(`the image that was made is left behind: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
 /** Where the one key of an image is that nobody has a copy of yet. */
 export function keyMade(path: string): string {
-  return `key made: ${safeText(path)} (keep a copy of it elsewhere)\n`;
+  return `key made: ${safeText(path)} (keep a copy of it elsewhere)`;
 }

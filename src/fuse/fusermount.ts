@@ -49,6 +49,11 @@ export async function unmountByHelper(mountPoint: string, lazy: boolean): Promis
   throw new CkptfsError('mount-failed', `cannot unmount ${mountPoint}: ${errorText}`, { path: mountPoint });
 }
 
+/** @throws CkptfsError `missing-feature` when the helper is not installed */
+export async function checkHelper(): Promise<void> {
+  await runHelper(['--version']);
+}
+
 function mountFault(mountPoint: string, errorText: string): CkptfsError {
   const message = `cannot mount on ${mountPoint}: ${errorText}`;
   if (/user_allow_other/.test(errorText)) {

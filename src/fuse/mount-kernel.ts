@@ -3,7 +3,7 @@ import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
 import { CkptfsError, systemErrorName } from '../base/errors.ts';
 import { bind, lastErrno } from '../base/native.ts';
-import { mountByHelper } from './fusermount.ts';
+import { checkHelper, mountByHelper } from './fusermount.ts';
 import { checkedMountPoint, escapeOption, fsType, subtype, unmount } from './mount-point.ts';
 import { readMounts, topmostAt } from './mountinfo.ts';
 
@@ -54,6 +54,15 @@ export async function mountKernel(directory: string, options: KernelMountOptions
   }
 }
 
+/**
+ * Looks for what every mount needs: a device that can be opened and, for an ordinary user, the helper.
+ * @throws CkptfsError `missing-feature`
+ */
+export async function checkKernelMounts(): Promise<void> {
+  closeSync(openDevice());
+  if (process.geteuid?.() !== 0) await checkHelper();
+}
+
 /** Mounts by mount(2); undefined when this process may not, as an ordinary user and in most containers. */
 async function mountAsRoot(mountPoint: string, options: KernelMountOptions): Promise<number | undefined> {
   if (process.geteuid?.() !== 0) return undefined;
@@ -79,7 +88,10 @@ function openDevice(): number {
 }
 
 function noDevice(message: string, cause: unknown): CkptfsError {
-  const advice = 'Load the kernel module (modprobe fuse); in a container, pass the device in (--device /dev/fuse).';
+  const advice =
+    systemErrorName(cause) === 'EACCES'
+      ? `Let this user read and write it: chmod 0666 ${devicePath}.`
+      : 'Load the kernel module (modprobe fuse); in a container, pass the device in (--device /dev/fuse).';
   return new CkptfsError('missing-feature', message, { advice, path: devicePath, cause });
 }
 

@@ -1,7 +1,11 @@
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
 import type { Secret } from '../crypto/secret.ts';
 import type { CipherName } from '../format/ciphers.ts';
+import type { MadeImage } from '../image/discard-image.ts';
 import type { MakeSlots } from '../image/new-header.ts';
 import { beginImage } from '../image/writable/begin-image.ts';
+import { directoryIdentity } from '../stores/discard-directory.ts';
 import { createStore, isVacant } from '../stores/open-store.ts';
 
 export interface NewImageOptions {
@@ -20,6 +24,8 @@ export interface NewImage {
   readonly imageId: string;
   /** To mount it with; the caller wipes it. */
   readonly imageKey: Secret;
+  /** For `discardImage`, should nothing come of it. */
+  readonly made: MadeImage;
 }
 
 /** The root directory belongs to who makes the image, and nobody else gets in: what is kept in images is no one else's business. */
@@ -30,11 +36,13 @@ const ROOT_MODE = 0o700;
  * @throws CkptfsError `bad-argument`, `exists`, `io`
  */
 export async function createEmptyImage({ destination, ...options }: NewImageOptions): Promise<NewImage> {
+  const isNewDirectory = !existsSync(destination);
   const store = createStore(destination);
+  const made = { location: resolve(destination), directory: directoryIdentity(destination), isNewDirectory };
   try {
     const root = { mode: ROOT_MODE, uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 };
     const { header, imageKey } = await beginImage(store, { ...options, root });
-    return { imageId: header.imageId.toString('hex'), imageKey };
+    return { imageId: header.imageId.toString('hex'), imageKey, made };
   } finally {
     store.close();
   }

@@ -1,4 +1,5 @@
 import type { ErrorCode } from '../base/errors.ts';
+import type { MadeImage } from '../image/discard-image.ts';
 
 export const transports = ['kernel', 'fuse-native'] as const;
 export type Transport = (typeof transports)[number];
@@ -27,6 +28,8 @@ export interface DaemonConfig {
   readonly endWithCaller?: boolean;
   /** Only in the foreground: the exit code for each fault that keeps it from serving or from sealing; 1 for those not named. */
   readonly exitCodes?: Readonly<Partial<Record<ErrorCode, number>>>;
+  /** Only in the foreground: an image that was made for this mount alone, to be taken back when it cannot be served. */
+  readonly made?: MadeImage;
   /** For tests alone: stay this long after everything was wiped, so that what is left in memory can be looked at. */
   readonly lingerSeconds?: number;
 }

@@ -2,6 +2,7 @@ import fs from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { relative, resolve } from 'node:path';
 import { CkptfsError } from '../base/errors.ts';
+import { checkKernelMounts } from '../fuse/mount-kernel.ts';
 import { checkedMountPoint } from '../fuse/mount-point.ts';
 import { readAnyHeader, readHeader } from '../image/image.ts';
 import { DEFAULT_CACHE_SIZE } from '../image/image-reader.ts';
@@ -55,11 +56,12 @@ export function daemonConfig(options: DaemonOptions): { readonly config: DaemonC
 }
 
 /**
- * The same where the image is yet to be made, so that none is made for nothing.
+ * The same where the image is yet to be made, so that none is made for nothing: looks at the mount point, the device and the helper as well.
  * @throws CkptfsError `bad-argument`, `missing-feature`, `mount-failed` when there is nothing to mount on
  */
 export async function checkMount(options: MountOptions): Promise<void> {
   await checkedMountPoint(checkedConfig(options).mountPoint);
+  await checkKernelMounts();
 }
 
 function checkedConfig(options: DaemonOptions): DaemonConfig {

@@ -6,6 +6,7 @@ import { type PlainError, toPlainError } from '../base/errors.ts';
 import { hardenProcess } from '../crypto/hardening.ts';
 import { IMAGE_KEY_SIZE } from '../crypto/image-keys.ts';
 import { Secret } from '../crypto/secret.ts';
+import { discardImage } from '../image/discard-image.ts';
 import { CONFIG_LENGTH_SIZE, type DaemonConfig, ORDERS_FD, REPORT_FD, type ReadyReport } from './config.ts';
 import { Daemon } from './daemon.ts';
 import { exitNow } from './exit-now.ts';
@@ -115,12 +116,22 @@ async function report(daemon: Daemon, { endWithCaller }: DaemonConfig): Promise<
 /** @param log undefined when it is the log that cannot be had */
 function fail(error: PlainError, config: DaemonConfig, log?: Log): void {
   log?.failure(error);
+  takeBack(config, log);
   try {
     if (config.logFile !== undefined) fs.writeSync(REPORT_FD, `${JSON.stringify(error)}\n`);
   } catch {
     // The caller is gone; the log has it.
   }
   exitNow(exitCodeOf(error, config));
+}
+
+/** An image that was made for a mount that does not come about. */
+function takeBack({ made }: DaemonConfig, log?: Log): void {
+  try {
+    if (made !== undefined) discardImage(made);
+  } catch (error) {
+    log?.warning(`the image that was made is left behind: ${toPlainError(error).message}`);
+  }
 }
 
 function exitCodeOf({ code }: Pick<PlainError, 'code'>, { exitCodes }: DaemonConfig): number {

@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import type { ErrorCode } from '../base/errors.ts';
 import type { Secret } from '../crypto/secret.ts';
+import type { MadeImage } from '../image/discard-image.ts';
 import type { DaemonConfig } from './config.ts';
 import { daemonConfig, type MountOptions } from './daemon-config.ts';
 import { daemonEnvironment, daemonProgram, sendConfig, sendKey } from './launch.ts';
@@ -10,6 +11,8 @@ interface ForegroundOptions extends MountOptions {
   readonly imageKey: Secret;
   /** Exit code for each fault that keeps the daemon from serving, or from sealing what it wrote; 1 for those not named. */
   readonly exitCodes?: Readonly<Partial<Record<ErrorCode, number>>>;
+  /** An image that was made for this mount alone: the daemon takes it back if it cannot serve. */
+  readonly made?: MadeImage;
 }
 
 /**
@@ -18,8 +21,12 @@ interface ForegroundOptions extends MountOptions {
  * @throws CkptfsError as {@link daemonConfig}, while there still is something to return to
  */
 export function serveForeground(options: ForegroundOptions): never {
-  const { exitCodes } = options;
-  const config: DaemonConfig = { ...daemonConfig(options).config, ...(exitCodes === undefined ? {} : { exitCodes }) };
+  const { exitCodes, made } = options;
+  const config: DaemonConfig = {
+    ...daemonConfig(options).config,
+    ...(exitCodes === undefined ? {} : { exitCodes }),
+    ...(made === undefined ? {} : { made }),
+  };
   const { readEnd, writeEnd } = makePipe();
   sendConfig(writeEnd, config);
   sendKey(writeEnd, options.imageKey);

@@ -60,6 +60,6 @@ export const command = defineCommand({
       if (args.quiet) return;
       const amount = `${countOf(created.files, 'file')}, ${formatBytes(created.bytes)}`;
       await print(`image ${created.imageId}: ${amount}, ${cipher}, in ${safeText(args.DST)}\n`);
-      if (keyFile !== undefined) await print(keyMade(keyFile));
+      if (keyFile !== undefined) await print(`${keyMade(keyFile)}\n`);
     }),
 });

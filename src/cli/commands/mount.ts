@@ -1,10 +1,11 @@
 import type { ArgumentsCamelCase, Argv } from 'yargs';
-import { CkptfsError } from '../../base/errors.ts';
+import { CkptfsError, systemErrorName } from '../../base/errors.ts';
 import type { Secret } from '../../crypto/secret.ts';
+import type { MadeImage } from '../../image/discard-image.ts';
 import { isVacantLocation } from '../../library/new-image.ts';
 import { checkMount, type MountOptions } from '../../serve/daemon-config.ts';
 import { serveForeground } from '../../serve/foreground.ts';
-import { mountImage } from '../../serve/mount.ts';
+import { type MountHandle, mountImage } from '../../serve/mount.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
 import { takeDaemon } from '../early-daemon.ts';
 import { exitCodes } from '../exit-codes.ts';
@@ -13,7 +14,7 @@ import { parseMountOptions } from '../mount-options.ts';
 import { withNewImage } from '../new-image.ts';
 import { withNewImageOptions } from '../new-image-options.ts';
 import { withJson } from '../options.ts';
-import { printJson } from '../output.ts';
+import { print, printJson } from '../output.ts';
 import { present } from '../present.ts';
 import { withServingOptions } from '../serving-options.ts';
 
@@ -49,14 +50,24 @@ export const command = defineCommand({
         cacheSize: args.cacheSize ?? settings.cacheSize,
       }),
     };
-    const serving = { mount, logFile: args.logFile ?? settings.logFile, foreground: args.foreground, json: args.json };
+    const serving = { mount, logFile: args.logFile ?? settings.logFile, foreground: args.foreground };
     // Not by -o: the empty directory may be where a disk should be mounted that is not.
     if (args.write && image.imageId === undefined && isVacantLocation(args.ENC)) {
-      await checkMount(mount);
-      return withNewImage(image, (imageKey, keyFile) => serve(serving, imageKey, keyFile));
+      const [mounted, made] = await adviseOnFailure(mount, async () => {
+        await checkMount(mount);
+        return withNewImage(image, async (imageKey, made) => {
+          if (serving.foreground && !args.json && !args.quiet) await printLines(made.announcement);
+          return [await serve(serving, imageKey, made), made] as const;
+        });
+      });
+      if (!args.json && !args.quiet) await printLines(made.announcement);
+      return report(args.json, mounted, made.keyFile);
     }
     refuseNewImageOptions(args);
-    return withImageKey(image, (imageKey) => serve(serving, imageKey), { write: mount.write });
+    const mounted = await adviseOnFailure(mount, () =>
+      withImageKey(image, (imageKey) => serve(serving, imageKey), { write: mount.write }),
+    );
+    return report(args.json, mounted);
   },
 });
 
@@ -92,19 +103,45 @@ interface ServingArguments {
   readonly mount: MountOptions;
   readonly logFile: string | undefined;
   readonly foreground: boolean;
-  readonly json: boolean;
 }
 
-/** @param keyFile of a key that was made for the image */
+/** @param made of the image, if it was made for this mount */
 async function serve(
-  { mount, logFile, foreground, json }: ServingArguments,
+  { mount, logFile, foreground }: ServingArguments,
   imageKey: Secret | Promise<Secret>,
+  made?: MadeImage,
+): Promise<MountHandle> {
+  if (foreground) serveForeground({ ...mount, imageKey: await imageKey, exitCodes, ...present({ made }) });
+  return mountImage({ ...mount, ...present({ logFile }), imageKey }, takeDaemon());
+}
+
+async function report(
+  json: boolean,
+  { mountPoint, imageId, pid, logFile }: MountHandle,
   keyFile?: string,
 ): Promise<void> {
-  if (foreground) return serveForeground({ ...mount, imageKey: await imageKey, exitCodes });
-  const mounted = await mountImage({ ...mount, ...present({ logFile }), imageKey }, takeDaemon());
-  const { mountPoint, imageId, pid } = mounted;
-  if (json) await printJson({ mountPoint, imageId, pid, logFile: mounted.logFile, ...present({ keyFile }) });
+  if (json) await printJson({ mountPoint, imageId, pid, logFile, ...present({ keyFile }) });
+}
+
+async function printLines(lines: readonly string[]): Promise<void> {
+  for (const line of lines) await print(`${line}\n`);
+}
+
+/** A script that goes on after a failed mount writes plaintext into the bare directory. */
+async function adviseOnFailure<T>({ mountPoint, write }: MountOptions, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (write !== true || !(error instanceof CkptfsError) || error.code === 'bad-argument') throw error;
+    if (systemErrorName(error.cause) === 'ENOENT') throw error;
+    const { advice, path } = error;
+    const bare = `Nothing is mounted on ${mountPoint}: what is written there is not encrypted.`;
+    throw new CkptfsError(error.code, error.message, {
+      advice: advice === undefined ? bare : `${advice} ${bare}`,
+      ...present({ path }),
+      cause: error,
+    });
+  }
 }
 
 function refuseNewImageOptions({ ENC, cipher, chunkSize, write }: ArgumentsCamelCase<Parsed>): void {

@@ -1,0 +1,60 @@
+import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { directoryIdentity, discardDirectory } from '../../../src/stores/discard-directory.ts';
+
+let base: string;
+let image: string;
+const object = 'ab'.padEnd(32, '0');
+
+beforeEach(() => {
+  base = fs.mkdtempSync(join(tmpdir(), 'ckptfs-discard-'));
+  image = join(base, 'enc');
+  fs.mkdirSync(join(image, 'objects', 'ab'), { recursive: true });
+  for (const name of ['ckptfs.json', 'manifest', 'journal', 'lock', 'manifest.new', join('objects', 'ab', object)]) {
+    fs.writeFileSync(join(image, name), name);
+  }
+});
+
+afterEach(() => fs.rmSync(base, { recursive: true }));
+
+test('removes the whole image, and its directory where that was made for it', () => {
+  expect(discardDirectory(image, directoryIdentity(image), true)).toBe(true);
+  expect(fs.readdirSync(base)).toEqual([]);
+});
+
+test('leaves a directory that was there before', () => {
+  expect(discardDirectory(image, directoryIdentity(image), false)).toBe(true);
+  expect(fs.readdirSync(image)).toEqual([]);
+});
+
+test('leaves what is no part of an image', () => {
+  fs.writeFileSync(join(image, 'notes'), '');
+  fs.writeFileSync(join(image, 'objects', 'ab', 'other'), '');
+  expect(discardDirectory(image, directoryIdentity(image), true)).toBe(true);
+  expect(fs.readdirSync(image, { recursive: true }).sort()).toEqual([
+    'notes',
+    'objects',
+    'objects/ab',
+    'objects/ab/other',
+  ]);
+});
+
+test('removes nothing of another image that stands at the path by now', () => {
+  const identity = directoryIdentity(image);
+  fs.renameSync(image, join(base, 'moved'));
+  fs.mkdirSync(image);
+  fs.writeFileSync(join(image, 'manifest'), 'of another');
+  expect(discardDirectory(image, identity, true)).toBe(false);
+  expect(fs.readdirSync(image)).toEqual(['manifest']);
+  expect(fs.existsSync(join(base, 'moved', 'manifest'))).toBe(true);
+});
+
+test('follows no link to the objects of another image', () => {
+  const other = join(base, 'other');
+  fs.renameSync(join(image, 'objects'), other);
+  fs.symlinkSync(other, join(image, 'objects'));
+  discardDirectory(image, directoryIdentity(image), true);
+  expect(fs.readdirSync(join(other, 'ab'))).toEqual([object]);
+});
