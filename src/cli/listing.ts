@@ -1,6 +1,6 @@
+import { printableName } from '../base/printable.ts';
 import type { FileStatus, ListedFile } from '../library/encrypted-image.ts';
 import { table } from './table.ts';
-import { safeName } from './terminal-text.ts';
 
 const letters = { file: '-', directory: 'd', symlink: 'l' } as const;
 
@@ -13,7 +13,9 @@ export function longListing(files: readonly ListedFile[]): string {
     `${file.gid}`,
     `${file.size}`,
     timeText(file.mtimeSeconds),
-    file.target === undefined ? safeName(file.name) : `${safeName(file.name)} -> ${safeName(file.target)}`,
+    file.target === undefined
+      ? printableName(file.name)
+      : `${printableName(file.name)} -> ${printableName(file.target)}`,
   ]);
   return table(rows, [1, 2, 3, 4]);
 }

@@ -1,19 +1,19 @@
 import { CkptfsError, systemErrorName } from '../base/errors.ts';
+import { printable } from '../base/printable.ts';
 import { exitCodes } from './exit-codes.ts';
-import { safeText } from './terminal-text.ts';
 
 /** One line for a person: what is wrong, about which file, and what to do. */
 export function failureLine(error: unknown): string {
   if (!(error instanceof CkptfsError)) {
     const text = error instanceof Error ? error.message : String(error);
-    return `ckptfs: internal fault: ${sentence(safeText(text))} Please report it with what --debug prints.`;
+    return `ckptfs: internal fault: ${sentence(printable(text))} Please report it with what --debug prints.`;
   }
-  const message = sentence(safeText(error.message));
-  return `ckptfs: ${error.advice === undefined ? message : `${message} ${sentence(safeText(error.advice))}`}`;
+  const message = sentence(printable(error.message));
+  return `ckptfs: ${error.advice === undefined ? message : `${message} ${sentence(printable(error.advice))}`}`;
 }
 
 export function warningLine(text: string): string {
-  return `ckptfs: warning: ${safeText(text)}`;
+  return `ckptfs: warning: ${printable(text)}`;
 }
 
 /** The exit number of anything thrown. */
@@ -29,7 +29,11 @@ export function debugText(error: unknown): string {
     const text = at instanceof Error ? (at.stack ?? at.message) : String(at);
     lines.push(`${lines.length === 0 ? '' : 'caused by: '}${code === undefined ? '' : `[${code}] `}${text}`);
   }
-  return lines.join('\n').split('\n').map(safeText).join('\n');
+  return lines
+    .join('\n')
+    .split('\n')
+    .map((line) => printable(line))
+    .join('\n');
 }
 
 function sentence(text: string): string {

@@ -1,3 +1,4 @@
+import { printable } from '../base/printable.ts';
 import type { Secret } from '../crypto/secret.ts';
 import { type CipherName, defaultCipher } from '../format/ciphers.ts';
 import { discardImage, type MadeImage } from '../image/discard-image.ts';
@@ -7,7 +8,6 @@ import { warnAbout, withKeys } from './image-arguments.ts';
 import type { HeldKeys, KeyArguments } from './key-options.ts';
 import { warn } from './output.ts';
 import { present } from './present.ts';
-import { safeText } from './terminal-text.ts';
 
 /** Arguments of a command that makes an empty image. */
 interface NewImageArguments extends CommonOptions, KeyArguments {
@@ -53,7 +53,7 @@ export async function withNewImage<T>(
     const keyFile = keys.madeDefault;
     const made = { ...created.made, ...present({ keyFile }) };
     const announcement = [
-      `image ${created.imageId}: new, ${args.cipher ?? defaultCipher}, in ${safeText(args.ENC)}`,
+      `image ${created.imageId}: new, ${args.cipher ?? defaultCipher}, in ${printable(args.ENC)}`,
       ...(keyFile === undefined ? [] : [keyMade(keyFile)]),
     ];
     let isWanted = false;
@@ -79,5 +79,5 @@ async function takeBack(made: MadeImage): Promise<void> {
 
 /** Where the one key of an image is that nobody has a copy of yet. */
 export function keyMade(path: string): string {
-  return `key made: ${safeText(path)} (keep a copy of it elsewhere)`;
+  return `key made: ${printable(path)} (keep a copy of it elsewhere)`;
 }

@@ -1,4 +1,5 @@
 import { ioError, systemErrorName } from '../base/errors.ts';
+import { printableJson } from '../base/printable.ts';
 import { warningLine } from './messages.ts';
 
 /** The reader of our output has gone (`ckptfs ls | head`): nothing to say, nobody to say it to. */
@@ -11,9 +12,9 @@ export function print(data: string | Uint8Array): Promise<void> {
   return write(process.stdout, data, 'standard output');
 }
 
-/** One object as JSON text, for a program to read. @throws BrokenPipe */
+/** Prints one object as JSON text, for a program to read. @throws BrokenPipe */
 export function printJson(value: unknown): Promise<void> {
-  return print(`${JSON.stringify(value, null, 2)}\n`);
+  return print(`${printableJson(JSON.stringify(value, null, 2))}\n`);
 }
 
 /** @throws BrokenPipe */

@@ -1,5 +1,6 @@
 import { CkptfsError } from '../base/errors.ts';
 import type { Region } from '../base/native.ts';
+import { quotedPath } from '../base/printable.ts';
 import type { FileInode, Inode } from '../format/manifest.ts';
 import { type Attributes, type DirectoryEntry, Errno, type FileSystem, type Statistics } from '../fuse/filesystem.ts';
 import { dataBytes, seekExtent } from '../image/extents.ts';
@@ -7,7 +8,6 @@ import type { Image } from '../image/image.ts';
 import type { ImageReader } from '../image/image-reader.ts';
 import type { ImageTree } from '../image/tree.ts';
 import { attributesOf, BLOCK_SIZE, DOT, DOT_DOT, NAME_MAX } from './attributes.ts';
-import { quotePath } from './quote-path.ts';
 
 /** Told, in one line without line breaks, of each read that failed: image file, object, chunk, reason. */
 export type DamageListener = (line: string) => void;
@@ -61,7 +61,7 @@ export class ReadOnlyTree implements FileSystem {
       return this.#reader.read(file, offset, length, out, outOffset);
     } catch (error) {
       if (!(error instanceof CkptfsError) || (error.code !== 'damaged' && error.code !== 'io')) throw error;
-      this.#onDamage(`cannot read ${quotePath(this.#tree.pathOf(node))}: ${error.message}`);
+      this.#onDamage(`cannot read ${quotedPath(this.#tree.pathOf(node))}: ${error.message}`);
       throw Errno.of('EIO');
     }
   }

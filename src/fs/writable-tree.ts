@@ -1,5 +1,6 @@
 import { CkptfsError } from '../base/errors.ts';
 import type { Region } from '../base/native.ts';
+import { quotedPath } from '../base/printable.ts';
 import { ROOT_INODE } from '../format/manifest.ts';
 import { isKeptXattr } from '../format/xattrs.ts';
 import {
@@ -19,7 +20,6 @@ import type { LiveDirectory, LiveInode } from '../image/writable/live-inode.ts';
 import type { WritableImage } from '../image/writable/writable-image.ts';
 import { attributesOf, DOT, DOT_DOT, NAME_MAX } from './attributes.ts';
 import { metadataChanges, newDirectory, newInode } from './metadata-changes.ts';
-import { quotePath } from './quote-path.ts';
 import { failureOf } from './store-faults.ts';
 
 /** Cookies of "." and ".."; those of children are their serials, which begin with 1, behind them. */
@@ -354,7 +354,7 @@ export class WritableTree implements WritableFileSystem {
 
   #nameOf(node: number): string {
     const path = this.#image.pathOf(node);
-    if (path.length > 0) return quotePath(path);
+    if (path.length > 0) return quotedPath(path);
     return node === ROOT_INODE ? '"/"' : 'a file without a name';
   }
 }

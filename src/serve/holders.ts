@@ -1,4 +1,5 @@
 import fs from 'node:fs';
+import { printable } from '../base/printable.ts';
 import type { MountInfo } from '../fuse/mountinfo.ts';
 import { readMounts } from '../fuse/mountinfo.ts';
 
@@ -17,7 +18,7 @@ export function holdersOf(found: MountInfo): Holder[] {
   const holders: Holder[] = [];
   for (const name of namesIn('/proc')) {
     if (!/^[0-9]+$/.test(name) || !holds(`/proc/${name}`, found)) continue;
-    holders.push({ pid: Number(name), command: text(`/proc/${name}/comm`).trim() });
+    holders.push({ pid: Number(name), command: text(`/proc/${name}/comm`).replace(/\n$/, '') });
   }
   return holders;
 }
@@ -57,10 +58,6 @@ function hex(number: number): string {
 
 function isWithin(path: string, directory: string): boolean {
   return path === directory || path.startsWith(directory === '/' ? '/' : `${directory}/`);
-}
-
-function printable(name: string): string {
-  return name.replace(/\p{Cc}/gu, '?');
 }
 
 function target(link: string): string {

@@ -1,4 +1,5 @@
 import fs from 'node:fs';
+import { printable } from '../base/printable.ts';
 
 const STANDARD_ERROR = 2;
 const MAX_LOG_SIZE = 1 << 20;
@@ -10,7 +11,8 @@ export type Level = 'info' | 'warning' | 'error';
 
 /**
  * The daemon's log, one line per event, as syslog has it: time, program with pid, level, text. Never given a secret or contents of an
- * image, though names of image files where they are damaged. A line that repeats is written once a minute.
+ * image, though names of image files where they are damaged. A line that repeats is written once a minute, and nothing
+ * in one acts on a terminal: standard error may be one, and so may be what shows the log.
  */
 export class Log {
   readonly #file: string | undefined;
@@ -46,7 +48,7 @@ export class Log {
   write(level: Level, text: string): void {
     const now = new Date();
     if (this.#repeats(`${level} ${text}`, now.getTime())) return;
-    const line = text.replaceAll(/[\n\r]+\s*/g, ' | ');
+    const line = printable(text.replaceAll(/[\n\r]+\s*/g, ' | '));
     try {
       this.#keepSmall();
       fs.writeSync(this.#fd, `${now.toISOString()} ckptfs[${process.pid}]: ${level}: ${line}\n`);

@@ -2,6 +2,7 @@ import fs from 'node:fs';
 import { join } from 'node:path';
 import { CkptfsError, ioError } from '../base/errors.ts';
 import { tryLock } from '../base/posix.ts';
+import { printableName } from '../base/printable.ts';
 import { openToWrite } from './local-files.ts';
 import type { StoreLock } from './writable-store.ts';
 
@@ -66,7 +67,8 @@ function leadsTo(path: string, fd: number): boolean {
 function readHolder(fd: number): string {
   const bytes = Buffer.alloc(MAX_HOLDER);
   const length = fs.readSync(fd, bytes, 0, MAX_HOLDER, 0);
-  return bytes.toString('utf8', 0, length).split('\n')[0] ?? '';
+  const end = bytes.indexOf('\n');
+  return printableName(bytes.subarray(0, end < 0 ? length : Math.min(end, length)));
 }
 
 function locked(directory: string, holder: string): CkptfsError {

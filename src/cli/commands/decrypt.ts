@@ -1,4 +1,5 @@
 import type { Argv } from 'yargs';
+import { printable } from '../../base/printable.ts';
 import { cancellable } from '../cancellation.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
 import { withImageArguments, withOpenImage } from '../image-arguments.ts';
@@ -7,7 +8,6 @@ import { print, printJson } from '../output.ts';
 import { present } from '../present.ts';
 import { progressBar } from '../progress.ts';
 import { countOf, formatBytes } from '../quantities.ts';
-import { safeText } from '../terminal-text.ts';
 
 export const command = defineCommand({
   examples: [['$0 decrypt ./enc /dev/shm/ckpt --key-file checkpoint.key', 'In clear, but not on a disk']],
@@ -30,6 +30,6 @@ export const command = defineCommand({
       ).finally(bar.end);
       if (args.json) return printJson({ imageId, files, fileBytes });
       if (args.quiet) return;
-      await print(`${countOf(files, 'file')}, ${formatBytes(fileBytes)}, in clear in ${safeText(args.DST)}\n`);
+      await print(`${countOf(files, 'file')}, ${formatBytes(fileBytes)}, in clear in ${printable(args.DST)}\n`);
     }),
 });

@@ -1,4 +1,5 @@
 import type { Argv } from 'yargs';
+import { printable } from '../../base/printable.ts';
 import { primitives } from '../../crypto/select.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
 import type { Finding } from '../doctor/check.ts';
@@ -9,7 +10,6 @@ import { programFindings } from '../doctor/programs.ts';
 import { EXIT_OK, exitCodes } from '../exit-codes.ts';
 import { withJson } from '../options.ts';
 import { print, printJson } from '../output.ts';
-import { safeText } from '../terminal-text.ts';
 
 export const command = defineCommand({
   examples: [['$0 doctor', 'Exit code 0 means: mounting works here']],
@@ -33,6 +33,6 @@ export const command = defineCommand({
 });
 
 function findingText({ level, subject, found, advice }: Finding): string {
-  const line = `${level.padEnd(8)} ${subject}: ${safeText(found)}\n`;
+  const line = `${level.padEnd(8)} ${subject}: ${printable(found)}\n`;
   return advice === undefined ? line : `${line}         -> ${advice}\n`;
 }

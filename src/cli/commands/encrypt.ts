@@ -1,4 +1,5 @@
 import type { Argv } from 'yargs';
+import { printable } from '../../base/printable.ts';
 import { defaultCipher } from '../../format/ciphers.ts';
 import { createImage } from '../../image/create.ts';
 import { cancellable } from '../cancellation.ts';
@@ -12,7 +13,6 @@ import { print, printJson, warn } from '../output.ts';
 import { present } from '../present.ts';
 import { progressBar } from '../progress.ts';
 import { countOf, formatBytes } from '../quantities.ts';
-import { safeText } from '../terminal-text.ts';
 
 export const command = defineCommand({
   examples: [
@@ -59,7 +59,7 @@ export const command = defineCommand({
       if (args.json) return printJson({ ...created, cipher, ...(keyFile === undefined ? {} : { keyFile }) });
       if (args.quiet) return;
       const amount = `${countOf(created.files, 'file')}, ${formatBytes(created.bytes)}`;
-      await print(`image ${created.imageId}: ${amount}, ${cipher}, in ${safeText(args.DST)}\n`);
+      await print(`image ${created.imageId}: ${amount}, ${cipher}, in ${printable(args.DST)}\n`);
       if (keyFile !== undefined) await print(`${keyMade(keyFile)}\n`);
     }),
 });

@@ -1,5 +1,6 @@
 import type { Argv } from 'yargs';
 import { CkptfsError } from '../../base/errors.ts';
+import { printable } from '../../base/printable.ts';
 import type { ImageInside, ImageOutside } from '../../image/describe.ts';
 import { inspectImage } from '../../library/encrypted-image.ts';
 import { authenticateImage } from '../../library/unlock.ts';
@@ -9,7 +10,6 @@ import { withJson } from '../options.ts';
 import { print, printJson } from '../output.ts';
 import { formatBytes } from '../quantities.ts';
 import { table } from '../table.ts';
-import { safeText } from '../terminal-text.ts';
 
 export const command = defineCommand({
   examples: [
@@ -43,7 +43,7 @@ async function ifUnlocked<T>(work: () => Promise<T>): Promise<T | undefined> {
 }
 
 function outsideRows(image: ImageOutside): string[][] {
-  const slots = image.slots.map(safeText).join(', ');
+  const slots = image.slots.map((slot) => printable(slot)).join(', ');
   return [
     ['image', image.imageId],
     ['format', `version ${image.formatVersion}`],

@@ -1,10 +1,10 @@
 import type { Argv } from 'yargs';
+import { printable } from '../../base/printable.ts';
 import { recoverImage } from '../../library/unsealed-image.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
 import { withGivenKeys, withImageArguments } from '../image-arguments.ts';
 import { withJson } from '../options.ts';
 import { print, printJson } from '../output.ts';
-import { safeText } from '../terminal-text.ts';
 
 export const command = defineCommand({
   examples: [
@@ -15,8 +15,8 @@ export const command = defineCommand({
     const { imageId, dropped } = await withGivenKeys(args, (options) => recoverImage(args.ENC, options));
     if (args.json) return printJson({ imageId, dropped: dropped ?? null });
     if (dropped !== undefined) {
-      await print(`image ${imageId}: lost: ${safeText(dropped)}\n`);
-      if (!args.quiet) await print(`the rest can be sealed: ckptfs seal ${safeText(args.ENC)}\n`);
+      await print(`image ${imageId}: lost: ${printable(dropped)}\n`);
+      if (!args.quiet) await print(`the rest can be sealed: ckptfs seal ${printable(args.ENC)}\n`);
     } else if (!args.quiet) await print(`image ${imageId}: nothing is lost\n`);
   },
 });

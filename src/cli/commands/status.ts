@@ -1,11 +1,11 @@
 import type { Argv } from 'yargs';
+import { printable } from '../../base/printable.ts';
 import { listMounts, type MountStatus } from '../../serve/status.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
 import { withJson } from '../options.ts';
 import { print, printJson } from '../output.ts';
 import { formatBytes, formatDuration } from '../quantities.ts';
 import { table } from '../table.ts';
-import { safeText } from '../terminal-text.ts';
 
 const heading = ['MOUNT', 'STATE', 'IMAGE', 'PID', 'WORKERS', 'UP', 'REQUESTS', 'SERVED', 'CACHE HITS', 'FAILURES'];
 const numbers = [3, 4, 5, 6, 7, 8, 9];
@@ -25,7 +25,7 @@ export const command = defineCommand({
 });
 
 function row({ mountPoint, state, source, daemon }: MountStatus): string[] {
-  const place = [safeText(mountPoint), state, safeText(source)];
+  const place = [printable(mountPoint), state, printable(source)];
   if (daemon === undefined) return [...place, '-', '-', '-', '-', '-', '-', '-'];
   const { counters, pid, workers, uptimeSeconds } = daemon;
   return [

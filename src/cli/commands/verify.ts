@@ -1,4 +1,5 @@
 import type { Argv } from 'yargs';
+import { printable, printableName } from '../../base/printable.ts';
 import type { Damage, VerifyReport } from '../../image/verify.ts';
 import { cancellable } from '../cancellation.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
@@ -10,7 +11,6 @@ import { print, printJson } from '../output.ts';
 import { present } from '../present.ts';
 import { progressBar } from '../progress.ts';
 import { countOf } from '../quantities.ts';
-import { safeName, safeText } from '../terminal-text.ts';
 
 export const command = defineCommand({
   examples: [
@@ -39,8 +39,8 @@ function reportText({ damage, objects, chunks }: VerifyReport, quiet: boolean): 
 }
 
 function damageLine({ file, object, chunk, reason }: Damage): string {
-  const where = `${file === undefined ? '' : `${safeName(file)}: `}object ${safeText(object)}`;
-  return `${where}${chunk === undefined ? '' : `, chunk ${chunk}`}: ${safeText(reason)}`;
+  const where = `${file === undefined ? '' : `${printableName(file)}: `}object ${printable(object)}`;
+  return `${where}${chunk === undefined ? '' : `, chunk ${chunk}`}: ${printable(reason)}`;
 }
 
 function reportJson(imageId: string, { damage, objects, chunks }: VerifyReport): unknown {

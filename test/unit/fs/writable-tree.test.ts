@@ -576,7 +576,7 @@ describe('what the store below refuses', () => {
     tree.flush(f);
     store.failure = Object.assign(new Error('broken'), { code });
     refuses('EIO', () => write(f, 'x'.repeat(16_384)));
-    expect(faults.splice(0)).toEqual(['cannot write "d/f\\x0a": cannot write it']);
+    expect(faults.splice(0)).toEqual(['cannot write "d/f\\n": cannot write it']);
     tree.unlink(node, name('f\n'));
     refuses('EIO', () => write(f, 'x'.repeat(16_384)));
     expect(faults.splice(0)).toEqual(['cannot write a file without a name: cannot write it']);

@@ -72,3 +72,8 @@ test('a log that cannot be written to stops nobody', () => {
   expect(() => log.info('lost')).not.toThrow();
   fs.closeSync(closed);
 });
+
+test('what others wrote acts on no terminal', () => {
+  new Log(file, fd).error('held by \x1b]0;x\x07\u009b2J \u202e');
+  expect(lines()[0]).toMatch(/: error: held by \\x1b\]0;x\\x07\\u\{009b\}2J \\u\{202e\}$/);
+});
