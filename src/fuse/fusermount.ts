@@ -57,8 +57,16 @@ export async function checkHelper(): Promise<void> {
 function mountFault(mountPoint: string, errorText: string): CkptfsError {
   const message = `cannot mount on ${mountPoint}: ${errorText}`;
   if (/user_allow_other/.test(errorText)) {
-    const advice = "Add the line 'user_allow_other' to /etc/fuse.conf, or mount as root, or without --allow-other.";
-    return new CkptfsError('mount-failed', message, { advice, path: mountPoint });
+    // Also for allow_root: the kernel is asked for allow_other then, and ckptfs keeps all but root out.
+    return new CkptfsError(
+      'missing-feature',
+      `cannot mount on ${mountPoint}: /etc/fuse.conf does not let ordinary users mount with allow_other or allow_root`,
+      {
+        advice:
+          'Have root add the line user_allow_other to /etc/fuse.conf, mount as root, or leave --allow-other and --allow-root out.',
+        path: '/etc/fuse.conf',
+      },
+    );
   }
   if (/\/dev\/fuse/.test(errorText) || /device not found/.test(errorText)) {
     const advice =

@@ -13,6 +13,7 @@ const devicePath = '/dev/fuse';
 const MS_RDONLY = 1;
 const MS_NOSUID = 2;
 const MS_NODEV = 4;
+const MS_NOEXEC = 8;
 
 const mountCall = bind('mount', 'int', ['str', 'str', 'str', 'ulong', 'str']);
 
@@ -22,6 +23,8 @@ interface KernelMountOptions {
   readonly readOnly: boolean;
   /** Let other users in, as far as modes and owners allow. */
   readonly allowOther: boolean;
+  /** Let no program be run from the mount. */
+  readonly noExec?: boolean;
   /** Most bytes the kernel may ask for in one READ. */
   readonly maxRead: number;
 }
@@ -68,7 +71,7 @@ async function mountAsRoot(mountPoint: string, options: KernelMountOptions): Pro
   if (process.geteuid?.() !== 0) return undefined;
   const fd = openDevice();
   const data = [`fd=${fd}`, 'rootmode=40000', 'user_id=0', 'group_id=0', ...kernelOptions(options)].join(',');
-  const flags = MS_NOSUID | MS_NODEV | (options.readOnly ? MS_RDONLY : 0);
+  const flags = MS_NOSUID | MS_NODEV | (options.readOnly ? MS_RDONLY : 0) | (options.noExec ? MS_NOEXEC : 0);
   if (mountCall(options.source, mountPoint, fsType, flags, data) === 0) return fd;
   const errno = lastErrno();
   closeSync(fd);
@@ -105,6 +108,7 @@ function helperOptions(options: KernelMountOptions): string[] {
     access,
     'nosuid',
     'nodev',
+    ...(options.noExec ? ['noexec'] : []),
     `fsname=${escapeOption(options.source)}`,
     `subtype=${subtype}`,
     ...kernelOptions(options),

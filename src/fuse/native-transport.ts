@@ -19,6 +19,8 @@ interface NativeMountOptions {
   /** What mount tables name as the source: the image's path. */
   readonly source: string;
   readonly allowOther: boolean;
+  /** Let no program be run from the mount. */
+  readonly noExec?: boolean;
   readonly maxRead: number;
   readonly onFault: FaultListener;
 }
@@ -47,7 +49,8 @@ export async function mountNative(
   const Package = await loadPackage();
   const mountPoint = await checkedMountPoint(directory);
   // The package has no options for these, but joins all of them with commas.
-  const fsname = `${escapeOption(options.source)},ro,nosuid,nodev,use_ino,negative_timeout=${foreverSeconds}`;
+  const flags = `ro,nosuid,nodev${options.noExec ? ',noexec' : ''}`;
+  const fsname = `${escapeOption(options.source)},${flags},use_ino,negative_timeout=${foreverSeconds}`;
   if (Math.max(Buffer.byteLength(mountPoint), Buffer.byteLength(fsname) + 200) > longestArgument) {
     throw new CkptfsError('mount-failed', 'paths this long cannot be mounted through fuse-native', {
       path: mountPoint,

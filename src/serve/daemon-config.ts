@@ -80,7 +80,6 @@ function checkedConfig(options: DaemonOptions): DaemonConfig {
   if (write) checkWriting({ transport, scratch, workers, readOnly: fuse.readOnly });
   const isRoot = process.geteuid?.() === 0;
   if (scratch && !isRoot) throw new CkptfsError('missing-feature', 'only root can mount with scratch space');
-  if (fuse.noExec && !isRoot) throw new CkptfsError('missing-feature', 'only root can mount with the option noexec');
   if (transport !== 'kernel' && (scratch || allowRoot)) {
     throw new CkptfsError('bad-argument', 'scratch space and allow_root need the transport kernel');
   }

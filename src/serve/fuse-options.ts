@@ -15,7 +15,7 @@ interface FuseOptions {
  * asks for a mount that can be written to.
  */
 const withoutEffect = new Set([
-  ...['rw', 'nosuid', 'nodev', 'exec', 'default_permissions', 'defaults'],
+  ...['rw', 'nosuid', 'nodev', 'default_permissions', 'defaults'],
   ...['auto', 'noauto', 'user', 'nouser', 'users', 'owner', 'group', 'nofail', '_netdev', 'async', 'sync', 'dirsync'],
   ...['atime', 'noatime', 'diratime', 'nodiratime', 'relatime', 'norelatime', 'strictatime', 'lazytime', 'nolazytime'],
 ]);
@@ -49,7 +49,8 @@ export function parseFuseOptions(options: readonly string[]): FuseOptions {
     else if (value !== undefined) throw badOption(option, 'it is not known');
     else if (name === 'allow_other') found.allowOther = true;
     else if (name === 'allow_root') found.allowRoot = true;
-    else if (name === 'noexec') found.noExec = true;
+    // The last one holds: of fstab's `user,exec` mount(8) makes `noexec,…,exec`.
+    else if (name === 'noexec' || name === 'exec') found.noExec = name === 'noexec';
     else if (name === 'ro') found.readOnly = true;
     else if (!withoutEffect.has(name)) throw badOption(option, 'it is not known');
   }

@@ -1,4 +1,3 @@
-import { CkptfsError, ioError } from '../base/errors.ts';
 import { defaultMaxTransfer } from '../fuse/connection.ts';
 import { type KernelMount, mountKernel } from '../fuse/mount-kernel.ts';
 import { setReadAhead, unmount } from '../fuse/mount-point.ts';
@@ -7,7 +6,6 @@ import type { DaemonConfig } from './config.ts';
 import type { Log } from './log.ts';
 import { ScratchSpace } from './scratch.ts';
 import type { ComingKey, Serving } from './serving.ts';
-import { MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, MS_REMOUNT, mount } from './system-calls.ts';
 import { WorkerCrew } from './worker-crew.ts';
 import type { OpenedImage } from './worker-messages.ts';
 
@@ -71,28 +69,17 @@ async function mountAndServe(directory: string, config: DaemonConfig, crew: Work
     source: config.fsName,
     readOnly: !config.write,
     allowOther: config.allowOther || config.allowRoot,
+    noExec: config.noExec,
     maxRead: defaultMaxTransfer,
   });
   setReadAhead(made.device, READ_AHEAD_KIBIBYTES);
   crew.serve(made.fd);
   try {
     await crew.initialized();
-    if (config.noExec) forbidPrograms(made.mountPoint, config.write);
     return made;
   } catch (cause) {
     // By the helper for an ordinary user. Where even that fails, nothing better is left to do.
     await unmount(made.mountPoint, { lazy: true }).catch(() => undefined);
     throw cause;
-  }
-}
-
-/** mount(2) with MS_REMOUNT and MS_BIND changes the flags of one mount point alone. */
-function forbidPrograms(mountPoint: string, write: boolean): void {
-  try {
-    const flags = MS_NOEXEC | MS_NOSUID | MS_NODEV | (write ? 0 : MS_RDONLY);
-    mount('none', mountPoint, 'none', MS_REMOUNT | MS_BIND | flags, '');
-  } catch (cause) {
-    const error = ioError('mount with noexec on', mountPoint, cause);
-    throw new CkptfsError('mount-failed', error.message, { path: mountPoint, cause });
   }
 }

@@ -23,6 +23,7 @@ export async function serveThroughNative(config: DaemonConfig, key: ComingKey, l
     const made = await mountNative(config.mountPoint, new CountedFileSystem(opened.tree, counters), {
       source: config.fsName,
       allowOther: config.allowOther,
+      noExec: config.noExec,
       maxRead: MAX_READ,
       onFault: (error, operation) => log.error(`${operation} failed: ${toPlainError(error).stack}`),
     });

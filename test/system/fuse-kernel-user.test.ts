@@ -96,7 +96,7 @@ describeIf(['root', 'fuse', 'python', 'fusermount', 'setpriv'], 'mounted by an o
   systemTest([], 'allow_other is refused with what to do about it', async () => {
     if (/^user_allow_other/m.test(existsSync('/etc/fuse.conf') ? readFileSync('/etc/fuse.conf', 'utf8') : '')) return;
     expect(await PatternDaemon.refusal(mountPoint, { user: user(), options: { allowOther: true } })).toMatchObject({
-      error: 'mount-failed',
+      error: 'missing-feature',
       advice: expect.stringContaining('user_allow_other'),
     });
   });

@@ -20,7 +20,7 @@ import {
   withFuseForAll,
 } from './support/mounts.ts';
 import { runProgram } from './support/programs.ts';
-import { describeIf, systemTest } from './support/requirements.ts';
+import { describeIf, type Feature, systemTest } from './support/requirements.ts';
 
 const content = Buffer.alloc(300_000, 'a checkpoint ');
 
@@ -195,22 +195,28 @@ describeIf(['root', 'fuse'], 'a mount', () => {
     expect(cat('--allow-root')).toEqual(['', '']);
   });
 
-  systemTest([], 'is read-only, without programs and devices, as mount tables show', () => {
-    mountOn(mountPoint, encrypted, '-o', 'noexec,fsname=of me,x-systemd.automount');
-    const line = fs
-      .readFileSync('/proc/self/mountinfo', 'utf8')
-      .split('\n')
-      .find((one) => one.includes(mountPoint));
-    expect(line).toMatch(/ ro,nosuid,nodev,noexec,\S* - fuse\.ckptfs of\\040me ro,/);
-    for (const change of [
-      () => fs.writeFileSync(file, ''),
-      () => fs.unlinkSync(file),
-      () => fs.mkdirSync(`${file}.d`),
-    ]) {
-      expect(change).toThrow('EROFS');
-    }
-    ckptfs('umount', mountPoint);
-  });
+  const eachTransport: readonly (readonly [string, readonly Feature[]])[] = [
+    ['kernel', []],
+    ['fuse-native', ['fuseNative']],
+  ];
+  for (const [transport, needs] of eachTransport) {
+    systemTest(needs, `is read-only, without programs and devices, as mount tables show (${transport})`, () => {
+      mountOn(mountPoint, encrypted, '-o', `noexec,fsname=of me,x-systemd.automount,transport=${transport}`);
+      const line = fs
+        .readFileSync('/proc/self/mountinfo', 'utf8')
+        .split('\n')
+        .find((one) => one.includes(mountPoint));
+      expect(line).toMatch(/ ro,nosuid,nodev,noexec,\S* - fuse\.ckptfs of\\040me ro,/);
+      for (const change of [
+        () => fs.writeFileSync(file, ''),
+        () => fs.unlinkSync(file),
+        () => fs.mkdirSync(`${file}.d`),
+      ]) {
+        expect(change).toThrow('EROFS');
+      }
+      ckptfs('umount', mountPoint);
+    });
+  }
 
   systemTest([], 'in the foreground keeps its pid, logs to standard error and ends with 0', async () => {
     const log = join(base, 'foreground.log');

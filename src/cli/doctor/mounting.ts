@@ -35,7 +35,7 @@ function otherUsers(host: Host): Finding {
   if (host.isRoot) return ok(subject, 'not set in /etc/fuse.conf; root does not need it');
   return warn(
     subject,
-    'not set in /etc/fuse.conf: --allow-other will be refused',
+    'not set in /etc/fuse.conf: --allow-other and --allow-root will be refused',
     'as root: echo user_allow_other >> /etc/fuse.conf; criu restore runs as root and needs --allow-other or --allow-root',
   );
 }

@@ -19,6 +19,11 @@ test('what fstab and mount(8) say to others has no effect', () => {
   expect(parseFuseOptions([generic])).toEqual(nothing);
 });
 
+test('of exec and noexec the last one holds, as mount(8) passes them for user,exec', () => {
+  expect(parseFuseOptions(['rw,noexec,nosuid,nodev,user,exec'])).toEqual(nothing);
+  expect(parseFuseOptions(['exec', 'noexec'])).toEqual({ ...nothing, noExec: true });
+});
+
 test('ro is noted, for whoever asks for the contrary as well', () => {
   expect(parseFuseOptions(['rw,ro'])).toEqual({ ...nothing, readOnly: true });
 });
