@@ -1,113 +1,116 @@
-# A criu that works on this kernel, with crit and checkpointctl. To be sourced by bash, after report.sh.
+# A criu that works on this kernel, with crit and checkpointctl. To be sourced by bash, after report.sh and packages.sh.
 #
 # The host's own criu is used where it works. Where it does not (Debian 12's criu 3.17 fails on kernels from 6.x on),
-# a newer release's criu is unpacked with its own libraries and loader into the user's cache, beside the system and
-# without touching it; three wrappers in the cache's bin directory then stand first in PATH (see env.sh).
+# a newer release's criu is unpacked into the user's cache, without touching the system. What a criu needs to work here
+# stands in a wrapper in the cache's bin directory, which is first in PATH (see env.sh): runc and podman start the
+# `criu` that they find in PATH, so it reaches them as well.
 
 # shellcheck disable=SC2154 # env.sh sets ckptfs_cache
 criu_cache=$ckptfs_cache/criu
+kept_criu=$criu_cache/bin/criu
+. "$scripts/lib/criu-download.sh"
 
-# Dumps and restores a sleeping process in namespaces of its own: only that shows that a criu works on this kernel.
-# Descriptors that this script inherited are closed first: they may belong to a mount that criu cannot see.
-criu_restores_a_process() {
-  local images status=0
-  images=$(mktemp -d)
-  timeout 30 unshare --pid --mount --fork --kill-child --mount-proc bash -c '
-    for fd in /proc/self/fd/*; do fd=${fd##*/}; if ((fd > 2)); then exec {fd}>&-; fi; done
-    umount --lazy --all --types fuse,fuse.ckptfs
-    cd /
-    setsid sleep 5 </dev/null >/dev/null 2>&1 &
-    until [ "$(ps -o sid= -p $! | tr -d " ")" = $! ]; do sleep 0.01; done
-    criu dump --tree $! --images-dir "$1" -o dump.log && wait $!
-    criu restore --restore-detached --images-dir "$1" -o restore.log && kill -0 $! && kill -9 $!
-  ' - "$images" </dev/null >/dev/null 2>&1 || status=1
-  rm -rf "$images"
-  return "$status"
-}
+# Without hardware breakpoints, which some virtual machines do not deliver, criu has to single-step system calls.
+single_steps='CRIU_FAULT="${CRIU_FAULT:-130}"'
 
+# One line for each criu that was tried: which, and why it does not work.
+criu_failures=()
+
+# criu_works WHICH PROGRAM
 criu_works() {
-  command -v criu >/dev/null && command -v crit >/dev/null && command -v checkpointctl >/dev/null || return
-  case $(criu --version 2>/dev/null | sed -n 's/^Version: //p') in
-    '' | [0-3].*) return 1 ;;
-  esac
-  criu_restores_a_process
+  local reason
+  reason=$("$scripts/lib/criu-probe" "$2") && return
+  criu_failures+=("$1: $reason")
+  return 1
 }
 
-# The host's own mirror, as apt knows it; nothing about it is written down here.
-distribution_mirror() {
-  apt-get indextargets --format '$(CREATED_BY) $(ORIGIN) $(LABEL) $(SITE)' |
-    awk '$1 == "Packages" && ($2 == "Debian" || $2 == "Ubuntu") && $3 == $2 { print $2, $4; exit }'
+# Whether everything is in PATH; the demo needs criu alone.
+criu_tools_are_there() {
+  command -v criu >/dev/null || return
+  [ "$purpose" = demo ] || { command -v crit >/dev/null && command -v checkpointctl >/dev/null; }
 }
 
-# unpack_criu ORIGIN SITE SUITE: makes $criu_cache/new/system. apt checks the archive's signatures with the host's keys.
-unpack_criu() {
-  local origin=$1 site=$2 suite=$3 work=$criu_cache/new components=main keyring signed='' package directory
-  [ "$origin" = Debian ] || components='main universe'
-  keyring=/usr/share/keyrings/${origin,,}-archive-keyring.gpg
-  [ ! -e "$keyring" ] || signed="[signed-by=$keyring] "
-  rm -rf "$work"
-  mkdir -p "$work"/{lists,cache/archives}/partial "$work"/system/usr/{bin,sbin,lib,lib64}
-  echo "deb $signed$site $suite $components" >"$work/sources.list"
-  : >"$work/status"
-  local apt=(apt-get -qq -y --no-install-recommends
-    -o "Dir::Etc::SourceList=$work/sources.list" -o Dir::Etc::SourceParts=/dev/null
-    -o Dir::Etc::Preferences=/dev/null -o Dir::Etc::PreferencesParts=/dev/null
-    -o "Dir::State::Lists=$work/lists" -o "Dir::State::status=$work/status" -o "Dir::State::extended_states=$work/auto"
-    -o "Dir::Cache=$work/cache" -o APT::Sandbox::User= -o Acquire::Languages=none)
-  "${apt[@]}" update && "${apt[@]}" install --download-only criu python3-pycriu checkpointctl || return
-  for directory in bin sbin lib lib64; do ln -s "usr/$directory" "$work/system/$directory"; done
-  for package in "$work"/cache/archives/*.deb; do
-    dpkg-deb --fsys-tarfile "$package" | tar -x -C "$work/system" --keep-directory-symlink || return
-  done
-  rm -rf "$work/lists" "$work/cache" "$work/status" "$work/auto"
-}
-
-# wrapper NAME ENVIRONMENT PROGRAM [ARGUMENT...]: $criu_cache/bin/NAME runs it with the unpacked loader and libraries.
-wrapper() {
-  local name=$1 environment=$2 loader
-  shift 2
-  loader=$(find "$criu_cache/system/usr/lib" -name 'ld-linux*.so.*' -print -quit)
-  printf '#!/bin/sh\n%sexec "%s" --argv0 %s --library-path "%s" %s "$@"\n' \
-    "${environment:+export $environment; }" "$loader" "$name" "${loader%/*}" "$*" >"$criu_cache/bin/$name"
-  chmod 755 "$criu_cache/bin/$name"
-}
-
-write_wrappers() {
-  local root=$criu_cache/system python
-  python=$(find "$root/usr/bin" -name 'python3.*' -type f -print -quit)
-  mkdir -p "$criu_cache/bin"
-  wrapper criu '' "\"$root/usr/sbin/criu\""
-  wrapper checkpointctl '' "\"$root/usr/bin/checkpointctl\""
-  wrapper crit "PYTHONHOME=\"$root/usr\" PYTHONDONTWRITEBYTECODE=1" "\"$python\" -m crit"
-}
-
-install_criu() {
-  local origin site suite suites=(trixie stable)
-  # Without package lists (container images come so) apt knows the mirror, but not whose it is.
-  [ -n "$(distribution_mirror)" ] || quietly "apt-get update" apt-get -qq update || return
-  read -r origin site < <(distribution_mirror) || return
-  # Ubuntu's releases of these years have no criu; its development suite has.
-  [ "$origin" = Debian ] || suites=(devel)
-  for suite in "${suites[@]}"; do
-    if quietly "criu of $origin $suite, unpacked into the cache" unpack_criu "$origin" "$site" "$suite"; then
-      rm -rf "$criu_cache/system"
-      mv "$criu_cache/new/system" "$criu_cache/system"
-      write_wrappers
-      break
+# Prints the path of the host's own criu.
+criu_of_the_host() {
+  local directory
+  while read -r -d : directory; do
+    if [ "$directory/criu" != "$kept_criu" ] && [ -x "$directory/criu" ]; then
+      echo "$directory/criu"
+      return
     fi
-  done
-  rm -rf "$criu_cache/new"
+  done <<<"$PATH:"
+  return 1
+}
+
+# wrapper NAME ENVIRONMENT COMMAND: $criu_cache/bin/NAME runs the command, which is shell text.
+wrapper() {
+  mkdir -p "$criu_cache/bin"
+  printf '#!/bin/sh\n%sexec %s "$@"\n' "${2:+export $2; }" "$3" >"$criu_cache/bin/$1"
+  chmod 755 "$criu_cache/bin/$1"
+}
+
+# keep_criu WHICH ENVIRONMENT COMMAND: leaves a wrapper when criu works by it.
+keep_criu() {
+  wrapper criu "$2" "$3"
+  criu_works "$1${2:+, with CRIU_FAULT=130}" "$kept_criu" && return
+  rm "$kept_criu"
+  return 1
+}
+
+keep_criu_of_the_host() {
+  local program which
+  program=$(criu_of_the_host) || return
+  which="criu $("$program" --version 2>/dev/null | sed -n 's/^Version: //p') ($program)"
+  criu_works "$which" "$program" || keep_criu "$which" "$single_steps" "\"$program\""
+}
+
+# unpacked_command NAME PROGRAM: shell text that runs the program, itself shell text, with the unpacked loader.
+unpacked_command() {
+  local loader
+  loader=$(find "$criu_cache/system/usr/lib" -name 'ld-linux*.so.*' -print -quit)
+  printf '"%s" --argv0 %s --library-path "%s" %s' "$loader" "$1" "${loader%/*}" "$2"
+}
+
+keep_unpacked_criu() {
+  local root=$criu_cache/system which command python
+  criu_is_unpacked || return
+  which="$(cut -d ' ' -f 2- "$criu_downloaded") (unpacked)"
+  command=$(unpacked_command criu "\"$root/usr/sbin/criu\"")
+  keep_criu "$which" '' "$command" || keep_criu "$which" "$single_steps" "$command" || return
+  [ "$purpose" != demo ] || return 0
+  python=$(find "$root/usr/bin" -name 'python3.*' -type f -print -quit)
+  wrapper checkpointctl '' "$(unpacked_command checkpointctl "\"$root/usr/bin/checkpointctl\"")"
+  wrapper crit "PYTHONHOME=\"$root/usr\" PYTHONDONTWRITEBYTECODE=1" "$(unpacked_command crit "\"$python\" -m crit")"
+}
+
+# Finds a criu that works, and how. What was kept before is not asked: it failed.
+choose_criu() {
+  rm -f "$criu_cache/bin"/{criu,crit,checkpointctl}
   hash -r
-  . "$scripts/lib/env.sh"
+  if criu_tools_are_there && keep_criu_of_the_host; then return; fi
+  if keep_unpacked_criu; then return; fi
+  may_install && ! newest_criu_is_here && download_criu && keep_unpacked_criu
 }
 
 set_up_criu() {
-  local advice='version 4 or newer; packages criu, python3-pycriu and checkpointctl of Debian 13 have it'
+  local failure
   if [ "$(id -u)" != 0 ]; then
     missing "a criu that works" "only root can use it: run scripts/setup as root"
     return
   fi
-  criu_works && return
-  if may_install; then install_criu || true; fi
-  criu_works || missing "a criu that works on this kernel, with crit and checkpointctl" "$advice"
+  if criu_tools_are_there && criu_works "$(command -v criu)" criu; then return; fi
+  if [ "$check_only" = no ]; then
+    criu_failures=()
+    if choose_criu; then
+      hash -r
+      . "$scripts/lib/env.sh"
+      return
+    fi
+  fi
+  for failure in "${criu_failures[@]}"; do broken "$failure"; done
+  if [ "${#criu_failures[@]}" != 0 ]; then
+    missing "a criu that works on this kernel" "what was tried stands above; docs/engines.md says what criu needs of a machine"
+  else
+    missing "criu, with crit and checkpointctl" "packages criu, python3-pycriu and checkpointctl of Debian 13 or newer"
+  fi
 }

@@ -8,6 +8,11 @@ missing() {
   missing_count=$((missing_count + 1))
 }
 
+# broken WHAT: says that something is there and does not work.
+broken() {
+  printf 'does not work: %s\n' "$1" >&2
+}
+
 # quietly DESCRIPTION COMMAND...: announces and runs; the command's output is shown only when it fails.
 quietly() {
   local description=$1 log status=0

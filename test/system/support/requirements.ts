@@ -3,10 +3,14 @@ import { accessSync, closeSync, constants, openSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describe, test } from 'vitest';
 
 /** Where `scripts/setup` puts its wrappers of criu, crit, checkpointctl when the host has none that work. */
 const toolsDirectory = join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'ckptfs', 'criu', 'bin');
+
+/** Dumps and restores a process by the criu of PATH, and prints why it cannot. */
+const criuProbe = fileURLToPath(new URL('../../../scripts/lib/criu-probe', import.meta.url));
 
 /** PATH as the shell would have it after sourcing `scripts/lib/env.sh`. */
 const toolPath = [toolsDirectory, process.env['PATH'] ?? '', '/usr/local/sbin', '/usr/sbin', '/sbin'].join(delimiter);
@@ -54,8 +58,12 @@ function isRoot(): string | undefined {
   return process.getuid?.() === 0 ? undefined : 'it needs root';
 }
 
+/** What `criu check` finds good may not work all the same: only dumping and restoring shows it. */
 function workingCriu(): string | undefined {
-  return program('criu')() ?? isRoot() ?? succeeds('criu', ['check'], 'this criu does not work on this kernel');
+  const missing = program('criu')() ?? isRoot();
+  if (missing !== undefined) return missing;
+  const result = spawnSync(criuProbe, { env: toolEnvironment, encoding: 'utf8' });
+  return result.status === 0 ? undefined : `this criu does not work on this kernel: ${result.stdout.trim()}`;
 }
 
 function fuseNative(): string | undefined {
