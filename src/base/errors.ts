@@ -1,3 +1,5 @@
+import { type ErrnoName, errnoName, isErrnoName } from './errno.ts';
+
 /**
  * Every fault ckptfs reports is a CkptfsError with one of these codes. Codes are an interface: they never change meaning,
  * and docs/cli.md lists the exit number of each.
@@ -73,18 +75,30 @@ export class CkptfsError extends Error {
   }
 }
 
-/** The errno name (`ENOENT`, …) of a Node system error, or undefined for anything else. */
+/**
+ * Returns the errno name (`ENOENT`, …) of a Node system error, found by its number where it has one, or what else Node has as its
+ * `code`; undefined for anything else.
+ */
 export function systemErrorName(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('code' in error)) return undefined;
-  return typeof error.code === 'string' ? error.code : undefined;
+  const named = 'errno' in error && typeof error.errno === 'number' ? errnoName(-error.errno) : undefined;
+  return named ?? (typeof error.code === 'string' ? error.code : undefined);
 }
 
 /**
  * The errno name of the system call behind a CkptfsError of code `io` (`ENOSPC`, `EDQUOT`, `EIO`, …), or undefined when it is another
  * error, or no system call failed.
  */
-export function ioErrorName(error: unknown): string | undefined {
-  return error instanceof CkptfsError && error.code === 'io' ? systemErrorName(error.cause) : undefined;
+export function ioErrorName(error: unknown): ErrnoName | undefined {
+  const name = error instanceof CkptfsError && error.code === 'io' ? systemErrorName(error.cause) : undefined;
+  return name !== undefined && isErrnoName(name) ? name : undefined;
+}
+
+const fullNames: ReadonlySet<string | undefined> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
+
+/** Whether the system call behind a CkptfsError of code `io` failed for lack of room: of the disk, of a quota, or by the limit of file size. */
+export function isFull(error: unknown): boolean {
+  return fullNames.has(ioErrorName(error));
 }
 
 const systemErrorText: Readonly<Record<string, string>> = {
@@ -93,6 +107,9 @@ const systemErrorText: Readonly<Record<string, string>> = {
   EPERM: 'operation not permitted',
   ENOSPC: 'no space left on the device',
   EDQUOT: 'disk quota exceeded',
+  EFBIG: 'file too large (see the limit of file size, ulimit -f)',
+  ESTALE: 'stale file handle',
+  EREMOTEIO: 'remote input/output error',
   EIO: 'input/output error',
   EISDIR: 'is a directory',
   ENOTDIR: 'not a directory',

@@ -1,4 +1,5 @@
 import { constants } from 'node:os';
+import { errnoName } from './errno.ts';
 import { bind, lastErrno, Region } from './native.ts';
 
 /** System calls Node has no function for. Paths are bytes. Failures throw an Error with `code` like Node's own. */
@@ -38,7 +39,7 @@ export function cString(bytes: Uint8Array | string): Region {
 
 /** The Error of the last failed call, in Node's shape (`code`, `errno`, `syscall`). */
 export function systemError(syscall: string, errno: number = lastErrno()): Error {
-  const code = Object.entries(constants.errno).find(([, number]) => number === errno)?.[0] ?? `E${errno}`;
+  const code = errnoName(errno) ?? `E${errno}`;
   return Object.assign(new Error(`${code}: ${syscall}`), { code, errno: -errno, syscall });
 }
 

@@ -1,4 +1,5 @@
-import { CkptfsError, ioErrorName } from '../base/errors.ts';
+import type { ErrnoName } from '../base/errno.ts';
+import { CkptfsError, ioErrorName, isFull } from '../base/errors.ts';
 import { Errno } from '../fuse/filesystem.ts';
 import { FileError } from '../image/writable/file-error.ts';
 
@@ -9,12 +10,36 @@ export interface Failure {
   readonly fault: string | undefined;
 }
 
-/** What an operation on a writable image threw, as a program is told it; undefined for what should never be thrown. */
+/**
+ * Errors of the store that a program would take for something about its own request, its own file's name for one, or that the kernel
+ * takes for something about this file system, as it does ENOSYS. They become EIO.
+ */
+const misleading: ReadonlySet<ErrnoName> = new Set([
+  'ENOENT',
+  'EEXIST',
+  'ENOTDIR',
+  'EISDIR',
+  'ENOTEMPTY',
+  'ENAMETOOLONG',
+  'ELOOP',
+  'EXDEV',
+  'ENODATA',
+  'EINVAL',
+  'EBADF',
+  'EFAULT',
+  'EINTR',
+  'EAGAIN',
+  'ENOSYS',
+  'EOPNOTSUPP',
+  'ENOTSUP',
+]);
+
+/** Returns how a program is told what an operation on a writable image threw; undefined for what should never be thrown. */
 export function failureOf(error: unknown): Failure | undefined {
   if (error instanceof FileError) return { errno: Errno.of(error.code), fault: undefined };
   if (error instanceof Errno) return { errno: error, fault: undefined };
   if (!(error instanceof CkptfsError) || error.code === 'internal') return undefined;
   const name = ioErrorName(error);
-  if (name === 'ENOSPC' || name === 'EDQUOT') return { errno: Errno.of(name), fault: undefined };
-  return { errno: Errno.of('EIO'), fault: error.message };
+  const errno = Errno.of(name === undefined || misleading.has(name) ? 'EIO' : name);
+  return { errno, fault: isFull(error) ? undefined : error.message };
 }

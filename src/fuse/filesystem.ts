@@ -1,3 +1,4 @@
+import { type ErrnoName, errnoNumber } from '../base/errno.ts';
 import type { Region } from '../base/native.ts';
 
 /**
@@ -184,37 +185,6 @@ export interface Statistics {
   readonly nameMax: number;
 }
 
-const errnoNumbers = {
-  EPERM: 1,
-  ENOENT: 2,
-  EINTR: 4,
-  EIO: 5,
-  ENXIO: 6,
-  E2BIG: 7,
-  EAGAIN: 11,
-  EACCES: 13,
-  EEXIST: 17,
-  ENODEV: 19,
-  ENOTDIR: 20,
-  EISDIR: 21,
-  EINVAL: 22,
-  EFBIG: 27,
-  ENOSPC: 28,
-  EROFS: 30,
-  EMLINK: 31,
-  ERANGE: 34,
-  ENAMETOOLONG: 36,
-  ENOSYS: 38,
-  ENOTEMPTY: 39,
-  ENODATA: 61,
-  EOVERFLOW: 75,
-  EOPNOTSUPP: 95,
-  ENOTCONN: 107,
-  EDQUOT: 122,
-} as const;
-
-type ErrnoName = keyof typeof errnoNumbers;
-
 /** A failed file operation. One instance per errno, made once: throwing one costs no stack trace. */
 export class Errno extends Error {
   readonly errno: number;
@@ -226,7 +196,7 @@ export class Errno extends Error {
     super(code);
     Error.stackTraceLimit = limit;
     this.code = code;
-    this.errno = errnoNumbers[code];
+    this.errno = errnoNumber(code);
   }
 
   static readonly #all = new Map<ErrnoName, Errno>();

@@ -1,6 +1,6 @@
 import { closeSync, openSync } from 'node:fs';
 import { constants } from 'node:os';
-import { getSystemErrorName } from 'node:util';
+import { errnoName } from '../base/errno.ts';
 import { CkptfsError, systemErrorName } from '../base/errors.ts';
 import { bind, lastErrno } from '../base/native.ts';
 import { checkHelper, mountByHelper } from './fusermount.ts';
@@ -77,7 +77,7 @@ async function mountAsRoot(mountPoint: string, options: KernelMountOptions): Pro
   closeSync(fd);
   if (errno === constants.errno.EPERM) return undefined;
   if (errno === constants.errno.ENODEV) throw noDevice('this kernel has no FUSE', undefined);
-  throw new CkptfsError('mount-failed', `cannot mount on ${mountPoint}: ${getSystemErrorName(-errno)}`, {
+  throw new CkptfsError('mount-failed', `cannot mount on ${mountPoint}: ${errnoName(errno) ?? errno}`, {
     path: mountPoint,
   });
 }

@@ -2,7 +2,7 @@ import { closeSync, openSync, readlinkSync, writeFileSync } from 'node:fs';
 import { readlink, realpath, stat } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
-import { getSystemErrorName } from 'node:util';
+import { errnoName, errnoNumber, isErrnoName } from '../base/errno.ts';
 import { CkptfsError, systemErrorName } from '../base/errors.ts';
 import { bind, lastErrno } from '../base/native.ts';
 import { unmountByHelper } from './fusermount.ts';
@@ -81,7 +81,7 @@ export async function unmount(directory: string, { lazy = false, force = false }
   if (errno === 0) return;
   if (errno === constants.errno.EBUSY) throw new CkptfsError('busy', `${mountPoint} is in use`, { path: mountPoint });
   if (errno === constants.errno.EPERM) return unmountByHelper(mountPoint, lazy);
-  const reason = getSystemErrorName(-errno);
+  const reason = errnoName(errno) ?? errno;
   throw new CkptfsError('mount-failed', `cannot unmount ${mountPoint}: ${reason}`, { path: mountPoint });
 }
 
@@ -96,7 +96,8 @@ export function unmountExactly(mountPoint: string, flags: number): number {
   try {
     parent = openSync(dirname(mountPoint), O_PATH);
   } catch (cause) {
-    return constants.errno[systemErrorName(cause) as keyof typeof constants.errno] ?? constants.errno.EIO;
+    const name = systemErrorName(cause) ?? '';
+    return isErrnoName(name) ? errnoNumber(name) : constants.errno.EIO;
   }
   try {
     const held = `/proc/self/fd/${parent}`;

@@ -1,5 +1,5 @@
 import type { Counters } from '../base/counters.ts';
-import { CkptfsError, ioErrorName } from '../base/errors.ts';
+import { CkptfsError, ioErrorName, isFull } from '../base/errors.ts';
 import type { Secret } from '../crypto/secret.ts';
 import { ROOT_INODE } from '../format/manifest.ts';
 import { WritableTree } from '../fs/writable-tree.ts';
@@ -51,14 +51,12 @@ export function openWritableTree(
 }
 
 function notSealed(location: string, cause: unknown): CkptfsError {
-  const name = ioErrorName(cause);
-  const isFull = name === 'ENOSPC' || name === 'EDQUOT';
   const code = cause instanceof CkptfsError ? cause.code : 'internal';
   const reason = cause instanceof Error ? cause.message : String(cause);
   return new CkptfsError(code, `${location} is left unsealed: ${reason}`, {
     path: location,
-    advice: isFull
-      ? `Make room there, then run "ckptfs seal ${location}".`
+    advice: isFull(cause)
+      ? `${ioErrorName(cause) === 'EFBIG' ? 'Raise that limit' : 'Make room there'}, then run "ckptfs seal ${location}".`
       : `When that is mended, run "ckptfs seal ${location}", or "ckptfs recover ${location}" if it refuses.`,
     cause,
   });

@@ -1,7 +1,7 @@
 import { realpath } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
-import { getSystemErrorName } from 'node:util';
+import { errnoName } from '../base/errno.ts';
 import { CkptfsError } from '../base/errors.ts';
 import { fsType, unmount, unmountExactly } from '../fuse/mount-point.ts';
 import { type MountInfo, readMounts, topmostAt } from '../fuse/mountinfo.ts';
@@ -45,6 +45,6 @@ export async function unmountOwn(found: MountInfo, lazy: boolean): Promise<void>
   const errno = unmountExactly(path, lazy ? MNT_DETACH : 0);
   if (errno === 0) return;
   if (errno === constants.errno.EBUSY) throw new CkptfsError('busy', `${path} is in use`, { path });
-  const reason = errno === constants.errno.EPERM ? 'that needs root' : getSystemErrorName(-errno);
+  const reason = errno === constants.errno.EPERM ? 'that needs root' : (errnoName(errno) ?? errno);
   throw new CkptfsError('mount-failed', `cannot unmount ${path}: ${reason}`, { path });
 }

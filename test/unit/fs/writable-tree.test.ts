@@ -556,7 +556,7 @@ describe('much at once', () => {
 });
 
 describe('what the store below refuses', () => {
-  test.each(['ENOSPC', 'EDQUOT'] as const)('is told as it is: %s; and goes on when there is room', (code) => {
+  test.each(['ENOSPC', 'EDQUOT', 'EFBIG'] as const)('is told as it is: %s; and goes on when there is room', (code) => {
     const f = file('f', 'before');
     tree.flush(f);
     store.failure = Object.assign(new Error('no room'), { code });
@@ -569,19 +569,41 @@ describe('what the store below refuses', () => {
     expect(content(f)).toBe('yefore');
   });
 
-  test.each(['EIO', 'EROFS', 'ESTALE'])('is EIO otherwise, and one line says of what: %s', (code) => {
+  test.each([
+    ['EIO', 5],
+    ['EROFS', 30],
+    ['ESTALE', 116],
+    ['EREMOTEIO', 121],
+    ['EUCLEAN', 117],
+    ['EACCES', 13],
+  ] as const)('is told as it is, and one line says of what: %s', (name_, number) => {
     const { node } = tree.mkdir(root, name('d'), 0o755, caller);
     const f = file('f\n', 'before', node);
     tree.remember(f);
     tree.flush(f);
-    store.failure = Object.assign(new Error('broken'), { code });
-    refuses('EIO', () => write(f, 'x'.repeat(16_384)));
+    store.failure = Object.assign(new Error('broken'), {
+      code: `Unknown system error -${number}`,
+      errno: -number,
+    });
+    refuses(name_, () => write(f, 'x'.repeat(16_384)));
     expect(faults.splice(0)).toEqual(['cannot write "d/f\\n": cannot write it']);
     tree.unlink(node, name('f\n'));
-    refuses('EIO', () => write(f, 'x'.repeat(16_384)));
+    refuses(name_, () => write(f, 'x'.repeat(16_384)));
     expect(faults.splice(0)).toEqual(['cannot write a file without a name: cannot write it']);
     store.failure = undefined;
   });
+
+  test.each(['ENOENT', 'EEXIST', 'EINVAL', 'ENOSYS', 'EAGAIN', 'EOPNOTSUPP'])(
+    'is EIO where a program or the kernel would take it for something else: %s',
+    (code) => {
+      const f = file('f', 'before');
+      tree.flush(f);
+      store.failure = Object.assign(new Error('broken'), { code });
+      refuses('EIO', () => write(f, 'x'.repeat(16_384)));
+      expect(faults.splice(0)).toEqual(['cannot write "f": cannot write it']);
+      store.failure = undefined;
+    },
+  );
 
   test('is EIO and one line when it fails authentication', () => {
     const f = file('f', 'x'.repeat(32_768));
