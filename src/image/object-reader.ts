@@ -88,7 +88,11 @@ export class ObjectReader {
     const length = count * chunkSize;
     const read = opened.file.read(data, dataOffset, length, this.geometry.chunkOffset(first));
     this.#counters.add('storedBytesRead', read);
-    if (read !== length) throw this.#damaged(opened, first, 'the file ends early');
+    if (read !== length && opened.entry.growing === undefined) {
+      throw this.#damaged(opened, first, 'the file ends early');
+    }
+    // The last sectors of a chunk may be holes that the file of a growing object does not reach.
+    data.bytes.fill(0, dataOffset + read, dataOffset + length);
     for (let i = 0; i < count; i++) {
       if (!opened.cipher.open(first + i, data, dataOffset + i * chunkSize, page, recordOffset(first + i))) {
         throw this.#damaged(opened, first + i, 'its tag does not match');

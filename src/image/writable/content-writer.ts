@@ -97,9 +97,9 @@ export class ContentWriter {
   /** Stores the file chunks from `first` to before `behind`. @param source what is to be added to a file offset to find it in `from` */
   #append(first: number, behind: number, from: Region, source: number): void {
     const { appender } = this.#parts;
-    appender.begin(this.#placements, behind - first);
-    for (let chunk = first; chunk < behind; chunk++) appender.add(from, source + chunk * this.#chunkSize, 0);
-    appender.finish();
+    appender.append(this.#placements, behind - first, () => {
+      for (let chunk = first; chunk < behind; chunk++) appender.add(from, source + chunk * this.#chunkSize, 0);
+    });
   }
 
   /** Makes the stored chunks the file's, from `first` on. */

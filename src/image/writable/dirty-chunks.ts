@@ -119,9 +119,9 @@ export class DirtyChunks {
     if (dirty.length === 0) return;
     // By file and chunk, so that neighbours come to lie beside each other.
     dirty.sort((a, b) => a.file.number - b.file.number || a.chunk - b.chunk);
-    this.#appender.begin(this.#placements, dirty.length);
-    for (const { offset, holes } of dirty) this.#appender.add(this.#pool.region, offset, holes);
-    this.#appender.finish();
+    this.#appender.append(this.#placements, dirty.length, () => {
+      for (const { offset, holes } of dirty) this.#appender.add(this.#pool.region, offset, holes);
+    });
     for (const [at, one] of dirty.entries()) {
       const { file, chunk, holes } = one;
       file.dataBytes -= this.#chunks.dataBytes(holes);

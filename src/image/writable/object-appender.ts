@@ -1,3 +1,4 @@
+import { ioErrorName } from '../../base/errors.ts';
 import type { Region } from '../../base/native.ts';
 import { type ChunkCipher, createChunkCipher } from '../../crypto/chunk-cipher.ts';
 import type { Secret } from '../../crypto/secret.ts';
@@ -45,6 +46,8 @@ export class ObjectAppender {
   /** Objects with writes that may not be durable. */
   readonly #unsynced = new Set<FilledObject>();
   #namesChanged = false;
+  /** Chunks at the end of the current object that the last batch that failed did not write. */
+  #unwritten = 0;
 
   constructor(store: WritableStore, header: Header, imageKey: Secret, geometry: Geometry, table: ObjectTable) {
     this.#store = store;
@@ -55,43 +58,38 @@ export class ObjectAppender {
     this.#staging = new Staging(geometry);
   }
 
-  /** Begins a batch. @param placements to be filled with where its chunks come to lie @param count how many chunks it will have at most */
-  begin(placements: Placements, count: number): void {
-    placements.reset();
-    this.#nonces.begin(count);
+  /**
+   * Stores a batch of chunks.
+   * @param placements is filled with where its chunks come to lie
+   * @param count how many chunks it has at most
+   * @param addAll calls {@link add} for each chunk; it is called again when the batch has to go into another object
+   * @throws CkptfsError `io`: the batch has failed
+   */
+  append(placements: Placements, count: number, addAll: () => void): void {
     this.#placements = placements;
+    try {
+      this.#appendOnce(count, addAll);
+    } catch (error) {
+      if (!this.#leaveLimitedObject(error)) throw error;
+      this.#appendOnce(count, addAll);
+    }
   }
 
   /**
    * Seals a chunk into the batch. Its plaintext is not looked at any more afterwards.
    * @param holes bit s set means that sector s holds nothing: it is not looked at, and not stored
-   * @throws CkptfsError `io`: the batch has failed
+   * @throws CkptfsError `io`: for {@link append}
    */
   add(plain: Region, offset: number, holes: number): void {
-    try {
-      const { object, index, growing, cipher } = this.#objectWithRoom();
-      const chunk = object.chunks++;
-      const { region, nextOffset } = this.#staging;
-      const page = growing.pageToFill(chunk);
-      const record = recordOffset(chunk);
-      this.#placements.add(index, chunk);
-      this.#nonces.take(page, record);
-      cipher.seal(chunk, holes, plain, offset, region, nextOffset, page, record);
-      this.#staging.add(holes);
-    } catch (error) {
-      this.#fail();
-      throw error;
-    }
-  }
-
-  /** Writes the batch. @throws CkptfsError `io`: the batch has failed */
-  finish(): void {
-    try {
-      this.#writeStaged();
-    } catch (error) {
-      this.#fail();
-      throw error;
-    }
+    const { object, index, growing, cipher } = this.#objectWithRoom();
+    const chunk = object.chunks++;
+    const { region, nextOffset } = this.#staging;
+    const page = growing.pageToFill(chunk);
+    const record = recordOffset(chunk);
+    this.#placements.add(index, chunk);
+    this.#nonces.take(page, record);
+    cipher.seal(chunk, holes, plain, offset, region, nextOffset, page, record);
+    this.#staging.add(holes);
   }
 
   /** Leaves the places of a batch unused for ever. */
@@ -190,8 +188,6 @@ export class ObjectAppender {
     this.#namesChanged = true;
     const file = this.#store.createObject(object.name);
     try {
-      // Its full size at once: what is stored of a chunk may end before the chunk does. It is cut when it is finished.
-      file.truncate(this.#geometry.objectSize(MAX_GROWN_CHUNKS));
       writeObjectHeader(file, this.#header, id);
     } catch (error) {
       file.close();
@@ -222,8 +218,30 @@ export class ObjectAppender {
     }
   }
 
-  #fail(): void {
-    this.#staging.clear();
-    this.abandon(this.#placements);
+  #appendOnce(count: number, addAll: () => void): void {
+    this.#placements.reset();
+    this.#nonces.begin(count);
+    try {
+      addAll();
+      this.#writeStaged();
+    } catch (error) {
+      this.#unwritten = this.#staging.count;
+      this.#staging.clear();
+      this.abandon(this.#placements);
+      throw error;
+    }
+  }
+
+  /**
+   * Leaves an object that has reached the limit of file size (RLIMIT_FSIZE), which another one has not.
+   * @param error of the batch that failed
+   * @returns whether there was such an object, with something in it
+   */
+  #leaveLimitedObject(error: unknown): boolean {
+    const object = this.#current?.object;
+    if (ioErrorName(error) !== 'EFBIG' || object === undefined || object.chunks <= this.#unwritten) return false;
+    object.chunks -= this.#unwritten;
+    this.#retire();
+    return true;
   }
 }

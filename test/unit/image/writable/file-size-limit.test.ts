@@ -1,0 +1,77 @@
+import { expect, test } from 'vitest';
+import { ioErrorName } from '../../../../src/base/errors.ts';
+import { Region } from '../../../../src/base/native.ts';
+import type { DiskOperation } from '../../../support/memory-disk.ts';
+import { systemError } from '../../../support/recording-store.ts';
+import { newImage, patternBytes, Session } from './session.ts';
+
+const chunkSize = 16384;
+
+/** Refuses what a limit of file size refuses (RLIMIT_FSIZE). */
+function limitedTo(size: number): (operation: DiskOperation) => Error | undefined {
+  return (operation) => {
+    const end =
+      operation.kind === 'write'
+        ? operation.position + operation.bytes.length
+        : operation.kind === 'truncate'
+          ? operation.size
+          : 0;
+    return end > size ? systemError('EFBIG') : undefined;
+  };
+}
+
+test('a new object asks for no more file size than what was written takes', async () => {
+  const begun = await newImage('aes-256-xts', chunkSize);
+  const session = new Session(begun, {});
+  session.apply({ kind: 'create', directory: 0, name: 'a' });
+  session.apply({ kind: 'write', file: 0, offset: 0, length: 6, seed: 1 });
+  session.apply({ kind: 'commit' });
+  const sizes = begun.store.list().objects.map(({ size }) => size);
+  expect(sizes).toEqual([3 * 4096]);
+  session.check();
+  session.apply({ kind: 'reopen' });
+  session.check();
+  session.apply({ kind: 'seal' });
+  session.check();
+  session.close();
+});
+
+test('what does not fit into an object because of the limit of file size goes into another one', async () => {
+  const begun = await newImage('aes-256-xts', chunkSize);
+  const session = new Session(begun, { poolSize: 8 * chunkSize });
+  begun.store.fault = limitedTo(21 * chunkSize);
+  session.apply({ kind: 'create', directory: 0, name: 'a' });
+  for (let at = 0; at < 20; at++) {
+    session.apply({ kind: 'write', file: 0, offset: at * 90_000, length: 90_000, seed: at });
+    session.apply({ kind: at % 3 === 0 ? 'commit' : 'sync' });
+    session.check();
+  }
+  expect(begun.store.list().objects.length).toBeGreaterThan(5);
+  for (const kind of ['reopen', 'seal', 'reopen'] as const) {
+    session.apply({ kind });
+    session.check();
+  }
+  session.close();
+});
+
+test('a write that no object takes is refused with the errno, and is stored when the limit has gone', async () => {
+  const begun = await newImage('aes-256-xts', chunkSize);
+  const session = new Session(begun, {});
+  begun.store.fault = limitedTo(10 * chunkSize);
+  session.apply({ kind: 'create', directory: 0, name: 'a' });
+  const large = new Region(patternBytes(1, 20 * chunkSize));
+  const number = session.image.lookup(1, Buffer.from('a')) as number;
+  let refused: unknown;
+  try {
+    session.image.write(number, 0, large.length, large, 0);
+  } catch (error) {
+    refused = error;
+  }
+  expect(ioErrorName(refused)).toBe('EFBIG');
+  session.check();
+  begun.store.fault = undefined;
+  session.apply({ kind: 'write', file: 0, offset: 0, length: 20 * chunkSize, seed: 2 });
+  session.apply({ kind: 'seal' });
+  session.check();
+  session.close();
+});
