@@ -1,4 +1,5 @@
 // Makes test/images/v1 once, with the built dist/ and as root. What exists is never overwritten: version 1 images stay as they are.
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -58,6 +59,8 @@ function writeDamage(name: string, { files = {}, ...recipe }: Damage): void {
 
 if (fs.existsSync(frozenRoot)) throw new Error(`${frozenRoot} exists: frozen images are never made again`);
 const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'ckptfs-images-'));
+// Reading the source must not change the atimes in it.
+execFileSync('mount', ['--bind', '-o', 'noatime', scratch, scratch]);
 try {
   const source = path.join(scratch, 'source');
   makeSourceTree(source);
@@ -75,5 +78,6 @@ try {
   for (const [name, recipe] of Object.entries(damage)) writeDamage(name, recipe);
   process.stdout.write(`${imageNames.length} images, ${Object.keys(damage).length} recipes of damage\n`);
 } finally {
+  execFileSync('umount', [scratch]);
   fs.rmSync(scratch, { recursive: true });
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
-import { getXattr, listXattrs, setTimes, setXattr } from '../../src/base/posix.ts';
+import { getXattr, listXattrs, makeMeetingPoint, setTimes, setXattr } from '../../src/base/posix.ts';
 import type { ListedFile } from '../../test/support/frozen-images.ts';
 import { filler } from '../vectors/encode.ts';
 
@@ -29,7 +29,8 @@ export function makeSourceTree(root: string): void {
       fs.lchownSync(at(name), ...owner);
       for (const [key, value] of Object.entries(xattrs)) setXattr(at(name), latin1(key), value);
       if (mode !== undefined) fs.chmodSync(at(name), mode);
-      setTimes(at(name), ...time);
+      const [seconds, nanoseconds] = time;
+      setTimes(at(name), { seconds: seconds + 5, nanoseconds: 999_999_999 }, { seconds, nanoseconds });
     });
   };
   const directory = (name: string, attributes: Attributes = {}): void => {
@@ -71,6 +72,14 @@ export function makeSourceTree(root: string): void {
     xattrs: { 'user.first': filler('attribute', 300), 'user.second\xff': latin1('two') },
   });
   fs.linkSync(at('core-1.img'), at('a/b/hard link'));
+  const meeting = (name: string, type: 'fifo' | 'socket'): void => {
+    makeMeetingPoint(at(name), type);
+    set(name, { mode: 0o620 });
+  };
+
+  meeting('stream.fifo', 'fifo');
+  meeting('a/lazy-pages.socket', 'socket');
+  fs.linkSync(at('stream.fifo'), at('a/b/stream.fifo'));
   link('parent', '../other\xff');
   link('a/dangling', 'x'.repeat(200));
   const odd = ['\xff\xfe', 'new\nline', ' space ', '-rf', '\xc3\xbc', '\x01', '...', 'n'.repeat(255)];
@@ -79,20 +88,23 @@ export function makeSourceTree(root: string): void {
   for (const finish of pending) finish();
 }
 
-/** Everything below a directory, the root first, in byte order of paths. */
+/**
+ * Describes everything below a directory, the root first, in byte order of paths. Listing a directory changes its atime,
+ * so it is looked at first.
+ */
 export function describeTree(root: string): ListedFile[] {
   const files: ListedFile[] = [];
   const visit = (name: string): void => {
     const place = Buffer.concat([Buffer.from(root), latin1(name === '' ? '' : `/${name}`)]);
     const stat = fs.lstatSync(place, { bigint: true });
-    const nanoseconds = ((stat.mtimeNs % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n;
     const common = {
       path: name,
       mode: (Number(stat.mode) & 0o7777).toString(8),
       uid: Number(stat.uid),
       gid: Number(stat.gid),
-      mtimeSeconds: Number((stat.mtimeNs - nanoseconds) / 1_000_000_000n),
-      mtimeNanoseconds: Number(nanoseconds),
+      atime: timeOf(stat.atimeNs),
+      mtime: timeOf(stat.mtimeNs),
+      ctime: timeOf(stat.ctimeNs),
       links: Number(stat.nlink),
       xattrs: stat.isSymbolicLink() ? {} : xattrsOf(place),
     };
@@ -103,8 +115,10 @@ export function describeTree(root: string): ListedFile[] {
         target: fs.readlinkSync(place, { encoding: 'buffer' }).toString('hex'),
       });
     } else if (stat.isFile()) {
-      const sha256 = createHash('sha256').update(fs.readFileSync(place)).digest('hex');
+      const sha256 = createHash('sha256').update(readQuietly(place)).digest('hex');
       files.push({ ...common, type: 'file', size: Number(stat.size), sha256 });
+    } else if (!stat.isDirectory()) {
+      files.push({ ...common, type: stat.isFIFO() ? 'fifo' : 'socket' });
     } else {
       files.push({ ...common, type: 'directory' });
       const names = fs.readdirSync(place, { encoding: 'buffer' }).sort(Buffer.compare);
@@ -113,6 +127,23 @@ export function describeTree(root: string): ListedFile[] {
   };
   visit('');
   return files;
+}
+
+/** Reads a file without a change of its atime, for another name of it. */
+function readQuietly(place: Buffer): Buffer {
+  const fd = fs.openSync(place, fs.constants.O_RDONLY | fs.constants.O_NOATIME);
+  try {
+    return fs.readFileSync(fd);
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+/** @param since1970 nanoseconds */
+function timeOf(since1970: bigint): readonly [number, number] {
+  const second = 1_000_000_000n;
+  const nanoseconds = ((since1970 % second) + second) % second;
+  return [Number((since1970 - nanoseconds) / second), Number(nanoseconds)];
 }
 
 function xattrsOf(place: Buffer): Record<string, string> {

@@ -65,14 +65,18 @@ export function objectHeader(cipher: Cipher, chunkSize: number, imageId: Buffer,
   return padded(Buffer.concat([magic, ...geometry, imageId, objectId]));
 }
 
+export type Time = readonly [seconds: number | bigint, nanoseconds: number];
+
 export interface Metadata {
   type: number;
-  reserved: number;
+  flags: number;
   mode: number;
   uid: number;
   gid: number;
-  seconds: number | bigint;
-  nanoseconds: number;
+  /** Times are seconds and nanoseconds. */
+  atime: Time;
+  mtime: Time;
+  ctime: Time;
   xattrs: readonly (readonly [name: string, value: Buffer])[];
 }
 
@@ -85,18 +89,20 @@ export interface Extent {
 
 const ordinary: Metadata = {
   type: 1,
-  reserved: 0,
+  flags: 0,
   mode: 0o644,
   uid: 1000,
   gid: 100,
-  seconds: 1_700_000_000,
-  nanoseconds: 123_456_789,
+  atime: [1_700_000_001, 234_567_891],
+  mtime: [1_700_000_000, 123_456_789],
+  ctime: [1_700_000_002, 345_678_912],
   xattrs: [],
 };
 
 function inode(metadata: Metadata): Buffer {
-  const { type, reserved, mode, uid, gid, seconds, nanoseconds, xattrs } = metadata;
-  const numbers = [u8(type), u8(reserved), u16(mode), u32(uid), u32(gid), u64(seconds), u32(nanoseconds)];
+  const { type, flags, mode, uid, gid, atime, mtime, ctime, xattrs } = metadata;
+  const times = [atime, mtime, ctime].flatMap(([seconds, nanoseconds]) => [u64(seconds), u32(nanoseconds)]);
+  const numbers = [u8(type), u8(flags), u16(mode), u32(uid), u32(gid), ...times];
   const attributes = xattrs.flatMap(([name, value]) => {
     const bytes = Buffer.from(name, 'latin1');
     return [u8(bytes.length), bytes, u32(value.length), value];
@@ -125,6 +131,14 @@ export function directoryInode(change: Partial<Metadata> = {}): Buffer {
 
 export function symlinkInode(target: Buffer, change: Partial<Metadata> = {}): Buffer {
   return Buffer.concat([inode({ ...ordinary, type: 3, mode: 0o777, ...change }), u16(target.length), target]);
+}
+
+export function fifoInode(change: Partial<Metadata> = {}): Buffer {
+  return inode({ ...ordinary, type: 4, ...change });
+}
+
+export function socketInode(change: Partial<Metadata> = {}): Buffer {
+  return inode({ ...ordinary, type: 5, mode: 0o755, ...change });
 }
 
 export function objectEntry(id: Buffer, chunks: number | bigint, digests: readonly Buffer[]): Buffer {

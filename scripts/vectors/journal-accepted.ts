@@ -1,4 +1,4 @@
-import { directoryInode, fileInodeAlone, filler, symlinkInode } from './encode.ts';
+import { directoryInode, fifoInode, fileInodeAlone, filler, socketInode, symlinkInode } from './encode.ts';
 import {
   barrier,
   base,
@@ -25,10 +25,12 @@ const usual = {
   mode: 0o644,
   uid: 1000,
   gid: 100,
-  mtimeSeconds: 1_700_000_000,
-  mtimeNanoseconds: 123_456_789,
+  atime: { seconds: 1_700_000_001, nanoseconds: 234_567_891 },
+  mtime: { seconds: 1_700_000_000, nanoseconds: 123_456_789 },
+  ctime: { seconds: 1_700_000_002, nanoseconds: 345_678_912 },
   xattrs: [],
 };
+const closed = { open: false, lost: false };
 const directory = { type: 'directory', ...usual, mode: 0o755 };
 const MAX = Number.MAX_SAFE_INTEGER;
 
@@ -52,7 +54,7 @@ export const acceptedEntries: NamedVectors = {
     { kind: 'barrier' },
     { kind: 'inode', inode: 1, value: directory },
     { kind: 'object', id: first, chunks: 0, digests: '' },
-    { kind: 'inode', inode: 2, value: { type: 'file', ...usual, size: 20000 } },
+    { kind: 'inode', inode: 2, value: { type: 'file', ...usual, ...closed, size: 20000 } },
     { kind: 'name', parent: 1, inode: 2, name: hex('pages-1.img') },
     {
       kind: 'chunks',
@@ -114,13 +116,30 @@ export const acceptedEntries: NamedVectors = {
       {
         kind: 'inode',
         inode: 2,
-        value: { type: 'file', ...usual, xattrs: [{ name: hex('user.a'), value: '01' }], size: 0 },
+        value: { type: 'file', ...usual, ...closed, xattrs: [{ name: hex('user.a'), value: '01' }], size: 0 },
       },
       { kind: 'holes', inode: 2, fileChunk: 0, count: 2 },
       { kind: 'name', parent: 1, inode: 2, name: hex('b') },
       { kind: 'unname', parent: 1, name: hex('pages-1.img') },
       { kind: 'unname', parent: 1, name: hex('b') },
       { kind: 'gone', inode: 2 },
+    ],
+  ),
+  flags: accepted(
+    'a file that is open, one with lost contents, one that is both',
+    [1, 2, 3].map((flags) => inodeEntry(2, fileInodeAlone(5, { flags }))),
+    [
+      { kind: 'inode', inode: 2, value: { type: 'file', ...usual, open: true, lost: false, size: 5 } },
+      { kind: 'inode', inode: 2, value: { type: 'file', ...usual, open: false, lost: true, size: 5 } },
+      { kind: 'inode', inode: 2, value: { type: 'file', ...usual, open: true, lost: true, size: 5 } },
+    ],
+  ),
+  'meeting-points': accepted(
+    'a FIFO and a socket',
+    [inodeEntry(2, fifoInode()), inodeEntry(3, socketInode())],
+    [
+      { kind: 'inode', inode: 2, value: { type: 'fifo', ...usual } },
+      { kind: 'inode', inode: 3, value: { type: 'socket', ...usual, mode: 0o755 } },
     ],
   ),
   limits: accepted(
@@ -137,7 +156,7 @@ export const acceptedEntries: NamedVectors = {
     [
       { kind: 'object', id: first, chunks: 128, digests: digest.toString('hex') },
       { kind: 'inode', inode: 4294967295, value: directory },
-      { kind: 'inode', inode: 2, value: { type: 'file', ...usual, size: MAX } },
+      { kind: 'inode', inode: 2, value: { type: 'file', ...usual, ...closed, size: MAX } },
       { kind: 'name', parent: 4294967295, inode: 4294967295, name: 'ff'.repeat(255) },
       {
         kind: 'extents',

@@ -58,8 +58,8 @@ function badLink(description: string, target: Buffer): ManifestPlaintextVector {
 }
 
 const plain = manifestPlaintext(small);
-/** Of the file's inode: behind head, object, and the root's 26 bytes. */
-const FILE_AT = 20 + (16 + 8 + 32) + 26;
+/** Of the file's inode: behind head, object, and the root's 50 bytes. */
+const FILE_AT = 20 + (16 + 8 + 32) + 50;
 const half = { ...extent, length: 10000 };
 const twoObjects = [objectEntry(ids[0], 2, [digest]), objectEntry(ids[1], 1, [digest])];
 const inSecond = { fileOffset: 20000, object: 1, objectOffset: 0, length: 1 };
@@ -76,8 +76,8 @@ const numbers: NamedVectors = {
   'inode-count-0': refused('no inode at all', 'root', manifestPlaintext({ ...rootOnly, inodes: [] })),
   'inode-count-low': refused('one inode less than there is', '', manifestPlaintext(small, { inodes: 1 })),
   'entry-count-low': refused('one entry less than there is', 'padded', manifestPlaintext(small, { entries: 0 })),
-  'extent-count-huge': refused('2^32 - 1 extents', 'does not fit', replaced(plain, FILE_AT + 34, u32(0xffff_ffff))),
-  'xattr-count-huge': refused('65535 attributes', 'does not fit', replaced(plain, FILE_AT + 24, u16(0xffff))),
+  'extent-count-huge': refused('2^32 - 1 extents', 'does not fit', replaced(plain, FILE_AT + 58, u32(0xffff_ffff))),
+  'xattr-count-huge': refused('65535 attributes', 'does not fit', replaced(plain, FILE_AT + 48, u16(0xffff))),
   'file-size-2-53': badFile('a file of 2^53 bytes', '2^53', 2 ** 53, [extent]),
   'file-offset-2-53': badFile('an extent at 2^53', '2^53', 20000, [{ ...extent, fileOffset: 2 ** 53 }]),
   'object-offset-2-53': badFile('2^53 into the object', '2^53', 20000, [{ ...extent, objectOffset: 2 ** 53 }]),
@@ -85,8 +85,10 @@ const numbers: NamedVectors = {
   'extent-end-overflow': badFile('an extent whose end is above 2^53', 'beyond the end', Number.MAX_SAFE_INTEGER, [
     { ...extent, fileOffset: Number.MAX_SAFE_INTEGER },
   ]),
-  'time-2-53': badMetadata('2^53 seconds', '2^53', { seconds: 2 ** 53 }),
-  'time-minus-2-53': badMetadata('-2^53 seconds', '2^53', { seconds: -(2 ** 53) }),
+  'atime-2-53': badMetadata('an atime of 2^53 seconds', '2^53', { atime: [2 ** 53, 0] }),
+  'mtime-2-53': badMetadata('an mtime of 2^53 seconds', '2^53', { mtime: [2 ** 53, 0] }),
+  'ctime-2-53': badMetadata('a ctime of 2^53 seconds', '2^53', { ctime: [2 ** 53, 0] }),
+  'time-minus-2-53': badMetadata('-2^53 seconds', '2^53', { mtime: [-(2 ** 53), 0] }),
   'chunks-2-32-and-1': bad('an object of 2^32 + 1 chunks', 'chunks', {
     objects: [objectEntry(ids[0], 2 ** 32 + 1, [digest])],
   }),
@@ -104,11 +106,15 @@ const form: NamedVectors = {
   'padding-page': refused('a page of padding too many', 'padded', Buffer.concat([plain, Buffer.alloc(PAGE)])),
   'padding-first-byte': refused('the first byte of padding is 1', 'padded', paddingByte()),
   'padding-last-byte': refused('the last byte of padding is 1', 'padded', replaced(plain, plain.length - 1, u8(1))),
-  'reserved-byte': badMetadata('an inode with a reserved byte of 1', 'reserved', { reserved: 1 }),
+  'flag-open': badMetadata('a file that is open', 'flags', { flags: 1 }),
+  'flag-lost': badMetadata('a file with lost contents', 'flags', { flags: 2 }),
+  'flag-unknown': badMetadata('a file with an unknown flag', 'flags 4', { flags: 4 }),
   'type-0': badMetadata('an inode of type 0', 'unknown type 0', { type: 0 }),
-  'type-4': badMetadata('an inode of type 4', 'unknown type 4', { type: 4 }),
+  'type-6': badMetadata('an inode of type 6', 'unknown type 6', { type: 6 }),
   'mode-file-type': badMetadata('a mode with a file type', 'mode', { mode: 0o100644 }),
-  'nanoseconds-a-second': badMetadata('10^9 nanoseconds', 'nanoseconds', { nanoseconds: 1_000_000_000 }),
+  'atime-nanoseconds': badMetadata('10^9 nanoseconds in an atime', 'nanoseconds', { atime: [0, 1_000_000_000] }),
+  'mtime-nanoseconds': badMetadata('10^9 nanoseconds in an mtime', 'nanoseconds', { mtime: [0, 1_000_000_000] }),
+  'ctime-nanoseconds': badMetadata('10^9 nanoseconds in a ctime', 'nanoseconds', { ctime: [0, 1_000_000_000] }),
   'xattr-security': badMetadata('an attribute security.capability', 'not kept', {
     xattrs: [attribute('security.capability')],
   }),
@@ -211,7 +217,7 @@ const tree: NamedVectors = {
 };
 
 function paddingByte(): Buffer {
-  const end = FILE_AT + 26 + 12 + 28 + 9 + name.length;
+  const end = FILE_AT + 50 + 12 + 28 + 9 + name.length;
   return replaced(plain, end, u8(1));
 }
 

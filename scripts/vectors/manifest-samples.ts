@@ -2,10 +2,12 @@ import {
   directoryEntry,
   directoryInode,
   type Extent,
+  fifoInode,
   fileInode,
   filler,
   type ManifestParts,
   objectEntry,
+  socketInode,
   symlinkInode,
 } from './encode.ts';
 
@@ -36,16 +38,18 @@ export const full: ManifestParts = {
         ['user.b\xff', filler('attribute', 30)],
       ],
     }),
-    directoryInode({ mode: 0o7777, uid: 0xffff_ffff, gid: 0xffff_ffff, seconds: -1, nanoseconds: 999_999_999 }),
-    fileInode(0, [], { mode: 0, seconds: Number.MAX_SAFE_INTEGER }),
+    directoryInode({ mode: 0o7777, uid: 0xffff_ffff, gid: 0xffff_ffff, mtime: [-1, 999_999_999] }),
+    fileInode(0, [], { mode: 0, atime: [Number.MAX_SAFE_INTEGER, 0], ctime: [Number.MIN_SAFE_INTEGER, 1] }),
     fileInode(2 ** 40, [
       { fileOffset: 4096, object: 0, objectOffset: 0, length: 4096 },
       { fileOffset: 8192, object: 0, objectOffset: 8192, length: 1 },
       { fileOffset: 2 ** 40 - 1, object: 0, objectOffset: 129 * 16384 - 1, length: 1 },
     ]),
     fileInode(Number.MAX_SAFE_INTEGER, [{ fileOffset: 0, object: 1, objectOffset: 0, length: 16384 }]),
-    symlinkInode(Buffer.from('../pages-1.img'), { seconds: Number.MIN_SAFE_INTEGER }),
+    symlinkInode(Buffer.from('../pages-1.img'), { mtime: [Number.MIN_SAFE_INTEGER, 0] }),
     symlinkInode(Buffer.alloc(4095, 0x2f)),
+    fifoInode({ mode: 0o600 }),
+    socketInode({ xattrs: [['user.a', Buffer.alloc(0)]] }),
   ],
   entries: [
     directoryEntry(1, 2, Buffer.of(0x01)),
@@ -55,5 +59,8 @@ export const full: ManifestParts = {
     directoryEntry(2, 4, 'hard link'),
     directoryEntry(2, 6, 'link'),
     directoryEntry(2, 7, 'long link'),
+    directoryEntry(2, 8, 'meeting point'),
+    directoryEntry(2, 8, 'meeting point 2'),
+    directoryEntry(2, 9, 'socket'),
   ],
 };

@@ -10,6 +10,7 @@ const calls = {
   fallocate: bind('fallocate', 'int', ['int', 'int', 'int64_t', 'int64_t']),
   flock: bind('flock', 'int', ['int', 'int']),
   lseek: bind('lseek', 'int64_t', ['int', 'int64_t', 'int']),
+  mknodat: bind('mknodat', 'int', ['int', 'uintptr_t', 'unsigned int', 'uint64_t']),
   utimensat: bind('utimensat', 'int', ['int', 'uintptr_t', 'uintptr_t', 'int']),
   llistxattr: bind('llistxattr', 'int64_t', ['uintptr_t', 'uintptr_t', 'size_t']),
   lgetxattr: bind('lgetxattr', 'int64_t', ['uintptr_t', 'uintptr_t', 'uintptr_t', 'size_t']),
@@ -22,6 +23,9 @@ const SEEK_HOLE = 4;
 const PUNCH_HOLE_KEEP_SIZE = 0x01 | 0x02;
 /** bits/fcntl.h: LOCK_EX | LOCK_NB. */
 const LOCK_EXCLUSIVE_NOW = 2 | 4;
+/** sys/stat.h: the type in st_mode. */
+const S_IFIFO = 0o010000;
+const S_IFSOCK = 0o140000;
 const AT_FDCWD = -100;
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const EINTR = constants.errno.EINTR;
@@ -111,12 +115,25 @@ export function* dataRanges(fd: number, size: number): Generator<readonly [start
   }
 }
 
+/** Makes a FIFO or a socket that nobody listens on, for its owner alone. */
+export function makeMeetingPoint(path: Uint8Array, type: 'fifo' | 'socket'): void {
+  const name = cString(path);
+  const mode = (type === 'fifo' ? S_IFIFO : S_IFSOCK) | 0o600;
+  if (calls.mknodat(AT_FDCWD, name.address, mode, 0) !== 0) throw systemError('mknodat');
+}
+
+/** Seconds since 1970 and nanoseconds. */
+interface PreciseTime {
+  readonly seconds: number;
+  readonly nanoseconds: number;
+}
+
 /** Sets access and modification time of a path itself, not of what a link points to, to the nanosecond. */
-export function setTimes(path: Uint8Array, seconds: number, nanoseconds: number): void {
+export function setTimes(path: Uint8Array, atime: PreciseTime, mtime: PreciseTime): void {
   const times = new Region(32);
-  for (const at of [0, 16]) {
-    times.view.setBigInt64(at, BigInt(seconds), true);
-    times.view.setBigInt64(at + 8, BigInt(nanoseconds), true);
+  for (const [at, { seconds, nanoseconds }] of [atime, mtime].entries()) {
+    times.view.setBigInt64(at * 16, BigInt(seconds), true);
+    times.view.setBigInt64(at * 16 + 8, BigInt(nanoseconds), true);
   }
   const name = cString(path);
   if (calls.utimensat(AT_FDCWD, name.address, times.address, AT_SYMLINK_NOFOLLOW) !== 0) throw systemError('utimensat');

@@ -2,7 +2,7 @@ import { printableName } from '../base/printable.ts';
 import type { FileStatus, ListedFile } from '../library/encrypted-image.ts';
 import { table } from './table.ts';
 
-const letters = { file: '-', directory: 'd', symlink: 'l' } as const;
+const letters = { file: '-', directory: 'd', symlink: 'l', fifo: 'p', socket: 's' } as const;
 
 /** One line for each file, as `ls -l` has it, owners as numbers: they are those of the host the checkpoint comes from. */
 export function longListing(files: readonly ListedFile[]): string {
@@ -12,7 +12,7 @@ export function longListing(files: readonly ListedFile[]): string {
     `${file.uid}`,
     `${file.gid}`,
     `${file.size}`,
-    timeText(file.mtimeSeconds),
+    timeText(file.mtime.seconds),
     file.target === undefined
       ? printableName(file.name)
       : `${printableName(file.name)} -> ${printableName(file.target)}`,

@@ -1,7 +1,15 @@
 import { MalformedError } from '../base/bytes.ts';
 import { CHUNKS_PER_GROUP, MAX_CHUNKS } from './geometry.ts';
 import type { JournalInode } from './journal.ts';
-import { DIGEST_SIZE, type Extent, ID_SIZE, MAX_NAME_LENGTH, MAX_TARGET_LENGTH, MAX_XATTR_VALUE } from './manifest.ts';
+import {
+  DIGEST_SIZE,
+  type Extent,
+  ID_SIZE,
+  type Inode,
+  MAX_NAME_LENGTH,
+  MAX_TARGET_LENGTH,
+  MAX_XATTR_VALUE,
+} from './manifest.ts';
 import { isKeptXattr, type XattrList } from './xattrs.ts';
 
 /** Rules of format.md §5 for single values, which hold in manifest and journal alike. All throw MalformedError. */
@@ -10,12 +18,14 @@ const MAX_U32 = 0xffff_ffff;
 const MAX_XATTRS = 0xffff;
 const NANOSECONDS = 1_000_000_000;
 
-/** Everything of an inode but its extents. */
-export function checkInode(inode: JournalInode): void {
+/** Checks everything of an inode but its extents. */
+export function checkInode(inode: Inode | JournalInode): void {
   require(inode.mode >= 0 && inode.mode <= 0o7777, 'mode with unknown bits');
   require(isU32(inode.uid) && isU32(inode.gid), 'owner out of range');
-  require(isBelow(inode.mtimeNanoseconds, NANOSECONDS), 'nanoseconds of a second or more');
-  require(Number.isSafeInteger(inode.mtimeSeconds), 'time beyond 2^53 seconds');
+  for (const { seconds, nanoseconds } of [inode.atime, inode.mtime, inode.ctime]) {
+    require(isBelow(nanoseconds, NANOSECONDS), 'nanoseconds of a second or more');
+    require(Number.isSafeInteger(seconds), 'time beyond 2^53 seconds');
+  }
   checkXattrs(inode.xattrs);
   if (inode.type === 'file') require(Number.isSafeInteger(inode.size) && inode.size >= 0, 'file size out of range');
   if (inode.type === 'symlink') {

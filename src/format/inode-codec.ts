@@ -1,28 +1,34 @@
 import { type ByteReader, type ByteWriter, MalformedError } from '../base/bytes.ts';
 import type { JournalInode } from './journal.ts';
-import { type Extent, type InodeMetadata, MAX_XATTR_VALUE } from './manifest.ts';
+import { type Extent, type Inode, type InodeMetadata, MAX_XATTR_VALUE } from './manifest.ts';
+import type { Time } from './time.ts';
 import type { Xattr, XattrList } from './xattrs.ts';
 
 /** Inodes and extents as manifest and journal both write them (format.md §5). */
 
-const TYPE_FILE = 1;
-const TYPE_DIRECTORY = 2;
-const TYPE_SYMLINK = 3;
+const codes = { file: 1, directory: 2, symlink: 3, fifo: 4, socket: 5 } as const satisfies Readonly<
+  Record<Inode['type'], number>
+>;
+/** Flags of a regular file in the journal (format.md §8). */
+const FLAG_OPEN = 1 << 0;
+const FLAG_LOST = 1 << 1;
 
 /** Least bytes one of each takes: what a count is held against before anything is allocated. */
-export const LEAST_INODE = 26;
+export const LEAST_INODE = 50;
 const LEAST_EXTENT = 28;
 const LEAST_XATTR = 5;
 
-/** All of an inode but its extents. */
+/** Writes all of an inode but its extents. */
 export function writeInode(out: ByteWriter, inode: JournalInode): void {
-  out.u8(inode.type === 'file' ? TYPE_FILE : inode.type === 'directory' ? TYPE_DIRECTORY : TYPE_SYMLINK);
-  out.u8(0);
+  out.u8(codes[inode.type]);
+  out.u8(inode.type === 'file' ? (inode.open ? FLAG_OPEN : 0) | (inode.lost ? FLAG_LOST : 0) : 0);
   out.u16(inode.mode);
   out.u32(inode.uid);
   out.u32(inode.gid);
-  out.i64(inode.mtimeSeconds);
-  out.u32(inode.mtimeNanoseconds);
+  for (const time of [inode.atime, inode.mtime, inode.ctime]) {
+    out.i64(time.seconds);
+    out.u32(time.nanoseconds);
+  }
   writeXattrs(out, inode.xattrs);
   if (inode.type === 'file') {
     out.u64(inode.size);
@@ -32,31 +38,44 @@ export function writeInode(out: ByteWriter, inode: JournalInode): void {
   }
 }
 
-/** @throws MalformedError */
+/** Reads what {@link writeInode} writes. @throws MalformedError */
 export function readInode(input: ByteReader): JournalInode {
   const type = input.u8();
-  if (input.u8() !== 0) throw new MalformedError('inode has a reserved byte that is not zero');
+  const flags = input.u8();
+  const known = type === codes.file ? FLAG_OPEN | FLAG_LOST : 0;
+  if ((flags & ~known) !== 0) throw new MalformedError(`inode of type ${type} with flags ${flags}`);
   const metadata: InodeMetadata = {
     mode: input.u16(),
     uid: input.u32(),
     gid: input.u32(),
-    mtimeSeconds: input.i64(),
-    mtimeNanoseconds: input.u32(),
+    atime: readTime(input),
+    mtime: readTime(input),
+    ctime: readTime(input),
     xattrs: readXattrs(input),
   };
   switch (type) {
-    case TYPE_FILE:
-      return { type: 'file', ...metadata, size: input.u64() };
-    case TYPE_DIRECTORY:
+    case codes.file: {
+      const [open, lost] = [(flags & FLAG_OPEN) !== 0, (flags & FLAG_LOST) !== 0];
+      return { type: 'file', ...metadata, open, lost, size: input.u64() };
+    }
+    case codes.directory:
       return { type: 'directory', ...metadata };
-    case TYPE_SYMLINK:
+    case codes.fifo:
+      return { type: 'fifo', ...metadata };
+    case codes.socket:
+      return { type: 'socket', ...metadata };
+    case codes.symlink:
       return { type: 'symlink', ...metadata, target: Buffer.from(input.take(input.u16())) };
     default:
       throw new MalformedError(`inode of unknown type ${type}`);
   }
 }
 
-/** Their count and they. */
+function readTime(input: ByteReader): Time {
+  return { seconds: input.i64(), nanoseconds: input.u32() };
+}
+
+/** Writes the number of extents, then each extent. */
 export function writeExtents(out: ByteWriter, extents: readonly Extent[]): void {
   out.u32(extents.length);
   for (const extent of extents) {

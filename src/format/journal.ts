@@ -1,9 +1,14 @@
-import type { DirectoryInode, Extent, FileInode, SymlinkInode } from './manifest.ts';
+import type { DirectoryInode, Extent, FileInode, MeetingInode, SymlinkInode } from './manifest.ts';
 
 /** A regular file as the journal has it: what it holds is named by entries of its own. */
-export type JournalFileInode = Omit<FileInode, 'extents'>;
+export interface JournalFileInode extends Omit<FileInode, 'extents'> {
+  /** The file was changed, and its writer has not closed it since. */
+  readonly open: boolean;
+  /** The store refused contents that were written to the file. */
+  readonly lost: boolean;
+}
 
-export type JournalInode = JournalFileInode | DirectoryInode | SymlinkInode;
+export type JournalInode = JournalFileInode | DirectoryInode | SymlinkInode | MeetingInode;
 
 /**
  * One change of an unsealed image's state (format.md §8). Inodes are numbers from 1, the root directory; objects are numbered from 0 in

@@ -22,7 +22,7 @@ export function encodeManifest(manifest: Manifest, chunkSize: number): Buffer {
     out.bytes(object.digests);
   }
   for (const inode of manifest.inodes) {
-    writeInode(out, inode);
+    writeInode(out, inode.type === 'file' ? { ...inode, open: false, lost: false } : inode);
     if (inode.type === 'file') writeExtents(out, inode.extents);
   }
   for (const entry of manifest.entries) {
@@ -73,5 +73,8 @@ function readEntry(input: ByteReader): Entry {
 
 function readWholeInode(input: ByteReader): Inode {
   const inode = readInode(input);
-  return inode.type === 'file' ? { ...inode, extents: readExtents(input) } : inode;
+  if (inode.type !== 'file') return inode;
+  const { open, lost, ...file } = inode;
+  if (open || lost) throw new MalformedError('flags of an unsealed file in a manifest');
+  return { ...file, extents: readExtents(input) };
 }

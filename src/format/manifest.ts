@@ -1,3 +1,4 @@
+import type { Time } from './time.ts';
 import type { XattrList } from './xattrs.ts';
 
 /** The sealed tree (format.md §5), as values. Inode number n is `inodes[n - 1]`; the root directory is inode 1. */
@@ -24,8 +25,12 @@ export interface InodeMetadata {
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
-  readonly mtimeSeconds: number;
-  readonly mtimeNanoseconds: number;
+  /** Of the last access. */
+  readonly atime: Time;
+  /** Of the last change of the contents. */
+  readonly mtime: Time;
+  /** Of the last change of contents or inode. */
+  readonly ctime: Time;
   readonly xattrs: XattrList;
 }
 
@@ -46,7 +51,12 @@ export interface SymlinkInode extends InodeMetadata {
   readonly target: Buffer;
 }
 
-export type Inode = FileInode | DirectoryInode | SymlinkInode;
+/** A node that holds nothing: it is a place where processes meet. */
+export interface MeetingInode extends InodeMetadata {
+  readonly type: 'fifo' | 'socket';
+}
+
+export type Inode = FileInode | DirectoryInode | SymlinkInode | MeetingInode;
 
 /** `length` bytes of a file from `fileOffset` on stand in the data space of an object from `objectOffset` on. */
 export interface Extent {

@@ -1,4 +1,4 @@
-import type { InodeMetadata } from '../format/manifest.ts';
+import type { Inode, InodeMetadata } from '../format/manifest.ts';
 import type { Attributes } from '../fuse/filesystem.ts';
 
 export const BLOCK_SIZE = 4096;
@@ -7,13 +7,19 @@ export const DOT = Buffer.from('.');
 export const DOT_DOT = Buffer.from('..');
 /** What st_blocks counts in. */
 const STAT_BLOCK_SIZE = 512;
-/** Of st_mode: S_IFREG, S_IFDIR, S_IFLNK. */
-const typeBits = { file: 0o100000, directory: 0o040000, symlink: 0o120000 } as const;
+/** Of st_mode: S_IFREG, S_IFDIR, S_IFLNK, S_IFIFO, S_IFSOCK. */
+const typeBits = {
+  file: 0o100000,
+  directory: 0o040000,
+  symlink: 0o120000,
+  fifo: 0o010000,
+  socket: 0o140000,
+} as const satisfies Readonly<Record<Inode['type'], number>>;
 
 type Described = Omit<InodeMetadata, 'xattrs'> &
   (
     | { readonly type: 'file'; readonly size: number }
-    | { readonly type: 'directory' }
+    | { readonly type: 'directory' | 'fifo' | 'socket' }
     | { readonly type: 'symlink'; readonly target: Uint8Array }
   );
 
@@ -27,13 +33,15 @@ export function attributesOf(node: number, inode: Described, dataBytes: number, 
     links,
     uid: inode.uid,
     gid: inode.gid,
-    mtimeSeconds: inode.mtimeSeconds,
-    mtimeNanoseconds: inode.mtimeNanoseconds,
+    atime: inode.atime,
+    mtime: inode.mtime,
+    ctime: inode.ctime,
   };
 }
 
 /** As in st_size: a directory's is told as one block. */
 function sizeOf(inode: Described): number {
   if (inode.type === 'file') return inode.size;
-  return inode.type === 'symlink' ? inode.target.length : BLOCK_SIZE;
+  if (inode.type === 'symlink') return inode.target.length;
+  return inode.type === 'directory' ? BLOCK_SIZE : 0;
 }

@@ -163,9 +163,9 @@ export interface Attributes {
   readonly links: number;
   readonly uid: number;
   readonly gid: number;
-  /** Seconds since 1970, may be negative. Also served as atime and ctime. */
-  readonly mtimeSeconds: number;
-  readonly mtimeNanoseconds: number;
+  readonly atime: Time;
+  readonly mtime: Time;
+  readonly ctime: Time;
 }
 
 export interface DirectoryEntry {

@@ -3,7 +3,7 @@ import type { Mutation, Operations, ReadOperations, Stat } from 'fuse-native';
 import { Region } from '../base/native.ts';
 import { O_ACCMODE, O_RDONLY, O_TRUNC, W_OK } from './abi.ts';
 import type { FaultListener } from './connection.ts';
-import { type Attributes, Errno, type FileSystem } from './filesystem.ts';
+import { type Attributes, Errno, type FileSystem, type Time } from './filesystem.ts';
 import { PathResolver } from './path-resolver.ts';
 
 /** An extended attribute operation that knows its caller's room: 0 asks for the size only. Returns the size. */
@@ -172,7 +172,6 @@ function fill(room: Buffer, parts: readonly Uint8Array[]): number {
 }
 
 function toStat(attributes: Attributes): Stat {
-  const time = Math.max(0, attributes.mtimeSeconds * 1000 + Math.floor(attributes.mtimeNanoseconds / 1e6));
   return {
     mode: attributes.mode,
     uid: attributes.uid,
@@ -182,8 +181,13 @@ function toStat(attributes: Attributes): Stat {
     ino: attributes.node,
     blksize: 4096,
     blocks: attributes.blocks,
-    atime: time,
-    mtime: time,
-    ctime: time,
+    atime: millisecondsOf(attributes.atime),
+    mtime: millisecondsOf(attributes.mtime),
+    ctime: millisecondsOf(attributes.ctime),
   };
+}
+
+/** Times before 1970 cannot be told through the package. */
+function millisecondsOf({ seconds, nanoseconds }: Time): number {
+  return Math.max(0, seconds * 1000 + Math.floor(nanoseconds / 1e6));
 }

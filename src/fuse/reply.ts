@@ -92,12 +92,12 @@ export class Reply {
     this.u64(at + fuse_attr.ino, attributes.node);
     this.u64(at + fuse_attr.size, attributes.size);
     this.u64(at + fuse_attr.blocks, attributes.blocks);
-    this.u64(at + fuse_attr.atime, attributes.mtimeSeconds);
-    this.u64(at + fuse_attr.mtime, attributes.mtimeSeconds);
-    this.u64(at + fuse_attr.ctime, attributes.mtimeSeconds);
-    this.u32(at + fuse_attr.atimensec, attributes.mtimeNanoseconds);
-    this.u32(at + fuse_attr.mtimensec, attributes.mtimeNanoseconds);
-    this.u32(at + fuse_attr.ctimensec, attributes.mtimeNanoseconds);
+    this.u64(at + fuse_attr.atime, attributes.atime.seconds);
+    this.u64(at + fuse_attr.mtime, attributes.mtime.seconds);
+    this.u64(at + fuse_attr.ctime, attributes.ctime.seconds);
+    this.u32(at + fuse_attr.atimensec, attributes.atime.nanoseconds);
+    this.u32(at + fuse_attr.mtimensec, attributes.mtime.nanoseconds);
+    this.u32(at + fuse_attr.ctimensec, attributes.ctime.nanoseconds);
     this.u32(at + fuse_attr.mode, attributes.mode);
     this.u32(at + fuse_attr.nlink, attributes.links);
     this.u32(at + fuse_attr.uid, attributes.uid);

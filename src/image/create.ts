@@ -25,7 +25,7 @@ export interface CreateOptions {
   readonly chunkSize?: number;
   /** Worker threads; one per core by default. */
   readonly jobs?: number;
-  /** Leave sockets, FIFOs and devices out instead of refusing them. */
+  /** Leave devices out instead of refusing them. */
   readonly skipSpecial?: boolean;
   readonly onProgress?: (progress: Progress) => void;
   readonly signal?: AbortSignal;

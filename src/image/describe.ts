@@ -27,6 +27,8 @@ export interface ImageInside {
   readonly files: number;
   readonly directories: number;
   readonly symlinks: number;
+  readonly fifos: number;
+  readonly sockets: number;
   /** Sum of the files' sizes, bytes; a file with several names counts once. */
   readonly fileBytes: number;
   /** Of them, bytes that are not holes. */
@@ -53,7 +55,7 @@ export function describeOutside(store: Store, header: Header): ImageOutside {
 
 /** @throws CkptfsError `io` */
 export function describeInside(image: Image): ImageInside {
-  const counts = { file: 0, directory: 0, symlink: 0 };
+  const counts = { file: 0, directory: 0, symlink: 0, fifo: 0, socket: 0 };
   let fileBytes = 0;
   let data = 0;
   for (const inode of image.manifest.inodes) {
@@ -68,6 +70,8 @@ export function describeInside(image: Image): ImageInside {
     files: counts.file,
     directories: counts.directory,
     symlinks: counts.symlink,
+    fifos: counts.fifo,
+    sockets: counts.socket,
     fileBytes,
     dataBytes: data,
     overhead: data === 0 ? undefined : storedBytes / data - 1,

@@ -1,6 +1,6 @@
 import fs from 'node:fs';
 import { ioError, systemErrorName } from '../base/errors.ts';
-import { setTimes, setXattr } from '../base/posix.ts';
+import { makeMeetingPoint, setTimes, setXattr } from '../base/posix.ts';
 import { type Inode, ROOT_INODE } from '../format/manifest.ts';
 import { openEmptyDirectory } from '../stores/empty-directory.ts';
 import type { Progress } from './create.ts';
@@ -72,6 +72,7 @@ function makeTree(image: Image, tree: ImageTree, place: Place): Buffer[] {
 function makeInode(path: Buffer, inode: Inode): void {
   if (inode.type === 'directory') fs.mkdirSync(path, 0o700);
   else if (inode.type === 'symlink') fs.symlinkSync(inode.target, path);
+  else if (inode.type !== 'file') makeMeetingPoint(path, inode.type);
   else {
     const fd = fs.openSync(path, 'wx', 0o600);
     try {
@@ -139,7 +140,7 @@ function setMetadata(path: Buffer, inode: Inode, place: Place): void {
     for (const { name, value } of inode.xattrs) setXattr(path, name, value);
     // A program with another owner than it had would run as the wrong user.
     if (inode.type !== 'symlink') fs.chmodSync(path, owned ? inode.mode : inode.mode & ~SET_ID_BITS);
-    setTimes(path, inode.mtimeSeconds, inode.mtimeNanoseconds);
+    setTimes(path, inode.atime, inode.mtime);
   } catch (cause) {
     throw ioError('set the attributes of', shownPath(path, place), cause);
   }

@@ -45,9 +45,10 @@ export function planImage(tree: SourceTree, geometry: Geometry): Plan {
     }
   }
   const inodes = tree.inodes.map((inode): Inode => {
-    if (inode.type === 'directory') return { type: 'directory', ...inode.metadata };
-    if (inode.type === 'symlink') return { type: 'symlink', ...inode.metadata, target: inode.target };
-    return { type: 'file', ...inode.metadata, size: inode.size, extents: extents.get(inode.path) ?? [] };
+    const { type, metadata } = inode;
+    if (type === 'file') return { type, ...metadata, size: inode.size, extents: extents.get(inode.path) ?? [] };
+    if (type === 'symlink') return { type, ...metadata, target: inode.target };
+    return { type, ...metadata };
   });
   const entries = tree.entries.map(({ parent, inode, name }) => ({ parent: parent + 1, inode: inode + 1, name }));
   entries.sort((a, b) => a.parent - b.parent || a.name.compare(b.name));

@@ -3,13 +3,14 @@ import { CkptfsError, ioError } from '../base/errors.ts';
 import { dataRanges, getXattr, listXattrs } from '../base/posix.ts';
 import { SECTOR_SIZE } from '../format/geometry.ts';
 import { type InodeMetadata, MAX_XATTR_VALUE } from '../format/manifest.ts';
+import type { Time } from '../format/time.ts';
 import { isKeptXattr, type Xattr } from '../format/xattrs.ts';
 
 /** A tree as it was found, in the order in which its inodes will be numbered: a directory stands before what is in it. */
 export interface SourceTree {
   readonly inodes: readonly SourceInode[];
   readonly entries: readonly SourceEntry[];
-  /** Paths of what was left out: sockets, FIFOs, devices. */
+  /** Paths of the devices that were left out. */
   readonly skipped: readonly string[];
 }
 
@@ -23,6 +24,7 @@ interface SourceEntry {
 type SourceInode =
   | { readonly type: 'directory'; readonly path: Buffer; readonly metadata: InodeMetadata; readonly stamp: string }
   | { readonly type: 'symlink'; readonly path: Buffer; readonly metadata: InodeMetadata; readonly target: Buffer }
+  | { readonly type: 'fifo' | 'socket'; readonly path: Buffer; readonly metadata: InodeMetadata }
   | SourceFile;
 
 export interface SourceFile {
@@ -39,7 +41,7 @@ export interface SourceFile {
 
 /**
  * Looks at everything below `root` without following a link. Files with several names are found once.
- * @param skipSpecial leave sockets, FIFOs and devices out instead of refusing them
+ * @param skipSpecial leave devices out instead of refusing them
  * @throws CkptfsError `unsupported-source`, `io`
  */
 export function scanSource(root: string, skipSpecial: boolean): SourceTree {
@@ -79,7 +81,7 @@ export function scanSource(root: string, skipSpecial: boolean): SourceTree {
 /** @throws CkptfsError `source-changed` when a file or directory is not what it was when it was scanned */
 export function checkUnchanged(tree: SourceTree): void {
   for (const inode of tree.inodes) {
-    if (inode.type === 'symlink') continue;
+    if (inode.type !== 'file' && inode.type !== 'directory') continue;
     const stat = fs.lstatSync(inode.path, { bigint: true, throwIfNoEntry: false });
     if (stat === undefined || stampOf(stat) !== inode.stamp) throw sourceChanged(inode.path);
   }
@@ -94,14 +96,17 @@ export function sourceChanged(path: Uint8Array): CkptfsError {
 }
 
 function readInode(path: Buffer, stat: fs.BigIntStats): SourceInode | undefined {
-  if (!stat.isDirectory() && !stat.isSymbolicLink() && !stat.isFile()) return undefined;
+  if (stat.isCharacterDevice() || stat.isBlockDevice()) return undefined;
   const metadata: InodeMetadata = {
     mode: Number(stat.mode) & 0o7777,
     uid: Number(stat.uid),
     gid: Number(stat.gid),
-    ...times(stat),
-    xattrs: stat.isSymbolicLink() ? [] : readXattrs(path),
+    atime: timeOf(stat.atimeNs),
+    mtime: timeOf(stat.mtimeNs),
+    ctime: timeOf(stat.ctimeNs),
+    xattrs: stat.isFile() || stat.isDirectory() ? readXattrs(path) : [],
   };
+  if (stat.isFIFO() || stat.isSocket()) return { type: stat.isFIFO() ? 'fifo' : 'socket', path, metadata };
   if (stat.isDirectory()) return { type: 'directory', path, metadata, stamp: stampOf(stat) };
   if (stat.isSymbolicLink()) return { type: 'symlink', path, metadata, target: readLink(path) };
   if (stat.size > Number.MAX_SAFE_INTEGER) {
@@ -144,9 +149,10 @@ export function stampOf({ dev, ino, size, mtimeNs, ctimeNs }: fs.BigIntStats): s
   return [dev, ino, size, mtimeNs, ctimeNs].join(' ');
 }
 
-function times(stat: fs.BigIntStats): { mtimeSeconds: number; mtimeNanoseconds: number } {
-  const nanoseconds = BigInt.asUintN(64, ((stat.mtimeNs % NANO) + NANO) % NANO);
-  return { mtimeSeconds: Number((stat.mtimeNs - nanoseconds) / NANO), mtimeNanoseconds: Number(nanoseconds) };
+/** @param since1970 nanoseconds */
+function timeOf(since1970: bigint): Time {
+  const nanoseconds = ((since1970 % NANO) + NANO) % NANO;
+  return { seconds: Number((since1970 - nanoseconds) / NANO), nanoseconds: Number(nanoseconds) };
 }
 
 const NANO = 1_000_000_000n;
@@ -190,8 +196,8 @@ function readLink(path: Buffer): Buffer {
 }
 
 function special(path: Buffer): CkptfsError {
-  return new CkptfsError('unsupported-source', `${path} is a socket, FIFO or device, which an image cannot hold`, {
+  return new CkptfsError('unsupported-source', `${path} is a device, which an image cannot hold`, {
     path: path.toString(),
-    advice: 'Remove it, or leave such files out with --skip-special.',
+    advice: 'Remove it, or leave devices out with --skip-special.',
   });
 }

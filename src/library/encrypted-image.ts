@@ -1,6 +1,7 @@
 import { CkptfsError } from '../base/errors.ts';
 import { Region } from '../base/native.ts';
 import type { FileInode, Inode } from '../format/manifest.ts';
+import type { Time } from '../format/time.ts';
 import { describeInside, describeOutside, type ImageInside, type ImageOutside } from '../image/describe.ts';
 import { type ExtractOptions, extractImage } from '../image/extract.ts';
 import { type Image, openImage, readAnyHeader, readHeader } from '../image/image.ts';
@@ -10,7 +11,7 @@ import { type VerifyOptions, type VerifyReport, verifyImage } from '../image/ver
 import { openStore } from '../stores/open-store.ts';
 import { checkImageId, type OpenOptions, unlockHeader } from './unlock.ts';
 
-/** A file, directory or symbolic link in an image. */
+/** A file of any type in an image. */
 export interface FileStatus {
   readonly type: Inode['type'];
   /** Number of the inode in the image, 1 for the root; names of one file share it. */
@@ -19,12 +20,12 @@ export interface FileStatus {
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
-  /** Bytes; of a link, the length of its target; of a directory 0. */
+  /** Bytes; of a link, the length of its target; of everything else but a regular file 0. */
   readonly size: number;
   readonly links: number;
-  /** Seconds since 1970; may be negative. */
-  readonly mtimeSeconds: number;
-  readonly mtimeNanoseconds: number;
+  readonly atime: Time;
+  readonly mtime: Time;
+  readonly ctime: Time;
   /** Of a symbolic link: where it leads, raw bytes. */
   readonly target?: Buffer;
 }
@@ -138,17 +139,17 @@ export class EncryptedImage {
     const inode = this.#tree.inode(this.#tree.resolve(path));
     if (inode?.type === 'file') return inode;
     const shown = Buffer.from(path as Uint8Array).toString();
-    const what = inode?.type === 'symlink' ? `a symbolic link to ${inode.target.toString()}` : 'a directory';
-    throw new CkptfsError('no-such-file', `${shown} in the image is ${what}, not a file`, { path: shown });
+    const what = inode?.type === 'symlink' ? `symbolic link to ${inode.target.toString()}` : inode?.type;
+    throw new CkptfsError('no-such-file', `${shown} in the image is a ${what}, not a file`, { path: shown });
   }
 
   #status(number: number): FileStatus {
     const inode = this.#tree.inode(number);
     if (inode === undefined) throw new CkptfsError('internal', `inode ${number} is missing`);
-    const { type, mode, uid, gid, mtimeSeconds, mtimeNanoseconds } = inode;
+    const { type, mode, uid, gid, atime, mtime, ctime } = inode;
     const size = type === 'file' ? inode.size : type === 'symlink' ? inode.target.length : 0;
     const links = this.#tree.links(number);
-    const status = { type, inode: number, mode, uid, gid, size, links, mtimeSeconds, mtimeNanoseconds };
+    const status = { type, inode: number, mode, uid, gid, size, links, atime, mtime, ctime };
     return type === 'symlink' ? { ...status, target: inode.target } : status;
   }
 }

@@ -33,12 +33,12 @@ export function openTree(
   const reader = new ImageReader(image, cacheSize, counters);
   const root = image.manifest.inodes[ROOT_INODE - 1];
   if (root === undefined) throw new CkptfsError('internal', 'an image without a root directory');
-  const { mode, uid, gid, mtimeSeconds, mtimeNanoseconds } = root;
+  const { mode, uid, gid, atime, mtime } = root;
   return {
     tree: new ReadOnlyTree(image, new ImageTree(image.manifest), reader, onDamage),
     image: {
       imageId: image.header.imageId.toString('hex'),
-      root: { mode, uid, gid, mtimeSeconds, mtimeNanoseconds },
+      root: { mode, uid, gid, atime, mtime },
     },
     seal: undefined,
     close: () => {

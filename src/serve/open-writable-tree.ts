@@ -29,11 +29,11 @@ export function openWritableTree(
   });
   const root = image.inode(ROOT_INODE);
   if (root === undefined) throw new CkptfsError('internal', 'an image without a root directory');
-  const { mode, uid, gid, mtimeSeconds, mtimeNanoseconds } = root;
+  const { mode, uid, gid, atime, mtime } = root;
   const tree = new WritableTree(image, (line) => log('error', line));
   return {
     tree,
-    image: { imageId: header.imageId.toString('hex'), root: { mode, uid, gid, mtimeSeconds, mtimeNanoseconds } },
+    image: { imageId: header.imageId.toString('hex'), root: { mode, uid, gid, atime, mtime } },
     seal: () => {
       try {
         tree.finish();

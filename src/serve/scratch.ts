@@ -67,7 +67,7 @@ export class ScratchSpace {
       const open = access.allowOther && !access.allowRoot;
       fs.chownSync(upper, open ? root.uid : 0, open ? root.gid : 0);
       fs.chmodSync(upper, open ? root.mode : 0o700);
-      setTimes(Buffer.from(upper), root.mtimeSeconds, root.mtimeNanoseconds);
+      setTimes(Buffer.from(upper), root.atime, root.mtime);
       const layers = `lowerdir=${this.lower},upperdir=${upper},workdir=${work}`;
       const flags = MS_NOSUID | MS_NODEV | (access.noExec ? MS_NOEXEC : 0);
       mount(SCRATCH_SOURCE, this.#mountPoint, 'overlay', flags, layers);

@@ -1,5 +1,6 @@
 import { Counters } from '../base/counters.ts';
 import type { PlainError } from '../base/errors.ts';
+import type { Time } from '../format/time.ts';
 import { counterSlots } from '../fuse/counters.ts';
 import type { Level } from './log.ts';
 
@@ -57,8 +58,8 @@ export interface RootAttributes {
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
-  readonly mtimeSeconds: number;
-  readonly mtimeNanoseconds: number;
+  readonly atime: Time;
+  readonly mtime: Time;
 }
 
 /**

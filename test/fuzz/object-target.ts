@@ -9,6 +9,7 @@ import { primitives } from '../../src/crypto/select.ts';
 import { Geometry } from '../../src/format/geometry.ts';
 import type { Image } from '../../src/image/image.ts';
 import { ImageReader } from '../../src/image/image-reader.ts';
+import { NO_TIMES } from '../support/times.ts';
 import { MemoryStore } from '../unit/image/memory-store.ts';
 import { mutate, mutateInPlace } from './mutate.ts';
 import type { Random } from './random.ts';
@@ -74,7 +75,7 @@ function checkObject(vector: ObjectVector, file: Buffer, data: Buffer, imageKey:
 
 function imageOf(vector: ObjectVector, store: MemoryStore, digests: Buffer, imageKey: Secret): Image {
   const { cipher, chunkSize, chunks } = vector;
-  const metadata = { mode: 0, uid: 0, gid: 0, mtimeSeconds: 0, mtimeNanoseconds: 0, xattrs: [] };
+  const metadata = { mode: 0, uid: 0, gid: 0, ...NO_TIMES, xattrs: [] };
   const size = chunks * chunkSize;
   const extents = [{ fileOffset: 0, object: 0, objectOffset: 0, length: size }];
   return {

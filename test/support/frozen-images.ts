@@ -9,18 +9,25 @@ export const frozenRoot = path.join(import.meta.dirname, '..', 'images', 'v1');
 export interface ListedFile {
   /** One character per byte (latin1), '/' between names; '' is the root. */
   readonly path: string;
-  readonly type: 'file' | 'directory' | 'symlink';
+  readonly type: 'file' | 'directory' | 'symlink' | 'fifo' | 'socket';
   /** Octal. */
   readonly mode: string;
   readonly uid: number;
   readonly gid: number;
-  readonly mtimeSeconds: number;
-  readonly mtimeNanoseconds: number;
+  /** Seconds since 1970 and nanoseconds. */
+  readonly atime: readonly [number, number];
+  readonly mtime: readonly [number, number];
+  readonly ctime: readonly [number, number];
   readonly links: number;
   readonly xattrs: Readonly<Record<string, string>>;
   readonly size?: number;
   readonly sha256?: string;
   readonly target?: string;
+}
+
+/** Leaves out times that cannot be the same: a ctime cannot be set, and reading may change an atime. */
+export function without(files: readonly ListedFile[], ...times: readonly ('atime' | 'ctime')[]): Partial<ListedFile>[] {
+  return files.map((file) => Object.fromEntries(Object.entries(file).filter(([key]) => !times.some((t) => t === key))));
 }
 
 /** One change to the files of an image; paths are relative to it. */

@@ -53,15 +53,16 @@ export function describeImage(image: Image, reader: ImageReader): ListedFile[] {
       mode: inode.mode.toString(8),
       uid: inode.uid,
       gid: inode.gid,
-      mtimeSeconds: inode.mtimeSeconds,
-      mtimeNanoseconds: inode.mtimeNanoseconds,
+      atime: [inode.atime.seconds, inode.atime.nanoseconds] as const,
+      mtime: [inode.mtime.seconds, inode.mtime.nanoseconds] as const,
+      ctime: [inode.ctime.seconds, inode.ctime.nanoseconds] as const,
       links: tree.links(number),
       xattrs: Object.fromEntries(
         inode.xattrs.map(({ name, value }) => [name.toString('latin1'), value.toString('hex')]),
       ),
     };
-    if (inode.type === 'directory') return { ...common, type: 'directory' };
     if (inode.type === 'symlink') return { ...common, type: 'symlink', target: inode.target.toString('hex') };
+    if (inode.type !== 'file') return { ...common, type: inode.type };
     const sha256 = createHash('sha256').update(readWhole(reader, inode)).digest('hex');
     return { ...common, type: 'file', size: inode.size, sha256 };
   });

@@ -30,7 +30,7 @@ export const command = defineCommand({
       .option('skip-special', {
         type: 'boolean',
         default: false,
-        describe: 'Leave sockets, FIFOs and devices out instead of refusing them',
+        describe: 'Leave devices out instead of refusing them',
       }),
   run: (args) =>
     withKeys(args, async (keys) => {
@@ -54,7 +54,7 @@ export const command = defineCommand({
           throw error;
         })
         .finally(bar.end);
-      if (!args.quiet) for (const path of created.skipped) await warn(`left out ${path}: a socket, FIFO or device`);
+      if (!args.quiet) for (const path of created.skipped) await warn(`left out ${path}: a device`);
       const keyFile = keys.madeDefault;
       if (args.json) return printJson({ ...created, cipher, ...(keyFile === undefined ? {} : { keyFile }) });
       if (args.quiet) return;

@@ -57,13 +57,24 @@ function outsideRows(image: ImageOutside): string[][] {
 }
 
 function insideRows(inside: Partial<ImageInside>): string[][] {
-  const { epoch, files, directories, symlinks, fileBytes = 0, dataBytes = 0, overhead } = inside;
+  const {
+    epoch,
+    files,
+    directories,
+    symlinks,
+    fifos = 0,
+    sockets = 0,
+    fileBytes = 0,
+    dataBytes = 0,
+    overhead,
+  } = inside;
   if (epoch === undefined) return [['authenticated', 'its header; contents are when it is sealed']];
   return [
     ['sealed', `epoch ${epoch}; header and manifest authenticated`],
     ['files', `${files}`],
     ['directories', `${directories}`],
     ['symbolic links', `${symlinks}`],
+    ...(fifos + sockets === 0 ? [] : [['FIFOs, sockets', `${fifos}, ${sockets}`]]),
     ['size of files', formatBytes(fileBytes)],
     ['of it data', formatBytes(dataBytes)],
     ['overhead', overhead === undefined ? 'none: no data' : `${(overhead * 100).toFixed(2)} %`],

@@ -51,12 +51,11 @@ function* walk(image: EncryptedImage, start: Buffer, recursive: boolean): Genera
   }
 }
 
-function fileJson({ name, target, mode, mtimeSeconds, mtimeNanoseconds, ...rest }: ListedFile): unknown {
+function fileJson({ name, target, mode, ...rest }: ListedFile): unknown {
   return {
     ...nameJson('name', name),
     ...rest,
     mode: mode.toString(8).padStart(4, '0'),
-    mtime: { seconds: mtimeSeconds, nanoseconds: mtimeNanoseconds },
     ...(target === undefined ? {} : nameJson('target', target)),
   };
 }

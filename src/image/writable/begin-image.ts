@@ -5,6 +5,7 @@ import { type CipherName, defaultCipher } from '../../format/ciphers.ts';
 import { DEFAULT_CHUNK_SIZE, Geometry } from '../../format/geometry.ts';
 import type { Header } from '../../format/header.ts';
 import { ID_SIZE } from '../../format/manifest.ts';
+import { timeAt } from '../../format/time.ts';
 import type { WritableStore } from '../../stores/writable-store.ts';
 import { checkChunkSize, type MakeSlots, writeNewHeader } from '../new-header.ts';
 import { FileChunks } from './file-chunks.ts';
@@ -42,8 +43,8 @@ export async function beginImage(store: WritableStore, options: BeginOptions): P
   try {
     const image = { imageId: randomBytes(ID_SIZE), cipher, chunkSize };
     const header = await writeNewHeader(store, makeSlots, imageKey, image);
-    const seconds = Math.floor(Date.now() / 1000);
-    const metadata = { ...root, mtimeSeconds: seconds, mtimeNanoseconds: 0, xattrs: [] };
+    const now = timeAt(Date.now());
+    const metadata = { ...root, atime: now, mtime: now, ctime: now, xattrs: [] };
     const state = { epoch: 0, tree: LiveTree.withRoot(metadata), objects: new ObjectTable() };
     const snapshot = new Snapshot(state, new FileChunks(new Geometry(chunkSize), state.objects));
     JournalWriter.draft(store, header, imageKey, snapshot.entries())().close();

@@ -1,4 +1,5 @@
 import type { Extent } from '../../format/manifest.ts';
+import type { Time } from '../../format/time.ts';
 import type { XattrList } from '../../format/xattrs.ts';
 import { Children } from './children.ts';
 import type { ChunkMap } from './chunk-map.ts';
@@ -11,8 +12,9 @@ export interface LiveMetadata {
   mode: number;
   uid: number;
   gid: number;
-  mtimeSeconds: number;
-  mtimeNanoseconds: number;
+  atime: Time;
+  mtime: Time;
+  ctime: Time;
   xattrs: XattrList;
 }
 
@@ -22,8 +24,9 @@ abstract class LiveBase implements LiveMetadata {
   mode: number;
   uid: number;
   gid: number;
-  mtimeSeconds: number;
-  mtimeNanoseconds: number;
+  atime: Time;
+  mtime: Time;
+  ctime: Time;
   xattrs: XattrList;
   /** How many names lead to it. */
   names = 0;
@@ -33,8 +36,9 @@ abstract class LiveBase implements LiveMetadata {
     this.mode = metadata.mode;
     this.uid = metadata.uid;
     this.gid = metadata.gid;
-    this.mtimeSeconds = metadata.mtimeSeconds;
-    this.mtimeNanoseconds = metadata.mtimeNanoseconds;
+    this.atime = metadata.atime;
+    this.mtime = metadata.mtime;
+    this.ctime = metadata.ctime;
     this.xattrs = metadata.xattrs;
   }
 
@@ -52,6 +56,10 @@ export class LiveFile extends LiveBase {
   readonly type = 'file';
   /** Bytes. What is stored behind it within its last sector is zero, and behind that nothing is stored. */
   size = 0;
+  /** Whether it was changed and its writer has not closed it since. */
+  open = false;
+  /** Whether the store refused contents that were written to it. */
+  lost = false;
   /** Bytes of sectors that are no holes. */
   dataBytes = 0;
   /** What a seal left: as in a manifest, but `object` is an index into the image's live objects. */
@@ -91,4 +99,14 @@ export class LiveSymlink extends LiveBase {
   }
 }
 
-export type LiveInode = LiveFile | LiveDirectory | LiveSymlink;
+/** A FIFO or a socket. */
+export class LiveMeeting extends LiveBase {
+  readonly type: 'fifo' | 'socket';
+
+  constructor(type: 'fifo' | 'socket', number: number, metadata: LiveMetadata) {
+    super(number, metadata);
+    this.type = type;
+  }
+}
+
+export type LiveInode = LiveFile | LiveDirectory | LiveSymlink | LiveMeeting;

@@ -1,6 +1,6 @@
-import { type Entry, type Extent, type Inode, type Manifest, ROOT_INODE } from '../../format/manifest.ts';
+import { type Entry, type Extent, type Manifest, ROOT_INODE } from '../../format/manifest.ts';
 import type { FileChunks } from './file-chunks.ts';
-import { inodeValue } from './inode-entry.ts';
+import { manifestInode } from './inode-entry.ts';
 import type { LiveInode } from './live-inode.ts';
 import type { LiveState } from './live-state.ts';
 
@@ -32,10 +32,7 @@ export function manifestOf({ epoch, tree, objects }: LiveState, chunks: FileChun
       const { id, chunks: count, digests } = objects.at(index);
       return { id, chunks: count, digests };
     }),
-    inodes: named.map((inode, at): Inode => {
-      const value = inodeValue(inode);
-      return value.type === 'file' ? { ...value, extents: (extents[at] as Extent[]).map(renumbered) } : value;
-    }),
+    inodes: named.map((inode, at) => manifestInode(inode, (extents[at] as Extent[]).map(renumbered))),
     entries,
   };
 }

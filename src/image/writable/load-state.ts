@@ -8,7 +8,7 @@ import { openImage } from '../image.ts';
 import { keyOf } from './children.ts';
 import { FileChunks } from './file-chunks.ts';
 import { JournalReader, journalDamaged } from './journal-reader.ts';
-import { LiveDirectory, LiveFile, type LiveInode, LiveSymlink } from './live-inode.ts';
+import { LiveDirectory, LiveFile, type LiveInode, LiveMeeting, LiveSymlink } from './live-inode.ts';
 import type { LiveState } from './live-state.ts';
 import { LiveTree } from './live-tree.ts';
 import { LiveObject, ObjectTable } from './object-table.ts';
@@ -53,6 +53,7 @@ export function stateOf({ epoch, objects, inodes, entries }: Manifest, geometry:
     const number = ROOT_INODE + at;
     if (inode.type === 'directory') tree.add(new LiveDirectory(number, inode));
     else if (inode.type === 'symlink') tree.add(new LiveSymlink(number, inode, inode.target));
+    else if (inode.type !== 'file') tree.add(new LiveMeeting(inode.type, number, inode));
     else {
       const file = new LiveFile(number, inode);
       file.size = inode.size;

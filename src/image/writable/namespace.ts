@@ -1,17 +1,13 @@
 import { MAX_NAME_LENGTH, MAX_TARGET_LENGTH, ROOT_INODE } from '../../format/manifest.ts';
+import type { Time } from '../../format/time.ts';
 import { keyOf } from './children.ts';
 import { FileError } from './file-error.ts';
-import { LiveDirectory, LiveFile, type LiveInode, type LiveMetadata, LiveSymlink } from './live-inode.ts';
+import { LiveDirectory, LiveFile, type LiveInode, LiveMeeting, type LiveMetadata, LiveSymlink } from './live-inode.ts';
 import type { LiveTree } from './live-tree.ts';
 import type { TreeEdit } from './tree-edit.ts';
 
 /** As in renameat2(2): take the new name from what has it, leave it there, or change names with it. */
 export type RenameMode = 'replace' | 'no-replace' | 'exchange';
-
-export interface Time {
-  readonly mtimeSeconds: number;
-  readonly mtimeNanoseconds: number;
-}
 
 /** What POSIX lets names do. Each operation says all it changes to a {@link TreeEdit}, after every check. */
 export class Namespace {
@@ -29,7 +25,7 @@ export class Namespace {
     return inode;
   }
 
-  /** Makes a regular file, a directory, or, with a target, a symbolic link. @throws FileError ENOENT, ENOTDIR, EEXIST, EINVAL, ENOSPC */
+  /** Makes an inode and its first name; a symbolic link has a target. @throws FileError ENOENT, ENOTDIR, EEXIST, EINVAL, ENOSPC */
   make(
     edit: TreeEdit,
     type: LiveInode['type'],
@@ -45,7 +41,7 @@ export class Namespace {
     const inode = makeInode(type, number, metadata, target);
     edit.add(inode);
     edit.bind(directory, key, inode);
-    edit.set(directory, timeOf(metadata));
+    changeContents(edit, directory, metadata.ctime);
     return inode;
   }
 
@@ -56,7 +52,8 @@ export class Namespace {
     if (inode === undefined || inode.names === 0) throw FileError.of('ENOENT');
     const directory = this.#directoryToAddTo(parent);
     edit.bind(directory, this.#freeKey(directory, name), inode);
-    edit.set(directory, now);
+    edit.set(inode, { ctime: now });
+    changeContents(edit, directory, now);
   }
 
   /** @throws FileError ENOENT, ENOTDIR, EISDIR */
@@ -64,7 +61,8 @@ export class Namespace {
     const [directory, key, inode] = this.#child(parent, name);
     if (inode.type === 'directory') throw FileError.of('EISDIR');
     edit.unbind(directory, key);
-    edit.set(directory, now);
+    edit.set(inode, { ctime: now });
+    changeContents(edit, directory, now);
   }
 
   /** @throws FileError ENOENT, ENOTDIR, ENOTEMPTY */
@@ -73,7 +71,8 @@ export class Namespace {
     if (inode.type !== 'directory') throw FileError.of('ENOTDIR');
     if (inode.children.count > 0) throw FileError.of('ENOTEMPTY');
     edit.unbind(directory, key);
-    edit.set(directory, now);
+    edit.set(inode, { ctime: now });
+    changeContents(edit, directory, now);
   }
 
   /** @throws FileError ENOENT, ENOTDIR, EISDIR, EEXIST, ENOTEMPTY, EINVAL for a directory into itself */
@@ -102,8 +101,10 @@ export class Namespace {
       edit.unbind(from, key);
     }
     edit.bind(to, newKey, inode);
-    edit.set(from, now);
-    if (to !== from) edit.set(to, now);
+    edit.set(inode, { ctime: now });
+    if (other !== undefined) edit.set(other, { ctime: now });
+    changeContents(edit, from, now);
+    if (to !== from) changeContents(edit, to, now);
   }
 
   /** A directory that has no name any more takes no new ones. */
@@ -161,10 +162,12 @@ function makeInode(
 ): LiveInode {
   if (type === 'file') return new LiveFile(number, metadata);
   if (type === 'directory') return new LiveDirectory(number, metadata);
+  if (type !== 'symlink') return new LiveMeeting(type, number, metadata);
   if (target.length < 1 || target.length > MAX_TARGET_LENGTH || target.includes(0)) throw FileError.of('EINVAL');
   return new LiveSymlink(number, metadata, Buffer.from(target));
 }
 
-function timeOf({ mtimeSeconds, mtimeNanoseconds }: Time): Time {
-  return { mtimeSeconds, mtimeNanoseconds };
+/** Says that the names in a directory changed. */
+function changeContents(edit: TreeEdit, directory: LiveDirectory, now: Time): void {
+  edit.set(directory, { mtime: now, ctime: now });
 }

@@ -1,8 +1,9 @@
 import { MalformedError } from '../../base/bytes.ts';
-import type { InodeEntry, JournalInode, NameEntry, UnnameEntry } from '../../format/journal.ts';
+import type { InodeEntry, JournalFileInode, JournalInode, NameEntry, UnnameEntry } from '../../format/journal.ts';
 import { ROOT_INODE } from '../../format/manifest.ts';
 import { keyOf } from './children.ts';
-import { LiveDirectory, LiveFile, type LiveInode, LiveSymlink } from './live-inode.ts';
+import { metadataOf } from './inode-entry.ts';
+import { LiveDirectory, LiveFile, type LiveInode, LiveMeeting, LiveSymlink } from './live-inode.ts';
 import { LiveTree } from './live-tree.ts';
 
 /** Inodes and names as a journal tells them; everything throws MalformedError for what contradicts the tree there is. */
@@ -19,9 +20,8 @@ export class ReplayedTree {
     if (known.type === 'symlink' && value.type === 'symlink' && !known.target.equals(value.target)) {
       throw new MalformedError('symbolic link of two targets');
     }
-    const { mode, uid, gid, mtimeSeconds, mtimeNanoseconds, xattrs } = value;
-    Object.assign(known, { mode, uid, gid, mtimeSeconds, mtimeNanoseconds, xattrs });
-    if (known.type === 'file' && value.type === 'file') known.size = value.size;
+    Object.assign(known, metadataOf(value));
+    if (known.type === 'file' && value.type === 'file') putFileState(known, value);
   }
 
   putName({ parent, inode, name }: NameEntry): void {
@@ -89,7 +89,12 @@ export class ReplayedTree {
 function made(number: number, value: JournalInode): LiveInode {
   if (value.type === 'directory') return new LiveDirectory(number, value);
   if (value.type === 'symlink') return new LiveSymlink(number, value, value.target);
+  if (value.type !== 'file') return new LiveMeeting(value.type, number, value);
   const file = new LiveFile(number, value);
-  file.size = value.size;
+  putFileState(file, value);
   return file;
+}
+
+function putFileState(file: LiveFile, { size, open, lost }: JournalFileInode): void {
+  Object.assign(file, { size, open, lost });
 }

@@ -1,5 +1,5 @@
 import type { JournalEntry } from '../../format/journal.ts';
-import { inodeEntry } from './inode-entry.ts';
+import { inodeEntry, metadataOf } from './inode-entry.ts';
 import type { LiveDirectory, LiveInode, LiveMetadata } from './live-inode.ts';
 import type { LiveTree } from './live-tree.ts';
 
@@ -23,8 +23,8 @@ export class TreeEdit {
   }
 
   set(inode: LiveInode, changes: Partial<LiveMetadata>): void {
-    const { mode, uid, gid, mtimeSeconds, mtimeNanoseconds, xattrs } = inode;
-    this.#undo.push(() => Object.assign(inode, { mode, uid, gid, mtimeSeconds, mtimeNanoseconds, xattrs }));
+    const before = metadataOf(inode);
+    this.#undo.push(() => Object.assign(inode, before));
     Object.assign(inode, changes);
     this.#inodes.add(inode);
   }

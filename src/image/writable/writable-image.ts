@@ -1,6 +1,7 @@
 import type { Region } from '../../base/native.ts';
 import type { Header } from '../../format/header.ts';
 import { ROOT_INODE } from '../../format/manifest.ts';
+import { type Time, timeAt } from '../../format/time.ts';
 import { isKeptXattr, type Xattr } from '../../format/xattrs.ts';
 import type { StoreSpace } from '../../stores/writable-store.ts';
 import { keyOf } from './children.ts';
@@ -10,7 +11,7 @@ import type { ContentWriter } from './content-writer.ts';
 import { FileError } from './file-error.ts';
 import type { LiveFile, LiveInode, LiveMetadata } from './live-inode.ts';
 import type { LiveTree } from './live-tree.ts';
-import { Namespace, type RenameMode, type Time } from './namespace.ts';
+import { Namespace, type RenameMode } from './namespace.ts';
 import { TreeEdit } from './tree-edit.ts';
 import { xattrsWith, xattrsWithout } from './xattr-list.ts';
 
@@ -28,7 +29,8 @@ export interface MetadataChanges {
   readonly mode?: number;
   readonly uid?: number;
   readonly gid?: number;
-  readonly mtime?: { readonly seconds: number; readonly nanoseconds: number };
+  readonly atime?: Time;
+  readonly mtime?: Time;
 }
 
 /** A name in a directory. */
@@ -133,6 +135,11 @@ export class WritableImage {
     return this.#edit((edit) => this.#names.make(edit, 'symlink', parent, name, this.#metadata(inode), target)).number;
   }
 
+  /** Makes a FIFO or a socket. As {@link create}. */
+  mknod(parent: number, name: Uint8Array, type: 'fifo' | 'socket', inode: NewInode): number {
+    return this.#edit((edit) => this.#names.make(edit, type, parent, name, this.#metadata(inode))).number;
+  }
+
   /** One more name. @throws FileError ENOENT, ENOTDIR, EEXIST, EINVAL, ENAMETOOLONG, EPERM for a directory; CkptfsError `io` */
   link(inode: number, parent: number, name: Uint8Array): void {
     this.#edit((edit) => this.#names.link(edit, inode, parent, name, this.#now()));
@@ -159,10 +166,9 @@ export class WritableImage {
     this.#edit((edit) => this.#names.rename(edit, parent, name, newParent, newName, how, this.#now()));
   }
 
-  /** @throws FileError ENOENT; CkptfsError `io` */
-  setMetadata(number: number, { mtime, ...changes }: MetadataChanges): void {
-    const time = mtime && { mtimeSeconds: mtime.seconds, mtimeNanoseconds: mtime.nanoseconds };
-    this.#edit((edit) => edit.set(this.#inode(number), { ...changes, ...time }));
+  /** Changes metadata, and so the ctime. @throws FileError ENOENT; CkptfsError `io` */
+  setMetadata(number: number, changes: MetadataChanges): void {
+    this.#edit((edit) => edit.set(this.#inode(number), { ...changes, ctime: this.#now() }));
   }
 
   /**
@@ -173,14 +179,14 @@ export class WritableImage {
     const inode = this.#inode(number);
     if (!isKeptXattr(name)) throw FileError.of('EPERM');
     const xattrs = xattrsWith(inode.xattrs, name, value, how);
-    this.#edit((edit) => edit.set(inode, { xattrs }));
+    this.#edit((edit) => edit.set(inode, { xattrs, ctime: this.#now() }));
   }
 
   /** @throws FileError ENOENT, ENODATA; CkptfsError `io` */
   removexattr(number: number, name: Uint8Array): void {
     const inode = this.#inode(number);
     const xattrs: readonly Xattr[] = xattrsWithout(inode.xattrs, name);
-    this.#edit((edit) => edit.set(inode, { xattrs }));
+    this.#edit((edit) => edit.set(inode, { xattrs, ctime: this.#now() }));
   }
 
   /**
@@ -315,22 +321,22 @@ export class WritableImage {
   #file(number: number): LiveFile {
     const inode = this.#inode(number);
     if (inode.type === 'directory') throw FileError.of('EISDIR');
-    if (inode.type === 'symlink') throw FileError.of('EINVAL');
+    if (inode.type !== 'file') throw FileError.of('EINVAL');
     return inode;
   }
 
   #touch(file: LiveFile): void {
-    Object.assign(file, this.#now());
+    const now = this.#now();
+    Object.assign(file, { mtime: now, ctime: now });
     this.#committer.pending.touch(file);
   }
 
   #metadata({ mode, uid, gid }: NewInode): LiveMetadata {
-    return { mode, uid, gid, ...this.#now(), xattrs: [] };
+    const now = this.#now();
+    return { mode, uid, gid, atime: now, mtime: now, ctime: now, xattrs: [] };
   }
 
   #now(): Time {
-    const milliseconds = this.#clock();
-    const seconds = Math.floor(milliseconds / 1000);
-    return { mtimeSeconds: seconds, mtimeNanoseconds: Math.floor((milliseconds - seconds * 1000) * 1e6) };
+    return timeAt(this.#clock());
   }
 }

@@ -62,7 +62,8 @@ function childrenOf(directory) {
 
 function attributesOf({ node, mode, size, holes }) {
   const blocks = holes ? Math.ceil(size / blockSize / 2) * 8 : Math.ceil(size / 512);
-  const times = { mtimeSeconds: 1_600_000_000, mtimeNanoseconds: 123_456_789 };
+  const time = { seconds: 1_600_000_000, nanoseconds: 123_456_789 };
+  const times = { atime: time, mtime: time, ctime: time };
   return { node, mode, size, blocks: Math.min(blocks, 2 ** 40), links: 1, uid: 0, gid: 0, ...times };
 }
 

@@ -34,8 +34,12 @@ export function makeTree(root: string, files = smallFiles): void {
   setXattr(Buffer.from(path('odd', 'sparse')), Buffer.from('user.checkpoint'), randomBytes(3000));
   setXattr(Buffer.from(path('odd', 'sparse')), Buffer.from('user.empty'), Buffer.alloc(0));
   setXattr(Buffer.from(path('odd')), Buffer.from('user.on-a-directory'), Buffer.from('1'));
-  setTimes(Buffer.from(path('odd', 'sparse')), -12_345, 987_654_321);
-  setTimes(Buffer.from(path('odd')), 4_000_000_000, 1);
+  setTimes(
+    Buffer.from(path('odd', 'sparse')),
+    { seconds: 77, nanoseconds: 8 },
+    { seconds: -12_345, nanoseconds: 987_654_321 },
+  );
+  setTimes(Buffer.from(path('odd')), { seconds: -1, nanoseconds: 1 }, { seconds: 4_000_000_000, nanoseconds: 1 });
 }
 
 /** All that can be told of each path below a directory without reading it, as text to compare, in byte order of paths. */

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { longListing, modeText, timeText } from '../../../src/cli/listing.ts';
 import { nameJson } from '../../../src/cli/name-json.ts';
+import { NO_TIMES } from '../../support/times.ts';
 
 test.each([
   ['file', 0o644, '-rw-r--r--'],
@@ -24,7 +25,7 @@ test.each([
 });
 
 test('one line for each file, columns aligned, names and targets escaped', () => {
-  const common = { inode: 2, mode: 0o644, uid: 0, gid: 1000, links: 1, mtimeSeconds: 0, mtimeNanoseconds: 0 };
+  const common = { inode: 2, mode: 0o644, uid: 0, gid: 1000, links: 1, ...NO_TIMES };
   const name = Buffer.from('a\nb');
   const target = Buffer.from('\x1b[2J');
   expect(

@@ -6,9 +6,11 @@ import type {
   FileInode,
   Inode,
   Manifest,
+  MeetingInode,
   ObjectEntry,
   SymlinkInode,
 } from '../../../src/format/manifest.ts';
+import type { Time } from '../../../src/format/time.ts';
 
 /** Valid manifests of every shape, built from a seed so that a failure is repeatable and shrinks. */
 
@@ -19,12 +21,18 @@ export const name = fc
   .map((bytes) => Buffer.from(bytes.map((byte) => (byte === 0 || byte === 0x2f ? 0x5f : byte))))
   .filter((bytes) => !['.', '..'].includes(bytes.toString('latin1')));
 
+const time: fc.Arbitrary<Time> = fc.record({
+  seconds: fc.maxSafeInteger(),
+  nanoseconds: fc.nat(999_999_999),
+});
+
 export const metadata = fc.record({
   mode: fc.integer({ min: 0, max: 0o7777 }),
   uid: fc.nat(0xffff_ffff),
   gid: fc.nat(0xffff_ffff),
-  mtimeSeconds: fc.maxSafeInteger(),
-  mtimeNanoseconds: fc.nat(999_999_999),
+  atime: time,
+  mtime: time,
+  ctime: time,
   xattrs: fc
     .uniqueArray(fc.tuple(name, fc.uint8Array({ maxLength: 40 })), {
       maxLength: 3,
@@ -45,6 +53,9 @@ export const directory: fc.Arbitrary<DirectoryInode> = metadata.map((m) => ({ ty
 export const symlink: fc.Arbitrary<SymlinkInode> = fc
   .tuple(metadata, name)
   .map(([m, target]) => ({ type: 'symlink' as const, ...m, target }));
+export const meeting: fc.Arbitrary<MeetingInode> = fc
+  .tuple(fc.constantFrom('fifo' as const, 'socket' as const), metadata)
+  .map(([type, m]) => ({ type, ...m }));
 /** Lengths of holes and of data in turn; extents get their objects later. */
 const file = fc.tuple(
   metadata,
@@ -56,7 +67,7 @@ export const manifests: fc.Arbitrary<Manifest> = fc
   .record({
     epoch: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
     root: directory,
-    children: fc.array(fc.tuple(fc.nat(), name, fc.oneof(directory, symlink, file)), { maxLength: 12 }),
+    children: fc.array(fc.tuple(fc.nat(), name, fc.oneof(directory, symlink, meeting, file)), { maxLength: 12 }),
     links: fc.array(fc.tuple(fc.nat(), fc.nat(), name), { maxLength: 3 }),
     ids: fc.uniqueArray(fc.uint8Array({ minLength: 16, maxLength: 16 }), {
       minLength: 12,

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import type { JournalEntry, JournalInode } from '../../../src/format/journal.ts';
 import type { Extent } from '../../../src/format/manifest.ts';
-import { directory, metadata, name, symlink } from './arbitraries.ts';
+import { directory, meeting, metadata, name, symlink } from './arbitraries.ts';
 
 /** Entries that the journal's codec takes, of every kind; whether they fit each other is not its business. */
 
@@ -16,7 +16,10 @@ const bytes = (length: number): fc.Arbitrary<Buffer> =>
 const inode: fc.Arbitrary<JournalInode> = fc.oneof(
   directory,
   symlink,
-  fc.tuple(metadata, safe).map(([m, size]) => ({ type: 'file' as const, ...m, size })),
+  meeting,
+  fc
+    .tuple(metadata, fc.boolean(), fc.boolean(), safe)
+    .map(([m, open, lost, size]) => ({ type: 'file' as const, ...m, open, lost, size })),
 );
 
 /** A hole and then data, again and again; no two continue each other, since a gap stands between them. */

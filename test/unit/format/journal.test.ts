@@ -9,11 +9,12 @@ import {
   MAX_FRAME,
   parseJournalHeader,
 } from '../../../src/format/journal-codec.ts';
+import { NO_TIMES } from '../../support/times.ts';
 import { frames } from './journal-arbitraries.ts';
 
-const metadata = { mode: 0o644, uid: 0, gid: 0, mtimeSeconds: 0, mtimeNanoseconds: 0, xattrs: [] };
+const metadata = { mode: 0o644, uid: 0, gid: 0, ...NO_TIMES, xattrs: [] };
 const directory = { type: 'directory', ...metadata } as const;
-const file = { type: 'file', ...metadata, size: 5 } as const;
+const file = { type: 'file', ...metadata, open: false, lost: false, size: 5 } as const;
 const symlink = { type: 'symlink', ...metadata, target: Buffer.from('parent') } as const;
 const id = Buffer.alloc(16, 1);
 const name = Buffer.from('pages-1.img');
@@ -122,7 +123,9 @@ describe('entries of a frame', () => {
     'inode 2^32': [{ kind: 'inode', inode: 2 ** 32, value: file }],
     'root that is a file': [{ kind: 'inode', inode: 1, value: file }],
     'mode with type bits': [{ kind: 'inode', inode: 2, value: { ...file, mode: 0o100644 } }],
-    'a second of nanoseconds': [{ kind: 'inode', inode: 2, value: { ...file, mtimeNanoseconds: 1_000_000_000 } }],
+    'a second of nanoseconds': [
+      { kind: 'inode', inode: 2, value: { ...file, ctime: { seconds: 0, nanoseconds: 1_000_000_000 } } },
+    ],
     'file of 2^53 bytes': [{ kind: 'inode', inode: 2, value: { ...file, size: 2 ** 53 } }],
     'link without a target': [{ kind: 'inode', inode: 2, value: { ...symlink, target: Buffer.alloc(0) } }],
     'link to a NUL': [{ kind: 'inode', inode: 2, value: { ...symlink, target: Buffer.from('a\0') } }],

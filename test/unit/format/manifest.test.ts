@@ -3,9 +3,10 @@ import { describe, expect, test } from 'vitest';
 import { MalformedError } from '../../../src/base/bytes.ts';
 import type { FileInode, Manifest } from '../../../src/format/manifest.ts';
 import { decodeManifest, encodeManifest } from '../../../src/format/manifest-codec.ts';
+import { NO_TIMES } from '../../support/times.ts';
 import { CHUNK_SIZE, manifests } from './arbitraries.ts';
 
-const metadata = { mode: 0o755, uid: 0, gid: 0, mtimeSeconds: 0, mtimeNanoseconds: 0, xattrs: [] };
+const metadata = { mode: 0o755, uid: 0, gid: 0, ...NO_TIMES, xattrs: [] };
 const root = { type: 'directory', ...metadata } as const;
 const object = { id: Buffer.alloc(16, 1), chunks: 2, digests: Buffer.alloc(32) };
 const extent = { fileOffset: 0, object: 0, objectOffset: 0, length: 20000 };
@@ -82,7 +83,12 @@ describe('manifest', () => {
       ],
     }),
     'mode with type bits': withFile({ mode: 0o100644 }),
-    'a second of nanoseconds': withFile({ mtimeNanoseconds: 1_000_000_000 }),
+    ...Object.fromEntries(
+      ['atime', 'mtime', 'ctime'].flatMap((which): [string, Manifest][] => [
+        [`a second of nanoseconds in the ${which}`, withFile({ [which]: { seconds: 0, nanoseconds: 1_000_000_000 } })],
+        [`2^53 seconds in the ${which}`, withFile({ [which]: { seconds: 2 ** 53, nanoseconds: 0 } })],
+      ]),
+    ),
     'foreign attribute': withFile({ xattrs: [{ name: Buffer.from('security.x'), value: Buffer.alloc(1) }] }),
     'empty attribute name': withFile({ xattrs: [{ name: Buffer.from('user.'), value: Buffer.alloc(1) }] }),
     'root that is a file': { ...small, inodes: [file, file], entries: [{ parent: 1, inode: 2, name }] },

@@ -21,6 +21,7 @@ import { ImageReader } from '../../../src/image/image-reader.ts';
 import { ObjectReader } from '../../../src/image/object-reader.ts';
 import { keyFileProvider } from '../../../src/keys/key-file.ts';
 import { unwrapImageKey } from '../../../src/keys/provider.ts';
+import { NO_TIMES } from '../../support/times.ts';
 import { MemoryStore } from '../image/memory-store.ts';
 
 /** What src makes of a vector: how far reading came, and what it gave or said. */
@@ -131,8 +132,7 @@ export function runObject(vector: Of<'object'>): Promise<Outcome> {
       mode: 0,
       uid: 0,
       gid: 0,
-      mtimeSeconds: 0,
-      mtimeNanoseconds: 0,
+      ...NO_TIMES,
       xattrs: [],
     } as const;
     const extents = [{ fileOffset: 0, object: 0, objectOffset: 0, length: size }];

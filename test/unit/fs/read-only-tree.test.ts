@@ -22,8 +22,9 @@ const metadata: InodeMetadata = {
   mode: 0o644,
   uid: 10,
   gid: 20,
-  mtimeSeconds: -5,
-  mtimeNanoseconds: 999_999_999,
+  atime: { seconds: 3, nanoseconds: 4 },
+  mtime: { seconds: -5, nanoseconds: 999_999_999 },
+  ctime: { seconds: 6, nanoseconds: 7 },
   xattrs: [],
 };
 
@@ -119,8 +120,9 @@ describe('attributes', () => {
       links: 2,
       uid: 10,
       gid: 20,
-      mtimeSeconds: -5,
-      mtimeNanoseconds: 999_999_999,
+      atime: { seconds: 3, nanoseconds: 4 },
+      mtime: { seconds: -5, nanoseconds: 999_999_999 },
+      ctime: { seconds: 6, nanoseconds: 7 },
     });
     expect(tree.getattr(1)).toMatchObject({ mode: 0o041755, size: 4096, links: 4, blocks: 0 });
     expect(tree.getattr(5)).toMatchObject({ mode: 0o120644, size: 3, links: 1 });

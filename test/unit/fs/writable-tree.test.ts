@@ -12,6 +12,7 @@ import { openWritable } from '../../../src/image/writable/open-writable.ts';
 import type { WritableImage } from '../../../src/image/writable/writable-image.ts';
 import { LocalWritableStore } from '../../../src/stores/local-writable-store.ts';
 import type { WritableObject } from '../../../src/stores/writable-store.ts';
+import { allTimes } from '../../support/times.ts';
 
 const root = 1;
 const caller = { uid: 7, gid: 8 };
@@ -122,8 +123,7 @@ describe('what is made', () => {
       links: 1,
       uid: 7,
       gid: 8,
-      mtimeSeconds: 1_000_000_000,
-      mtimeNanoseconds: 500_000_000,
+      ...allTimes({ seconds: 1_000_000_000, nanoseconds: 500_000_000 }),
     });
     expect(tree.mkdir(root, name('d'), 0o1700, caller)).toMatchObject({ mode: 0o041700, size: 4096, links: 2 });
     const link = tree.symlink(root, name('l'), name('to/\xff'), caller);
@@ -260,22 +260,23 @@ describe('attributes', () => {
     expect(tree.setattr(f, { mode: 0o600 })).toEqual({ ...before, mode: 0o100600 });
     expect(tree.setattr(f, { uid: 1, gid: 2 })).toEqual({ ...before, mode: 0o100600, uid: 1, gid: 2 });
     expect(tree.setattr(f, { mtime: { seconds: -5, nanoseconds: 7 } })).toMatchObject({
-      mtimeSeconds: -5,
-      mtimeNanoseconds: 7,
+      mtime: { seconds: -5, nanoseconds: 7 },
     });
     milliseconds += 1000;
-    expect(tree.setattr(f, {})).toMatchObject({ mtimeSeconds: -5 });
-    expect(tree.setattr(f, { mtime: 'now' })).toMatchObject({ mtimeSeconds: 1_000_000_001 });
+    expect(tree.setattr(f, {})).toMatchObject({ mtime: { seconds: -5 } });
+    expect(tree.setattr(f, { mtime: 'now' })).toMatchObject({ mtime: { seconds: 1_000_000_001 } });
     refuses('ENOENT', () => tree.setattr(99, { mode: 0 }));
   });
 
   test('have a new mtime with a size, also the same one, unless told', () => {
     const f = file('f', 'data');
     milliseconds += 1000;
-    expect(tree.setattr(f, { size: 4 })).toMatchObject({ size: 4, mtimeSeconds: 1_000_000_001 });
+    expect(tree.setattr(f, { size: 4 })).toMatchObject({ size: 4, mtime: { seconds: 1_000_000_001 } });
     milliseconds += 1000;
-    expect(tree.setattr(f, { size: 2, mtime: 'now' })).toMatchObject({ size: 2, mtimeSeconds: 1_000_000_002 });
-    expect(tree.setattr(f, { size: 6, mtime: { seconds: 3, nanoseconds: 0 } })).toMatchObject({ mtimeSeconds: 3 });
+    expect(tree.setattr(f, { size: 2, mtime: 'now' })).toMatchObject({ size: 2, mtime: { seconds: 1_000_000_002 } });
+    expect(tree.setattr(f, { size: 6, mtime: { seconds: 3, nanoseconds: 0 } })).toMatchObject({
+      mtime: { seconds: 3 },
+    });
     expect(content(f)).toBe('da\0\0\0\0');
     refuses('EISDIR', () => tree.setattr(root, { size: 0 }));
     refuses('EINVAL', () => tree.setattr(tree.symlink(root, name('l'), name('x'), caller).node, { size: 0 }));
@@ -342,7 +343,7 @@ describe('contents', () => {
     expect(tree.getattr(f)).toMatchObject({ size: 100_003, blocks: 6 * 8 });
     milliseconds += 1000;
     write(f, 'y');
-    expect(tree.getattr(f).mtimeSeconds).toBe(1_000_000_001);
+    expect(tree.getattr(f).mtime.seconds).toBe(1_000_000_001);
   });
 
   test('exist only in files', () => {

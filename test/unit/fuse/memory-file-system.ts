@@ -6,6 +6,7 @@ import {
   type FileSystem,
   type Statistics,
 } from '../../../src/fuse/filesystem.ts';
+import { allTimes } from '../../support/times.ts';
 
 export interface MemoryNode {
   readonly attributes: Attributes;
@@ -123,7 +124,7 @@ export class MemoryFileSystem implements FileSystem {
   }
 
   #add(node: number, parent: number, mode: number, size: number, rest: Partial<MemoryNode>): void {
-    const times = { mtimeSeconds: -5, mtimeNanoseconds: 999_999_999 };
+    const times = allTimes({ seconds: -5, nanoseconds: 999_999_999 });
     const attributes = { node, mode, size, blocks: Math.ceil(size / 512), links: 1, uid: 1000, gid: 100, ...times };
     this.nodes.set(node, { attributes, parent, ...rest });
   }

@@ -15,7 +15,9 @@ export class MemoryNode {
   mode: number;
   uid: number;
   gid: number;
+  atime: Time;
   mtime: Time;
+  ctime: Time;
   /** How many names it has. */
   links = 0;
   /** How often the kernel was told of it and has not forgotten. */
@@ -30,7 +32,7 @@ export class MemoryNode {
 
   constructor(number: number, mode: number, { uid, gid }: Caller, clock: () => Time, rest: Partial<MemoryNode>) {
     this.#clock = clock;
-    this.mtime = clock();
+    this.atime = this.mtime = this.ctime = clock();
     this.number = number;
     this.mode = mode;
     this.uid = uid;
@@ -48,11 +50,17 @@ export class MemoryNode {
   }
 
   touch(): void {
-    this.mtime = this.#clock();
+    this.mtime = this.ctime = this.#clock();
   }
 
   /** Of `size` only what it means for the mtime. */
-  change({ mode, uid, gid, size, mtime, killPrivileges }: AttributeChanges): void {
+  change(changes: AttributeChanges): void {
+    if (Object.keys(changes).length === 0) return;
+    this.ctime = this.#clock();
+    this.#apply(changes);
+  }
+
+  #apply({ mode, uid, gid, size, mtime, killPrivileges }: AttributeChanges): void {
     if (mode !== undefined) this.mode = (this.mode & ~permissions) | mode;
     if (uid !== undefined) this.uid = uid;
     if (gid !== undefined) this.gid = gid;
@@ -73,8 +81,9 @@ export class MemoryNode {
       links: this.links,
       uid: this.uid,
       gid: this.gid,
-      mtimeSeconds: this.mtime.seconds,
-      mtimeNanoseconds: this.mtime.nanoseconds,
+      atime: this.atime,
+      mtime: this.mtime,
+      ctime: this.ctime,
     };
   }
 }

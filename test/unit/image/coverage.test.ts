@@ -8,10 +8,11 @@ import { Coverage, countBits } from '../../../src/image/coverage.ts';
 import { openImage } from '../../../src/image/image.ts';
 import { ObjectReader } from '../../../src/image/object-reader.ts';
 import { openWritable } from '../../../src/image/writable/open-writable.ts';
+import { NO_TIMES } from '../../support/times.ts';
 import { newImage, patternBytes } from './writable/session.ts';
 
 const chunkSize = 4096;
-const metadata = { mode: 0o600, uid: 0, gid: 0, mtimeSeconds: 0, mtimeNanoseconds: 0, xattrs: [] };
+const metadata = { mode: 0o600, uid: 0, gid: 0, ...NO_TIMES, xattrs: [] };
 
 test('covered is what an extent touches', () => {
   const extent = fc.record({

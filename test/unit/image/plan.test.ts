@@ -12,9 +12,10 @@ import {
   usedSectors,
 } from '../../../src/image/plan.ts';
 import type { SourceFile, SourceTree } from '../../../src/image/scan-source.ts';
+import { NO_TIMES } from '../../support/times.ts';
 
 const SECTOR = 4096;
-const metadata = { mode: 0o600, uid: 0, gid: 0, mtimeSeconds: 0, mtimeNanoseconds: 0, xattrs: [] };
+const metadata = { mode: 0o600, uid: 0, gid: 0, ...NO_TIMES, xattrs: [] };
 const chunkSizes = fc.constantFrom(4096, 8192, 16384, 32768, 65536);
 
 /** Sectors of hole and of data in turn, and bytes of the file's last, perhaps partial, sector. */

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ImageTree } from '../../../src/image/tree.ts';
+import { NO_TIMES } from '../../support/times.ts';
 import { manifests } from '../format/arbitraries.ts';
 
 describe('ImageTree', () => {
@@ -38,7 +39,7 @@ describe('ImageTree', () => {
   });
 
   test('paths', () => {
-    const metadata = { mode: 0o755, uid: 0, gid: 0, mtimeSeconds: 0, mtimeNanoseconds: 0, xattrs: [] };
+    const metadata = { mode: 0o755, uid: 0, gid: 0, ...NO_TIMES, xattrs: [] };
     const directory = { type: 'directory', ...metadata } as const;
     const tree = new ImageTree({
       epoch: 1,

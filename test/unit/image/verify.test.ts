@@ -3,9 +3,10 @@ import { expect, test } from 'vitest';
 import type { Header } from '../../../src/format/header.ts';
 import type { Extent, Inode, Manifest } from '../../../src/format/manifest.ts';
 import { FilesOfObjects } from '../../../src/image/verify.ts';
+import { NO_TIMES } from '../../support/times.ts';
 
 const chunkSize = 4096;
-const metadata = { mode: 0o600, uid: 0, gid: 0, mtimeSeconds: 0, mtimeNanoseconds: 0, xattrs: [] };
+const metadata = { mode: 0o600, uid: 0, gid: 0, ...NO_TIMES, xattrs: [] };
 
 function filesOf(files: readonly (readonly Extent[])[], objects: number): FilesOfObjects {
   const inodes: Inode[] = [

@@ -10,13 +10,14 @@ import { recoverImage } from '../../../../src/image/writable/close-unsealed.ts';
 import { openWritable } from '../../../../src/image/writable/open-writable.ts';
 import { diskAfter } from '../../../support/memory-disk.ts';
 import { RecordingStore } from '../../../support/recording-store.ts';
+import { NO_TIMES } from '../../../support/times.ts';
 import type { Operation } from './operations.ts';
 import { type BegunImage, describeImage, describeModel, newImage, Session } from './session.ts';
 
 const chunkSize = 4096;
-const metadata = { mode: 0o600, uid: 0, gid: 0, mtimeSeconds: 0, mtimeNanoseconds: 0, xattrs: [] };
+const metadata = { mode: 0o600, uid: 0, gid: 0, ...NO_TIMES, xattrs: [] };
 const directory: JournalInode = { type: 'directory', ...metadata };
-const file: JournalInode = { type: 'file', ...metadata, size: 10 * chunkSize };
+const file: JournalInode = { type: 'file', ...metadata, open: false, lost: false, size: 10 * chunkSize };
 
 const base: JournalEntry = { kind: 'base', epoch: 0 };
 const barrier: JournalEntry = { kind: 'barrier' };
@@ -220,6 +221,21 @@ describe('a journal that authenticates and contradicts itself is damaged', () =>
       reason: 'extents of a file that has chunks',
       frames: [[...begin, chunks(1, 0, 1), extents([chunkSize, 0, 10])], [barrier]],
     },
+    'a FIFO that was a socket': {
+      reason: 'inode of two types',
+      frames: [
+        [...begin, inode(3, { type: 'socket', ...metadata }), inode(3, { type: 'fifo', ...metadata })],
+        [barrier],
+      ],
+    },
+    'chunks of a FIFO': {
+      reason: 'content of what is no file',
+      frames: [[...begin, inode(3, { type: 'fifo', ...metadata }), name(1, 3, 'p'), chunks(1, 0, 1, 0, 3)], [barrier]],
+    },
+    'a name in a socket': {
+      reason: 'name in what is no directory',
+      frames: [[...begin, inode(3, { type: 'socket', ...metadata }), name(1, 3, 's'), name(3, 2, 'x')], [barrier]],
+    },
     'holes in a directory': {
       reason: 'content of what is no file',
       frames: [[...begin, { kind: 'holes', inode: 1, fileChunk: 0, count: 1 }], [barrier]],
@@ -248,6 +264,19 @@ describe('a journal that authenticates and contradicts itself is damaged', () =>
     const begun = await imageWithJournal([[base, barrier, finished, root, ...named, extents([0, 0, chunkSize])]]);
     const image = openWritable(begun.store, begun.header, begun.imageKey);
     expect(image.inode(2)).toMatchObject({ size: 10 * chunkSize, dataBytes: chunkSize });
+  });
+
+  test('the last flags of a file count, and are kept by the next journal, but by no seal', async () => {
+    const flagged = (open: boolean, lost: boolean) => inode(2, { ...file, size: 0, open, lost } as JournalInode);
+    const begun = await imageWithJournal([[...begin, flagged(true, true)], [barrier], [flagged(false, true)]]);
+    for (const time of ['first', 'second']) {
+      const image = openWritable(begun.store, begun.header, begun.imageKey);
+      expect(image.inode(2), time).toMatchObject({ open: false, lost: true });
+      if (time === 'second') image.seal();
+      image.close();
+    }
+    const sealed = openWritable(begun.store, begun.header, begun.imageKey);
+    expect(sealed.inode(2)).toMatchObject({ open: false, lost: false });
   });
 
   test('an extent that a smaller size cut counts up to that', async () => {

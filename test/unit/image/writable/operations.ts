@@ -2,7 +2,11 @@ import fc from 'fast-check';
 
 /** Something done to an image. Numbers that name a file, directory or entry count through those there are, and begin again. */
 export type Operation =
-  | { readonly kind: 'create' | 'mkdir' | 'symlink'; readonly directory: number; readonly name: string }
+  | {
+      readonly kind: 'create' | 'mkdir' | 'symlink' | 'fifo' | 'socket';
+      readonly directory: number;
+      readonly name: string;
+    }
   | { readonly kind: 'link'; readonly file: number; readonly directory: number; readonly name: string }
   | { readonly kind: 'remove'; readonly entry: number; readonly keepOpen: boolean }
   | {
@@ -41,7 +45,10 @@ export function operation(chunkSize: number): fc.Arbitrary<Operation> {
   return fc.oneof(
     { weight: 3, arbitrary: fc.record({ kind: fc.constant('create' as const), directory: pick, name }) },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('mkdir' as const), directory: pick, name }) },
-    { weight: 1, arbitrary: fc.record({ kind: fc.constant('symlink' as const), directory: pick, name }) },
+    {
+      weight: 2,
+      arbitrary: fc.record({ kind: fc.constantFrom('symlink' as const, 'fifo', 'socket'), directory: pick, name }),
+    },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('link' as const), file: pick, directory: pick, name }) },
     {
       weight: 2,

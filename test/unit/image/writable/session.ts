@@ -66,6 +66,8 @@ export class Session {
       case 'create':
       case 'mkdir':
       case 'symlink':
+      case 'fifo':
+      case 'socket':
         this.#make(operation.kind, operation.directory, operation.name);
         break;
       case 'link': {
@@ -176,7 +178,7 @@ export class Session {
     }
   }
 
-  #make(kind: 'create' | 'mkdir' | 'symlink', at: number, name: string): void {
+  #make(kind: 'create' | 'mkdir' | 'symlink' | 'fifo' | 'socket', at: number, name: string): void {
     const [directory, parent] = this.#directory(at);
     const key = bytesOf(name);
     if (directory.children.has(name)) {
@@ -187,6 +189,9 @@ export class Session {
     } else if (kind === 'mkdir') {
       this.image.mkdir(parent, key, owner);
       directory.children.set(name, model.emptyDirectory());
+    } else if (kind !== 'symlink') {
+      this.image.mknod(parent, key, kind, owner);
+      directory.children.set(name, { type: kind });
     } else {
       this.image.symlink(parent, key, Buffer.from(`to-${name}`), owner);
       directory.children.set(name, { type: 'symlink', target: `to-${name}` });
@@ -333,6 +338,7 @@ export function describeImage(image: WritableImage): string {
     if (known !== undefined) return known;
     if (inode === undefined) throw new Error(`no inode ${number}`);
     if (inode.type === 'symlink') return { type: 'symlink', target: inode.target.toString('latin1') };
+    if (inode.type === 'fifo' || inode.type === 'socket') return { type: inode.type };
     if (inode.type === 'file') {
       const file = { ...model.emptyFile(), bytes: readAll(image, number) };
       nodes.set(number, file);
@@ -355,9 +361,15 @@ export function modelOfSealed({ store, header, imageKey }: BegunImage): model.Di
   const tree = new ImageTree(image.manifest);
   const reader = new ImageReader(image);
   const files = new Map<number, model.FileModel>();
+  const meetings = new Map<number, model.MeetingModel>();
   const nodeOf = (number: number): model.NodeModel => {
     const inode = tree.inode(number);
     if (inode?.type === 'symlink') return { type: 'symlink', target: inode.target.toString('latin1') };
+    if (inode?.type === 'fifo' || inode?.type === 'socket') {
+      const meeting = meetings.get(number) ?? { type: inode.type };
+      meetings.set(number, meeting);
+      return meeting;
+    }
     if (inode?.type === 'file') {
       const file = files.get(number) ?? { ...model.emptyFile(), names: 0 };
       file.bytes = readWhole(reader, inode);

@@ -20,7 +20,11 @@ export interface SymlinkModel {
   readonly target: string;
 }
 
-export type NodeModel = FileModel | DirectoryModel | SymlinkModel;
+export interface MeetingModel {
+  readonly type: 'fifo' | 'socket';
+}
+
+export type NodeModel = FileModel | DirectoryModel | SymlinkModel | MeetingModel;
 
 export function emptyFile(): FileModel {
   return { type: 'file', bytes: Buffer.alloc(0), sectors: [], names: 1 };
@@ -79,6 +83,7 @@ export function describe(root: DirectoryModel, contentOf: (file: FileModel) => s
       for (const name of [...node.children.keys()].sort())
         visit(`${path}/${name}`, node.children.get(name) as NodeModel);
     } else if (node.type === 'symlink') lines.push(`${path} -> ${node.target}`);
+    else if (node.type !== 'file') lines.push(`${path} ${node.type}`);
     else {
       const known = seen.get(node);
       if (known === undefined) seen.set(node, seen.size);

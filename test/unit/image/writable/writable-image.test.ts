@@ -30,8 +30,8 @@ describe('metadata', () => {
     image.link(file, 1, bytes('g'));
     const link = image.symlink(1, bytes('l'), bytes('\xff/x'), owner);
     const expected = [
-      [file, { mode: 0o4711, uid: 7, gid: 8, mtimeSeconds: -5, mtimeNanoseconds: 999_999_999, links: 2 }],
-      [link, { mode: 0o640, mtimeSeconds: 1, mtimeNanoseconds: 500_250_000, target: bytes('\xff/x') }],
+      [file, { mode: 0o4711, uid: 7, gid: 8, mtime: { seconds: -5, nanoseconds: 999_999_999 }, links: 2 }],
+      [link, { mode: 0o640, mtime: { seconds: 1, nanoseconds: 500_250_000 }, target: bytes('\xff/x') }],
     ] as const;
     const xattrs = [
       { name: bytes('user.a'), value: bytes('') },
@@ -45,13 +45,13 @@ describe('metadata', () => {
     again.seal();
     again.close();
     const { inodes } = openImage(begun.store, begun.header, begun.imageKey).manifest;
-    expect(inodes.find(({ type }) => type === 'file')).toMatchObject({ mode: 0o4711, mtimeSeconds: -5, xattrs });
+    expect(inodes.find(({ type }) => type === 'file')).toMatchObject({ mode: 0o4711, mtime: { seconds: -5 }, xattrs });
   });
 
   test('the mtime follows what is done to contents, and to the names in a directory', async () => {
     let now = 1000;
     const [image] = await open(() => now);
-    const mtime = (number: number): number | undefined => image.inode(number)?.mtimeSeconds;
+    const mtime = (number: number): number | undefined => image.inode(number)?.mtime.seconds;
     const steps: (() => void)[] = [
       () => image.create(1, bytes('f'), owner),
       () => image.mkdir(1, bytes('d'), owner),
