@@ -46,7 +46,7 @@ export {
 export type { Transport } from './serve/config.ts';
 export type { DaemonStatus } from './serve/control.ts';
 export type { MountOptions } from './serve/daemon-config.ts';
-export { type ExecOptions, execWithMount } from './serve/exec.ts';
+export { type ExecOptions, type ExecResult, execWithMount } from './serve/exec.ts';
 export { type BackgroundMountOptions, type MountHandle, mountImage } from './serve/mount.ts';
 export { listMounts, type MountState, type MountStatus } from './serve/status.ts';
 export { type UnmountOptions, type UnmountResult, unmountImage } from './serve/umount.ts';

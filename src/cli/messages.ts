@@ -12,6 +12,10 @@ export function failureLine(error: unknown): string {
   return `ckptfs: ${error.advice === undefined ? message : `${message} ${sentence(printable(error.advice))}`}`;
 }
 
+export function noticeLine(text: string): string {
+  return `ckptfs: ${printable(text)}`;
+}
+
 export function warningLine(text: string): string {
   return `ckptfs: warning: ${printable(text)}`;
 }

@@ -22,6 +22,19 @@ export function withNewImageOptions<T>(yargs: Argv<T>) {
     });
 }
 
+/** What {@link withNewImageOptions} gave, where no image is made. @throws CkptfsError `bad-argument` */
+export function refuseNewImageOptions(args: {
+  readonly ENC: string;
+  readonly cipher: CipherName | undefined;
+  readonly chunkSize: number | undefined;
+  readonly write: boolean;
+}): void {
+  const given = args.cipher !== undefined ? '--cipher' : args.chunkSize !== undefined ? '--chunk-size' : undefined;
+  if (given === undefined) return;
+  const reason = args.write ? `${args.ENC} is there already, and stays what it is` : 'nothing is made without --write';
+  throw new CkptfsError('bad-argument', `${given} is for a new image: ${reason}`);
+}
+
 function cipherOf(name: string): CipherName {
   if (isCipherName(name)) return name;
   const reason = /^aes-?192/i.test(name) ? 'XTS is not defined for AES-192' : 'this cipher is not known';

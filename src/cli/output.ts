@@ -1,6 +1,6 @@
 import { ioError, systemErrorName } from '../base/errors.ts';
 import { printableJson } from '../base/printable.ts';
-import { warningLine } from './messages.ts';
+import { failureLine, noticeLine, warningLine } from './messages.ts';
 
 /** The reader of our output has gone (`ckptfs ls | head`): nothing to say, nobody to say it to. */
 export class BrokenPipe extends Error {
@@ -20,6 +20,16 @@ export function printJson(value: unknown): Promise<void> {
 /** @throws BrokenPipe */
 export function printError(line: string): Promise<void> {
   return write(process.stderr, `${line}\n`, 'standard error');
+}
+
+/** A failure beside what a command ends with. @throws BrokenPipe */
+export function printFailure(error: unknown): Promise<void> {
+  return printError(failureLine(error));
+}
+
+/** Something to know, of a command whose standard output is not ours. @throws BrokenPipe */
+export function printNotice(text: string): Promise<void> {
+  return printError(noticeLine(text));
 }
 
 export function warn(text: string): Promise<void> {

@@ -23,9 +23,19 @@ export function withServingOptions<T>(yargs: Argv<T>) {
       coerce: (text: string) => bytesFrom('--cache-size', text),
       describe: 'Memory for opened chunks, such as 64M, which is the default',
     })
+    .option('allow-other', { type: 'boolean', default: false, describe: 'Let other users in, root too' })
     .option('scratch', {
       type: 'boolean',
       default: false,
       describe: 'Files made on the mount go to memory and are gone with it (root only)',
     });
+}
+
+export function withWriteOption<T>(yargs: Argv<T>) {
+  return yargs.option('write', {
+    alias: 'w',
+    type: 'boolean',
+    default: false,
+    describe: 'Let files be made and changed; makes the image if there is none; it is sealed at the end',
+  });
 }

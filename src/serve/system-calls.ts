@@ -15,6 +15,7 @@ const UMOUNT_NOFOLLOW = 8;
 const O_CLOEXEC = 0o2000000;
 const F_SETFD = 2;
 const CLONE_NEWNS = 0x20000;
+const CLONE_FS = 0x200;
 
 const calls = {
   mount: bind('mount', 'int', ['str', 'str', 'str', 'ulong', 'str']),
@@ -23,6 +24,9 @@ const calls = {
   dup2: bind('dup2', 'int', ['int', 'int']),
   fcntl: bind('fcntl', 'int', ['int', 'int', 'int']),
   unshare: bind('unshare', 'int', ['int']),
+  setns: bind('setns', 'int', ['int', 'int']),
+  fchdir: bind('fchdir', 'int', ['int']),
+  chroot: bind('chroot', 'int', ['str']),
   execve: bind('execve', 'int', ['str', 'uintptr_t', 'uintptr_t']),
 } as const;
 
@@ -66,6 +70,18 @@ export function enterPrivateMountNamespace(): void {
     });
   }
   makePrivate('/', true);
+}
+
+/**
+ * Takes the calling thread into a mount namespace. The kernel then sets root and working directory to the root of that namespace, so both
+ * are set again. Needs root. @param root @param directory of descriptors opened there @throws Error
+ */
+export function enterMountNamespace(namespace: number, root: number, directory: number): void {
+  // Threads that were started since share root and working directory with this one, and the kernel then refuses.
+  if (calls.unshare(CLONE_FS) !== 0) throw systemError('unshare');
+  if (calls.setns(namespace, CLONE_NEWNS) !== 0) throw systemError('setns');
+  if (calls.fchdir(root) !== 0 || calls.chroot('.') !== 0) throw systemError('chroot');
+  if (calls.fchdir(directory) !== 0) throw systemError('fchdir');
 }
 
 /**

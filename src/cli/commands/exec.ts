@@ -1,38 +1,84 @@
-import type { Argv } from 'yargs';
+import type { ArgumentsCamelCase, Argv } from 'yargs';
 import { CkptfsError } from '../../base/errors.ts';
-import { execWithMount } from '../../serve/exec.ts';
+import type { Secret } from '../../crypto/secret.ts';
+import { isVacantLocation } from '../../library/new-image.ts';
+import { type ExecResult, execWithMount } from '../../serve/exec.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
+import { EXIT_EXEC_FAILED, EXIT_OK } from '../exit-codes.ts';
 import { withImageArguments, withImageKey } from '../image-arguments.ts';
+import { withNewImage } from '../new-image.ts';
+import { refuseNewImageOptions, withNewImageOptions } from '../new-image-options.ts';
+import { printFailure, printNotice, warn } from '../output.ts';
 import { present } from '../present.ts';
-import { withServingOptions } from '../serving-options.ts';
+import { withServingOptions, withWriteOption } from '../serving-options.ts';
 
 export const command = defineCommand({
   examples: [
+    ['$0 exec ./enc -k checkpoint.key --write -- criu dump -t 4711 -D {} -W /tmp', 'Dump, encrypt and seal'],
     ['$0 exec ./enc -k checkpoint.key -- criu restore -D {} -W /tmp', '{} stands for the mount'],
-    [
-      '$0 exec ./enc -k checkpoint.key -- grep -c secret {}/pages-1.img',
-      'Exit code of the command; 125 for our own failures',
-    ],
+    ['$0 exec ./enc -k checkpoint.key -- grep -c secret {}/pages-1.img', 'Exit code of the command; 125 for our own'],
   ],
-  options: (yargs: Argv<CommonOptions>) =>
-    withServingOptions(withImageArguments(yargs)).usage(
-      '$0 exec <ENC> [OPTIONS] -- COMMAND [ARGUMENT...]\n\n' +
-        'Run a command that sees an image mounted, and nobody else does. {} in the command stands for the mount.',
-    ),
-  run(args) {
+  options,
+  async run(args) {
     const command = commandOf(args);
-    return withImageKey(args, (imageKey) => {
-      const { transport, workers, cacheSize, scratch } = args;
-      return execWithMount({
+    const { transport, workers, cacheSize, scratch, allowOther, write } = args;
+    const exec = (imageKey: Secret | Promise<Secret>): Promise<ExecResult> =>
+      execWithMount({
         location: args.ENC,
         imageKey,
         command,
         scratch,
+        allowOther,
+        write,
+        privateNamespace: args.private,
         ...present({ transport, workers, cacheSize }),
       });
-    });
+    if (write && args.imageId === undefined && isVacantLocation(args.ENC)) return execOnNewImage(args, exec);
+    refuseNewImageOptions(args);
+    const result = await withImageKey(args, exec, { write });
+    const isPartial = write && result.exitCode !== EXIT_OK && result.failure === undefined;
+    if (isPartial && !args.quiet) await warn(`the command failed; what it wrote is sealed in ${args.ENC}`);
+    return exitCodeOf(result);
   },
 });
+
+type Arguments = ArgumentsCamelCase<ReturnType<typeof options> extends Argv<infer T> ? T : never>;
+
+function options(yargs: Argv<CommonOptions>) {
+  return withNewImageOptions(withServingOptions(withWriteOption(withImageArguments(yargs))))
+    .option('private', {
+      type: 'boolean',
+      default: false,
+      describe: 'Run the command in the mount namespace of the mount, where {} is an ordinary path',
+    })
+    .usage(
+      '$0 exec <ENC> [OPTIONS] -- COMMAND [ARGUMENT...]\n\n' +
+        'Run a command that sees an image mounted, and nobody else does. {} in the command stands for the mount. ' +
+        'With --write the image is sealed when the command has ended.',
+    );
+}
+
+/** What a command that failed has written is of no use: the image and its key are taken back, unless something still writes there. */
+async function execOnNewImage(args: Arguments, exec: (imageKey: Secret) => Promise<ExecResult>): Promise<number> {
+  const isKept = ({ exitCode, failure }: ExecResult): boolean => exitCode === EXIT_OK || failure?.code === 'busy';
+  const [result, made] = await withNewImage(
+    { ...args, json: false },
+    async (imageKey, made) => [await exec(imageKey), made] as const,
+    ([ended]) => isKept(ended),
+  );
+  if (!args.quiet) {
+    // Standard output is the command's.
+    if (!isKept(result)) await warn(`the command failed; the new image ${args.ENC} is removed again`);
+    else for (const line of made.announcement) await printNotice(line);
+  }
+  return exitCodeOf(result);
+}
+
+/** The command's comes first: a seal that failed is a failure of ours only where the command succeeded, but is always told. */
+async function exitCodeOf({ exitCode, failure }: ExecResult): Promise<number> {
+  if (failure !== undefined) await printFailure(failure);
+  return failure !== undefined && exitCode === EXIT_OK ? EXIT_EXEC_FAILED : exitCode;
+}
 
 /** What stands behind `--`. @throws CkptfsError `bad-argument` */
 function commandOf(args: Record<string, unknown>): string[] {

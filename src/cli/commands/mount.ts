@@ -1,4 +1,4 @@
-import type { ArgumentsCamelCase, Argv } from 'yargs';
+import type { Argv } from 'yargs';
 import { CkptfsError, systemErrorName } from '../../base/errors.ts';
 import type { Secret } from '../../crypto/secret.ts';
 import type { MadeImage } from '../../image/discard-image.ts';
@@ -12,11 +12,11 @@ import { exitCodes } from '../exit-codes.ts';
 import { withImageArguments, withImageKey } from '../image-arguments.ts';
 import { parseMountOptions } from '../mount-options.ts';
 import { withNewImage } from '../new-image.ts';
-import { withNewImageOptions } from '../new-image-options.ts';
+import { refuseNewImageOptions, withNewImageOptions } from '../new-image-options.ts';
 import { withJson } from '../options.ts';
 import { print, printJson } from '../output.ts';
 import { present } from '../present.ts';
-import { withServingOptions } from '../serving-options.ts';
+import { withServingOptions, withWriteOption } from '../serving-options.ts';
 
 export const command = defineCommand({
   examples: [
@@ -72,21 +72,14 @@ export const command = defineCommand({
 });
 
 function options(yargs: Argv<CommonOptions>) {
-  return withJson(withNewImageOptions(withServingOptions(withImageArguments(yargs))))
+  return withJson(withNewImageOptions(withServingOptions(withWriteOption(withImageArguments(yargs)))))
     .positional('MNT', { type: 'string', demandOption: true, describe: 'Directory to mount on' })
-    .option('write', {
-      alias: 'w',
-      type: 'boolean',
-      default: false,
-      describe: 'Let files be made and changed; makes the image if there is none; umount seals it',
-    })
     .option('foreground', {
       alias: 'f',
       type: 'boolean',
       default: false,
       describe: 'Stay in the foreground and log to standard error',
     })
-    .option('allow-other', { type: 'boolean', default: false, describe: 'Let other users in, root too' })
     .option('allow-root', { type: 'boolean', default: false, describe: 'Let root in' })
     .option('log-file', { type: 'string', nargs: 1, describe: 'Log of the daemon; see FILES in the manual' })
     .option('options', {
@@ -143,12 +136,3 @@ async function adviseOnFailure<T>({ mountPoint, write }: MountOptions, work: () 
     });
   }
 }
-
-function refuseNewImageOptions({ ENC, cipher, chunkSize, write }: ArgumentsCamelCase<Parsed>): void {
-  const given = cipher !== undefined ? '--cipher' : chunkSize !== undefined ? '--chunk-size' : undefined;
-  if (given === undefined) return;
-  const reason = write ? `${ENC} is there already, and stays what it is` : 'nothing is made without --write';
-  throw new CkptfsError('bad-argument', `${given} is for a new image: ${reason}`);
-}
-
-type Parsed = ReturnType<typeof options> extends Argv<infer T> ? T : never;
