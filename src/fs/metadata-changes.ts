@@ -24,17 +24,18 @@ export function newDirectory(parent: Owned, mode: number, caller: Caller): NewIn
  */
 export function metadataChanges(
   inode: Readonly<LiveInode>,
-  { mode, uid, gid, size, mtime, killPrivileges = false }: AttributeChanges,
-  now: () => Time,
+  { mode, uid, gid, size, atime, mtime, killPrivileges = false }: AttributeChanges,
+  now: Time,
 ): MetadataChanges | undefined {
   const asked = mode ?? inode.mode;
   const kept = killPrivileges && inode.type !== 'directory' ? withoutPrivileges(asked) : asked;
-  const time = mtime === 'now' ? (size === undefined ? now() : undefined) : mtime;
+  const modified = mtime === 'now' ? (size === undefined ? now : undefined) : mtime;
   const changes: MetadataChanges = {
     ...(mode !== undefined || kept !== asked ? { mode: kept } : {}),
     ...(uid === undefined ? {} : { uid }),
     ...(gid === undefined ? {} : { gid }),
-    ...(time === undefined ? {} : { mtime: time }),
+    ...(atime === undefined ? {} : { atime: atime === 'now' ? now : atime }),
+    ...(modified === undefined ? {} : { mtime: modified }),
   };
   return Object.keys(changes).length === 0 ? undefined : changes;
 }

@@ -2,6 +2,7 @@ import { CkptfsError } from '../base/errors.ts';
 import type { Region } from '../base/native.ts';
 import { quotedPath } from '../base/printable.ts';
 import { ROOT_INODE } from '../format/manifest.ts';
+import { timeAt } from '../format/time.ts';
 import { isKeptXattr } from '../format/xattrs.ts';
 import {
   type AllocateMode,
@@ -10,6 +11,7 @@ import {
   type Caller,
   type DirectoryEntry,
   Errno,
+  type MeetingType,
   type RenameMode,
   type Statistics,
   type Time,
@@ -128,6 +130,12 @@ export class WritableTree implements WritableFileSystem {
     );
   }
 
+  mknod(parent: number, name: Uint8Array, type: MeetingType, mode: number, caller: Caller): Attributes {
+    return this.#make(parent, () =>
+      this.#image.mknod(parent, name, type, newInode(this.#directory(parent), mode, caller)),
+    );
+  }
+
   symlink(parent: number, name: Uint8Array, target: Uint8Array, caller: Caller): Attributes {
     return this.#make(parent, () =>
       this.#image.symlink(parent, name, target, newInode(this.#directory(parent), 0o777, caller)),
@@ -169,7 +177,9 @@ export class WritableTree implements WritableFileSystem {
     if (changes.size !== undefined) this.#storeOrCut(node, changes.size);
     return this.#attempt('change', node, () => {
       if (changes.size !== undefined) this.#image.truncate(node, changes.size);
-      this.#setMetadata(node, changes);
+      const metadata = metadataChanges(this.#inode(node), changes, this.#now());
+      // Whoever asks for a change gets a new ctime, even for chown(-1, -1); a new size has set it.
+      if (metadata !== undefined || changes.size === undefined) this.#image.setMetadata(node, metadata ?? {});
       return this.getattr(node);
     });
   }
@@ -181,7 +191,7 @@ export class WritableTree implements WritableFileSystem {
   write(node: number, offset: number, length: number, from: Region, fromOffset: number, killPrivileges: boolean): void {
     this.#storeAccepted();
     this.#attempt('write', node, () => {
-      if (killPrivileges) this.#setMetadata(node, { killPrivileges });
+      if (killPrivileges) this.#killPrivileges(node);
       const reads = this.#image.claim(node, offset, length);
       if (length >= LEAST_ACCEPTED && !reads) this.#accepted.accept(node, offset, length, from, fromOffset);
       else this.#image.writeClaimed(node, offset, length, from, fromOffset);
@@ -232,9 +242,10 @@ export class WritableTree implements WritableFileSystem {
     this.#storeAccepted(node);
     this.#attempt('write', node, () => {
       this.#checkFile(node);
-      if (killPrivileges) this.#setMetadata(node, { killPrivileges });
+      if (killPrivileges) this.#killPrivileges(node);
       if (how !== 'extend' && how !== 'keep-size') this.#image.punch(node, offset, length);
       if (how === 'extend' || how === 'zero') this.#image.extend(node, offset + length);
+      this.#image.touch(node);
     });
   }
 
@@ -305,8 +316,8 @@ export class WritableTree implements WritableFileSystem {
     return this.#attempt('make a name in', parent, () => this.getattr(make()));
   }
 
-  #setMetadata(node: number, changes: AttributeChanges): void {
-    const metadata = metadataChanges(this.#inode(node), changes, () => this.#now());
+  #killPrivileges(node: number): void {
+    const metadata = metadataChanges(this.#inode(node), { killPrivileges: true }, this.#now());
     if (metadata !== undefined) this.#image.setMetadata(node, metadata);
   }
 
@@ -336,9 +347,7 @@ export class WritableTree implements WritableFileSystem {
   }
 
   #now(): Time {
-    const milliseconds = this.#clock();
-    const seconds = Math.floor(milliseconds / 1000);
-    return { seconds, nanoseconds: Math.floor((milliseconds - seconds * 1000) * 1e6) };
+    return timeAt(this.#clock());
   }
 
   #attempt<T>(what: string, node: number, action: () => T): T {

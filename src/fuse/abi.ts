@@ -33,7 +33,9 @@ export const FATTR_MODE = 1 << 0;
 export const FATTR_UID = 1 << 1;
 export const FATTR_GID = 1 << 2;
 export const FATTR_SIZE = 1 << 3;
+export const FATTR_ATIME = 1 << 4;
 export const FATTR_MTIME = 1 << 5;
+export const FATTR_ATIME_NOW = 1 << 7;
 export const FATTR_MTIME_NOW = 1 << 8;
 export const FATTR_KILL_SUIDGID = 1 << 11;
 
@@ -48,9 +50,11 @@ export const FALLOC_FL_ZERO_RANGE = 1 << 4;
 export const XATTR_CREATE = 1 << 0;
 export const XATTR_REPLACE = 1 << 1;
 
-/** Of st_mode: the type, and its value for a regular file. */
+/** Of st_mode: the type, and its values for what MKNOD makes. */
 export const S_IFMT = 0o170000;
+export const S_IFIFO = 0o010000;
 export const S_IFREG = 0o100000;
+export const S_IFSOCK = 0o140000;
 
 /** From fcntl.h and unistd.h, the same on x86-64 and arm64. */
 export const O_ACCMODE = 3;
@@ -206,7 +210,9 @@ export const fuse_access_in = { mask: 0, padding: 4, sizeof: 8 } as const;
 export const fuse_setattr_in = {
   valid: 0,
   size: 16,
+  atime: 32,
   mtime: 40,
+  atimensec: 56,
   mtimensec: 60,
   mode: 68,
   uid: 76,

@@ -47,7 +47,9 @@ export interface FileSystem {
  * A node lives as long as it has a name or the kernel remembers it ({@link remember}): there are no file handles, so that is
  * how a file without a name stays readable and writable while it is open. A node's number is never given to another node.
  *
- * Attributes change only with what changes the node, `blocks` included: at a flush, say, the kernel would not notice.
+ * Attributes change only with what changes the node, `blocks` included: at a flush, say, the kernel would not notice. Reading changes
+ * no atime. Like on other file systems a change of contents is a new mtime and ctime, also of a directory when a name comes or goes, and
+ * any other change a new ctime, also of a node that gets, changes or loses a name.
  *
  * Names and other bytes are the request's own: whoever keeps them copies them.
  */
@@ -59,6 +61,8 @@ export interface WritableFileSystem extends FileSystem {
    * @param mode permission bits
    */
   create(parent: number, name: Uint8Array, mode: number, caller: Caller): Attributes;
+  /** Makes a FIFO or a socket. See {@link create}. */
+  mknod(parent: number, name: Uint8Array, type: MeetingType, mode: number, caller: Caller): Attributes;
   /** See {@link create}. */
   mkdir(parent: number, name: Uint8Array, mode: number, caller: Caller): Attributes;
   /** See {@link create}. @param target 1 to 4095 bytes without NUL */
@@ -76,8 +80,8 @@ export interface WritableFileSystem extends FileSystem {
    */
   rename(parent: number, name: Uint8Array, newParent: number, newName: Uint8Array, how: RenameMode): void;
   /**
-   * Changes what is given. A size, even the one it has, is also a new mtime unless that is given too; bytes behind the old end read
-   * as zeros. Throws ENOENT, EISDIR and EINVAL for the size of what is no file, EFBIG, ENOSPC.
+   * Changes what is given, and in any case the ctime. A size, even the one it has, is also a new mtime unless that is given too; bytes
+   * behind the old end read as zeros. Throws ENOENT, EISDIR and EINVAL for the size of what is no file, EFBIG, ENOSPC.
    */
   setattr(node: number, changes: AttributeChanges): Attributes;
   /**
@@ -89,7 +93,7 @@ export interface WritableFileSystem extends FileSystem {
   write(node: number, offset: number, length: number, from: Region, fromOffset: number, killPrivileges: boolean): void;
   /**
    * As fallocate(2). Afterwards the range is data or hole that reads as before (`extend`, `keep-size`) or as zeros (the others). The file's
-   * size grows to the range's end with `extend` and `zero`, else it stays. Throws ENOSPC, EFBIG, EISDIR, EINVAL, EIO.
+   * size grows to the range's end with `extend` and `zero`, else it stays; mtime and ctime are new in any case. Throws ENOSPC, EFBIG, EISDIR, EINVAL, EIO.
    * @param length at least 1; with `offset` below 2^53
    * @param killPrivileges see {@link AttributeChanges}
    */
@@ -126,6 +130,9 @@ export interface Caller {
   readonly gid: number;
 }
 
+/** What is no more than a place where processes meet: what goes through it, the kernel does. */
+export type MeetingType = 'fifo' | 'socket';
+
 export type RenameMode = 'replace' | 'no-replace' | 'exchange';
 
 export type AllocateMode = 'extend' | 'keep-size' | 'punch-hole' | 'zero' | 'zero-keep-size';
@@ -138,6 +145,7 @@ export interface AttributeChanges {
   readonly gid?: number;
   /** Bytes, below 2^53. */
   readonly size?: number;
+  readonly atime?: Time | 'now';
   readonly mtime?: Time | 'now';
   /**
    * Take the set-user-id bit from the file, and from one that its group may execute the set-group-id bit: whoever changes it is not

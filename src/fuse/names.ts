@@ -8,12 +8,14 @@ import {
   fuse_rename2_in,
   RENAME_EXCHANGE,
   RENAME_NOREPLACE,
+  S_IFIFO,
   S_IFMT,
   S_IFREG,
+  S_IFSOCK,
 } from './abi.ts';
 import { tellEntry, type WritingExchange } from './exchange.ts';
 import { tellOpened } from './files.ts';
-import { Errno, type RenameMode } from './filesystem.ts';
+import { Errno, type MeetingType, type RenameMode } from './filesystem.ts';
 
 /** Of st_mode: the permission bits with set-user-id, set-group-id and sticky. */
 const permissions = 0o7777;
@@ -32,13 +34,23 @@ export function create(exchange: WritingExchange): number {
   return size + tellOpened(reply, size, FOPEN_KEEP_CACHE);
 }
 
-/** FUSE_MKNOD: a regular file; the answer to others is that of file systems which have none (EPERM). */
+/** Answers FUSE_MKNOD, also for bind(2) of a socket. Devices are refused as by file systems that have none (EPERM). */
 export function mknod(exchange: WritingExchange): number {
   const { fileSystem, request } = exchange;
   const mode = request.u32(fuse_mknod_in.mode);
   const name = checked(request.name(fuse_mknod_in.sizeof));
-  if ((mode & S_IFMT) !== S_IFREG) throw Errno.of('EPERM');
-  return tellEntry(exchange, 0, fileSystem.create(request.node, name, mode & permissions, request.caller()));
+  const type = mode & S_IFMT;
+  if (type === S_IFREG) {
+    return tellEntry(exchange, 0, fileSystem.create(request.node, name, mode & permissions, request.caller()));
+  }
+  const made = fileSystem.mknod(request.node, name, meetingType(type), mode & permissions, request.caller());
+  return tellEntry(exchange, 0, made);
+}
+
+function meetingType(type: number): MeetingType {
+  if (type === S_IFIFO) return 'fifo';
+  if (type === S_IFSOCK) return 'socket';
+  throw Errno.of('EPERM');
 }
 
 /** FUSE_MKDIR. */

@@ -115,6 +115,8 @@ function changingBodyOf(opcode: number, vocabulary: Vocabulary, random: Random):
       return setattrBody({
         valid: random.below(4096),
         size: offset,
+        atime: BigInt(random.pick(offsets)),
+        atimensec: random.pick([0, 999_999_999, random.u32()]),
         mtime: BigInt(random.pick(offsets)),
         mtimensec: random.pick([0, 999_999_999, random.u32()]),
         mode,

@@ -102,6 +102,17 @@ export function describeContents(make: () => WritableFileSystem): void {
       change();
       expect(Math.abs(files.getattr(file).mtime.seconds - Date.now() / 1000)).toBeLessThan(60);
     }
+    const future = { seconds: 2 ** 40, nanoseconds: 1 };
+    expect(files.setattr(file, { atime: future })).toMatchObject({ atime: future });
+    expect(files.setattr(file, { mtime: past, mode: 0o600 })).toMatchObject({ atime: future, ...old });
+    client.read(file);
+    expect(files.getattr(file)).toMatchObject({ atime: future, ...old });
+    expect(files.setattr(file, { atime: 'now' }).atime.seconds).toBeLessThan(2 ** 39);
+    for (const how of ['extend', 'keep-size', 'punch-hole', 'zero', 'zero-keep-size'] as const) {
+      files.setattr(file, { mtime: past });
+      files.allocate(file, 0, 1, how, false);
+      expect(files.getattr(file).mtime.seconds, how).not.toBe(-5);
+    }
     const inRoot: (() => unknown)[] = [
       () => client.create('b'),
       () => files.link(file, 1, bytes('c')),

@@ -27,6 +27,28 @@ export function describeNames(make: () => WritableFileSystem): void {
     refuses('ENOENT', () => client.create('x', 999_999));
   });
 
+  test('makes FIFOs and sockets, which hold nothing and have names like files', () => {
+    for (const [type, bits] of [
+      ['fifo', 0o010000],
+      ['socket', 0o140000],
+    ] as const) {
+      const { node } = files.mknod(1, bytes(type), type, 0o2620, caller);
+      expect(files.getattr(node)).toMatchObject({ mode: bits | 0o2620, size: 0, blocks: 0, links: 1, ...caller });
+      refuses('EEXIST', () => files.mknod(1, bytes(type), type, 0o600, caller));
+      refuses('ENOTDIR', () => files.mknod(node, bytes('x'), type, 0o600, caller));
+      refuses('EINVAL', () => files.setattr(node, { size: 0 }));
+      refuses('EINVAL', () => client.read(node));
+      refuses('EINVAL', () => client.write(node, 0, bytes('x')));
+      refuses('EINVAL', () => files.allocate(node, 0, 1, 'extend', false));
+      files.link(node, 1, bytes('other'));
+      files.rename(1, bytes('other'), 1, bytes('moved'), 'no-replace');
+      expect(files.setattr(node, { mode: 0o600 })).toMatchObject({ mode: bits | 0o600, links: 2 });
+      files.unlink(1, bytes('moved'));
+      files.unlink(1, bytes(type));
+      refuses('ENOENT', () => files.getattr(node));
+    }
+  });
+
   test('keeps bytes it was given, not the memory they were in', () => {
     const [name, target, value] = [bytes('l'), bytes('target'), bytes('value')];
     const { node } = files.symlink(1, name, target, caller);

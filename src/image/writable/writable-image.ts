@@ -253,6 +253,11 @@ export class WritableImage {
     this.#touch(file);
   }
 
+  /** Sets mtime and ctime of a file as any change of its contents does. @throws FileError ENOENT, EISDIR, EINVAL */
+  touch(number: number): void {
+    this.#touch(this.#file(number));
+  }
+
   /**
    * The next data or hole (whole sectors) at or behind an offset; undefined when there is none before the end, at which there always is a hole.
    * @throws FileError ENOENT, EISDIR, EINVAL

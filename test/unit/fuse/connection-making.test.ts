@@ -56,9 +56,9 @@ describe('making', () => {
     expect(takeCalls().filter(([method]) => method === 'remember')).toEqual([]);
   });
 
-  it('MKNOD makes regular files and nothing else', () => {
+  it('MKNOD makes regular files, FIFOs and sockets, but no devices', () => {
     const body = (mode: number) => Buffer.concat([u32s(mode, 0, 0o022, 0), nameBody('a')]);
-    for (const mode of [0o010644, 0o020644, 0o060644, 0o140644, 0o040755, 0o120777, 0o644]) {
+    for (const mode of [0o020644, 0o060644, 0o040755, 0o120777, 0o644]) {
       expect(errorOf({ opcode: Opcode.FUSE_MKNOD, body: body(mode) })).toBe(-1);
     }
     expect(takeCalls()).toEqual([]);
@@ -69,6 +69,20 @@ describe('making', () => {
       ['create', 1, 'a', 0o600, caller],
       ['remember', nodeOf('a')],
     ]);
+    for (const [name, type, mode] of [
+      ['p', 'fifo', 0o010620],
+      ['s', 'socket', 0o140755],
+    ] as const) {
+      const meeting = Buffer.concat([u32s(mode, 0, 0o022, 0), nameBody(name)]);
+      const made = ask({ opcode: Opcode.FUSE_MKNOD, ...caller, body: meeting });
+      expect(entryOf(made.body)).toEqual(madeEntry(nodeOf(name), mode));
+      expect(takeCalls()).toEqual([
+        ['mknod', 1, name, type, mode & 0o777, caller],
+        ['remember', nodeOf(name)],
+      ]);
+      expect(errorOf({ opcode: Opcode.FUSE_MKNOD, ...caller, body: meeting })).toBe(-17);
+      takeCalls();
+    }
   });
 
   it('MKDIR', () => {

@@ -193,7 +193,8 @@ describe('FALLOCATE', () => {
 
 describe('SETATTR', () => {
   const setattr = (fields: SetattrFields) => ask({ opcode: Opcode.FUSE_SETATTR, node: 2, body: setattrBody(fields) });
-  const everything = { size: 9, mtime: -7n, mtimensec: 999_999_999, mode: 0o104755, uid: 12, gid: 34 };
+  const times = { atime: 2n ** 40n, atimensec: 1, mtime: -7n, mtimensec: 999_999_999 };
+  const everything = { size: 9, ...times, mode: 0o104755, uid: 12, gid: 34 };
 
   beforeEach(() => {
     addFile('a', Buffer.from('content'));
@@ -206,14 +207,18 @@ describe('SETATTR', () => {
     [1 << 1, { uid: 12 }],
     [1 << 2, { gid: 34 }],
     [1 << 3, { size: 9 }],
+    [1 << 4, { atime: { seconds: 2 ** 40, nanoseconds: 1 } }],
+    [(1 << 4) | (1 << 7), { atime: 'now' }],
     [1 << 5, { mtime: { seconds: -7, nanoseconds: 999_999_999 } }],
     [(1 << 5) | (1 << 8), { mtime: 'now' }],
     [1 << 11, { killPrivileges: true }],
-    // atime, a handle, atime now, a lock owner, ctime
-    [(1 << 4) | (1 << 6) | (1 << 7) | (1 << 9) | (1 << 10), {}],
+    // a handle, a lock owner, ctime; now, of times that are not set
+    [(1 << 6) | (1 << 9) | (1 << 10), {}],
+    [(1 << 7) | (1 << 8), {}],
     [
       0xfff & ~(1 << 8),
       {
+        atime: 'now',
         mode: 0o4755,
         uid: 12,
         gid: 34,
@@ -228,10 +233,12 @@ describe('SETATTR', () => {
   });
 
   it('tells the attributes as they are then, for a year', () => {
-    const { body } = setattr({ valid: 0b10_1111, ...everything });
+    const { body } = setattr({ valid: 0b11_1111, ...everything });
     const attributes = body.subarray(16);
     expect([body.length, body.readBigUInt64LE(0), body.readUInt32LE(8)]).toEqual([104, year, 0]);
     expect([0, 8].map((at) => attributes.readBigUInt64LE(at))).toEqual([2n, 9n]);
+    expect([attributes.readBigInt64LE(24), attributes.readUInt32LE(48)]).toEqual([2n ** 40n, 1]);
+    expect(attributes.readBigInt64LE(40)).toBeGreaterThan(1_700_000_000n);
     expect([attributes.readBigInt64LE(32), attributes.readUInt32LE(52)]).toEqual([-7n, 999_999_999]);
     expect([60, 68, 72].map((at) => attributes.readUInt32LE(at))).toEqual([0o104755, 12, 34]);
   });
@@ -245,6 +252,9 @@ describe('SETATTR', () => {
       expect(mtimeOf(mtime)).toBe(Number(mtime));
     }
     for (const mtime of [2n ** 53n, -(2n ** 53n), 2n ** 63n - 1n, -(2n ** 63n)]) expect(mtimeOf(mtime)).toBe(-75);
+    for (const atime of [-1n, 2n ** 53n - 1n]) expect(setattr({ valid: 1 << 4, atime }).error).toBe(0);
+    for (const atime of [2n ** 53n, -(2n ** 63n)]) expect(setattr({ valid: 1 << 4, atime }).error).toBe(-75);
+    expect(setattr({ valid: 1 << 4, atimensec: 1e9 }).error).toBe(-22);
     expect(setattr({ valid: 1 << 5, mtimensec: 1e9 }).error).toBe(-22);
   });
 

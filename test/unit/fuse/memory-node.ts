@@ -55,12 +55,11 @@ export class MemoryNode {
 
   /** Of `size` only what it means for the mtime. */
   change(changes: AttributeChanges): void {
-    if (Object.keys(changes).length === 0) return;
     this.ctime = this.#clock();
     this.#apply(changes);
   }
 
-  #apply({ mode, uid, gid, size, mtime, killPrivileges }: AttributeChanges): void {
+  #apply({ mode, uid, gid, size, atime, mtime, killPrivileges }: AttributeChanges): void {
     if (mode !== undefined) this.mode = (this.mode & ~permissions) | mode;
     if (uid !== undefined) this.uid = uid;
     if (gid !== undefined) this.gid = gid;
@@ -68,6 +67,7 @@ export class MemoryNode {
       const group = (this.mode & groupExecutes) !== 0 ? setGroupId : 0;
       this.mode &= ~(setUserId | group);
     }
+    if (atime !== undefined) this.atime = atime === 'now' ? this.#clock() : atime;
     if (mtime === 'now' || (mtime === undefined && size !== undefined)) this.touch();
     else if (mtime !== undefined) this.mtime = mtime;
   }

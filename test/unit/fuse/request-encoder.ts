@@ -71,6 +71,8 @@ export function fallocateBody(offset: number | bigint, length: number | bigint, 
 export interface SetattrFields {
   readonly valid: number;
   readonly size?: number | bigint;
+  readonly atime?: bigint;
+  readonly atimensec?: number;
   readonly mtime?: bigint;
   readonly mtimensec?: number;
   readonly mode?: number;
@@ -79,11 +81,13 @@ export interface SetattrFields {
 }
 
 /** valid, padding, fh, size, lock_owner, atime, mtime, ctime, the three nanoseconds, mode, unused, uid, gid, unused. */
-export function setattrBody({ valid, size = 0, mtime = 0n, mtimensec = 0, mode = 0, uid = 0, gid = 0 }: SetattrFields) {
+export function setattrBody(fields: SetattrFields): Buffer {
+  const { valid, size = 0, mode = 0, uid = 0, gid = 0 } = fields;
+  const { atime = 0n, atimensec = 0, mtime = 0n, mtimensec = 0 } = fields;
   return Buffer.concat([
     u32s(valid, 0),
-    u64s(0, size, 0, 0, BigInt.asUintN(64, mtime), 0),
-    u32s(0, mtimensec, 0, mode, 0, uid, gid, 0),
+    u64s(0, size, 0, BigInt.asUintN(64, atime), BigInt.asUintN(64, mtime), 0),
+    u32s(atimensec, mtimensec, 0, mode, 0, uid, gid, 0),
   ]);
 }
 

@@ -6,6 +6,7 @@ import {
   type Caller,
   type DirectoryEntry,
   Errno,
+  type MeetingType,
   type RenameMode,
   type Statistics,
   type Time,
@@ -96,6 +97,10 @@ export class WritableMemoryFileSystem implements WritableFileSystem {
     return this.#make(parent, name, 0o100000 | mode, caller, { content: new SparseContent() });
   }
 
+  mknod(parent: number, name: Uint8Array, type: MeetingType, mode: number, caller: Caller): Attributes {
+    return this.#make(parent, name, (type === 'fifo' ? 0o10000 : 0o140000) | mode, caller, {});
+  }
+
   mkdir(parent: number, name: Uint8Array, mode: number, caller: Caller): Attributes {
     const inherited = this.#node(parent).mode & setGroupId;
     return this.#make(parent, name, 0o40000 | mode | inherited, caller, { parent, names: new MemoryDirectory() });
@@ -175,10 +180,12 @@ export class WritableMemoryFileSystem implements WritableFileSystem {
     if (how === 'create' && xattrs.has(text)) throw Errno.of('EEXIST');
     if (how === 'replace' && !xattrs.has(text)) throw Errno.of('ENODATA');
     xattrs.set(text, Buffer.from(value));
+    this.#node(node).change({});
   }
 
   removexattr(node: number, name: Uint8Array): void {
     if (!this.#node(node).xattrs.delete(toText(name))) throw Errno.of('ENODATA');
+    this.#node(node).change({});
   }
 
   flush(node: number): void {
@@ -247,6 +254,7 @@ export class WritableMemoryFileSystem implements WritableFileSystem {
     if (names.find(toText(name)) !== undefined) throw Errno.of('EEXIST');
     names.put(toText(name), node.number);
     node.links++;
+    node.change({});
     directory.touch();
   }
 
@@ -255,6 +263,7 @@ export class WritableMemoryFileSystem implements WritableFileSystem {
     directory.directory().names.remove(toText(name));
     directory.touch();
     node.links--;
+    node.change({});
     this.#dropUnused(node);
   }
 
@@ -267,6 +276,7 @@ export class WritableMemoryFileSystem implements WritableFileSystem {
     const directory = this.#node(parent);
     directory.directory().names.put(toText(name), node.number);
     directory.touch();
+    node.change({});
     if (node.names !== undefined) node.parent = parent;
   }
 
@@ -276,6 +286,7 @@ export class WritableMemoryFileSystem implements WritableFileSystem {
     if (moved.names === undefined && replaced.names !== undefined) throw Errno.of('EISDIR');
     if ((replaced.names?.size ?? 0) > 0) throw Errno.of('ENOTEMPTY');
     replaced.links--;
+    replaced.change({});
     this.#dropUnused(replaced);
   }
 

@@ -24,7 +24,11 @@ describe('metadata', () => {
   test('is what was said, through a reopening and a seal', async () => {
     const [image, begun] = await open(() => 1_500.25);
     const file = image.create(1, bytes('f'), owner);
-    image.setMetadata(file, { mode: 0o4711, mtime: { seconds: -5, nanoseconds: 999_999_999 } });
+    image.setMetadata(file, {
+      mode: 0o4711,
+      atime: { seconds: -6, nanoseconds: 3 },
+      mtime: { seconds: -5, nanoseconds: 999_999_999 },
+    });
     image.setxattr(file, bytes('user.b'), bytes('1'), 'any');
     image.setxattr(file, bytes('user.a'), bytes(''), 'create');
     image.link(file, 1, bytes('g'));
@@ -45,7 +49,13 @@ describe('metadata', () => {
     again.seal();
     again.close();
     const { inodes } = openImage(begun.store, begun.header, begun.imageKey).manifest;
-    expect(inodes.find(({ type }) => type === 'file')).toMatchObject({ mode: 0o4711, mtime: { seconds: -5 }, xattrs });
+    expect(inodes.find(({ type }) => type === 'file')).toMatchObject({
+      mode: 0o4711,
+      atime: { seconds: -6, nanoseconds: 3 },
+      mtime: { seconds: -5 },
+      ctime: { seconds: 1, nanoseconds: 500_250_000 },
+      xattrs,
+    });
   });
 
   test('the mtime follows what is done to contents, and to the names in a directory', async () => {
@@ -80,6 +90,39 @@ describe('metadata', () => {
     now = 90_000;
     image.extend(2, 20);
     expect([mtime(1), mtime(2), mtime(3)]).toEqual([6, 23, 6]);
+  });
+
+  test('the ctime follows every change of an inode, and of its names', async () => {
+    let now = 1000;
+    const [image] = await open(() => now);
+    const [f, g, d] = [image.create(1, bytes('f'), owner), image.create(1, bytes('g'), owner), 4];
+    image.mkdir(1, bytes('d'), owner);
+    const steps: readonly (readonly [changed: readonly number[], step: () => void])[] = [
+      [[f], () => image.setMetadata(f, { mode: 0o600 })],
+      [[f], () => image.setMetadata(f, { atime: { seconds: 5, nanoseconds: 0 } })],
+      [[f], () => image.setMetadata(f, {})],
+      [[f], () => image.setxattr(f, bytes('user.a'), bytes('1'), 'any')],
+      [[f], () => image.removexattr(f, bytes('user.a'))],
+      [[f, 1], () => image.link(f, 1, bytes('h'))],
+      [[f, 1], () => image.unlink(1, bytes('h'))],
+      [[f, 1, d], () => image.rename(1, bytes('f'), d, bytes('f'))],
+      [[f, g, 1, d], () => image.rename(d, bytes('f'), 1, bytes('g'), 'exchange')],
+      [[f, g, 1, d], () => image.rename(d, bytes('f'), 1, bytes('g'))],
+      [[], () => image.rename(1, bytes('g'), 1, bytes('g'))],
+      [[d, 1], () => image.rename(1, bytes('d'), 1, bytes('e'))],
+      [[d, 1], () => image.rmdir(1, bytes('e'))],
+      [[g], () => image.write(g, 0, 10, new Region(10), 0)],
+      [[g], () => image.punch(g, 0, 5)],
+      [[g], () => image.truncate(g, 10)],
+      [[g], () => image.touch(g)],
+    ];
+    for (const [at, [changed, step]] of steps.entries()) {
+      now = 10_000 + at * 1000;
+      step();
+      const found = [1, f, g, d].filter((number) => image.inode(number)?.ctime.seconds === 10 + at);
+      expect(found, `step ${at}`).toEqual([...changed].sort());
+    }
+    expect(image.inode(f)).toMatchObject({ atime: { seconds: 5 }, mtime: { seconds: 1 }, names: 0 });
   });
 
   test('extended attributes: which are kept, and how many', async () => {
