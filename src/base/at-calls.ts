@@ -102,9 +102,9 @@ export function crossesMount(): Error {
   return systemError('openat2', EXDEV);
 }
 
-/** Opens the directory itself in a way that it can be listed and made durable. */
-export function reopenDirectory(directory: number): number {
-  return openAt(directory, first.put('.'), O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+/** Opens the directory itself, or the one above, in a way that it can be listed and made durable. */
+export function reopenDirectory(directory: number, which: '.' | '..' = '.'): number {
+  return openAt(directory, first.put(which), O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 }
 
 export function makeDirectoryAt(directory: number, name: Uint8Array | string, mode: number): void {

@@ -1,9 +1,10 @@
 import fs from 'node:fs';
 import { constants } from 'node:os';
+import { resolve } from 'node:path';
 import type { FileSystemSpace, FileTime } from './at-calls.ts';
 import * as at from './at-calls.ts';
 import { isDots, listNames } from './directory-listing.ts';
-import { getXattr, listXattrs, setXattr, systemError } from './posix.ts';
+import { closeDescriptor, getXattr, listXattrs, setXattr, systemError } from './posix.ts';
 
 /** One component of a path, never "/" or "..": text, or bytes where it may be no UTF-8. */
 export type EntryName = Uint8Array | string;
@@ -21,12 +22,15 @@ const SELF = '.';
 export class Directory {
   /** An O_PATH descriptor, close-on-exec. */
   readonly fd: number;
-  /** The path that {@link path} tells where the kernel cannot. */
+  /** The path by which it was opened. */
   readonly #openedAs: string;
+  /** Where the kernel said it was then, if `#openedAs` leads there without symbolic links. */
+  readonly #openedAt: string | undefined;
 
-  private constructor(fd: number, openedAs: string) {
+  private constructor(fd: number, openedAs: string, openedAt?: string) {
     this.fd = fd;
     this.#openedAs = openedAs;
+    this.#openedAt = openedAt;
   }
 
   /**
@@ -35,8 +39,10 @@ export class Directory {
    */
   static open(path: EntryName, { follow = true }: { readonly follow?: boolean } = {}): Directory {
     const { O_DIRECTORY, O_NOFOLLOW } = fs.constants;
-    const flags = at.O_PATH | O_DIRECTORY | at.O_CLOEXEC | (follow ? 0 : O_NOFOLLOW);
-    return new Directory(at.openPath(path, flags), Buffer.from(path as Uint8Array).toString());
+    const fd = at.openPath(path, at.O_PATH | O_DIRECTORY | at.O_CLOEXEC | (follow ? 0 : O_NOFOLLOW));
+    const openedAs = Buffer.from(path as Uint8Array).toString();
+    const openedAt = currentPath(fd);
+    return new Directory(fd, openedAs, isPlainPathOf(openedAs, openedAt) ? openedAt : undefined);
   }
 
   /** Works by a descriptor of a directory that is open already, such as one of another thread. Close one of the two. */
@@ -44,8 +50,13 @@ export class Directory {
     return new Directory(fd, openedAs);
   }
 
+  /** Opens the same directory again, by a descriptor of its own. */
+  reopen(): Directory {
+    return new Directory(at.openDirectoryEntry(this.fd, SELF), this.#openedAs, this.#openedAt);
+  }
+
   close(): void {
-    fs.closeSync(this.fd);
+    closeDescriptor(this.fd);
   }
 
   /**
@@ -90,7 +101,7 @@ export class Directory {
     try {
       return fs.fstatSync(fd, { bigint: true });
     } finally {
-      fs.closeSync(fd);
+      closeDescriptor(fd);
     }
   }
 
@@ -161,6 +172,16 @@ export class Directory {
     this.withReadable(fs.fsyncSync);
   }
 
+  /** Makes the names in the directory above durable, wherever that is now. */
+  syncParent(): void {
+    const fd = at.reopenDirectory(this.fd, '..');
+    try {
+      fs.fsyncSync(fd);
+    } finally {
+      closeDescriptor(fd);
+    }
+  }
+
   /**
    * Sets the mode of an entry, or of the directory itself (`'.'`).
    * @throws Error ENOTSUP for a symbolic link; ENOENT also where /proc is not mounted
@@ -171,7 +192,7 @@ export class Directory {
       if (fs.fstatSync(fd).isSymbolicLink()) throw systemError('chmod', constants.errno.EOPNOTSUPP);
       fs.chmodSync(descriptorPath(fd), mode);
     } finally {
-      fs.closeSync(fd);
+      closeDescriptor(fd);
     }
   }
 
@@ -212,7 +233,7 @@ export class Directory {
     try {
       return use(fd);
     } finally {
-      fs.closeSync(fd);
+      closeDescriptor(fd);
     }
   }
 
@@ -222,28 +243,15 @@ export class Directory {
   }
 
   /**
-   * Says, for messages, where the directory is now: its path, with " (removed)" when it has none any more, or the path
-   * by which it was opened, where /proc is not mounted.
+   * Says, for messages, where the directory is now: the path by which it was opened as long as it is there and that path
+   * has no symbolic links, which may lead elsewhere by now; else its own path, with " (removed)" when it has none any more.
+   * Asks the kernel alone and no file system, so that a path that leads to a dead one does not stop it.
    */
   path(): string {
-    let path: string;
-    try {
-      path = fs.readlinkSync(descriptorPath(this.fd));
-    } catch {
-      return this.#openedAs;
-    }
-    if (!path.endsWith(DELETED) || this.isAt(path)) return path;
+    const path = currentPath(this.fd);
+    if (path === undefined || path === this.#openedAt) return this.#openedAs;
+    if (!path.endsWith(DELETED) || this.stat().nlink > 0n) return path;
     return `${path.slice(0, -DELETED.length)} (removed)`;
-  }
-
-  /** Whether a path leads to this directory. */
-  isAt(path: string): boolean {
-    try {
-      const [there, here] = [fs.statSync(path, { bigint: true }), this.stat()];
-      return there.dev === here.dev && there.ino === here.ino;
-    } catch {
-      return false;
-    }
   }
 
   /** The path of an entry by way of the descriptor, for calls that take none. They must not follow its last component. */
@@ -258,6 +266,25 @@ const DELETED = ' (deleted)';
 
 function descriptorPath(fd: number): string {
   return `/proc/self/fd/${fd}`;
+}
+
+/** Undefined where /proc is not mounted. */
+function currentPath(fd: number): string | undefined {
+  try {
+    return fs.readlinkSync(descriptorPath(fd));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether a path, of which nothing but "." and ".." was resolved, is the one that the kernel knows. */
+function isPlainPathOf(path: string, real: string | undefined): boolean {
+  try {
+    return resolve(path) === real;
+  } catch {
+    // The current directory has been removed.
+    return false;
+  }
 }
 
 /** @throws Error EINVAL for "." and "..", which lead out of the directory, or are no entries of it */

@@ -27,12 +27,14 @@ export const errorCodes = [
   'unfinished',
   /** The image was being written and has not been sealed since. */
   'unsealed',
-  /** Another process is writing the image. */
+  /** Another process is writing the image; or reading it, where it is to be written. */
   'locked',
   /** The image is of a format this version does not know. */
   'unsupported-format',
   /** Stored bytes fail authentication or do not parse. */
   'damaged',
+  /** The image is whole, but files lie in its directory that are no part of it. */
+  'unexpected-files',
   /** The image is not the one that was asked for. */
   'wrong-image',
   /** A path inside the image does not exist or has the wrong type. */

@@ -8,6 +8,7 @@ const calls = {
   pread: bind('pread', 'int64_t', ['int', 'uintptr_t', 'size_t', 'int64_t']),
   pwrite: bind('pwrite', 'int64_t', ['int', 'uintptr_t', 'size_t', 'int64_t']),
   fallocate: bind('fallocate', 'int', ['int', 'int', 'int64_t', 'int64_t']),
+  close: bind('close', 'int', ['int']),
   flock: bind('flock', 'int', ['int', 'int']),
   lseek: bind('lseek', 'int64_t', ['int', 'int64_t', 'int']),
   mknodat: bind('mknodat', 'int', ['int', 'uintptr_t', 'unsigned int', 'uint64_t']),
@@ -21,11 +22,13 @@ const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
 /** linux/falloc.h: FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE. */
 const PUNCH_HOLE_KEEP_SIZE = 0x01 | 0x02;
-/** bits/fcntl.h: LOCK_EX | LOCK_NB. */
-const LOCK_EXCLUSIVE_NOW = 2 | 4;
 /** sys/stat.h: the type in st_mode. */
 const S_IFIFO = 0o010000;
 const S_IFSOCK = 0o140000;
+/** bits/fcntl.h. */
+const LOCK_SH = 1;
+const LOCK_EX = 2;
+const LOCK_NB = 4;
 const AT_FDCWD = -100;
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const EINTR = constants.errno.EINTR;
@@ -89,9 +92,21 @@ export function punchHole(fd: number, position: number, length: number): boolean
   return true;
 }
 
-/** Takes the one exclusive lock of flock(2) on an open file, without waiting; it ends with the descriptor. @returns false when another has it */
-export function tryLock(fd: number): boolean {
-  while (calls.flock(fd, LOCK_EXCLUSIVE_NOW) !== 0) {
+/**
+ * Closes a descriptor that a system call of this file or of at-calls.ts opened. Node's own close would warn in a thread,
+ * where it knows which descriptors it opened. EINTR means closed, on Linux.
+ */
+export function closeDescriptor(fd: number): void {
+  if (calls.close(fd) !== 0 && lastErrno() !== EINTR) throw systemError('close');
+}
+
+/**
+ * Takes a lock of flock(2) on an open file, without waiting; it ends with the descriptor.
+ * @param kind one `exclusive` lock, or any number of `shared` ones
+ * @returns false when another lock is in the way
+ */
+export function tryLock(fd: number, kind: 'exclusive' | 'shared' = 'exclusive'): boolean {
+  while (calls.flock(fd, (kind === 'exclusive' ? LOCK_EX : LOCK_SH) | LOCK_NB) !== 0) {
     if (lastErrno() === EWOULDBLOCK) return false;
     if (lastErrno() !== EINTR) throw systemError('flock');
   }

@@ -19,6 +19,7 @@ export const exitCodes: Readonly<Record<ErrorCode, number>> = {
   'no-such-file': 25,
   unsealed: 26,
   locked: 27,
+  'unexpected-files': 28,
   'mount-failed': 30,
   'not-mounted': 31,
   busy: 32,

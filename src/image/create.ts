@@ -59,8 +59,9 @@ export async function createImage(options: CreateOptions): Promise<CreatedImage>
   const plan = planImage(tree, geometry);
   const imageId = randomBytes(ID_SIZE);
   const imageKey = Secret.random(32);
+  let store: WritableStore | undefined;
   try {
-    const store = createStore(destination);
+    store = createStore(destination);
     await writeNewHeader(store, options.makeSlots, imageKey, { imageId, cipher, chunkSize });
     const digests = await sealObjects(store, plan, options, imageKey, { imageId, cipher, geometry });
     checkUnchanged(tree);
@@ -70,6 +71,7 @@ export async function createImage(options: CreateOptions): Promise<CreatedImage>
     store.publish('manifest', manifestFile(manifest, imageKey, { imageId, cipher, chunkSize }));
   } finally {
     imageKey.wipe();
+    store?.close();
   }
   const files = plan.inodes.filter((inode) => inode.type === 'file').length;
   return { imageId: imageId.toString('hex'), files, bytes: plan.totalBytes, skipped: tree.skipped };
@@ -113,7 +115,7 @@ async function sealObjects(
   await runTasks<SealTask, SealResult>({
     setup: {
       job: 'seal',
-      location: store.location,
+      store: store.place,
       cipher,
       chunkSize: geometry.chunkSize,
       imageId,

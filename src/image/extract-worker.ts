@@ -4,13 +4,14 @@ import { Region } from '../base/native.ts';
 import { Secret } from '../crypto/secret.ts';
 import type { FileInode } from '../format/manifest.ts';
 import { openStore } from '../stores/open-store.ts';
+import type { StorePlace } from '../stores/store.ts';
 import { openImage, readHeader } from './image.ts';
 import { ImageReader } from './image-reader.ts';
 import type { JobWorker } from './worker.ts';
 
 export interface ExtractSetup {
   readonly job: 'extract';
-  readonly location: string;
+  readonly store: StorePlace;
   readonly imageKey: SharedArrayBuffer;
   readonly place: Place;
 }
@@ -44,7 +45,7 @@ export interface Piece {
 const BUFFER_SIZE = 1 << 20;
 
 export function extractWorker(setup: ExtractSetup): JobWorker {
-  const store = openStore(setup.location);
+  const store = openStore(setup.store);
   const image = openImage(store, readHeader(store), Secret.fromShared(setup.imageKey));
   const reader = new ImageReader(image);
   const buffer = new Region(BUFFER_SIZE);
@@ -71,6 +72,7 @@ export function extractWorker(setup: ExtractSetup): JobWorker {
     run: (task) => (task as ExtractTask).pieces.forEach(extract),
     close: () => {
       reader.close();
+      store.close();
       buffer.bytes.fill(0);
     },
   };

@@ -96,7 +96,7 @@ async function writeContents(
   }
   let doneBytes = 0;
   await runTasks<ExtractTask, void>({
-    setup: { job: 'extract', location: image.store.location, imageKey: image.imageKey.shared, place },
+    setup: { job: 'extract', store: image.store.place, imageKey: image.imageKey.shared, place },
     tasks: tasksOf(inodes, paths),
     jobs: options.jobs ?? defaultJobs,
     signal: options.signal,

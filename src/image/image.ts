@@ -9,7 +9,7 @@ import { authenticatedHeaderBytes, type Header, MAX_HEADER_SIZE, parseHeader } f
 import type { Manifest } from '../format/manifest.ts';
 import { decodeManifest } from '../format/manifest-codec.ts';
 import { MAX_MANIFEST_SIZE, manifestAdditionalData, parseManifestEnvelope } from '../format/manifest-envelope.ts';
-import type { Store } from '../stores/store.ts';
+import type { Store, StoreLock } from '../stores/store.ts';
 
 /** A sealed image whose header and manifest have been authenticated. The key stays the caller's to wipe. */
 export interface Image {
@@ -19,6 +19,20 @@ export interface Image {
   readonly imageKey: Secret;
   /** Bytes of the stored manifest file. */
   readonly manifestSize: number;
+}
+
+/**
+ * Keeps writers out of an image for as long as it is read.
+ * @throws CkptfsError `unsealed` while one writes, and what else {@link readHeader} finds then; `locked` while one begins or ends
+ */
+export function lockForReading(store: Store): StoreLock {
+  try {
+    return store.lockForReading();
+  } catch (error) {
+    // The journal of a writer says more than its lock.
+    readHeader(store);
+    throw error;
+  }
 }
 
 /**

@@ -7,7 +7,7 @@ import { primitives } from '../crypto/select.ts';
 import { CHUNKS_PER_GROUP, Geometry, PAGE_SIZE, RECORD_SIZE } from '../format/geometry.ts';
 import { DIGEST_SIZE, type ObjectEntry } from '../format/manifest.ts';
 import { encodeObjectHeader } from '../format/object-header.ts';
-import type { StoredObject } from '../stores/store.ts';
+import type { Store, StoredObject } from '../stores/store.ts';
 import type { Image } from './image.ts';
 
 /** Where the objects to be read are listed: a sealed image, or one that is being written, to which objects may be added. */
@@ -166,7 +166,7 @@ export class ObjectReader {
     const entry = manifest.objects[index];
     if (entry === undefined) throw new CkptfsError('internal', `no object ${index}`);
     const id = entry.id.toString('hex');
-    const file = store.openObject(id);
+    const file = this.#openStored(store, id);
     try {
       this.#checkFile(id, file, entry);
       const cipher = createChunkCipher(primitives(), header.cipher, imageKey, header.imageId, entry.id, this.geometry);
@@ -175,6 +175,16 @@ export class ObjectReader {
       return opened;
     } catch (error) {
       file.close();
+      throw error;
+    }
+  }
+
+  /** What is missing counts like what fails authentication: both give whoever reads EIO. */
+  #openStored(store: Store, id: string): StoredObject {
+    try {
+      return store.openObject(id);
+    } catch (error) {
+      if (error instanceof CkptfsError && error.code === 'damaged') this.#counters.add('authenticationFailures', 1);
       throw error;
     }
   }

@@ -11,13 +11,14 @@ import { DIGEST_SIZE } from '../format/manifest.ts';
 import { encodeObjectHeader } from '../format/object-header.ts';
 import { NONCE_SIZE } from '../format/record.ts';
 import { openWritableStore } from '../stores/open-store.ts';
+import type { StorePlace } from '../stores/store.ts';
 import { type Segment, usedSectors } from './plan.ts';
 import { sourceChanged, stampOf } from './scan-source.ts';
 import type { JobWorker } from './worker.ts';
 
 export interface SealSetup {
   readonly job: 'seal';
-  readonly location: string;
+  readonly store: StorePlace;
   readonly cipher: CipherName;
   readonly chunkSize: number;
   readonly imageId: Uint8Array;
@@ -40,7 +41,7 @@ export function sealWorker(setup: SealSetup): JobWorker {
   const geometry = new Geometry(setup.chunkSize);
   const crypto = primitives();
   const imageKey = Secret.fromShared(setup.imageKey);
-  const store = openWritableStore(setup.location);
+  const store = openWritableStore(setup.store);
   const plain = new Region(geometry.groupSize);
   const stored = new Region(geometry.groupStride);
   const digest = new Region(DIGEST_SIZE);
@@ -86,6 +87,7 @@ export function sealWorker(setup: SealSetup): JobWorker {
     run: (task) => run(task as SealTask),
     close: () => {
       source.close();
+      store.close();
       plain.bytes.fill(0);
     },
   };

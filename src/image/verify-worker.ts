@@ -2,13 +2,14 @@ import { Counters } from '../base/counters.ts';
 import { Region } from '../base/native.ts';
 import { Secret } from '../crypto/secret.ts';
 import { openStore } from '../stores/open-store.ts';
+import type { StorePlace } from '../stores/store.ts';
 import { openImage, readHeader } from './image.ts';
 import { type ChunkFault, ObjectReader } from './object-reader.ts';
 import type { JobWorker } from './worker.ts';
 
 export interface VerifySetup {
   readonly job: 'verify';
-  readonly location: string;
+  readonly store: StorePlace;
   readonly imageKey: SharedArrayBuffer;
 }
 
@@ -23,7 +24,7 @@ export interface VerifyTask {
 export type VerifyResult = readonly ChunkFault[];
 
 export function verifyWorker(setup: VerifySetup): JobWorker {
-  const store = openStore(setup.location);
+  const store = openStore(setup.store);
   const image = openImage(store, readHeader(store), Secret.fromShared(setup.imageKey));
   const reader = new ObjectReader(image, new Counters());
   const data = new Region(reader.geometry.groupSize);
@@ -34,6 +35,7 @@ export function verifyWorker(setup: VerifySetup): JobWorker {
     },
     close: () => {
       reader.close();
+      store.close();
       data.bytes.fill(0);
     },
   };

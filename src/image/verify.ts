@@ -19,7 +19,7 @@ export interface VerifyOptions {
 export interface Damage {
   /** Path within the image, '/' between names. */
   readonly file?: Buffer;
-  /** Object id, 32 hexadecimal digits, or the path of a stranger in the image's directory. */
+  /** Object id, 32 hexadecimal digits, or the path of what stands where objects should. */
   readonly object: string;
   readonly chunk?: number;
   readonly reason: string;
@@ -31,6 +31,8 @@ export interface VerifyReport {
   readonly chunks: number;
   /** Empty: every byte of the image is what was sealed. */
   readonly damage: readonly Damage[];
+  /** Paths in the image's directory that are no part of an image: they were not looked into, and do no harm. */
+  readonly unexpected: readonly string[];
 }
 
 /**
@@ -43,7 +45,7 @@ export async function verifyImage(image: Image, options: VerifyOptions = {}): Pr
   const files = new FilesOfObjects(image);
   const coverage = new Coverage(image.manifest, geometry);
   const broken = brokenObjects(image);
-  const damage: Damage[] = [...strangers(image)];
+  const { damage, unexpected } = surplus(image);
   for (const [object, reason] of broken) {
     for (const file of files.of(object)) damage.push({ file, object: objectId(image, object), reason });
   }
@@ -60,7 +62,7 @@ export async function verifyImage(image: Image, options: VerifyOptions = {}): Pr
     }
   }
   await runTasks<VerifyTask, VerifyResult>({
-    setup: { job: 'verify', location: image.store.location, imageKey: image.imageKey.shared },
+    setup: { job: 'verify', store: image.store.place, imageKey: image.imageKey.shared },
     tasks: tasks(),
     jobs: options.jobs ?? defaultJobs,
     signal: options.signal,
@@ -75,7 +77,7 @@ export async function verifyImage(image: Image, options: VerifyOptions = {}): Pr
       options.onProgress?.({ doneBytes, totalBytes });
     },
   });
-  return { objects: objects.length, chunks, damage: damage.sort(byPlace) };
+  return { objects: objects.length, chunks, damage: damage.sort(byPlace), unexpected: unexpected.sort() };
 }
 
 function objectId(image: Image, object: number): string {
@@ -101,14 +103,21 @@ function brokenObjects(image: Image): Map<number, string> {
   return broken;
 }
 
-function strangers(image: Image): Damage[] {
-  const { objects, strangers } = image.store.list();
-  const known = new Set(image.manifest.objects.map(({ id }) => id.toString('hex')));
-  const extra = objects.filter(({ id }) => !known.has(id));
-  return [
-    ...extra.map(({ id }) => ({ object: id, reason: 'this object does not belong to the image' })),
-    ...strangers.map((object) => ({ object, reason: 'this file does not belong to the image' })),
-  ];
+/** Finds what is too much: objects that do not belong to the image, and files that are none of any image. */
+function surplus({ store, manifest }: Image): { readonly damage: Damage[]; readonly unexpected: string[] } {
+  const known = new Set(manifest.objects.map(({ id }) => id.toString('hex')));
+  try {
+    const { objects, unexpected } = store.list();
+    const extra = objects.filter(({ id }) => !known.has(id));
+    return {
+      damage: extra.map(({ id }) => ({ object: id, reason: 'this object does not belong to the image' })),
+      unexpected: [...unexpected],
+    };
+  } catch (error) {
+    // A symbolic link, say, where objects are looked for: then some are missing, too, and the files in them are named.
+    if (!(error instanceof CkptfsError) || error.code !== 'damaged') throw error;
+    return { damage: [{ object: 'objects', reason: error.message }], unexpected: [] };
+  }
 }
 
 interface Span {

@@ -63,6 +63,8 @@ export async function runTasks<T, R>(run: PoolRun<T, R>): Promise<void> {
           workerData: run.setup,
           // Not those of whoever uses the library: some, such as --input-type, keep a worker from starting.
           execArgv: [],
+          // Node knows only of those that it opened itself, and warns when it closes others.
+          trackUnmanagedFds: false,
         });
         const pending: T[] = [];
         workers.push(running(worker));

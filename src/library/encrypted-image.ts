@@ -4,11 +4,12 @@ import type { FileInode, Inode } from '../format/manifest.ts';
 import type { Time } from '../format/time.ts';
 import { describeInside, describeOutside, type ImageInside, type ImageOutside } from '../image/describe.ts';
 import { type ExtractOptions, extractImage } from '../image/extract.ts';
-import { type Image, openImage, readAnyHeader, readHeader } from '../image/image.ts';
+import { type Image, lockForReading, openImage, readAnyHeader, readHeader } from '../image/image.ts';
 import { ImageReader } from '../image/image-reader.ts';
 import { ImageTree } from '../image/tree.ts';
 import { type VerifyOptions, type VerifyReport, verifyImage } from '../image/verify.ts';
 import { openStore } from '../stores/open-store.ts';
+import type { StoreLock } from '../stores/store.ts';
 import { checkImageId, type OpenOptions, unlockHeader } from './unlock.ts';
 
 /** A file of any type in an image. */
@@ -42,29 +43,36 @@ export type ImagePath = string | Uint8Array;
 export class EncryptedImage {
   readonly #image: Image;
   readonly #tree: ImageTree;
+  /** Keeps writers out. */
+  readonly #lock: StoreLock;
   #reader: ImageReader | undefined;
 
-  private constructor(image: Image) {
+  private constructor(image: Image, lock: StoreLock) {
     this.#image = image;
+    this.#lock = lock;
     this.#tree = new ImageTree(image.manifest);
   }
 
   /**
    * @param location the directory that `createImage` filled
-   * @throws CkptfsError `not-an-image`, `unfinished`, `unsealed`, `unsupported-format`, `damaged`, `wrong-image`, `no-key`, `wrong-key`, `io`
+   * @throws CkptfsError `not-an-image`, `unfinished`, `unsealed`, `unsupported-format`, `damaged`, `wrong-image`, `no-key`, `wrong-key`,
+   * `locked` while a writer begins or ends, `io`
    */
   static async open(location: string, options: OpenOptions): Promise<EncryptedImage> {
     const store = openStore(location);
+    let lock: StoreLock | undefined;
     try {
+      lock = lockForReading(store);
       const header = readHeader(store);
       const imageKey = await unlockHeader(store, header, options);
       try {
-        return new EncryptedImage(openImage(store, header, imageKey));
+        return new EncryptedImage(openImage(store, header, imageKey), lock);
       } catch (error) {
         imageKey.wipe();
         throw error;
       }
     } catch (error) {
+      lock?.release();
       store.close();
       throw error;
     }
@@ -133,6 +141,7 @@ export class EncryptedImage {
     this.#reader = undefined;
     this.#image.imageKey.wipe();
     this.#image.store.close();
+    this.#lock.release();
   }
 
   #file(path: ImagePath): FileInode {

@@ -1,13 +1,16 @@
 import type { ErrorCode } from '../base/errors.ts';
 import type { MadeImage } from '../image/discard-image.ts';
+import type { StoreIdentity } from '../stores/store.ts';
 
 export const transports = ['kernel', 'fuse-native'] as const;
 export type Transport = (typeof transports)[number];
 
 /** What a daemon is told over its pipe, before the image key. Holds no secret. */
 export interface DaemonConfig {
-  /** Of the image, absolute. */
+  /** Of the image, absolute: where it was when the command looked at it. */
   readonly location: string;
+  /** Which directory that was: the daemon serves no other. */
+  readonly image: StoreIdentity;
   /** Absolute. */
   readonly mountPoint: string;
   readonly transport: Transport;

@@ -49,10 +49,14 @@ const MIN_CACHE_SIZE = 1 << 16;
  * @throws CkptfsError `bad-argument`, `missing-feature`, and what {@link readHeader} throws
  */
 export function daemonConfig(options: DaemonOptions): { readonly config: DaemonConfig; readonly imageId: string } {
-  const config = checkedConfig(options);
-  const store = openStore(config.location);
-  const { imageId } = config.write ? readAnyHeader(store) : readHeader(store);
-  return { config, imageId: imageId.toString('hex') };
+  const checked = checkedConfig(options);
+  const store = openStore(checked.location);
+  try {
+    const { imageId } = checked.write ? readAnyHeader(store) : readHeader(store);
+    return { config: { ...checked, image: store.identity() }, imageId: imageId.toString('hex') };
+  } finally {
+    store.close();
+  }
 }
 
 /**
@@ -64,7 +68,7 @@ export async function checkMount(options: MountOptions): Promise<void> {
   await checkKernelMounts();
 }
 
-function checkedConfig(options: DaemonOptions): DaemonConfig {
+function checkedConfig(options: DaemonOptions): Omit<DaemonConfig, 'image'> {
   const { transport = 'kernel', scratch = false, write = false, cacheSize = DEFAULT_CACHE_SIZE } = options;
   const fuse = parseFuseOptions(options.fuseOptions ?? []);
   const allowOther = (options.allowOther ?? false) || fuse.allowOther;

@@ -4,6 +4,7 @@ import { type MountInfo, readMounts, topmostAt } from '../fuse/mountinfo.ts';
 import type { DaemonConfig } from './config.ts';
 import { ControlSocket, type DaemonEvent, type DaemonStatus } from './control.ts';
 import { removeStaleSockets } from './control-client.ts';
+import { HeldStore } from './held-store.ts';
 import { describeHolders } from './holders.ts';
 import { serveThroughKernel } from './kernel-serving.ts';
 import type { Log } from './log.ts';
@@ -18,27 +19,30 @@ const PULSE_MILLISECONDS = 1000;
 export class Daemon {
   readonly serving: Serving;
   readonly #config: DaemonConfig;
+  readonly #store: HeldStore;
   readonly #imageKey: Secret;
   readonly #log: Log;
   readonly #startedAt = Date.now();
   #control: ControlSocket | undefined;
   #requests = 0;
 
-  private constructor(config: DaemonConfig, imageKey: Secret, serving: Serving, log: Log) {
+  private constructor(config: DaemonConfig, store: HeldStore, imageKey: Secret, serving: Serving, log: Log) {
     this.#config = config;
+    this.#store = store;
     this.#imageKey = imageKey;
     this.#log = log;
     this.serving = serving;
   }
 
-  /** Mounts and serves. The key becomes the daemon's to wipe. @throws CkptfsError as openImage and mountKernel do */
+  /** Mounts and serves. The key becomes the daemon's to wipe. @throws CkptfsError as HeldStore.open, openImage and mountKernel do */
   static async start(config: DaemonConfig, key: ComingKey, log: Log): Promise<Daemon> {
     const serve = config.transport === 'kernel' ? serveThroughKernel : serveThroughNative;
-    const serving = await serve(config, key, log);
-    const daemon = new Daemon(config, key.imageKey, serving, log);
+    const store = HeldStore.open(config);
+    const serving = await serve(config, store, key, log);
+    const daemon = new Daemon(config, store, key.imageKey, serving, log);
     await daemon.#listen();
     const how = config.write ? 'serving and writing' : 'serving';
-    log.info(`${how} ${config.location} (image ${serving.imageId}) on ${serving.mountPoint}`);
+    log.info(`${how} ${store.location} (image ${serving.imageId}) on ${serving.mountPoint}`);
     return daemon;
   }
 
@@ -52,6 +56,7 @@ export class Daemon {
     if (left !== undefined) await this.#unmount(left, true);
     const failure = this.#config.write ? await this.#sealed() : await this.serving.ended;
     this.#imageKey.wipe();
+    this.#store.close();
     this.#log.info(`${this.serving.mountPoint} is unmounted; keys and cached plaintext are wiped`);
     this.#control?.close(this.#config.write ? outcomeEvent(failure) : undefined);
     return failure;
@@ -60,7 +65,7 @@ export class Daemon {
   /** Unmounts, if nobody uses the mount; asked for again, detaches it. Never throws. */
   async requestEnd(why: string): Promise<void> {
     const { mountPoint, isSealing } = this.serving;
-    if (isSealing) return this.#log.info(`${why}: ${this.#config.location} is being sealed`);
+    if (isSealing) return this.#log.info(`${why}: ${this.#store.location} is being sealed`);
     const lazy = this.#requests++ > 0;
     this.#log.info(`${why}: ${lazy ? 'detaching' : 'unmounting'} ${mountPoint}`);
     const found = await this.#ownMount();
@@ -97,7 +102,7 @@ export class Daemon {
     const repeated = setInterval(say, PULSE_MILLISECONDS);
     const failure = await this.serving.ended;
     clearInterval(repeated);
-    if (failure === undefined) this.#log.info(`${this.#config.location} is sealed`);
+    if (failure === undefined) this.#log.info(`${this.#store.location} is sealed`);
     else this.#log.failure(failure);
     return failure;
   }
@@ -114,7 +119,8 @@ export class Daemon {
 
   #status(): DaemonStatus {
     const { mountPoint, device, imageId, workers, isSealing } = this.serving;
-    const { location, transport, scratch, write } = this.#config;
+    const { transport, scratch, write } = this.#config;
+    const { location } = this.#store;
     return {
       ...{ pid: process.pid, mountPoint, device, location, imageId, transport, workers, scratch, write },
       state: isSealing ? 'sealing' : 'serving',

@@ -1,8 +1,8 @@
 import { defaultMaxTransfer } from '../fuse/connection.ts';
 import { type KernelMount, mountKernel } from '../fuse/mount-kernel.ts';
 import { setReadAhead, unmount } from '../fuse/mount-point.ts';
-import { openStore } from '../stores/open-store.ts';
 import type { DaemonConfig } from './config.ts';
+import type { HeldStore } from './held-store.ts';
 import type { Log } from './log.ts';
 import { ScratchSpace } from './scratch.ts';
 import type { ComingKey, Serving } from './serving.ts';
@@ -17,17 +17,22 @@ const READ_AHEAD_KIBIBYTES = 4096;
  * be written on by one thread.
  * @throws CkptfsError as openImage or openWritable, and mountKernel do
  */
-export async function serveThroughKernel(config: DaemonConfig, key: ComingKey, log: Log): Promise<Serving> {
+export async function serveThroughKernel(
+  config: DaemonConfig,
+  store: HeldStore,
+  key: ComingKey,
+  log: Log,
+): Promise<Serving> {
   const crew = new WorkerCrew(
     config.workers,
     {
-      location: config.location,
+      store: store.place,
       write: config.write,
       imageKey: key.imageKey.shared,
       cacheSize: Math.ceil(config.cacheSize / config.workers),
       onlyUid: config.allowRoot ? process.getuid?.() : undefined,
     },
-    openStore(config.location).sizeOf('manifest') ?? 0,
+    { manifestSize: store.manifestSize(), location: () => store.location },
     log,
   );
   let scratch: ScratchSpace | undefined;

@@ -4,6 +4,7 @@ import { setReadAhead } from '../fuse/mount-point.ts';
 import { mountNative } from '../fuse/native-transport.ts';
 import type { DaemonConfig } from './config.ts';
 import { CountedFileSystem } from './counted-file-system.ts';
+import type { HeldStore } from './held-store.ts';
 import type { Log } from './log.ts';
 import { openTree } from './open-tree.ts';
 import type { ComingKey, CounterSums, Serving } from './serving.ts';
@@ -15,10 +16,15 @@ const READ_AHEAD_KIBIBYTES = 1024;
  * Serves an image through the package fuse-native, on this thread.
  * @throws CkptfsError as openImage and mountNative do
  */
-export async function serveThroughNative(config: DaemonConfig, key: ComingKey, log: Log): Promise<Serving> {
+export async function serveThroughNative(
+  config: DaemonConfig,
+  store: HeldStore,
+  key: ComingKey,
+  log: Log,
+): Promise<Serving> {
   await key.arrived;
   const counters = new Counters();
-  const opened = openTree(config.location, key.imageKey, config.cacheSize, counters, (line) => log.error(line));
+  const opened = openTree(store.place, key.imageKey, config.cacheSize, counters, (line) => log.error(line));
   try {
     const made = await mountNative(config.mountPoint, new CountedFileSystem(opened.tree, counters), {
       source: config.fsName,

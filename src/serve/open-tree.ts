@@ -4,10 +4,11 @@ import type { Secret } from '../crypto/secret.ts';
 import { ROOT_INODE } from '../format/manifest.ts';
 import { type DamageListener, ReadOnlyTree } from '../fs/read-only-tree.ts';
 import type { FileSystem } from '../fuse/filesystem.ts';
-import { openImage, readHeader } from '../image/image.ts';
+import { type Image, openImage, readHeader } from '../image/image.ts';
 import { ImageReader } from '../image/image-reader.ts';
 import { ImageTree } from '../image/tree.ts';
 import { openStore } from '../stores/open-store.ts';
+import type { Store, StorePlace } from '../stores/store.ts';
 import type { OpenedImage } from './worker-messages.ts';
 
 /** An image opened to be served by one thread. */
@@ -22,14 +23,14 @@ export interface OpenTree {
 
 /** @throws CkptfsError as readHeader and openImage do */
 export function openTree(
-  location: string,
+  place: StorePlace,
   imageKey: Secret,
   cacheSize: number,
   counters: Counters,
   onDamage: DamageListener,
 ): OpenTree {
-  const store = openStore(location);
-  const image = openImage(store, readHeader(store), imageKey);
+  const store = openStore(place);
+  const image = opened(store, imageKey);
   const reader = new ImageReader(image, cacheSize, counters);
   const root = image.manifest.inodes[ROOT_INODE - 1];
   if (root === undefined) throw new CkptfsError('internal', 'an image without a root directory');
@@ -46,4 +47,13 @@ export function openTree(
       store.close();
     },
   };
+}
+
+function opened(store: Store, imageKey: Secret): Image {
+  try {
+    return openImage(store, readHeader(store), imageKey);
+  } catch (error) {
+    store.close();
+    throw error;
+  }
 }

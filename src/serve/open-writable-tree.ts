@@ -6,6 +6,7 @@ import { WritableTree } from '../fs/writable-tree.ts';
 import { readAnyHeader } from '../image/image.ts';
 import { openWritable } from '../image/writable/open-writable.ts';
 import { openWritableStore } from '../stores/open-store.ts';
+import type { StorePlace } from '../stores/store.ts';
 import type { Level } from './log.ts';
 import type { OpenTree } from './open-tree.ts';
 
@@ -14,13 +15,13 @@ import type { OpenTree } from './open-tree.ts';
  * @throws CkptfsError as readAnyHeader and openWritable do
  */
 export function openWritableTree(
-  location: string,
+  place: StorePlace,
   imageKey: Secret,
   cacheSize: number,
   counters: Counters,
   log: (level: Level, text: string) => void,
 ): OpenTree {
-  const store = openWritableStore(location);
+  const store = openWritableStore(place);
   const header = readAnyHeader(store);
   const image = openWritable(store, header, imageKey, {
     cacheSize,
@@ -39,7 +40,7 @@ export function openWritableTree(
         tree.finish();
         image.seal();
       } catch (cause) {
-        throw notSealed(location, cause);
+        throw notSealed(store.location, cause);
       }
     },
     close: () => {

@@ -5,12 +5,13 @@ import type { WorkerMessage } from './worker-messages.ts';
 export class SealWatch {
   /** Settles when the image is being sealed: nothing is served any more. Never where nothing is written on. */
   readonly begun: Promise<void>;
-  readonly #location: string;
+  readonly #location: () => string;
   #state: 'not written on' | 'unsealed' | 'being sealed' | 'sealed' = 'not written on';
   #failure: PlainError | undefined;
   #onBegun: () => void = () => undefined;
 
-  constructor(location: string) {
+  /** @param location the path of the image as it is now */
+  constructor(location: () => string) {
     this.#location = location;
     this.begun = new Promise((resolve) => {
       this.#onBegun = resolve;
@@ -42,7 +43,7 @@ export class SealWatch {
   outcome(): CkptfsError | undefined {
     if (this.#failure !== undefined) return fromPlainError(this.#failure);
     if (this.#state === 'sealed' || this.#state === 'not written on') return undefined;
-    const path = this.#location;
+    const path = this.#location();
     return new CkptfsError('internal', `${path} is left unsealed: the thread that wrote it failed`, {
       path,
       advice: `Run "ckptfs seal ${path}", or "ckptfs recover ${path}" if it refuses.`,

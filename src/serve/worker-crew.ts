@@ -20,6 +20,14 @@ const READING_HEAP = 24;
 const WRITING_HEAP = 768;
 const INIT_TIMEOUT_MILLISECONDS = 30_000;
 
+/** What the threads of a mount need not know of the image. */
+interface ServedImage {
+  /** Bytes of the stored manifest. */
+  readonly manifestSize: number;
+  /** Its path as it is now. */
+  readonly location: () => string;
+}
+
 /** The serving threads of one mount. */
 export class WorkerCrew {
   /** See {@link Serving.stopped}. */
@@ -37,19 +45,20 @@ export class WorkerCrew {
   #left: number;
   #failed = 0;
 
-  /** @param manifestSize bytes of the stored manifest */
-  constructor(size: number, setup: Omit<WorkerSetup, 'memory'>, manifestSize: number, log: Log) {
+  constructor(size: number, setup: Omit<WorkerSetup, 'memory'>, { manifestSize, location }: ServedImage, log: Log) {
     this.size = size;
     this.#left = size;
     this.#log = log;
     this.#write = setup.write;
-    this.#seal = new SealWatch(setup.location);
+    this.#seal = new SealWatch(location);
     const turn = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
     this.#memory = Array.from({ length: size }, () => workerMemory(turn));
     this.#workers = this.#memory.map(
       (memory) =>
         new Worker(new URL('./worker-main.js', import.meta.url), {
           workerData: { ...setup, memory } satisfies WorkerSetup,
+          // Node knows only of those that it opened itself, and warns when it closes others.
+          trackUnmanagedFds: false,
           resourceLimits: { maxOldGenerationSizeMb: heapLimit(manifestSize, setup.write) },
         }),
     );

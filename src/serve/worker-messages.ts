@@ -2,11 +2,12 @@ import { Counters } from '../base/counters.ts';
 import type { PlainError } from '../base/errors.ts';
 import type { Time } from '../format/time.ts';
 import { counterSlots } from '../fuse/counters.ts';
+import type { StorePlace } from '../stores/store.ts';
 import type { Level } from './log.ts';
 
 /** What a serving thread is started with. */
 export interface WorkerSetup {
-  readonly location: string;
+  readonly store: StorePlace;
   /** Let it be changed; only one worker. */
   readonly write: boolean;
   /** Of Secret.shared. */

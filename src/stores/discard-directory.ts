@@ -1,8 +1,7 @@
-import fs from 'node:fs';
-import { join } from 'node:path';
+import { basename } from 'node:path';
+import { Directory } from '../base/directory.ts';
 import { ioError, systemErrorName } from '../base/errors.ts';
-
-const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = fs.constants;
+import { removeFile } from './local-files.ts';
 
 /** Files of an image beside its objects, in the order of removal: what is left after an interruption counts as unfinished. */
 const files = ['manifest', 'journal', 'lock', 'ckptfs.json'] as const;
@@ -11,7 +10,7 @@ const drafts = files.map((name) => `${name}.new`);
 /** Which directory stands at a path: `DEVICE:INODE`. @throws CkptfsError `io` */
 export function directoryIdentity(path: string): string {
   try {
-    return identityOf(fs.statSync(path, { bigint: true }));
+    return withDirectory(() => Directory.open(path), identityOf) ?? '';
   } catch (cause) {
     throw ioError('look at', path, cause);
   }
@@ -24,68 +23,78 @@ export function directoryIdentity(path: string): string {
  * @returns false, with nothing removed, when another directory stands there
  * @throws CkptfsError `io`
  */
-export function discardDirectory(path: string, identity: string, withDirectory: boolean): boolean {
+export function discardDirectory(path: string, identity: string, isNew: boolean): boolean {
   try {
-    const fd = fs.openSync(path, O_RDONLY | O_DIRECTORY);
-    try {
-      if (identityOf(fs.fstatSync(fd, { bigint: true })) !== identity) return false;
-      for (const name of [...files, ...drafts]) fs.rmSync(below(fd, name), { force: true });
-      removeObjects(fd);
-    } finally {
-      fs.closeSync(fd);
-    }
-    if (withDirectory) removeIfEmpty(path);
-    return true;
+    const isRemoved = withDirectory(
+      () => Directory.open(path),
+      (image) => {
+        if (identityOf(image) !== identity) return false;
+        for (const name of [...files, ...drafts]) removeFile(image, name);
+        withDirectory(() => image.openDirectory('objects', { sameMount: true }), removeObjects);
+        removeIfEmpty(image, 'objects');
+        return true;
+      },
+    );
+    if (isRemoved === true && isNew) removeImage(path, identity);
+    return isRemoved === true;
   } catch (cause) {
     throw ioError('remove', path, cause);
   }
 }
 
-function removeObjects(image: number): void {
-  withDirectory(below(image, 'objects'), (objects) => {
-    for (const part of fs.readdirSync(below(objects, '')).filter((name) => /^[0-9a-f]{2}$/.test(name))) {
-      withDirectory(below(objects, part), (fd) => {
-        const names = fs.readdirSync(below(fd, ''));
-        for (const name of names.filter(isObject)) fs.unlinkSync(below(fd, name));
-      });
-      removeIfEmpty(below(objects, part));
-    }
-  });
-  removeIfEmpty(below(image, 'objects'));
+function removeObjects(objects: Directory): void {
+  for (const prefix of namesIn(objects).filter((name) => /^[0-9a-f]{2}$/.test(name))) {
+    withDirectory(
+      () => objects.openDirectory(prefix, { sameMount: true }),
+      (directory) => {
+        for (const name of namesIn(directory).filter((name) => /^[0-9a-f]{32}$/.test(name))) directory.unlink(name);
+      },
+    );
+    removeIfEmpty(objects, prefix);
+  }
 }
 
-function isObject(name: string): boolean {
-  return /^[0-9a-f]{32}$/.test(name);
+/** Removes the directory of the image by its name in the one above it, if it still is there. */
+function removeImage(path: string, identity: string): void {
+  withDirectory(
+    () => Directory.open(`${path}/..`),
+    (parent) => {
+      const name = basename(path);
+      const found = parent.lstat(name);
+      if (found !== undefined && `${found.dev}:${found.ino}` === identity) removeIfEmpty(parent, name);
+    },
+  );
 }
 
-/** Does nothing where there is no directory of that name, or something else has it. */
-function withDirectory(path: string, work: (fd: number) => void): void {
-  let fd: number;
+/** Does nothing, and returns undefined, where there is no directory, or something that is not followed has its name. */
+function withDirectory<T>(open: () => Directory, work: (directory: Directory) => T): T | undefined {
+  let directory: Directory;
   try {
-    fd = fs.openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    directory = open();
   } catch (cause) {
-    if (['ENOENT', 'ENOTDIR', 'ELOOP'].includes(systemErrorName(cause) ?? '')) return;
+    if (['ENOENT', 'ENOTDIR', 'ELOOP', 'EXDEV'].includes(systemErrorName(cause) ?? '')) return undefined;
     throw cause;
   }
   try {
-    work(fd);
+    return work(directory);
   } finally {
-    fs.closeSync(fd);
+    directory.close();
   }
 }
 
-function removeIfEmpty(path: string): void {
+function namesIn(directory: Directory): string[] {
+  return directory.names().map(String);
+}
+
+function removeIfEmpty(parent: Directory, name: string): void {
   try {
-    fs.rmdirSync(path);
+    parent.rmdir(name);
   } catch (cause) {
     if (!['ENOENT', 'ENOTDIR', 'ENOTEMPTY', 'EEXIST'].includes(systemErrorName(cause) ?? '')) throw cause;
   }
 }
 
-function below(fd: number, name: string): string {
-  return join(`/proc/self/fd/${fd}`, name);
-}
-
-function identityOf({ dev, ino }: fs.BigIntStats): string {
+function identityOf(directory: Directory): string {
+  const { dev, ino } = directory.stat();
   return `${dev}:${ino}`;
 }

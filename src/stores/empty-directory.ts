@@ -1,22 +1,33 @@
 import fs from 'node:fs';
+import { Directory } from '../base/directory.ts';
 import { CkptfsError, ioError, systemErrorName } from '../base/errors.ts';
+import { withoutThoseOfFileSystems } from './file-system-names.ts';
+
+const ADVICE = 'Name a directory that does not exist, or an empty one of your own.';
+const MAX_NAMED = 3;
 
 /**
- * Makes a directory with mode 0700, or accepts an empty one of this user's to which nobody else can write.
+ * Makes a directory with mode 0700, or accepts an empty one of this user's to which nobody else can write, and opens it.
+ * What is the file system's own in the root of one does not count (lost+found).
  * @throws CkptfsError `exists`, `io`
  */
-export function makeEmptyDirectory(path: string): void {
-  if (make(path)) return;
-  const found = fs.lstatSync(path);
-  checkOwn(path, found);
-  if ((found.mode & 0o022) !== 0) {
-    throw exists(
-      path,
-      'is a directory that others can write to',
-      `chmod go-w ${path}, or name one that does not exist.`,
-    );
+export function makeEmptyDirectory(path: string): Directory {
+  const isMade = make(path);
+  const directory = openOwn(path);
+  try {
+    if (!isMade && (Number(directory.stat().mode) & 0o022) !== 0) {
+      throw exists(
+        path,
+        'is a directory that others can write to',
+        `chmod go-w ${path}, or name one that does not exist.`,
+      );
+    }
+    checkEmpty(path, directory);
+    return directory;
+  } catch (error) {
+    directory.close();
+    throw error;
   }
-  checkEmpty(path, path);
 }
 
 /**
@@ -27,17 +38,15 @@ export function makeEmptyDirectory(path: string): void {
  */
 export function openEmptyDirectory(path: string): number {
   make(path);
-  const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = fs.constants;
+  const directory = openOwn(path);
   let fd: number | undefined;
   try {
-    checkOwn(path, fs.lstatSync(path));
-    fd = fs.openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-    checkOwn(path, fs.fstatSync(fd));
+    fd = directory.openReadable();
     // Before the look inside: from here on nobody else can put anything there.
     const { mode } = fs.fstatSync(fd);
     fs.fchmodSync(fd, 0o700);
     try {
-      checkEmpty(path, `/proc/self/fd/${fd}`);
+      checkEmpty(path, directory);
     } catch (error) {
       fs.fchmodSync(fd, mode & 0o7777);
       throw error;
@@ -46,19 +55,33 @@ export function openEmptyDirectory(path: string): number {
   } catch (cause) {
     if (fd !== undefined) fs.closeSync(fd);
     throw ioError('open', path, cause);
+  } finally {
+    directory.close();
   }
 }
 
-/** Whether a path leads to nothing at all, or to a directory without entries. @throws CkptfsError `io` */
-export function isEmptyOrMissing(path: string): boolean {
+/** Whether a path leads to nothing at all, or to a directory in which an image can be made. @throws CkptfsError `io` */
+export function isVacantPath(path: string): boolean {
+  let directory: Directory;
   try {
-    return fs.readdirSync(path).length === 0;
+    directory = Directory.open(path);
   } catch (cause) {
     const name = systemErrorName(cause);
     if (name === 'ENOENT') return true;
     if (name === 'ENOTDIR') return false;
-    throw ioError('list', path, cause);
+    throw ioError('open', path, cause);
   }
+  try {
+    return namesIn(path, directory).length === 0;
+  } finally {
+    directory.close();
+  }
+}
+
+/** Describes what is in the way of something new, a few of many names; an empty text when nothing is. */
+export function describeNames(names: readonly string[]): string {
+  const named = names.slice(0, MAX_NAMED).join(', ');
+  return names.length > MAX_NAMED ? `${named} and ${names.length - MAX_NAMED} more` : named;
 }
 
 /** False when something of that name exists. */
@@ -73,24 +96,34 @@ function make(path: string): boolean {
 }
 
 /** Whoever owns a directory could put links in the place of what is made there. */
-function checkOwn(path: string, found: fs.Stats): void {
-  if (!found.isDirectory()) throw exists(path, 'exists and is no directory');
-  if (found.uid !== process.geteuid?.()) throw exists(path, 'is a directory of another user');
+function openOwn(path: string): Directory {
+  let directory: Directory;
+  try {
+    directory = Directory.open(path, { follow: false });
+  } catch (cause) {
+    const name = systemErrorName(cause);
+    if (name === 'ENOTDIR' || name === 'ELOOP') throw exists(path, 'exists and is no directory');
+    throw ioError('open', path, cause);
+  }
+  if (Number(directory.stat().uid) === process.geteuid?.()) return directory;
+  directory.close();
+  throw exists(path, 'is a directory of another user');
 }
 
-/** @param at where to look for it */
-function checkEmpty(path: string, at: string): void {
-  let names: string[];
+function checkEmpty(path: string, directory: Directory): void {
+  const names = namesIn(path, directory);
+  if (names.length > 0) throw exists(path, `exists and is not empty: it has ${describeNames(names)}`);
+}
+
+/** Without what the file system itself has put there. */
+function namesIn(path: string, directory: Directory): string[] {
   try {
-    names = fs.readdirSync(at);
+    return withoutThoseOfFileSystems(directory, directory.names().map(String).sort());
   } catch (cause) {
     throw ioError('list', path, cause);
   }
-  if (names.length > 0) throw exists(path, 'exists and is not empty');
 }
 
 function exists(path: string, reason: string, advice = ADVICE): CkptfsError {
   return new CkptfsError('exists', `${path} ${reason}`, { path, advice });
 }
-
-const ADVICE = 'Name a directory that does not exist, or an empty one of your own.';

@@ -1,7 +1,7 @@
 import fs from 'node:fs';
+import type { Directory } from '../base/directory.ts';
 import { CkptfsError, ioError, systemErrorName } from '../base/errors.ts';
-
-const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = fs.constants;
+import { closeDescriptor } from '../base/posix.ts';
 
 interface OpenFile {
   readonly fd: number;
@@ -11,6 +11,9 @@ interface OpenFile {
   readonly links: number;
 }
 
+/** Returns the path of a file, for messages: where it is now. */
+export type Where = () => string;
+
 /**
  * Opens what must be a regular file in a directory that others can write to: a symbolic link is not followed, and a FIFO or
  * device put in its place neither blocks nor acts.
@@ -18,21 +21,25 @@ interface OpenFile {
  * @returns undefined when nothing of that name exists
  * @throws CkptfsError `damaged` for anything but a regular file, `io`
  */
-export function openRegularFile(path: string, flags: number = O_RDONLY): OpenFile | undefined {
+export function openRegularFile(
+  directory: Directory,
+  name: string,
+  where: Where,
+  flags: number = fs.constants.O_RDONLY,
+): OpenFile | undefined {
   let fd: number;
   try {
-    fd = fs.openSync(path, flags | O_NOFOLLOW | O_NONBLOCK, 0o600);
+    fd = directory.openFile(name, flags);
   } catch (cause) {
-    const name = systemErrorName(cause);
-    if (name === 'ENOENT' || name === 'ENOTDIR') return undefined;
-    if (name === 'ELOOP' || name === 'ENXIO' || name === 'EISDIR')
-      throw new CkptfsError('damaged', `${path} is not a regular file`, { path, cause });
-    throw ioError('open', path, cause);
+    const code = systemErrorName(cause);
+    if (code === 'ENOENT') return undefined;
+    if (code === 'ELOOP' || code === 'ENXIO' || code === 'EISDIR') throw notRegular(where(), cause);
+    throw ioError('open', where(), cause);
   }
   const stat = fs.fstatSync(fd);
   if (!stat.isFile()) {
-    fs.closeSync(fd);
-    throw new CkptfsError('damaged', `${path} is not a regular file`, { path });
+    closeDescriptor(fd);
+    throw notRegular(where());
   }
   return { fd, size: stat.size, links: stat.nlink };
 }
@@ -44,26 +51,41 @@ export function openRegularFile(path: string, flags: number = O_RDONLY): OpenFil
  * @returns a descriptor, or undefined when nothing of that name exists
  * @throws CkptfsError `damaged` for anything but a regular file, `io`
  */
-export function openToWrite(path: string, flags: number): number | undefined {
-  const file = openRegularFile(path, flags);
+export function openToWrite(directory: Directory, name: string, where: Where, flags: number): number | undefined {
+  const file = openRegularFile(directory, name, where, flags);
   if (file === undefined || file.links <= 1) return file?.fd;
-  fs.closeSync(file.fd);
+  closeDescriptor(file.fd);
+  const path = where();
   throw new CkptfsError('io', `cannot write ${path}: it has ${file.links} names (hard links)`, {
     path,
     advice: 'Copy the image with its contents, and use the copy.',
   });
 }
 
-/** Makes the names in a directory durable. @throws CkptfsError `io` */
-export function syncPath(path: string): void {
+/** Makes a file that is not there, with mode 0600, and opens it to be written. @throws Error in Node's shape, EEXIST too */
+export function createFile(directory: Directory, name: string): number {
+  const { O_CREAT, O_EXCL, O_RDWR } = fs.constants;
+  return directory.openFile(name, O_RDWR | O_CREAT | O_EXCL);
+}
+
+/** Removes a file; that there is none is no fault. @throws Error in Node's shape */
+export function removeFile(directory: Directory, name: string): void {
   try {
-    const fd = fs.openSync(path, O_RDONLY);
-    try {
-      fs.fsyncSync(fd);
-    } finally {
-      fs.closeSync(fd);
-    }
-  } catch (cause) {
-    throw ioError('make durable', path, cause);
+    directory.unlink(name);
+  } catch (error) {
+    if (systemErrorName(error) !== 'ENOENT') throw error;
   }
+}
+
+/** Makes the names in a directory durable. @throws CkptfsError `io` */
+export function syncDirectory(directory: Directory): void {
+  try {
+    directory.sync();
+  } catch (cause) {
+    throw ioError('make durable', directory.path(), cause);
+  }
+}
+
+function notRegular(path: string, cause?: unknown): CkptfsError {
+  return new CkptfsError('damaged', `${path} is not a regular file`, { path, cause });
 }

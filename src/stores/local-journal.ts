@@ -1,26 +1,26 @@
 import fs from 'node:fs';
-import { join } from 'node:path';
 import { ioError } from '../base/errors.ts';
 import { Region } from '../base/native.ts';
-import { writeAt } from '../base/posix.ts';
-import { syncPath } from './local-files.ts';
+import { closeDescriptor, writeAt } from '../base/posix.ts';
+import type { ImageDirectory } from './image-directory.ts';
+import { createFile, removeFile, syncDirectory, type Where } from './local-files.ts';
 import type { JournalDraft, JournalFile } from './writable-store.ts';
+
+const DRAFT = 'journal.new';
 
 /** `journal.new`, until it is renamed into place. */
 export class LocalJournalDraft implements JournalDraft {
-  readonly #directory: string;
-  readonly #draft: string;
+  readonly #directory: ImageDirectory;
   readonly #file: AppendedFile;
 
   /** Takes the place of a draft that somebody left. @throws CkptfsError `io` */
-  constructor(directory: string) {
+  constructor(directory: ImageDirectory) {
     this.#directory = directory;
-    this.#draft = join(directory, 'journal.new');
     try {
-      fs.rmSync(this.#draft, { force: true });
-      this.#file = new AppendedFile(this.#draft, fs.openSync(this.#draft, 'wx', 0o600));
+      removeFile(directory.root, DRAFT);
+      this.#file = new AppendedFile(() => directory.pathOf('journal'), createFile(directory.root, DRAFT));
     } catch (cause) {
-      throw ioError('create', this.#draft, cause);
+      throw ioError('create', directory.pathOf(DRAFT), cause);
     }
   }
 
@@ -30,36 +30,37 @@ export class LocalJournalDraft implements JournalDraft {
 
   publish(): JournalFile {
     this.#file.sync();
+    const { root } = this.#directory;
     try {
-      fs.renameSync(this.#draft, join(this.#directory, 'journal'));
+      root.rename(DRAFT, 'journal');
     } catch (cause) {
-      throw ioError('rename', this.#draft, cause);
+      throw ioError('rename', this.#directory.pathOf(DRAFT), cause);
     }
-    syncPath(this.#directory);
+    syncDirectory(root);
     return this.#file;
   }
 
   discard(): void {
     this.#file.close();
     try {
-      fs.rmSync(this.#draft, { force: true });
+      removeFile(this.#directory.root, DRAFT);
     } catch (cause) {
-      throw ioError('remove', this.#draft, cause);
+      throw ioError('remove', this.#directory.pathOf(DRAFT), cause);
     }
   }
 }
 
 /** A file that only grows, by whole appends. */
 class AppendedFile implements JournalFile {
-  readonly #path: string;
+  readonly #where: Where;
   readonly #fd: number;
   #size = 0;
   /** Whether something may stand behind `#size`. */
   #hasTail = false;
 
   /** @param fd of an empty file */
-  constructor(path: string, fd: number) {
-    this.#path = path;
+  constructor(where: Where, fd: number) {
+    this.#where = where;
     this.#fd = fd;
   }
 
@@ -76,7 +77,7 @@ class AppendedFile implements JournalFile {
       this.#size += bytes.length;
       this.#hasTail = false;
     } catch (cause) {
-      const failure = ioError('write', this.#path, cause);
+      const failure = ioError('write', this.#where(), cause);
       try {
         this.#cutTail();
       } catch {
@@ -90,12 +91,12 @@ class AppendedFile implements JournalFile {
     try {
       fs.fdatasyncSync(this.#fd);
     } catch (cause) {
-      throw ioError('make durable', this.#path, cause);
+      throw ioError('make durable', this.#where(), cause);
     }
   }
 
   close(): void {
-    fs.closeSync(this.#fd);
+    closeDescriptor(this.#fd);
   }
 
   #cutTail(): void {

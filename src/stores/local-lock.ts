@@ -1,65 +1,87 @@
 import fs from 'node:fs';
-import { join } from 'node:path';
 import { CkptfsError, ioError } from '../base/errors.ts';
-import { tryLock } from '../base/posix.ts';
+import { closeDescriptor, tryLock } from '../base/posix.ts';
 import { printableName } from '../base/printable.ts';
+import type { ImageDirectory } from './image-directory.ts';
 import { openToWrite } from './local-files.ts';
-import type { StoreLock } from './writable-store.ts';
+import { keepReadersOut, type ReadersKeptOut } from './readers-lock.ts';
+import type { WriterLock } from './writable-store.ts';
 
 const { O_CREAT, O_RDWR } = fs.constants;
+const LOCK = 'lock';
 /** Bytes of a holder's line that are looked at. */
 const MAX_HOLDER = 200;
 /** How often the file may go away between opening and locking it, since its holder removes it at the end. */
 const TRIES = 10;
 
 /**
- * A file that is locked as long as its holder lives, and says who that is. The holder removes it, so a lock counts only while the path
- * still leads to the locked file.
+ * The lock of a writer: a file that is locked as long as its holder lives, and says who that is; and the lock on the directory
+ * that keeps readers out. The holder removes the file, so it counts only while the name still leads to the locked file.
  */
-export class LocalLock implements StoreLock {
-  readonly #path: string;
+export class LocalLock implements WriterLock {
+  readonly #directory: ImageDirectory;
   readonly #fd: number;
+  #readers: ReadersKeptOut | undefined;
 
-  private constructor(path: string, fd: number) {
-    this.#path = path;
+  private constructor(directory: ImageDirectory, fd: number) {
+    this.#directory = directory;
     this.#fd = fd;
   }
 
-  /** @param holder one short line @throws CkptfsError `locked`, `damaged` when it is no regular file, `io` */
-  static take(directory: string, holder: string): LocalLock {
-    const path = join(directory, 'lock');
-    for (let left = TRIES; left > 0; left--) {
-      const fd = openToWrite(path, O_RDWR | O_CREAT);
-      if (fd === undefined) throw new CkptfsError('io', `${directory} does not exist`, { path: directory });
-      try {
-        if (!tryLock(fd)) throw locked(directory, readHolder(fd));
-        if (leadsTo(path, fd)) {
-          fs.ftruncateSync(fd, 0);
-          fs.writeSync(fd, `${holder}\n`, 0);
-          return new LocalLock(path, fd);
-        }
-      } catch (cause) {
-        fs.closeSync(fd);
-        throw ioError('lock', path, cause);
-      }
-      fs.closeSync(fd);
+  /**
+   * @param holder one short line
+   * @throws CkptfsError `locked` by a writer or a reader, `damaged` when it is no regular file, `io`
+   */
+  static take(directory: ImageDirectory, holder: string): LocalLock {
+    const lock = new LocalLock(directory, takeFile(directory, holder));
+    try {
+      lock.#readers = keepReadersOut(directory.root);
+      return lock;
+    } catch (error) {
+      lock.release();
+      throw error;
     }
-    throw new CkptfsError('io', `cannot lock ${path}: it does not stay in its place`, { path });
+  }
+
+  get unseenReaders(): string | undefined {
+    return this.#readers?.unseen;
   }
 
   release(): void {
     try {
-      if (leadsTo(this.#path, this.#fd)) fs.unlinkSync(this.#path);
+      if (isInPlace(this.#directory, this.#fd)) this.#directory.root.unlink(LOCK);
     } catch (cause) {
-      throw ioError('remove', this.#path, cause);
+      throw ioError('remove', this.#directory.pathOf(LOCK), cause);
     } finally {
-      fs.closeSync(this.#fd);
+      closeDescriptor(this.#fd);
+      this.#readers?.release();
     }
   }
 }
 
-function leadsTo(path: string, fd: number): boolean {
-  const there = fs.lstatSync(path, { bigint: true, throwIfNoEntry: false });
+function takeFile(directory: ImageDirectory, holder: string): number {
+  const path = (): string => directory.pathOf(LOCK);
+  for (let left = TRIES; left > 0; left--) {
+    const fd = openToWrite(directory.root, LOCK, path, O_RDWR | O_CREAT);
+    if (fd === undefined) throw new CkptfsError('io', `${directory.pathOf()} does not exist`, { path: path() });
+    try {
+      if (!tryLock(fd)) throw locked(directory.pathOf(), readHolder(fd));
+      if (isInPlace(directory, fd)) {
+        fs.ftruncateSync(fd, 0);
+        fs.writeSync(fd, `${holder}\n`, 0);
+        return fd;
+      }
+    } catch (cause) {
+      closeDescriptor(fd);
+      throw ioError('lock', path(), cause);
+    }
+    closeDescriptor(fd);
+  }
+  throw new CkptfsError('io', `cannot lock ${path()}: it does not stay in its place`, { path: path() });
+}
+
+function isInPlace({ root }: ImageDirectory, fd: number): boolean {
+  const there = root.lstat(LOCK);
   const here = fs.fstatSync(fd, { bigint: true });
   return there?.ino === here.ino && there.dev === here.dev;
 }

@@ -1,17 +1,18 @@
 import fs from 'node:fs';
 import { ioError } from '../base/errors.ts';
 import type { Region } from '../base/native.ts';
-import { punchHole, readAt, writeAt } from '../base/posix.ts';
+import { closeDescriptor, punchHole, readAt, writeAt } from '../base/posix.ts';
+import type { Where } from './local-files.ts';
 import type { StoredObject } from './store.ts';
 import type { WritableObject } from './writable-store.ts';
 
 /** A file of an image, open. */
 class LocalFile {
-  protected readonly path: string;
+  protected readonly where: Where;
   protected readonly fd: number;
 
-  constructor(path: string, fd: number) {
-    this.path = path;
+  constructor(where: Where, fd: number) {
+    this.where = where;
     this.fd = fd;
   }
 
@@ -19,20 +20,20 @@ class LocalFile {
     try {
       return readAt(this.fd, to, toOffset, length, position);
     } catch (cause) {
-      throw ioError('read', this.path, cause);
+      throw ioError('read', this.where(), cause);
     }
   }
 
   close(): void {
-    fs.closeSync(this.fd);
+    closeDescriptor(this.fd);
   }
 }
 
 export class LocalObject extends LocalFile implements StoredObject {
   readonly size: number;
 
-  constructor(path: string, fd: number, size: number) {
-    super(path, fd);
+  constructor(where: Where, fd: number, size: number) {
+    super(where, fd);
     this.size = size;
   }
 }
@@ -42,7 +43,7 @@ export class LocalWritableObject extends LocalFile implements WritableObject {
     try {
       writeAt(this.fd, from, fromOffset, length, position);
     } catch (cause) {
-      throw ioError('write', this.path, cause);
+      throw ioError('write', this.where(), cause);
     }
   }
 
@@ -50,7 +51,7 @@ export class LocalWritableObject extends LocalFile implements WritableObject {
     try {
       return punchHole(this.fd, position, length);
     } catch (cause) {
-      throw ioError('punch a hole into', this.path, cause);
+      throw ioError('punch a hole into', this.where(), cause);
     }
   }
 
@@ -58,7 +59,7 @@ export class LocalWritableObject extends LocalFile implements WritableObject {
     try {
       fs.ftruncateSync(this.fd, size);
     } catch (cause) {
-      throw ioError('change the size of', this.path, cause);
+      throw ioError('change the size of', this.where(), cause);
     }
   }
 
@@ -66,7 +67,7 @@ export class LocalWritableObject extends LocalFile implements WritableObject {
     try {
       fs.fdatasyncSync(this.fd);
     } catch (cause) {
-      throw ioError('make durable', this.path, cause);
+      throw ioError('make durable', this.where(), cause);
     }
   }
 }

@@ -1,46 +1,67 @@
-import fs from 'node:fs';
-import { join } from 'node:path';
-import { CkptfsError, ioError, systemErrorName } from '../base/errors.ts';
+import type { Directory } from '../base/directory.ts';
+import { CkptfsError, ioError } from '../base/errors.ts';
 import { Region } from '../base/native.ts';
-import { readAt } from '../base/posix.ts';
+import { closeDescriptor, readAt } from '../base/posix.ts';
+import { type HeldDirectory, ImageDirectory, type LocalPlace } from './image-directory.ts';
 import { openRegularFile } from './local-files.ts';
 import { LocalObject } from './local-object.ts';
-import type { NamedFile, Store, StoredObject, StoreListing } from './store.ts';
+import { lockForReading } from './readers-lock.ts';
+import type { NamedFile, Store, StoredObject, StoreIdentity, StoreListing, StoreLock } from './store.ts';
 
 /** Of st_blocks, see stat(2). */
 const BLOCK_SIZE = 512;
 
 const ownNames: ReadonlySet<string> = new Set(['ckptfs.json', 'manifest', 'objects', 'journal', 'lock']);
 
-/** An image in a directory of this host (format.md §2). */
+/** An image in a directory of this host (format.md §2), which is held open. */
 export class LocalStore implements Store {
-  readonly location: string;
+  protected readonly directory: ImageDirectory;
 
-  constructor(directory: string) {
-    this.location = directory;
+  /** @throws CkptfsError `not-an-image` when it is no directory, `io` also when it does not exist */
+  constructor(place: LocalPlace | ImageDirectory) {
+    this.directory = place instanceof ImageDirectory ? place : ImageDirectory.open(place);
+  }
+
+  get location(): string {
+    return this.directory.pathOf();
+  }
+
+  get place(): HeldDirectory {
+    return { fd: this.directory.root.fd, path: this.location };
+  }
+
+  identity(): StoreIdentity {
+    const { dev, ino } = this.directory.root.stat();
+    return { device: dev.toString(), inode: ino.toString() };
+  }
+
+  lockForReading(): StoreLock {
+    return lockForReading(this.directory.root);
   }
 
   readNamed(name: NamedFile, limit: number): Buffer | undefined {
-    const path = join(this.location, name);
-    const file = openRegularFile(path);
+    const path = (): string => this.directory.pathOf(name);
+    const file = openRegularFile(this.directory.root, name, path);
     if (file === undefined) return undefined;
     try {
       if (file.size > limit) {
-        throw new CkptfsError('damaged', `${path} has ${file.size} bytes; at most ${limit} are possible`, { path });
+        throw new CkptfsError('damaged', `${path()} has ${file.size} bytes; at most ${limit} are possible`, {
+          path: path(),
+        });
       }
       const bytes = new Region(file.size);
       return bytes.bytes.subarray(0, readAt(file.fd, bytes, 0, file.size, 0));
     } catch (cause) {
-      throw ioError('read', path, cause);
+      throw ioError('read', path(), cause);
     } finally {
-      fs.closeSync(file.fd);
+      closeDescriptor(file.fd);
     }
   }
 
   sizeOf(name: NamedFile): number | undefined {
-    const file = openRegularFile(join(this.location, name));
+    const file = openRegularFile(this.directory.root, name, () => this.directory.pathOf(name));
     if (file === undefined) return undefined;
-    fs.closeSync(file.fd);
+    closeDescriptor(file.fd);
     return file.size;
   }
 
@@ -49,71 +70,73 @@ export class LocalStore implements Store {
   }
 
   begun(): boolean {
-    if (!this.#exists('')) throw new CkptfsError('io', `${this.location} does not exist`, { path: this.location });
     return this.#exists('objects') || this.#exists('ckptfs.json.new');
   }
 
   openObject(id: string): StoredObject {
-    const path = objectPath(this.location, id);
-    const file = openRegularFile(path);
-    if (file === undefined) throw new CkptfsError('damaged', `object ${id} is missing`, { path });
+    const path = (): string => this.directory.objectPath(id);
+    const file = this.directory.withPrefixOf(id, (prefix) => prefix && openRegularFile(prefix, id, path));
+    if (file === undefined) throw new CkptfsError('damaged', `object ${id} is missing`, { path: path() });
     return new LocalObject(path, file.fd, file.size);
   }
 
   list(): StoreListing {
     const objects: { id: string; size: number }[] = [];
-    const strangers: string[] = [];
-    for (const directory of readDirectory(join(this.location, 'objects'))) {
-      if (!directory.isDirectory() || !/^[0-9a-f]{2}$/.test(directory.name)) {
-        strangers.push(join('objects', directory.name));
-        continue;
-      }
-      for (const file of readDirectory(join(this.location, 'objects', directory.name))) {
-        const known = /^[0-9a-f]{32}$/.test(file.name) && file.name.startsWith(directory.name);
-        const size = known ? this.#dataSize(objectPath(this.location, file.name)) : undefined;
-        if (size !== undefined) objects.push({ id: file.name, size });
-        else strangers.push(join('objects', directory.name, file.name));
-      }
+    const unexpected: string[] = [];
+    const all = this.directory.objects();
+    for (const prefix of all === undefined ? [] : this.#namesIn(all)) {
+      if (/^[0-9a-f]{2}$/.test(prefix)) this.#listPrefix(prefix, objects, unexpected);
+      else unexpected.push(`objects/${prefix}`);
     }
-    for (const file of readDirectory(this.location)) {
-      if (!ownNames.has(file.name) && !file.name.endsWith('.new')) strangers.push(file.name);
+    for (const name of this.#namesIn(this.directory.root)) {
+      if (!ownNames.has(name) && !name.endsWith('.new')) unexpected.push(name);
     }
-    return { objects, strangers };
+    return { objects, unexpected };
   }
 
-  close(): void {}
+  close(): void {
+    this.directory.close();
+  }
+
+  #listPrefix(prefix: string, objects: { id: string; size: number }[], unexpected: string[]): void {
+    const directory = this.directory.openPrefix(prefix);
+    if (directory === undefined) return;
+    try {
+      for (const name of this.#namesIn(directory)) {
+        const known = /^[0-9a-f]{32}$/.test(name) && name.startsWith(prefix);
+        const size = known ? this.#dataSize(directory, name) : undefined;
+        if (size !== undefined) objects.push({ id: name, size });
+        else unexpected.push(`objects/${prefix}/${name}`);
+      }
+    } finally {
+      directory.close();
+    }
+  }
+
+  #namesIn(directory: Directory): string[] {
+    try {
+      return directory.names().map(String);
+    } catch (cause) {
+      throw ioError('list', directory.path(), cause);
+    }
+  }
 
   /** Bytes without holes; undefined for what is no regular file, or has gone. */
-  #dataSize(path: string): number | undefined {
+  #dataSize(directory: Directory, id: string): number | undefined {
     try {
-      const stat = fs.lstatSync(path, { throwIfNoEntry: false });
-      return stat?.isFile() === true ? Math.min(stat.size, stat.blocks * BLOCK_SIZE) : undefined;
+      const stat = directory.lstat(id);
+      if (stat?.isFile() !== true) return undefined;
+      return Math.min(Number(stat.size), Number(stat.blocks) * BLOCK_SIZE);
     } catch (cause) {
-      throw ioError('look at', path, cause);
+      throw ioError('look at', this.directory.objectPath(id), cause);
     }
   }
 
   #exists(name: string): boolean {
-    const path = join(this.location, name);
     try {
-      return fs.lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+      return this.directory.root.lstat(name) !== undefined;
     } catch (cause) {
-      if (systemErrorName(cause) === 'ENOTDIR') return false;
-      throw ioError('look at', path, cause);
+      throw ioError('look at', this.directory.pathOf(name), cause);
     }
-  }
-}
-
-/** The path of an object below an image's directory. */
-export function objectPath(directory: string, id: string): string {
-  return join(directory, 'objects', id.slice(0, 2), id);
-}
-
-function readDirectory(path: string): fs.Dirent[] {
-  try {
-    return fs.readdirSync(path, { withFileTypes: true });
-  } catch (cause) {
-    if (systemErrorName(cause) === 'ENOENT') return [];
-    throw ioError('list', path, cause);
   }
 }

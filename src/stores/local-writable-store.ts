@@ -1,122 +1,147 @@
 import fs from 'node:fs';
-import { dirname, join } from 'node:path';
+import type { Directory } from '../base/directory.ts';
 import { CkptfsError, ioError } from '../base/errors.ts';
+import { closeDescriptor } from '../base/posix.ts';
 import { makeEmptyDirectory } from './empty-directory.ts';
-import { openRegularFile, openToWrite, syncPath } from './local-files.ts';
+import { ImageDirectory, prefixOf } from './image-directory.ts';
+import { createFile, openRegularFile, openToWrite, removeFile, syncDirectory, type Where } from './local-files.ts';
 import { LocalJournalDraft } from './local-journal.ts';
 import { LocalLock } from './local-lock.ts';
 import { LocalObject, LocalWritableObject } from './local-object.ts';
-import { LocalStore, objectPath } from './local-store.ts';
+import { LocalStore } from './local-store.ts';
 import type { NamedFile, StoredObject } from './store.ts';
-import type { JournalDraft, StoreLock, StoreSpace, WritableObject, WritableStore } from './writable-store.ts';
+import type { JournalDraft, StoreSpace, WritableObject, WritableStore, WriterLock } from './writable-store.ts';
 
-const { O_CREAT, O_EXCL, O_NOFOLLOW, O_RDWR } = fs.constants;
+const { O_RDWR } = fs.constants;
 
 /** An image in a directory of this host, to be written. */
 export class LocalWritableStore extends LocalStore implements WritableStore {
-  /** Directories in which names came or went since the last {@link syncNames}. */
-  readonly #changed = new Set<string>();
+  /** The directories below `objects` in which names came or went since the last {@link syncNames}. */
+  readonly #changedPrefixes = new Set<string>();
+  /** Whether the image itself is new, so that its own names have to be made durable as well. */
+  #isNew = false;
 
   /** Takes a directory that does not exist (its parent does) or is empty. @throws CkptfsError `exists`, `io` */
-  static create(directory: string): LocalWritableStore {
-    makeEmptyDirectory(directory);
-    const objects = join(directory, 'objects');
+  static create(path: string): LocalWritableStore {
+    const directory = new ImageDirectory(makeEmptyDirectory(path));
     try {
-      fs.mkdirSync(objects, 0o700);
-    } catch (cause) {
-      throw ioError('create', objects, cause);
+      directory.objects(true);
+    } catch (error) {
+      directory.close();
+      throw error;
     }
     const store = new LocalWritableStore(directory);
-    store.#changed.add(directory).add(dirname(directory));
+    store.#isNew = true;
     return store;
   }
 
-  lock(holder: string): StoreLock {
-    return LocalLock.take(this.location, holder);
+  lock(holder: string): WriterLock {
+    return LocalLock.take(this.directory, holder);
   }
 
   createObject(id: string): WritableObject {
-    const path = objectPath(this.location, id);
-    try {
-      fs.mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-      const fd = fs.openSync(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
-      this.#noteChange(path);
-      return new LocalWritableObject(path, fd);
-    } catch (cause) {
-      throw ioError('create', path, cause);
-    }
+    const path = (): string => this.directory.objectPath(id);
+    const fd = this.directory.withPrefixOf(id, (prefix) => prefix && this.#create(prefix, id, path), true);
+    if (fd === undefined) throw new CkptfsError('internal', `no directory for ${path()}`);
+    this.#changedPrefixes.add(prefixOf(id));
+    return new LocalWritableObject(path, fd);
   }
 
   openObjectForWriting(id: string): WritableObject {
-    const path = objectPath(this.location, id);
-    const fd = openToWrite(path, O_RDWR);
-    if (fd === undefined) throw new CkptfsError('damaged', `object ${id} is missing`, { path });
-    this.#noteChange(path);
+    const path = (): string => this.directory.objectPath(id);
+    const fd = this.directory.withPrefixOf(id, (prefix) => prefix && openToWrite(prefix, id, path, O_RDWR));
+    if (fd === undefined) throw new CkptfsError('damaged', `object ${id} is missing`, { path: path() });
+    this.#changedPrefixes.add(prefixOf(id));
     return new LocalWritableObject(path, fd);
   }
 
   removeObject(id: string): void {
-    const path = objectPath(this.location, id);
-    try {
-      fs.rmSync(path, { force: true });
-    } catch (cause) {
-      throw ioError('remove', path, cause);
-    }
-    this.#noteChange(path);
+    this.directory.withPrefixOf(id, (prefix) => {
+      if (prefix === undefined) return;
+      try {
+        removeFile(prefix, id);
+      } catch (cause) {
+        throw ioError('remove', this.directory.objectPath(id), cause);
+      }
+    });
+    this.#changedPrefixes.add(prefixOf(id));
   }
 
   publish(name: NamedFile, bytes: Uint8Array): void {
-    const path = join(this.location, name);
-    const draft = `${path}.new`;
+    const { root } = this.directory;
+    const draft = `${name}.new`;
     try {
-      fs.rmSync(draft, { force: true });
-      fs.writeFileSync(draft, bytes, { flag: 'wx', mode: 0o600, flush: true });
-      fs.renameSync(draft, path);
+      removeFile(root, draft);
+      const fd = createFile(root, draft);
+      try {
+        fs.writeFileSync(fd, bytes, { flush: true });
+      } finally {
+        closeDescriptor(fd);
+      }
+      root.rename(draft, name);
     } catch (cause) {
-      throw ioError('write', path, cause);
+      throw ioError('write', this.directory.pathOf(name), cause);
     }
-    syncPath(this.location);
+    syncDirectory(root);
   }
 
   readJournal(): StoredObject | undefined {
-    const path = this.#journal;
-    const file = openRegularFile(path);
+    const path = (): string => this.directory.pathOf('journal');
+    const file = openRegularFile(this.directory.root, 'journal', path);
     return file === undefined ? undefined : new LocalObject(path, file.fd, file.size);
   }
 
   beginJournal(): JournalDraft {
-    return new LocalJournalDraft(this.location);
+    return new LocalJournalDraft(this.directory);
   }
 
   removeJournal(): void {
     try {
-      fs.rmSync(this.#journal, { force: true });
+      removeFile(this.directory.root, 'journal');
     } catch (cause) {
-      throw ioError('remove', this.#journal, cause);
+      throw ioError('remove', this.directory.pathOf('journal'), cause);
     }
-    syncPath(this.location);
+    syncDirectory(this.directory.root);
   }
 
   syncNames(): void {
-    for (const directory of this.#changed) syncPath(directory);
-    this.#changed.clear();
+    for (const prefix of this.#changedPrefixes) {
+      const directory = this.directory.openPrefix(prefix);
+      try {
+        if (directory !== undefined) syncDirectory(directory);
+      } finally {
+        directory?.close();
+      }
+    }
+    const objects = this.directory.objects();
+    if (objects !== undefined && (this.#isNew || this.#changedPrefixes.size > 0)) syncDirectory(objects);
+    if (this.#isNew) this.#syncImage();
+    this.#changedPrefixes.clear();
+    this.#isNew = false;
   }
 
   space(): StoreSpace {
     try {
-      const { bsize, blocks, bavail, files, ffree } = fs.statfsSync(this.location);
-      return { blockSize: bsize, blocks, freeBlocks: bavail, files, freeFiles: ffree };
+      return this.directory.root.space();
     } catch (cause) {
       throw ioError('look at', this.location, cause);
     }
   }
 
-  get #journal(): string {
-    return join(this.location, 'journal');
+  #create(prefix: Directory, id: string, path: Where): number {
+    try {
+      return createFile(prefix, id);
+    } catch (cause) {
+      throw ioError('create', path(), cause);
+    }
   }
 
-  /** @param object its path; the directory it lies in may itself be new */
-  #noteChange(object: string): void {
-    this.#changed.add(dirname(object)).add(join(this.location, 'objects'));
+  #syncImage(): void {
+    syncDirectory(this.directory.root);
+    try {
+      this.directory.root.syncParent();
+    } catch (cause) {
+      throw ioError('make durable', this.directory.pathOf('..'), cause);
+    }
   }
 }

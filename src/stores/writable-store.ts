@@ -1,14 +1,14 @@
 import type { Region } from '../base/native.ts';
-import type { NamedFile, Store, StoredObject } from './store.ts';
+import type { NamedFile, Store, StoredObject, StoreLock } from './store.ts';
 
 /** A store that an image is being written to: filled by `encrypt`, or behind a writable mount. */
 export interface WritableStore extends Store {
   /**
-   * Takes the one lock that writers of an image hold.
+   * Takes the one lock that writers of an image hold, which keeps readers out, too.
    * @param holder one short line that says who, for others to read
-   * @throws CkptfsError `locked` naming who has it; `damaged` when the lock is no file of its own; `io`
+   * @throws CkptfsError `locked` naming who writes or reads; `damaged` when the lock is no file of its own; `io`
    */
-  lock(holder: string): StoreLock;
+  lock(holder: string): WriterLock;
   /** Makes an object, empty; it grows by writing. @throws CkptfsError `io`, also when it exists */
   createObject(id: string): WritableObject;
   /** Opens an object that exists, also on another thread than made it. @throws CkptfsError `damaged` when it is missing or no file of its own, `io` */
@@ -29,8 +29,9 @@ export interface WritableStore extends Store {
   space(): StoreSpace;
 }
 
-export interface StoreLock {
-  release(): void;
+export interface WriterLock extends StoreLock {
+  /** Which readers it does not keep out and why, one clause; undefined when it keeps out all. */
+  readonly unseenReaders: string | undefined;
 }
 
 export interface StoreSpace {

@@ -1,13 +1,13 @@
 import { CkptfsError, ioError } from '../../src/base/errors.ts';
 import type { Region } from '../../src/base/native.ts';
-import type { NamedFile, StoredObject, StoreListing } from '../../src/stores/store.ts';
+import type { NamedFile, StoredObject, StoreIdentity, StoreListing, StoreLock } from '../../src/stores/store.ts';
 import type {
   JournalDraft,
   JournalFile,
-  StoreLock,
   StoreSpace,
   WritableObject,
   WritableStore,
+  WriterLock,
 } from '../../src/stores/writable-store.ts';
 import { type DiskFile, type DiskOperation, MemoryDisk } from './memory-disk.ts';
 
@@ -22,6 +22,7 @@ export function systemError(code: string): Error {
 /** A store over a disk in memory, that does what the local one does in the same steps, and writes each of them down. */
 export class RecordingStore implements WritableStore {
   readonly location = 'memory';
+  readonly place = 'memory';
   readonly disk: MemoryDisk;
   readonly log: DiskOperation[] = [];
   fault: Fault | undefined;
@@ -34,6 +35,14 @@ export class RecordingStore implements WritableStore {
   constructor(disk: MemoryDisk = new MemoryDisk()) {
     this.disk = disk;
     for (const { number } of disk.names.values()) this.#nextFile = Math.max(this.#nextFile, number + 1);
+  }
+
+  identity(): StoreIdentity {
+    return { device: '0', inode: '0' };
+  }
+
+  lockForReading(): StoreLock {
+    return { release: () => undefined };
   }
 
   readNamed(name: NamedFile, limit: number): Buffer | undefined {
@@ -65,15 +74,16 @@ export class RecordingStore implements WritableStore {
     for (const [name, { size }] of this.disk.names) {
       if (name.startsWith('objects/')) objects.push({ id: name.slice('objects/'.length), size });
     }
-    return { objects, strangers: [] };
+    return { objects, unexpected: [] };
   }
 
   close(): void {}
 
-  lock(): StoreLock {
+  lock(): WriterLock {
     if (this.#isLocked) throw new CkptfsError('locked', 'another one has it');
     this.#isLocked = true;
     return {
+      unseenReaders: undefined,
       release: () => {
         this.#isLocked = false;
       },

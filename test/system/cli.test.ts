@@ -61,7 +61,10 @@ describe('keygen', () => {
 describe('encrypt', () => {
   test('refuses a destination with something in it, and a missing source', () => {
     expect(run('encrypt', 'src', 'enc', ...key)).toEqual(
-      failure(4, 'enc exists and is not empty. Name a directory that does not exist, or an empty one of your own.'),
+      failure(
+        4,
+        'enc exists and is not empty: it has ckptfs.json, manifest, objects. Name a directory that does not exist, or an empty one of your own.',
+      ),
     );
     expect(run('encrypt', 'nosrc', 'enc2', ...key)).toEqual(
       failure(3, 'cannot look at nosrc: no such file or directory.'),
@@ -227,9 +230,9 @@ describe('what is in an image', () => {
     expect(run('verify', 'enc', ...key)).toEqual(success('intact: 2 objects, 185 chunks\n'));
     expect(run('decrypt', 'enc', 'out', ...key)).toEqual(success('4 files, 2.9 MiB, in clear in out\n'));
     expect(terminal.shell('diff -r --no-dereference src out')).toEqual(success());
-    expect(run('decrypt', 'enc', 'out', ...key)).toEqual(
-      failure(4, 'out exists and is not empty. Name a directory that does not exist, or an empty one of your own.'),
-    );
+    const refused = run('decrypt', 'enc', 'out', ...key);
+    expect(refused.status).toBe(4);
+    expect(refused.stderr).toMatch(/^ckptfs: out exists and is not empty: it has .*core-1.img.* and 2 more\. Name a /);
   });
 });
 
@@ -269,16 +272,41 @@ describe('damage', () => {
     expect(run('verify', 'bad', ...key)).toEqual({
       status: 23,
       stdout:
-        'object stranger\\n: this file does not belong to the image\n' +
-        'pages-1.img: object ID, chunk 100: its tag does not match\n' +
-        'damaged: 2 faults in 2 objects, 185 chunks\n',
-      stderr: '',
+        'pages-1.img: object ID, chunk 100: its tag does not match\n' + 'damaged: 1 fault in 2 objects, 185 chunks\n',
+      stderr: 'ckptfs: warning: unexpected file, no part of the image: stranger\\n\n',
     });
     const report = JSON.parse(run('verify', 'bad', '--json', ...key).stdout);
     expect(report).toMatchObject({
       intact: false,
-      damage: [{ object: 'stranger\n' }, { file: 'pages-1.img', object: 'ID', chunk: 100 }],
+      damage: [{ file: 'pages-1.img', object: 'ID', chunk: 100 }],
+      unexpected: ['stranger\n'],
     });
+    expect(run('verify', 'bad', '--strict', '--quiet', ...key).status).toBe(23);
+  });
+
+  test('verify takes what is no part of the image for what it is, and objects that are too much for a fault', () => {
+    fs.cpSync(at('enc'), at('strange'), { recursive: true });
+    fs.mkdirSync(at('strange/lost+found'));
+    fs.writeFileSync(at('strange/objects/.nfs0123'), '');
+    const named = ['lost+found', 'objects/.nfs0123'];
+    const warnings = named.map((name) => `ckptfs: warning: unexpected file, no part of the image: ${name}\n`).join('');
+    const intact = { stdout: 'intact: 2 objects, 185 chunks\n', stderr: warnings };
+    expect(run('verify', 'strange', ...key)).toEqual({ status: 0, ...intact });
+    expect(run('verify', 'strange', '--strict', ...key)).toEqual({ status: 28, ...intact });
+    expect(run('verify', 'strange', '--quiet', ...key)).toEqual(success());
+    expect(JSON.parse(run('verify', 'strange', '--json', '-q', ...key).stdout)).toMatchObject({
+      intact: true,
+      unexpected: named,
+    });
+    fs.mkdirSync(at('strange/objects/00'), { recursive: true });
+    fs.writeFileSync(at(`strange/objects/00/${'0'.repeat(32)}`), '');
+    const { status, stdout } = run('verify', 'strange', '--quiet', ...key);
+    expect([status, stdout]).toEqual([23, 'object ID: this object does not belong to the image\n']);
+    fs.rmSync(at('strange/objects'), { recursive: true });
+    fs.symlinkSync(at('enc/objects'), at('strange/objects'));
+    const followed = run('verify', 'strange', '--quiet', ...key);
+    expect(followed.status).toBe(23);
+    expect(followed.stdout).toContain(`strange/objects is a symbolic link, not a directory of the image`);
   });
 
   test('cat gives nothing that was not authenticated, and fails', () => {

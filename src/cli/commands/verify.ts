@@ -7,7 +7,7 @@ import { EXIT_OK, exitCodes } from '../exit-codes.ts';
 import { withImageArguments, withOpenImage } from '../image-arguments.ts';
 import { nameJson } from '../name-json.ts';
 import { withJobs, withJson } from '../options.ts';
-import { print, printJson } from '../output.ts';
+import { print, printJson, warn } from '../output.ts';
 import { present } from '../present.ts';
 import { progressBar } from '../progress.ts';
 import { countOf } from '../quantities.ts';
@@ -17,7 +17,12 @@ export const command = defineCommand({
     ['$0 verify ./enc --key-file checkpoint.key', 'Exit code 0 means: every byte is what was sealed'],
     ['$0 verify ./enc --key-file checkpoint.key --json', 'All damage, for a program to read'],
   ],
-  options: (yargs: Argv<CommonOptions>) => withJson(withJobs(withImageArguments(yargs))),
+  options: (yargs: Argv<CommonOptions>) =>
+    withJson(withJobs(withImageArguments(yargs))).option('strict', {
+      type: 'boolean',
+      default: false,
+      describe: 'Fail also for files in ENC that are no part of the image (exit code 28)',
+    }),
   run: (args) =>
     withOpenImage(args, async (image) => {
       const bar = progressBar('verifying', args.quiet);
@@ -26,7 +31,9 @@ export const command = defineCommand({
       ).finally(bar.end);
       if (args.json) await printJson(reportJson(image.imageId, report));
       else await print(reportText(report, args.quiet));
-      return report.damage.length === 0 ? EXIT_OK : exitCodes.damaged;
+      if (!args.quiet || args.strict) await warnOfUnexpected(report);
+      if (report.damage.length > 0) return exitCodes.damaged;
+      return args.strict && report.unexpected.length > 0 ? exitCodes['unexpected-files'] : EXIT_OK;
     }),
 });
 
@@ -38,15 +45,19 @@ function reportText({ damage, objects, chunks }: VerifyReport, quiet: boolean): 
   return lines.join('') + (quiet ? '' : summary);
 }
 
+async function warnOfUnexpected({ unexpected }: VerifyReport): Promise<void> {
+  for (const path of unexpected) await warn(`unexpected file, no part of the image: ${path}`);
+}
+
 function damageLine({ file, object, chunk, reason }: Damage): string {
   const where = `${file === undefined ? '' : `${printableName(file)}: `}object ${printable(object)}`;
   return `${where}${chunk === undefined ? '' : `, chunk ${chunk}`}: ${printable(reason)}`;
 }
 
-function reportJson(imageId: string, { damage, objects, chunks }: VerifyReport): unknown {
+function reportJson(imageId: string, { damage, objects, chunks, unexpected }: VerifyReport): unknown {
   const faults = damage.map(({ file, ...rest }) => ({
     ...(file === undefined ? {} : nameJson('file', file)),
     ...rest,
   }));
-  return { imageId, intact: damage.length === 0, objects, chunks, damage: faults };
+  return { imageId, intact: damage.length === 0, objects, chunks, damage: faults, unexpected };
 }

@@ -4,13 +4,14 @@ import type { Header } from '../../format/header.ts';
 import type { WritableStore } from '../../stores/writable-store.ts';
 import { authenticateHeader } from '../image.ts';
 import { FileChunks } from './file-chunks.ts';
-import { finishReplayed } from './finish-replayed.ts';
+import { finishReplayed, withRoom } from './finish-replayed.ts';
 import { JournalWriter } from './journal-writer.ts';
 import { type FoundImage, findImage } from './load-state.ts';
 import { lockImage, refuseDropping, storedIds } from './open-writable.ts';
 import { Puncher, type WarningListener } from './puncher.ts';
-import { endSealing, removeObjects, sealState } from './seal-state.ts';
+import { endSealing, sealState } from './seal-state.ts';
 import { Snapshot } from './snapshot.ts';
+import { removeUnnamed } from './unnamed-objects.ts';
 
 export interface RecoveredImage {
   /** What is lost, one sentence; undefined when nothing is that anybody was told of. */
@@ -31,13 +32,16 @@ export function sealImage(
 ): void {
   const geometry = new Geometry(header.chunkSize);
   const puncher = new Puncher(store, geometry, onWarning);
-  withImage(store, header, imageKey, geometry, (found) => {
+  withImage(store, header, imageKey, geometry, onWarning, (found) => {
     if (found.kind === 'sealed') return endIfBegun(store, found, geometry, puncher);
     const { state, dropped } = found;
     refuseDropping(store, dropped);
-    finishReplayed(store, header, geometry, state.objects);
     const chunks = new FileChunks(geometry, state.objects);
-    sealState({ store, header, imageKey, geometry, state, chunks, puncher }, storedIds(store));
+    const stored = storedIds(store);
+    withRoom(store, geometry, state.objects, onWarning, () => {
+      finishReplayed(store, header, geometry, state.objects);
+      sealState({ store, header, imageKey, geometry, state, chunks, puncher }, stored);
+    });
   });
 }
 
@@ -54,18 +58,22 @@ export function recoverImage(
   onWarning: WarningListener = () => undefined,
 ): RecoveredImage {
   const geometry = new Geometry(header.chunkSize);
-  return withImage(store, header, imageKey, geometry, (found) => {
+  return withImage(store, header, imageKey, geometry, onWarning, (found) => {
     if (found.kind === 'sealed') {
       endIfBegun(store, found, geometry, new Puncher(store, geometry, onWarning));
       return { dropped: undefined };
     }
-    if (found.dropped === undefined) return { dropped: undefined };
+    const stored = storedIds(store);
     const { state, dropped } = found;
-    finishReplayed(store, header, geometry, state.objects);
-    const snapshot = new Snapshot(state, new FileChunks(geometry, state.objects));
-    JournalWriter.draft(store, header, imageKey, snapshot.entries())().close();
+    if (dropped === undefined) return { dropped };
+    withRoom(store, geometry, state.objects, onWarning, () => {
+      finishReplayed(store, header, geometry, state.objects);
+      const snapshot = new Snapshot(state, new FileChunks(geometry, state.objects));
+      JournalWriter.draft(store, header, imageKey, snapshot.entries())().close();
+    });
     const live = state.objects.objects.filter((object) => object.live > 0);
-    removeObjects(store, storedIds(store), new Set(live.map(({ name }) => name)));
+    removeUnnamed(store, stored, live, geometry, onWarning);
+    store.syncNames();
     return { dropped };
   });
 }
@@ -85,10 +93,11 @@ function withImage<T>(
   header: Header,
   imageKey: Secret,
   geometry: Geometry,
+  onWarning: WarningListener,
   work: (found: FoundImage) => T,
 ): T {
   authenticateHeader(store, header, imageKey);
-  const lock = lockImage(store);
+  const lock = lockImage(store, onWarning);
   try {
     return work(findImage(store, header, imageKey, geometry));
   } finally {

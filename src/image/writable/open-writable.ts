@@ -4,7 +4,7 @@ import { CkptfsError } from '../../base/errors.ts';
 import type { Secret } from '../../crypto/secret.ts';
 import { Geometry } from '../../format/geometry.ts';
 import type { Header } from '../../format/header.ts';
-import type { StoreLock, WritableStore } from '../../stores/writable-store.ts';
+import type { WritableStore, WriterLock } from '../../stores/writable-store.ts';
 import { authenticateHeader } from '../image.ts';
 import { ImageReader } from '../image-reader.ts';
 import { ChunkPool } from './chunk-pool.ts';
@@ -13,7 +13,7 @@ import { ContentReader } from './content-reader.ts';
 import { ContentWriter } from './content-writer.ts';
 import { DirtyChunks } from './dirty-chunks.ts';
 import { FileChunks } from './file-chunks.ts';
-import { finishReplayed } from './finish-replayed.ts';
+import { finishReplayed, withRoom } from './finish-replayed.ts';
 import type { LiveState } from './live-state.ts';
 import { findImage, stateOf } from './load-state.ts';
 import { ObjectAppender } from './object-appender.ts';
@@ -21,6 +21,7 @@ import { PendingContents } from './pending-contents.ts';
 import { Puncher, type WarningListener } from './puncher.ts';
 import { endSealing } from './seal-state.ts';
 import { StoreRoom } from './store-room.ts';
+import { removeUnnamed } from './unnamed-objects.ts';
 import { WritableImage } from './writable-image.ts';
 
 const DEFAULT_CACHE_SIZE = 16 << 20;
@@ -55,7 +56,7 @@ export function openWritable(
   authenticateHeader(store, header, imageKey);
   const geometry = new Geometry(header.chunkSize);
   const puncher = new Puncher(store, geometry, options.onWarning ?? ignore);
-  const lock = lockImage(store);
+  const lock = lockImage(store, options.onWarning ?? ignore);
   try {
     const found = findImage(store, header, imageKey, geometry);
     if (found.kind === 'sealed') {
@@ -65,11 +66,14 @@ export function openWritable(
     }
     const { state, dropped } = found;
     refuseDropping(store, dropped);
-    finishReplayed(store, header, geometry, state.objects);
+    const onWarning = options.onWarning ?? ignore;
     const stored = storedIds(store);
-    const image = assemble(store, header, imageKey, geometry, state, puncher, lock, options);
-    const used = new Set(state.objects.objects.filter(({ live }) => live > 0).map(({ name }) => name));
-    for (const id of stored) if (!used.has(id)) puncher.remove(id);
+    const image = withRoom(store, geometry, state.objects, onWarning, () => {
+      finishReplayed(store, header, geometry, state.objects);
+      return assemble(store, header, imageKey, geometry, state, puncher, lock, options);
+    });
+    const live = state.objects.objects.filter((object) => object.live > 0);
+    removeUnnamed(store, stored, live, geometry, onWarning, (id) => puncher.remove(id));
     return image;
   } catch (error) {
     lock.release();
@@ -77,9 +81,11 @@ export function openWritable(
   }
 }
 
-/** @throws CkptfsError `locked`, `damaged`, `io` */
-export function lockImage(store: WritableStore): StoreLock {
-  return store.lock(`${hostname()} ${process.pid}`);
+/** Takes the lock of the writer, and warns of readers that it cannot keep out. @throws CkptfsError `locked`, `damaged`, `io` */
+export function lockImage(store: WritableStore, onWarning: WarningListener): WriterLock {
+  const lock = store.lock(`${hostname()} ${process.pid}`);
+  if (lock.unseenReaders !== undefined) onWarning(`${store.location}: ${lock.unseenReaders}`);
+  return lock;
 }
 
 /** @throws CkptfsError `io` */
@@ -103,7 +109,7 @@ function assemble(
   geometry: Geometry,
   state: LiveState,
   puncher: Puncher,
-  lock: StoreLock,
+  lock: WriterLock,
   options: WritableOptions,
 ): WritableImage {
   const {

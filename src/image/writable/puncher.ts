@@ -31,6 +31,11 @@ export class Puncher {
     });
   }
 
+  /** Tells what could not be done and does no harm. */
+  warn(line: string): void {
+    this.#onWarning(line);
+  }
+
   /** Removes a dead object. */
   remove(id: string): void {
     this.#attempt(() => this.#store.removeObject(id));

@@ -9,6 +9,7 @@ import type { FileChunks } from './file-chunks.ts';
 import { manifestOf } from './live-manifest.ts';
 import type { LiveState } from './live-state.ts';
 import type { Puncher } from './puncher.ts';
+import { removeUnnamed } from './unnamed-objects.ts';
 
 /** What sealing needs. */
 export interface SealParts {
@@ -46,19 +47,13 @@ export function endSealing(
   geometry: Geometry,
   puncher: Puncher,
 ): void {
-  const known = new Set(manifest.objects.map(({ id }) => id.toString('hex')));
-  removeObjects(store, objects, known);
+  removeUnnamed(store, objects, manifest.objects, geometry, (line) => puncher.warn(line));
+  store.syncNames();
   const coverage = new Coverage(manifest, geometry);
   for (const [at, { id, chunks }] of manifest.objects.entries()) {
     puncher.punch(id.toString('hex'), deadRuns(coverage, at, chunks));
   }
   store.removeJournal();
-}
-
-/** @throws CkptfsError `io` */
-export function removeObjects(store: WritableStore, objects: readonly string[], kept: ReadonlySet<string>): void {
-  for (const id of objects) if (!kept.has(id)) store.removeObject(id);
-  store.syncNames();
 }
 
 function deadRuns(coverage: Coverage, object: number, chunks: number): { first: number; count: number }[] {

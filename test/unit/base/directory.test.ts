@@ -28,8 +28,8 @@ describe('a held directory', () => {
     expect(fs.readdirSync(join(place, 'b')).sort()).toEqual(['below', 'new']);
     expect(fs.readdirSync(join(place, 'a'))).toEqual([]);
     expect(directory.path()).toBe(join(place, 'b'));
-    expect(directory.isAt(join(place, 'b'))).toBe(true);
-    expect(directory.isAt(join(place, 'a'))).toBe(false);
+    fs.renameSync(join(place, 'b'), join(place, 'c'));
+    expect(directory.path()).toBe(join(place, 'c'));
   });
 
   test('says that it was removed, and is not misled by a name that looks so', () => {
@@ -37,6 +37,19 @@ describe('a held directory', () => {
     expect(directory.path()).toBe(join(place, 'a (deleted)'));
     fs.rmdirSync(join(place, 'a (deleted)'));
     expect(directory.path()).toBe(`${join(place, 'a (deleted)')} (removed)`);
+  });
+
+  test('is shown as its user wrote it, unless that leads elsewhere by now', () => {
+    const relative = Directory.open(join(place, 'a', '..', 'a'));
+    expect(relative.path()).toBe(join(place, 'a', '..', 'a'));
+    fs.symlinkSync('a', join(place, 'link'));
+    const linked = Directory.open(join(place, 'link'));
+    expect(linked.path()).toBe(join(place, 'a'));
+    fs.renameSync(join(place, 'a'), join(place, 'b'));
+    const again = relative.reopen();
+    expect([relative, linked, again].map((held) => held.path())).toEqual(new Array(3).fill(join(place, 'b')));
+    expect(again.fd).not.toBe(relative.fd);
+    for (const held of [relative, linked, again]) held.close();
   });
 
   test('is opened through a link of the user, unless told not to', () => {

@@ -1,12 +1,28 @@
 import { CkptfsError } from '../../../src/base/errors.ts';
-import type { NamedFile, Store, StoredObject, StoreListing } from '../../../src/stores/store.ts';
+import type {
+  NamedFile,
+  Store,
+  StoredObject,
+  StoreIdentity,
+  StoreListing,
+  StoreLock,
+} from '../../../src/stores/store.ts';
 
 /** A store that holds what a test puts there: hostile bytes without a file system. */
 export class MemoryStore implements Store {
   readonly location = 'memory';
+  readonly place = 'memory';
   readonly named = new Map<NamedFile | 'journal', Uint8Array>();
   /** By id. */
   readonly objects = new Map<string, Uint8Array>();
+
+  identity(): StoreIdentity {
+    return { device: '0', inode: '0' };
+  }
+
+  lockForReading(): StoreLock {
+    return { release: () => undefined };
+  }
 
   readNamed(name: NamedFile, limit: number): Buffer | undefined {
     const bytes = this.named.get(name);
@@ -42,7 +58,7 @@ export class MemoryStore implements Store {
   }
 
   list(): StoreListing {
-    return { objects: [...this.objects].map(([id, { length }]) => ({ id, size: length })), strangers: [] };
+    return { objects: [...this.objects].map(([id, { length }]) => ({ id, size: length })), unexpected: [] };
   }
 
   close(): void {}

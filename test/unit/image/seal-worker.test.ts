@@ -25,7 +25,7 @@ function sealAfter(directory: string, change: () => void): void {
   store.createObject(object.id.toString('hex')).close();
   const worker = sealWorker({
     job: 'seal',
-    location: store.location,
+    store: store.place,
     cipher: 'aes-256-xts',
     chunkSize: 4096,
     imageId: Buffer.alloc(16, 1),

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { defaultJobs, runTasks } from '../../../src/image/worker-pool.ts';
 
-const setup = { job: 'verify', location: '', imageKey: new SharedArrayBuffer(32) } as const;
+const setup = { job: 'verify', store: '', imageKey: new SharedArrayBuffer(32) } as const;
 
 test.each([Number.NaN, 0, -1, 1.5, 257, 1e9, Number.POSITIVE_INFINITY])('%s jobs are refused', async (jobs) => {
   const run = { setup, tasks: [1], jobs, onResult: () => undefined };

@@ -2,13 +2,13 @@ import { expect, test } from 'vitest';
 import { SealWatch } from '../../../src/serve/seal-watch.ts';
 
 test('an image that is not written on, or was never opened, needs no sealing', () => {
-  const watch = new SealWatch('/enc');
+  const watch = new SealWatch(() => '/enc');
   watch.hear({ kind: 'refused', text: 'too old' });
   expect([watch.isUnderWay, watch.outcome()]).toEqual([false, undefined]);
 });
 
 test('sealing is under way between the first word and the last', async () => {
-  const watch = new SealWatch('/enc');
+  const watch = new SealWatch(() => '/enc');
   watch.opened();
   expect(watch.isUnderWay).toBe(false);
   watch.hear({ kind: 'sealing' });
@@ -19,7 +19,7 @@ test('sealing is under way between the first word and the last', async () => {
 });
 
 test('what kept an image from being sealed is the outcome', () => {
-  const watch = new SealWatch('/enc');
+  const watch = new SealWatch(() => '/enc');
   watch.opened();
   watch.hear({ kind: 'sealing' });
   watch.hear({ kind: 'unsealed', error: { code: 'io', message: 'no room', advice: 'Make some.' } });
@@ -28,7 +28,7 @@ test('what kept an image from being sealed is the outcome', () => {
 });
 
 test.each([[[]], [['sealing' as const]]])('a writer that ends without a word about it has failed: %j', (said) => {
-  const watch = new SealWatch('/enc');
+  const watch = new SealWatch(() => '/enc');
   watch.opened();
   for (const kind of said) watch.hear({ kind });
   expect(watch.outcome()).toMatchObject({ code: 'internal', path: '/enc' });

@@ -5,11 +5,17 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { CkptfsError } from '../../../src/base/errors.ts';
 import { Region } from '../../../src/base/native.ts';
-import { LocalStore, objectPath } from '../../../src/stores/local-store.ts';
+import { LocalStore } from '../../../src/stores/local-store.ts';
 import { LocalWritableStore } from '../../../src/stores/local-writable-store.ts';
+import { isVacant } from '../../../src/stores/open-store.ts';
 
 /** What every store must do; a further kind is one more line in `stores`. */
 const stores = [{ name: 'local', Store: LocalStore, Writer: LocalWritableStore }];
+
+/** The path of an object below an image's directory (format.md §2). */
+function objectPath(directory: string, id: string): string {
+  return join(directory, 'objects', id.slice(0, 2), id);
+}
 
 const id = '0123456789abcdef0123456789abcdef';
 const sparseId = '0123456789abcdef0123456789abcd00';
@@ -65,10 +71,10 @@ for (const { name, Store, Writer } of stores) {
       writer.beginJournal().publish().close();
       expect(store.has('journal')).toBe(true);
       writer.lock('somebody');
-      expect(store.list()).toEqual({ objects: [], strangers: [] });
+      expect(store.list()).toEqual({ objects: [], unexpected: [] });
     });
 
-    test('the listing has objects with their sizes but for holes, and strangers apart', () => {
+    test('the listing has objects with their sizes but for holes, and unexpected apart', () => {
       const writer = Writer.create(location);
       const object = writer.createObject(id);
       object.write(new Region(Buffer.alloc(42, 'x')), 0, 42, 0);
@@ -82,13 +88,13 @@ for (const { name, Store, Writer } of stores) {
       fs.mkdirSync(join(location, 'objects', 'zz'));
       fs.writeFileSync(join(location, 'readme'), '');
       fs.symlinkSync('/dev/zero', join(location, 'objects', '01', `01${'0'.repeat(30)}`));
-      const { objects, strangers } = new Store(location).list();
+      const { objects, unexpected } = new Store(location).list();
       expect([...objects].sort((a, b) => a.size - b.size)).toEqual([
         { id, size: 42 },
         { id: sparseId, size: 4096 },
       ]);
       const misnamed = `objects/01/${id.replace('0', 'f')}`;
-      expect([...strangers].sort()).toEqual(
+      expect([...unexpected].sort()).toEqual(
         [`objects/01/01${'0'.repeat(30)}`, misnamed, 'objects/01/note', 'objects/zz', 'readme'].sort(),
       );
     });
@@ -131,7 +137,25 @@ for (const { name, Store, Writer } of stores) {
       fs.mkdirSync(join(base, 'bare'));
       expect(new Store(join(base, 'bare')).begun()).toBe(false);
       expect(code(() => new Store(join(base, 'nothing')).begun())).toBe('io');
-      expect(new Store(join(base, 'nothing')).readNamed('manifest', 1)).toBeUndefined();
+      fs.writeFileSync(join(base, 'file'), '');
+      expect(code(() => new Store(join(base, 'file')))).toBe('not-an-image');
+    });
+
+    test('a new file system is as good as an empty directory, and what else is in the way is named', () => {
+      fs.mkdirSync(join(location, 'lost+found'), { recursive: true });
+      expect(isVacant(location)).toBe(true);
+      fs.writeFileSync(join(location, 'photo.jpg'), '');
+      expect(isVacant(location)).toBe(false);
+      expect(() => Writer.create(location)).toThrow('is not empty: it has photo.jpg');
+      for (const name of ['a', 'b', 'c']) fs.writeFileSync(join(location, name), '');
+      expect(() => Writer.create(location)).toThrow(/it has (\S+, ){2}\S+ and 1 more$/);
+      for (const name of ['a', 'b', 'c', 'photo.jpg']) fs.rmSync(join(location, name));
+      Writer.create(location).close();
+      expect(new Store(location).list().unexpected).toEqual(['lost+found']);
+      fs.rmSync(location, { recursive: true });
+      fs.mkdirSync(location);
+      fs.writeFileSync(join(location, 'lost+found'), 'no directory');
+      expect(isVacant(location)).toBe(false);
     });
   });
 }

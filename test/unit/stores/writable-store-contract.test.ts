@@ -5,12 +5,17 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { CkptfsError } from '../../../src/base/errors.ts';
 import { Region } from '../../../src/base/native.ts';
-import { objectPath } from '../../../src/stores/local-store.ts';
+import { LocalStore } from '../../../src/stores/local-store.ts';
 import { LocalWritableStore } from '../../../src/stores/local-writable-store.ts';
 import type { StoredObject } from '../../../src/stores/store.ts';
 
 /** What every writable store must do besides what `store-contract.test.ts` holds it to. */
 const stores = [{ name: 'local', create: LocalWritableStore.create, open: (at: string) => new LocalWritableStore(at) }];
+
+/** The path of an object below an image's directory (format.md §2). */
+function objectPath(directory: string, id: string): string {
+  return join(directory, 'objects', id.slice(0, 2), id);
+}
 
 const id = '0123456789abcdef0123456789abcdef';
 const MIB = 1_048_576;
@@ -212,10 +217,109 @@ describe.each(stores)('writable store contract: $name', ({ create, open }) => {
     const store = create(location);
     const first = store.lock('first');
     fs.rmSync(join(location, 'lock'));
-    const second = store.lock('second');
+    const refused = failure(() => open(location).lock('second'));
+    expect([refused.code, refused.message]).toEqual([
+      'locked',
+      expect.stringMatching(`being written by (process ${process.pid}|another process)`),
+    ]);
+    // Where a file system has no locks for directories, the next one gets here.
+    fs.writeFileSync(join(location, 'lock'), 'second\n');
     first.release();
-    expect(failure(() => store.lock('third')).message).toContain('second');
-    second.release();
+    expect(fs.readFileSync(join(location, 'lock'), 'utf8')).toBe('second\n');
+    open(location).lock('third').release();
+  });
+
+  test('a writer is refused beside readers, by name, and they beside a writer', () => {
+    const writer = create(location);
+    const reader = new LocalStore(location);
+    const readers = [reader.lockForReading(), new LocalStore(location).lockForReading()];
+    const refused = failure(() => writer.lock('writer'));
+    expect([refused.code, refused.message]).toEqual([
+      'locked',
+      expect.stringMatching(`being read by (process ${process.pid}|another process)`),
+    ]);
+    expect(fs.readdirSync(location)).toEqual(['objects']);
+    for (const lock of readers) lock.release();
+    const lock = writer.lock('writer');
+    expect(lock.unseenReaders).toBeUndefined();
+    expect(failure(() => reader.lockForReading()).message).toContain('is being written by');
+    lock.release();
+    reader.lockForReading().release();
+  });
+
+  test('all stays in the directory that was opened, whatever comes in its place', () => {
+    const store = create(location);
+    const lock = store.lock('me');
+    const journal = store.beginJournal();
+    const object = store.createObject(id);
+    const moved = join(base, 'moved');
+    fs.renameSync(location, moved);
+    create(location).createObject(id).write(text('other'), 0, 5, 0);
+    const before = fs.readdirSync(location, { recursive: true });
+    object.write(text('mine'), 0, 4, 0);
+    object.sync();
+    object.close();
+    journal.append(Buffer.from('journal'));
+    journal.publish().close();
+    store.publish('manifest', Buffer.from('manifest'));
+    store.createObject(`ff${id.slice(2)}`).close();
+    store.syncNames();
+    expect(contentOf(store.openObject(id))).toBe('mine');
+    expect(contentOf(store.readJournal())).toBe('journal');
+    expect(store.list().objects).toHaveLength(2);
+    expect(store.location).toBe(moved);
+    expect(failure(() => store.openObject('0'.repeat(32))).path).toBe(objectPath(moved, '0'.repeat(32)));
+    store.removeObject(id);
+    store.removeJournal();
+    lock.release();
+    expect(fs.readdirSync(location, { recursive: true })).toEqual(before);
+    expect(fs.readFileSync(objectPath(location, id), 'utf8')).toBe('other');
+    expect(fs.existsSync(objectPath(moved, id))).toBe(false);
+  });
+
+  test('another thread gets at the same directory, also when it has moved', () => {
+    const store = create(location);
+    fs.renameSync(location, join(base, 'moved'));
+    const other = new LocalWritableStore(store.place);
+    expect(other.identity()).toEqual(store.identity());
+    store.close();
+    other.createObject(id).close();
+    expect(fs.existsSync(objectPath(join(base, 'moved'), id))).toBe(true);
+    other.close();
+  });
+
+  test.each([
+    ['a symbolic link', (path: string, to: string) => fs.symlinkSync(to, path)],
+    ['a file', (path: string) => fs.writeFileSync(path, '')],
+    ['a file', (path: string) => expect(spawnSync('mkfifo', [path]).status).toBe(0)],
+  ])('%s in place of a directory of objects is damage, and leads nowhere', (what, put) => {
+    const victim = create(join(base, 'victim'));
+    victim.createObject(id).write(text('precious'), 0, 8, 0);
+    for (const [name, target] of [
+      [join(location, 'objects'), join(base, 'victim', 'objects')],
+      [join(location, 'objects', '01'), join(base, 'victim', 'objects', '01')],
+    ] as const) {
+      const made = create(location);
+      made.createObject(id).close();
+      made.close();
+      fs.rmSync(name, { recursive: true });
+      put(name, target);
+      const store = open(location);
+      const calls = [
+        () => store.openObject(id),
+        () => store.openObjectForWriting(id),
+        () => store.createObject(id),
+        () => store.removeObject(id),
+        () => store.list(),
+      ];
+      for (const call of calls) {
+        const { code, message } = failure(call);
+        expect([code, message]).toEqual(['damaged', `${name} is ${what}, not a directory of the image`]);
+      }
+      store.close();
+      fs.rmSync(location, { recursive: true });
+    }
+    expect(contentOf(victim.openObject(id))).toBe('precious');
   });
 
   test('a lock that is another file, or leads to one, is neither emptied nor followed', () => {

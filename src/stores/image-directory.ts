@@ -1,0 +1,127 @@
+import { Directory } from '../base/directory.ts';
+import { CkptfsError, ioError, systemErrorName } from '../base/errors.ts';
+
+/** Where a local image is: a path as a user writes it, or a directory that another thread of this process holds open. */
+export type LocalPlace = string | HeldDirectory;
+
+export interface HeldDirectory {
+  /** Stays open until whoever is given it has opened it again. */
+  readonly fd: number;
+  /** For messages, where the kernel cannot tell it. */
+  readonly path: string;
+}
+
+/**
+ * Holds the directory of an image (format.md §2), and `objects` in it. Whatever happens to their names meanwhile, all work
+ * is done in these directories. Nothing below is followed: no symbolic link, and no mount point either.
+ */
+export class ImageDirectory {
+  readonly root: Directory;
+  #objects: Directory | undefined;
+
+  constructor(root: Directory) {
+    this.root = root;
+  }
+
+  /** @throws CkptfsError `not-an-image` when it is no directory, `io` */
+  static open(place: LocalPlace): ImageDirectory {
+    const path = typeof place === 'string' ? place : place.path;
+    try {
+      return new ImageDirectory(openRoot(place));
+    } catch (cause) {
+      const name = systemErrorName(cause);
+      if (name === 'ENOENT') throw new CkptfsError('io', `${path} does not exist`, { path, cause });
+      if (name !== 'ENOTDIR') throw ioError('open', path, cause);
+      throw new CkptfsError('not-an-image', `${path} is not a ckptfs image: it is not a directory`, { path, cause });
+    }
+  }
+
+  close(): void {
+    this.#objects?.close();
+    this.root.close();
+  }
+
+  /** Returns the path of something in the image, as it is now, for messages. */
+  pathOf(...names: readonly string[]): string {
+    return [this.root.path(), ...names].join('/');
+  }
+
+  /** Returns the path of an object, for messages. */
+  objectPath(id: string): string {
+    return this.pathOf('objects', prefixOf(id), id);
+  }
+
+  /**
+   * Returns the directory of all objects, held open until {@link close}; undefined when there is none.
+   * @param create whether to make it
+   * @throws CkptfsError `damaged` when something else stands there, `io`
+   */
+  objects(create = false): Directory | undefined {
+    this.#objects ??= this.#open(this.root, 'objects', create, () => this.pathOf('objects'));
+    return this.#objects;
+  }
+
+  /** Like {@link objects}, for the directory of the objects of one prefix. Opened anew each time; the caller closes it. */
+  openPrefix(prefix: string, create = false): Directory | undefined {
+    const objects = this.objects(create);
+    return objects && this.#open(objects, prefix, create, () => this.pathOf('objects', prefix));
+  }
+
+  /** Runs `use` with the directory that an object is in. @throws CkptfsError as {@link objects} */
+  withPrefixOf<T>(id: string, use: (directory: Directory | undefined) => T, create = false): T {
+    const directory = this.openPrefix(prefixOf(id), create);
+    try {
+      return use(directory);
+    } finally {
+      directory?.close();
+    }
+  }
+
+  #open(parent: Directory, name: string, create: boolean, where: () => string): Directory | undefined {
+    try {
+      return openBelow(parent, name, create);
+    } catch (cause) {
+      const what = isBarred(cause) ? describeBar(parent, name, cause) : undefined;
+      if (what === undefined) throw ioError('open', where(), cause);
+      throw new CkptfsError('damaged', `${where()} is ${what}, not a directory of the image`, { path: where(), cause });
+    }
+  }
+}
+
+/** Returns the directory, below `objects`, in which an object is. */
+export function prefixOf(id: string): string {
+  return id.slice(0, 2);
+}
+
+function openRoot(place: LocalPlace): Directory {
+  if (typeof place === 'string') return Directory.open(place);
+  return Directory.fromDescriptor(place.fd, place.path).reopen();
+}
+
+/** Undefined when there is none and none is to be made. */
+function openBelow(parent: Directory, name: string, create: boolean): Directory | undefined {
+  try {
+    return parent.openDirectory(name, { sameMount: true });
+  } catch (error) {
+    if (systemErrorName(error) !== 'ENOENT') throw error;
+    if (!create) return undefined;
+  }
+  try {
+    parent.mkdir(name, 0o700);
+  } catch (error) {
+    // Another thread that makes objects was first.
+    if (systemErrorName(error) !== 'EEXIST') throw error;
+  }
+  return parent.openDirectory(name, { sameMount: true });
+}
+
+/** Whether something that is not followed stands where a directory should. */
+function isBarred(error: unknown): boolean {
+  const name = systemErrorName(error);
+  return name === 'ENOTDIR' || name === 'ELOOP' || name === 'EXDEV';
+}
+
+function describeBar(parent: Directory, name: string, error: unknown): string {
+  if (systemErrorName(error) === 'EXDEV') return 'a mount point';
+  return parent.lstat(name)?.isSymbolicLink() === true ? 'a symbolic link' : 'a file';
+}

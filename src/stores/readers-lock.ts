@@ -1,0 +1,91 @@
+import fs from 'node:fs';
+import type { Directory } from '../base/directory.ts';
+import { CkptfsError, ioError, systemErrorName } from '../base/errors.ts';
+import { closeDescriptor, tryLock } from '../base/posix.ts';
+import { type LockHolders, lockHolders } from './lock-holders.ts';
+import type { StoreLock } from './store.ts';
+
+/** The lock between readers and a writer of an image: flock(2) on its directory, shared by the one, exclusive for the other. */
+
+export interface ReadersKeptOut extends StoreLock {
+  /** Which readers this lock does not keep out and why, one clause; undefined when it keeps out all. */
+  readonly unseen: string | undefined;
+}
+
+/** What flock(2) says where a file system has no such locks. */
+const unsupported: ReadonlySet<string> = new Set(['ENOLCK', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EINVAL', 'EBADF']);
+
+/** statfs(2): NFS, SMB in three forms, and 9P. Linux keeps locks on their directories to itself. */
+const networkFileSystems: ReadonlySet<number> = new Set([0x6969, 0x517b, 0xff534d42, 0xfe534d42, 0x01021997]);
+
+const MAX_NAMED = 5;
+
+/**
+ * Keeps writers out as long as the lock is held; where the storage has no such locks, or the directory cannot be opened for
+ * reading, it keeps out nobody.
+ * @throws CkptfsError `locked` while one writes
+ */
+export function lockForReading(directory: Directory): StoreLock {
+  let fd: number;
+  try {
+    fd = directory.openReadable();
+  } catch {
+    return { release: () => undefined };
+  }
+  return held(fd, directory, 'shared') ?? { release: () => undefined };
+}
+
+/** Keeps readers out as long as the lock is held. @throws CkptfsError `locked`, naming who reads, `io` */
+export function keepReadersOut(directory: Directory): ReadersKeptOut {
+  let fd: number;
+  try {
+    fd = directory.openReadable();
+  } catch (cause) {
+    throw ioError('open', directory.path(), cause);
+  }
+  const lock = held(fd, directory, 'exclusive');
+  if (lock === undefined) {
+    return { release: () => undefined, unseen: 'readers are not seen: its file system has no locks for directories' };
+  }
+  const unseen = isOnNetwork(directory)
+    ? 'readers on other hosts are not seen: it is on a network file system'
+    : undefined;
+  return { ...lock, unseen };
+}
+
+/** Returns undefined, and closes the descriptor, where the storage has no such locks. */
+function held(fd: number, directory: Directory, kind: 'exclusive' | 'shared'): StoreLock | undefined {
+  try {
+    if (tryLock(fd, kind)) return { release: () => closeDescriptor(fd) };
+    throw locked(directory.path(), kind, lockHolders(fd));
+  } catch (cause) {
+    closeDescriptor(fd);
+    if (unsupported.has(systemErrorName(cause) ?? '')) return undefined;
+    throw ioError('lock', directory.path(), cause);
+  }
+}
+
+function isOnNetwork({ fd }: Directory): boolean {
+  try {
+    return networkFileSystems.has(fs.statfsSync(`/proc/self/fd/${fd}`).type);
+  } catch {
+    return false;
+  }
+}
+
+/** @param wanted the lock that could not be had: only an exclusive one is in the way of a shared one */
+function locked(path: string, wanted: 'exclusive' | 'shared', { shared, exclusive }: LockHolders): CkptfsError {
+  const isWritten = wanted === 'shared' || exclusive.length > 0;
+  const who = isWritten ? `written by ${listed(exclusive)}` : `read by ${listed(shared)}`;
+  return new CkptfsError('locked', `${path} is being ${who}`, {
+    path,
+    advice: 'An image has either readers or one writer: unmount it there ("ckptfs status" shows where), or wait.',
+  });
+}
+
+function listed(pids: readonly number[]): string {
+  if (pids.length === 0) return 'another process';
+  const named = pids.slice(0, MAX_NAMED).join(', ');
+  const more = pids.length > MAX_NAMED ? ` and ${pids.length - MAX_NAMED} more` : '';
+  return `${pids.length === 1 ? 'process' : 'processes'} ${named}${more}`;
+}
