@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect } from 'vitest';
 import { type Checkpoint, restoreProcess } from './support/checkpoints.ts';
 import { ckptfs } from './support/ckptfs.ts';
-import { buildFixture, type FixtureName, readState, waitForState } from './support/fixtures.ts';
+import { buildFixture, type FixtureName, readState, waitForState, whileAtRest } from './support/fixtures.ts';
 import { clear, type Encrypted, mountNew, mountOn } from './support/mounts.ts';
 import { openNamespace } from './support/namespace.ts';
 import { describeIf, systemTest } from './support/requirements.ts';
@@ -17,7 +17,8 @@ async function dumpInto(mountPoint: string, name: FixtureName, base: string, meb
   try {
     const pid = namespace.launch(...command);
     await waitForState(stateFile, (state) => state.count >= 3 && state.passes >= 1);
-    const { status } = namespace.run('criu', 'dump', '-t', String(pid), '-D', mountPoint, '-o', 'dump.log', '-v4');
+    const dump = ['dump', '-t', String(pid), '-D', mountPoint, '-o', 'dump.log', '-v4'];
+    const { status } = await whileAtRest(stateFile, () => namespace.run('criu', ...dump));
     if (status !== 0) throw new Error(`criu dump: ${readFileSync(join(mountPoint, 'dump.log'), 'utf8').slice(-2000)}`);
     const atDump = readState(stateFile);
     if (atDump === undefined) throw new Error(`${stateFile} is gone`);

@@ -1,10 +1,14 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { afterEach, beforeEach, expect } from 'vitest';
 import { Opcode } from '../../src/fuse/abi.ts';
 import { findMount, unmount } from '../../src/fuse/mount-point.ts';
 import { readMounts, topmostAt } from '../../src/fuse/mountinfo.ts';
+import { until } from './support/mounts.ts';
+import { filesOpenIn } from './support/open-files.ts';
 import { PatternDaemon } from './support/pattern-daemon.ts';
 import {
   base,
@@ -157,14 +161,18 @@ describeIf(rootNeeds, 'mounted by root', () => {
 
   systemTest([], 'unmounting under readers neither hangs nor breaks them', async () => {
     const daemon = await mount(mountPoint);
+    const loop = 'head -c 1 "$0" || ls "$0"; echo begun >&3; while :; do cat "$0" || ls -l "$0"; done';
     const readers = ['slow', 'big', 'slow', 'many'].map((name) =>
-      spawn('sh', ['-c', `while :; do cat "$0" || ls -l "$0"; done >/dev/null 2>&1`, join(mountPoint, name)], {
+      spawn('sh', ['-c', `(${loop}) >/dev/null 2>&1`, join(mountPoint, name)], {
         detached: true,
+        stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
       }),
     );
-    await new Promise((resolve) => setTimeout(resolve, 1000));
+    await Promise.all(readers.map(({ stdio: [, , , begun] }) => once(begun as Readable, 'data')));
+    const held = openSync(join(mountPoint, 'big'), 'r');
     await expect(unmount(mountPoint)).rejects.toMatchObject({ code: 'busy' });
     await unmount(mountPoint, { lazy: true });
+    closeSync(held);
     for (const reader of readers) killGroup(reader);
     expect(await daemon.exited).toBe(0);
   });
@@ -183,7 +191,8 @@ describeIf(rootNeeds, 'mounted by root', () => {
     const daemon = await mount(mountPoint);
     for (let round = 0; round < 20; round++) {
       const reader = spawn('cat', [join(mountPoint, 'slow')], { stdio: 'ignore' });
-      await new Promise((resolve) => setTimeout(resolve, 30));
+      // Whole, the file takes many requests of 100 ms each.
+      await until('the reader has begun', () => filesOpenIn(reader.pid).includes(join(mountPoint, 'slow')));
       reader.kill('SIGKILL');
     }
     check('reading', mountPoint);

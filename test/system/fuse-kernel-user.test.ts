@@ -1,10 +1,13 @@
 import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest';
 import { findMount, unmount } from '../../src/fuse/mount-point.ts';
+import { until } from './support/mounts.ts';
+import { filesOpenIn } from './support/open-files.ts';
 import { PatternDaemon } from './support/pattern-daemon.ts';
 import {
   base,
@@ -72,9 +75,6 @@ describeIf(['root', 'fuse', 'python', 'fusermount', 'setpriv'], 'mounted by an o
 
   systemTest([], 'busy, and unmounted by root', async () => {
     const daemon = await mount(mountPoint, { user: user() });
-    const reader = spawn('setpriv', [`--reuid=${nobody}`, `--regid=${nobody}`, '--clear-groups', 'sleep', '60'], {
-      cwd: '/',
-    });
     const holder = spawn('setpriv', [
       `--reuid=${nobody}`,
       `--regid=${nobody}`,
@@ -83,12 +83,12 @@ describeIf(['root', 'fuse', 'python', 'fusermount', 'setpriv'], 'mounted by an o
       '-c',
       `exec sleep 60 < ${mountPoint}/small`,
     ]);
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    const ended = once(holder, 'exit');
+    await until('the file is held open', () => filesOpenIn(holder.pid).includes(`${mountPoint}/small`));
     daemon.process.stdin.write('unmount\n');
     expect(await daemon.next((message) => message.error !== undefined)).toMatchObject({ error: 'busy' });
     holder.kill();
-    reader.kill();
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    await ended;
     await unmount(mountPoint);
     expect(await daemon.exited).toBe(0);
   });

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect } from 'vitest';
 import { ckptfs, isMounted, withMount } from './support/ckptfs.ts';
 import { type Bundle, makeBundle, runc } from './support/containers.ts';
-import { readState, waitForState } from './support/fixtures.ts';
+import { readState, waitForState, whileAtRest } from './support/fixtures.ts';
 import { openNamespace } from './support/namespace.ts';
 import { describeIf, systemTest } from './support/requirements.ts';
 
@@ -21,7 +21,8 @@ describeIf(['root', 'fuse', 'criu', 'runc', 'namespaces', 'gcc'], 'runc restores
     try {
       runc(namespace, base, 'run', '--detach', '--bundle', bundle.directory, container);
       await waitForState(bundle.stateFile, (state) => state.passes >= 1);
-      runc(namespace, base, 'checkpoint', '--image-path', inBase('images'), '--work-path', inBase('work'), container);
+      const paths = ['--image-path', inBase('images'), '--work-path', inBase('work')];
+      await whileAtRest(bundle.stateFile, () => runc(namespace, base, 'checkpoint', ...paths, container));
     } finally {
       await namespace.close();
     }

@@ -6,7 +6,7 @@ import { punchHole } from '../../src/base/posix.ts';
 import { WritableMount } from '../support/writable-mount.ts';
 import { type Checkpoint, restoreProcess } from './support/checkpoints.ts';
 import { makeBundle, runc } from './support/containers.ts';
-import { buildFixture, readState, waitForState } from './support/fixtures.ts';
+import { buildFixture, readState, waitForState, whileAtRest } from './support/fixtures.ts';
 import { storedBytes } from './support/images.ts';
 import { until } from './support/mounts.ts';
 import { type Namespace, openNamespace } from './support/namespace.ts';
@@ -49,14 +49,14 @@ function criu(namespace: Namespace, action: string, directory: string, ...args: 
   );
 }
 
-/** Runs `work` beside a process with {@link MEMORY}, in a namespace that sees the mount. */
+/** Runs `work` beside a process with {@link MEMORY} at rest, in a namespace that sees the mount. */
 async function besideProcess(work: (namespace: Namespace, pid: number) => Promise<void>): Promise<Checkpoint> {
   const command = buildFixture('counter', { directory: base, stateFile, mebibytes: MEMORY / MIB });
   const namespace = await openNamespace();
   try {
     const pid = namespace.launch(...command);
     await waitForState(stateFile, (state) => state.passes >= 1);
-    await work(namespace, pid);
+    await whileAtRest(stateFile, () => work(namespace, pid));
     const atDump = readState(stateFile);
     if (atDump === undefined) throw new Error(`${stateFile} is gone`);
     return { images: mount.mountPoint, pid, stateFile, atDump };
@@ -219,7 +219,7 @@ describeIf(['root', 'fuse', 'criu', 'namespaces', 'gcc'], 'criu on a mount that 
     try {
       runc(first, base, 'run', '--detach', '--bundle', bundle.directory, container);
       await waitForState(bundle.stateFile, (state) => state.passes >= 1);
-      runc(first, base, 'checkpoint', ...paths, container);
+      await whileAtRest(bundle.stateFile, () => runc(first, base, 'checkpoint', ...paths, container));
     } finally {
       await first.close();
     }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect } from 'vitest';
 import { WritableMount } from '../support/writable-mount.ts';
-import { buildFixture, readState, waitForState } from './support/fixtures.ts';
+import { buildFixture, readState, waitForState, whileAtRest } from './support/fixtures.ts';
 import { type Namespace, openNamespace } from './support/namespace.ts';
 import { runProgram } from './support/programs.ts';
 import { describeIf, systemTest } from './support/requirements.ts';
@@ -53,7 +53,8 @@ describeIf(['root', 'fuse', 'criu', 'runc', 'namespaces', 'gcc', 'tar', 'podman'
       const how = [...plain, '--security-opt', 'seccomp=unconfined', '-v', `${at('state')}:/state`];
       podman(first, 'run', '-d', '--name', 'one', ...how, 'localhost/counter', '/counter', '/state/count', '16');
       await waitForState(state, (now) => now.passes >= 1);
-      podman(first, 'container', 'checkpoint', '--compress=gzip', `--export=${archive}`, 'one');
+      const checkpoint = ['container', 'checkpoint', '--compress=gzip', `--export=${archive}`, 'one'];
+      await whileAtRest(state, () => podman(first, ...checkpoint));
       podman(first, 'rm', '-f', 'one');
     } finally {
       await first.close();

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Command, type FixtureState, readState, waitForState } from './fixtures.ts';
+import { type Command, type FixtureState, readState, waitForState, whileAtRest } from './fixtures.ts';
 import { type CommandResult, openNamespace } from './namespace.ts';
 
 /** A real process's checkpoint, as `criu dump` left it. */
@@ -33,7 +33,7 @@ function errorsIn(log: string): string {
 }
 
 /**
- * Starts `command` in a namespace of its own, lets it count a few times and dumps it, which ends it.
+ * Starts `command` in a namespace of its own, lets it count a few times and dumps it at rest, which ends it.
  *
  * @param options.images is created, and holds nothing but image files and `stats-dump`
  * @param options.work a directory for CRIU's log
@@ -52,7 +52,8 @@ export async function dumpProcess(
     const pid = namespace.launch(...command);
     await waitForState(stateFile, (state) => state.count >= 3 && state.passes >= 1);
     const log = join(work, 'dump.log');
-    const result = namespace.run('criu', 'dump', '-t', String(pid), '-D', images, '-W', work, '-o', log, ...extra);
+    const dump = ['dump', '-t', String(pid), '-D', images, '-W', work, '-o', log, ...extra];
+    const result = await whileAtRest(stateFile, () => namespace.run('criu', ...dump));
     if (result.status !== 0) throw new Error(`criu dump failed (${result.status}): ${errorsIn(log)}`);
     const atDump = readState(stateFile);
     if (atDump === undefined) throw new Error(`${stateFile} is gone`);

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -80,7 +80,7 @@ export function readState(stateFile: string): FixtureState | undefined {
 export async function waitForState(
   stateFile: string,
   condition: (state: FixtureState) => boolean,
-  timeout = 30_000,
+  timeout = 60_000,
 ): Promise<FixtureState> {
   const deadline = Date.now() + timeout;
   for (;;) {
@@ -88,5 +88,24 @@ export async function waitForState(
     if (state !== undefined && condition(state)) return state;
     if (Date.now() > deadline) throw new Error(`${stateFile} stopped at ${JSON.stringify(state?.fields)}`);
     await sleep(50);
+  }
+}
+
+/**
+ * Has a fixture rest while `dump` runs: then it has no file open and nothing half done, and its state file holds its last state.
+ * A dump at another moment holds a file under its temporary name, which the first restored process takes away from the second.
+ */
+export async function whileAtRest<T>(stateFile: string, dump: () => T | Promise<T>, timeout = 60_000): Promise<T> {
+  const [hold, held] = [`${stateFile}.hold`, `${stateFile}.held`] as const;
+  const deadline = Date.now() + timeout;
+  writeFileSync(hold, '');
+  try {
+    while (!existsSync(held)) {
+      if (Date.now() > deadline) throw new Error(`the process of ${stateFile} does not rest`);
+      await sleep(10);
+    }
+    return await dump();
+  } finally {
+    for (const file of [hold, held]) rmSync(file, { force: true });
   }
 }

@@ -73,8 +73,8 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-/** @throws Error when it does not become true within some seconds */
-export async function until(what: string, condition: () => boolean, milliseconds = 10_000): Promise<void> {
+/** @throws Error when it does not become true within a minute, or what `milliseconds` says */
+export async function until(what: string, condition: () => boolean, milliseconds = 60_000): Promise<void> {
   const deadline = Date.now() + milliseconds;
   while (!condition()) {
     if (Date.now() > deadline) throw new Error(`not in time: ${what}`);

@@ -37,7 +37,7 @@ export default function setup(): () => Promise<void> {
   const before = new Set(everything());
   return async () => {
     let left: string[] = [];
-    for (let attempt = 0; attempt < 50; attempt++) {
+    for (let attempt = 0; attempt < 300; attempt++) {
       left = everything().filter((thing) => !before.has(thing));
       if (left.length === 0) return;
       await new Promise((resolve) => setTimeout(resolve, 100));

@@ -143,13 +143,13 @@ function skipped(name: string, reasons: readonly string[]): void {
  * A vitest `test` that needs parts of the machine. Where one is missing the test is skipped and the reason printed,
  * or, with CI=true, fails for that reason.
  *
- * @param timeout milliseconds, one minute unless told
+ * @param timeout milliseconds, three minutes unless told: no test takes that long, but a loaded machine may
  */
 export function systemTest(
   features: readonly Feature[],
   name: string,
   body: () => void | Promise<void>,
-  timeout = 60_000,
+  timeout = 180_000,
 ): void {
   const reasons = requires(...features);
   if (reasons.length > 0) skipped(name, reasons);
