@@ -1,5 +1,6 @@
 import type { ArgumentsCamelCase, Argv } from 'yargs';
 import { CkptfsError } from '../base/errors.ts';
+import { generalOptions, longOptions, optionNames } from './option-names.ts';
 
 /** Options that every command has. */
 export interface CommonOptions {
@@ -40,11 +41,13 @@ export function defineCommand<T>(definition: CommandDefinition<T>): Command {
         summary,
         (parser) => {
           const own = options(parser as Argv<CommonOptions>);
+          // Groups are shown in the order in which they are named: before the options that every command has.
+          own.group(ownOptions(parser), 'Options:');
           for (const [command, does] of examples) own.example(command, does);
           return own;
         },
         async (args) => {
-          refuseEmptyPaths(usage, args);
+          refuseEmptyValues(args);
           finished((await run(args)) ?? 0);
         },
       );
@@ -52,12 +55,23 @@ export function defineCommand<T>(definition: CommandDefinition<T>): Command {
   };
 }
 
-/** Positional arguments are paths, and an empty one would be taken for the current directory. */
-function refuseEmptyPaths(usage: string, args: Readonly<Record<string, unknown>>): void {
-  for (const [, name = ''] of usage.matchAll(/[<[](\w+)[>\]]/g)) {
-    if (args[name] !== '') continue;
-    throw new CkptfsError('bad-argument', `the argument ${name} is empty`, {
-      advice: 'Is a variable of the shell not set? The current directory is "."',
-    });
-  }
+function ownOptions(parser: object): string[] {
+  return longOptions(optionNames(parser)).filter((name) => !generalOptions.includes(name));
+}
+
+/** An empty path would be taken for the current directory, and an empty value for none. */
+function refuseEmptyValues(args: Readonly<Record<string, unknown>>): void {
+  const isEmpty = (value: unknown): boolean => value === '' || (Array.isArray(value) && value.includes(''));
+  const empty = Object.keys(args).filter((name) => name !== '--' && name !== '_' && isEmpty(args[name]));
+  // An option has several names here; the one with hyphens is the one to tell.
+  const name =
+    empty.find((one) => /^[A-Z]+$/.test(one)) ??
+    empty.find((one) => one.includes('-')) ??
+    empty.find((one) => one.length > 1) ??
+    empty[0];
+  if (name === undefined) return;
+  const isPath = /^[A-Z]/.test(name);
+  throw new CkptfsError('bad-argument', isPath ? `the argument ${name} is empty` : `the value of --${name} is empty`, {
+    advice: `Is a variable of the shell not set?${isPath ? ' The current directory is ".".' : ''}`,
+  });
 }

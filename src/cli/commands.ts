@@ -72,6 +72,11 @@ export const commands = {
     summary: 'Check what this host has and lacks for ckptfs',
     load: async () => (await import('./commands/doctor.ts')).command,
   },
+  completion: {
+    usage: 'completion [SHELL]',
+    summary: 'Print a script for command completion in bash or zsh',
+    load: async () => (await import('./commands/completion.ts')).command,
+  },
 } as const satisfies Record<string, { usage: string; summary: string; load: () => Promise<Command> }>;
 
 export type CommandName = keyof typeof commands;

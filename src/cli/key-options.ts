@@ -4,7 +4,7 @@ import { CkptfsError } from '../base/errors.ts';
 import { forbidDumps } from '../crypto/hardening.ts';
 import type { Secret } from '../crypto/secret.ts';
 import { createDefaultKey, defaultKeyPath } from '../keys/default-key.ts';
-import { keyFileProvider, readKeyFile } from '../keys/key-file.ts';
+import { type KeyFile, keyFileProvider, readKeyFile, readKeyFromInput } from '../keys/key-file.ts';
 import type { KeyProvider } from '../keys/provider.ts';
 
 /** Every way to name a key on the command line, and how each becomes a provider. A further kind of key is added here alone. */
@@ -23,7 +23,8 @@ export function withKeyOptions<T>(yargs: Argv<T>): Argv<T & KeyOptions> {
     type: 'string',
     array: true,
     nargs: 1,
-    describe: 'File with a key of 16, 24 or 32 bytes in hexadecimal; may be given again for a further key',
+    describe:
+      'File with a key of 16, 24 or 32 bytes in hexadecimal, - for standard input; may be given again for a further key',
   });
 }
 
@@ -39,7 +40,9 @@ export class HeldKeys {
   constructor(args: KeyArguments) {
     if (!forbidDumps()) this.warnings.push('keys may get into a core file: PR_SET_DUMPABLE was refused');
     try {
-      this.#given = (args.keyFile ?? []).map((path) => this.#fromFile(path));
+      this.#given = (args.keyFile ?? []).map((path) =>
+        this.#from(path === '-' ? readKeyFromInput() : readKeyFile(path)),
+      );
     } catch (error) {
       this.wipe();
       throw error;
@@ -53,7 +56,7 @@ export class HeldKeys {
   forOpening(imageId: Buffer): readonly KeyProvider[] {
     if (this.#given.length > 0) return this.#given;
     const path = defaultKeyPath(imageId);
-    if (existsSync(path)) return [this.#fromFile(path)];
+    if (existsSync(path)) return [this.#from(readKeyFile(path))];
     throw new CkptfsError('no-key', `no key was given, and there is none for this image at ${path}`, {
       path,
       advice: 'Name the key with --key-file FILE.',
@@ -67,7 +70,7 @@ export class HeldKeys {
   forCreating(imageId: Buffer): readonly KeyProvider[] {
     if (this.#given.length > 0) return this.#given;
     this.#madeDefault = createDefaultKey(imageId);
-    return [this.#fromFile(this.#madeDefault)];
+    return [this.#from(readKeyFile(this.#madeDefault))];
   }
 
   /** Path of the key that {@link forCreating} made. */
@@ -85,8 +88,7 @@ export class HeldKeys {
     for (const secret of this.#secrets) secret.wipe();
   }
 
-  #fromFile(path: string): KeyProvider {
-    const { key, warning } = readKeyFile(path);
+  #from({ key, warning }: KeyFile): KeyProvider {
     this.#secrets.push(key);
     if (warning !== undefined) this.warnings.push(warning);
     return keyFileProvider(key);

@@ -4,7 +4,8 @@ import { startDaemonEarly } from './early-daemon.ts';
 import { EXIT_EXEC_FAILED, EXIT_OK, exitCodeOfSignal } from './exit-codes.ts';
 import { debugText, exitCodeOf, failureLine } from './messages.ts';
 import { BrokenPipe, leaveWriteErrorsToCallers, printError } from './output.ts';
-import { createProgram, isCompletion, withoutDoubleDash } from './program.ts';
+import { createProgram } from './program.ts';
+import { isCompletion, understandable } from './words.ts';
 
 const SIGPIPE = 13;
 
@@ -13,10 +14,11 @@ async function run(words: readonly string[]): Promise<number> {
   try {
     await startDaemonEarly(words);
     let code = 0;
-    const program = await createProgram(words, (finished) => {
+    const understood = understandable(words);
+    const program = await createProgram(understood, (finished) => {
       code = finished;
     });
-    await program.parseAsync(withoutDoubleDash(words));
+    await program.parseAsync(understood);
     return code;
   } catch (error) {
     return report(error, words);

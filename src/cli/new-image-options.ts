@@ -4,13 +4,16 @@ import { type CipherName, cipherNames, defaultCipher, isCipherName } from '../fo
 import { DEFAULT_CHUNK_SIZE, isChunkSize } from '../format/geometry.ts';
 import { formatBytes, parseBytes } from './quantities.ts';
 
+/** As they are offered: the one that does not encrypt is nobody's first choice. */
+const cipherChoices = [...cipherNames.filter((name) => name !== 'none'), 'none'] as const;
+
 /** Options of commands that make an image: how its contents are encrypted. */
 export function withNewImageOptions<T>(yargs: Argv<T>) {
   return yargs
     .option('cipher', {
       type: 'string',
       nargs: 1,
-      choices: cipherNames,
+      choices: cipherChoices,
       coerce: cipherOf,
       describe: `How contents are encrypted, ${defaultCipher} unless told; all ciphers authenticate`,
     })
@@ -38,7 +41,7 @@ export function refuseNewImageOptions(args: {
 function cipherOf(name: string): CipherName {
   if (isCipherName(name)) return name;
   const reason = /^aes-?192/i.test(name) ? 'XTS is not defined for AES-192' : 'this cipher is not known';
-  throw new CkptfsError('bad-argument', `--cipher ${name}: ${reason}; it is one of ${cipherNames.join(', ')}`);
+  throw new CkptfsError('bad-argument', `--cipher ${name}: ${reason}; it is one of ${cipherChoices.join(', ')}`);
 }
 
 function chunkSizeOf(text: string): number {

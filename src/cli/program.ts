@@ -2,7 +2,9 @@ import { readFileSync } from 'node:fs';
 import yargs, { type Argv } from 'yargs';
 import { CkptfsError } from '../base/errors.ts';
 import type { CommonOptions } from './command.ts';
-import { type CommandName, commandNames, commands, isCommandName } from './commands.ts';
+import { commandNames, commands, isCommandName } from './commands.ts';
+import { generalOptions, longOptions, optionNames } from './option-names.ts';
+import { usageError } from './usage-error.ts';
 
 /** Columns of help text: lines longer than this are hard to read, whatever the terminal's width. */
 const MAX_WIDTH = 100;
@@ -34,6 +36,7 @@ export async function createProgram(
     .version(packageVersion())
     .alias('version', 'V')
     .alias('help', 'h')
+    .group(generalOptions, 'Options of every command:')
     .wrap(Math.min(MAX_WIDTH, process.stdout.columns ?? MAX_WIDTH))
     .strict()
     .recommendCommands()
@@ -44,7 +47,8 @@ export async function createProgram(
     .fail((message, error) => {
       // yargs says what is wrong with the command line by a text, by an error of its own, or by both.
       const own = error instanceof Error && error.name !== 'YError';
-      throw own ? error : usageError(message || String(error), words);
+      const given = words.includes('--') ? words.slice(0, words.indexOf('--')) : words;
+      throw own ? error : usageError(message || String(error), given, longOptions(optionNames(program)));
     })
     .epilogue('Exit codes, files and examples: man ckptfs, docs/cli.md.');
   const wanted = new Set(words.filter(isCommandName));
@@ -53,22 +57,13 @@ export async function createProgram(
     if (wanted.has(name)) (await load()).register(program, usage, summary, finished);
     else program.command(usage, summary);
   }
-  return program.completion('completion', 'Print a script for command completion in bash or zsh');
-}
-
-/** Whether a shell asks how a command line may go on. */
-export function isCompletion(words: readonly string[]): boolean {
-  return words[0] === '--get-yargs-completions';
-}
-
-/**
- * A command line on which `--` does what users expect: what stands behind it is no option. yargs keeps it from positional
- * arguments altogether; all of ours but those of `exec` are paths, which mean the same with `./` in front.
- */
-export function withoutDoubleDash(words: readonly string[]): string[] {
-  const at = words.indexOf('--');
-  if (at < 0 || isCompletion(words) || words.find(isCommandName) === 'exec') return [...words];
-  return [...words.slice(0, at), ...words.slice(at + 1).map((word) => (word.startsWith('-') ? `./${word}` : word))];
+  return (
+    program
+      .command('help [COMMAND]', 'Show the help of a command; as does COMMAND --help')
+      .command('version', 'Show the version; as does --version')
+      // What shells ask; the script by which they do is ours.
+      .completion('--completion-script', false)
+  );
 }
 
 /** Options that may be given more than once, by all their names. */
@@ -81,28 +76,6 @@ function refuseRepeated(args: Record<string, unknown>, allowed: ReadonlySet<stri
     throw new CkptfsError('bad-argument', `--${name} is given more than once`);
   }
 }
-
-function usageError(message: string, words: readonly string[]): CkptfsError {
-  const command: CommandName | undefined = words.find(isCommandName);
-  const help = command === undefined ? 'ckptfs --help' : `ckptfs ${command} --help`;
-  let text = message
-    .replace(/^YError: /, '')
-    .trim()
-    .replace(/\s*\n\s*/g, ' ');
-  for (const [pattern, plain] of rewording) text = text.replace(pattern, plain);
-  return new CkptfsError('bad-argument', text, { advice: `See "${help}".` });
-}
-
-/** What yargs says, in words that tell a user more. */
-const rewording: readonly (readonly [RegExp, string])[] = [
-  [/^Not enough non-option arguments: got (\d+), need at least (\d+)/, 'an argument is missing: $1 given, $2 needed'],
-  [/^Not enough arguments following: (\S+)/, 'the option --$1 needs a value'],
-  [/^Too many non-option arguments: got (\d+), maximum of (\d+)/, 'too many arguments: $1 given, $2 possible'],
-  [/^Invalid values: Argument: (\S+), Given: "?(.*?)"?, Choices: (.*)$/, '--$1 $2: it is one of $3'],
-  [/^Unknown arguments?: /, 'unknown option or argument: '],
-  [/^Unknown commands?: /, 'unknown command: '],
-  [/^Did you mean (\S+)\?/, 'unknown command; did you mean $1?'],
-];
 
 function packageVersion(): string {
   const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');

@@ -8,6 +8,7 @@ import { parseKeyText } from './key-text.ts';
 import type { KeyProvider } from './provider.ts';
 
 const MAX_FILE_SIZE = 4096;
+const STANDARD_INPUT = 0;
 const readableByOthers = 0o044;
 const writableByOthers = 0o022;
 
@@ -22,9 +23,14 @@ export interface KeyFile {
  * @throws CkptfsError bad-key-file when it is not that, or cannot be read
  */
 export function readKeyFile(path: string): KeyFile {
+  return readKeyText(path, () => openSync(path, 'r'));
+}
+
+/** @param path for messages @param open gives a descriptor, which is closed unless it is standard input */
+function readKeyText(path: string, open: () => number): KeyFile {
   const text = offHeap(MAX_FILE_SIZE + 1);
   try {
-    const { length, status } = readBounded(path, text);
+    const { length, status } = readBounded(path, open, text);
     if (length > MAX_FILE_SIZE) {
       throw new CkptfsError('bad-key-file', `key file ${path} is larger than ${MAX_FILE_SIZE} bytes`, { path });
     }
@@ -32,6 +38,11 @@ export function readKeyFile(path: string): KeyFile {
   } finally {
     wipe(text);
   }
+}
+
+/** As {@link readKeyFile}, but from standard input, to its end. @throws CkptfsError bad-key-file */
+export function readKeyFromInput(): KeyFile {
+  return readKeyText('on standard input', () => STANDARD_INPUT);
 }
 
 /** @param key 16, 24 or 32 bytes; stays the caller's to wipe */
@@ -49,10 +60,10 @@ export function keyFileProvider(key: Secret): KeyProvider {
   };
 }
 
-function readBounded(path: string, into: Buffer): { length: number; status: Stats } {
+function readBounded(path: string, open: () => number, into: Buffer): { length: number; status: Stats } {
   let descriptor: number | undefined;
   try {
-    descriptor = openSync(path, 'r');
+    descriptor = open();
     const status = fstatSync(descriptor);
     let length = 0;
     while (length < into.length) {
@@ -66,7 +77,7 @@ function readBounded(path: string, into: Buffer): { length: number; status: Stat
     const advice = systemErrorName(error) === 'ENOENT' ? 'Make a key file with `ckptfs keygen -o FILE`.' : undefined;
     throw new CkptfsError('bad-key-file', message, { path, cause: error, ...(advice === undefined ? {} : { advice }) });
   } finally {
-    if (descriptor !== undefined) closeSync(descriptor);
+    if (descriptor !== undefined && descriptor !== STANDARD_INPUT) closeSync(descriptor);
   }
 }
 

@@ -77,13 +77,13 @@ describe('keys and images that are not', () => {
 describe('the command line', () => {
   test.each([
     [[], 'no command is given. See "ckptfs --help".'],
-    [['frob'], 'unknown option or argument: frob. See "ckptfs --help".'],
+    [['frob'], 'unknown command frob. See "ckptfs --help".'],
     [['mount', 'enc'], 'an argument is missing: 1 given, 2 needed. See "ckptfs mount --help".'],
     [
       ['mount', 'enc', ''],
       'the argument MNT is empty. Is a variable of the shell not set? The current directory is ".".',
     ],
-    [['ls', 'enc', '--frob'], 'unknown option or argument: frob. See "ckptfs ls --help".'],
+    [['ls', 'enc', '--frob'], 'unknown option --frob. See "ckptfs ls --help".'],
   ])('%j', (words, line) => {
     expect(run(...words)).toEqual(failure(2, line));
   });
@@ -116,13 +116,49 @@ describe('the command line', () => {
     );
   });
 
-  test('completion knows commands, options and choices', () => {
-    expect(terminal.shell('ckptfs completion | bash -n')).toEqual(success());
+  test('completion knows commands, options and their values, by what shells ask and in bash', () => {
+    for (const [shell, check] of [
+      ['bash', 'bash -n'],
+      ['zsh', 'cat'],
+    ] as const) {
+      expect(terminal.shell(`ckptfs completion ${shell} | ${check}`), shell).toMatchObject({ status: 0, stderr: '' });
+    }
+    expect(run('completion', '--help').stdout).toContain('ckptfs completion [SHELL]');
     const complete = (...words: string[]): string[] =>
       run('--get-yargs-completions', 'ckptfs', ...words).stdout.split('\n');
-    expect(complete('')).toEqual(expect.arrayContaining(['keygen', 'encrypt', 'mount', 'completion']));
     expect(complete('mount', '--')).toEqual(expect.arrayContaining(['--key-file', '--scratch', '--workers']));
-    expect(complete('encrypt', '--cipher', '')).toEqual(expect.arrayContaining(['aes-256-xts', 'chacha20-poly1305']));
+    const inBash = (...words: string[]): string => {
+      const line = `eval "$(ckptfs completion bash)"; COMP_WORDS=(ckptfs "$@"); COMP_CWORD=$#; _ckptfs; echo "\${COMPREPLY[*]}"`;
+      return terminal.shell(`set -- ${words.map((word) => `'${word}'`).join(' ')}; ${line}`).stdout.trimEnd();
+    };
+    expect(inBash('mo')).toBe('mount');
+    expect(inBash('encrypt', '--cipher', '')).toBe('aes-256-xts aes-128-xts chacha20-poly1305 none');
+    expect(inBash('encrypt', '--cipher', 'cha')).toBe('chacha20-poly1305');
+    expect(inBash('mount', 'a', 'b', '--transport', '')).toBe('kernel fuse-native');
+    expect(inBash('keygen', '--bits', '1')).toBe('128 192');
+    expect(inBash('mount', '--wr')).toBe('--write');
+    // A path: bash completes it by itself.
+    expect(inBash('mount', '')).toBe('');
+  });
+
+  test('a key comes from standard input, and never from an empty path', () => {
+    expect(terminal.shell('ckptfs cat enc core-1.img -k - < key')).toEqual(success('core'));
+    expect(terminal.shell('cat key | ckptfs cat enc core-1.img --key-file -')).toEqual(success('core'));
+    expect(terminal.shell('ckptfs cat enc core-1.img -k - < /dev/null')).toMatchObject({
+      status: 10,
+      stderr: expect.stringContaining('key file on standard input: expected'),
+    });
+    expect(run('cat', 'enc', 'core-1.img', '-k', '')).toEqual(
+      failure(2, 'the value of --key-file is empty. Is a variable of the shell not set?'),
+    );
+  });
+
+  test('help and version are commands, too', () => {
+    expect(run('help', 'mount')).toEqual(run('mount', '--help'));
+    expect(run('help')).toEqual(run('--help'));
+    expect(run('version')).toEqual(run('--version'));
+    const { stdout } = run('help', 'verify');
+    expect(stdout.indexOf('--jobs')).toBeLessThan(stdout.indexOf('--quiet'));
   });
 
   test('help and version load no native code', () => {

@@ -5,6 +5,8 @@ import { type CommonOptions, defineCommand } from '../command.ts';
 import { print } from '../output.ts';
 
 const sizes: readonly KeyBits[] = [128, 192, 256];
+/** As text, as shells complete it. */
+const choices = sizes.map(String);
 
 export const command = defineCommand({
   examples: [
@@ -12,16 +14,14 @@ export const command = defineCommand({
     ['$0 keygen | age -r RECIPIENT > key.age', 'To standard output, for another program'],
   ],
   options: (yargs: Argv<CommonOptions>) =>
-    yargs
-      .option('bits', { choices: sizes, default: 256 as KeyBits, coerce: Number, describe: 'Size of the key' })
-      .option('output', {
-        alias: 'o',
-        type: 'string',
-        nargs: 1,
-        describe: 'File to make, mode 0600; never overwrites. Standard output without this option',
-      }),
+    yargs.option('bits', { choices, nargs: 1, default: '256', describe: 'Size of the key' }).option('output', {
+      alias: 'o',
+      type: 'string',
+      nargs: 1,
+      describe: 'File to make, mode 0600; never overwrites. Standard output without this option',
+    }),
   async run({ bits, output }) {
-    const size = sizes.find((known) => known === bits) ?? 256;
+    const size = sizes.find((known) => String(known) === bits) ?? 256;
     if (output !== undefined) return createKeyFile(output, size);
     const text = newKeyText(size);
     try {

@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest';
 import { CkptfsError } from '../../../src/base/errors.ts';
-import { createProgram, withoutDoubleDash } from '../../../src/cli/program.ts';
+import { createProgram } from '../../../src/cli/program.ts';
+import { suggestionFor } from '../../../src/cli/suggestion.ts';
+import { understandable } from '../../../src/cli/words.ts';
 
 async function failureOf(...words: string[]): Promise<CkptfsError> {
   const program = await createProgram(words, () => {});
@@ -12,11 +14,15 @@ async function failureOf(...words: string[]): Promise<CkptfsError> {
 
 test.each([
   [[], /^no command is given$/, 'ckptfs --help'],
-  [['frobnicate'], /^unknown option or argument: frobnicate$/, 'ckptfs --help'],
+  [['frobnicate'], /^unknown command frobnicate$/, 'ckptfs --help'],
   [['mout', 'a', 'b'], /did you mean mount\?$/, 'ckptfs --help'],
   [['mount', 'enc'], /^an argument is missing: 1 given, 2 needed$/, 'ckptfs mount --help'],
-  [['umount', 'a', 'b'], /^unknown option or argument: b$/, 'ckptfs umount --help'],
-  [['verify', 'enc', '--frob'], /^unknown option or argument: frob$/, 'ckptfs verify --help'],
+  [['umount', 'a', 'b'], /^unexpected argument: b$/, 'ckptfs umount --help'],
+  [['verify', 'enc', '--frob'], /^unknown option --frob$/, 'ckptfs verify --help'],
+  [['verify', 'enc', '--frob=1', '-x'], /^unknown option --frob; unknown option -x$/, 'ckptfs verify --help'],
+  [['mount', 'a', 'b', '--wirte'], /^unknown option --wirte; did you mean --write\?$/, 'ckptfs mount --help'],
+  [['mount', 'a', 'b', '--key-fil', 'x'], /^unknown option --key-fil; did you mean --key-file\?$/, 'mount --help'],
+  [['info', 'enc', '-k'], /^the option -k needs a value$/, 'ckptfs info --help'],
   [['info', 'enc', '--key-file'], /^the option --key-file needs a value$/, 'ckptfs info --help'],
   [['encrypt', 'a', 'b', '--cipher', 'aes-192-xts'], /XTS is not defined for AES-192/, 'ckptfs encrypt --help'],
   [['encrypt', 'a', 'b', '--cipher', 'rot13'], /this cipher is not known/, 'ckptfs encrypt --help'],
@@ -25,7 +31,7 @@ test.each([
   [['keygen', '--bits', '512'], /^--bits 512: it is one of 128, 192, 256$/, 'ckptfs keygen --help'],
   [
     ['mount', 'a', 'b', '--transport', 'tcp'],
-    /^--transport tcp: it is one of "kernel", "fuse-native"$/,
+    /^--transport tcp: it is one of kernel, fuse-native$/,
     'ckptfs mount --help',
   ],
   [['ls', 'a', '--json', '-0'], /exclude each other/, 'ckptfs ls --help'],
@@ -58,8 +64,40 @@ test.each([
   expect([code, message]).toEqual(['bad-argument', `the argument ${name} is empty`]);
 });
 
-test('behind -- nothing is an option, but what exec runs stays as it is', () => {
-  expect(withoutDoubleDash(['ls', '-k', 'k', '--', '-enc', 'p'])).toEqual(['ls', '-k', 'k', './-enc', 'p']);
-  expect(withoutDoubleDash(['exec', 'e', '--', 'ls', '-l'])).toEqual(['exec', 'e', '--', 'ls', '-l']);
-  expect(withoutDoubleDash(['--get-yargs-completions', 'ckptfs', 'ls', '--'])).toContain('--');
+test.each([
+  ['key-file', ['info', 'enc', '-k', '']],
+  ['key-file', ['info', 'enc', '-k', 'k', '--key-file=', '']],
+  ['image-id', ['ls', 'enc', '--image-id', '']],
+  ['output', ['keygen', '-o', '']],
+  ['log-file', ['mount', 'enc', 'mnt', '--log-file', '']],
+])('an empty value of --%s is refused: %j', async (_name, words) => {
+  const { code } = await failureOf(...words);
+  expect(code).toBe('bad-argument');
+});
+
+test('after -- nothing is an option, but what exec runs stays as it is', () => {
+  expect(understandable(['ls', '-k', 'k', '--', '-enc', 'p'])).toEqual(['ls', '-k', 'k', './-enc', 'p']);
+  expect(understandable(['exec', 'e', '--', 'ls', '-l'])).toEqual(['exec', 'e', '--', 'ls', '-l']);
+  expect(understandable(['--get-yargs-completions', 'ckptfs', 'ls', '--'])).toContain('--');
+});
+
+test('help and version are commands as well, and - is standard input', () => {
+  expect(understandable(['help'])).toEqual(['--help']);
+  expect(understandable(['help', 'mount'])).toEqual(['mount', '--help']);
+  expect(understandable(['version'])).toEqual(['--version']);
+  expect(understandable(['info', '-k', '-', 'enc'])).toEqual(['info', '--key-file=-', 'enc']);
+  expect(understandable(['exec', 'e', '--', 'x', '-k', '-'])).toEqual(['exec', 'e', '--', 'x', '-k', '-']);
+  expect(() => understandable(['help', 'mont'])).toThrow('unknown command mont; did you mean mount?');
+});
+
+test('a suggestion is near, or begins so', () => {
+  const known = ['write', 'workers', 'allow-other', 'allow-root'];
+  expect(['wirte', 'writes', 'worker', 'allow', 'x', 'zzzzzz'].map((word) => suggestionFor(word, known))).toEqual([
+    'write',
+    'write',
+    'workers',
+    'allow-other',
+    undefined,
+    undefined,
+  ]);
 });
