@@ -48,5 +48,6 @@ export type { DaemonStatus } from './serve/control.ts';
 export type { MountOptions } from './serve/daemon-config.ts';
 export { type ExecOptions, type ExecResult, execWithMount } from './serve/exec.ts';
 export { type BackgroundMountOptions, type MountHandle, mountImage } from './serve/mount.ts';
+export { findWriter, remountSealed } from './serve/remount.ts';
 export { listMounts, type MountState, type MountStatus } from './serve/status.ts';
 export { type UnmountOptions, type UnmountResult, unmountImage } from './serve/umount.ts';

@@ -41,6 +41,8 @@ export const errorCodes = [
   'no-such-file',
   /** A mount could not be made, or was refused. */
   'mount-failed',
+  /** The mount point has a mount of ckptfs already. */
+  'already-mounted',
   /** The path is not a ckptfs mount. */
   'not-mounted',
   /** The mount is in use. */

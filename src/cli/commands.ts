@@ -22,6 +22,11 @@ export const commands = {
     summary: 'Unmount an image; what was written is sealed, its keys are wiped from memory',
     load: async () => (await import('./commands/umount.ts')).command,
   },
+  remount: {
+    usage: 'remount <MNT>',
+    summary: 'Seal what was written on a mount, and mount it again read-only at the same place',
+    load: async () => (await import('./commands/remount.ts')).command,
+  },
   seal: {
     usage: 'seal <ENC>',
     summary: 'Seal an image that a writable mount left unsealed',

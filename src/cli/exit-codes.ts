@@ -24,6 +24,7 @@ export const exitCodes: Readonly<Record<ErrorCode, number>> = {
   'not-mounted': 31,
   busy: 32,
   'missing-feature': 33,
+  'already-mounted': 34,
   interrupted: 130,
 };
 

@@ -31,7 +31,7 @@ const unmountCall = bind('umount2', 'int', ['str', 'int']);
 export async function checkedMountPoint(directory: string): Promise<string> {
   const mounted = topmostAt(await readMounts(), await withoutTouching(directory));
   if (mounted?.fsType === fsType) {
-    throw new CkptfsError('mount-failed', `${mounted.mountPoint} has a mount of ckptfs already`, {
+    throw new CkptfsError('already-mounted', `${mounted.mountPoint} has a mount of ckptfs already`, {
       advice: 'Unmount it first: ckptfs umount.',
       path: mounted.mountPoint,
     });

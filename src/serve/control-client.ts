@@ -118,7 +118,18 @@ function isStatus(value: unknown): value is DaemonStatus {
     ['pid', 'workers', 'uptimeSeconds'].every((name) => Number.isFinite(value[name])) &&
     ['scratch', 'write'].every((name) => typeof value[name] === 'boolean') &&
     isRecord(counters) &&
-    counterNames.every((name) => Number.isFinite(counters[name]))
+    counterNames.every((name) => Number.isFinite(counters[name])) &&
+    isServedOptions(value['options'])
+  );
+}
+
+function isServedOptions(value: unknown): boolean {
+  return (
+    isRecord(value) &&
+    ['allowOther', 'allowRoot', 'noExec'].every((name) => typeof value[name] === 'boolean') &&
+    typeof value['fsName'] === 'string' &&
+    Number.isFinite(value['cacheSize']) &&
+    (value['logFile'] === undefined || typeof value['logFile'] === 'string')
   );
 }
 

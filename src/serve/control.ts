@@ -22,6 +22,19 @@ export interface DaemonStatus {
   readonly write: boolean;
   readonly uptimeSeconds: number;
   readonly counters: CounterSums;
+  /** How it was mounted, for another mount of the same kind. */
+  readonly options: ServedOptions;
+}
+
+export interface ServedOptions {
+  readonly allowOther: boolean;
+  readonly allowRoot: boolean;
+  readonly noExec: boolean;
+  readonly fsName: string;
+  /** Bytes. */
+  readonly cacheSize: number;
+  /** Undefined in the foreground. */
+  readonly logFile?: string | undefined;
 }
 
 /**

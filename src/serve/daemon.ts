@@ -119,13 +119,14 @@ export class Daemon {
 
   #status(): DaemonStatus {
     const { mountPoint, device, imageId, workers, isSealing } = this.serving;
-    const { transport, scratch, write } = this.#config;
+    const { transport, scratch, write, allowOther, allowRoot, noExec, fsName, cacheSize, logFile } = this.#config;
     const { location } = this.#store;
     return {
       ...{ pid: process.pid, mountPoint, device, location, imageId, transport, workers, scratch, write },
       state: isSealing ? 'sealing' : 'serving',
       uptimeSeconds: Math.floor((Date.now() - this.#startedAt) / 1000),
       counters: this.serving.counters(),
+      options: { allowOther, allowRoot, noExec, fsName, cacheSize, logFile },
     };
   }
 }

@@ -34,7 +34,7 @@ export class ScratchSpace {
     const mountPoint = await checkedMountPoint(directory);
     const covered = topmostAt(await readMounts(), mountPoint);
     if (covered !== undefined && isScratch(covered)) {
-      throw new CkptfsError('mount-failed', `${mountPoint} has a mount of ckptfs already`, {
+      throw new CkptfsError('already-mounted', `${mountPoint} has a mount of ckptfs already`, {
         advice: 'Unmount it first: ckptfs umount.',
         path: mountPoint,
       });

@@ -33,7 +33,7 @@ describeIf(['root', 'fuse'], 'mount, status, umount', () => {
     expect(run('mount', 'enc', 'mnt', ...key)).toEqual(success());
     expect(fs.readFileSync(at('mnt/core-1.img'), 'utf8')).toBe('core');
     expect(run('mount', 'enc', 'mnt', ...key)).toEqual(
-      failure(30, `${at('mnt')} has a mount of ckptfs already. Unmount it first: ckptfs umount.`),
+      failure(34, `${at('mnt')} has a mount of ckptfs already. Unmount it first: ckptfs umount.`),
     );
     const { stdout } = run('status');
     const [heading = '', ...rows] = stdout.trimEnd().split('\n');

@@ -65,6 +65,15 @@ test('every help has examples, and the general help has every command', async ()
 });
 
 const root = new URL('../../../', import.meta.url);
+
+test('the manual has a date, not before that of the newest version, and the version of the package', () => {
+  const [, date = '', version = ''] = /^\.TH CKPTFS 1 "(\d{4}-\d\d-\d\d)" "ckptfs (\S+)"/m.exec(manual) ?? [];
+  const dates = readFileSync(new URL('CHANGELOG.md', root), 'utf8').match(/^## .*\d{4}-\d\d-\d\d/gm) ?? [];
+  for (const entry of dates) expect(entry.slice(-10) <= date, entry).toBe(true);
+  expect(Number.isNaN(Date.parse(date))).toBe(false);
+  expect(JSON.parse(readFileSync(new URL('package.json', root), 'utf8'))).toMatchObject({ version });
+});
+
 const pages = [...readdirSync(root), ...readdirSync(new URL('docs', root)).map((name) => `docs/${name}`)];
 
 /** The anchors of a page: its headings in lower case, hyphens for spaces, without punctuation. */

@@ -31,6 +31,7 @@ const status: DaemonStatus = {
     cacheMisses: 5,
     authenticationFailures: 6,
   },
+  options: { allowOther: false, allowRoot: true, noExec: false, fsName: '/enc', cacheSize: 65536, logFile: '/log' },
 };
 
 test('a socket is named by its device and its daemon; links, directories and other names are none, and there is a bound', async () => {

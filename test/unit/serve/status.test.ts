@@ -25,6 +25,7 @@ const serving: DaemonStatus = {
     cacheMisses: 5,
     authenticationFailures: 6,
   },
+  options: { allowOther: false, allowRoot: true, noExec: false, fsName: '/enc', cacheSize: 65536, logFile: '/log' },
 };
 
 async function listed(): Promise<MountStatus[]> {

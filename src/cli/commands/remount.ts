@@ -1,0 +1,27 @@
+import type { Argv } from 'yargs';
+import { findWriter, remountSealed } from '../../serve/remount.ts';
+import { type CommonOptions, defineCommand } from '../command.ts';
+import { withImageKey } from '../image-arguments.ts';
+import { withKeyOptions } from '../key-options.ts';
+import { withJson } from '../options.ts';
+import { printJson } from '../output.ts';
+
+export const command = defineCommand({
+  examples: [['$0 remount /mnt/cr --key-file checkpoint.key', 'After a dump: sealed, and there to be restored from']],
+  options: (yargs: Argv<CommonOptions>) =>
+    withJson(withKeyOptions(yargs)).positional('MNT', {
+      type: 'string',
+      demandOption: true,
+      describe: 'Directory on which an image is mounted to be written',
+    }),
+  async run(args) {
+    const writer = await findWriter(args.MNT);
+    const image = { ...args, ENC: writer.location, imageId: writer.imageId };
+    // With the key in hand first: a wrong one must leave the mount as it is.
+    const mounted = await withImageKey(image, async (imageKey) => remountSealed(writer, await imageKey), {
+      write: true,
+    });
+    const { mountPoint, imageId, pid, logFile } = mounted;
+    if (args.json) await printJson({ mountPoint, imageId, pid, logFile });
+  },
+});
