@@ -34,7 +34,7 @@ export {
   inspectImage,
   type ListedFile,
 } from './library/encrypted-image.ts';
-export { createEmptyImage, type NewImage, type NewImageOptions } from './library/new-image.ts';
+export { createEmptyImage, type NewImage, type NewImageOptions, rootLike } from './library/new-image.ts';
 export { type OpenOptions, type UnlockOptions, unlockImage } from './library/unlock.ts';
 export {
   type RecoveredImage,

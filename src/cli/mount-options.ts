@@ -2,7 +2,7 @@ import { CkptfsError } from '../base/errors.ts';
 import { type Transport, transports } from '../serve/config.ts';
 import { parseFuseOptions, splitAtCommas, withoutBackslashes } from '../serve/fuse-options.ts';
 import { imageIdOf } from './image-arguments.ts';
-import { bytesFrom, countFrom } from './options.ts';
+import { bytesFrom, countFrom, modeFrom } from './options.ts';
 
 /** What `ckptfs mount` can be told by options of its own, and in `-o` (so in fstab) by the same names with `_` for `-`. */
 interface MountSettings {
@@ -11,6 +11,7 @@ interface MountSettings {
   readonly transport?: Transport | undefined;
   readonly workers?: number | undefined;
   readonly cacheSize?: number | undefined;
+  readonly rootMode?: number | undefined;
   readonly scratch?: boolean | undefined;
   readonly write?: boolean | undefined;
   readonly logFile?: string | undefined;
@@ -49,8 +50,8 @@ function checkRest(rest: readonly string[]): void {
 }
 
 const knownOptions =
-  'Known are key_file=FILE, image_id=ID, transport=NAME, workers=N, cache_size=BYTES, log_file=FILE, scratch, write, ' +
-  'allow_other, allow_root, noexec, fsname=NAME, and the general options of fstab.';
+  'Known are key_file=FILE, image_id=ID, transport=NAME, workers=N, cache_size=BYTES, root_mode=MODE, log_file=FILE, ' +
+  'scratch, write, allow_other, allow_root, noexec, fsname=NAME, and the general options of fstab.';
 
 function ownSetting(name: string, value: string | undefined, before: MountSettings): MountSettings | undefined {
   switch (name) {
@@ -64,6 +65,8 @@ function ownSetting(name: string, value: string | undefined, before: MountSettin
       return { workers: workersFrom(name, needed(name, value)) };
     case 'cache_size':
       return { cacheSize: bytesFrom(name, needed(name, value)) };
+    case 'root_mode':
+      return { rootMode: modeFrom(name, needed(name, value)) };
     case 'log_file':
       return { logFile: needed(name, value) };
     case 'scratch':

@@ -2,6 +2,7 @@ import { printable } from '../base/printable.ts';
 import type { Secret } from '../crypto/secret.ts';
 import { type CipherName, defaultCipher } from '../format/ciphers.ts';
 import { discardImage, type MadeImage } from '../image/discard-image.ts';
+import type { NewInode } from '../image/writable/writable-image.ts';
 import { createEmptyImage } from '../library/new-image.ts';
 import type { CommonOptions } from './command.ts';
 import { warnAbout, withKeys } from './image-arguments.ts';
@@ -15,6 +16,8 @@ interface NewImageArguments extends CommonOptions, KeyArguments {
   readonly cipher: CipherName | undefined;
   readonly chunkSize: number | undefined;
   readonly json: boolean;
+  /** Of its root directory; the default of `createEmptyImage` otherwise. */
+  readonly root?: NewInode;
 }
 
 /** How the keys that a command holds become the key slots of a new image. */
@@ -45,7 +48,7 @@ export async function withNewImage<T>(
     const created = await createEmptyImage({
       destination: args.ENC,
       makeSlots: slotsFor(keys),
-      ...present({ cipher: args.cipher, chunkSize: args.chunkSize }),
+      ...present({ cipher: args.cipher, chunkSize: args.chunkSize, root: args.root }),
     }).catch((error: unknown) => {
       keys.forgetMadeDefault();
       throw error;

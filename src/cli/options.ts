@@ -27,6 +27,12 @@ export function countFrom(option: string, text: string, most: number): number {
   throw new CkptfsError('bad-argument', `${option} ${text}: it is a number from 1 to ${most}`);
 }
 
+/** Permission bits in octal. @throws CkptfsError `bad-argument` */
+export function modeFrom(option: string, text: string): number {
+  if (/^[0-7]{1,5}$/.test(text) && Number.parseInt(text, 8) <= 0o7777) return Number.parseInt(text, 8);
+  throw new CkptfsError('bad-argument', `${option} ${text}: it is a mode in octal, such as 0755`);
+}
+
 /** @throws CkptfsError `bad-argument` */
 export function bytesFrom(option: string, text: string): number {
   const bytes = parseBytes(text);

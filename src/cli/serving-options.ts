@@ -1,7 +1,7 @@
 import type { Argv } from 'yargs';
 import { transports } from '../serve/config.ts';
 import { workersFrom } from './mount-options.ts';
-import { bytesFrom } from './options.ts';
+import { bytesFrom, modeFrom } from './options.ts';
 
 /** Options of mount and exec that say how the image is served. */
 export function withServingOptions<T>(yargs: Argv<T>) {
@@ -22,6 +22,12 @@ export function withServingOptions<T>(yargs: Argv<T>) {
       nargs: 1,
       coerce: (text: string) => bytesFrom('--cache-size', text),
       describe: 'Memory for opened chunks, such as 64M, which is the default',
+    })
+    .option('root-mode', {
+      type: 'string',
+      nargs: 1,
+      coerce: (text: string) => modeFrom('--root-mode', text),
+      describe: 'Mode of the root directory, in octal, instead of the one it has',
     })
     .option('allow-other', { type: 'boolean', default: false, describe: 'Let other users in, root too' })
     .option('scratch', {

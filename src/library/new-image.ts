@@ -1,10 +1,12 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { ioError } from '../base/errors.ts';
 import type { Secret } from '../crypto/secret.ts';
 import type { CipherName } from '../format/ciphers.ts';
 import type { MadeImage } from '../image/discard-image.ts';
 import type { MakeSlots } from '../image/new-header.ts';
 import { beginImage } from '../image/writable/begin-image.ts';
+import type { NewInode } from '../image/writable/writable-image.ts';
 import { directoryIdentity } from '../stores/discard-directory.ts';
 import { createStore, isVacant } from '../stores/open-store.ts';
 
@@ -13,6 +15,8 @@ export interface NewImageOptions {
   readonly destination: string;
   /** Wraps the image key, once for each recipient. */
   readonly makeSlots: MakeSlots;
+  /** The root directory; by default of the user who makes it, with mode 0700. See {@link rootLike}. */
+  readonly root?: NewInode;
   /** Default `aes-256-xts`. */
   readonly cipher?: CipherName;
   /** Bytes: a power of two from 4096 to 65536; default 16384. */
@@ -28,19 +32,40 @@ export interface NewImage {
   readonly made: MadeImage;
 }
 
-/** The root directory belongs to who makes the image, and nobody else gets in: what is kept in images is no one else's business. */
-const ROOT_MODE = 0o700;
+/** All rights of a directory's owner. */
+const OWNER_MODE = 0o700;
+
+/**
+ * Makes the root of a new image look like the directory that it will be mounted on, as users expect of a mount: its mode, but with all rights
+ * for the owner; and, as only root can give things away, its owner for root, else the user.
+ * @throws CkptfsError `io`
+ */
+export function rootLike(directory: string): NewInode {
+  try {
+    const { mode, uid, gid } = statSync(directory);
+    return { ...ownRoot(), mode: (mode & 0o7777) | OWNER_MODE, ...(process.geteuid?.() === 0 && { uid, gid }) };
+  } catch (cause) {
+    throw ioError('look at', directory, cause);
+  }
+}
+
+function ownRoot(): NewInode {
+  return { mode: OWNER_MODE, uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 };
+}
 
 /**
  * Makes an image with nothing in it but its root directory, to be mounted with `write`. It is unsealed.
  * @throws CkptfsError `bad-argument`, `exists`, `io`
  */
-export async function createEmptyImage({ destination, ...options }: NewImageOptions): Promise<NewImage> {
+export async function createEmptyImage({
+  destination,
+  root = ownRoot(),
+  ...options
+}: NewImageOptions): Promise<NewImage> {
   const isNewDirectory = !existsSync(destination);
   const store = createStore(destination);
   const made = { location: resolve(destination), directory: directoryIdentity(destination), isNewDirectory };
   try {
-    const root = { mode: ROOT_MODE, uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 };
     const { header, imageKey } = await beginImage(store, { ...options, root });
     return { imageId: header.imageId.toString('hex'), imageKey, made };
   } finally {

@@ -17,6 +17,8 @@ export interface DaemonConfig {
   readonly workers: number;
   /** Bytes, of all workers together. */
   readonly cacheSize: number;
+  /** Permission bits of the root directory, where they are not to be those of the image. On a mount that writes this is a chmod. */
+  readonly rootMode?: number | undefined;
   readonly allowOther: boolean;
   readonly allowRoot: boolean;
   readonly noExec: boolean;

@@ -25,6 +25,11 @@ export interface MountOptions {
   readonly workers?: number;
   /** Bytes of verified chunks kept in memory, of all workers together. Default 64 MiB. */
   readonly cacheSize?: number;
+  /**
+   * Permission bits of the root directory, where they are not to be those of the image. A mount that is only read shows them; with `write` the
+   * image gets them.
+   */
+  readonly rootMode?: number;
   /** Let other users in, as far as modes and owners allow. */
   readonly allowOther?: boolean;
   /** Let root in besides the user who mounts. */
@@ -92,6 +97,10 @@ function checkedConfig(options: DaemonOptions): Omit<DaemonConfig, 'image'> {
       advice: 'allow_other lets root in too.',
     });
   }
+  const { rootMode } = options;
+  if (rootMode !== undefined && !(Number.isInteger(rootMode) && rootMode >= 0 && rootMode <= 0o7777)) {
+    throw new CkptfsError('bad-argument', `a mode of ${rootMode} for the root directory: 0 to 0o7777 are possible`);
+  }
   const location = resolve(options.location);
   const mountPoint = resolve(options.mountPoint);
   checkApart(location, mountPoint);
@@ -101,6 +110,7 @@ function checkedConfig(options: DaemonOptions): Omit<DaemonConfig, 'image'> {
     transport,
     workers: isSingle ? 1 : workers,
     cacheSize,
+    ...(rootMode === undefined ? {} : { rootMode }),
     allowOther,
     allowRoot,
     noExec: fuse.noExec,

@@ -30,6 +30,7 @@ export async function serveThroughKernel(
       write: config.write,
       imageKey: key.imageKey.shared,
       cacheSize: Math.ceil(config.cacheSize / config.workers),
+      rootMode: config.rootMode,
       onlyUid: config.allowRoot ? process.getuid?.() : undefined,
     },
     { manifestSize: store.manifestSize(), location: () => store.location },

@@ -24,7 +24,7 @@ export async function serveThroughNative(
 ): Promise<Serving> {
   await key.arrived;
   const counters = new Counters();
-  const opened = openTree(store.place, key.imageKey, config.cacheSize, counters, (line) => log.error(line));
+  const opened = openTree(store.place, key.imageKey, config, counters, (line) => log.error(line));
   try {
     const made = await mountNative(config.mountPoint, new CountedFileSystem(opened.tree, counters), {
       source: config.fsName,

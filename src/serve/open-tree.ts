@@ -21,16 +21,24 @@ export interface OpenTree {
   close(): void;
 }
 
+/** How an image is opened to be served. */
+export interface TreeOptions {
+  /** Bytes. */
+  readonly cacheSize: number;
+  /** Permission bits that the root directory is to have instead of its own. */
+  readonly rootMode?: number | undefined;
+}
+
 /** @throws CkptfsError as readHeader and openImage do */
 export function openTree(
   place: StorePlace,
   imageKey: Secret,
-  cacheSize: number,
+  { cacheSize, rootMode }: TreeOptions,
   counters: Counters,
   onDamage: DamageListener,
 ): OpenTree {
   const store = openStore(place);
-  const image = opened(store, imageKey);
+  const image = withRootMode(opened(store, imageKey), rootMode);
   const reader = new ImageReader(image, cacheSize, counters);
   const root = image.manifest.inodes[ROOT_INODE - 1];
   if (root === undefined) throw new CkptfsError('internal', 'an image without a root directory');
@@ -56,4 +64,10 @@ function opened(store: Store, imageKey: Secret): Image {
     store.close();
     throw error;
   }
+}
+
+function withRootMode(image: Image, mode: number | undefined): Image {
+  const [root, ...others] = image.manifest.inodes;
+  if (mode === undefined || root === undefined) return image;
+  return { ...image, manifest: { ...image.manifest, inodes: [{ ...root, mode }, ...others] } };
 }

@@ -8,7 +8,7 @@ import { openWritable } from '../image/writable/open-writable.ts';
 import { openWritableStore } from '../stores/open-store.ts';
 import type { StorePlace } from '../stores/store.ts';
 import type { Level } from './log.ts';
-import type { OpenTree } from './open-tree.ts';
+import type { OpenTree, TreeOptions } from './open-tree.ts';
 
 /**
  * Opens an image to be written on, which it is from then on, until it is sealed.
@@ -17,7 +17,7 @@ import type { OpenTree } from './open-tree.ts';
 export function openWritableTree(
   place: StorePlace,
   imageKey: Secret,
-  cacheSize: number,
+  { cacheSize, rootMode }: TreeOptions,
   counters: Counters,
   log: (level: Level, text: string) => void,
 ): OpenTree {
@@ -28,6 +28,15 @@ export function openWritableTree(
     counters,
     onWarning: (text) => log('warning', text),
   });
+  if (rootMode !== undefined && image.inode(ROOT_INODE)?.mode !== rootMode) {
+    try {
+      image.setMetadata(ROOT_INODE, { mode: rootMode });
+    } catch (error) {
+      image.close();
+      store.close();
+      throw error;
+    }
+  }
   const root = image.inode(ROOT_INODE);
   if (root === undefined) throw new CkptfsError('internal', 'an image without a root directory');
   const { mode, uid, gid, atime, mtime } = root;

@@ -34,14 +34,14 @@ function main(port: MessagePort, setup: WorkerSetup): void {
 
 /** Undefined when it could not be opened, which is then told. */
 function open(setup: WorkerSetup, tell: (message: WorkerMessage) => void): OpenTree | undefined {
-  const { store, cacheSize } = setup;
+  const { store, cacheSize, rootMode } = setup;
   try {
     const log = (level: Level, text: string): void => tell({ kind: 'log', level, text });
     const imageKey = Secret.fromShared(setup.imageKey);
     const counters = new Counters(setup.memory.image);
     const opened = setup.write
-      ? openWritableTree(store, imageKey, cacheSize, counters, log)
-      : openTree(store, imageKey, cacheSize, counters, (line) => log('error', line));
+      ? openWritableTree(store, imageKey, { cacheSize, rootMode }, counters, log)
+      : openTree(store, imageKey, { cacheSize, rootMode }, counters, (line) => log('error', line));
     tell({ kind: 'ready', image: opened.image });
     return opened;
   } catch (error) {

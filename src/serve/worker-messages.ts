@@ -14,6 +14,7 @@ export interface WorkerSetup {
   readonly imageKey: SharedArrayBuffer;
   /** Bytes, of this worker. */
   readonly cacheSize: number;
+  readonly rootMode: number | undefined;
   readonly onlyUid: number | undefined;
   readonly memory: WorkerMemory;
 }

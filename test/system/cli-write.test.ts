@@ -68,7 +68,7 @@ const notSealed =
 describeIf(['root', 'fuse'], 'mount --write', () => {
   test('makes an image, says so, and umount seals it', () => {
     expect(run('mount', '--write', 'enc', 'mnt', ...key)).toEqual(success('image ID: new, aes-256-xts, in enc\n'));
-    expect(fs.statSync(at('mnt')).mode & 0o777).toBe(0o700);
+    expect(fs.statSync(at('mnt')).mode & 0o777).toBe(0o755);
     fs.writeFileSync(at('mnt/a'), 'content');
     expect(listed()).toMatchObject({ state: 'serving', daemon: { write: true, workers: 1 } });
     expect(run('umount', 'mnt')).toEqual(success());

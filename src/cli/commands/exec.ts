@@ -21,7 +21,7 @@ export const command = defineCommand({
   options,
   async run(args) {
     const command = commandOf(args);
-    const { transport, workers, cacheSize, scratch, allowOther, write } = args;
+    const { transport, workers, cacheSize, rootMode, scratch, allowOther, write } = args;
     const exec = (imageKey: Secret | Promise<Secret>): Promise<ExecResult> =>
       execWithMount({
         location: args.ENC,
@@ -31,7 +31,7 @@ export const command = defineCommand({
         allowOther,
         write,
         privateNamespace: args.private,
-        ...present({ transport, workers, cacheSize }),
+        ...present({ transport, workers, cacheSize, rootMode }),
       });
     if (write && args.imageId === undefined && isVacantLocation(args.ENC)) return execOnNewImage(args, exec);
     refuseNewImageOptions(args);

@@ -2,7 +2,7 @@ import type { Argv } from 'yargs';
 import { CkptfsError, systemErrorName } from '../../base/errors.ts';
 import type { Secret } from '../../crypto/secret.ts';
 import type { MadeImage } from '../../image/discard-image.ts';
-import { isVacantLocation } from '../../library/new-image.ts';
+import { isVacantLocation, rootLike } from '../../library/new-image.ts';
 import { checkMount, type MountOptions } from '../../serve/daemon-config.ts';
 import { serveForeground } from '../../serve/foreground.ts';
 import { type MountHandle, mountImage } from '../../serve/mount.ts';
@@ -48,6 +48,7 @@ export const command = defineCommand({
         transport: args.transport ?? settings.transport,
         workers: args.workers ?? settings.workers,
         cacheSize: args.cacheSize ?? settings.cacheSize,
+        rootMode: args.rootMode ?? settings.rootMode,
       }),
     };
     const serving = { mount, logFile: args.logFile ?? settings.logFile, foreground: args.foreground };
@@ -55,7 +56,7 @@ export const command = defineCommand({
     if (args.write && image.imageId === undefined && isVacantLocation(args.ENC)) {
       const [mounted, made] = await adviseOnFailure(mount, async () => {
         await checkMount(mount);
-        return withNewImage(image, async (imageKey, made) => {
+        return withNewImage({ ...image, root: rootLike(args.MNT) }, async (imageKey, made) => {
           if (serving.foreground && !args.json && !args.quiet) await printLines(made.announcement);
           return [await serve(serving, imageKey, made), made] as const;
         });

@@ -14,7 +14,7 @@ function refusal(list: string): CkptfsError {
 describe('mount options', () => {
   test('ours are taken out, the others left as they are', () => {
     const id = 'AB'.repeat(16);
-    const line = `rw,key_file=/etc/k,image_id=${id},transport=fuse-native,workers=3,cache_size=2M,scratch,log_file=/l,nofail`;
+    const line = `rw,key_file=/etc/k,image_id=${id},transport=fuse-native,workers=3,cache_size=2M,root_mode=0755,scratch,log_file=/l,nofail`;
     expect(parseMountOptions([line, 'allow_other'])).toEqual({
       settings: {
         keyFile: ['/etc/k'],
@@ -22,6 +22,7 @@ describe('mount options', () => {
         transport: 'fuse-native',
         workers: 3,
         cacheSize: 2 << 20,
+        rootMode: 0o755,
         scratch: true,
         logFile: '/l',
       },
@@ -46,6 +47,8 @@ describe('mount options', () => {
     ['workers=0', /workers 0: .*1 to 64/],
     ['workers=65', /1 to 64/],
     ['cache_size=lots', /number of bytes/],
+    ['root_mode=0888', /mode in octal/],
+    ['root_mode=10000', /mode in octal/],
     ['image_id=12', /32 hexadecimal digits/],
     ['transport=carrier-pigeon', /kernel, fuse-native/],
     ['scratch=yes', /takes no value/],
