@@ -24,6 +24,21 @@ function licences(inputs) {
   });
 }
 
+/**
+ * As yargs is loaded, and again when it is set up, it looks into the current directory, for a package.json that tells our
+ * version. It may be on a mount that does not answer, it may be gone, and it is not where our version is.
+ */
+const yargsWithoutDirectory = {
+  name: 'yargs-without-directory',
+  setup({ onLoad }) {
+    onLoad({ filter: /yargs\/lib\/platform-shims\/esm\.mjs$/ }, ({ path }) => {
+      const [before, after, ...more] = readFileSync(path, 'utf8').split('mainFilename || process.cwd()');
+      if (after === undefined || more.length > 0) throw new Error(`${path} is not what it was`);
+      return { contents: `${before}'/'${after}`, loader: 'js' };
+    });
+  },
+};
+
 try {
   execFileSync(process.execPath, [compiler, '-p', 'tsconfig.build.json', '--outDir', draft], {
     cwd: root,
@@ -39,6 +54,7 @@ try {
     format: 'cjs',
     minifySyntax: true,
     minifyWhitespace: true,
+    plugins: [yargsWithoutDirectory],
     alias: { 'string-width': join(root, 'scripts', 'lib', 'plain-width.js') },
     define: { 'import.meta.url': 'moduleUrl' },
     platform: 'node',

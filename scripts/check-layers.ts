@@ -19,6 +19,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'crypto/secret.ts',
     'crypto/select.ts',
     'format',
+    'fuse/reachable.ts',
     'image',
     'keys',
     'library',

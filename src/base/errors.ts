@@ -47,6 +47,8 @@ export const errorCodes = [
   'not-mounted',
   /** The mount is in use. */
   'busy',
+  /** A process that serves a mount is there, but does not answer: stopped, frozen, or too slow. */
+  'no-answer',
   /** Something this host lacks: /dev/fuse, fusermount3, a kernel feature, a permission. */
   'missing-feature',
   /** The operation was cancelled by a signal. */

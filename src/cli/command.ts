@@ -1,5 +1,6 @@
 import type { ArgumentsCamelCase, Argv } from 'yargs';
 import { CkptfsError } from '../base/errors.ts';
+import { reach, reachWhole } from '../fuse/reachable.ts';
 import { generalOptions, longOptions, optionNames } from './option-names.ts';
 
 /** Options that every command has. */
@@ -48,6 +49,8 @@ export function defineCommand<T>(definition: CommandDefinition<T>): Command {
         },
         async (args) => {
           refuseEmptyValues(args);
+          leaveSignalsToKernel();
+          await checkPaths(args);
           finished((await run(args)) ?? 0);
         },
       );
@@ -74,4 +77,31 @@ function refuseEmptyValues(args: Readonly<Record<string, unknown>>): void {
   throw new CkptfsError('bad-argument', isPath ? `the argument ${name} is empty` : `the value of --${name} is empty`, {
     advice: `Is a variable of the shell not set?${isPath ? ' The current directory is ".".' : ''}`,
   });
+}
+
+/** Arguments that are paths on this host, by their names in all commands. */
+const pathNames = ['ENC', 'SRC', 'DST', 'keyFile', 'logFile', 'output'] as const;
+
+/**
+ * Looks whether the paths that a command is given can be looked at, before it does so in a way that nothing could end.
+ * @throws CkptfsError `no-answer`
+ */
+async function checkPaths(args: Readonly<Record<string, unknown>>): Promise<void> {
+  for (const path of pathNames.flatMap((name) => args[name])) {
+    if (typeof path === 'string' && path !== '' && path !== '-') await reachWhole(path);
+  }
+  // What is mounted there is to go, or in the way; it need not answer.
+  if (typeof args['MNT'] === 'string') await reach(args['MNT']);
+}
+
+/**
+ * Lets SIGINT and SIGTERM end this process by the kernel. Node handles both to begin with, and a signal that is handled ends
+ * no thread that waits for a file system: the handler runs when the wait is over.
+ */
+function leaveSignalsToKernel(): void {
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    const listener = (): void => undefined;
+    // Without its last listener a signal gets back what the kernel does by itself.
+    process.on(signal, listener).off(signal, listener);
+  }
 }

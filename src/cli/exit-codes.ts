@@ -25,6 +25,7 @@ export const exitCodes: Readonly<Record<ErrorCode, number>> = {
   busy: 32,
   'missing-feature': 33,
   'already-mounted': 34,
+  'no-answer': 35,
   interrupted: 130,
 };
 

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { closeSync } from 'node:fs';
+import { Deadline } from '../base/deadline.ts';
 import { CkptfsError, systemErrorName } from '../base/errors.ts';
 import { receiveDescriptor, socketPair } from './received-descriptor.ts';
 
@@ -11,6 +12,9 @@ const usualPath = '/usr/local/bin:/usr/bin:/bin:/run/wrappers/bin';
 
 /** In the helper, the socket it sends the descriptor over has this number. */
 const helperSocket = 3;
+
+/** For both that can unmount. They end at once, unless the kernel waits for a process that serves the mount. */
+const UNMOUNT_MILLISECONDS = 30_000;
 
 interface Outcome {
   readonly exitCode: number | null;
@@ -38,15 +42,39 @@ export async function mountByHelper(mountPoint: string, options: readonly string
   }
 }
 
-/** @throws CkptfsError `busy`, `not-mounted`, `missing-feature`, `mount-failed` */
+/**
+ * Unmounts a mount of this user's by the helper, or by umount(8), which is set-user-id as well: the helper reads /etc/mtab,
+ * which some hosts do not have, and umount(8) the kernel's own table.
+ * @throws CkptfsError `busy`, `not-mounted`, `missing-feature`, `mount-failed`; `no-answer` when neither comes to an end
+ */
 export async function unmountByHelper(mountPoint: string, lazy: boolean): Promise<void> {
-  const { exitCode, errorText } = await runHelper(['-u', ...(lazy ? ['-z'] : []), '--', mountPoint]);
-  if (exitCode === 0) return;
-  if (/busy/i.test(errorText)) throw new CkptfsError('busy', `${mountPoint} is in use`, { path: mountPoint });
-  if (/not found in/.test(errorText)) {
+  const deadline = Deadline.after(UNMOUNT_MILLISECONDS);
+  const args = ['-u', ...(lazy ? ['-z'] : []), '--', mountPoint];
+  const first = await helped(deadline, mountPoint, runAnyHelper(args));
+  if (first?.exitCode === 0) return;
+  const busy = (outcome: Outcome | undefined): boolean => /busy/i.test(outcome?.errorText ?? '');
+  if (busy(first)) throw new CkptfsError('busy', `${mountPoint} is in use`, { path: mountPoint });
+  if (/not found in/.test(first?.errorText ?? '')) {
     throw new CkptfsError('not-mounted', `${mountPoint} is no mount of this user`, { path: mountPoint });
   }
-  throw new CkptfsError('mount-failed', `cannot unmount ${mountPoint}: ${errorText}`, { path: mountPoint });
+  const second = await helped(deadline, mountPoint, run('umount', [...(lazy ? ['-l'] : []), '--', mountPoint]));
+  if (second?.exitCode === 0) return;
+  if (busy(second)) throw new CkptfsError('busy', `${mountPoint} is in use`, { path: mountPoint });
+  if (first === undefined) throw helperMissing();
+  throw new CkptfsError('mount-failed', `cannot unmount ${mountPoint}: ${first.errorText}`, { path: mountPoint });
+}
+
+async function helped(
+  deadline: Deadline,
+  path: string,
+  outcome: Promise<Outcome | undefined>,
+): Promise<Outcome | undefined> {
+  const ended = await deadline.wait(outcome.then((value) => ({ value })));
+  if (ended !== undefined) return ended.value;
+  throw new CkptfsError('no-answer', `cannot unmount ${path}: the helper has not come to an end`, {
+    path,
+    advice: 'The process that serves the mount may be stopped or frozen: let it go on.',
+  });
 }
 
 /** @throws CkptfsError `missing-feature` when the helper is not installed */
@@ -77,12 +105,22 @@ function mountFault(mountPoint: string, errorText: string): CkptfsError {
 }
 
 async function runHelper(args: readonly string[], socket?: number): Promise<Outcome> {
+  const outcome = await runAnyHelper(args, socket);
+  if (outcome === undefined) throw helperMissing();
+  return outcome;
+}
+
+async function runAnyHelper(args: readonly string[], socket?: number): Promise<Outcome | undefined> {
   for (const helper of helpers) {
     const outcome = await run(helper, args, socket);
     if (outcome !== undefined) return outcome;
   }
+  return undefined;
+}
+
+function helperMissing(): CkptfsError {
   const advice = "Install it: the package is called 'fuse3' on Debian, Ubuntu, Fedora and Arch.";
-  throw new CkptfsError(
+  return new CkptfsError(
     'missing-feature',
     `${helpers[0]} is needed to mount as an ordinary user and is not installed`,
     { advice },
@@ -90,7 +128,7 @@ async function runHelper(args: readonly string[], socket?: number): Promise<Outc
 }
 
 /** Runs a helper to its end; undefined when there is no such program. */
-function run(helper: string, args: readonly string[], socket: number | undefined): Promise<Outcome | undefined> {
+function run(helper: string, args: readonly string[], socket?: number): Promise<Outcome | undefined> {
   return new Promise((resolve, reject) => {
     const child = spawn(helper, args, {
       cwd: '/',

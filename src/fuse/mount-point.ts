@@ -1,12 +1,13 @@
 import { closeSync, openSync, readlinkSync, writeFileSync } from 'node:fs';
-import { readlink, realpath, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { constants } from 'node:os';
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { errnoName, errnoNumber, isErrnoName } from '../base/errno.ts';
 import { CkptfsError, systemErrorName } from '../base/errors.ts';
 import { bind, lastErrno } from '../base/native.ts';
 import { unmountByHelper } from './fusermount.ts';
-import { type MountInfo, readMounts, topmostAt } from './mountinfo.ts';
+import { isScratch, type MountInfo } from './mountinfo.ts';
+import { reach, reachWhole } from './reachable.ts';
 
 /** Shows in mount tables as `fuse.ckptfs`, which fstab and mount(8) take as well. */
 export const subtype = 'ckptfs';
@@ -19,9 +20,6 @@ const UMOUNT_NOFOLLOW = 8;
 /** From fcntl.h: holds a directory without leave to read it. */
 const O_PATH = 0o10000000;
 
-/** As the kernel follows (MAXSYMLINKS). */
-const mostLinks = 40;
-
 const unmountCall = bind('umount2', 'int', ['str', 'int']);
 
 /**
@@ -29,17 +27,18 @@ const unmountCall = bind('umount2', 'int', ['str', 'int']);
  * @throws CkptfsError `mount-failed`
  */
 export async function checkedMountPoint(directory: string): Promise<string> {
-  const mounted = topmostAt(await readMounts(), await withoutTouching(directory));
-  if (mounted?.fsType === fsType) {
+  const { mount: mounted } = await reach(directory);
+  if (mounted !== undefined && (mounted.fsType === fsType || isScratch(mounted))) {
     throw new CkptfsError('already-mounted', `${mounted.mountPoint} has a mount of ckptfs already`, {
       advice: 'Unmount it first: ckptfs umount.',
       path: mounted.mountPoint,
     });
   }
   try {
-    const mountPoint = await realpath(directory);
+    const mountPoint = await reachWhole(directory);
     if ((await stat(mountPoint)).isDirectory()) return mountPoint;
   } catch (cause) {
+    if (cause instanceof CkptfsError) throw cause;
     const reason =
       systemErrorName(cause) === 'ENOENT' ? 'does not exist' : `cannot be used: ${systemErrorName(cause) ?? cause}`;
     throw new CkptfsError('mount-failed', `the mount point ${directory} ${reason}`, { path: directory, cause });
@@ -49,8 +48,7 @@ export async function checkedMountPoint(directory: string): Promise<string> {
 
 /** The mount of ours at a directory. @throws CkptfsError `not-mounted` */
 export async function findMount(directory: string): Promise<MountInfo> {
-  const mountPoint = await withoutTouching(directory);
-  const found = topmostAt(await readMounts(), mountPoint);
+  const { path: mountPoint, mount: found } = await reach(directory);
   if (found?.fsType === fsType) return found;
   const what = found === undefined ? 'no mount' : `a mount of type ${found.fsType}`;
   throw new CkptfsError('not-mounted', `${mountPoint} is ${what}, not a mount of ckptfs`, { path: mountPoint });
@@ -133,20 +131,4 @@ export function setReadAhead(device: string, kibibytes: number): boolean {
 /** A value for an option string of libfuse, which is split at commas; a backslash means "the next character as it is". */
 export function escapeOption(value: string): string {
   return value.replace(/[\\,]/g, '\\$&');
-}
-
-/**
- * A mount point's path as mount tables have it, found without a request to the mount, which may never answer: only its
- * parent is resolved, and readlink(2) of a directory fails before the file system is asked.
- */
-async function withoutTouching(directory: string): Promise<string> {
-  let path = resolve(directory);
-  for (let links = 0; links < mostLinks; links++) {
-    const parent = await realpath(dirname(path)).catch(() => dirname(path));
-    path = join(parent, basename(path));
-    const target = await readlink(path).catch(() => undefined);
-    if (target === undefined) break;
-    path = resolve(parent, target);
-  }
-  return path;
 }

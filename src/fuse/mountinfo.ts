@@ -1,7 +1,10 @@
+import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 
 /** One line of /proc/PID/mountinfo, see proc_pid_mountinfo(5). */
 export interface MountInfo {
+  /** No two mounts of a host have the same at the same time. */
+  readonly id: number;
   readonly mountPoint: string;
   /** `MAJOR:MINOR`, as st_dev has it and /sys/class/bdi names it. */
   readonly device: string;
@@ -15,6 +18,32 @@ export interface MountInfo {
 /** The mounts this process sees, in the order in which they were made. Looks at no mount itself, so it never blocks on one. */
 export async function readMounts(): Promise<MountInfo[]> {
   return parseMountInfo(await readFile('/proc/self/mountinfo', 'latin1'));
+}
+
+/** As {@link readMounts}; the kernel has it at hand. */
+export function readMountsSync(): MountInfo[] {
+  return parseMountInfo(readFileSync('/proc/self/mountinfo', 'latin1'));
+}
+
+/**
+ * Returns the id of the mount that an open file lies on (proc_pid_fdinfo(5)), without asking its file system anything; also
+ * of a descriptor that was opened with O_PATH.
+ */
+export function mountIdOf(fd: number): number {
+  return Number(/^mnt_id:\s*(\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8'))?.[1] ?? Number.NaN);
+}
+
+/** The source that mount tables name for the overlay of a mount with scratch space. */
+export const SCRATCH_SOURCE = 'ckptfs';
+
+/** Whether a mount is the overlay of one of ours that has scratch space. */
+export function isScratch({ fsType: type, source }: Pick<MountInfo, 'fsType' | 'source'>): boolean {
+  return type === 'overlay' && source === SCRATCH_SOURCE;
+}
+
+/** Whether some process serves a mount, so that whatever asks it something waits for that process. */
+export function isServedByProcess(mount: Pick<MountInfo, 'fsType' | 'source'>): boolean {
+  return /^fuse(blk)?(\.|$)/.test(mount.fsType) || isScratch(mount);
 }
 
 /** The topmost mount at a path: the one that hides any others there. */
@@ -32,11 +61,12 @@ function parseLine(line: string): MountInfo | undefined {
   // The optional fields before the separator are any number of tagged words, none of which is a lone hyphen.
   const separator = fields.indexOf('-', 6);
   if (separator < 0) return undefined;
-  const [, , device, , mountPoint, mountOptions] = fields;
+  const [id, , device, , mountPoint, mountOptions] = fields;
   const [fsType, source, superOptions] = fields.slice(separator + 1);
   if (device === undefined || mountPoint === undefined || mountOptions === undefined) return undefined;
   if (fsType === undefined || source === undefined || superOptions === undefined) return undefined;
   return {
+    id: Number(id),
     mountPoint: unescaped(mountPoint),
     device,
     fsType: unescaped(fsType),

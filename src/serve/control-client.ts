@@ -1,54 +1,99 @@
 import fs from 'node:fs';
 import net from 'node:net';
-import { counterNames } from '../base/counters.ts';
-import { errorCodes, type PlainError } from '../base/errors.ts';
-import { controlNames, type DaemonEvent, type DaemonStatus, statusQuestion } from './control.ts';
+import { O_PATH } from '../base/at-calls.ts';
+import type { Deadline } from '../base/deadline.ts';
+import { Directory } from '../base/directory.ts';
+import { systemErrorName } from '../base/errors.ts';
+import { mountIdOf } from '../fuse/mountinfo.ts';
+import { type ControlName, controlNames, type DaemonEvent, type DaemonStatus, statusQuestion } from './control.ts';
+import { isEvent, isStatus } from './control-messages.ts';
+import { connectTo, isStopped, type Peer, peerOf } from './peer.ts';
 
-const CONNECT_TIMEOUT_MILLISECONDS = 2000;
-const ANSWER_TIMEOUT_MILLISECONDS = 5000;
-const MAX_LINE = 65536;
+/** Bytes that are heard of one daemon at most. It has little to say, and is not asked twice. */
+const MAX_HEARD = 65536;
+/** How often a daemon that does not answer is looked at, whether it is stopped. */
+const LOOK_MILLISECONDS = 500;
 
-/** A connection to a daemon. */
+/** A connection to a process that may be a daemon: by the kernel's word one of the right user's. */
 export interface DaemonLink {
-  /** What it says of itself, or undefined when it says nothing that makes sense in time. Ask once. */
-  status(): Promise<DaemonStatus | undefined>;
-  /** Waits until the daemon has wiped what it had; false when it goes on in silence for so long. */
-  ended(milliseconds: number): Promise<boolean>;
-  /** What the daemon announced last. */
+  readonly peer: Peer;
+  /**
+   * Returns what it says of itself. Undefined when it says nothing that makes sense until the deadline, and at once when the
+   * kernel keeps it from running or the connection ends. It may still come: asked again, it is waited for again.
+   */
+  status(deadline: Deadline): Promise<DaemonStatus | undefined>;
+  /** Waits until the connection ends, as it does when the daemon has wiped what it had, or is dead; false at the deadline. */
+  ended(deadline: Deadline): Promise<boolean>;
+  /** Returns what the daemon announced last. */
   lastEvent(): DaemonEvent | undefined;
   close(): void;
 }
 
-/** Connects to the socket of a daemon; undefined when none listens. */
-export function callDaemon(path: string): Promise<DaemonLink | undefined> {
-  return new Promise((resolve) => {
-    const socket = net.connect(path);
-    const giveUp = (): void => {
-      socket.destroy();
-      resolve(undefined);
-    };
-    socket.setTimeout(CONNECT_TIMEOUT_MILLISECONDS, giveUp);
-    socket.once('error', giveUp);
-    socket.once('connect', () => {
-      socket.setTimeout(0);
-      socket.removeListener('error', giveUp);
-      socket.removeListener('timeout', giveUp);
-      resolve(linkOver(socket));
-    });
-  });
-}
+/**
+ * - `link`: somebody listens, and it is who it should be.
+ * - `dead`: by the kernel's word nobody does. Only that means that a daemon is dead.
+ * - `silent`: that cannot be said, as when it is too busy to take one more connection.
+ * - `stranger`: what is there is no socket, or another user listens.
+ */
+export type Call = DaemonLink | 'dead' | 'silent' | 'stranger';
 
-/** Removes what daemons of a device that were killed left in this user's own state directory, or else it would pile up. */
-export async function removeStaleSockets(directory: string, device: string): Promise<void> {
-  for (const name of controlNames(directory)) {
-    if (name.device !== device) continue;
-    const daemon = await callDaemon(name.path);
-    if (daemon === undefined) fs.rmSync(name.path, { force: true });
-    else daemon.close();
+/**
+ * Connects to the socket of a daemon. Never waits, and nothing is said or heard before the kernel said whose it is.
+ * @param owner user id
+ */
+export function callDaemon(name: ControlName, owner: number): Call {
+  try {
+    const fd = connectHeld(name);
+    if (fd === undefined) return 'stranger';
+    const peer = peerOf(fd);
+    if (peer.uid === owner) return linkOver(new net.Socket({ fd, readable: true, writable: true }), peer);
+    fs.closeSync(fd);
+    return 'stranger';
+  } catch (error) {
+    const reason = systemErrorName(error);
+    return reason === 'ECONNREFUSED' || reason === 'ENOENT' ? 'dead' : 'silent';
   }
 }
 
-function linkOver(socket: net.Socket): DaemonLink {
+/**
+ * Connects by a descriptor of the socket itself, because in another user's directory its name may lead somewhere else at
+ * any moment, as into a file system that never answers.
+ */
+function connectHeld({ directory, name }: ControlName): number | undefined {
+  const held = directory.openFile(name, O_PATH);
+  try {
+    if (mountIdOf(held) !== mountIdOf(directory.fd) || !fs.fstatSync(held).isSocket()) return undefined;
+    return connectTo(`/proc/self/fd/${held}`);
+  } finally {
+    fs.closeSync(held);
+  }
+}
+
+/** Removes what daemons of a device that were killed left in this user's own state directory, or else it would pile up. */
+export function removeStaleSockets(path: string, device: string): void {
+  const directory = Directory.open(path);
+  try {
+    for (const name of controlNames(directory)) {
+      if (name.device !== device) continue;
+      const call = callDaemon(name, process.geteuid?.() ?? 0);
+      if (call === 'dead') removeStale(name);
+      else if (typeof call === 'object') call.close();
+    }
+  } finally {
+    directory.close();
+  }
+}
+
+/** Removes what a daemon that was killed left. */
+export function removeStale({ directory, name }: ControlName): void {
+  try {
+    directory.unlink(name);
+  } catch {
+    // It does no harm where it is.
+  }
+}
+
+function linkOver(socket: net.Socket, peer: Peer): DaemonLink {
   let isClosed = false;
   const closed = new Promise<void>((resolve) => {
     socket.once('close', () => {
@@ -58,23 +103,33 @@ function linkOver(socket: net.Socket): DaemonLink {
   });
   socket.on('error', () => socket.destroy());
   let event: DaemonEvent | undefined;
-  let onAnswer: (answer: unknown) => void = () => undefined;
-  const answered = new Promise<unknown>((resolve) => {
+  let answer: DaemonStatus | undefined;
+  let onAnswer: () => void = () => undefined;
+  const answered = new Promise<void>((resolve) => {
     onAnswer = resolve;
   });
   onLine(socket, (line) => {
     const value = parsed(line);
     if (isEvent(value)) event = value;
-    else onAnswer(value);
+    else if (isStatus(value) && answer === undefined) {
+      answer = value;
+      onAnswer();
+    }
   });
+  let isAsked = false;
   return {
-    status: async () => {
-      socket.write(statusQuestion);
-      const answer = await Promise.race([answered, closed, silence(socket, ANSWER_TIMEOUT_MILLISECONDS)]);
-      return isStatus(answer) ? answer : undefined;
+    peer,
+    status: async (deadline) => {
+      if (!isAsked) socket.write(statusQuestion);
+      isAsked = true;
+      while (answer === undefined && !isClosed && !deadline.hasPassed) {
+        await deadline.orAfter(LOOK_MILLISECONDS).wait(Promise.race([answered, closed]));
+        if (answer === undefined && isStopped(peer.pid)) break;
+      }
+      return answer;
     },
-    ended: async (milliseconds) => {
-      await Promise.race([closed, silence(socket, milliseconds)]);
+    ended: async (deadline) => {
+      await deadline.wait(closed);
       return isClosed;
     },
     lastEvent: () => event,
@@ -82,21 +137,16 @@ function linkOver(socket: net.Socket): DaemonLink {
   };
 }
 
-/** Waits until nothing was heard for so long. */
-async function silence(socket: net.Socket, milliseconds: number): Promise<void> {
-  return new Promise((resolve) => {
-    socket.setTimeout(milliseconds, resolve);
-  });
-}
-
-/** Who says more than a line can have is no daemon. */
+/** Hears lines; who says more than all that a daemon has to say is none. */
 function onLine(socket: net.Socket, hear: (line: string) => void): void {
   let text = '';
+  let heard = 0;
   socket.setEncoding('utf8').on('data', (part: string) => {
+    heard += part.length;
+    if (heard > MAX_HEARD) return void socket.destroy();
     const lines = `${text}${part}`.split('\n');
     text = lines.pop() ?? '';
     for (const line of lines) hear(line);
-    if (text.length > MAX_LINE) socket.destroy();
   });
 }
 
@@ -106,49 +156,4 @@ function parsed(line: string): unknown {
   } catch {
     return undefined;
   }
-}
-
-/** The socket may be anybody's: nothing in its answer is believed to have the right shape. */
-function isStatus(value: unknown): value is DaemonStatus {
-  if (!isRecord(value)) return false;
-  const { counters } = value;
-  return (
-    (value['state'] === 'serving' || value['state'] === 'sealing') &&
-    ['mountPoint', 'device', 'location', 'imageId', 'transport'].every((name) => typeof value[name] === 'string') &&
-    ['pid', 'workers', 'uptimeSeconds'].every((name) => Number.isFinite(value[name])) &&
-    ['scratch', 'write'].every((name) => typeof value[name] === 'boolean') &&
-    isRecord(counters) &&
-    counterNames.every((name) => Number.isFinite(counters[name])) &&
-    isServedOptions(value['options'])
-  );
-}
-
-function isServedOptions(value: unknown): boolean {
-  return (
-    isRecord(value) &&
-    ['allowOther', 'allowRoot', 'noExec'].every((name) => typeof value[name] === 'boolean') &&
-    typeof value['fsName'] === 'string' &&
-    Number.isFinite(value['cacheSize']) &&
-    (value['logFile'] === undefined || typeof value['logFile'] === 'string')
-  );
-}
-
-function isEvent(value: unknown): value is DaemonEvent {
-  if (!isRecord(value)) return false;
-  const { event, error } = value;
-  return event === 'sealing' || event === 'sealed' || (event === 'unsealed' && isPlainError(error));
-}
-
-function isPlainError(value: unknown): value is PlainError {
-  if (!isRecord(value)) return false;
-  const isOptionalText = (name: string): boolean => value[name] === undefined || typeof value[name] === 'string';
-  return (
-    errorCodes.some((code) => code === value['code']) &&
-    typeof value['message'] === 'string' &&
-    ['advice', 'path', 'stack'].every(isOptionalText)
-  );
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null;
 }

@@ -1,15 +1,16 @@
 import fs from 'node:fs';
 import net from 'node:net';
 import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
+import type { Directory } from '../base/directory.ts';
 import type { PlainError } from '../base/errors.ts';
 import type { CounterSums } from './serving.ts';
 import { ownStateDirectory } from './state-directory.ts';
 
-/** What a daemon tells of itself. */
+/** What a daemon tells of itself. Not its pid, which would be of its own pid namespace: the kernel tells that. */
 export interface DaemonStatus {
   /** `sealing`: the mount is gone, and what was written is being sealed. */
   readonly state: 'serving' | 'sealing';
-  readonly pid: number;
   readonly mountPoint: string;
   /** `MAJOR:MINOR`. While sealing, another mount may have it. */
   readonly device: string;
@@ -37,10 +38,7 @@ export interface ServedOptions {
   readonly logFile?: string | undefined;
 }
 
-/**
- * What the daemon of a mount that was written on says by itself: that it is sealing, again and again as long as it is, and at last what
- * came of it.
- */
+/** What the daemon of a mount that was written on says by itself: that it is sealing, and at last what came of it. */
 export type DaemonEvent =
   | { readonly event: 'sealing' | 'sealed' }
   | { readonly event: 'unsealed'; readonly error: PlainError };
@@ -49,10 +47,13 @@ const STATUS_QUESTION = 'status\n';
 const MAX_CALLERS = 64;
 const MAX_QUESTION = 1024;
 const MAX_SOCKETS = 256;
+/** Entries of a state directory that are looked at: it may be filled by somebody who means to wear out who lists it. */
+const MAX_ENTRIES = 4096;
 
-/** The socket of a daemon. */
+/** The name of a daemon's socket in its state directory. */
 export interface ControlName {
-  readonly path: string;
+  readonly directory: Directory;
+  readonly name: string;
   /** Of its mount, `MAJOR:MINOR`: no two live mounts of a host share one. */
   readonly device: string;
 }
@@ -62,33 +63,32 @@ export function controlPath(directory: string, device: string, pid: number): str
   return join(directory, `${device}-${pid}.sock`);
 }
 
-/**
- * The sockets in a state directory; none when it is gone, and not more than {@link MAX_SOCKETS}: it may be filled by somebody who means
- * to wear out whoever asks all of them.
- */
-export function controlNames(directory: string): ControlName[] {
-  const names = namesIn(directory).flatMap((name) => {
+/** Lists what may be the sockets in a state directory, by their names, and not more than {@link MAX_SOCKETS}. */
+export function controlNames(directory: Directory): ControlName[] {
+  const names = firstNamesIn(`/proc/self/fd/${directory.fd}`).flatMap((name) => {
     const device = /^([0-9]+:[0-9]+)-[0-9]+\.sock$/.exec(name)?.[1];
-    return device === undefined ? [] : [{ path: join(directory, name), device }];
+    return device === undefined ? [] : [{ directory, name, device }];
   });
-  return names.slice(0, MAX_SOCKETS).filter(({ path }) => isSocket(path));
+  return names.slice(0, MAX_SOCKETS);
 }
 
-/** Not for a link to one: in another user's directory it would lead anywhere. */
-function isSocket(path: string): boolean {
+function firstNamesIn(path: string): string[] {
+  const names: string[] = [];
   try {
-    return fs.lstatSync(path).isSocket();
+    const listing = fs.opendirSync(path);
+    try {
+      for (let at = 0; at < MAX_ENTRIES; at++) {
+        const entry = listing.readSync();
+        if (entry === null) break;
+        names.push(entry.name);
+      }
+    } finally {
+      listing.closeSync();
+    }
   } catch {
-    return false;
+    // It is gone, or not to be read: what was found counts.
   }
-}
-
-function namesIn(directory: string): string[] {
-  try {
-    return fs.readdirSync(directory);
-  } catch {
-    return [];
-  }
+  return names;
 }
 
 /**
@@ -125,10 +125,12 @@ export class ControlSocket {
     for (const caller of this.#callers) caller.write(`${JSON.stringify(event)}\n`);
   }
 
-  /** @param last to be announced before */
-  close(last?: DaemonEvent): void {
-    if (last !== undefined) this.announce(last);
+  /** @param last to be announced before, also to those whose connection was not taken yet */
+  async close(last?: DaemonEvent): Promise<void> {
     fs.rmSync(this.#path, { force: true });
+    // Whoever connected before waits in the kernel, and is taken within the next turn of the event loop.
+    for (let turns = 0; turns < 2; turns++) await turn();
+    if (last !== undefined) this.announce(last);
     this.#server.close();
     for (const caller of this.#callers) caller.destroySoon();
   }

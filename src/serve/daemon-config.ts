@@ -1,9 +1,10 @@
-import fs from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { relative, resolve } from 'node:path';
 import { CkptfsError } from '../base/errors.ts';
 import { checkKernelMounts } from '../fuse/mount-kernel.ts';
 import { checkedMountPoint } from '../fuse/mount-point.ts';
+import { readMountsSync } from '../fuse/mountinfo.ts';
+import { locate } from '../fuse/reachable.ts';
 import { readAnyHeader, readHeader } from '../image/image.ts';
 import { DEFAULT_CACHE_SIZE } from '../image/image-reader.ts';
 import { openStore } from '../stores/open-store.ts';
@@ -142,8 +143,9 @@ function checkWriting({ transport, scratch, workers, readOnly }: WritingOptions)
 
 /** A daemon whose image lies behind its own mount would wait for itself for ever. */
 function checkApart(location: string, mountPoint: string): void {
-  const image = realPath(location);
-  const mount = realPath(mountPoint);
+  // What is mounted there already is not looked at: it may never answer.
+  const mounts = readMountsSync();
+  const [image, mount] = [locate(location, mounts).path, locate(mountPoint, mounts).path];
   if (!isWithin(image, mount) && !isWithin(mount, image)) return;
   throw new CkptfsError('bad-argument', `the mount on ${mountPoint} would hide its own image ${location}`, {
     path: mountPoint,
@@ -153,12 +155,4 @@ function checkApart(location: string, mountPoint: string): void {
 function isWithin(path: string, directory: string): boolean {
   const way = relative(directory, path);
   return way !== '..' && !way.startsWith('../');
-}
-
-function realPath(path: string): string {
-  try {
-    return fs.realpathSync(path);
-  } catch {
-    return path;
-  }
 }

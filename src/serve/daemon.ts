@@ -13,8 +13,6 @@ import { unmountOwn } from './own-mounts.ts';
 import type { ComingKey, Serving } from './serving.ts';
 import { ownStateDirectory } from './state-directory.ts';
 
-const PULSE_MILLISECONDS = 1000;
-
 /** A mount that serves, and what ends it. Its thread never looks at the mount itself, which might wait for that very thread. */
 export class Daemon {
   readonly serving: Serving;
@@ -58,7 +56,7 @@ export class Daemon {
     this.#imageKey.wipe();
     this.#store.close();
     this.#log.info(`${this.serving.mountPoint} is unmounted; keys and cached plaintext are wiped`);
-    this.#control?.close(this.#config.write ? outcomeEvent(failure) : undefined);
+    await this.#control?.close(this.#config.write ? outcomeEvent(failure) : undefined);
     return failure;
   }
 
@@ -95,13 +93,10 @@ export class Daemon {
     return found?.device === this.serving.device ? found : undefined;
   }
 
-  /** Says that it is at work as long as it is. */
+  /** Waits until the image is sealed, and says so before and after. */
   async #sealed(): Promise<CkptfsError | undefined> {
-    const say = (): void => this.#control?.announce({ event: 'sealing' });
-    say();
-    const repeated = setInterval(say, PULSE_MILLISECONDS);
+    this.#control?.announce({ event: 'sealing' });
     const failure = await this.serving.ended;
-    clearInterval(repeated);
     if (failure === undefined) this.#log.info(`${this.#store.location} is sealed`);
     else this.#log.failure(failure);
     return failure;
@@ -110,7 +105,7 @@ export class Daemon {
   async #listen(): Promise<void> {
     const { device } = this.serving;
     try {
-      await removeStaleSockets(ownStateDirectory(), device);
+      removeStaleSockets(ownStateDirectory(), device);
       this.#control = await ControlSocket.open(device, () => this.#status());
     } catch (error) {
       this.#log.warning(`"ckptfs status" will not see this mount: ${toPlainError(error).message}`);
@@ -122,7 +117,7 @@ export class Daemon {
     const { transport, scratch, write, allowOther, allowRoot, noExec, fsName, cacheSize, logFile } = this.#config;
     const { location } = this.#store;
     return {
-      ...{ pid: process.pid, mountPoint, device, location, imageId, transport, workers, scratch, write },
+      ...{ mountPoint, device, location, imageId, transport, workers, scratch, write },
       state: isSealing ? 'sealing' : 'serving',
       uptimeSeconds: Math.floor((Date.now() - this.#startedAt) / 1000),
       counters: this.serving.counters(),

@@ -10,14 +10,19 @@ interface Holder {
   readonly command: string;
 }
 
+interface HolderOptions {
+  /** Whether to look at what processes have mapped: the kernel tells that of none that waits for a page and has threads. */
+  readonly maps: boolean;
+}
+
 /**
  * The processes that have a file or directory of a mount open, mapped, or as their working or root directory, as far as this process may
  * look. Looks only at what the kernel tells of processes, never at the mount.
  */
-export function holdersOf(found: MountInfo): Holder[] {
+export function holdersOf(found: MountInfo, { maps }: HolderOptions = { maps: true }): Holder[] {
   const holders: Holder[] = [];
   for (const name of namesIn('/proc')) {
-    if (!/^[0-9]+$/.test(name) || !holds(`/proc/${name}`, found)) continue;
+    if (!/^[0-9]+$/.test(name) || !holds(`/proc/${name}`, found, maps)) continue;
     holders.push({ pid: Number(name), command: text(`/proc/${name}/comm`).replace(/\n$/, '') });
   }
   return holders;
@@ -30,18 +35,18 @@ async function mountsBelow({ mountPoint }: MountInfo): Promise<string[]> {
 }
 
 /** Who is to blame, for a message: `bash (pid 123), tail (pid 130)`; empty when nobody could be found. */
-export async function describeHolders(found: MountInfo): Promise<string> {
-  const processes = holdersOf(found).map(({ command, pid }) => `${printable(command)} (pid ${pid})`);
+export async function describeHolders(found: MountInfo, options?: HolderOptions): Promise<string> {
+  const processes = holdersOf(found, options).map(({ command, pid }) => `${printable(command)} (pid ${pid})`);
   const mounts = (await mountsBelow(found)).map((path) => `a mount on ${printable(path)}`);
   return [...processes, ...mounts].join(', ');
 }
 
-function holds(process: string, { mountPoint, device }: MountInfo): boolean {
+function holds(process: string, { mountPoint, device }: MountInfo, lookAtMaps: boolean): boolean {
   const links = [
     ...['cwd', 'root', 'exe'].map((name) => `${process}/${name}`),
     ...namesIn(`${process}/fd`).map((fd) => `${process}/fd/${fd}`),
   ];
-  return links.some((link) => isWithin(target(link), mountPoint)) || maps(process, device);
+  return links.some((link) => isWithin(target(link), mountPoint)) || (lookAtMaps && maps(process, device));
 }
 
 function maps(process: string, device: string): boolean {

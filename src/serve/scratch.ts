@@ -3,10 +3,9 @@ import { join } from 'node:path';
 import { CkptfsError, systemErrorName } from '../base/errors.ts';
 import { setTimes } from '../base/posix.ts';
 import { checkedMountPoint } from '../fuse/mount-point.ts';
-import { readMounts, topmostAt } from '../fuse/mountinfo.ts';
+import { isScratch, readMounts, SCRATCH_SOURCE, topmostAt } from '../fuse/mountinfo.ts';
 import type { DaemonConfig } from './config.ts';
 import type { Log } from './log.ts';
-import { isScratch, SCRATCH_SOURCE } from './own-mounts.ts';
 import { ownStateDirectory } from './state-directory.ts';
 import { MS_NODEV, MS_NOEXEC, MS_NOSUID, makePrivate, mount, unmountPath } from './system-calls.ts';
 import type { RootAttributes } from './worker-messages.ts';
@@ -32,13 +31,6 @@ export class ScratchSpace {
   /** Needs root. @throws CkptfsError `mount-failed`, `io` */
   static async prepare(directory: string, log: Log): Promise<ScratchSpace> {
     const mountPoint = await checkedMountPoint(directory);
-    const covered = topmostAt(await readMounts(), mountPoint);
-    if (covered !== undefined && isScratch(covered)) {
-      throw new CkptfsError('already-mounted', `${mountPoint} has a mount of ckptfs already`, {
-        advice: 'Unmount it first: ckptfs umount.',
-        path: mountPoint,
-      });
-    }
     const space = new ScratchSpace(fs.mkdtempSync(join(ownStateDirectory(), 'scratch-')), mountPoint);
     try {
       mountMemory(space.#hidden, log);

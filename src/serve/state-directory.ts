@@ -1,7 +1,9 @@
 import fs from 'node:fs';
 import { homedir } from 'node:os';
-import { isAbsolute, join } from 'node:path';
+import { basename, dirname, isAbsolute, join } from 'node:path';
+import { Directory } from '../base/directory.ts';
 import { CkptfsError, ioError, systemErrorName } from '../base/errors.ts';
+import { isServedByProcess, mountIdOf, readMounts } from '../fuse/mountinfo.ts';
 
 /** Where the daemons of this host can be found: a directory per user, in it a socket per mount (control.ts). */
 
@@ -29,23 +31,71 @@ export function ownStateDirectory(): string {
 }
 
 export interface StateDirectory {
-  readonly path: string;
+  /** Closed by {@link withStateDirectories}. */
+  readonly directory: Directory;
   /** User id. Nobody else (but root) can have put anything there. */
   readonly owner: number;
 }
 
-/** State directories this process may look into: its user's, and as root everybody's. Only such as their owner alone writes to. */
-export function readableStateDirectories(): StateDirectory[] {
-  const own = userId();
-  const found = new Map<string, number>(ownCandidates().map((path) => [path, own]));
-  if (own === 0) {
-    for (const name of namesIn(USERS)) found.set(join(USERS, name, NAME), Number(name));
-    for (const name of namesIn(SHARED)) {
-      const user = /^ckptfs-(0|[1-9][0-9]*)$/.exec(name)?.[1];
-      if (user !== undefined) found.set(join(SHARED, name), Number(user));
+/**
+ * Gives the state directories that this process may look into: its user's, which come first, and as root everybody's. Only
+ * such as their owner alone writes to, held open, and none that some process serves: it might never answer.
+ */
+export async function withStateDirectories<T>(work: (found: readonly StateDirectory[]) => Promise<T>): Promise<T> {
+  const served = new Set((await readMounts()).filter(isServedByProcess).map(({ id }) => id));
+  const found: StateDirectory[] = [];
+  try {
+    for (const { base, name, owner } of candidates()) {
+      const directory = openPrivate(base, name, owner, served);
+      if (directory !== undefined) found.push({ directory, owner });
     }
+    return await work(found);
+  } finally {
+    for (const { directory } of found) directory.close();
   }
-  return [...found].flatMap(([path, owner]) => (isPrivate(path, owner) ? [{ path, owner }] : []));
+}
+
+interface Candidate {
+  readonly base: string;
+  readonly name: string;
+  readonly owner: number;
+}
+
+function candidates(): Candidate[] {
+  const own = userId();
+  const found = ownCandidates().map((path) => ({ base: dirname(path), name: basename(path), owner: own }));
+  if (own !== 0) return found;
+  for (const name of namesIn(USERS)) {
+    if (/^[1-9][0-9]*$/.test(name)) found.push({ base: join(USERS, name), name: NAME, owner: Number(name) });
+  }
+  for (const name of namesIn(SHARED)) {
+    const user = /^ckptfs-(0|[1-9][0-9]*)$/.exec(name)?.[1];
+    if (user !== undefined) found.push({ base: SHARED, name, owner: Number(user) });
+  }
+  return found;
+}
+
+/**
+ * Opens a state directory; undefined when it is not there or not private. It may belong to somebody who mounts something on
+ * it meanwhile: opening with O_PATH asks no file system, so what was opened is looked at before anything else is.
+ * @param served ids of mounts that a process serves
+ */
+function openPrivate(base: string, name: string, owner: number, served: ReadonlySet<number>): Directory | undefined {
+  let above: Directory | undefined;
+  try {
+    above = Directory.open(base);
+    if (dirname(base) === USERS && served.has(mountIdOf(above.fd))) return undefined;
+    // One's own may be a mount of its own, as in a container.
+    const directory = above.openDirectory(name, { sameMount: owner !== userId() });
+    const { uid, mode } = directory.stat();
+    if (uid === BigInt(owner) && (mode & 0o077n) === 0n) return directory;
+    directory.close();
+  } catch {
+    // It is not there, or in the way of it is something else.
+  } finally {
+    above?.close();
+  }
+  return undefined;
 }
 
 /** Where daemons of this user keep their logs: of root below /var/log, else below XDG_STATE_HOME (XDG base directory specification). */

@@ -1,17 +1,20 @@
-import { type MountInfo, readMounts } from '../fuse/mountinfo.ts';
+import { Deadline } from '../base/deadline.ts';
+import { isScratch, type MountInfo, readMounts } from '../fuse/mountinfo.ts';
 import { type ControlName, controlNames, type DaemonStatus } from './control.ts';
 import { callDaemon } from './control-client.ts';
-import { isOwn, isScratch, ownerOf } from './own-mounts.ts';
-import { readableStateDirectories, type StateDirectory } from './state-directory.ts';
+import { isOwn, ownerOf } from './own-mounts.ts';
+import { type StateDirectory, withStateDirectories } from './state-directory.ts';
 
 /**
  * - `serving`: mounted here, and its daemon answers.
  * - `sealing`: unmounted; its daemon seals what was written, and ends then.
- * - `elsewhere`: its daemon answers, but nothing of it is mounted where this process looks: detached lazily, or in another namespace.
- * - `dead`: mounted here, but no daemon answers: it was killed. `ckptfs umount` clears it.
+ * - `elsewhere`: its daemon answers, but nothing of it is mounted where this process looks: detached lazily, or in another
+ *   namespace.
+ * - `silent`: mounted here, and its daemon is there but does not answer: stopped, frozen, or the host is very busy.
+ * - `dead`: mounted here, and by the kernel's word no daemon listens: it was killed. `ckptfs umount` clears it.
  * - `unknown`: mounted here by another user, whose daemons this process may not ask.
  */
-export type MountState = 'serving' | 'sealing' | 'elsewhere' | 'dead' | 'unknown';
+export type MountState = 'serving' | 'sealing' | 'elsewhere' | 'silent' | 'dead' | 'unknown';
 
 export interface MountStatus {
   readonly state: MountState;
@@ -21,43 +24,76 @@ export interface MountStatus {
   readonly scratch: boolean;
   /** What mount tables name as the source; of a daemon that answers, the image. */
   readonly source: string;
+  /** Of the daemon, in this process's pid namespace; null when it is not visible there, or not known. */
+  readonly pid: number | null;
   /** Of `serving`, `sealing` and `elsewhere`. */
   readonly daemon: DaemonStatus | undefined;
 }
 
-/** The mounts of ours on this host, as far as this user can see them. Never looks at a mount itself. */
+/** All daemons together have so long to answer, whatever each of them says until then. */
+const ANSWER_MILLISECONDS = 5000;
+
+/** Lists the mounts of ours on this host, as far as this user can see them. Never looks at a mount itself. */
 export async function listMounts(): Promise<MountStatus[]> {
-  const all = await answeringDaemons();
+  const claims = await withStateDirectories(claimsIn);
+  const answered = claims.filter(hasAnswered);
   // The device of one that seals may be another mount's already.
-  const claims = all.filter(({ status }) => status.state === 'serving');
-  const sealing = all.filter(({ status }) => status.state === 'sealing');
+  const serving = answered.filter(({ status }) => status.state === 'serving');
+  const sealing = answered.filter(({ status }) => status.state === 'sealing');
+  const silent = claims.filter(({ status }) => status === undefined);
   const mounts = (await readMounts()).filter(isOwn);
-  // Nothing but the owner tells a daemon from another user's program that names the same device.
-  const daemonOf = (mount: MountInfo): DaemonStatus | undefined =>
-    claims.find(({ owner, status }) => status.device === mount.device && owner === ownerOf(mount))?.status;
   return [
-    ...mounts.map((mount) => statusOf(mount, daemonOf(mount))),
-    ...elsewhere(claims, new Set(mounts.map(({ device }) => device))).map((daemon) => unmounted('elsewhere', daemon)),
-    ...sealing.map(({ status }) => unmounted('sealing', status)),
+    ...mounts.map((mount) => statusOf(mount, claimOf(mount, serving), claimOf(mount, silent))),
+    ...elsewhere(serving, new Set(mounts.map(({ device }) => device))).map((one) => unmounted('elsewhere', one)),
+    ...sealing.map((one) => unmounted('sealing', one)),
   ];
 }
 
-function unmounted(state: 'elsewhere' | 'sealing', daemon: DaemonStatus): MountStatus {
-  const { mountPoint, device, scratch, location } = daemon;
-  return { state, mountPoint, device, scratch, source: location, daemon };
+/** What the process that listens at a socket says; as what the socket is named, as long as it says nothing. */
+interface Claim {
+  /** User id, by the kernel's word. */
+  readonly owner: number;
+  readonly pid: number | null;
+  readonly device: string;
+  /** Undefined when it did not answer. */
+  readonly status: DaemonStatus | undefined;
 }
 
-function statusOf(mount: MountInfo, daemon: DaemonStatus | undefined): MountStatus {
+interface Answer extends Claim {
+  readonly status: DaemonStatus;
+}
+
+function hasAnswered(claim: Claim): claim is Answer {
+  return claim.status !== undefined;
+}
+
+/** Nothing but the owner tells a daemon from another user's program that names the same device. */
+function claimOf<T extends Claim>(mount: MountInfo, claims: readonly T[]): T | undefined {
+  return claims.find(({ device, owner }) => device === mount.device && owner === ownerOf(mount));
+}
+
+function statusOf(mount: MountInfo, serving: Answer | undefined, silent: Claim | undefined): MountStatus {
   const { mountPoint, device, source } = mount;
-  const state = daemon !== undefined ? 'serving' : mayAskDaemonOf(mount) ? 'dead' : 'unknown';
-  return { state, mountPoint, device, scratch: isScratch(mount), source: daemon?.location ?? source, daemon };
+  const state = mayAskDaemonOf(mount) ? 'dead' : 'unknown';
+  const common = { mountPoint, device, scratch: isScratch(mount) };
+  if (serving === undefined) {
+    const pid = silent?.pid ?? null;
+    return { state: silent === undefined ? state : 'silent', ...common, source, pid, daemon: undefined };
+  }
+  const { pid, status: daemon } = serving;
+  return { state: 'serving', ...common, source: daemon.location, pid, daemon };
 }
 
-/** What answers for devices that no mount here has: for each the first, but root's rather than anybody's. */
-function elsewhere(claims: readonly Claim[], visible: ReadonlySet<string>): DaemonStatus[] {
-  const found = new Map<string, DaemonStatus>();
-  for (const { status } of [...claims].sort((a, b) => Number(b.owner === 0) - Number(a.owner === 0))) {
-    if (!visible.has(status.device) && !found.has(status.device)) found.set(status.device, status);
+function unmounted(state: 'elsewhere' | 'sealing', { pid, status: daemon }: Answer): MountStatus {
+  const { mountPoint, device, scratch, location: source } = daemon;
+  return { state, mountPoint, device, scratch, source, pid, daemon };
+}
+
+/** Returns what answers for devices that no mount here has: for each the first, but root's rather than anybody's. */
+function elsewhere(claims: readonly Answer[], visible: ReadonlySet<string>): Answer[] {
+  const found = new Map<string, Answer>();
+  for (const claim of [...claims].sort((a, b) => Number(b.owner === 0) - Number(a.owner === 0))) {
+    if (!visible.has(claim.device) && !found.has(claim.device)) found.set(claim.device, claim);
   }
   return [...found.values()];
 }
@@ -67,35 +103,32 @@ function mayAskDaemonOf(mount: MountInfo): boolean {
   return user === 0 || ownerOf(mount) === user;
 }
 
-/** What somebody's program says of a mount. */
-interface Claim {
-  /** User id. */
-  readonly owner: number;
-  readonly status: DaemonStatus;
+/**
+ * Asks all at the same time. This user's own come first: sockets of others, of which there may be many, cannot use up the
+ * descriptors for those.
+ */
+async function claimsIn(directories: readonly StateDirectory[]): Promise<Claim[]> {
+  const deadline = Deadline.after(ANSWER_MILLISECONDS);
+  const asked = directories.flatMap(({ directory, owner }) =>
+    controlNames(directory).map((name) => ask(name, owner, deadline)),
+  );
+  return (await Promise.all(asked)).flat();
 }
 
-/** One directory after the other, so that nobody's sockets use up the descriptors for those of others. */
-async function answeringDaemons(): Promise<Claim[]> {
-  const claims: Claim[] = [];
-  for (const directory of readableStateDirectories()) claims.push(...(await claimsIn(directory)));
-  return claims;
-}
-
-async function claimsIn({ path, owner }: StateDirectory): Promise<Claim[]> {
-  const answers = controlNames(path).map(async (name): Promise<Claim[]> => {
-    const status = await ask(name);
-    return status === undefined ? [] : [{ owner, status }];
-  });
-  return (await Promise.all(answers)).flat();
-}
-
-/** Only the daemon of a mount that says so itself. */
-async function ask({ path, device }: ControlName): Promise<DaemonStatus | undefined> {
-  const daemon = await callDaemon(path);
+async function ask(name: ControlName, owner: number, deadline: Deadline, isRepeated = false): Promise<Claim[]> {
+  const { device } = name;
+  const call = callDaemon(name, owner);
+  if (call === 'dead' || call === 'stranger') return [];
+  if (call === 'silent') return [{ owner, pid: null, device, status: undefined }];
+  const pid = call.peer.pid === 0 ? null : call.peer.pid;
   try {
-    const status = await daemon?.status();
-    return status?.device === device ? status : undefined;
+    const status = await call.status(deadline);
+    // Only the daemon of a mount that says so itself.
+    if (status !== undefined) return status.device === device ? [{ owner, pid, device, status }] : [];
+    // It has ended meanwhile, which the kernel then says, or it has too many callers.
+    if (!isRepeated && (await call.ended(Deadline.after(0)))) return ask(name, owner, deadline, true);
+    return [{ owner, pid, device, status }];
   } finally {
-    daemon?.close();
+    call.close();
   }
 }

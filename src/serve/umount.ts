@@ -1,11 +1,11 @@
 import fs from 'node:fs';
+import { Deadline } from '../base/deadline.ts';
 import { CkptfsError, fromPlainError } from '../base/errors.ts';
-import type { MountInfo } from '../fuse/mountinfo.ts';
-import { controlNames } from './control.ts';
-import { callDaemon, type DaemonLink } from './control-client.ts';
+import { isScratch, type MountInfo } from '../fuse/mountinfo.ts';
 import { describeHolders } from './holders.ts';
-import { findOwnMount, isScratch, ownerOf, unmountOwn } from './own-mounts.ts';
-import { readableStateDirectories } from './state-directory.ts';
+import { type DaemonEnd, MountDaemon } from './mount-daemon.ts';
+import { findOwnMount, unmountOwn } from './own-mounts.ts';
+import { withStateDirectories } from './state-directory.ts';
 
 export interface UnmountOptions {
   /** Take the mount out of sight now, and let it end when nobody uses it any more. */
@@ -22,37 +22,52 @@ export interface UnmountResult {
   readonly write: boolean;
 }
 
-/** The daemon of a writable mount says more often than this that it is sealing, however long that takes. */
-const WIPE_TIMEOUT_MILLISECONDS = 10_000;
+/** How long a daemon may take to say what it is before the mount is taken away without having heard it. */
+const ANSWER_MILLISECONDS = 10_000;
+/** By then the kernel has taken down a mount that nobody else has. */
+const GONE_MILLISECONDS = 10_000;
 /** A lazy unmount of what nobody uses ends its daemon at once; otherwise nobody knows when. */
-const LAZY_TIMEOUT_MILLISECONDS = 500;
+const LAZY_MILLISECONDS = 500;
 
 /**
- * Unmounts a mount of ours, and waits until what was written is sealed and durable and the daemon has wiped keys and caches. Clears also a
- * mount whose daemon was killed.
- * @throws CkptfsError `not-mounted`; `busy`, naming who uses it; `mount-failed`, `missing-feature`. Then it is mounted still. And when it is
- * not, but what was written is not sealed: `unsealed` when the daemon was killed; `busy` when somebody has the mount in another namespace
- * (unless `lazy`); else what kept it from sealing: `io`, …
+ * Unmounts a mount of ours, and waits until what was written is sealed and durable and the daemon has wiped keys and caches.
+ * Clears also a mount whose daemon was killed.
+ * @throws CkptfsError `not-mounted`; `busy`, naming who uses it; `mount-failed`, `missing-feature`. Then it is mounted still.
+ * And when it is not, but what was written is not sealed: `unsealed` when the daemon was killed; `busy` when somebody has the
+ * mount in another namespace (unless `lazy`); else what kept it from sealing: `io`, … And when it is not, but the daemon did
+ * not end, since it is stopped, or since it is another user's and takes too long: `no-answer`.
  */
 export async function unmountImage(mountPoint: string, { lazy = false }: UnmountOptions = {}): Promise<UnmountResult> {
   const found = await findOwnMount(mountPoint);
   const write = isWritable(found);
-  const daemon = await daemonOf(found);
-  try {
-    await unmountAtAll(found, lazy);
-    const wiped = daemon === undefined || (await hasEnded(daemon, lazy));
-    if (write && wiped) checkSealed(found, daemon);
-    if (write && !wiped && !lazy) throw stillUsed(found);
-    return { wiped, write };
-  } finally {
-    daemon?.close();
-  }
+  return withStateDirectories(async (directories) => {
+    const daemon = await MountDaemon.find(directories, found, Deadline.after(ANSWER_MILLISECONDS));
+    try {
+      await unmountAtAll(found, lazy, daemon);
+      const end = daemon === undefined ? 'ended' : await endOf(daemon, found, lazy);
+      if (end === 'stopped' || end === 'slow') throw noAnswer(found, daemon, end);
+      const wiped = end === 'ended';
+      if (write && wiped) checkSealed(found, daemon);
+      if (write && !wiped && !lazy) throw stillUsed(found);
+      return { wiped, write };
+    } finally {
+      daemon?.close();
+    }
+  });
 }
 
-async function hasEnded(daemon: DaemonLink, lazy: boolean): Promise<boolean> {
-  if (lazy && (await daemon.ended(LAZY_TIMEOUT_MILLISECONDS))) return true;
-  if (lazy && daemon.lastEvent()?.event !== 'sealing') return false;
-  return daemon.ended(WIPE_TIMEOUT_MILLISECONDS);
+/** Waits for the end of a daemon whose mount is taken away: as long as it takes, while nothing speaks against that. */
+async function endOf(daemon: MountDaemon, found: MountInfo, lazy: boolean): Promise<DaemonEnd> {
+  const first = await daemon.end(Deadline.after(lazy ? LAZY_MILLISECONDS : GONE_MILLISECONDS));
+  if (first !== 'working') return first;
+  // What the kernel still has for somebody else keeps its daemon; what it has taken down, the daemon is at.
+  const isLeft = lazy ? !daemon.isSealing : isMountedSomewhere(found);
+  return isLeft && !daemon.isSealing ? 'working' : daemon.end();
+}
+
+/** Whether the kernel still has the file system of a mount, wherever it is mounted; assumed where that cannot be told. */
+function isMountedSomewhere({ device, fsType }: MountInfo): boolean {
+  return fsType === 'overlay' || !fs.existsSync('/sys/class/bdi') || fs.existsSync(`/sys/class/bdi/${device}`);
 }
 
 /** By the options of the file system, which come last. The overlay of a mount with scratch space can be written to, but not the image. */
@@ -61,67 +76,47 @@ function isWritable(found: MountInfo): boolean {
 }
 
 /** @throws CkptfsError */
-function checkSealed({ mountPoint: path, source }: MountInfo, daemon: DaemonLink | undefined): void {
-  const event = daemon?.lastEvent();
+function checkSealed({ mountPoint: path, source }: MountInfo, daemon: MountDaemon | undefined): void {
+  const event = daemon?.lastEvent;
   if (event?.event === 'sealed') return;
   if (event?.event === 'unsealed') throw fromPlainError(event.error);
   throw new CkptfsError(
     'unsealed',
     `${path} is unmounted, but its daemon does not say that the image is sealed: it was killed`,
-    {
-      path,
-      advice: `Run "ckptfs seal" on it: ${source}.`,
-    },
+    { path, advice: `Run "ckptfs seal" on it: ${source}.` },
   );
 }
 
-async function unmountAtAll(found: MountInfo, lazy: boolean): Promise<void> {
+async function unmountAtAll(found: MountInfo, lazy: boolean, daemon: MountDaemon | undefined): Promise<void> {
   try {
     await unmountOwn(found, lazy);
   } catch (cause) {
-    throw cause instanceof CkptfsError && cause.code === 'busy' ? await busy(found) : cause;
+    throw cause instanceof CkptfsError && cause.code === 'busy' ? await busy(found, daemon) : cause;
   }
 }
 
-/** The daemon of a mount, if one listens: where its owner's daemons do, since another user's socket may bear any name. */
-async function daemonOf(found: MountInfo): Promise<DaemonLink | undefined> {
-  for (const { path: directory, owner } of readableStateDirectories()) {
-    if (owner !== ownerOf(found)) continue;
-    for (const { path, device } of controlNames(directory)) {
-      const daemon = device === found.device ? await daemonAt(path, owner) : undefined;
-      if (daemon !== undefined) return daemon;
-    }
-  }
-  return undefined;
-}
-
-/** What listens there, unless it is the daemon of an earlier mount, which still seals. */
-async function daemonAt(path: string, owner: number): Promise<DaemonLink | undefined> {
-  const daemon = await callDaemon(path);
-  if (daemon === undefined) {
-    if (owner === process.geteuid?.()) removeStale(path);
-    return undefined;
-  }
-  if ((await daemon.status())?.state !== 'sealing') return daemon;
-  daemon.close();
-  return undefined;
-}
-
-/** What a daemon that was killed left. */
-function removeStale(path: string): void {
-  try {
-    fs.unlinkSync(path);
-  } catch {
-    // It does no harm where it is.
-  }
-}
-
-async function busy(found: MountInfo): Promise<CkptfsError> {
+async function busy(found: MountInfo, daemon: MountDaemon | undefined): Promise<CkptfsError> {
   const { mountPoint: path } = found;
-  const holders = await describeHolders(found);
+  // Of a process that waits for a daemon that does not answer, not even the kernel may tell what it has mapped.
+  const holders = await describeHolders(found, { maps: daemon === undefined || daemon.hasAnswered });
   return new CkptfsError('busy', `${path} is in use by ${holders || 'a process that this user cannot see'}`, {
     path,
     advice: 'End what uses it and try again, or unmount it lazily (--lazy).',
+  });
+}
+
+function noAnswer(found: MountInfo, daemon: MountDaemon | undefined, why: 'stopped' | 'slow'): CkptfsError {
+  const { mountPoint: path } = found;
+  const who = daemon === undefined ? 'its daemon' : daemon.description;
+  if (why === 'slow') {
+    return new CkptfsError('no-answer', `${path} is unmounted, but ${who} has not ended yet`, {
+      path,
+      advice: 'It is another user\'s, so nothing waits for it any longer; "ckptfs status" shows it while it seals.',
+    });
+  }
+  return new CkptfsError('no-answer', `${path} is unmounted, but ${who} is stopped or frozen, and cannot end`, {
+    path,
+    advice: `Let it go on (kill -CONT, or thaw its control group): then ${isWritable(found) ? 'it seals what was written and wipes' : 'it wipes'} its keys.`,
   });
 }
 

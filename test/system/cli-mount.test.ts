@@ -136,9 +136,9 @@ describeIf(['root', 'fuse'], 'mount, status, umount', () => {
     await until('the mount serves', () => fs.existsSync(at('mnt/core-1.img')));
     const mounts = JSON.parse(terminal.run('status', '--json').stdout) as {
       mountPoint: string;
-      daemon: { pid: number };
+      pid: number;
     }[];
-    expect(mounts.find(({ mountPoint }) => mountPoint === at('mnt'))?.daemon.pid).toBe(daemon.pid);
+    expect(mounts.find(({ mountPoint }) => mountPoint === at('mnt'))?.pid).toBe(daemon.pid);
     daemon.kill('SIGTERM');
     expect(await once(daemon, 'exit')).toEqual([0, null]);
     const lines = fs.readFileSync(at('foreground.log'), 'utf8').trimEnd().split('\n');

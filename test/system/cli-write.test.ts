@@ -32,7 +32,8 @@ afterEach(() => {
 interface Listed {
   readonly mountPoint: string;
   readonly state: string;
-  readonly daemon: { readonly pid: number; readonly write: boolean; readonly workers: number };
+  readonly pid: number;
+  readonly daemon: { readonly write: boolean; readonly workers: number };
 }
 
 function listed(): Listed {
@@ -46,7 +47,7 @@ function listed(): Listed {
 async function leaveUnsealed(): Promise<void> {
   expect(run('mount', '--write', 'enc', 'mnt', ...key, '-q')).toEqual(success());
   fs.writeFileSync(at('mnt/kept'), 'kept');
-  const { pid } = listed().daemon;
+  const { pid } = listed();
   process.kill(pid, 'SIGKILL');
   await until('the daemon is dead', () => !isAlive(pid));
   clear(at('mnt'));
@@ -147,7 +148,7 @@ describeIf(['root', 'fuse'], 'mount --write', () => {
         /^ckptfs: \S+\/enc is being written by \S+ \d+\. An image has one writer at a time: /,
       ),
     });
-    expect(second.stderr).toContain(` ${listed().daemon.pid}. `);
+    expect(second.stderr).toContain(` ${listed().pid}. `);
     expect(run('seal', 'enc', ...key)).toMatchObject({ status: 27 });
     expect(run('recover', 'enc', ...key)).toMatchObject({ status: 27 });
     for (const command of ['ls', 'verify']) expect(run(command, 'enc', ...key)).toEqual(failure(26, notSealed));
@@ -204,7 +205,7 @@ describeIf(['root', 'fuse'], 'mount --write', () => {
 describeIf(['root', 'fuse'], 'an image that a killed writer left', () => {
   test('umount of its mount says that it is not sealed', async () => {
     expect(mountAndSay('x')).toEqual(success());
-    const { pid } = listed().daemon;
+    const { pid } = listed();
     process.kill(pid, 'SIGKILL');
     await until('the daemon is dead', () => !isAlive(pid));
     expect(listed()).toMatchObject({ state: 'dead' });

@@ -24,13 +24,14 @@ export const command = defineCommand({
   },
 });
 
-function row({ mountPoint, state, source, daemon }: MountStatus): string[] {
+function row({ mountPoint, state, source, pid, daemon }: MountStatus): string[] {
   const place = [printable(mountPoint), state, printable(source)];
-  if (daemon === undefined) return [...place, '-', '-', '-', '-', '-', '-', '-'];
-  const { counters, pid, workers, uptimeSeconds } = daemon;
+  if (daemon === undefined) return [...place, `${pid ?? '-'}`, '-', '-', '-', '-', '-', '-'];
+  const { counters, workers, uptimeSeconds } = daemon;
   return [
     ...place,
-    `${pid}`,
+    // It answers, so it is there, but not in this pid namespace.
+    `${pid ?? 'hidden'}`,
     `${workers}`,
     formatDuration(uptimeSeconds),
     `${counters.requests}`,

@@ -12,6 +12,7 @@ describe('parseMountInfo', () => {
     ].join('\n');
     expect(parseMountInfo(text)).toEqual([
       {
+        id: 36,
         mountPoint: '/mnt/a',
         device: '98:0',
         fsType: 'ext4',
@@ -19,6 +20,7 @@ describe('parseMountInfo', () => {
         options: ['rw', 'noatime', 'rw', 'errors=continue'],
       },
       {
+        id: 37,
         mountPoint: '/mnt/b',
         device: '0:52',
         fsType: 'fuse.ckptfs',

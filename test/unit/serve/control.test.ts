@@ -1,19 +1,21 @@
+import { execFileSync, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { ControlSocket, controlNames, controlPath, type DaemonStatus } from '../../../src/serve/control.ts';
-import { callDaemon, removeStaleSockets } from '../../../src/serve/control-client.ts';
+import { Deadline } from '../../../src/base/deadline.ts';
+import { Directory } from '../../../src/base/directory.ts';
+import { type ControlName, ControlSocket, controlNames, type DaemonStatus } from '../../../src/serve/control.ts';
+import { callDaemon, type DaemonLink, removeStaleSockets } from '../../../src/serve/control-client.ts';
+import { isStopped } from '../../../src/serve/peer.ts';
 import { ownStateDirectory } from '../../../src/serve/state-directory.ts';
 
 /** Of no mount: device numbers end at 2^20. */
 const device = `9999999:${process.pid}`;
-const path = controlPath(ownStateDirectory(), device, process.pid);
 
 const status: DaemonStatus = {
   state: 'serving',
-  pid: process.pid,
   mountPoint: '/mnt/größe\n',
   device,
   location: '/enc',
@@ -34,95 +36,221 @@ const status: DaemonStatus = {
   options: { allowOther: false, allowRoot: true, noExec: false, fsName: '/enc', cacheSize: 65536, logFile: '/log' },
 };
 
-test('a socket is named by its device and its daemon; links, directories and other names are none, and there is a bound', async () => {
-  const directory = fs.mkdtempSync(join(tmpdir(), 'ckptfs-control-'));
-  const first = join(directory, '0:57-8.sock');
-  const server = net.createServer();
-  await new Promise<void>((resolve) => server.listen(first, resolve));
+const ours = process.geteuid?.() ?? 0;
+const soon = () => Deadline.after(50);
+const later = () => Deadline.after(5000);
+
+let directory: Directory;
+let path: string;
+beforeEach(() => {
+  path = fs.mkdtempSync(join(tmpdir(), 'ckptfs-control-'));
+  directory = Directory.open(path);
+});
+afterEach(() => {
+  directory.close();
+  fs.rmSync(path, { recursive: true });
+});
+
+const named = (name: string): ControlName => ({ directory, name, device: '0:57' });
+
+function called(name: ControlName): DaemonLink {
+  const call = callDaemon(name, ours);
+  if (typeof call !== 'object') throw new Error(`nobody to call: ${call}`);
+  return call;
+}
+
+async function listening(name: string, hear: (caller: net.Socket) => void = () => undefined): Promise<net.Server> {
+  const server = net.createServer((caller) => hear(caller.on('error', () => undefined)));
+  await new Promise<void>((resolve) => server.listen(join(path, name), resolve));
+  return server;
+}
+
+test('a socket is named by its device and its daemon; other names are none, and there is a bound', () => {
+  const first = join(path, '0:57-8.sock');
+  for (const name of ['0:57', '0:57.sock', '0-1.sock', 'x:1-1.sock', '0:57-1.sock.new', '0:57-.sock', '0:57-8.sock']) {
+    fs.writeFileSync(join(path, name), '');
+  }
+  expect(controlNames(directory)).toEqual([{ directory, name: '0:57-8.sock', device: '0:57' }]);
+  for (let at = 1000; at < 1300; at++) fs.linkSync(first, join(path, `0:${at}-1.sock`));
+  expect(controlNames(directory).length).toBeLessThanOrEqual(256);
+});
+
+test('nobody is called by way of a link, a directory, a file, or a mount', async () => {
+  const server = await listening('s');
+  fs.symlinkSync('s', join(path, 'link'));
+  fs.mkdirSync(join(path, 'directory'));
+  fs.writeFileSync(join(path, 'file'), '');
+  fs.writeFileSync(join(path, 'mounted'), '');
+  execFileSync('mount', ['--bind', join(path, 's'), join(path, 'mounted')]);
   try {
-    for (const name of ['0:57', '0:57.sock', '0-1.sock', 'x:1-1.sock', '0:57-1.sock.new', '0:57-.sock']) {
-      fs.linkSync(first, join(directory, name));
+    called(named('s')).close();
+    for (const name of ['link', 'directory', 'file', 'mounted']) {
+      expect(callDaemon(named(name), ours), name).toBe('stranger');
     }
-    fs.symlinkSync(first, join(directory, '0:58-1.sock'));
-    fs.mkdirSync(join(directory, '0:59-1.sock'));
-    fs.writeFileSync(join(directory, '0:60-1.sock'), '');
-    expect(controlNames(directory)).toEqual([{ path: first, device: '0:57' }]);
-    for (let at = 1000; at < 1300; at++) fs.linkSync(first, join(directory, `0:${at}-1.sock`));
-    expect(controlNames(directory).length).toBeLessThanOrEqual(256);
+  } finally {
+    execFileSync('umount', [join(path, 'mounted')]);
+    server.close();
+  }
+});
+
+test('only what the kernel says means that a daemon is dead', async () => {
+  expect(callDaemon(named('gone'), ours)).toBe('dead');
+  const server = await listening('s');
+  fs.linkSync(join(path, 's'), join(path, 'left'));
+  await new Promise((resolve) => server.close(resolve));
+  expect(callDaemon(named('left'), ours)).toBe('dead');
+});
+
+test('a daemon that takes no more connections is silent', async () => {
+  // It is stopped, and its queue is full.
+  const script = `import socket,sys,time
+s=socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(0); print("up",flush=True); time.sleep(60)`;
+  const child = spawn('python3', ['-c', script, join(path, 's')], { stdio: ['ignore', 'pipe', 'inherit'] });
+  try {
+    await new Promise((resolve) => child.stdout.once('data', resolve));
+    const first = called(named('s'));
+    expect(first.peer).toEqual({ pid: child.pid, uid: ours });
+    const second = callDaemon(named('s'), ours);
+    expect(second).toBe('silent');
+    first.close();
+  } finally {
+    child.kill();
+  }
+});
+
+test('who listens is who should be, or nothing is said to them', async () => {
+  let wasHeard = false;
+  const server = await listening('s', (caller) => caller.on('data', () => (wasHeard = true)));
+  try {
+    expect(callDaemon(named('s'), ours + 1)).toBe('stranger');
+    const link = called(named('s'));
+    expect(link.peer).toEqual({ pid: process.pid, uid: ours });
+    link.close();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(wasHeard).toBe(false);
   } finally {
     server.close();
-    fs.rmSync(directory, { recursive: true });
   }
-  expect(controlNames(directory)).toEqual([]);
 });
 
 test('what killed daemons of a device left is removed, and nothing else', async () => {
-  const directory = fs.mkdtempSync(join(tmpdir(), 'ckptfs-control-'));
-  const at = (name: string): string => join(directory, name);
-  const [living, dead] = [net.createServer(), net.createServer()];
-  await new Promise<void>((resolve) => living.listen(at('0:57-1.sock'), resolve));
-  await new Promise<void>((resolve) => dead.listen(at('dead'), resolve));
+  const at = (name: string): string => join(path, name);
+  const [living, dead] = [await listening('0:57-1.sock'), await listening('dead')];
   try {
     for (const name of ['0:57-2.sock', '0:57-3.sock', '0:58-2.sock']) fs.linkSync(at('dead'), at(name));
     fs.mkdirSync(at('0:57-4.sock'));
     await new Promise((resolve) => dead.close(resolve));
-    await removeStaleSockets(directory, '0:57');
-    expect(fs.readdirSync(directory).sort()).toEqual(['0:57-1.sock', '0:57-4.sock', '0:58-2.sock']);
+    removeStaleSockets(path, '0:57');
+    expect(fs.readdirSync(path).sort()).toEqual(['0:57-1.sock', '0:57-4.sock', '0:58-2.sock']);
   } finally {
     living.close();
-    fs.rmSync(directory, { recursive: true });
   }
 });
 
 describe('a daemon', () => {
   let socket: ControlSocket;
+  let state: Directory;
+  let name: ControlName;
   beforeEach(async () => {
     socket = await ControlSocket.open(device, () => status);
+    state = Directory.open(ownStateDirectory());
+    name = { directory: state, name: `${device}-${process.pid}.sock`, device };
   });
-  afterEach(() => socket.close());
+  afterEach(async () => {
+    await socket.close();
+    state.close();
+  });
 
   test('answers its status, to several callers', async () => {
-    const callers = await Promise.all([callDaemon(path), callDaemon(path)]);
-    for (const caller of callers) expect(await caller?.status()).toEqual(status);
-    for (const caller of callers) caller?.close();
+    const callers = [called(name), called(name)];
+    for (const caller of callers) expect(await caller.status(later())).toEqual(status);
+    for (const caller of callers) caller.close();
   });
 
   test('lets callers know when it ends', async () => {
-    const caller = await callDaemon(path);
-    expect(await caller?.ended(50)).toBe(false);
-    socket.close();
-    expect(await caller?.ended(1000)).toBe(true);
-    expect(fs.existsSync(path)).toBe(false);
-    expect(await callDaemon(path)).toBeUndefined();
+    const caller = called(name);
+    expect(await caller.ended(soon())).toBe(false);
+    await socket.close();
+    expect(await caller.ended(later())).toBe(true);
+    expect(callDaemon(name, ours)).toBe('dead');
   });
 
-  test('says what becomes of what was written, as long as it takes', async () => {
-    const caller = await callDaemon(path);
-    expect(await caller?.status()).toEqual(status);
-    expect(caller?.lastEvent()).toBeUndefined();
-    const pulse = setInterval(() => socket.announce({ event: 'sealing' }), 20);
-    setTimeout(() => {
-      clearInterval(pulse);
-      socket.close({ event: 'unsealed', error: { code: 'io', message: 'no room', advice: 'Make some.' } });
-    }, 300);
-    expect(await caller?.ended(150)).toBe(true);
-    expect(caller?.lastEvent()).toEqual({
-      event: 'unsealed',
-      error: { code: 'io', message: 'no room', advice: 'Make some.' },
-    });
+  test('says what became of what was written, also to a caller that it has not taken yet', async () => {
+    const caller = called(name);
+    const error = { code: 'io', message: 'no room', advice: 'Make some.' } as const;
+    const closing = socket.close({ event: 'unsealed', error });
+    expect(await caller.ended(later())).toBe(true);
+    await closing;
+    expect(caller.lastEvent()).toEqual({ event: 'unsealed', error });
   });
 
   test('hangs up on who asks at length', async () => {
-    const caller = net.connect(path);
+    const caller = net.connect(join(ownStateDirectory(), name.name));
     caller.on('error', () => undefined);
     caller.write('x'.repeat(100_000));
     await new Promise((resolve) => caller.once('close', resolve));
-    expect(await (await callDaemon(path))?.status()).toEqual(status);
+    const other = called(name);
+    expect(await other.status(later())).toEqual(status);
+    other.close();
   });
 
   test('can be reached by its user alone', () => {
-    expect(fs.statSync(path).mode & 0o777).toBe(0o600);
+    expect(fs.statSync(join(ownStateDirectory(), name.name)).mode & 0o777).toBe(0o600);
     expect(fs.statSync(ownStateDirectory()).mode & 0o777).toBe(0o700);
+  });
+});
+
+describe('the deadline of an answer', () => {
+  test('is kept, whatever the peer says in between', async () => {
+    const server = await listening('s', (caller) => {
+      const chatter = setInterval(() => caller.write('{"event":"sealing"}\n'), 10);
+      caller.on('close', () => clearInterval(chatter));
+    });
+    const link = called(named('s'));
+    const before = performance.now();
+    expect(await link.status(Deadline.after(300))).toBeUndefined();
+    expect(await link.ended(Deadline.after(300))).toBe(false);
+    expect(performance.now() - before).toBeLessThan(3000);
+    link.close();
+    server.close();
+  });
+
+  test('does not lose an answer that comes late', async () => {
+    let answer = (): void => undefined;
+    const server = await listening('s', (caller) => {
+      answer = () => void caller.write(`${JSON.stringify(status)}\n`);
+    });
+    const link = called(named('s'));
+    expect(await link.status(soon())).toBeUndefined();
+    answer();
+    expect(await link.status(later())).toEqual(status);
+    link.close();
+    server.close();
+  });
+
+  test('is not waited for when the kernel keeps the peer from running', async () => {
+    const script = `import socket,sys,time
+s=socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(5); print("up",flush=True); time.sleep(60)`;
+    const child = spawn('python3', ['-c', script, join(path, 's')], { stdio: ['ignore', 'pipe', 'inherit'] });
+    try {
+      await new Promise((resolve) => child.stdout.once('data', resolve));
+      expect(isStopped(child.pid ?? 0)).toBe(false);
+      child.kill('SIGSTOP');
+      const link = called(named('s'));
+      expect(await link.status(Deadline.after(60_000))).toBeUndefined();
+      expect(isStopped(child.pid ?? 0)).toBe(true);
+      link.close();
+    } finally {
+      child.kill('SIGKILL');
+    }
+  });
+
+  test('ends what says more than any daemon', async () => {
+    const server = await listening('s', (caller) => caller.write('x'.repeat(1 << 20)));
+    const link = called(named('s'));
+    expect(await link.status(later())).toBeUndefined();
+    expect(await link.ended(later())).toBe(true);
+    server.close();
   });
 });
 
@@ -130,21 +258,15 @@ test.each([
   ['nothing', ''],
   ['no JSON', 'hello\n'],
   ['no object', '7\n'],
-  ['a member of the wrong type', `${JSON.stringify({ ...status, pid: 'one' })}\n`],
+  ['a member of the wrong type', `${JSON.stringify({ ...status, workers: 'one' })}\n`],
   ['counters missing', `${JSON.stringify({ ...status, counters: {} })}\n`],
   ['no state', `${JSON.stringify({ ...status, state: 'asleep' })}\n`],
-])('a socket that answers %s is no daemon', async (_, answer) => {
-  const directory = fs.mkdtempSync(join(tmpdir(), 'ckptfs-socket-'));
-  const server = net.createServer((caller) => caller.end(answer));
-  await new Promise<void>((resolve) => server.listen(join(directory, 's'), resolve));
-  try {
-    const caller = await callDaemon(join(directory, 's'));
-    expect(caller).toBeDefined();
-    expect(await caller?.status()).toBeUndefined();
-  } finally {
-    server.close();
-    fs.rmSync(directory, { recursive: true });
-  }
+])('a socket that answers %s is not believed', async (_, answer) => {
+  const server = await listening('s', (caller) => caller.end(answer));
+  const link = called(named('s'));
+  expect(await link.status(later())).toBeUndefined();
+  link.close();
+  server.close();
 });
 
 test.each([
@@ -153,15 +275,10 @@ test.each([
   ['advice that is no text', { event: 'unsealed', error: { code: 'io', message: 'y', advice: 7 } }],
   ['another event', { event: 'asleep' }],
 ])('a socket that announces %s announces nothing', async (_, event) => {
-  const directory = fs.mkdtempSync(join(tmpdir(), 'ckptfs-socket-'));
-  const server = net.createServer((caller) => caller.end(`${JSON.stringify(event)}\n`));
-  await new Promise<void>((resolve) => server.listen(join(directory, 's'), resolve));
-  try {
-    const caller = await callDaemon(join(directory, 's'));
-    expect(await caller?.ended(1000)).toBe(true);
-    expect(caller?.lastEvent()).toBeUndefined();
-  } finally {
-    server.close();
-    fs.rmSync(directory, { recursive: true });
-  }
+  const server = await listening('s', (caller) => caller.end(`${JSON.stringify(event)}\n`));
+  const link = called(named('s'));
+  expect(await link.ended(later())).toBe(true);
+  expect(link.lastEvent()).toBeUndefined();
+  link.close();
+  server.close();
 });

@@ -18,6 +18,7 @@ afterAll(() => {
 
 /** A directory serves as well as a mount: holders are found by path, and by a device that no map has. */
 const place: MountInfo = {
+  id: 1,
   mountPoint: join(directory, 'in'),
   device: '4095:1',
   fsType: 'fuse.ckptfs',

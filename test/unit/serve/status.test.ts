@@ -7,7 +7,6 @@ const device = `9999998:${process.pid}`;
 
 const serving: DaemonStatus = {
   state: 'serving',
-  pid: process.pid,
   mountPoint: '/mnt/cr',
   device,
   location: '/enc',
@@ -36,12 +35,12 @@ test('a daemon without a mount serves elsewhere, or seals what was written', asy
   let status = serving;
   const socket = await ControlSocket.open(device, () => status);
   try {
-    const common = { mountPoint: '/mnt/cr', device, scratch: false, source: '/enc' };
+    const common = { mountPoint: '/mnt/cr', device, scratch: false, source: '/enc', pid: process.pid };
     expect(await listed()).toEqual([{ state: 'elsewhere', ...common, daemon: serving }]);
     status = { ...serving, state: 'sealing' };
     expect(await listed()).toEqual([{ state: 'sealing', ...common, daemon: status }]);
   } finally {
-    socket.close();
+    await socket.close();
   }
   expect(await listed()).toEqual([]);
 });

@@ -1,0 +1,258 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, expect } from 'vitest';
+import type { MountStatus } from '../../src/serve/status.ts';
+import { ckptfs, isMounted, runCkptfs } from './support/ckptfs.ts';
+import {
+  asNobody,
+  ckptfsProgram,
+  clear,
+  type Encrypted,
+  encryptInto,
+  isAlive,
+  mountNew,
+  mountOn,
+  statusOf,
+  until,
+  withFuseForAll,
+} from './support/mounts.ts';
+import { runProgram } from './support/programs.ts';
+import { describeIf, systemTest, toolEnvironment } from './support/requirements.ts';
+
+/**
+ * Commands beside daemons that are there but do not answer: really stopped ones, and fake ones of other users that pretend
+ * to be at work. No command may wait for ever, call such a daemon dead, or believe another user's.
+ */
+
+const base = fs.realpathSync(fs.mkdtempSync(join(tmpdir(), 'ckptfs-silent-')));
+const mountPoint = join(base, 'mnt');
+const stopped: number[] = [];
+const children: ChildProcess[] = [];
+let encrypted: Encrypted;
+
+/** Stops a process until the test is over, or {@link resume}. */
+function stop(pid: number): void {
+  process.kill(pid, 'SIGSTOP');
+  stopped.push(pid);
+}
+
+function resume(): void {
+  for (const pid of stopped.splice(0)) if (isAlive(pid)) process.kill(pid, 'SIGCONT');
+}
+
+describeIf(['root', 'fuse'], 'commands beside a daemon that does not answer', () => {
+  beforeAll(() => {
+    fs.chmodSync(base, 0o755);
+    fs.mkdirSync(join(base, 'source'));
+    fs.writeFileSync(join(base, 'source', 'pages-1.img'), Buffer.alloc(1 << 20, 'pages'));
+    encrypted = encryptInto(base, join(base, 'source'));
+  });
+  afterEach(() => {
+    resume();
+    for (const child of children.splice(0)) child.kill('SIGKILL');
+    clear(mountPoint);
+  });
+  afterAll(() => fs.rmSync(base, { recursive: true }));
+
+  systemTest([], 'show it as silent, refuse its mount point, and unmount it', async () => {
+    const { pid } = mountOn(mountPoint, encrypted);
+    stop(pid);
+    expect(statusOf(mountPoint)).toMatchObject({ state: 'silent', pid });
+    expect(ckptfs('status')).toMatch(new RegExp(` silent +\\S+ +${pid} +- `));
+    const again = runCkptfs('mount', encrypted.image, mountPoint, '--key-file', encrypted.keyFile);
+    expect(again).toMatchObject({ stderr: expect.stringContaining('has a mount of ckptfs already') });
+    expect(again.status).not.toBe(0);
+    // From within, where yargs and Node look around.
+    for (const args of [['status'], ['--help'], ['--get-yargs-completions', 'ckptfs', 'umount', '']]) {
+      const { status } = spawnSync(ckptfsProgram, args, { cwd: mountPoint, encoding: 'utf8', timeout: 30_000 });
+      expect(status, args.join(' ')).toBe(0);
+    }
+    const result = runCkptfs('umount', mountPoint);
+    expect(result.stderr).toMatch(new RegExp(`is unmounted, but its daemon \\(pid ${pid}\\) is stopped or frozen`));
+    expect(result.status).toBe(35);
+    expect(isMounted(mountPoint)).toBe(false);
+    expect(isAlive(pid)).toBe(true);
+    resume();
+    await until('the daemon has ended', () => !isAlive(pid));
+  });
+
+  systemTest([], 'let it seal what was written when it goes on', async () => {
+    const own = fs.mkdtempSync(join(base, 'write-'));
+    const [{ image, keyFile }, { pid }] = mountNew(own, mountPoint);
+    fs.writeFileSync(join(mountPoint, 'file'), 'x');
+    stop(pid);
+    expect(runCkptfs('umount', mountPoint).status).toBe(35);
+    // Neither its lock nor its socket is anybody's.
+    expect(runCkptfs('seal', image, '--key-file', keyFile).status).toBe(27);
+    expect(fs.readdirSync('/run/ckptfs').some((name) => name.endsWith(`-${pid}.sock`))).toBe(true);
+    resume();
+    await until('the daemon has ended', () => !isAlive(pid));
+    expect(ckptfs('cat', image, 'file', '--key-file', keyFile)).toBe('x');
+  });
+
+  systemTest([], 'wait for one that is only slow, and believe it', async () => {
+    const own = fs.mkdtempSync(join(base, 'slow-'));
+    const [{ image, keyFile }, { pid }] = mountNew(own, mountPoint);
+    fs.writeFileSync(join(mountPoint, 'file'), 'x');
+    stop(pid);
+    const umount = spawn(ckptfsProgram, ['umount', mountPoint], { stdio: ['ignore', 'ignore', 'pipe'] });
+    const ended = once(umount, 'exit');
+    await until('it is unmounted', () => !isMounted(mountPoint));
+    resume();
+    expect(await ended).toEqual([0, null]);
+    expect(ckptfs('cat', image, 'file', '--key-file', keyFile)).toBe('x');
+  });
+
+  systemTest([], 'say that a path on its mount cannot be looked at, and end by a signal meanwhile', async () => {
+    const { pid } = mountOn(mountPoint, encrypted);
+    stop(pid);
+    const args = ['encrypt', mountPoint, join(base, 'copy'), '--key-file', encrypted.keyFile];
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      const child = spawn(ckptfsProgram, args, { stdio: 'ignore' });
+      children.push(child);
+      // It has begun to wait when its child asks the mount.
+      await until('it waits', () => fs.readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8') !== '');
+      child.kill(signal);
+      expect(await once(child, 'exit')).toEqual([null, signal]);
+    }
+    const result = runCkptfs(...args);
+    expect(result.status).toBe(35);
+    expect(result.stderr).toContain(`on ${mountPoint} does not answer`);
+    expect(fs.existsSync(join(base, 'copy'))).toBe(false);
+    resume();
+    ckptfs('umount', mountPoint);
+  });
+
+  systemTest(['namespaces'], 'name the pid that their own pid namespace has for it', async () => {
+    const common = [
+      encrypted.image,
+      mountPoint,
+      '--key-file',
+      encrypted.keyFile,
+      '--log-file',
+      `${encrypted.image}.log`,
+    ];
+    const script = '"$@" > /dev/null && echo mounted && exec cat';
+    const inner = ['sh', '-c', script, 'sh', ckptfsProgram, 'mount', ...common];
+    const first = spawn('unshare', ['--pid', '--fork', '--kill-child', ...inner], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    children.push(first);
+    await once(first.stdout, 'data');
+    const pid = statusOf(mountPoint)?.pid ?? 0;
+    expect(fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8')).toContain('daemon-main.js');
+    const [program, ...args] = ['unshare', '--pid', '--fork', '--mount-proc', ckptfsProgram, 'status'] as const;
+    expect(runProgram(program, ...args)).toMatch(/ serving +\S+ +hidden /);
+    expect(statusOf(mountPoint, runProgram(program, ...args, '--json'))).toMatchObject({ state: 'serving', pid: null });
+    ckptfs('umount', mountPoint);
+    first.stdin.end();
+    await once(first, 'exit');
+  });
+});
+
+/** Listens as a daemon of this user does, says all the time that it is at work, and never answers. */
+const pretender = `
+const fs = require('node:fs'); const net = require('node:net');
+const server = net.createServer((caller) => {
+  const chatter = setInterval(() => caller.write('{"event":"sealing"}\\n'), 100);
+  caller.on('error', () => {}).on('close', () => clearInterval(chatter)).resume();
+});
+fs.mkdirSync(process.argv[1], { recursive: true, mode: 0o700 });
+server.listen(process.argv[1] + '/' + process.argv[2], () => console.log('listening'));
+`;
+
+describeIf(['root', 'fuse', 'setpriv', 'fusermount'], "another user's pretended daemon", () => {
+  const theirs = '/tmp/ckptfs-65534';
+  let fake: ChildProcess | undefined;
+  afterEach(() => {
+    fake?.kill('SIGKILL');
+    clear(mountPoint);
+    fs.rmSync(theirs, { recursive: true, force: true });
+  });
+
+  async function pretend(name: string): Promise<void> {
+    const [program, ...args] = asNobody(base);
+    const command = [...args, process.execPath, '-e', pretender, theirs, name];
+    fake = spawn(program, command, { stdio: ['ignore', 'pipe', 'inherit'] });
+    await once(fake.stdout as NodeJS.ReadableStream, 'data');
+  }
+
+  systemTest([], "does not hold up root's status", async () => {
+    await pretend('0:424242-1.sock');
+    const before = performance.now();
+    const listed = JSON.parse(ckptfs('status', '--json')) as MountStatus[];
+    expect(performance.now() - before).toBeLessThan(25_000);
+    expect(listed.filter(({ device }) => device === '0:424242')).toEqual([]);
+  });
+
+  systemTest(
+    [],
+    "holds up root's umount of that user's mount for a bounded time",
+    async () => {
+      const home = fs.mkdtempSync(join(tmpdir(), 'ckptfs-theirs-'));
+      const at = join(home, 'mnt');
+      fs.mkdirSync(at);
+      fs.mkdirSync(join(home, 'src'));
+      runProgram('chown', '-R', '65534:65534', home);
+      const run = (...command: string[]): string => runProgram(...asNobody(home), ...command);
+      try {
+        run(ckptfsProgram, 'keygen', '-o', join(home, 'k'));
+        run(ckptfsProgram, 'encrypt', join(home, 'src'), join(home, 'enc'), '-k', join(home, 'k'));
+        await withFuseForAll(async () => {
+          const mounted = run(ckptfsProgram, 'mount', join(home, 'enc'), at, '-k', join(home, 'k'), '--json');
+          const { pid } = JSON.parse(mounted) as { pid: number };
+          const device = statusOf(at)?.device ?? '';
+          process.kill(pid, 'SIGKILL');
+          await until('the daemon is dead', () => !isAlive(pid));
+          await pretend(`${device}-1.sock`);
+          expect(statusOf(at)).toMatchObject({ state: 'silent', pid: expect.any(Number) });
+          const result = runCkptfs('umount', at);
+          expect(result).toMatchObject({ status: 35, stderr: expect.stringContaining('the daemon of user 65534') });
+          expect(isMounted(at)).toBe(false);
+        });
+      } finally {
+        clear(at);
+        fs.rmSync(home, { recursive: true });
+      }
+    },
+    120_000,
+  );
+});
+
+describeIf(['root', 'fuse', 'setpriv', 'fusermount', 'namespaces'], 'a host without /etc/mtab', () => {
+  systemTest([], 'lets an ordinary user unmount', () => {
+    const home = fs.mkdtempSync(join(tmpdir(), 'ckptfs-mtab-'));
+    const overlay = join(home, 'overlay');
+    fs.mkdirSync(join(home, 'src'));
+    fs.mkdirSync(join(home, 'mnt'));
+    runProgram('chown', '-R', '65534:65534', home);
+    fs.mkdirSync(overlay);
+    const user = asNobody(home).join(' ');
+    const script = `set -e
+      mount -t tmpfs tmpfs ${overlay}; mkdir ${overlay}/up ${overlay}/work
+      mount -t overlay overlay -o lowerdir=/etc,upperdir=${overlay}/up,workdir=${overlay}/work /etc
+      rm -f /etc/mtab
+      mknod ${overlay}/fuse c 10 229; chmod 666 ${overlay}/fuse; mount --bind ${overlay}/fuse /dev/fuse
+      cd ${home}
+      ${user} ${ckptfsProgram} keygen -o ${home}/k
+      ${user} ${ckptfsProgram} encrypt ${home}/src ${home}/enc -k ${home}/k -q
+      ${user} ${ckptfsProgram} mount ${home}/enc ${home}/mnt -k ${home}/k
+      ! ${user} fusermount3 -u ${home}/mnt
+      ${user} ${ckptfsProgram} umount ${home}/mnt
+      ! grep -q ${home}/mnt /proc/self/mounts
+      ${user} ${ckptfsProgram} mount ${home}/enc ${home}/mnt -k ${home}/k
+      cd /; ${user} sh -c 'cd ${home}/mnt && { ${ckptfsProgram} umount ${home}/mnt; test $? = 32; }'
+      ${user} ${ckptfsProgram} umount --lazy ${home}/mnt`;
+    try {
+      const args = ['--mount', '--propagation', 'private', 'bash', '-c', script];
+      const result = spawnSync('unshare', args, { env: toolEnvironment, encoding: 'utf8', timeout: 60_000 });
+      expect(result.stderr + result.stdout).toContain('is in use');
+      expect(result.status, result.stderr).toBe(0);
+    } finally {
+      fs.rmSync(home, { recursive: true });
+    }
+  });
+});
