@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
-import { getXattr, listXattrs, makeMeetingPoint, setTimes, setXattr } from '../../src/base/posix.ts';
+import { Directory } from '../../src/base/directory.ts';
+import { getXattr, listXattrs, setTimes, setXattr } from '../../src/base/posix.ts';
 import type { ListedFile } from '../../test/support/frozen-images.ts';
 import { filler } from '../vectors/encode.ts';
 
@@ -73,7 +74,9 @@ export function makeSourceTree(root: string): void {
   });
   fs.linkSync(at('core-1.img'), at('a/b/hard link'));
   const meeting = (name: string, type: 'fifo' | 'socket'): void => {
-    makeMeetingPoint(at(name), type);
+    const directory = Directory.open(path.dirname(at(name).toString()));
+    directory.mknod(path.basename(name), type);
+    directory.close();
     set(name, { mode: 0o620 });
   };
 

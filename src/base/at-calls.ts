@@ -7,6 +7,7 @@ import { systemError } from './posix.ts';
 
 const calls = {
   openat: bind('openat', 'int', ['int', 'uintptr_t', 'int', 'int']),
+  mknodat: bind('mknodat', 'int', ['int', 'uintptr_t', 'unsigned int', 'uint64_t']),
   mkdirat: bind('mkdirat', 'int', ['int', 'uintptr_t', 'int']),
   unlinkat: bind('unlinkat', 'int', ['int', 'uintptr_t', 'int']),
   renameat2: bind('renameat2', 'int', ['int', 'uintptr_t', 'int', 'uintptr_t', 'uint']),
@@ -26,6 +27,9 @@ const { O_DIRECTORY, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = fs.constants
 const AT_REMOVEDIR = 0x200;
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const RENAME_NOREPLACE = 1;
+/** sys/stat.h: the type in st_mode. */
+const S_IFIFO = 0o010000;
+const S_IFSOCK = 0o140000;
 /** openat2(2) has no wrapper in the C library; its number is the same on every architecture. */
 const SYS_OPENAT2 = 437;
 /** linux/openat2.h: RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS. */
@@ -109,6 +113,12 @@ export function reopenDirectory(directory: number, which: '.' | '..' = '.'): num
 
 export function makeDirectoryAt(directory: number, name: Uint8Array | string, mode: number): void {
   if (calls.mkdirat(directory, first.put(name), mode) !== 0) throw systemError('mkdirat');
+}
+
+/** Makes a FIFO or a socket that nobody listens on, for its owner alone. */
+export function makeMeetingPointAt(directory: number, name: Uint8Array | string, type: 'fifo' | 'socket'): void {
+  const mode = (type === 'fifo' ? S_IFIFO : S_IFSOCK) | 0o600;
+  if (calls.mknodat(directory, first.put(name), mode, 0) !== 0) throw systemError('mknodat');
 }
 
 export function unlinkAt(directory: number, name: Uint8Array | string): void {

@@ -121,6 +121,12 @@ export class Directory {
     at.makeDirectoryAt(this.fd, name, mode);
   }
 
+  /** Makes a FIFO or a socket that nobody listens on, with mode 0600. @throws Error EEXIST */
+  mknod(name: EntryName, type: 'fifo' | 'socket'): void {
+    checkEntry(name);
+    at.makeMeetingPointAt(this.fd, name, type);
+  }
+
   /** Removes an entry that is no directory. @throws Error ENOENT */
   unlink(name: EntryName): void {
     checkEntry(name);

@@ -11,7 +11,6 @@ const calls = {
   close: bind('close', 'int', ['int']),
   flock: bind('flock', 'int', ['int', 'int']),
   lseek: bind('lseek', 'int64_t', ['int', 'int64_t', 'int']),
-  mknodat: bind('mknodat', 'int', ['int', 'uintptr_t', 'unsigned int', 'uint64_t']),
   utimensat: bind('utimensat', 'int', ['int', 'uintptr_t', 'uintptr_t', 'int']),
   llistxattr: bind('llistxattr', 'int64_t', ['uintptr_t', 'uintptr_t', 'size_t']),
   lgetxattr: bind('lgetxattr', 'int64_t', ['uintptr_t', 'uintptr_t', 'uintptr_t', 'size_t']),
@@ -22,9 +21,6 @@ const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
 /** linux/falloc.h: FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE. */
 const PUNCH_HOLE_KEEP_SIZE = 0x01 | 0x02;
-/** sys/stat.h: the type in st_mode. */
-const S_IFIFO = 0o010000;
-const S_IFSOCK = 0o140000;
 /** bits/fcntl.h. */
 const LOCK_SH = 1;
 const LOCK_EX = 2;
@@ -128,13 +124,6 @@ export function* dataRanges(fd: number, size: number): Generator<readonly [start
     yield [start, Math.min(end, size)];
     position = end;
   }
-}
-
-/** Makes a FIFO or a socket that nobody listens on, for its owner alone. */
-export function makeMeetingPoint(path: Uint8Array, type: 'fifo' | 'socket'): void {
-  const name = cString(path);
-  const mode = (type === 'fifo' ? S_IFIFO : S_IFSOCK) | 0o600;
-  if (calls.mknodat(AT_FDCWD, name.address, mode, 0) !== 0) throw systemError('mknodat');
 }
 
 /** Seconds since 1970 and nanoseconds. */

@@ -31,6 +31,9 @@ export const exitCodes: Readonly<Record<ErrorCode, number>> = {
 
 export const EXIT_OK = 0;
 
+/** `encrypt` and `decrypt` are done, but the other side could not keep everything: what is missing was named. */
+export const EXIT_NOT_ALL_KEPT = 7;
+
 /** `ckptfs exec` fails itself, as `env` and `docker exec` say it; any other code is the command's. */
 export const EXIT_EXEC_FAILED = 125;
 

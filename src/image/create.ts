@@ -7,11 +7,14 @@ import { DEFAULT_CHUNK_SIZE, Geometry } from '../format/geometry.ts';
 import { DIGEST_SIZE, ID_SIZE, type Manifest } from '../format/manifest.ts';
 import { createStore } from '../stores/open-store.ts';
 import type { WritableStore } from '../stores/writable-store.ts';
+import type { Loss } from './losses.ts';
 import { manifestFile } from './manifest-file.ts';
 import { checkChunkSize, type MakeSlots, writeNewHeader } from './new-header.ts';
 import { type Plan, planImage, segmentsInGroup } from './plan.ts';
-import { checkUnchanged, scanSource } from './scan-source.ts';
-import type { SealResult, SealTask } from './seal-worker.ts';
+import { scanSource } from './scan-source.ts';
+import type { SealResult, SealSetup, SealTask } from './seal-worker.ts';
+import { checkUnchanged, type OpenSource, openSource } from './source.ts';
+import { shareNames } from './source-names.ts';
 import { defaultJobs, runTasks } from './worker-pool.ts';
 
 export interface CreateOptions {
@@ -43,6 +46,8 @@ export interface CreatedImage {
   readonly bytes: number;
   /** Paths left out because of `skipSpecial`. */
   readonly skipped: readonly string[];
+  /** What of the source the image does not keep, beside what the format has no place for. */
+  readonly losses: readonly Loss[];
 }
 
 /**
@@ -51,9 +56,18 @@ export interface CreatedImage {
  * @throws CkptfsError `exists`, `unsupported-source`, `source-changed`, `io`, `interrupted`, `bad-argument`
  */
 export async function createImage(options: CreateOptions): Promise<CreatedImage> {
-  const { source, destination, cipher = defaultCipher, chunkSize = DEFAULT_CHUNK_SIZE } = options;
-  checkChunkSize(chunkSize);
-  refuseInside(source, destination);
+  checkChunkSize(options.chunkSize ?? DEFAULT_CHUNK_SIZE);
+  refuseInside(options.source, options.destination);
+  const source = openSource(options.source);
+  try {
+    return await encryptSource(source, options);
+  } finally {
+    source.root.close();
+  }
+}
+
+async function encryptSource(source: OpenSource, options: CreateOptions): Promise<CreatedImage> {
+  const { destination, cipher = defaultCipher, chunkSize = DEFAULT_CHUNK_SIZE } = options;
   const geometry = new Geometry(chunkSize);
   const tree = scanSource(source, options.skipSpecial ?? false);
   const plan = planImage(tree, geometry);
@@ -63,8 +77,9 @@ export async function createImage(options: CreateOptions): Promise<CreatedImage>
   try {
     store = createStore(destination);
     await writeNewHeader(store, options.makeSlots, imageKey, { imageId, cipher, chunkSize });
-    const digests = await sealObjects(store, plan, options, imageKey, { imageId, cipher, geometry });
-    checkUnchanged(tree);
+    const shared = { root: source.root.fd, location: source.location, names: shareNames(tree.inodes) };
+    const digests = await sealObjects(store, plan, options, imageKey, { imageId, cipher, geometry, source: shared });
+    checkUnchanged(source, tree);
     makeDurable(store, plan);
     const objects = plan.objects.map(({ id, chunks }, at) => ({ id, chunks, digests: digests[at] as Buffer }));
     const manifest: Manifest = { epoch: 1, objects, inodes: plan.inodes, entries: plan.entries };
@@ -74,7 +89,13 @@ export async function createImage(options: CreateOptions): Promise<CreatedImage>
     store?.close();
   }
   const files = plan.inodes.filter((inode) => inode.type === 'file').length;
-  return { imageId: imageId.toString('hex'), files, bytes: plan.totalBytes, skipped: tree.skipped };
+  return {
+    imageId: imageId.toString('hex'),
+    files,
+    bytes: plan.totalBytes,
+    skipped: tree.skipped,
+    losses: tree.losses,
+  };
 }
 
 /** An image within its own source would change what it is made of. */
@@ -94,9 +115,9 @@ async function sealObjects(
   plan: Plan,
   options: CreateOptions,
   imageKey: Secret,
-  image: { readonly imageId: Buffer; readonly cipher: CipherName; readonly geometry: Geometry },
+  image: Pick<SealSetup, 'imageId' | 'cipher' | 'source'> & { readonly geometry: Geometry },
 ): Promise<Buffer[]> {
-  const { geometry, imageId, cipher } = image;
+  const { geometry, imageId, cipher, source } = image;
   const digests = plan.objects.map(({ chunks }) => Buffer.alloc(geometry.groupsFor(chunks) * DIGEST_SIZE));
   let doneBytes = 0;
   function* tasks(): Generator<SealTask> {
@@ -120,6 +141,7 @@ async function sealObjects(
       chunkSize: geometry.chunkSize,
       imageId,
       imageKey: imageKey.shared,
+      source,
     },
     tasks: tasks(),
     jobs: options.jobs ?? defaultJobs,

@@ -5,8 +5,10 @@ import { Secret } from '../crypto/secret.ts';
 import type { FileInode } from '../format/manifest.ts';
 import { openStore } from '../stores/open-store.ts';
 import type { StorePlace } from '../stores/store.ts';
+import { ExtractedTree, type Place } from './extract-place.ts';
 import { openImage, readHeader } from './image.ts';
 import { ImageReader } from './image-reader.ts';
+import { ImageTree } from './tree.ts';
 import type { JobWorker } from './worker.ts';
 
 export interface ExtractSetup {
@@ -14,19 +16,6 @@ export interface ExtractSetup {
   readonly store: StorePlace;
   readonly imageKey: SharedArrayBuffer;
   readonly place: Place;
-}
-
-/** Where files are extracted to. */
-export interface Place {
-  /** By way of an open descriptor. */
-  readonly base: string;
-  /** The same directory as its user named it. */
-  readonly target: string;
-}
-
-/** A path below a place's base, for messages. */
-export function shownPath(path: Buffer, { base, target }: Place): string {
-  return `${target}${path.subarray(base.length)}`;
 }
 
 /** Pieces of files that exist already; together they are worth a message to a worker. */
@@ -37,25 +26,27 @@ export interface ExtractTask {
 export interface Piece {
   /** Inode number. */
   readonly inode: number;
-  readonly path: Uint8Array;
   readonly offset: number;
   readonly length: number;
 }
 
 const BUFFER_SIZE = 1 << 20;
+/** Directories that one thread keeps open: there may be 256 threads. */
+const MAX_OPEN = 8;
 
 export function extractWorker(setup: ExtractSetup): JobWorker {
   const store = openStore(setup.store);
   const image = openImage(store, readHeader(store), Secret.fromShared(setup.imageKey));
   const reader = new ImageReader(image);
+  const tree = new ImageTree(image.manifest);
+  const place = new ExtractedTree(tree, setup.place, MAX_OPEN);
   const buffer = new Region(BUFFER_SIZE);
 
   const extract = (piece: Piece): void => {
-    const path = Buffer.from(piece.path);
-    const shown = shownPath(path, setup.place);
     const inode = image.manifest.inodes[piece.inode - 1];
     if (inode?.type !== 'file') throw new CkptfsError('internal', `inode ${piece.inode} is no file`);
-    const fd = openForWriting(path, shown);
+    const shown = (): string => place.pathOf(piece.inode);
+    const fd = openForWriting(tree, place, piece.inode);
     try {
       for (let done = 0; done < piece.length; ) {
         const wanted = Math.min(BUFFER_SIZE, piece.length - done);
@@ -73,6 +64,7 @@ export function extractWorker(setup: ExtractSetup): JobWorker {
     close: () => {
       reader.close();
       store.close();
+      place.close();
       buffer.bytes.fill(0);
     },
   };
@@ -85,31 +77,33 @@ function readNamed(
   offset: number,
   out: Region,
   length: number,
-  shown: string,
+  shown: () => string,
 ): number {
   try {
     return reader.read(inode, offset, length, out, 0);
   } catch (cause) {
     if (!(cause instanceof CkptfsError) || cause.code !== 'damaged') throw cause;
-    throw new CkptfsError('damaged', `${shown}: ${cause.message}`, { path: shown, cause });
+    const path = shown();
+    throw new CkptfsError('damaged', `${path}: ${cause.message}`, { path, cause });
   }
 }
 
-function openForWriting(path: Buffer, shown: string): number {
-  const { O_NOFOLLOW, O_NONBLOCK, O_WRONLY } = fs.constants;
+function openForWriting(tree: ImageTree, place: ExtractedTree, inode: number): number {
+  const first = tree.place(inode);
+  if (first === undefined) throw new CkptfsError('internal', `inode ${inode} has no name`);
   try {
-    return fs.openSync(path, O_WRONLY | O_NOFOLLOW | O_NONBLOCK);
+    return place.directories.get(first.parent).openFile(first.name, fs.constants.O_WRONLY);
   } catch (cause) {
-    throw ioError('open', shown, cause);
+    throw ioError('open', place.pathOf(inode), cause);
   }
 }
 
-function writeAll(fd: number, bytes: Uint8Array, position: number, shown: string): void {
+function writeAll(fd: number, bytes: Uint8Array, position: number, shown: () => string): void {
   try {
     for (let done = 0; done < bytes.length; ) {
       done += fs.writeSync(fd, bytes, done, bytes.length - done, position + done);
     }
   } catch (cause) {
-    throw ioError('write', shown, cause);
+    throw ioError('write', shown(), cause);
   }
 }

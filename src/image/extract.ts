@@ -1,11 +1,13 @@
 import fs from 'node:fs';
-import { ioError, systemErrorName } from '../base/errors.ts';
-import { makeMeetingPoint, setTimes, setXattr } from '../base/posix.ts';
-import { type Inode, ROOT_INODE } from '../format/manifest.ts';
+import type { Inode } from '../format/manifest.ts';
 import { openEmptyDirectory } from '../stores/empty-directory.ts';
 import type { Progress } from './create.ts';
-import { type ExtractTask, type Piece, type Place, shownPath } from './extract-worker.ts';
+import { setAllMetadata } from './extract-metadata.ts';
+import { makeNames } from './extract-names.ts';
+import { ExtractedTree, type Place } from './extract-place.ts';
+import type { ExtractTask, Piece } from './extract-worker.ts';
 import type { Image } from './image.ts';
+import { type Loss, Losses } from './losses.ts';
 import { ImageTree } from './tree.ts';
 import { defaultJobs, runTasks } from './worker-pool.ts';
 
@@ -15,89 +17,52 @@ export interface ExtractOptions {
   readonly signal?: AbortSignal;
 }
 
+export interface ExtractReport {
+  /**
+   * What the destination could not keep; all else is there. Owners are not among it unless root extracts: an ordinary
+   * user cannot give files away, and then all are that user's, as with tar and cp.
+   */
+  readonly losses: readonly Loss[];
+}
+
 /** A task is worth a message when it is about this many bytes or files. */
 const TASK_BYTES = 4 << 20;
 const TASK_PIECES = 64;
-/** Set-user-id and set-group-id. */
-const SET_ID_BITS = 0o6000;
 
 /**
  * Writes an image's tree in clear into a directory that does not exist, or is empty and the caller's own: contents, holes, links, modes, times, `user.`
- * attributes, and owners where the caller may set them. What it wrote before it fails stays there.
+ * attributes, and owners where the caller may set them. What the destination cannot keep is reported. What it wrote before it fails stays there.
  * @throws CkptfsError `exists`, `damaged`, `io`, `interrupted`
  */
-export async function extractImage(image: Image, target: string, options: ExtractOptions = {}): Promise<void> {
+export async function extractImage(image: Image, target: string, options: ExtractOptions = {}): Promise<ExtractReport> {
+  const { inodes } = image.manifest;
   const tree = new ImageTree(image.manifest);
-  const directory = openEmptyDirectory(target);
-  // Of this process, whichever thread uses it. Nobody else gets past the directory's mode, so names below it stay what they are; that
-  // mode is set last.
-  const place: Place = { base: `/proc/self/fd/${directory}/.`, target };
+  // Nobody else gets past the directory's mode, so names below it stay what they are; that mode is set last.
+  const root = openEmptyDirectory(target);
+  const extracted = new ExtractedTree(tree, { root, target });
+  const losses = new Losses();
   try {
-    const paths = makeTree(image, tree, place);
-    await writeContents(image, paths, place, options);
-    for (let number = image.manifest.inodes.length; number >= ROOT_INODE; number--) {
-      const path = paths[number];
-      const inode = tree.inode(number);
-      if (path !== undefined && inode !== undefined) setMetadata(path, inode, place);
-    }
+    const madeTree = makeNames(tree, inodes.length, extracted, losses);
+    await writeContents(image, madeTree.made, { root, target }, options);
+    setAllMetadata(tree, madeTree, extracted, losses);
   } finally {
-    fs.closeSync(directory);
+    extracted.close();
+    fs.closeSync(root);
   }
+  const isRoot = process.geteuid?.() === 0;
+  return { losses: losses.list().filter(({ kind }) => isRoot || kind !== 'owner') };
 }
 
-/** Makes every name, files with their full size and no content. Returns the path of each inode by number. */
-function makeTree(image: Image, tree: ImageTree, place: Place): Buffer[] {
-  const paths: Buffer[] = [];
-  paths[ROOT_INODE] = Buffer.from(place.base);
-  for (let directory = ROOT_INODE; directory <= image.manifest.inodes.length; directory++) {
-    const base = paths[directory];
-    if (base === undefined) continue;
-    for (let at = 0, child = tree.child(directory, 0); child !== undefined; child = tree.child(directory, ++at)) {
-      const path = Buffer.concat([base, Buffer.from('/'), child.name]);
-      const inode = tree.inode(child.inode);
-      const first = paths[child.inode];
-      if (inode === undefined) continue;
-      try {
-        if (first !== undefined) fs.linkSync(first, path);
-        else makeInode(path, inode);
-      } catch (cause) {
-        throw ioError('create', shownPath(path, place), cause);
-      }
-      paths[child.inode] = first ?? path;
-    }
-  }
-  return paths;
-}
-
-function makeInode(path: Buffer, inode: Inode): void {
-  if (inode.type === 'directory') fs.mkdirSync(path, 0o700);
-  else if (inode.type === 'symlink') fs.symlinkSync(inode.target, path);
-  else if (inode.type !== 'file') makeMeetingPoint(path, inode.type);
-  else {
-    const fd = fs.openSync(path, 'wx', 0o600);
-    try {
-      fs.ftruncateSync(fd, inode.size);
-    } finally {
-      fs.closeSync(fd);
-    }
-  }
-}
-
-async function writeContents(
-  image: Image,
-  paths: readonly Buffer[],
-  place: Place,
-  options: ExtractOptions,
-): Promise<void> {
+async function writeContents(image: Image, made: Uint8Array, place: Place, options: ExtractOptions): Promise<void> {
   const { inodes } = image.manifest;
   let totalBytes = 0;
-  for (const inode of inodes) {
-    if (inode.type === 'file') for (const { length } of inode.extents) totalBytes += length;
+  for (const [at, inode] of inodes.entries()) {
+    if (inode.type === 'file' && made[at + 1] === 1) for (const { length } of inode.extents) totalBytes += length;
   }
   let doneBytes = 0;
   await runTasks<ExtractTask, void>({
     setup: { job: 'extract', store: image.store.place, imageKey: image.imageKey.shared, place },
-    tasks: tasksOf(inodes, paths),
+    tasks: tasksOf(inodes, made),
     jobs: options.jobs ?? defaultJobs,
     signal: options.signal,
     onResult: (_, { pieces }) => {
@@ -107,10 +72,10 @@ async function writeContents(
   });
 }
 
-function* tasksOf(inodes: readonly Inode[], paths: readonly Buffer[]): Generator<ExtractTask> {
+function* tasksOf(inodes: readonly Inode[], made: Uint8Array): Generator<ExtractTask> {
   let pieces: Piece[] = [];
   let bytes = 0;
-  for (const piece of piecesOf(inodes, paths)) {
+  for (const piece of piecesOf(inodes, made)) {
     pieces.push(piece);
     bytes += piece.length;
     if (bytes >= TASK_BYTES || pieces.length >= TASK_PIECES) {
@@ -122,37 +87,13 @@ function* tasksOf(inodes: readonly Inode[], paths: readonly Buffer[]): Generator
   if (pieces.length > 0) yield { pieces };
 }
 
-function* piecesOf(inodes: readonly Inode[], paths: readonly Buffer[]): Generator<Piece> {
+function* piecesOf(inodes: readonly Inode[], made: Uint8Array): Generator<Piece> {
   for (const [at, inode] of inodes.entries()) {
-    const path = paths[at + 1];
-    if (inode.type !== 'file' || path === undefined) continue;
+    if (inode.type !== 'file' || made[at + 1] !== 1) continue;
     for (const { fileOffset, length } of inode.extents) {
       for (let done = 0; done < length; done += TASK_BYTES) {
-        yield { inode: at + 1, path, offset: fileOffset + done, length: Math.min(TASK_BYTES, length - done) };
+        yield { inode: at + 1, offset: fileOffset + done, length: Math.min(TASK_BYTES, length - done) };
       }
     }
-  }
-}
-
-function setMetadata(path: Buffer, inode: Inode, place: Place): void {
-  try {
-    const owned = setOwner(path, inode);
-    for (const { name, value } of inode.xattrs) setXattr(path, name, value);
-    // A program with another owner than it had would run as the wrong user.
-    if (inode.type !== 'symlink') fs.chmodSync(path, owned ? inode.mode : inode.mode & ~SET_ID_BITS);
-    setTimes(path, inode.atime, inode.mtime);
-  } catch (cause) {
-    throw ioError('set the attributes of', shownPath(path, place), cause);
-  }
-}
-
-/** An ordinary user cannot give files away; then they stay the user's, as with tar and cp. Returns whether owner and group are right. */
-function setOwner(path: Buffer, inode: Inode): boolean {
-  try {
-    fs.lchownSync(path, inode.uid, inode.gid);
-    return true;
-  } catch (cause) {
-    if (systemErrorName(cause) !== 'EPERM') throw cause;
-    return false;
   }
 }

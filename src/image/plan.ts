@@ -1,7 +1,7 @@
 import { randomBytes } from '../crypto/system-random.ts';
 import { type Geometry, SECTOR_SIZE } from '../format/geometry.ts';
 import { type Entry, type Extent, ID_SIZE, type Inode } from '../format/manifest.ts';
-import type { SourceFile, SourceTree } from './scan-source.ts';
+import type { SourceFile, SourceTree } from './source.ts';
 
 /** Files below this many bytes share objects; the format puts no bound on it. */
 export const SMALL_FILE = 65536;
@@ -14,7 +14,8 @@ interface PlannedObject {
 }
 
 export interface Segment {
-  readonly path: Uint8Array;
+  /** Index of the file among the source's inodes. */
+  readonly inode: number;
   /** Of the file as it was scanned. */
   readonly stamp: string;
   readonly fileOffset: number;
@@ -32,21 +33,23 @@ export interface Plan {
   readonly totalBytes: number;
 }
 
+type PlannedTree = Pick<SourceTree, 'inodes' | 'entries'>;
+
 /** Gives each big file an object of its own, and all small ones one together. */
-export function planImage(tree: SourceTree, geometry: Geometry): Plan {
+export function planImage(tree: PlannedTree, geometry: Geometry): Plan {
   const objects = layOut(tree, geometry);
   objects.sort((a, b) => a.id.compare(b.id));
-  const extents = new Map<Uint8Array, Extent[]>();
+  const extents = new Map<number, Extent[]>();
   for (const [object, { segments }] of objects.entries()) {
-    for (const { path, fileOffset, objectOffset, length } of segments) {
-      const list = extents.get(path) ?? [];
+    for (const { inode, fileOffset, objectOffset, length } of segments) {
+      const list = extents.get(inode) ?? [];
       list.push({ fileOffset, object, objectOffset, length });
-      extents.set(path, list);
+      extents.set(inode, list);
     }
   }
-  const inodes = tree.inodes.map((inode): Inode => {
+  const inodes = tree.inodes.map((inode, at): Inode => {
     const { type, metadata } = inode;
-    if (type === 'file') return { type, ...metadata, size: inode.size, extents: extents.get(inode.path) ?? [] };
+    if (type === 'file') return { type, ...metadata, size: inode.size, extents: extents.get(at) ?? [] };
     if (type === 'symlink') return { type, ...metadata, target: inode.target };
     return { type, ...metadata };
   });
@@ -56,10 +59,13 @@ export function planImage(tree: SourceTree, geometry: Geometry): Plan {
   return { objects, inodes, entries, totalBytes };
 }
 
-function layOut(tree: SourceTree, geometry: Geometry): PlannedObject[] {
-  const files = tree.inodes.filter((inode) => inode.type === 'file' && inode.ranges.length > 0) as SourceFile[];
-  const big = files.filter((file) => file.size >= SMALL_FILE).map((file) => [file]);
-  const small = files.filter((file) => file.size < SMALL_FILE);
+function layOut(tree: PlannedTree, geometry: Geometry): PlannedObject[] {
+  const files: IndexedFile[] = [];
+  for (const [inode, file] of tree.inodes.entries()) {
+    if (file.type === 'file' && file.ranges.length > 0) files.push({ inode, file });
+  }
+  const big = files.filter(({ file }) => file.size >= SMALL_FILE).map((file) => [file]);
+  const small = files.filter(({ file }) => file.size < SMALL_FILE);
   return [...big, ...(small.length > 0 ? [small] : [])].map((group) => {
     const segments = segmentsOf(group);
     const last = segments.at(-1) as Segment;
@@ -67,12 +73,18 @@ function layOut(tree: SourceTree, geometry: Geometry): PlannedObject[] {
   });
 }
 
-function segmentsOf(files: readonly SourceFile[]): Segment[] {
+interface IndexedFile {
+  readonly inode: number;
+  readonly file: SourceFile;
+}
+
+function segmentsOf(files: readonly IndexedFile[]): Segment[] {
   const segments: Segment[] = [];
   let end = 0;
-  for (const { path, stamp, ranges } of files) {
+  for (const { inode, file } of files) {
+    const { stamp, ranges } = file;
     for (const [start, stop] of ranges) {
-      segments.push({ path, stamp, fileOffset: start, objectOffset: end, length: stop - start });
+      segments.push({ inode, stamp, fileOffset: start, objectOffset: end, length: stop - start });
       end += stop - start;
     }
   }
@@ -85,12 +97,12 @@ export function segmentsInGroup(object: PlannedObject, group: number, geometry: 
   const end = start + geometry.groupSize;
   const parts: Segment[] = [];
   for (let at = firstSegmentBehind(object.segments, start); at < object.segments.length; at++) {
-    const { path, stamp, fileOffset, objectOffset, length } = object.segments[at] as Segment;
+    const { inode, stamp, fileOffset, objectOffset, length } = object.segments[at] as Segment;
     if (objectOffset >= end) break;
     const skip = Math.max(0, start - objectOffset);
     const stop = Math.min(end, objectOffset + length);
     parts.push({
-      path,
+      inode,
       stamp,
       fileOffset: fileOffset + skip,
       objectOffset: objectOffset + skip - start,

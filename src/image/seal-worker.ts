@@ -1,6 +1,8 @@
 import fs from 'node:fs';
-import { ioError, systemErrorName } from '../base/errors.ts';
+import { Directory } from '../base/directory.ts';
+import { CkptfsError, ioError, systemErrorName } from '../base/errors.ts';
 import { Region } from '../base/native.ts';
+import { printable } from '../base/printable.ts';
 import { createChunkCipher } from '../crypto/chunk-cipher.ts';
 import { Secret } from '../crypto/secret.ts';
 import { primitives } from '../crypto/select.ts';
@@ -12,8 +14,11 @@ import { encodeObjectHeader } from '../format/object-header.ts';
 import { NONCE_SIZE } from '../format/record.ts';
 import { openWritableStore } from '../stores/open-store.ts';
 import type { StorePlace } from '../stores/store.ts';
+import { MAX_PATH_SHOWN } from './losses.ts';
 import { type Segment, usedSectors } from './plan.ts';
-import { sourceChanged, stampOf } from './scan-source.ts';
+import { goneErrors, sourceChanged, stampOf } from './source.ts';
+import { placeIn, type SharedNames } from './source-names.ts';
+import { type FindPlace, pathInTree, TreeDirectories } from './tree-directories.ts';
 import type { JobWorker } from './worker.ts';
 
 export interface SealSetup {
@@ -23,6 +28,12 @@ export interface SealSetup {
   readonly chunkSize: number;
   readonly imageId: Uint8Array;
   readonly imageKey: SharedArrayBuffer;
+  readonly source: {
+    /** Descriptor of the root, of this process. */
+    readonly root: number;
+    readonly location: string;
+    readonly names: SharedNames;
+  };
 }
 
 /** One group of one object: read it from the source, encrypt it, write it. */
@@ -33,6 +44,9 @@ export interface SealTask {
   /** Within the group, without gaps from its first byte on. */
   readonly segments: readonly Segment[];
 }
+
+/** Directories that one thread keeps open: there may be 256 threads. */
+const MAX_OPEN = 8;
 
 /** SHA-256 of the group's tag page. */
 export type SealResult = Uint8Array;
@@ -46,7 +60,7 @@ export function sealWorker(setup: SealSetup): JobWorker {
   const stored = new Region(geometry.groupStride);
   const digest = new Region(DIGEST_SIZE);
   const nonces = new Region(CHUNKS_PER_GROUP * NONCE_SIZE);
-  const source = new SourceReader();
+  const source = new SourceReader(setup.source);
 
   const run = (task: SealTask): SealResult => {
     const id = Buffer.from(task.objectId);
@@ -93,32 +107,37 @@ export function sealWorker(setup: SealSetup): JobWorker {
   };
 }
 
-/** What opening a regular file gives that has been removed, or replaced by a link or a socket. */
-const goneErrors: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'ENXIO']);
-
 /** Reads segments of source files; keeps the last file open, since a big one comes in many pieces. */
 class SourceReader {
-  #path: Buffer | undefined;
+  readonly #location: string;
+  readonly #place: FindPlace;
+  readonly #directories: TreeDirectories;
+  #inode: number | undefined;
   #fd = -1;
+
+  constructor({ root, location, names }: SealSetup['source']) {
+    this.#location = location;
+    this.#place = (inode) => placeIn(names, inode);
+    this.#directories = new TreeDirectories(Directory.fromDescriptor(root), this.#place, { maxOpen: MAX_OPEN });
+  }
 
   /** Fills `to` and zeros up to the end of the last sector; returns the number of bytes before those zeros. */
   read(segments: readonly Segment[], to: Region): number {
     let end = 0;
     for (const segment of segments) {
-      const path = Buffer.from(segment.path);
       end = segment.objectOffset + segment.length;
       try {
-        this.#open(path, segment.stamp);
+        this.#open(segment.inode, segment.stamp);
         let done = 0;
         while (done < segment.length) {
           const at = segment.objectOffset + done;
           const count = fs.readSync(this.#fd, to.bytes, at, segment.length - done, segment.fileOffset + done);
-          if (count === 0) throw sourceChanged(path);
+          if (count === 0) throw sourceChanged(this.#pathOf(segment.inode));
           done += count;
         }
       } catch (cause) {
-        if (goneErrors.has(systemErrorName(cause) ?? '')) throw sourceChanged(path);
-        throw ioError('read', path.toString(), cause);
+        if (goneErrors.has(systemErrorName(cause) ?? '')) throw sourceChanged(this.#pathOf(segment.inode));
+        throw ioError('read', this.#pathOf(segment.inode), cause);
       }
     }
     to.bytes.fill(0, end, usedSectors(end) * SECTOR_SIZE);
@@ -126,16 +145,30 @@ class SourceReader {
   }
 
   close(): void {
-    if (this.#path !== undefined) fs.closeSync(this.#fd);
-    this.#path = undefined;
+    this.#closeFile();
+    this.#directories.close();
   }
 
-  /** @throws CkptfsError `source-changed` when the path leads to another file than the scan saw: also one above it may be a link now */
-  #open(path: Buffer, stamp: string): void {
-    if (this.#path?.equals(path) === true) return;
-    this.close();
-    this.#fd = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK);
-    this.#path = path;
-    if (stampOf(fs.fstatSync(this.#fd, { bigint: true })) !== stamp) throw sourceChanged(path);
+  /**
+   * The stamp tells the file by its device and number, so it does not matter which directories led to it.
+   * @throws CkptfsError `source-changed` when the names lead to another file than the scan saw
+   */
+  #open(inode: number, stamp: string): void {
+    if (this.#inode === inode) return;
+    this.#closeFile();
+    const place = this.#place(inode);
+    if (place === undefined) throw new CkptfsError('internal', `inode ${inode} of the source is no file`);
+    this.#fd = this.#directories.get(place.parent).openFile(place.name, fs.constants.O_RDONLY);
+    this.#inode = inode;
+    if (stampOf(fs.fstatSync(this.#fd, { bigint: true })) !== stamp) throw sourceChanged(this.#pathOf(inode));
+  }
+
+  #closeFile(): void {
+    if (this.#inode !== undefined) fs.closeSync(this.#fd);
+    this.#inode = undefined;
+  }
+
+  #pathOf(inode: number): string {
+    return printable(pathInTree(this.#location, inode, this.#place), MAX_PATH_SHOWN);
   }
 }

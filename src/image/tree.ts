@@ -1,5 +1,5 @@
 import { CkptfsError } from '../base/errors.ts';
-import { type Inode, type Manifest, ROOT_INODE } from '../format/manifest.ts';
+import { type Entry, type Inode, type Manifest, ROOT_INODE } from '../format/manifest.ts';
 
 /** A name in a directory and the inode it leads to. */
 interface Child {
@@ -48,6 +48,11 @@ export class ImageTree {
   /** Number of the directory that a directory lies in; the root lies in itself. */
   parent(directory: number): number {
     return this.#manifest.entries[this.#named[directory] ?? -1]?.parent ?? ROOT_INODE;
+  }
+
+  /** The entry that first names an inode; undefined for the root. */
+  place(number: number): Entry | undefined {
+    return this.#manifest.entries[this.#named[number] ?? -1];
   }
 
   childCount(directory: number): number {

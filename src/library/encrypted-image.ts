@@ -3,7 +3,7 @@ import { Region } from '../base/native.ts';
 import type { FileInode, Inode } from '../format/manifest.ts';
 import type { Time } from '../format/time.ts';
 import { describeInside, describeOutside, type ImageInside, type ImageOutside } from '../image/describe.ts';
-import { type ExtractOptions, extractImage } from '../image/extract.ts';
+import { type ExtractOptions, type ExtractReport, extractImage } from '../image/extract.ts';
 import { type Image, lockForReading, openImage, readAnyHeader, readHeader } from '../image/image.ts';
 import { ImageReader } from '../image/image-reader.ts';
 import { ImageTree } from '../image/tree.ts';
@@ -130,8 +130,8 @@ export class EncryptedImage {
     return verifyImage(this.#image, options);
   }
 
-  /** Writes all of it in clear into a new or empty directory. @throws CkptfsError `exists`, `damaged`, `io`, `interrupted` */
-  extract(target: string, options: ExtractOptions = {}): Promise<void> {
+  /** Writes all of it in clear into a new or empty directory, and reports what that could not keep. @throws CkptfsError `exists`, `damaged`, `io`, `interrupted` */
+  extract(target: string, options: ExtractOptions = {}): Promise<ExtractReport> {
     return extractImage(this.#image, target, options);
   }
 

@@ -3,6 +3,7 @@ import { printable } from '../../base/printable.ts';
 import { cancellable } from '../cancellation.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
 import { withImageArguments, withOpenImage } from '../image-arguments.ts';
+import { reportLosses } from '../losses.ts';
 import { withJobs, withJson } from '../options.ts';
 import { print, printJson } from '../output.ts';
 import { present } from '../present.ts';
@@ -21,15 +22,17 @@ export const command = defineCommand({
     withOpenImage(args, async (image) => {
       const { imageId, files, fileBytes } = image.describe();
       const bar = progressBar('decrypting', args.quiet);
-      await cancellable(`${args.DST} holds a part of the image in clear.`, (signal) =>
+      const { losses } = await cancellable(`${args.DST} holds a part of the image in clear.`, (signal) =>
         image.extract(args.DST, {
           ...present({ jobs: args.jobs }),
           onProgress: bar.update,
           signal,
         }),
       ).finally(bar.end);
-      if (args.json) return printJson({ imageId, files, fileBytes });
-      if (args.quiet) return;
-      await print(`${countOf(files, 'file')}, ${formatBytes(fileBytes)}, in clear in ${printable(args.DST)}\n`);
+      const code = await reportLosses(losses, args.quiet);
+      if (args.json) await printJson({ imageId, files, fileBytes, losses });
+      else if (!args.quiet)
+        await print(`${countOf(files, 'file')}, ${formatBytes(fileBytes)}, in clear in ${printable(args.DST)}\n`);
+      return code;
     }),
 });

@@ -6,6 +6,7 @@ import { cancellable } from '../cancellation.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
 import { warnAbout, withKeys } from '../image-arguments.ts';
 import { withKeyOptions } from '../key-options.ts';
+import { reportLosses } from '../losses.ts';
 import { keyMade, slotsFor } from '../new-image.ts';
 import { withNewImageOptions } from '../new-image-options.ts';
 import { withJobs, withJson } from '../options.ts';
@@ -56,10 +57,12 @@ export const command = defineCommand({
         .finally(bar.end);
       if (!args.quiet) for (const path of created.skipped) await warn(`left out ${path}: a device`);
       const keyFile = keys.madeDefault;
-      if (args.json) return printJson({ ...created, cipher, ...(keyFile === undefined ? {} : { keyFile }) });
-      if (args.quiet) return;
+      const code = await reportLosses(created.losses, args.quiet);
+      if (args.json) await printJson({ ...created, cipher, ...(keyFile === undefined ? {} : { keyFile }) });
+      if (args.json || args.quiet) return code;
       const amount = `${countOf(created.files, 'file')}, ${formatBytes(created.bytes)}`;
       await print(`image ${created.imageId}: ${amount}, ${cipher}, in ${printable(args.DST)}\n`);
       if (keyFile !== undefined) await print(`${keyMade(keyFile)}\n`);
+      return code;
     }),
 });

@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { errorCodes } from '../../../src/base/errors.ts';
 import { commandNames } from '../../../src/cli/commands.ts';
-import { EXIT_EXEC_FAILED, exitCodes } from '../../../src/cli/exit-codes.ts';
+import { EXIT_EXEC_FAILED, EXIT_NOT_ALL_KEPT, exitCodes } from '../../../src/cli/exit-codes.ts';
 import { createProgram } from '../../../src/cli/program.ts';
 
 const guide = readFileSync(new URL('../../../docs/cli.md', import.meta.url), 'utf8');
@@ -48,13 +48,16 @@ describe.each([
       expect(Number(line?.[1]), code).toBe(exitCodes[code]);
     }
     expect(text).toContain(String(EXIT_EXEC_FAILED));
+    expect(text).toMatch(new RegExp(`^\\|? ?${EXIT_NOT_ALL_KEPT} *\\|.*encrypt.*decrypt`, 'm'));
   });
 });
 
 test('exit codes are each other’s equals nowhere, and leave room for signals', () => {
   const numbers = Object.values(exitCodes);
   expect(new Set(numbers).size).toBe(numbers.length);
-  expect(numbers.filter((number) => number < 1 || number === EXIT_EXEC_FAILED)).toEqual([]);
+  expect(numbers.filter((number) => number < 1 || number === EXIT_EXEC_FAILED || number === EXIT_NOT_ALL_KEPT)).toEqual(
+    [],
+  );
   expect(Object.entries(exitCodes).filter(([code, number]) => number > 128 && code !== 'interrupted')).toEqual([]);
 });
 

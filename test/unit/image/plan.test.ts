@@ -11,11 +11,12 @@ import {
   segmentsInGroup,
   usedSectors,
 } from '../../../src/image/plan.ts';
-import type { SourceFile, SourceTree } from '../../../src/image/scan-source.ts';
+import type { SourceFile, SourceTree } from '../../../src/image/source.ts';
 import { NO_TIMES } from '../../support/times.ts';
 
 const SECTOR = 4096;
 const metadata = { mode: 0o600, uid: 0, gid: 0, ...NO_TIMES, xattrs: [] };
+const placed = (name: string) => ({ parent: 0, name: Buffer.from(name) });
 const chunkSizes = fc.constantFrom(4096, 8192, 16384, 32768, 65536);
 
 /** Sectors of hole and of data in turn, and bytes of the file's last, perhaps partial, sector. */
@@ -36,18 +37,19 @@ function sourceFile(at: number, [runs, cut, tail]: readonly [[number, number][],
   const last = ranges.at(-1);
   if (tail === 0 && last !== undefined) {
     last[1] -= cut;
-    return { type: 'file', path: Buffer.from(`/f${at}`), metadata, size: last[1], ranges, stamp: '' };
+    return { type: 'file', ...placed(`f${at}`), metadata, size: last[1], ranges, stamp: '' };
   }
-  return { type: 'file', path: Buffer.from(`/f${at}`), metadata, size: end + tail * SECTOR + cut, ranges, stamp: '' };
+  return { type: 'file', ...placed(`f${at}`), metadata, size: end + tail * SECTOR + cut, ranges, stamp: '' };
 }
 
 const trees: fc.Arbitrary<SourceTree> = fc.array(layouts, { maxLength: 12 }).map((files) => ({
   inodes: [
-    { type: 'directory', path: Buffer.from('/'), metadata, stamp: '' },
+    { type: 'directory', parent: -1, name: Buffer.alloc(0), metadata, stamp: '' },
     ...files.map((layout, at) => sourceFile(at, layout)),
   ],
   entries: files.map((_, at) => ({ parent: 0, inode: at + 1, name: Buffer.from(`f${files.length - at}`) })),
   skipped: [],
+  losses: [],
 }));
 
 function manifestOf(plan: Plan, geometry: Geometry): Manifest {
@@ -109,9 +111,9 @@ describe('planImage', () => {
         const big = filled.filter(({ size }) => size >= SMALL_FILE);
         expect(objects.length).toBe(big.length + (filled.length > big.length ? 1 : 0));
         for (const { segments } of objects) {
-          const paths = new Set(segments.map(({ path }) => Buffer.from(path).toString()));
-          const isBig = big.some(({ path }) => paths.has(path.toString()));
-          expect(paths.size).toBe(isBig ? 1 : filled.length - big.length);
+          const files = new Set(segments.map(({ inode }) => tree.inodes[inode]));
+          const isBig = big.some((file) => files.has(file));
+          expect(files.size).toBe(isBig ? 1 : filled.length - big.length);
         }
       }),
     );
@@ -121,15 +123,15 @@ describe('planImage', () => {
     const files = [SMALL_FILE - 1, SMALL_FILE, 1].map(
       (size, at): SourceFile => ({
         type: 'file',
-        path: Buffer.from(`/${at}`),
+        ...placed(String(at)),
         metadata,
         size,
         ranges: [[0, size]],
         stamp: '',
       }),
     );
-    const inodes = [{ type: 'directory', path: Buffer.from('/'), metadata, stamp: '' } as const, ...files];
-    const { objects } = planImage({ inodes, entries: [], skipped: [] }, new Geometry(4096));
+    const inodes = [{ type: 'directory', parent: -1, name: Buffer.alloc(0), metadata, stamp: '' } as const, ...files];
+    const { objects } = planImage({ inodes, entries: [] }, new Geometry(4096));
     expect(
       objects.map(({ segments }) => segments.map(({ length }) => length)).sort((a, b) => a.length - b.length),
     ).toEqual([[SMALL_FILE], [SMALL_FILE - 1, 1]]);
@@ -137,9 +139,10 @@ describe('planImage', () => {
 
   test('object ids are fresh each time', () => {
     const tree: SourceTree = {
-      inodes: [{ type: 'file', path: Buffer.from('/f'), metadata, size: 1, ranges: [[0, 1]], stamp: '' }],
+      inodes: [{ type: 'file', ...placed('f'), metadata, size: 1, ranges: [[0, 1]], stamp: '' }],
       entries: [],
       skipped: [],
+      losses: [],
     };
     const ids = Array.from({ length: 50 }, () => planImage(tree, new Geometry(4096)).objects[0]?.id.toString('hex'));
     expect(new Set(ids).size).toBe(50);
@@ -155,19 +158,18 @@ describe('segmentsInGroup', () => {
         let end = 0;
         const segments = sizes.map((length, at): Segment => {
           end += length;
-          return { path: Buffer.from(`/${at}`), stamp: '', fileOffset: at * 4096, objectOffset: end - length, length };
+          return { inode: at, stamp: '', fileOffset: at * 4096, objectOffset: end - length, length };
         });
         const object = { id: Buffer.alloc(16), chunks: geometry.chunksFor(end), segments };
-        const found = new Map<string, number>();
+        const found = new Map<number, number>();
         for (let group = 0; group < geometry.groupsFor(object.chunks); group++) {
           const start = group * geometry.groupSize;
           const parts = segmentsInGroup(object, group, geometry);
           expectTiling(parts, Math.min(geometry.groupSize, end - start));
           for (const part of parts) {
-            const path = Buffer.from(part.path).toString();
-            const whole = segments[Number(path.slice(1))] as Segment;
+            const whole = segments[part.inode] as Segment;
             expect(part.fileOffset - whole.fileOffset).toBe(start + part.objectOffset - whole.objectOffset);
-            found.set(path, (found.get(path) ?? 0) + part.length);
+            found.set(part.inode, (found.get(part.inode) ?? 0) + part.length);
           }
         }
         expect([...found.values()]).toEqual(sizes);
@@ -176,7 +178,7 @@ describe('segmentsInGroup', () => {
   });
 
   test('a group behind the end is empty', () => {
-    const segments = [{ path: Buffer.from('/a'), stamp: '', fileOffset: 0, objectOffset: 0, length: 10 }];
+    const segments = [{ inode: 1, stamp: '', fileOffset: 0, objectOffset: 0, length: 10 }];
     expect(segmentsInGroup({ id: Buffer.alloc(16), chunks: 1, segments }, 1, new Geometry(4096))).toEqual([]);
   });
 });

@@ -7,6 +7,8 @@ import { Geometry } from '../../../src/format/geometry.ts';
 import { planImage, segmentsInGroup } from '../../../src/image/plan.ts';
 import { scanSource } from '../../../src/image/scan-source.ts';
 import { sealWorker } from '../../../src/image/seal-worker.ts';
+import { openSource } from '../../../src/image/source.ts';
+import { shareNames } from '../../../src/image/source-names.ts';
 import { createStore } from '../../../src/stores/open-store.ts';
 
 let base: string;
@@ -18,7 +20,9 @@ afterEach(() => fs.rmSync(base, { recursive: true }));
 /** Scans `directory`/deep, then seals its file after `change`. */
 function sealAfter(directory: string, change: () => void): void {
   const geometry = new Geometry(4096);
-  const plan = planImage(scanSource(join(directory, 'deep'), false), geometry);
+  const source = openSource(join(directory, 'deep'));
+  const tree = scanSource(source, false);
+  const plan = planImage(tree, geometry);
   const [object] = plan.objects;
   if (object === undefined) throw new Error('nothing to seal');
   const store = createStore(join(base, 'image'));
@@ -30,16 +34,18 @@ function sealAfter(directory: string, change: () => void): void {
     chunkSize: 4096,
     imageId: Buffer.alloc(16, 1),
     imageKey: Secret.random(32).shared,
+    source: { root: source.root.fd, location: source.location, names: shareNames(tree.inodes) },
   });
   change();
   try {
     worker.run({ objectId: object.id, object: 0, group: 0, segments: segmentsInGroup(object, 0, geometry) });
   } finally {
     worker.close();
+    source.root.close();
   }
 }
 
-test('a directory above the source that leads elsewhere when files are read: source-changed', () => {
+test('a directory above the source that leads elsewhere when files are read: what was scanned is read', () => {
   for (const name of ['mine', 'theirs']) {
     fs.mkdirSync(join(base, name, 'deep'), { recursive: true });
     fs.writeFileSync(join(base, name, 'deep', 'pages-1.img'), Buffer.alloc(5000, name));
@@ -48,15 +54,22 @@ test('a directory above the source that leads elsewhere when files are read: sou
     fs.renameSync(join(base, 'mine'), join(base, 'away'));
     fs.symlinkSync(join(base, 'theirs'), join(base, 'mine'));
   };
-  expect(() => sealAfter(join(base, 'mine'), swap)).toThrow(expect.objectContaining({ code: 'source-changed' }));
+  expect(() => sealAfter(join(base, 'mine'), swap)).not.toThrow();
 });
 
-test('the same file by another way is the same', () => {
-  fs.mkdirSync(join(base, 'mine', 'deep'), { recursive: true });
-  fs.writeFileSync(join(base, 'mine', 'deep', 'pages-1.img'), Buffer.alloc(5000, 1));
+test.each([
+  ['a link to another directory', (at: string) => fs.symlinkSync('../theirs', at)],
+  ['another directory', (at: string) => fs.renameSync(join(base, 'theirs'), at)],
+  ['nothing', () => undefined],
+])('%s in the place of a directory of the source: source-changed', (_, replace) => {
+  const inside = join(base, 'mine', 'deep', 'inside');
+  for (const directory of [inside, join(base, 'theirs')]) {
+    fs.mkdirSync(directory, { recursive: true });
+    fs.writeFileSync(join(directory, 'pages-1.img'), Buffer.alloc(5000, 'x'));
+  }
   const swap = (): void => {
-    fs.renameSync(join(base, 'mine'), join(base, 'away'));
-    fs.symlinkSync(join(base, 'away'), join(base, 'mine'));
+    fs.renameSync(inside, join(base, 'away'));
+    replace(inside);
   };
-  expect(() => sealAfter(join(base, 'mine'), swap)).not.toThrow();
+  expect(() => sealAfter(join(base, 'mine'), swap)).toThrow(expect.objectContaining({ code: 'source-changed' }));
 });

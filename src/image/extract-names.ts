@@ -1,0 +1,107 @@
+import fs from 'node:fs';
+import type { Directory } from '../base/directory.ts';
+import { ioError } from '../base/errors.ts';
+import { type Inode, ROOT_INODE } from '../format/manifest.ts';
+import type { ExtractedTree } from './extract-place.ts';
+import type { Losses } from './losses.ts';
+import type { ImageTree } from './tree.ts';
+
+/** What was made of a tree. */
+export interface MadeTree {
+  /** For each inode number, 1 where it was made. */
+  readonly made: Uint8Array;
+  /** The directories that were made, each before what is in it. */
+  readonly order: readonly number[];
+}
+
+/** Why a file system may refuse a name, a link or a size that another one had, while others go on. */
+const unmakeable = new Set([
+  ...['EPERM', 'EINVAL', 'EILSEQ', 'ENAMETOOLONG', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK', 'EFBIG', 'EOVERFLOW'],
+]);
+
+/**
+ * Makes every name, files with their full size and no content. What the destination has no place for is left out.
+ * @throws CkptfsError `io`
+ */
+export function makeNames(tree: ImageTree, count: number, place: ExtractedTree, losses: Losses): MadeTree {
+  const made = new Uint8Array(count + 1);
+  made[ROOT_INODE] = 1;
+  const order: number[] = [];
+  const links: { parent: number; name: Buffer; inode: number }[] = [];
+  const waiting: number[] = [ROOT_INODE];
+  for (let parent = waiting.pop(); parent !== undefined; parent = waiting.pop()) {
+    order.push(parent);
+    for (let at = 0, child = tree.child(parent, 0); child !== undefined; child = tree.child(parent, ++at)) {
+      const { name, inode: number } = child;
+      const inode = tree.inode(number);
+      if (inode === undefined) continue;
+      if (tree.place(number)?.name !== name) {
+        links.push({ parent, name, inode: number });
+        continue;
+      }
+      const path = (): string => place.pathOfName(parent, name);
+      const isMade = naming(path, () => {
+        const directory = place.directories.get(parent);
+        return losses.attempt('entry', unmakeable, path, () => makeInode(directory, name, inode));
+      });
+      if (!isMade) continue;
+      made[number] = 1;
+      if (inode.type === 'directory') waiting.push(number);
+    }
+  }
+  // When all first names are there.
+  for (const { parent, name, inode } of links) makeLink(tree, place, losses, made, parent, name, inode);
+  return { made, order };
+}
+
+function makeInode(directory: Directory, name: Buffer, inode: Inode): void {
+  if (inode.type === 'directory') directory.mkdir(name, 0o700);
+  else if (inode.type === 'symlink') directory.symlink(inode.target, name);
+  else if (inode.type !== 'file') directory.mknod(name, inode.type);
+  else makeFile(directory, name, inode.size);
+}
+
+function makeFile(directory: Directory, name: Buffer, size: number): void {
+  const { O_CREAT, O_EXCL, O_WRONLY } = fs.constants;
+  const fd = directory.openFile(name, O_CREAT | O_EXCL | O_WRONLY, 0o600);
+  try {
+    fs.ftruncateSync(fd, size);
+  } catch (error) {
+    directory.unlink(name);
+    throw error;
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+function makeLink(
+  tree: ImageTree,
+  place: ExtractedTree,
+  losses: Losses,
+  made: Uint8Array,
+  parent: number,
+  name: Buffer,
+  inode: number,
+): void {
+  // A name in a directory that could not be made is lost with that.
+  if (made[parent] !== 1) return;
+  const path = (): string => place.pathOfName(parent, name);
+  const first = tree.place(inode);
+  if (first === undefined || made[inode] !== 1) {
+    losses.add('entry', path, 'ENOENT');
+    return;
+  }
+  naming(path, () => {
+    const to = place.directories.get(parent);
+    const from = place.directories.get(first.parent, parent);
+    return losses.attempt('entry', unmakeable, path, () => from.link(first.name, name, to));
+  });
+}
+
+function naming<T>(path: () => string, action: () => T): T {
+  try {
+    return action();
+  } catch (cause) {
+    throw ioError('create', path(), cause);
+  }
+}
