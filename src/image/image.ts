@@ -9,6 +9,7 @@ import { authenticatedHeaderBytes, type Header, MAX_HEADER_SIZE, parseHeader } f
 import type { Manifest } from '../format/manifest.ts';
 import { decodeManifest } from '../format/manifest-codec.ts';
 import { MAX_MANIFEST_SIZE, manifestAdditionalData, parseManifestEnvelope } from '../format/manifest-envelope.ts';
+import { describeNames } from '../stores/empty-directory.ts';
 import type { Store, StoreLock } from '../stores/store.ts';
 
 /** A sealed image whose header and manifest have been authenticated. The key stays the caller's to wipe. */
@@ -63,6 +64,24 @@ export function readAnyHeader(store: Store): Header {
     });
   }
   return located(store, () => parseHeader(bytes));
+}
+
+/**
+ * Reads the header of an image that is to be written on. Where there is none yet it says why none is made there.
+ * @throws CkptfsError as {@link readAnyHeader}
+ */
+export function readHeaderToWriteOn(store: Store): Header {
+  try {
+    return readAnyHeader(store);
+  } catch (cause) {
+    const inTheWay = cause instanceof CkptfsError && cause.code === 'not-an-image' ? store.list().unexpected : [];
+    if (!(cause instanceof CkptfsError) || inTheWay.length === 0) throw cause;
+    throw new CkptfsError('not-an-image', `${cause.message}, and is not empty: it has ${describeNames(inTheWay)}`, {
+      path: store.location,
+      advice: 'A new image needs a directory that does not exist, or is empty.',
+      cause,
+    });
+  }
 }
 
 /**

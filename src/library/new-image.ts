@@ -7,7 +7,6 @@ import type { MadeImage } from '../image/discard-image.ts';
 import type { MakeSlots } from '../image/new-header.ts';
 import { beginImage } from '../image/writable/begin-image.ts';
 import type { NewInode } from '../image/writable/writable-image.ts';
-import { directoryIdentity } from '../stores/discard-directory.ts';
 import { createStore, isVacant } from '../stores/open-store.ts';
 
 export interface NewImageOptions {
@@ -64,7 +63,8 @@ export async function createEmptyImage({
 }: NewImageOptions): Promise<NewImage> {
   const isNewDirectory = !existsSync(destination);
   const store = createStore(destination);
-  const made = { location: resolve(destination), directory: directoryIdentity(destination), isNewDirectory };
+  const { device, inode } = store.identity();
+  const made = { location: resolve(destination), directory: `${device}:${inode}`, isNewDirectory };
   try {
     const { header, imageKey } = await beginImage(store, { ...options, root });
     return { imageId: header.imageId.toString('hex'), imageKey, made };

@@ -1,9 +1,8 @@
 import { CkptfsError } from '../base/errors.ts';
 import type { Secret } from '../crypto/secret.ts';
 import type { Header } from '../format/header.ts';
-import { authenticateHeader, readAnyHeader, readHeader } from '../image/image.ts';
+import { authenticateHeader, readAnyHeader, readHeader, readHeaderToWriteOn } from '../image/image.ts';
 import { type KeyProvider, unwrapImageKey } from '../keys/provider.ts';
-import { describeNames } from '../stores/empty-directory.ts';
 import { openStore } from '../stores/open-store.ts';
 import type { Store } from '../stores/store.ts';
 
@@ -26,7 +25,7 @@ export interface UnlockOptions extends OpenOptions {
 export async function unlockImage(location: string, options: UnlockOptions): Promise<Secret> {
   const store = openStore(location);
   try {
-    return await unlockHeader(store, options.write === true ? headerToWriteOn(store) : readHeader(store), options);
+    return await unlockHeader(store, options.write === true ? readHeaderToWriteOn(store) : readHeader(store), options);
   } finally {
     store.close();
   }
@@ -48,21 +47,6 @@ export async function authenticateImage(location: string, options: OpenOptions):
     }
   } finally {
     store.close();
-  }
-}
-
-/** As {@link readAnyHeader}; where there is no image yet it says why none is made there. */
-function headerToWriteOn(store: Store): Header {
-  try {
-    return readAnyHeader(store);
-  } catch (cause) {
-    const inTheWay = cause instanceof CkptfsError && cause.code === 'not-an-image' ? store.list().unexpected : [];
-    if (!(cause instanceof CkptfsError) || inTheWay.length === 0) throw cause;
-    throw new CkptfsError('not-an-image', `${cause.message}, and is not empty: it has ${describeNames(inTheWay)}`, {
-      path: store.location,
-      advice: 'A new image needs a directory that does not exist, or is empty.',
-      cause,
-    });
   }
 }
 

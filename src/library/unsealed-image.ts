@@ -40,10 +40,10 @@ export function sealImage(location: string, options: SealOptions): Promise<Seale
  * is lost. It stays unsealed.
  * @throws CkptfsError as {@link sealImage}, but not `unsealed`
  */
-export function recoverImage(location: string, options: OpenOptions): Promise<RecoveredImage> {
+export function recoverImage(location: string, options: SealOptions): Promise<RecoveredImage> {
   return withUnlocked(location, options, (store, header, imageKey, imageId) => ({
     imageId,
-    dropped: recover(store, header, imageKey).dropped,
+    dropped: recover(store, header, imageKey, options.onWarning).dropped,
   }));
 }
 

@@ -5,7 +5,7 @@ import { checkKernelMounts } from '../fuse/mount-kernel.ts';
 import { checkedMountPoint } from '../fuse/mount-point.ts';
 import { readMountsSync } from '../fuse/mountinfo.ts';
 import { locate } from '../fuse/reachable.ts';
-import { readAnyHeader, readHeader } from '../image/image.ts';
+import { readHeader, readHeaderToWriteOn } from '../image/image.ts';
 import { DEFAULT_CACHE_SIZE } from '../image/image-reader.ts';
 import { openStore } from '../stores/open-store.ts';
 import type { DaemonConfig, Transport } from './config.ts';
@@ -58,7 +58,7 @@ export function daemonConfig(options: DaemonOptions): { readonly config: DaemonC
   const checked = checkedConfig(options);
   const store = openStore(checked.location);
   try {
-    const { imageId } = checked.write ? readAnyHeader(store) : readHeader(store);
+    const { imageId } = checked.write ? readHeaderToWriteOn(store) : readHeader(store);
     return { config: { ...checked, image: store.identity() }, imageId: imageId.toString('hex') };
   } finally {
     store.close();

@@ -83,7 +83,11 @@ function checkSealed({ mountPoint: path, source }: MountInfo, daemon: MountDaemo
   throw new CkptfsError(
     'unsealed',
     `${path} is unmounted, but its daemon does not say that the image is sealed: it was killed`,
-    { path, advice: `Run "ckptfs seal" on it: ${source}.` },
+    {
+      path,
+      // A path of the time when it was mounted: another image may be there now.
+      advice: `Run "ckptfs seal" on the image; when it was mounted it was ${source}.`,
+    },
   );
 }
 

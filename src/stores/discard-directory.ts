@@ -7,19 +7,10 @@ import { removeFile } from './local-files.ts';
 const files = ['manifest', 'journal', 'lock', 'ckptfs.json'] as const;
 const drafts = files.map((name) => `${name}.new`);
 
-/** Which directory stands at a path: `DEVICE:INODE`. @throws CkptfsError `io` */
-export function directoryIdentity(path: string): string {
-  try {
-    return withDirectory(() => Directory.open(path), identityOf) ?? '';
-  } catch (cause) {
-    throw ioError('look at', path, cause);
-  }
-}
-
 /**
  * Removes an image whole: its files, its objects and, unless it was there before, its directory. Below the directory no link is followed, and
  * nothing is removed but names that an image has, so what is no part of it stays, and so does the directory then.
- * @param identity as {@link directoryIdentity} said of it
+ * @param identity of its directory: `DEVICE:INODE`
  * @returns false, with nothing removed, when another directory stands there
  * @throws CkptfsError `io`
  */

@@ -31,6 +31,7 @@ describeIf(['root'], 'a store on a file system that is full', () => {
     store = createStore(join(directory, 'image'));
   });
   afterEach(() => {
+    store.close();
     expect(spawnSync('umount', [directory]).status).toBe(0);
     fs.rmdirSync(directory);
   });

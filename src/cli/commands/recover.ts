@@ -4,7 +4,7 @@ import { recoverImage } from '../../library/unsealed-image.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
 import { withGivenKeys, withImageArguments } from '../image-arguments.ts';
 import { withJson } from '../options.ts';
-import { print, printJson } from '../output.ts';
+import { print, printJson, warn } from '../output.ts';
 
 export const command = defineCommand({
   examples: [
@@ -12,7 +12,11 @@ export const command = defineCommand({
   ],
   options: (yargs: Argv<CommonOptions>) => withJson(withImageArguments(yargs)),
   async run(args) {
-    const { imageId, dropped } = await withGivenKeys(args, (options) => recoverImage(args.ENC, options));
+    const warnings: string[] = [];
+    const { imageId, dropped } = await withGivenKeys(args, (options) =>
+      recoverImage(args.ENC, { ...options, onWarning: (line) => warnings.push(line) }),
+    );
+    if (!args.quiet) for (const warning of warnings) await warn(warning);
     if (args.json) return printJson({ imageId, dropped: dropped ?? null });
     if (dropped !== undefined) {
       await print(`image ${imageId}: lost: ${printable(dropped)}\n`);

@@ -2,11 +2,16 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { directoryIdentity, discardDirectory } from '../../../src/stores/discard-directory.ts';
+import { discardDirectory } from '../../../src/stores/discard-directory.ts';
 
 let base: string;
 let image: string;
 const object = 'ab'.padEnd(32, '0');
+
+function directoryIdentity(path: string): string {
+  const { dev, ino } = fs.statSync(path, { bigint: true });
+  return `${dev}:${ino}`;
+}
 
 beforeEach(() => {
   base = fs.mkdtempSync(join(tmpdir(), 'ckptfs-discard-'));
