@@ -7,6 +7,13 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { build } from 'esbuild';
 
+const [major, minor] = process.versions.node.split('.').map(Number);
+if (major < 20 || (major === 20 && minor < 19)) {
+  const advice = '". scripts/lib/env.sh" puts the one that scripts/setup brought into PATH';
+  process.stderr.write(`Node.js 20.19 or newer is needed, and this is ${process.version}: ${advice}.\n`);
+  process.exit(1);
+}
+
 const root = join(import.meta.dirname, '..');
 const draft = join(root, `dist.${process.pid}`);
 const compiler = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin', 'tsc');

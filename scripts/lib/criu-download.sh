@@ -37,7 +37,7 @@ unpack_criu() {
   mkdir -p "$work"/{lists,cache/archives}/partial "$work"/system/usr/{bin,sbin,lib,lib64}
   echo "deb $signed$site $suite $components" >"$work/sources.list"
   : >"$work/status"
-  local apt=(apt-get -qq -y --no-install-recommends
+  local apt=(bounded 900 apt-get -qq -y --no-install-recommends
     -o "Dir::Etc::SourceList=$work/sources.list" -o Dir::Etc::SourceParts=/dev/null
     -o Dir::Etc::Preferences=/dev/null -o Dir::Etc::PreferencesParts=/dev/null
     -o "Dir::State::Lists=$work/lists" -o "Dir::State::status=$work/status" -o "Dir::State::extended_states=$work/auto"
@@ -55,7 +55,7 @@ unpack_criu() {
 download_criu() {
   local origin site suite suites=(trixie stable)
   # Without package lists (container images come so) apt knows the mirror, but not whose it is.
-  [ -n "$(distribution_mirror)" ] || quietly "apt-get update" apt-get -qq update || return
+  [ -n "$(distribution_mirror)" ] || quietly "apt-get update" apt_get -qq update || return
   read -r origin site < <(distribution_mirror) || return
   # Ubuntu's releases of these years have no criu; its development suite has.
   [ "$origin" = Debian ] || suites=(devel)

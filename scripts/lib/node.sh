@@ -20,7 +20,7 @@ node_from_npm() {
   esac
   mkdir -p "$ckptfs_cache/node"
   quietly "npm install node-$platform@$recommended_node (this system's Node.js is too old)" \
-    npm install --silent --no-audit --no-fund --no-save --prefix "$ckptfs_cache/node" \
+    bounded 300 npm install --silent --no-audit --no-fund --no-save --prefix "$ckptfs_cache/node" \
     "node-$platform@$recommended_node" || return
   mkdir -p "$ckptfs_cache/node/bin"
   ln -sf "../node_modules/node-$platform/bin/node" "$ckptfs_cache/node/bin/node"
@@ -46,7 +46,7 @@ fuse_native_is_missing() {
 
 # A connection to the registry that stalls keeps npm waiting for many minutes: better to begin again.
 npm_ci() {
-  quietly "npm ci" timeout 180 npm ci --loglevel=error --logs-max=0 --no-audit --no-fund
+  quietly "npm ci" bounded 300 npm ci --loglevel=error --logs-max=0 --no-audit --no-fund
 }
 
 dependencies_are_installed() {
@@ -67,7 +67,7 @@ set_up_project() {
     dependencies_are_installed || missing "the npm packages" "npm ci"
   fi
   if ! built_is_current; then
-    if [ "$check_only" = no ] && dependencies_are_installed; then quietly "npm run build" npm run --silent build || true; fi
+    if [ "$check_only" = no ] && dependencies_are_installed; then quietly "npm run build" bounded 300 npm run --silent build || true; fi
     built_is_current || missing "dist/, the built program" "npm run build"
   fi
 }

@@ -11,7 +11,7 @@ cache=${XDG_CACHE_HOME:-$HOME/.cache}/ckptfs/node-$line
 binary=$cache/node_modules/node-linux-$arch/bin/node
 if [ ! -x "$binary" ]; then
   mkdir -p "$cache"
-  fetch() { timeout 180 npm install --silent --no-save --no-package-lock --prefix "$cache" "node-linux-$arch@$line" >&2; }
+  fetch() { timeout --kill-after=30 300 npm install --silent --no-save --no-package-lock --prefix "$cache" "node-linux-$arch@$line" >&2; }
   # A connection to the registry that stalls keeps npm waiting for many minutes: better to begin again.
   fetch || fetch
 fi
