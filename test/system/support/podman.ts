@@ -1,0 +1,60 @@
+import fs from 'node:fs';
+import { join } from 'node:path';
+import { buildFixture } from './fixtures.ts';
+import type { Namespace } from './namespace.ts';
+import { runProgram } from './programs.ts';
+
+/** podman with configuration, run-time state and storage of its own. */
+export class Podman {
+  readonly #base: string;
+  readonly #environment: readonly string[];
+  /** The directory of its images and containers (`--root`); by the driver vfs, containers are in `vfs-containers`. */
+  readonly store: string;
+  /** The host's name of the directory that its containers see as /state. */
+  readonly state: string;
+
+  /**
+   * @param base a directory for all that is not named otherwise
+   * @param options.storage a directory for images and containers
+   * @param options.temporary an existing directory for temporary files (TMPDIR)
+   */
+  constructor(base: string, options: { storage?: string; temporary?: string } = {}) {
+    const { storage = base, temporary = base } = options;
+    this.#base = base;
+    this.store = join(storage, 'store');
+    this.state = join(base, 'state');
+    fs.mkdirSync(this.state);
+    fs.writeFileSync(join(base, 'containers.conf'), '[engine]\nevents_logger="none"\n');
+    fs.writeFileSync(join(base, 'policy.json'), '{"default":[{"type":"insecureAcceptAnything"}]}');
+    this.#environment = [`CONTAINERS_CONF=${join(base, 'containers.conf')}`, `TMPDIR=${temporary}`];
+  }
+
+  /** Runs a command of podman. @returns its stdout @throws Error with what it said when it fails */
+  run(namespace: Namespace, ...args: readonly string[]): string {
+    const at = (name: string): string => join(this.#base, name);
+    const storage = ['--root', this.store, '--runroot', at('run'), '--tmpdir', at('tmp'), '--storage-driver', 'vfs'];
+    const options = [...storage, '--cgroup-manager', 'cgroupfs', '--runtime', 'runc'];
+    const { status, stdout, stderr } = namespace.run('env', ...this.#environment, 'podman', ...options, ...args);
+    if (status !== 0) throw new Error(`podman ${args.join(' ')} (${status}): ${stdout}${stderr}`);
+    return stdout.trim();
+  }
+
+  /** Makes the image `localhost/counter`, with one static program that counts. */
+  makeImage(namespace: Namespace): void {
+    const files = join(this.#base, 'fs');
+    fs.mkdirSync(files);
+    buildFixture('counter', { directory: files, stateFile: '/state/count' });
+    runProgram('tar', '-C', files, '-cf', `${files}.tar`, '.');
+    const policy = ['--signature-policy', join(this.#base, 'policy.json')];
+    this.run(namespace, 'import', ...policy, `${files}.tar`, 'localhost/counter');
+  }
+
+  /** Runs a container of that image in the background. @returns the path of its state file */
+  start(namespace: Namespace, name: string): string {
+    // A network of its own needs iptables inside criu, which is not the matter here; nor are limits beyond this machine's.
+    const plain = ['--network', 'host', '--ulimit', 'nofile=1024:1024', '--ulimit', 'nproc=1024:1024'];
+    const how = [...plain, '--security-opt', 'seccomp=unconfined', '-v', `${this.state}:/state`];
+    this.run(namespace, 'run', '-d', '--name', name, ...how, 'localhost/counter', '/counter', '/state/count', '16');
+    return join(this.state, 'count');
+  }
+}
