@@ -41,16 +41,17 @@ export type ImagePath = string | Uint8Array;
 
 /** A sealed image, opened with its key and authenticated: what it holds can be looked at and read at any place. */
 export class EncryptedImage {
-  readonly #image: Image;
-  readonly #tree: ImageTree;
+  readonly #opened: Image;
+  readonly #openedTree: ImageTree;
   /** Keeps writers out. */
   readonly #lock: StoreLock;
   #reader: ImageReader | undefined;
+  #isClosed = false;
 
   private constructor(image: Image, lock: StoreLock) {
-    this.#image = image;
+    this.#opened = image;
     this.#lock = lock;
-    this.#tree = new ImageTree(image.manifest);
+    this.#openedTree = new ImageTree(image.manifest);
   }
 
   /**
@@ -126,22 +127,39 @@ export class EncryptedImage {
   }
 
   /** Reads and authenticates all of it. @throws CkptfsError `io`, `interrupted` */
-  verify(options: VerifyOptions = {}): Promise<VerifyReport> {
+  async verify(options: VerifyOptions = {}): Promise<VerifyReport> {
     return verifyImage(this.#image, options);
   }
 
   /** Writes all of it in clear into a new or empty directory, and reports what that could not keep. @throws CkptfsError `exists`, `damaged`, `io`, `interrupted` */
-  extract(target: string, options: ExtractOptions = {}): Promise<ExtractReport> {
+  async extract(target: string, options: ExtractOptions = {}): Promise<ExtractReport> {
     return extractImage(this.#image, target, options);
   }
 
-  /** Wipes the key and all plaintext that was kept. The image must not be used afterwards. */
+  /** Wipes the key and all plaintext that was kept. May be called again; all else then throws `bad-argument`. */
   close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
     this.#reader?.close();
     this.#reader = undefined;
-    this.#image.imageKey.wipe();
-    this.#image.store.close();
+    this.#opened.imageKey.wipe();
+    this.#opened.store.close();
     this.#lock.release();
+  }
+
+  get #image(): Image {
+    this.#checkOpen();
+    return this.#opened;
+  }
+
+  get #tree(): ImageTree {
+    this.#checkOpen();
+    return this.#openedTree;
+  }
+
+  /** @throws CkptfsError `bad-argument` */
+  #checkOpen(): void {
+    if (this.#isClosed) throw new CkptfsError('bad-argument', 'the image was used after it was closed');
   }
 
   #file(path: ImagePath): FileInode {
