@@ -1,13 +1,16 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, unlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { afterAll, beforeAll, expect } from 'vitest';
 import { type Checkpoint, restoreProcess } from './support/checkpoints.ts';
 import { ckptfs } from './support/ckptfs.ts';
 import { buildFixture, type FixtureName, readState, waitForState, whileAtRest } from './support/fixtures.ts';
 import { clear, type Encrypted, mountNew, mountOn } from './support/mounts.ts';
 import { openNamespace } from './support/namespace.ts';
-import { describeIf, systemTest } from './support/requirements.ts';
+import { describeIf, systemTest, toolEnvironment } from './support/requirements.ts';
 
 /** Dumps a process with `criu dump -D` a mount, log and all; the process is gone then. */
 async function dumpInto(mountPoint: string, name: FixtureName, base: string, mebibytes: number): Promise<Checkpoint> {
@@ -47,6 +50,48 @@ for (const { name, mebibytes } of [
       clear(mountPoint);
       rmSync(base, { recursive: true, force: true });
     });
+
+    systemTest(
+      [],
+      'lazy-pages makes its socket where it works: on a mount that writes, not on one that reads',
+      async () => {
+        const work = join(base, 'work');
+        mkdirSync(work);
+        const ready = async (...options: readonly string[]): Promise<boolean> => {
+          const lazy = spawn(
+            'criu',
+            ['lazy-pages', '-D', mountPoint, ...options, '-o', 'lazy.log', '--status-fd', '3'],
+            {
+              env: toolEnvironment,
+              stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
+            },
+          );
+          const ended = once(lazy, 'exit');
+          // A NUL when it waits for connections, or the end of the file.
+          const [told] = await Promise.race([once(lazy.stdio[3] as Readable, 'data'), ended]);
+          lazy.kill('SIGKILL');
+          await ended;
+          return Buffer.isBuffer(told);
+        };
+        const isSocket = (directory: string): boolean => lstatSync(join(directory, 'lazy-pages.socket')).isSocket();
+
+        mountOn(mountPoint, encrypted);
+        expect(await ready()).toBe(false);
+        expect(await ready('-W', work)).toBe(true);
+        expect(isSocket(work)).toBe(true);
+        const dedup = ['restore', '-D', mountPoint, '-W', work, '-o', 'dedup.log', '--auto-dedup'];
+        expect(spawnSync('criu', dedup, { env: toolEnvironment }).status).not.toBe(0);
+        expect(readFileSync(join(work, 'dedup.log'), 'utf8')).toContain('Read-only file system');
+        ckptfs('umount', mountPoint);
+
+        mountOn(mountPoint, encrypted, '--write');
+        expect(await ready()).toBe(true);
+        expect(isSocket(mountPoint)).toBe(true);
+        unlinkSync(join(mountPoint, 'lazy-pages.socket'));
+        unlinkSync(join(mountPoint, 'lazy.log'));
+        ckptfs('umount', mountPoint);
+      },
+    );
 
     /** Restores from what is mounted, which then is unmounted. */
     async function restores(work?: string): Promise<void> {

@@ -39,7 +39,12 @@ const sections = [
   'extended',
   'permissions',
   'locking',
+  'meeting',
+  'changing',
 ];
+
+/** Leaves FIFOs and sockets, which diff(1) calls different. */
+const meeting = 'meeting';
 
 /** Leaves paths that are too long for a program to name from outside. */
 const unnameable = 'naming';
@@ -48,7 +53,7 @@ const unnameable = 'naming';
 function listed(directory: string): string[] {
   const program = `
     cd "$1"
-    find . -type f -printf '%P %m %U:%G %n %s\n' -o -type d -printf '%P %m %U:%G %n\n' -o -printf '%P %U:%G %n %l\n' | sort
+    find . -type f -printf '%P %m %U:%G %n %s\n' -o -type d -printf '%P %m %U:%G %n\n' -o -printf '%P %y %m %U:%G %n %l\n' | sort
     find . '(' -type f -o -type d ')' -print0 | sort -z | xargs -0 getfattr --no-dereference --dump --match=-`;
   return runProgram('bash', '-c', program, 'bash', directory).split('\n');
 }
@@ -114,7 +119,9 @@ describeIf(['root', 'fuse', 'gcc', 'loop', 'getfattr'], 'a mount that can be wri
     const copy = join(base, 'copy');
     mount.decrypt(copy);
     expect(kept.map((section) => listed(join(copy, section)))).toEqual(before);
-    for (const section of kept) runProgram('diff', '-r', '--no-dereference', join(twin, section), join(copy, section));
+    const comparable = kept.filter((section) => section !== meeting);
+    for (const section of comparable)
+      runProgram('diff', '-r', '--no-dereference', join(twin, section), join(copy, section));
     mount.mount();
     expect(kept.map((section) => listed(join(mount.mountPoint, section)))).toEqual(before);
     mount.unmount();
