@@ -27,7 +27,14 @@ describe('parseMountInfo', () => {
         source: '/srv/enc',
         options: ['ro', 'nosuid', 'ro', 'user_id=0', 'max_read=1048576'],
       },
-      { mountPoint: '/mnt/c', device: '0:53', fsType: 'tmpfs', source: 'none', options: ['rw', 'rw'] },
+      {
+        id: 38,
+        mountPoint: '/mnt/c',
+        device: '0:53',
+        fsType: 'tmpfs',
+        source: 'none',
+        options: ['rw', 'rw'],
+      },
     ]);
   });
 
