@@ -2,7 +2,7 @@ import { EndedBySignal } from './cancellation.ts';
 import { isCommandName } from './commands.ts';
 import { startDaemonEarly } from './early-daemon.ts';
 import { EXIT_EXEC_FAILED, EXIT_OK, exitCodeOfSignal } from './exit-codes.ts';
-import { debugText, exitCodeOf, failureLine } from './messages.ts';
+import { debugText, exitCodeOf, failureJson, failureLine } from './messages.ts';
 import { BrokenPipe, leaveWriteErrorsToCallers, printError } from './output.ts';
 import { createProgram } from './program.ts';
 import { isCompletion, understandable } from './words.ts';
@@ -30,12 +30,17 @@ async function report(error: unknown, words: readonly string[]): Promise<number>
   // Half a command line is wrong more often than not: no reason to write across somebody's typing.
   if (isCompletion(words)) return EXIT_OK;
   const own = words.includes('--') ? words.slice(0, words.indexOf('--')) : words;
+  const exitCode = exitCodeFor(error, own);
   try {
-    await printError(failureLine(error));
+    await printError(own.includes('--json') ? failureJson(error, exitCode) : failureLine(error));
     if (own.includes('--debug')) await printError(debugText(error));
   } catch {
     // Nobody reads stderr; the exit code says it.
   }
+  return exitCode;
+}
+
+function exitCodeFor(error: unknown, own: readonly string[]): number {
   if (error instanceof EndedBySignal) return error.exitCode;
   return own.find(isCommandName) === 'exec' ? EXIT_EXEC_FAILED : exitCodeOf(error);
 }

@@ -1,6 +1,7 @@
-import { CkptfsError, systemErrorName } from '../base/errors.ts';
-import { printable } from '../base/printable.ts';
+import { CkptfsError, systemErrorName, toPlainError } from '../base/errors.ts';
+import { printable, printableJson } from '../base/printable.ts';
 import { exitCodes } from './exit-codes.ts';
+import { present } from './present.ts';
 
 /** One line for a person: what is wrong, about which file, and what to do. */
 export function failureLine(error: unknown): string {
@@ -10,6 +11,12 @@ export function failureLine(error: unknown): string {
   }
   const message = sentence(printable(error.message));
   return `ckptfs: ${error.advice === undefined ? message : `${message} ${sentence(printable(error.advice))}`}`;
+}
+
+/** One line of JSON for a program: what {@link failureLine} says, in parts. */
+export function failureJson(error: unknown, exitCode: number): string {
+  const { code, message, advice, path } = toPlainError(error);
+  return printableJson(JSON.stringify({ error: { code, exitCode, message, ...present({ advice, path }) } }));
 }
 
 export function noticeLine(text: string): string {

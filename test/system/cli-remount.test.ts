@@ -45,7 +45,8 @@ describeIf(['root', 'fuse'], 'remount', () => {
       .find((one) => one.includes(at('mnt')));
     expect(line).toMatch(/ ro,\S*noexec.* of\\040a ro,.*allow_other/);
     expect(run('remount', 'mnt', ...key)).toEqual(failure(2, `${at('mnt')} is mounted read-only already.`));
-    expect(run('umount', 'mnt')).toEqual(success());
+    const unmounted = JSON.parse(terminal.run('umount', 'mnt', '--json').stdout);
+    expect(unmounted).toEqual({ mountPoint: 'mnt', write: false, sealed: false, wiped: true });
     expect(run('verify', 'enc', ...key)).toMatchObject({ status: 0 });
     expect(run('remount', 'mnt', ...key)).toMatchObject({ status: 31 });
   });

@@ -153,6 +153,29 @@ describe('the command line', () => {
     );
   });
 
+  test('with --json a failure is one line of JSON on standard error, and commands without a result print one', () => {
+    const { status, stdout, stderr } = run('ls', 'enc', '-k', 'gone', '--json');
+    expect([status, stdout, JSON.parse(stderr)]).toEqual([
+      10,
+      '',
+      {
+        error: {
+          code: 'bad-key-file',
+          exitCode: 10,
+          message: 'cannot read key file gone: no such file or directory',
+          advice: 'Make a key file with `ckptfs keygen -o FILE`.',
+          path: 'gone',
+        },
+      },
+    ]);
+    expect(JSON.parse(run('frob', '--json').stderr)).toMatchObject({ error: { code: 'bad-argument', exitCode: 2 } });
+    expect(JSON.parse(run('keygen', '-o', 'json-key', '--json').stdout)).toEqual({ keyFile: 'json-key', bits: 256 });
+    expect(run('keygen', '--json')).toMatchObject({ status: 2, stdout: '' });
+    const made = JSON.parse(run('encrypt', 'src', 'json-enc', ...key, '--json').stdout);
+    expect(Object.keys(made).sort()).toEqual(['cipher', 'fileBytes', 'files', 'imageId', 'losses', 'skipped']);
+    expect(made).toMatchObject({ files: 2, fileBytes: 3_000_004 });
+  });
+
   test('help and version are commands, too', () => {
     expect(run('help', 'mount')).toEqual(run('mount', '--help'));
     expect(run('help')).toEqual(run('--help'));

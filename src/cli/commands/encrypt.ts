@@ -58,7 +58,10 @@ export const command = defineCommand({
       if (!args.quiet) for (const path of created.skipped) await warn(`left out ${path}: a device`);
       const keyFile = keys.madeDefault;
       const code = await reportLosses(created.losses, args.quiet);
-      if (args.json) await printJson({ ...created, cipher, ...(keyFile === undefined ? {} : { keyFile }) });
+      if (args.json) {
+        const { bytes: fileBytes, ...rest } = created;
+        await printJson({ ...rest, fileBytes, cipher, ...(keyFile === undefined ? {} : { keyFile }) });
+      }
       if (args.json || args.quiet) return code;
       const amount = `${countOf(created.files, 'file')}, ${formatBytes(created.bytes)}`;
       await print(`image ${created.imageId}: ${amount}, ${cipher}, in ${printable(args.DST)}\n`);

@@ -1,8 +1,10 @@
 import type { Argv } from 'yargs';
+import { CkptfsError } from '../../base/errors.ts';
 import { newKeyText } from '../../keys/key-text.ts';
 import { createKeyFile, type KeyBits } from '../../keys/keygen.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
-import { print } from '../output.ts';
+import { withJson } from '../options.ts';
+import { print, printJson } from '../output.ts';
 
 const sizes: readonly KeyBits[] = [128, 192, 256];
 /** As text, as shells complete it. */
@@ -14,15 +16,24 @@ export const command = defineCommand({
     ['$0 keygen | age -r RECIPIENT > key.age', 'To standard output, for another program'],
   ],
   options: (yargs: Argv<CommonOptions>) =>
-    yargs.option('bits', { choices, nargs: 1, default: '256', describe: 'Size of the key' }).option('output', {
-      alias: 'o',
-      type: 'string',
-      nargs: 1,
-      describe: 'File to make, mode 0600; never overwrites. Standard output without this option',
-    }),
-  async run({ bits, output }) {
+    withJson(yargs)
+      .option('bits', { choices, nargs: 1, default: '256', describe: 'Size of the key' })
+      .option('output', {
+        alias: 'o',
+        type: 'string',
+        nargs: 1,
+        describe: 'File to make, mode 0600; never overwrites. Standard output without this option',
+      }),
+  async run({ bits, output, json }) {
     const size = sizes.find((known) => String(known) === bits) ?? 256;
-    if (output !== undefined) return createKeyFile(output, size);
+    if (json && output === undefined) {
+      throw new CkptfsError('bad-argument', '--json needs --output: a key is no text to be put into JSON');
+    }
+    if (output !== undefined) {
+      createKeyFile(output, size);
+      if (json) await printJson({ keyFile: output, bits: size });
+      return;
+    }
     const text = newKeyText(size);
     try {
       await print(text);

@@ -1,7 +1,8 @@
 import type { Argv } from 'yargs';
 import { unmountImage } from '../../serve/umount.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
-import { warn } from '../output.ts';
+import { withJson } from '../options.ts';
+import { printJson, warn } from '../output.ts';
 
 export const command = defineCommand({
   examples: [
@@ -9,7 +10,7 @@ export const command = defineCommand({
     ['$0 umount /mnt/cr --lazy', 'Out of sight now, gone when nobody uses it any more'],
   ],
   options: (yargs: Argv<CommonOptions>) =>
-    yargs
+    withJson(yargs)
       .positional('MNT', { type: 'string', demandOption: true, describe: 'Directory the image is mounted on' })
       .option('lazy', {
         alias: 'l',
@@ -17,8 +18,9 @@ export const command = defineCommand({
         default: false,
         describe: 'Also when it is in use: it ends when its last user does',
       }),
-  async run({ MNT, lazy, quiet }) {
+  async run({ MNT, lazy, quiet, json }) {
     const { wiped, write } = await unmountImage(MNT, { lazy });
+    if (json) return printJson({ mountPoint: MNT, write, sealed: write && wiped, wiped });
     const then = write ? 'the image is sealed and its keys are wiped' : 'its keys are wiped';
     if (!wiped && !quiet) await warn(`the daemon still runs: somebody uses the mount; ${then} when they end`);
   },
