@@ -19,7 +19,8 @@ const calls = {
 
 const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
-/** linux/falloc.h: FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE. */
+/** linux/falloc.h: FALLOC_FL_KEEP_SIZE, alone and with FALLOC_FL_PUNCH_HOLE. */
+const KEEP_SIZE = 0x01;
 const PUNCH_HOLE_KEEP_SIZE = 0x01 | 0x02;
 /** bits/fcntl.h. */
 const LOCK_SH = 1;
@@ -85,6 +86,12 @@ export function punchHole(fd: number, position: number, length: number): boolean
     if (lastErrno() === ENOTSUP) return false;
     if (lastErrno() !== EINTR) throw systemError('fallocate');
   }
+  return true;
+}
+
+/** Takes room for `length` bytes, also behind the end of the file, whose size stays. @returns whether there is as much now */
+export function reserveRoom(fd: number, position: number, length: number): boolean {
+  while (calls.fallocate(fd, KEEP_SIZE, position, length) !== 0) if (lastErrno() !== EINTR) return false;
   return true;
 }
 

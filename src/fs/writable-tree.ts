@@ -1,4 +1,3 @@
-import { CkptfsError } from '../base/errors.ts';
 import type { Region } from '../base/native.ts';
 import { quotedPath } from '../base/printable.ts';
 import { ROOT_INODE } from '../format/manifest.ts';
@@ -208,28 +207,9 @@ export class WritableTree implements WritableFileSystem {
     }
   }
 
-  /** Stores what was accepted, now or never; all else that was written is committed in any case. @throws CkptfsError what is lost, and why */
+  /** Stores what still waits, now or never. @throws CkptfsError which names every file of which something is lost, and says why */
   finish(): void {
-    const { inode } = this.#accepted;
-    if (inode === undefined) return;
-    try {
-      this.#accepted.store();
-    } catch (cause) {
-      if (!(cause instanceof CkptfsError)) throw cause;
-      const lost = `what was written last to ${this.#nameOf(inode)} could not be stored and is lost`;
-      throw new CkptfsError(cause.code, `${lost}: ${cause.message}${this.#alsoLost()}`, { cause: cause.cause });
-    }
-  }
-
-  /** Commits everything else; what of it cannot be is said. */
-  #alsoLost(): string {
-    try {
-      this.#image.commit();
-      return '';
-    } catch (error) {
-      if (!(error instanceof CkptfsError)) throw error;
-      return ', and so is all else that was not closed';
-    }
+    this.#accepted.finish();
   }
 
   /** Wipes what was accepted; nothing must be asked of it any more. */
@@ -262,6 +242,7 @@ export class WritableTree implements WritableFileSystem {
 
   /** Of one file is of all: the journal takes the whole state. */
   flush(node: number): void {
+    this.#image.unstored.closed(node);
     this.#withAccepted(() => this.#attempt('write', node, () => this.#image.commit()));
   }
 
@@ -300,7 +281,7 @@ export class WritableTree implements WritableFileSystem {
     }
   }
 
-  /** Does for all else what was to be done for all. @throws Errno why what was accepted cannot be stored */
+  /** Runs `action` also when what was accepted cannot be stored. @throws Errno why it cannot, or what `action` throws */
   #withAccepted(action: () => void): void {
     let failure: unknown;
     try {

@@ -65,9 +65,17 @@ function notSealed(location: string, cause: unknown): CkptfsError {
   const reason = cause instanceof Error ? cause.message : String(cause);
   return new CkptfsError(code, `${location} is left unsealed: ${reason}`, {
     path: location,
-    advice: isFull(cause)
-      ? `${ioErrorName(cause) === 'EFBIG' ? 'Raise that limit' : 'Make room there'}, then run "ckptfs seal ${location}".`
-      : `When that is mended, run "ckptfs seal ${location}", or "ckptfs recover ${location}" if it refuses.`,
+    advice: adviceOf(location, cause),
     cause,
   });
+}
+
+function adviceOf(location: string, cause: unknown): string {
+  const known = cause instanceof CkptfsError ? cause.advice : undefined;
+  if (known !== undefined) return known;
+  if (isFull(cause)) {
+    const first = ioErrorName(cause) === 'EFBIG' ? 'Raise that limit' : 'Make room there';
+    return `${first}, then run "ckptfs seal ${location}".`;
+  }
+  return `When that is mended, run "ckptfs seal ${location}", or "ckptfs recover ${location}" if it refuses.`;
 }

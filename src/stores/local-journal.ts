@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import { ioError } from '../base/errors.ts';
 import { Region } from '../base/native.ts';
-import { closeDescriptor, writeAt } from '../base/posix.ts';
+import { closeDescriptor, reserveRoom, writeAt } from '../base/posix.ts';
 import type { ImageDirectory } from './image-directory.ts';
 import { createFile, removeFile, syncDirectory, type Where } from './local-files.ts';
 import type { JournalDraft, JournalFile } from './writable-store.ts';
@@ -50,6 +50,9 @@ export class LocalJournalDraft implements JournalDraft {
   }
 }
 
+/** Bytes that are taken behind the end of a journal. */
+const RESERVE = 64 << 10;
+
 /** A file that only grows, by whole appends. */
 class AppendedFile implements JournalFile {
   readonly #where: Where;
@@ -57,6 +60,8 @@ class AppendedFile implements JournalFile {
   #size = 0;
   /** Whether something may stand behind `#size`. */
   #hasTail = false;
+  /** End of the room that was taken for it; bytes. */
+  #reserved = 0;
 
   /** @param fd of an empty file */
   constructor(where: Where, fd: number) {
@@ -76,6 +81,7 @@ class AppendedFile implements JournalFile {
       writeAt(this.#fd, new Region(bytes), 0, bytes.length, this.#size);
       this.#size += bytes.length;
       this.#hasTail = false;
+      this.#reserve();
     } catch (cause) {
       const failure = ioError('write', this.#where(), cause);
       try {
@@ -103,5 +109,15 @@ class AppendedFile implements JournalFile {
     if (!this.#hasTail) return;
     fs.ftruncateSync(this.#fd, this.#size);
     this.#hasTail = false;
+    // Cutting gives back what was taken behind the end.
+    this.#reserved = this.#size;
+    this.#reserve();
+  }
+
+  /** Takes room ahead, where that can be had: when there is none any more, what is lost can still be said. */
+  #reserve(): void {
+    if (this.#reserved - this.#size >= RESERVE / 2) return;
+    const end = this.#size + RESERVE;
+    if (reserveRoom(this.#fd, this.#size, RESERVE)) this.#reserved = end;
   }
 }

@@ -57,6 +57,21 @@ describeIf(['root'], 'a store on a file system that is full', () => {
     journal.close();
   });
 
+  systemTest([], 'what is said last fits into a journal although the store is full', () => {
+    const draft = store.beginJournal();
+    draft.append(Buffer.from('kept'));
+    const journal = draft.publish();
+    const room = store.createObject(id);
+    const whole = new Region(Buffer.alloc(2 * ROOM, 'x'));
+    expect(errnoOf(() => room.write(whole, 0, whole.length, 0))).toBe('ENOSPC');
+    expect(store.space().freeBlocks).toBe(0);
+    for (let at = 0; at < 7; at++) journal.append(Buffer.alloc(4096, 'y'));
+    journal.sync();
+    expect(fs.statSync(join(store.location, 'journal')).size).toBe(4 + 7 * 4096);
+    room.close();
+    journal.close();
+  });
+
   systemTest([], 'an object, a draft and a named file that do not fit say ENOSPC, and what was there stays', () => {
     store.publish('manifest', Buffer.from('old'));
     const object = store.createObject(id);

@@ -209,6 +209,32 @@ describeIf(['root', 'fuse'], 'when its daemon is killed', () => {
     expect(contentOf(encrypted, 'closed')).toBe(data.toString());
   });
 
+  systemTest([], 'seal says what was open, what is empty, and that a dump is not complete', async () => {
+    const [encrypted, mounted] = mountNew(base, mountPoint);
+    const image = fs.openSync(inMount('pages-1.img'), 'w');
+    fs.writeSync(image, Buffer.alloc(100_000, 'pages'));
+    const empty = fs.openSync(inMount('core-1.img'), 'w');
+    fs.writeFileSync(inMount('closed'), 'closed');
+    fs.writeFileSync(inMount('closed and empty'), '');
+    await kill(mounted);
+    for (const fd of [image, empty]) expect(() => fs.closeSync(fd)).toThrow();
+    clear(mountPoint);
+    const sealed = runCkptfs('seal', encrypted.image, '--key-file', encrypted.keyFile, '--json');
+    const warnings = [
+      'open when the writer ended, so what was written last may be missing: "pages-1.img"',
+      'open when the writer ended, and empty: "core-1.img"',
+      'the image looks like a CRIU dump without its inventory.img: the dump is not complete',
+    ];
+    expect(sealed).toMatchObject({
+      status: 0,
+      stderr: warnings.map((line) => `ckptfs: warning: ${line}\n`).join(''),
+    });
+    expect(JSON.parse(sealed.stdout)).toMatchObject({ warnings });
+    verify(encrypted);
+    const again = runCkptfs('seal', encrypted.image, '--key-file', encrypted.keyFile, '--json');
+    expect(JSON.parse(again.stdout)).toMatchObject({ warnings: [] });
+  });
+
   systemTest([], 'again and again while files are written, no file that was closed is ever lost', async () => {
     let [encrypted, mounted] = mountNew(base, mountPoint);
     const script =
@@ -318,8 +344,109 @@ describeIf(['root', 'fuse'], 'a store without room', () => {
       ),
     });
     fs.rmSync(at('small/filler'));
-    ckptfs('seal', encrypted.image, '--key-file', encrypted.keyFile);
+    refusesToSeal(encrypted, '"f"');
+  });
+
+  /** Seal names what is lost, and recover makes the rest usable. */
+  function refusesToSeal(encrypted: Encrypted, names: string): void {
+    const { image, keyFile } = encrypted;
+    const lost = `what was written last to ${names}: the store refused it`;
+    expect(runCkptfs('seal', image, '--key-file', keyFile)).toMatchObject({
+      status: 26,
+      stderr: expect.stringContaining(lost),
+    });
+    expect(JSON.parse(ckptfs('recover', image, '--key-file', keyFile, '--json'))).toMatchObject({ dropped: lost });
+    ckptfs('seal', image, '--key-file', keyFile);
     verify(encrypted);
+  }
+
+  /** Fills the store by this process: another one would close, and so flush, what it inherits of the mount. */
+  function fill(): void {
+    const fd = fs.openSync(at('small/filler'), 'w');
+    const bytes = Buffer.alloc(64 * 1024);
+    const write = (): void => {
+      for (;;) fs.writeSync(fd, bytes);
+    };
+    expect(errnoOf(write)).toBe('ENOSPC');
+    fs.closeSync(fd);
+  }
+
+  systemTest(
+    [],
+    'is told after a small write by every write, close and sync, until there is room or the file is cut',
+    () => {
+      const encrypted = onSmallStore();
+      fs.writeFileSync(inMount('kept'), 'kept');
+      const fd = fs.openSync(inMount('small'), 'w+');
+      fs.writeSync(fd, 'hello\n');
+      fill();
+      expect(errnoOf(() => fs.closeSync(fd))).toBe('ENOSPC');
+      const other = fs.openSync(inMount('kept'), 'r+');
+      for (let again = 0; again < 3; again++) {
+        expect(errnoOf(() => fs.writeSync(other, 'x'))).toBe('ENOSPC');
+        expect(errnoOf(() => fs.fsyncSync(other))).toBe('ENOSPC');
+      }
+      fs.mkdirSync(inMount('made'));
+      fs.renameSync(inMount('made'), inMount('renamed'));
+      fs.rmSync(at('small/filler'));
+      fs.fsyncSync(other);
+      fs.closeSync(other);
+      expect(fs.readFileSync(inMount('small'), 'utf8')).toBe('hello\n');
+      ckptfs('umount', mountPoint);
+      verify(encrypted);
+      expect(contentOf(encrypted, 'small')).toBe('hello\n');
+    },
+  );
+
+  systemTest([], 'is told by umount and seal, which name each small file that is lost', () => {
+    const encrypted = onSmallStore();
+    fs.writeFileSync(inMount('kept'), 'kept');
+    const files = ['a', 'b'].map((name) => fs.openSync(inMount(name), 'w'));
+    for (const fd of files) fs.writeSync(fd, 'hello\n');
+    fill();
+    for (const fd of files) expect(errnoOf(() => fs.closeSync(fd))).toBe('ENOSPC');
+    expect(runCkptfs('umount', mountPoint)).toMatchObject({
+      status: 3,
+      stderr: expect.stringMatching(
+        /what was written last to "a" and "b" could not be stored and is lost: .*ckptfs recover/,
+      ),
+    });
+    fs.rmSync(at('small/filler'));
+    refusesToSeal(encrypted, '"a" and "b"');
+    expect(contentOf(encrypted, 'kept')).toBe('kept');
+  });
+
+  /** A mount whose daemon may make no file larger than this, which statfs does not show. */
+  function mountLimited(kibibytes: number): Encrypted {
+    const encrypted = { source: mountPoint, image: at('enc'), keyFile: at('key') };
+    ckptfs('keygen', '-o', encrypted.keyFile);
+    fs.mkdirSync(mountPoint);
+    const words = ['mount', '--write', encrypted.image, mountPoint, '-k', encrypted.keyFile, '--log-file', at('log')];
+    runProgram('bash', '-c', 'ulimit -f $1; shift; exec "$@"', 'bash', String(kibibytes), ckptfsProgram, ...words);
+    return encrypted;
+  }
+
+  systemTest([], 'by a limit of file size takes what fits, in as many objects as it needs', () => {
+    const encrypted = mountLimited(2048);
+    fs.writeFileSync(inMount('small'), 'hello\n');
+    fs.writeFileSync(inMount('large'), Buffer.alloc(9 * MIB, 'large'));
+    ckptfs('umount', mountPoint);
+    verify(encrypted);
+    expect(contentOf(encrypted, 'small')).toBe('hello\n');
+    expect(contentOf(encrypted, 'large') === Buffer.alloc(9 * MIB, 'large').toString()).toBe(true);
+  });
+
+  systemTest([], 'by a limit of file size is told as EFBIG, and kills nobody', () => {
+    const encrypted = mountLimited(8);
+    const fd = fs.openSync(inMount('a'), 'w');
+    fs.writeSync(fd, 'hello\n');
+    expect(errnoOf(() => fs.closeSync(fd))).toBe('EFBIG');
+    expect(errnoOf(() => fs.writeFileSync(inMount('b'), 'x'))).toBe('EFBIG');
+    expect(runCkptfs('umount', mountPoint)).toMatchObject({
+      status: 3,
+      stderr: expect.stringContaining('what was written last to "a" could not be stored and is lost'),
+    });
+    refusesToSeal(encrypted, '"a"');
   });
 
   systemTest([], 'is told in the foreground by the exit code', async () => {

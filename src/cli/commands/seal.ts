@@ -14,7 +14,7 @@ export const command = defineCommand({
       sealImage(args.ENC, { ...options, onWarning: (line) => warnings.push(line) }),
     );
     if (!args.quiet) for (const warning of warnings) await warn(warning);
-    if (args.json) return printJson({ imageId: sealed.imageId });
+    if (args.json) return printJson({ imageId: sealed.imageId, warnings });
     if (!args.quiet) await print(`image ${sealed.imageId}: sealed\n`);
   },
 });

@@ -1,3 +1,4 @@
+import { CkptfsError } from '../../base/errors.ts';
 import { Region } from '../../base/native.ts';
 import { LockedPages } from '../../crypto/locked-pages.ts';
 import { wipe } from '../../crypto/wipe.ts';
@@ -17,6 +18,8 @@ interface Pending {
 export class AcceptedWrite {
   readonly #image: WritableImage;
   #pending: Pending | undefined;
+  /** Whether its file is marked for it as lost. */
+  #isRefused = false;
   /** Room to keep it in: made before anything is accepted, so that nothing can fail then. */
   #spare: LockedPages | undefined;
 
@@ -47,8 +50,31 @@ export class AcceptedWrite {
   store(): void {
     if (this.#pending === undefined) return;
     const { inode, offset, length, from, fromOffset } = this.#pending;
-    this.#image.writeClaimed(inode, offset, length, from, fromOffset);
+    try {
+      this.#image.writeClaimed(inode, offset, length, from, fromOffset);
+    } catch (error) {
+      this.#isRefused = true;
+      this.#image.unstored.setRefusedWrite(inode);
+      throw error;
+    }
     this.drop();
+  }
+
+  /**
+   * Stores it, and all else that waits, now or never; what can be stored is made durable in any case.
+   * @throws CkptfsError which names every file of which something is lost, and says why
+   */
+  finish(): void {
+    const failure = failureIn(() => this.store());
+    const cause = failureIn(() => this.#image.sync()) ?? failure;
+    if (cause === undefined) return;
+    const files = this.#image.unstored.describe();
+    if (files === undefined) throw cause;
+    const lost = `what was written last to ${files} could not be stored and is lost`;
+    throw new CkptfsError(cause.code, `${lost}: ${cause.message}`, {
+      advice: 'Run "ckptfs recover", which makes the rest usable.',
+      cause: cause.cause,
+    });
   }
 
   /** Copies its bytes, if that is not done: where they are, others are about to be. */
@@ -71,6 +97,8 @@ export class AcceptedWrite {
   drop(): void {
     if (this.#spare !== undefined && this.#isKept) wipe(this.#spare.bytes);
     this.#pending = undefined;
+    if (this.#isRefused) this.#image.unstored.setRefusedWrite(undefined);
+    this.#isRefused = false;
   }
 
   get #isKept(): boolean {
@@ -81,5 +109,15 @@ export class AcceptedWrite {
   close(): void {
     this.#pending = undefined;
     this.#spare?.release();
+  }
+}
+
+function failureIn(action: () => void): CkptfsError | undefined {
+  try {
+    action();
+    return undefined;
+  } catch (error) {
+    if (error instanceof CkptfsError) return error;
+    throw error;
   }
 }

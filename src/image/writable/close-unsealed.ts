@@ -6,8 +6,9 @@ import { authenticateHeader } from '../image.ts';
 import { FileChunks } from './file-chunks.ts';
 import { finishReplayed, withRoom } from './finish-replayed.ts';
 import { JournalWriter } from './journal-writer.ts';
+import { describeUnended } from './left-files.ts';
 import { type FoundImage, findImage } from './load-state.ts';
-import { lockImage, refuseDropping, storedIds } from './open-writable.ts';
+import { lockImage, missing, refuseDropping, storedIds } from './open-writable.ts';
 import { Puncher, type WarningListener } from './puncher.ts';
 import { endSealing, sealState } from './seal-state.ts';
 import { Snapshot } from './snapshot.ts';
@@ -21,6 +22,7 @@ export interface RecoveredImage {
 /**
  * Seals an image that was left unsealed; one that is sealed stays as it is.
  * @param header not authenticated yet
+ * @param onWarning is told, when the image is sealed, also what its writer had not ended: files that were open, dumps that look incomplete
  * @throws CkptfsError `locked`; `unsealed` when something of it would be lost: it is for {@link recoverImage} to say what; `unfinished`,
  * `damaged`, `unsupported-source`, `io`
  */
@@ -35,13 +37,15 @@ export function sealImage(
   withImage(store, header, imageKey, geometry, onWarning, (found) => {
     if (found.kind === 'sealed') return endIfBegun(store, found, geometry, puncher);
     const { state, dropped } = found;
-    refuseDropping(store, dropped);
+    refuseDropping(store, missing(state, dropped));
+    const warnings = describeUnended(state.tree);
     const chunks = new FileChunks(geometry, state.objects);
     const stored = storedIds(store);
     withRoom(store, geometry, state.objects, onWarning, () => {
       finishReplayed(store, header, geometry, state.objects);
       sealState({ store, header, imageKey, geometry, state, chunks, puncher }, stored);
     });
+    for (const warning of warnings) onWarning(warning);
   });
 }
 
@@ -64,8 +68,10 @@ export function recoverImage(
       return { dropped: undefined };
     }
     const stored = storedIds(store);
-    const { state, dropped } = found;
+    const { state } = found;
+    const dropped = missing(state, found.dropped);
     if (dropped === undefined) return { dropped };
+    for (const inode of state.tree.inodes()) if (inode.type === 'file') inode.lost = false;
     withRoom(store, geometry, state.objects, onWarning, () => {
       finishReplayed(store, header, geometry, state.objects);
       const snapshot = new Snapshot(state, new FileChunks(geometry, state.objects));

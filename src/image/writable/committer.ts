@@ -1,4 +1,4 @@
-import { CkptfsError } from '../../base/errors.ts';
+import { CkptfsError, isFull } from '../../base/errors.ts';
 import type { Secret } from '../../crypto/secret.ts';
 import type { Geometry } from '../../format/geometry.ts';
 import type { Header } from '../../format/header.ts';
@@ -12,6 +12,7 @@ import type { LiveState } from './live-state.ts';
 import type { ObjectAppender } from './object-appender.ts';
 import type { PendingContents } from './pending-contents.ts';
 import type { Puncher, WarningListener } from './puncher.ts';
+import type { RefusedContents } from './refused-contents.ts';
 import { sealState } from './seal-state.ts';
 import { Snapshot } from './snapshot.ts';
 import type { StoreRoom } from './store-room.ts';
@@ -43,6 +44,7 @@ export interface CommitterParts {
   readonly chunks: FileChunks;
   readonly pending: PendingContents;
   readonly dirty: DirtyChunks;
+  readonly refused: RefusedContents;
   readonly appender: ObjectAppender;
   readonly puncher: Puncher;
   readonly room: StoreRoom;
@@ -82,10 +84,11 @@ export class Committer {
    */
   makeRoom(bytes = 0): void {
     this.#checkUsable();
-    const { limits, state, geometry, appender, room } = this.#parts;
-    if (this.pending.size > limits.pending) this.commit();
+    const { limits, geometry, appender, room, state } = this.#parts;
+    this.#punch(state.objects.abandoned);
+    if (this.pending.size > limits.pending) this.#tell();
     if (appender.unsyncedCount > MAX_UNSYNCED) this.#makeDurable(() => appender.sync());
-    const freed = state.objects.freed.count + this.#settled.count;
+    const freed = this.#freedCount;
     if (freed * geometry.chunkSize > limits.freed) this.#reclaim();
     if (bytes > 0 && !room.has(bytes) && freed > 0) this.#reclaim();
     if (bytes > 0) room.claim(bytes);
@@ -101,10 +104,40 @@ export class Committer {
     }
   }
 
-  /** Tells the journal everything, in one frame. @param edit a change of the tree @throws CkptfsError `io`: then it knows nothing of it */
-  commit(edit?: TreeEdit): void {
+  /**
+   * Stores what the store refused before, if there is anything.
+   * @throws CkptfsError `io`: it is refused again
+   */
+  storeRefused(): void {
     this.#checkUsable();
-    this.#parts.dirty.store();
+    if (!this.#parts.refused.hasDirty) return;
+    const refusal = this.#retried(() => this.#storeDirty());
+    if (refusal !== undefined) throw refusal;
+  }
+
+  /** Tells the journal a change of the tree, and all else. @throws CkptfsError `io`: it knows nothing of the change */
+  commitEdit(edit: TreeEdit): void {
+    this.#tell(edit);
+  }
+
+  /**
+   * Tells the journal everything, in one frame.
+   * @throws CkptfsError `io`: the journal knows nothing of it, or the store refused contents, and it knows all but these
+   */
+  commit(): void {
+    const refusal = this.#tell();
+    if (refusal !== undefined) throw refusal;
+  }
+
+  /** Returns why the store refused contents, which then still wait and are marked as lost. @throws CkptfsError `io` */
+  #tell(edit?: TreeEdit): CkptfsError | undefined {
+    this.#checkUsable();
+    const refusal = this.#storeDirty();
+    this.#appendFrame(edit);
+    return refusal;
+  }
+
+  #appendFrame(edit?: TreeEdit): void {
     this.#objects.forget();
     const contents = [...this.pending.entries(this.#objects)];
     const entries = [...this.#objects.begun(), ...contents, ...(edit?.entries() ?? [])];
@@ -118,9 +151,40 @@ export class Committer {
     }
   }
 
-  /** {@link commit}, and makes it durable. @throws CkptfsError `io` */
+  /** Does as {@link commit}, and makes it durable. @throws CkptfsError `io`, as commit */
   sync(): void {
-    this.commit();
+    const refusal = this.#retried(() => this.#tell());
+    this.#settle();
+    if (refusal !== undefined) throw refusal;
+  }
+
+  /** Returns why the store refused contents, if it did. */
+  #storeDirty(): CkptfsError | undefined {
+    try {
+      this.#parts.dirty.store();
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof CkptfsError)) throw error;
+      this.#punch(this.#parts.state.objects.abandoned);
+      return error;
+    }
+  }
+
+  /**
+   * Makes an attempt to store contents, and another one if the first is refused for lack of room and dead chunks have some.
+   * @returns why the store refused them in the end, if it did
+   */
+  #retried(attempt: () => CkptfsError | undefined): CkptfsError | undefined {
+    const refusal = attempt();
+    if (!isFull(refusal) || this.#freedCount === 0) return refusal;
+    // What was refused is marked as lost: a frame without it is true.
+    this.#appendFrame();
+    this.#punchDead();
+    return attempt();
+  }
+
+  /** Makes durable what the journal was told. @throws CkptfsError `io` */
+  #settle(): void {
     const { appender, state } = this.#parts;
     const hasNews = this.#journal.isUnsynced;
     if (!hasNews && !appender.isUnsynced) return;
@@ -154,9 +218,20 @@ export class Committer {
     this.#parts.appender.close();
   }
 
+  /** How many dead chunks there are whose room can be given back. */
+  get #freedCount(): number {
+    return this.#parts.state.objects.freed.count + this.#settled.count;
+  }
+
   /** Gives back the room of everything that is dead now. */
   #reclaim(): void {
-    this.sync();
+    this.#tell();
+    this.#punchDead();
+  }
+
+  /** Gives back the room of everything that is dead in what the journal was told. */
+  #punchDead(): void {
+    this.#settle();
     if (this.#settled.count === 0) return;
     this.#journal.append([]);
     this.#makeDurable(() => this.#journal.sync());
@@ -197,6 +272,7 @@ export class Committer {
     }
     this.#punch(this.#settled);
     this.#punch(state.objects.freed);
+    this.#punch(state.objects.abandoned);
     return new JournalObjects(state.objects, snapshot.objectCount);
   }
 

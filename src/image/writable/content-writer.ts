@@ -8,6 +8,7 @@ import type { LiveFile } from './live-inode.ts';
 import type { ObjectAppender } from './object-appender.ts';
 import type { PendingContents } from './pending-contents.ts';
 import { Placements } from './placements.ts';
+import type { RefusedContents } from './refused-contents.ts';
 
 /** Bytes of one write at most, so that what the journal is told of it fits into a frame. */
 const MAX_WRITE = 16 << 20;
@@ -19,6 +20,7 @@ export interface WriterParts {
   readonly dirty: DirtyChunks;
   readonly appender: ObjectAppender;
   readonly pending: PendingContents;
+  readonly refused: RefusedContents;
   /** Where dirty chunks lie. */
   readonly pool: Region;
 }
@@ -76,7 +78,11 @@ export class ContentWriter {
   /** See {@link WritableImage.truncate}. */
   truncate(file: LiveFile, size: number): void {
     checkSize(size);
-    if (size < file.size) this.#clear(file, size, file.size);
+    if (size < file.size) {
+      this.#clear(file, size, file.size);
+      // What was stored of the last chunk goes beyond the new size.
+      this.#parts.dirty.clearHidden(file, Math.floor(size / this.#chunkSize));
+    }
     file.size = size;
   }
 
@@ -88,9 +94,9 @@ export class ContentWriter {
 
   /** Gives up all that a file holds. */
   drop(file: LiveFile): void {
-    const { dirty, chunks, pending } = this.#parts;
-    dirty.discard(file, 0, Number.POSITIVE_INFINITY);
-    chunks.clear(file, 0, Number.POSITIVE_INFINITY);
+    const { dirty, pending, refused } = this.#parts;
+    dirty.clear(file, 0, Number.POSITIVE_INFINITY);
+    refused.forget(file);
     pending.forget(file);
   }
 
@@ -106,8 +112,7 @@ export class ContentWriter {
   #place(file: LiveFile, first: number, behind: number): void {
     if (first === behind) return;
     const { dirty, chunks, pending } = this.#parts;
-    dirty.discard(file, first, behind);
-    chunks.clear(file, first, behind);
+    dirty.clear(file, first, behind);
     for (let at = 0; at < behind - first; at++) {
       chunks.place(file, first + at, this.#placements.object(at), this.#placements.chunk(at), 0);
     }
@@ -137,15 +142,14 @@ export class ContentWriter {
 
   /** Makes a range within the size read as zeros. */
   #clear(file: LiveFile, start: number, end: number): void {
-    const { dirty, chunks, pending } = this.#parts;
+    const { dirty, pending } = this.#parts;
     const first = Math.ceil(start / this.#chunkSize);
     // Nothing lies behind the end of a file: its last chunk is as good as whole.
     const behind = end === file.size ? Math.ceil(end / this.#chunkSize) : Math.floor(end / this.#chunkSize);
     const head = start < first * this.#chunkSize ? this.#openHeld(file, first - 1) : undefined;
     const tail = end > behind * this.#chunkSize && behind >= first ? this.#openHeld(file, behind) : undefined;
     if (first < behind) {
-      dirty.discard(file, first, behind);
-      chunks.clear(file, first, behind);
+      dirty.clear(file, first, behind);
       pending.addHoles(file, first, behind);
     }
     for (const part of [head, tail])
@@ -169,7 +173,7 @@ export class ContentWriter {
     const cleared = sectorBits(Math.ceil(first / SECTOR_SIZE), Math.floor(behind / SECTOR_SIZE));
     dirty.setHoles(part, part.holes | cleared);
     if (part.holes !== geometry.holeMask) return;
-    dirty.discard(part.file, part.chunk, part.chunk + 1);
+    dirty.clear(part.file, part.chunk, part.chunk + 1);
     pending.addHoles(part.file, part.chunk, part.chunk + 1);
   }
 }

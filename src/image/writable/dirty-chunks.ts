@@ -6,6 +6,7 @@ import type { LiveFile } from './live-inode.ts';
 import type { ObjectAppender } from './object-appender.ts';
 import type { PendingContents } from './pending-contents.ts';
 import { Placements } from './placements.ts';
+import type { RefusedContents } from './refused-contents.ts';
 
 /** A file chunk of which only a part was written: its plaintext, until it is stored. Hole sectors are zeros. */
 export interface DirtyChunk {
@@ -15,12 +16,17 @@ export interface DirtyChunk {
   readonly offset: number;
   /** Bit s set: nothing was written to sector s. */
   holes: number;
+  /** Bytes of the sectors, no holes, of what is stored at the file chunk: this chunk hides it. */
+  hiddenBytes: number;
 }
 
 /** How much of the pool is stored when it is full. */
 const EVICTED_PART = 4;
 
-/** The dirty chunks of all files. What becomes one is stored nowhere else from then on. */
+/**
+ * The dirty chunks of all files. What is stored in the place of one stays there, hidden, until the dirty chunk itself is stored: if
+ * that never succeeds, the file still has what it had.
+ */
 export class DirtyChunks {
   readonly #pool: ChunkPool;
   readonly #geometry: Geometry;
@@ -28,6 +34,7 @@ export class DirtyChunks {
   readonly #reader: ContentReader;
   readonly #appender: ObjectAppender;
   readonly #pending: PendingContents;
+  readonly #refused: RefusedContents;
   readonly #placements = new Placements();
   /** Those opened last are last. */
   readonly #all = new Set<DirtyChunk>();
@@ -39,6 +46,7 @@ export class DirtyChunks {
     reader: ContentReader,
     appender: ObjectAppender,
     pending: PendingContents,
+    refused: RefusedContents,
   ) {
     this.#pool = pool;
     this.#geometry = geometry;
@@ -46,6 +54,7 @@ export class DirtyChunks {
     this.#reader = reader;
     this.#appender = appender;
     this.#pending = pending;
+    this.#refused = refused;
   }
 
   /** What storing all of them takes at most. */
@@ -67,9 +76,11 @@ export class DirtyChunks {
     }
     const offset = this.#room();
     const { chunkSize, holeMask } = this.#geometry;
+    const isStored = this.#chunks.holds(file, chunk);
+    const storedHoles = isStored ? this.#chunks.holes(file, chunk) : holeMask;
     let holes = holeMask;
-    if (!isOverwritten && this.#chunks.holds(file, chunk)) {
-      holes = this.#chunks.holes(file, chunk);
+    if (!isOverwritten && isStored) {
+      holes = storedHoles;
       try {
         const start = chunk * chunkSize;
         this.#reader.readStored(file, start, start + chunkSize, this.#pool.region, offset);
@@ -78,9 +89,8 @@ export class DirtyChunks {
         throw error;
       }
     }
-    this.#chunks.clear(file, chunk, chunk + 1);
-    const made = { file, chunk, offset, holes };
-    file.dataBytes += this.#chunks.dataBytes(holes);
+    const made = { file, chunk, offset, holes, hiddenBytes: this.#chunks.dataBytes(storedHoles) };
+    file.dataBytes += this.#chunks.dataBytes(holes) - made.hiddenBytes;
     file.dirty ??= new Map();
     file.dirty.set(chunk, made);
     this.#all.add(made);
@@ -93,16 +103,30 @@ export class DirtyChunks {
     dirty.holes = holes;
   }
 
-  /** Forgets the dirty chunks of a file from `first` to before `end`; nothing is there then. */
-  discard(file: LiveFile, first: number, end: number): void {
+  /** Forgets the dirty chunks of a file from `first` to before `end`, and takes away what is stored there. */
+  clear(file: LiveFile, first: number, end: number): void {
     for (const dirty of file.dirty?.values() ?? []) {
-      if (dirty.chunk < first || dirty.chunk >= end) continue;
-      file.dataBytes -= this.#chunks.dataBytes(dirty.holes);
-      this.#forget(dirty);
+      if (dirty.chunk >= first && dirty.chunk < end) this.#forget(dirty);
     }
+    this.#chunks.clear(file, first, end);
   }
 
-  /** Stores all of them. @throws CkptfsError `io`: some or all are still dirty */
+  /** Takes away what a dirty chunk hides, if there is any: it holds what must not come back. */
+  clearHidden(file: LiveFile, chunk: number): void {
+    const dirty = file.dirty?.get(chunk);
+    if (dirty === undefined || !this.#chunks.holds(file, chunk)) return;
+    file.dataBytes += dirty.hiddenBytes;
+    dirty.hiddenBytes = 0;
+    this.#chunks.clear(file, chunk, chunk + 1);
+    this.#pending.addHoles(file, chunk, chunk + 1);
+  }
+
+  /** The files that have any. */
+  get files(): ReadonlySet<LiveFile> {
+    return new Set([...this.#all].map(({ file }) => file));
+  }
+
+  /** Stores all of them. @throws CkptfsError `io`: all are still dirty, and their files marked as lost */
   store(): void {
     this.#store([...this.#all]);
   }
@@ -119,22 +143,31 @@ export class DirtyChunks {
     if (dirty.length === 0) return;
     // By file and chunk, so that neighbours come to lie beside each other.
     dirty.sort((a, b) => a.file.number - b.file.number || a.chunk - b.chunk);
-    this.#appender.append(this.#placements, dirty.length, () => {
-      for (const { offset, holes } of dirty) this.#appender.add(this.#pool.region, offset, holes);
-    });
+    try {
+      this.#appender.append(this.#placements, dirty.length, () => {
+        for (const { offset, holes } of dirty) this.#appender.add(this.#pool.region, offset, holes);
+      });
+    } catch (error) {
+      for (const { file } of dirty) this.#refused.addDirty(file);
+      throw error;
+    }
     for (const [at, one] of dirty.entries()) {
       const { file, chunk, holes } = one;
-      file.dataBytes -= this.#chunks.dataBytes(holes);
       this.#forget(one);
+      this.#chunks.clear(file, chunk, chunk + 1);
       this.#chunks.place(file, chunk, this.#placements.object(at), this.#placements.chunk(at), holes);
       this.#pending.addPlaced(file, chunk, 1);
     }
   }
 
   #forget(dirty: DirtyChunk): void {
-    const { file, chunk, offset } = dirty;
+    const { file, chunk, offset, holes, hiddenBytes } = dirty;
+    file.dataBytes += hiddenBytes - this.#chunks.dataBytes(holes);
     file.dirty?.delete(chunk);
-    if (file.dirty?.size === 0) file.dirty = undefined;
+    if (file.dirty?.size === 0) {
+      file.dirty = undefined;
+      this.#refused.removeDirty(file);
+    }
     this.#all.delete(dirty);
     this.#pool.giveBack(offset);
   }

@@ -1,5 +1,5 @@
 import { Region } from '../../base/native.ts';
-import { CHUNKS_PER_GROUP, PAGE_SIZE } from '../../format/geometry.ts';
+import { CHUNKS_PER_GROUP, PAGE_SIZE, RECORD_SIZE } from '../../format/geometry.ts';
 import type { GrowingObject } from '../object-reader.ts';
 
 /** Chunks after which an object is full, and another one begun. */
@@ -45,6 +45,18 @@ export class GrowingRecords implements GrowingObject {
   setWritten(group: number): void {
     const page = this.#pages.get(group);
     if (page !== undefined) page.written = true;
+  }
+
+  /** Takes away the records behind the first `chunks`. */
+  cut(chunks: number): void {
+    const last = Math.floor(chunks / CHUNKS_PER_GROUP);
+    for (const [group, page] of this.#pages) {
+      if (group < last) continue;
+      const kept = group === last ? (chunks % CHUNKS_PER_GROUP) * RECORD_SIZE : 0;
+      page.region.bytes.fill(0, kept);
+      page.written = false;
+      if (kept === 0) this.#pages.delete(group);
+    }
   }
 
   /** Forgets full pages that are written: the journal has their records now. @param chunks of the object so far */

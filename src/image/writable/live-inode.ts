@@ -49,8 +49,8 @@ abstract class LiveBase implements LiveMetadata {
 }
 
 /**
- * A regular file. What it holds stands, chunk by chunk, in one of three: in `dirty`, else in `map`, else in `base`, which is never
- * in the way of the others.
+ * A regular file. What it holds stands, chunk by chunk, in one of three: in `dirty`, which hides the others, else in `map`, else in
+ * `base`, which is never in the way of `map`.
  */
 export class LiveFile extends LiveBase {
   readonly type = 'file';

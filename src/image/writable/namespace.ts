@@ -160,7 +160,8 @@ function makeInode(
   metadata: LiveMetadata,
   target: Uint8Array = new Uint8Array(),
 ): LiveInode {
-  if (type === 'file') return new LiveFile(number, metadata);
+  // Whoever makes a file has it open.
+  if (type === 'file') return Object.assign(new LiveFile(number, metadata), { open: true });
   if (type === 'directory') return new LiveDirectory(number, metadata);
   if (type !== 'symlink') return new LiveMeeting(type, number, metadata);
   if (target.length < 1 || target.length > MAX_TARGET_LENGTH || target.includes(0)) throw FileError.of('EINVAL');

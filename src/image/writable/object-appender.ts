@@ -94,7 +94,8 @@ export class ObjectAppender {
 
   /** Leaves the places of a batch unused for ever. */
   abandon(placements: Placements): void {
-    for (let at = 0; at < placements.count; at++) this.#table.freed.add(placements.object(at), placements.chunk(at));
+    const { abandoned } = this.#table;
+    for (let at = 0; at < placements.count; at++) abandoned.add(placements.object(at), placements.chunk(at));
     placements.reset();
   }
 
@@ -238,9 +239,10 @@ export class ObjectAppender {
    * @returns whether there was such an object, with something in it
    */
   #leaveLimitedObject(error: unknown): boolean {
-    const object = this.#current?.object;
+    const { object, growing } = this.#current ?? {};
     if (ioErrorName(error) !== 'EFBIG' || object === undefined || object.chunks <= this.#unwritten) return false;
     object.chunks -= this.#unwritten;
+    growing?.cut(object.chunks);
     this.#retire();
     return true;
   }

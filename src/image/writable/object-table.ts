@@ -75,6 +75,8 @@ export class ObjectTable {
   readonly objects: LiveObject[] = [];
   /** Chunks that were used and are not any more; whoever makes the state durable that does without them drains it. */
   readonly freed = new FreePlaces();
+  /** Chunks that no frame of the journal ever named: whoever drains it may give back their room at once. */
+  readonly abandoned = new FreePlaces();
 
   /** Returns its index. */
   add(object: LiveObject): number {

@@ -14,14 +14,17 @@ import { ContentWriter } from './content-writer.ts';
 import { DirtyChunks } from './dirty-chunks.ts';
 import { FileChunks } from './file-chunks.ts';
 import { finishReplayed, withRoom } from './finish-replayed.ts';
+import { describeLost, describeUnended } from './left-files.ts';
 import type { LiveState } from './live-state.ts';
 import { findImage, stateOf } from './load-state.ts';
 import { ObjectAppender } from './object-appender.ts';
 import { PendingContents } from './pending-contents.ts';
 import { Puncher, type WarningListener } from './puncher.ts';
+import { RefusedContents } from './refused-contents.ts';
 import { endSealing } from './seal-state.ts';
 import { StoreRoom } from './store-room.ts';
 import { removeUnnamed } from './unnamed-objects.ts';
+import { UnstoredContents } from './unstored-contents.ts';
 import { WritableImage } from './writable-image.ts';
 
 const DEFAULT_CACHE_SIZE = 16 << 20;
@@ -65,8 +68,10 @@ export function openWritable(
       return assemble(store, header, imageKey, geometry, stateOf(manifest, geometry), puncher, lock, options);
     }
     const { state, dropped } = found;
-    refuseDropping(store, dropped);
+    refuseDropping(store, missing(state, dropped));
     const onWarning = options.onWarning ?? ignore;
+    for (const line of describeUnended(state.tree)) onWarning(line);
+    for (const inode of state.tree.inodes()) if (inode.type === 'file') inode.open = false;
     const stored = storedIds(store);
     const image = withRoom(store, geometry, state.objects, onWarning, () => {
       finishReplayed(store, header, geometry, state.objects);
@@ -91,6 +96,12 @@ export function lockImage(store: WritableStore, onWarning: WarningListener): Wri
 /** @throws CkptfsError `io` */
 export function storedIds(store: WritableStore): string[] {
   return store.list().objects.map(({ id }) => id);
+}
+
+/** Says what of an image that was left unsealed cannot be had any more; undefined when nothing that anybody was told of is missing. */
+export function missing({ tree }: LiveState, dropped: string | undefined): string | undefined {
+  const all = [dropped, describeLost(tree)].filter((text) => text !== undefined);
+  return all.length === 0 ? undefined : all.join('; and ');
 }
 
 /** @throws CkptfsError `unsealed` */
@@ -126,7 +137,8 @@ function assemble(
   if (!pool.locked) onWarning('plaintext may be swapped out: the limit of locked memory (ulimit -l) is too low');
   const reader = new ContentReader(geometry, new ImageReader(source, cacheSize, options.counters), pool.region);
   const appender = new ObjectAppender(store, header, imageKey, geometry, state.objects);
-  const dirty = new DirtyChunks(pool, geometry, chunks, reader, appender, pending);
+  const refused = new RefusedContents(pending);
+  const dirty = new DirtyChunks(pool, geometry, chunks, reader, appender, pending, refused);
   const parts = {
     store,
     header,
@@ -136,6 +148,7 @@ function assemble(
     chunks,
     pending,
     dirty,
+    refused,
     appender,
     puncher,
     room: new StoreRoom(store, () => dirty.bytes),
@@ -143,14 +156,16 @@ function assemble(
     limits,
   };
   const committer = withPool(pool, () => new Committer(parts));
-  const writer = new ContentWriter({ geometry, chunks, dirty, appender, pending, pool: pool.region });
+  const writer = new ContentWriter({ geometry, chunks, dirty, appender, pending, refused, pool: pool.region });
   const close = (): void => {
     committer.close();
     reader.close();
     pool.close();
     lock.release();
   };
-  return new WritableImage({ header, tree: state.tree, reader, writer, committer, clock, close });
+  const { tree } = state;
+  const unstored = new UnstoredContents(tree, pending, dirty, refused);
+  return new WritableImage({ header, tree, reader, writer, committer, unstored, clock, close });
 }
 
 /** Gives the memory back when there is to be no image. */

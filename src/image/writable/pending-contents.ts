@@ -25,6 +25,10 @@ export class PendingContents {
     return this.#size;
   }
 
+  get files(): ReadonlySet<LiveFile> {
+    return this.#files;
+  }
+
   /** A file's size or metadata changed. */
   touch(file: LiveFile): void {
     if (this.#files.has(file)) return;

@@ -13,6 +13,7 @@ import type { LiveFile, LiveInode, LiveMetadata } from './live-inode.ts';
 import type { LiveTree } from './live-tree.ts';
 import { Namespace, type RenameMode } from './namespace.ts';
 import { TreeEdit } from './tree-edit.ts';
+import type { UnstoredContents } from './unstored-contents.ts';
 import { xattrsWith, xattrsWithout } from './xattr-list.ts';
 
 /** What whoever makes a file, directory or symbolic link says of it. */
@@ -49,6 +50,7 @@ export interface WritableParts {
   readonly reader: ContentReader;
   readonly writer: ContentWriter;
   readonly committer: Committer;
+  readonly unstored: UnstoredContents;
   /** Milliseconds since 1970. */
   readonly clock: () => number;
   /** Wipes and closes all of it. */
@@ -64,12 +66,16 @@ export interface WritableParts {
  * written before. `write`, `truncate`, `punch` and `extend` do not: they wait for the next commit, at the latest until memory wants it.
  *
  * **What fails.** FileError: refused, nothing has changed. CkptfsError `io` (its cause has the system error: ENOSPC, EDQUOT, EIO, …) and
- * `damaged`: the call has changed nothing; what a failed `commit` was to tell is still to be told, by the next one. But when making
- * something durable has failed once, nothing can be changed any more, as nobody knows what of it is on the disk; what can be read still
- * can, and the image is for `sealImage` or `recoverImage` afterwards.
+ * `damaged`: the call has changed nothing; what a failed `commit` was to tell is still to be told, by the next one. Contents that wait in
+ * memory and that the store refuses go on waiting, and the journal marks their file as lost. Names and metadata can be changed meanwhile;
+ * each `write`, `commit` and `sync` tries again, and fails until they are stored or their file is cut or released.
+ *
+ * When making something durable has failed once, nothing can be changed any more, as nobody knows what of it is on the disk; what can be
+ * read still can, and the image is for `sealImage` or `recoverImage` afterwards.
  */
 export class WritableImage {
   readonly header: Header;
+  readonly unstored: UnstoredContents;
   readonly #tree: LiveTree;
   readonly #names: Namespace;
   readonly #reader: ContentReader;
@@ -79,13 +85,14 @@ export class WritableImage {
   readonly #close: () => void;
 
   /** For {@link openWritable}. */
-  constructor({ header, tree, reader, writer, committer, clock, close }: WritableParts) {
+  constructor({ header, tree, reader, writer, committer, unstored, clock, close }: WritableParts) {
     this.header = header;
     this.#tree = tree;
     this.#names = new Namespace(tree);
     this.#reader = reader;
     this.#writer = writer;
     this.#committer = committer;
+    this.unstored = unstored;
     this.#clock = clock;
     this.#close = close;
   }
@@ -197,11 +204,7 @@ export class WritableImage {
     return this.#reader.read(this.#file(number), offset, length, out, outOffset);
   }
 
-  /**
-   * Writes all of it and sets the mtime.
-   * @param length at most 16 MiB
-   * @throws FileError ENOENT, EISDIR, EINVAL, EFBIG; CkptfsError `io`, `damaged`
-   */
+  /** Writes at most 16 MiB, all of it, and sets the mtime. @throws FileError ENOENT, EISDIR, EINVAL, EFBIG; CkptfsError `io`, `damaged` */
   write(number: number, offset: number, length: number, from: Region, fromOffset: number): void {
     this.claim(number, offset, length);
     this.writeClaimed(number, offset, length, from, fromOffset);
@@ -213,6 +216,7 @@ export class WritableImage {
    */
   claim(number: number, offset: number, length: number): boolean {
     const file = this.#file(number);
+    this.#committer.storeRefused();
     const { chunkSize } = this.header;
     // Each chunk that is touched is stored anew.
     const chunks = Math.ceil((offset + length) / chunkSize) - Math.floor(offset / chunkSize);
@@ -246,11 +250,7 @@ export class WritableImage {
 
   /** Lengthens a file, with a hole, to at least `size` bytes; a larger one stays as it is. No space is reserved. @throws FileError ENOENT, EISDIR, EINVAL, EFBIG; CkptfsError `io` */
   extend(number: number, size: number): void {
-    const file = this.#file(number);
-    if (size <= file.size) return;
-    this.#committer.makeRoom();
-    this.#writer.truncate(file, size);
-    this.#touch(file);
+    if (size > this.#file(number).size) this.truncate(number, size);
   }
 
   /** Sets mtime and ctime of a file as any change of its contents does. @throws FileError ENOENT, EISDIR, EINVAL */
@@ -309,7 +309,7 @@ export class WritableImage {
     const edit = new TreeEdit(this.#tree);
     try {
       const result = change(edit);
-      this.#committer.commit(edit);
+      this.#committer.commitEdit(edit);
       return result;
     } catch (error) {
       edit.undo();
@@ -331,6 +331,7 @@ export class WritableImage {
   }
 
   #touch(file: LiveFile): void {
+    file.open = true;
     const now = this.#now();
     Object.assign(file, { mtime: now, ctime: now });
     this.#committer.pending.touch(file);

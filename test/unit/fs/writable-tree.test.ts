@@ -8,6 +8,7 @@ import type { Secret } from '../../../src/crypto/secret.ts';
 import { WritableTree } from '../../../src/fs/writable-tree.ts';
 import { type AllocateMode, Errno, type RenameMode } from '../../../src/fuse/filesystem.ts';
 import { beginImage } from '../../../src/image/writable/begin-image.ts';
+import { recoverImage } from '../../../src/image/writable/close-unsealed.ts';
 import { openWritable } from '../../../src/image/writable/open-writable.ts';
 import type { WritableImage } from '../../../src/image/writable/writable-image.ts';
 import { LocalWritableStore } from '../../../src/stores/local-writable-store.ts';
@@ -524,6 +525,13 @@ describe('much at once', () => {
     refuses('EIO', () => tree.flush(g));
     expect(() => tree.finish()).toThrow('is lost');
     image.close();
+    expect(() => openWritable(store, image.header, key, {})).toThrow(
+      expect.objectContaining({
+        code: 'unsealed',
+        message: expect.stringContaining('what was written last to "f": the store refused it'),
+      }),
+    );
+    recoverImage(store, image.header, key);
     image = openWritable(store, image.header, key, {});
     expect(image.inode(g)).toMatchObject({ size: 16_384 });
     expect(faults.splice(0).length).toBeGreaterThan(0);
