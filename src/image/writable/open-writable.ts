@@ -139,6 +139,9 @@ function assemble(
   const appender = new ObjectAppender(store, header, imageKey, geometry, state.objects);
   const refused = new RefusedContents(pending);
   const dirty = new DirtyChunks(pool, geometry, chunks, reader, appender, pending, refused);
+  const room = new StoreRoom(store, () => dirty.bytes);
+  const shortage = withPool(pool, () => room.shortage());
+  if (shortage !== undefined) onWarning(shortage);
   const parts = {
     store,
     header,
@@ -151,7 +154,7 @@ function assemble(
     refused,
     appender,
     puncher,
-    room: new StoreRoom(store, () => dirty.bytes),
+    room,
     onWarning,
     limits,
   };

@@ -24,6 +24,13 @@ export class StoreRoom {
     this.#waiting = waiting;
   }
 
+  /** Says that nothing can be written, where the store has no more than is kept free; else undefined. @throws CkptfsError `io` */
+  shortage(): string | undefined {
+    if (this.has(1)) return undefined;
+    const { blockSize, freeBlocks } = this.#store.space();
+    return `nothing can be written: ${freeBlocks * blockSize} bytes are free, and at least ${LEAST_KEPT} are kept free`;
+  }
+
   /** Whether so many bytes of contents can be written. @throws CkptfsError `io` */
   has(bytes: number): boolean {
     if (bytes <= this.#granted) return true;

@@ -43,6 +43,13 @@ test('of a large one a 64th, and 64 MiB at most', () => {
   expect(new StoreRoom(storeOf({ size: 2 ** 40, free: 66 * MIB }), nothing).has(2 * MIB)).toBe(true);
 });
 
+test('says that nothing can be written where no more is free than is kept', () => {
+  expect(new StoreRoom(storeOf({ size: 32 * MIB, free: 5 * MIB }), nothing).shortage()).toBeUndefined();
+  expect(new StoreRoom(storeOf({ size: 32 * MIB, free: 3 * MIB }), nothing).shortage()).toBe(
+    'nothing can be written: 3145728 bytes are free, and at least 4194304 are kept free',
+  );
+});
+
 test('looks again when what it saw is used up', () => {
   const space = { size: 32 * MIB, free: 16 * MIB };
   const room = new StoreRoom(storeOf(space), nothing);
