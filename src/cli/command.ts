@@ -1,4 +1,5 @@
 import type { ArgumentsCamelCase, Argv } from 'yargs';
+import { absolutePath } from '../base/current-directory.ts';
 import { CkptfsError } from '../base/errors.ts';
 import { reach, reachWhole } from '../fuse/reachable.ts';
 import { generalOptions, longOptions, optionNames } from './option-names.ts';
@@ -49,6 +50,7 @@ export function defineCommand<T>(definition: CommandDefinition<T>): Command {
         },
         async (args) => {
           refuseEmptyValues(args);
+          refuseLostPaths(args);
           leaveSignalsToKernel();
           await checkPaths(args);
           finished((await run(args)) ?? 0);
@@ -77,6 +79,13 @@ function refuseEmptyValues(args: Readonly<Record<string, unknown>>): void {
   throw new CkptfsError('bad-argument', isPath ? `the argument ${name} is empty` : `the value of --${name} is empty`, {
     advice: `Is a variable of the shell not set?${isPath ? ' The current directory is ".".' : ''}`,
   });
+}
+
+/** Before anything is done, so that there is one message whatever would have met the path first. */
+function refuseLostPaths(args: Readonly<Record<string, unknown>>): void {
+  for (const path of ['MNT', ...pathNames].flatMap((name) => args[name] ?? [])) {
+    if (typeof path === 'string' && path !== '-') absolutePath(path);
+  }
 }
 
 /** Arguments that are paths on this host, by their names in all commands. */

@@ -1,5 +1,6 @@
 import { existsSync, unlinkSync } from 'node:fs';
 import type { Argv } from 'yargs';
+import { absolutePath } from '../base/current-directory.ts';
 import { CkptfsError } from '../base/errors.ts';
 import { forbidDumps } from '../crypto/hardening.ts';
 import type { Secret } from '../crypto/secret.ts';
@@ -40,9 +41,10 @@ export class HeldKeys {
   constructor(args: KeyArguments) {
     if (!forbidDumps()) this.warnings.push('keys may get into a core file: PR_SET_DUMPABLE was refused');
     try {
-      this.#given = (args.keyFile ?? []).map((path) =>
-        this.#from(path === '-' ? readKeyFromInput() : readKeyFile(path)),
-      );
+      this.#given = (args.keyFile ?? []).map((path) => {
+        if (path !== '-') absolutePath(path);
+        return this.#from(path === '-' ? readKeyFromInput() : readKeyFile(path));
+      });
     } catch (error) {
       this.wipe();
       throw error;

@@ -1,3 +1,4 @@
+import './missing-directory.ts';
 import { EndedBySignal } from './cancellation.ts';
 import { isCommandName } from './commands.ts';
 import { startDaemonEarly } from './early-daemon.ts';

@@ -1,4 +1,5 @@
-import { relative, resolve } from 'node:path';
+import { relative } from 'node:path';
+import { absolutePath } from '../base/current-directory.ts';
 import { CkptfsError } from '../base/errors.ts';
 import { Secret } from '../crypto/secret.ts';
 import { randomBytes } from '../crypto/system-random.ts';
@@ -100,7 +101,7 @@ async function encryptSource(source: OpenSource, options: CreateOptions): Promis
 
 /** An image within its own source would change what it is made of. */
 function refuseInside(source: string, destination: string): void {
-  const within = relative(resolve(source), resolve(destination));
+  const within = relative(absolutePath(source), absolutePath(destination));
   if (within !== '..' && !within.startsWith('../')) {
     throw new CkptfsError('bad-argument', `${destination} lies within ${source}`, {
       path: destination,

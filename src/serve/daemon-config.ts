@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
-import { relative, resolve } from 'node:path';
+import { relative } from 'node:path';
+import { absolutePath } from '../base/current-directory.ts';
 import { CkptfsError } from '../base/errors.ts';
 import { checkKernelMounts } from '../fuse/mount-kernel.ts';
 import { checkedMountPoint } from '../fuse/mount-point.ts';
@@ -102,8 +103,8 @@ function checkedConfig(options: DaemonOptions): Omit<DaemonConfig, 'image'> {
   if (rootMode !== undefined && !(Number.isInteger(rootMode) && rootMode >= 0 && rootMode <= 0o7777)) {
     throw new CkptfsError('bad-argument', `a mode of ${rootMode} for the root directory: 0 to 0o7777 are possible`);
   }
-  const location = resolve(options.location);
-  const mountPoint = resolve(options.mountPoint);
+  const location = absolutePath(options.location);
+  const mountPoint = absolutePath(options.mountPoint);
   checkApart(location, mountPoint);
   return {
     location,

@@ -1,5 +1,6 @@
 import fs from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
+import { absolutePath } from '../base/current-directory.ts';
 import { CkptfsError, ioError } from '../base/errors.ts';
 import { logDirectory, ownStateDirectory } from './state-directory.ts';
 
@@ -9,7 +10,7 @@ import { logDirectory, ownStateDirectory } from './state-directory.ts';
  * @throws CkptfsError `io`
  */
 export function findLog(imageId: string, path: string | undefined): string {
-  if (path !== undefined) return tried(resolve(path));
+  if (path !== undefined) return tried(absolutePath(path));
   try {
     const directory = logDirectory();
     fs.mkdirSync(directory, { recursive: true, mode: 0o700 });
