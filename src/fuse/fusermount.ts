@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process';
 import { closeSync } from 'node:fs';
 import { Deadline } from '../base/deadline.ts';
+import { withoutInheritance } from '../base/descriptors.ts';
 import { CkptfsError, systemErrorName } from '../base/errors.ts';
-import { receiveDescriptor, socketPair } from './received-descriptor.ts';
+import { receiveDescriptor, socketPair } from '../base/passed-descriptors.ts';
 
 /** The set-user-id helper of libfuse 3, and that of libfuse 2, which understands the same. */
 const helpers = ['fusermount3', 'fusermount'] as const;
@@ -130,11 +131,13 @@ function helperMissing(): CkptfsError {
 /** Runs a helper to its end; undefined when there is no such program. */
 function run(helper: string, args: readonly string[], socket?: number): Promise<Outcome | undefined> {
   return new Promise((resolve, reject) => {
-    const child = spawn(helper, args, {
-      cwd: '/',
-      env: { PATH: `${process.env['PATH'] ?? ''}:${usualPath}`, LC_ALL: 'C', _FUSE_COMMFD: String(helperSocket) },
-      stdio: ['ignore', 'ignore', 'pipe', ...(socket === undefined ? [] : [socket])],
-    });
+    const child = withoutInheritance(() =>
+      spawn(helper, args, {
+        cwd: '/',
+        env: { PATH: `${process.env['PATH'] ?? ''}:${usualPath}`, LC_ALL: 'C', _FUSE_COMMFD: String(helperSocket) },
+        stdio: ['ignore', 'ignore', 'pipe', ...(socket === undefined ? [] : [socket])],
+      }),
+    );
     let errorText = '';
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       errorText += text;

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { readlinkSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join } from 'node:path';
+import { absolutePath } from '../base/current-directory.ts';
 import { Deadline } from '../base/deadline.ts';
 import { CkptfsError, systemErrorName } from '../base/errors.ts';
 import { isServedByProcess, type MountInfo, readMounts, topmostAt } from './mountinfo.ts';
@@ -36,7 +37,7 @@ export function locate(
   stopAt: (mount: MountInfo) => boolean = () => false,
 ): Place {
   let at = '/';
-  let rest = resolve(path).split('/').filter(isName);
+  let rest = absolutePath(path).split('/').filter(isName);
   for (let links = 0; rest.length > 0; ) {
     const [name = '', ...next] = rest;
     rest = next;

@@ -5,7 +5,7 @@ import type { StoreIdentity } from '../stores/store.ts';
 export const transports = ['kernel', 'fuse-native'] as const;
 export type Transport = (typeof transports)[number];
 
-/** What a daemon is told over its pipe, before the image key. Holds no secret. */
+/** What a daemon is told before it gets the image key. Holds no secret. */
 export interface DaemonConfig {
   /** Of the image, absolute: where it was when the command looked at it. */
   readonly location: string;
@@ -31,6 +31,8 @@ export interface DaemonConfig {
   readonly logFile?: string;
   /** Detach the mount and end when whoever started the daemon ends. */
   readonly endWithCaller?: boolean;
+  /** Only in the foreground: the process that unlocks the key, a child of the daemon's. */
+  readonly unlocker?: number;
   /** Only in the foreground: the exit code for each fault that keeps it from serving or from sealing; 1 for those not named. */
   readonly exitCodes?: Readonly<Partial<Record<ErrorCode, number>>>;
   /** Only in the foreground: an image that was made for this mount alone, to be taken back when it cannot be served. */
@@ -39,14 +41,20 @@ export interface DaemonConfig {
   readonly lingerSeconds?: number;
 }
 
-/** Descriptors of the daemon: what it is told, and where it reports. */
+/**
+ * Descriptors of the daemon, sockets both: what it is told, and over which it sends the other end of the channel for the key; and where it
+ * reports, line by line.
+ */
 export const ORDERS_FD = 3;
 export const REPORT_FD = 4;
+
+/** The daemon's first line: it is hardened, and has sent the other end of the channel for the key. */
+export const HARDENED = 'hardened';
 
 /** Bytes of the u32, little-endian, that says how long the configuration is. */
 export const CONFIG_LENGTH_SIZE = 4;
 
-/** The daemon's one report. */
+/** The daemon's second line, unless that is the error that it met. */
 export interface ReadyReport {
   readonly ok: true;
   readonly pid: number;

@@ -7,19 +7,25 @@ import { hardenProcess } from '../crypto/hardening.ts';
 import { IMAGE_KEY_SIZE } from '../crypto/image-keys.ts';
 import { Secret } from '../crypto/secret.ts';
 import { discardImage } from '../image/discard-image.ts';
-import { CONFIG_LENGTH_SIZE, type DaemonConfig, ORDERS_FD, REPORT_FD, type ReadyReport } from './config.ts';
+import { CONFIG_LENGTH_SIZE, type DaemonConfig, HARDENED, ORDERS_FD, REPORT_FD, type ReadyReport } from './config.ts';
 import { Daemon } from './daemon.ts';
 import { exitNow } from './exit-now.ts';
+import { offerKeyChannel, receiveKey } from './key-channel.ts';
+import { isGone } from './launch.ts';
 import { Log } from './log.ts';
 import { openLog } from './log-file.ts';
-import { redirectOutput } from './system-calls.ts';
+import { redirectOutput, waitForChild } from './system-calls.ts';
+
+const ANY_CHILD = -1;
 
 /**
- * The process behind a mount. It is told what to serve over descriptor {@link ORDERS_FD}: u32 length, a DaemonConfig as JSON, and then, perhaps
- * only after a while, 32 bytes of image key. In the background it reports on {@link REPORT_FD}, once, when the mount serves or cannot be made.
+ * The process behind a mount. First it hardens itself, offers a channel for the image key, and says so on {@link REPORT_FD}. It is told what
+ * to serve over descriptor {@link ORDERS_FD}: u32 length, a DaemonConfig as JSON; the key comes over the channel, perhaps only after a
+ * while. In the background it reports once more, when the mount serves or cannot be made.
  */
 async function main(): Promise<void> {
   const weaknesses = hardenProcess();
+  const channel = offerChannel();
   const config = readConfig();
   try {
     if (config.logFile !== undefined) turnToLog(config.logFile);
@@ -48,7 +54,7 @@ async function main(): Promise<void> {
   });
 
   try {
-    daemon = await Daemon.start(config, { imageKey, arrived: receiveKey(imageKey) }, log);
+    daemon = await Daemon.start(config, { imageKey, arrived: keyArrives(channel, imageKey, config) }, log);
   } catch (error) {
     imageKey.wipe();
     fail(toPlainError(error), config, log);
@@ -61,13 +67,23 @@ async function main(): Promise<void> {
   exitNow(failure === undefined ? 0 : exitCodeOf(failure, config));
 }
 
+/** Nobody is there to be told when that fails. */
+function offerChannel(): number {
+  try {
+    const channel = offerKeyChannel(ORDERS_FD);
+    fs.writeSync(REPORT_FD, `${HARDENED}\n`);
+    return channel;
+  } catch {
+    return exitWithUnlocker(ANY_CHILD);
+  }
+}
+
 function turnToLog(path: string): void {
   const log = openLog(path);
   redirectOutput(log);
   fs.closeSync(log);
 }
 
-/** Not a byte more than the configuration: the key behind it must not come into ordinary memory. */
 function readConfig(): DaemonConfig {
   const length = readOrders(CONFIG_LENGTH_SIZE).readUInt32LE();
   return JSON.parse(readOrders(length).toString('utf8')) as DaemonConfig;
@@ -76,22 +92,42 @@ function readConfig(): DaemonConfig {
 function readOrders(length: number): Buffer {
   const bytes = Buffer.alloc(length);
   for (let done = 0; done < length; ) {
-    const count = fs.readSync(ORDERS_FD, bytes, done, length - done, null);
+    const count = unlessGone(() => fs.readSync(ORDERS_FD, bytes, done, length - done, null));
     // Whoever started it had no use for it after all.
-    if (count === 0) exitNow(1);
+    if (count === 0) exitWithUnlocker(ANY_CHILD);
     done += count;
   }
   return bytes;
 }
 
-/** The key goes from the kernel into its own memory, without a copy. Without one there is nothing to do, and nobody to tell. */
-async function receiveKey(imageKey: Secret): Promise<void> {
-  for (let done = 0; done < IMAGE_KEY_SIZE; ) {
-    const { bytesRead } = await read(ORDERS_FD, imageKey.bytes, done, IMAGE_KEY_SIZE - done, null);
-    if (bytesRead === 0) exitNow(1);
-    done += bytesRead;
+/** A socket whose other end was closed with something unread in it fails once, instead of ending. */
+function unlessGone(read: () => number): number {
+  try {
+    return read();
+  } catch (cause) {
+    if (isGone(cause)) return 0;
+    throw cause;
   }
+}
+
+/** Without a key there is nothing to do, and nobody to tell. */
+async function keyArrives(channel: number, imageKey: Secret, { unlocker }: DaemonConfig): Promise<void> {
+  if (!(await receiveKey(channel, imageKey))) exitWithUnlocker(unlocker ?? ANY_CHILD);
+  if (unlocker === undefined) return fs.closeSync(ORDERS_FD);
+  fs.closeSync(REPORT_FD);
+  void reap(unlocker);
+}
+
+/** Takes the exit code of a child, which Node does not know of, when its end shows. */
+async function reap(unlocker: number): Promise<void> {
+  await read(ORDERS_FD, Buffer.alloc(1), 0, 1, null).catch(() => undefined);
   fs.closeSync(ORDERS_FD);
+  waitForChild(unlocker);
+}
+
+/** In the foreground it is a child that unlocks the key, and says why it cannot. */
+function exitWithUnlocker(pid: number): never {
+  exitNow(waitForChild(pid) ?? 1);
 }
 
 const read = promisify(fs.read);

@@ -1,11 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import type { Readable } from 'node:stream';
-import { CkptfsError, fromPlainError, type PlainError } from '../base/errors.ts';
+import { withoutInheritance } from '../base/descriptors.ts';
+import { CkptfsError } from '../base/errors.ts';
+import { socketPair } from '../base/passed-descriptors.ts';
 import type { Secret } from '../crypto/secret.ts';
 import { type DaemonConfig, REPORT_FD, type ReadyReport } from './config.ts';
-import { daemonEnvironment, daemonProgram, sendConfig, sendKey } from './launch.ts';
-import { makePipe } from './system-calls.ts';
+import { DaemonReports } from './daemon-reports.ts';
+import { handOverKey } from './key-channel.ts';
+import { daemonEnvironment, daemonProgram, sendConfig } from './launch.ts';
 
 /**
  * The process of a daemon in the background. It can be started before it is known what it is to serve, as starting takes longer than
@@ -13,14 +16,16 @@ import { makePipe } from './system-calls.ts';
  */
 export class DaemonProcess {
   readonly #process: ChildProcess;
-  /** The end of the pipe that it listens to, until it was told everything. */
+  /** The socket that it listens to, until it was told everything. */
   readonly #orders: number;
+  readonly #reports: DaemonReports;
   /** Why it could not be started. */
   readonly #failed: Promise<never>;
 
   private constructor(process: ChildProcess, orders: number) {
     this.#process = process;
     this.#orders = orders;
+    this.#reports = new DaemonReports(this.#stream);
     this.#failed = new Promise((_, reject) => {
       process.on('error', (cause) => reject(new CkptfsError('internal', `cannot start the daemon: ${cause.message}`)));
     });
@@ -30,18 +35,20 @@ export class DaemonProcess {
 
   /** @param words what ps shows of it */
   static start(words: readonly string[]): DaemonProcess {
-    const { readEnd, writeEnd } = makePipe();
+    const [ours, theirs] = socketPair();
     try {
-      const started = spawn(process.execPath, [daemonProgram, ...words], {
-        cwd: '/',
-        detached: true,
-        env: daemonEnvironment(),
-        // What Node says of a daemon that cannot even be started is for the caller; the daemon then turns to its log.
-        stdio: ['ignore', 'ignore', 'inherit', readEnd, 'pipe'],
-      });
-      return new DaemonProcess(started, writeEnd);
+      const started = withoutInheritance(() =>
+        spawn(process.execPath, [daemonProgram, ...words], {
+          cwd: '/',
+          detached: true,
+          env: daemonEnvironment(),
+          // What Node says of a daemon that cannot even be started is for the caller; the daemon then turns to its log.
+          stdio: ['ignore', 'ignore', 'inherit', theirs, 'pipe'],
+        }),
+      );
+      return new DaemonProcess(started, ours);
     } finally {
-      fs.closeSync(readEnd);
+      fs.closeSync(theirs);
     }
   }
 
@@ -50,17 +57,20 @@ export class DaemonProcess {
    * @throws CkptfsError what the daemon met, or what the promise of the key fails with; `bad-argument` when paths and options are too long
    */
   async serve(config: DaemonConfig, imageKey: Secret | Promise<Secret>): Promise<ReadyReport> {
-    const reported = Promise.race([this.#report(config), this.#failed]);
-    // Looked at below: until then nobody waits for it.
-    reported.catch(() => undefined);
+    const heard = async <T>(report: Promise<T>): Promise<T> =>
+      Promise.race([report, this.#failed]).catch((error: CkptfsError) => {
+        throw withLog(error, config);
+      });
     try {
       sendConfig(this.#orders, config);
-      sendKey(this.#orders, await imageKey);
+      const key = await imageKey;
+      await heard(this.#reports.hardened);
+      handOverKey(this.#orders, this.#process.pid ?? 0, key);
+      return await heard(this.#reports.ready);
     } finally {
       // Without all of it the daemon ends.
       fs.closeSync(this.#orders);
     }
-    return reported;
   }
 
   /** Nothing of the daemon keeps this process alive any more. */
@@ -72,30 +82,10 @@ export class DaemonProcess {
   get #stream(): Readable {
     return this.#process.stdio[REPORT_FD] as Readable;
   }
+}
 
-  /** The first line of what the daemon reports; its end without one means that the daemon died. */
-  #report({ logFile }: DaemonConfig): Promise<ReadyReport> {
-    const stream = this.#stream;
-    return new Promise((resolve, reject) => {
-      let text = '';
-      const died = (reason: string): void =>
-        reject(
-          new CkptfsError('internal', `the daemon ${reason}`, {
-            advice: `Its log is ${logFile}.`,
-            ...(logFile === undefined ? {} : { path: logFile }),
-          }),
-        );
-      stream.setEncoding('utf8');
-      stream.on('error', (cause) => died(`cannot be heard: ${cause.message}`));
-      stream.on('end', () => died('ended before it served'));
-      stream.on('data', (part: string) => {
-        text += part;
-        const end = text.indexOf('\n');
-        if (end < 0) return;
-        const report = JSON.parse(text.slice(0, end)) as ReadyReport | PlainError;
-        if ('ok' in report) resolve(report);
-        else reject(fromPlainError(report));
-      });
-    });
-  }
+/** Where a daemon that died without a word may have left one. */
+function withLog(error: CkptfsError, { logFile }: DaemonConfig): CkptfsError {
+  if (error.code !== 'internal' || error.advice !== undefined || logFile === undefined) return error;
+  return new CkptfsError('internal', error.message, { advice: `Its log is ${logFile}.`, path: logFile, cause: error });
 }

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { withoutInheritance } from '../base/descriptors.ts';
 import { CkptfsError, ioError } from '../base/errors.ts';
 import { type BackgroundMountOptions, type MountHandle, mountImage } from './mount.ts';
 import { MountNamespace } from './mount-namespace.ts';
@@ -95,7 +96,7 @@ async function end(mounted: MountHandle, write: boolean): Promise<CkptfsError | 
 function run(command: readonly string[], started: (work: () => ChildProcess) => ChildProcess): Promise<number> {
   const [program = '', ...args] = command;
   return new Promise((resolve, reject) => {
-    const child = started(() => spawn(program, args, { stdio: 'inherit' }));
+    const child = started(() => withoutInheritance(() => spawn(program, args, { stdio: 'inherit' })));
     const forward = (signal: NodeJS.Signals): void => void child.kill(signal);
     const leave = (): void => undefined;
     for (const signal of forwarded) process.on(signal, forward);

@@ -1,11 +1,25 @@
+import { spawn } from 'node:child_process';
 import fs from 'node:fs';
+import net from 'node:net';
+import { closeOnExec, withoutInheritance } from '../base/descriptors.ts';
 import type { ErrorCode } from '../base/errors.ts';
+import { isSocket, peerProcess, socketPair } from '../base/passed-descriptors.ts';
 import type { Secret } from '../crypto/secret.ts';
 import type { MadeImage } from '../image/discard-image.ts';
-import type { DaemonConfig } from './config.ts';
+import { type DaemonConfig, ORDERS_FD, REPORT_FD } from './config.ts';
 import { daemonConfig, type MountOptions } from './daemon-config.ts';
-import { daemonEnvironment, daemonProgram, sendConfig, sendKey } from './launch.ts';
-import { makePipe, replaceProcess } from './system-calls.ts';
+import { DaemonReports } from './daemon-reports.ts';
+import { handOverKey } from './key-channel.ts';
+import { daemonEnvironment, daemonProgram, sendConfig } from './launch.ts';
+import { replaceProcess } from './system-calls.ts';
+
+/**
+ * A daemon in the foreground. The process that was started becomes it, as service managers want it, and leaves what a daemon never does,
+ * to open a key slot, to a child: the same command line once more, which ends when it has told the daemon what to serve.
+ */
+
+/** By it the child knows itself: the pid of the daemon to be. */
+const MARK = 'CKPTFS_UNLOCK_FOR';
 
 interface ForegroundOptions extends MountOptions {
   readonly imageKey: Secret;
@@ -16,21 +30,55 @@ interface ForegroundOptions extends MountOptions {
 }
 
 /**
- * Turns this process into the daemon, which logs to standard error: the pid stays, as service managers want it, and the memory in which
- * the key was unwrapped is gone. Never returns; the daemon exits with 0 once it was unmounted and, where it wrote, the image is sealed.
- * @throws CkptfsError as {@link daemonConfig}, while there still is something to return to
+ * Whether this process is the child of a daemon in the foreground, to which it is to tell what to serve. Programs that it starts are not.
  */
-export function serveForeground(options: ForegroundOptions): never {
+export function isUnlocker(): boolean {
+  const mark = process.env[MARK];
+  delete process.env[MARK];
+  const isParents = (fd: number): boolean => isSocket(fd, 'stream') && peerProcess(fd) === process.ppid;
+  return mark === String(process.ppid) && isParents(ORDERS_FD) && isParents(REPORT_FD);
+}
+
+/**
+ * Starts the child that unlocks the key, and turns this process into the daemon, which logs to standard error. Never returns; the daemon
+ * exits with 0 once it was unmounted and, where it wrote, the image is sealed, and with the child's exit code when that fails.
+ * @param command the program and arguments of this process
+ * @param words what ps shows of the daemon
+ */
+export function becomeDaemon(command: readonly [string, ...string[]], words: readonly string[]): never {
+  const [orders, theirOrders] = socketPair();
+  const [reports, theirReports] = socketPair();
+  const [program, ...args] = command;
+  withoutInheritance(() =>
+    spawn(program, args, {
+      env: { ...process.env, [MARK]: String(process.pid) },
+      stdio: ['inherit', 'inherit', 'inherit', theirOrders, theirReports],
+    }),
+  );
+  closeOnExec();
+  process.chdir('/');
+  replaceProcess(process.execPath, [daemonProgram, ...words], daemonEnvironment(), [orders, reports]);
+}
+
+/**
+ * In the child: tells the daemon what to serve, and the key. What becomes of the mount is for the daemon to say.
+ * @throws CkptfsError as {@link daemonConfig}
+ */
+export async function serveByParent(options: ForegroundOptions): Promise<void> {
   const { exitCodes, made } = options;
   const config: DaemonConfig = {
     ...daemonConfig(options).config,
+    unlocker: process.pid,
     ...(exitCodes === undefined ? {} : { exitCodes }),
     ...(made === undefined ? {} : { made }),
   };
-  const { readEnd, writeEnd } = makePipe();
-  sendConfig(writeEnd, config);
-  sendKey(writeEnd, options.imageKey);
-  fs.closeSync(writeEnd);
-  process.chdir('/');
-  replaceProcess(process.execPath, [daemonProgram, config.location, config.mountPoint], daemonEnvironment(), readEnd);
+  const stream = new net.Socket({ fd: REPORT_FD });
+  try {
+    sendConfig(ORDERS_FD, config);
+    await new DaemonReports(stream).hardened;
+    handOverKey(ORDERS_FD, process.ppid, options.imageKey);
+  } finally {
+    stream.destroy();
+    fs.closeSync(ORDERS_FD);
+  }
 }

@@ -1,41 +1,36 @@
 import fs from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { CkptfsError, systemErrorName } from '../base/errors.ts';
-import type { Secret } from '../crypto/secret.ts';
 import { CONFIG_LENGTH_SIZE, type DaemonConfig } from './config.ts';
 
 /** What the background and the foreground daemon have in common: how one is started. */
 
-/** Bytes that a pipe holds without making the writer wait, less room for the image key. */
-const MAX_ORDERS = 65536 - 4096;
+/** More than any command line has. */
+const MAX_CONFIG_SIZE = 65536;
 
 export const daemonProgram = fileURLToPath(new URL('./daemon-main.js', import.meta.url));
 
 /**
- * Puts the configuration into a daemon's pipe; the image key may follow. A daemon that is gone already says why by itself.
+ * Tells a daemon its configuration. A daemon that is gone already says why by itself.
  * @throws CkptfsError `bad-argument` when paths and options are too long
  */
 export function sendConfig(orders: number, config: DaemonConfig): void {
   const text = Buffer.from(JSON.stringify(config), 'utf8');
-  if (CONFIG_LENGTH_SIZE + text.length > MAX_ORDERS) {
-    throw new CkptfsError('bad-argument', 'paths and mount options are too long');
-  }
+  if (text.length > MAX_CONFIG_SIZE) throw new CkptfsError('bad-argument', 'paths and mount options are too long');
   const length = Buffer.alloc(CONFIG_LENGTH_SIZE);
   length.writeUInt32LE(text.length);
-  send(orders, Buffer.concat([length, text]));
-}
-
-/** The key goes from its own memory to the kernel, without a copy. */
-export function sendKey(orders: number, imageKey: Secret): void {
-  send(orders, imageKey.bytes);
-}
-
-function send(orders: number, bytes: Uint8Array): void {
+  const bytes = Buffer.concat([length, text]);
   try {
-    fs.writeSync(orders, bytes);
+    for (let done = 0; done < bytes.length; ) done += fs.writeSync(orders, bytes, done);
   } catch (cause) {
-    if (systemErrorName(cause) !== 'EPIPE') throw cause;
+    if (!isGone(cause)) throw cause;
   }
+}
+
+/** Whether nobody is at the other end of a socket any more. */
+export function isGone(cause: unknown): boolean {
+  const name = systemErrorName(cause);
+  return name === 'EPIPE' || name === 'ECONNRESET';
 }
 
 const passedOn = ['PATH', 'HOME', 'XDG_RUNTIME_DIR', 'XDG_STATE_HOME', 'LANG', 'TZ'] as const;

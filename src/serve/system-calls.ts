@@ -12,21 +12,22 @@ const MS_REC = 16384;
 const MS_PRIVATE = 1 << 18;
 export const MNT_DETACH = 2;
 const UMOUNT_NOFOLLOW = 8;
-const O_CLOEXEC = 0o2000000;
+const F_DUPFD = 0;
 const F_SETFD = 2;
+const FD_CLOEXEC = 1;
 const CLONE_NEWNS = 0x20000;
 const CLONE_FS = 0x200;
 
 const calls = {
   mount: bind('mount', 'int', ['str', 'str', 'str', 'ulong', 'str']),
   umount2: bind('umount2', 'int', ['str', 'int']),
-  pipe2: bind('pipe2', 'int', ['uintptr_t', 'int']),
   dup2: bind('dup2', 'int', ['int', 'int']),
   fcntl: bind('fcntl', 'int', ['int', 'int', 'int']),
   unshare: bind('unshare', 'int', ['int']),
   setns: bind('setns', 'int', ['int', 'int']),
   fchdir: bind('fchdir', 'int', ['int']),
   chroot: bind('chroot', 'int', ['str']),
+  waitpid: bind('waitpid', 'int', ['int', 'uintptr_t', 'int']),
   execve: bind('execve', 'int', ['str', 'uintptr_t', 'uintptr_t']),
 } as const;
 
@@ -43,13 +44,6 @@ export function makePrivate(mountPoint: string, recursive: boolean): void {
 /** umount2(2); `lazy` takes the mount out of sight and lets it end when nobody uses it any more. @throws Error */
 export function unmountPath(mountPoint: string, lazy: boolean): void {
   if (calls.umount2(mountPoint, UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH : 0)) !== 0) throw systemError('umount2');
-}
-
-/** A pipe that children do not inherit by themselves. */
-export function makePipe(): { readonly readEnd: number; readonly writeEnd: number } {
-  const ends = new Region(8);
-  if (calls.pipe2(ends.address, O_CLOEXEC) !== 0) throw systemError('pipe2');
-  return { readEnd: ends.view.getInt32(0, true), writeEnd: ends.view.getInt32(4, true) };
 }
 
 /** From now on what this process says on standard output and error goes to an open file. */
@@ -85,23 +79,40 @@ export function enterMountNamespace(namespace: number, root: number, directory: 
 }
 
 /**
- * Replaces this process by another program, which inherits `inherited` as descriptor 3 and standard input, output and errors, and no
- * other. Returns only by throwing.
+ * Replaces this process by another program, which inherits standard input, output and errors, `inherited` as descriptors 3 and on, and
+ * what else is not marked to be closed. Returns only by throwing.
  */
 export function replaceProcess(
   program: string,
   args: readonly string[],
   environment: Readonly<Record<string, string>>,
-  inherited: number,
+  inherited: readonly number[],
 ): never {
   const argv = new StringVector([program, ...args]);
   const envp = new StringVector(Object.entries(environment).map(([name, value]) => `${name}=${value}`));
-  // Descriptor 3 may be one of Node's own: nothing of Node may run between these two calls.
-  if (inherited !== 3 && calls.dup2(inherited, 3) < 0) throw systemError('dup2');
-  // Node lets no program inherit anything by itself.
-  for (const fd of [0, 1, 2, 3]) calls.fcntl(fd, F_SETFD, 0);
+  // Out of the way first, for any of them may have the number that another one is to get.
+  const aside = inherited.map((fd) => calls.fcntl(fd, F_DUPFD, 3 + inherited.length));
+  // These numbers may be Node's own descriptors: nothing of Node may run from here on.
+  for (const [at, fd] of aside.entries()) if (calls.dup2(fd, 3 + at) < 0) throw systemError('dup2');
+  for (const fd of aside) calls.fcntl(fd, F_SETFD, FD_CLOEXEC);
+  for (const fd of [0, 1, 2]) calls.fcntl(fd, F_SETFD, 0);
   calls.execve(program, argv.address, envp.address);
   throw systemError('execve');
+}
+
+/**
+ * Waits until a child that Node knows nothing of has ended.
+ * @param pid -1 for any child
+ * @returns its exit code, 128 and the number of the signal that ended it; undefined when there is no such child
+ */
+export function waitForChild(pid: number): number | undefined {
+  const status = new Region(4);
+  while (calls.waitpid(pid, status.address, 0) < 0) {
+    if (lastErrno() !== constants.errno.EINTR) return undefined;
+  }
+  const bits = status.view.getUint32(0, true);
+  const signal = bits & 0x7f;
+  return signal === 0 ? (bits >> 8) & 0xff : 128 + signal;
 }
 
 /** Strings as C takes argv and envp: an array of pointers with a null pointer at the end. */

@@ -4,7 +4,7 @@ import type { Secret } from '../../crypto/secret.ts';
 import type { MadeImage } from '../../image/discard-image.ts';
 import { isVacantLocation, rootLike } from '../../library/new-image.ts';
 import { checkMount, type MountOptions } from '../../serve/daemon-config.ts';
-import { serveForeground } from '../../serve/foreground.ts';
+import { becomeDaemon, isUnlocker, serveByParent } from '../../serve/foreground.ts';
 import { type MountHandle, mountImage } from '../../serve/mount.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
 import { takeDaemon } from '../early-daemon.ts';
@@ -30,6 +30,7 @@ export const command = defineCommand({
   ],
   options,
   async run(args) {
+    if (args.foreground && !isUnlocker()) becomeDaemon(thisCommand(), [args.ENC, args.MNT]);
     const { settings, rest } = parseMountOptions(args.options);
     const image = {
       ...args,
@@ -61,7 +62,7 @@ export const command = defineCommand({
           return [await serve(serving, imageKey, made), made] as const;
         });
       });
-      if (!args.json && !args.quiet) await printLines(made.announcement);
+      if (mounted !== undefined && !args.json && !args.quiet) await printLines(made.announcement);
       return report(args.json, mounted, made.keyFile);
     }
     refuseNewImageOptions(args);
@@ -99,21 +100,27 @@ interface ServingArguments {
   readonly foreground: boolean;
 }
 
-/** @param made of the image, if it was made for this mount */
+/** This process's own command line. */
+function thisCommand(): [string, ...string[]] {
+  return [process.execPath, ...process.execArgv, ...process.argv.slice(1)];
+}
+
+/** Undefined in the foreground. @param made of the image, if it was made for this mount */
 async function serve(
   { mount, logFile, foreground }: ServingArguments,
   imageKey: Secret | Promise<Secret>,
   made?: MadeImage,
-): Promise<MountHandle> {
-  if (foreground) serveForeground({ ...mount, imageKey: await imageKey, exitCodes, ...present({ made }) });
+): Promise<MountHandle | undefined> {
+  if (foreground) {
+    await serveByParent({ ...mount, imageKey: await imageKey, exitCodes, ...present({ made }) });
+    return undefined;
+  }
   return mountImage({ ...mount, ...present({ logFile }), imageKey }, takeDaemon());
 }
 
-async function report(
-  json: boolean,
-  { mountPoint, imageId, pid, logFile }: MountHandle,
-  keyFile?: string,
-): Promise<void> {
+async function report(json: boolean, mounted: MountHandle | undefined, keyFile?: string): Promise<void> {
+  if (mounted === undefined) return;
+  const { mountPoint, imageId, pid, logFile } = mounted;
   if (json) await printJson({ mountPoint, imageId, pid, logFile, ...present({ keyFile }) });
 }
 

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { basename, delimiter, join } from 'node:path';
+import { withoutInheritance } from '../../base/descriptors.ts';
 
 /** What the doctor looks at, so that its judgement can be tried on hosts that are not this one. */
 export interface Host {
@@ -36,7 +37,9 @@ export const thisHost: Host = {
     return directories.map((directory) => join(directory, name)).find((path) => mayAccess(path, constants.X_OK));
   },
   output(program, args) {
-    const { status, stdout } = spawnSync(program, args, { encoding: 'utf8', timeout: 10_000 });
+    const { status, stdout } = withoutInheritance(() =>
+      spawnSync(program, args, { encoding: 'utf8', timeout: 10_000 }),
+    );
     return status === 0 ? stdout : undefined;
   },
 };

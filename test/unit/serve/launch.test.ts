@@ -3,12 +3,11 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { Secret } from '../../../src/crypto/secret.ts';
+import { socketPair } from '../../../src/base/passed-descriptors.ts';
 import type { DaemonConfig } from '../../../src/serve/config.ts';
 import { checkMount, daemonConfig, type MountOptions } from '../../../src/serve/daemon-config.ts';
-import { daemonEnvironment, sendConfig, sendKey } from '../../../src/serve/launch.ts';
+import { daemonEnvironment, sendConfig } from '../../../src/serve/launch.ts';
 import { findLog, openLog } from '../../../src/serve/log-file.ts';
-import { makePipe } from '../../../src/serve/system-calls.ts';
 
 const directory = fs.mkdtempSync(join(tmpdir(), 'ckptfs-launch-'));
 const location = join(directory, 'enc');
@@ -56,32 +55,28 @@ describe('refused before anything is started', () => {
     expect(fs.existsSync(join(directory, 'later'))).toBe(false);
   });
 
-  test('configurations that do not fit into a pipe', () => {
+  test('a configuration longer than any command line', () => {
     const long = { location: 'x'.repeat(70_000) } as DaemonConfig;
     expect(() => sendConfig(-1, long)).toThrow(code('bad-argument'));
   });
 });
 
-test('the pipe holds the configuration, then the key', () => {
+test('a daemon is told its configuration behind the length of it', () => {
   const config = { location, mountPoint } as DaemonConfig;
-  const imageKey = Secret.random(32);
-  const { readEnd, writeEnd } = makePipe();
-  sendConfig(writeEnd, config);
-  sendKey(writeEnd, imageKey);
-  fs.closeSync(writeEnd);
-  const bytes = fs.readFileSync(readEnd);
-  fs.closeSync(readEnd);
-  expect(bytes.subarray(-32).equals(imageKey.bytes)).toBe(true);
-  expect(bytes.readUInt32LE()).toBe(bytes.length - 4 - 32);
-  expect(JSON.parse(bytes.subarray(4, -32).toString())).toEqual(config);
+  const [ours, theirs] = socketPair();
+  sendConfig(ours, config);
+  fs.closeSync(ours);
+  const bytes = fs.readFileSync(theirs);
+  fs.closeSync(theirs);
+  expect(bytes.readUInt32LE()).toBe(bytes.length - 4);
+  expect(JSON.parse(bytes.subarray(4).toString())).toEqual(config);
 });
 
 test('a daemon that is gone is nothing to fail for: it says why itself', () => {
-  const { readEnd, writeEnd } = makePipe();
-  fs.closeSync(readEnd);
-  sendConfig(writeEnd, { location, mountPoint } as DaemonConfig);
-  sendKey(writeEnd, Secret.random(32));
-  fs.closeSync(writeEnd);
+  const [ours, theirs] = socketPair();
+  fs.closeSync(theirs);
+  sendConfig(ours, { location, mountPoint } as DaemonConfig);
+  fs.closeSync(ours);
 });
 
 test('a log is a file of this user, or a device; nothing that another one could read from or lead astray', () => {
