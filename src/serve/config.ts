@@ -64,4 +64,6 @@ export interface ReadyReport {
   readonly device: string;
   /** 32 hexadecimal digits. */
   readonly imageId: string;
+  /** What whoever mounts should know. */
+  readonly warnings: readonly string[];
 }

@@ -10,6 +10,7 @@ import { discardImage } from '../image/discard-image.ts';
 import { CONFIG_LENGTH_SIZE, type DaemonConfig, HARDENED, ORDERS_FD, REPORT_FD, type ReadyReport } from './config.ts';
 import { Daemon } from './daemon.ts';
 import { exitNow } from './exit-now.ts';
+import { leaveFreezers, stayingInFreezers } from './freezer.ts';
 import { offerKeyChannel, receiveKey } from './key-channel.ts';
 import { isGone } from './launch.ts';
 import { Log } from './log.ts';
@@ -35,6 +36,9 @@ async function main(): Promise<void> {
   const imageKey = Secret.zeros(IMAGE_KEY_SIZE);
   const log = new Log(config.logFile);
   for (const weakness of weaknesses) log.warning(weakness);
+  // In the foreground it is for the service manager to say where it is.
+  const frozen = config.logFile === undefined ? stayingInFreezers() : leaveFreezers();
+  for (const warning of frozen) log.warning(warning);
   if (!imageKey.locked) log.warning('keys may be swapped out: the limit of locked memory (ulimit -l) is too low');
 
   let daemon: Daemon | undefined;
@@ -60,7 +64,7 @@ async function main(): Promise<void> {
     fail(toPlainError(error), config, log);
     return;
   }
-  if (config.logFile !== undefined) await report(daemon, config);
+  if (config.logFile !== undefined) await report(daemon, config, frozen);
   if (early !== undefined) void daemon.requestEnd(early);
   const failure = await daemon.ended();
   if (config.lingerSeconds !== undefined) await sleep(config.lingerSeconds * 1000);
@@ -133,9 +137,9 @@ function exitWithUnlocker(pid: number): never {
 const read = promisify(fs.read);
 
 /** Tells the caller that the mount serves. A caller that is gone by then gets no mount it would not know of. */
-async function report(daemon: Daemon, { endWithCaller }: DaemonConfig): Promise<void> {
+async function report(daemon: Daemon, { endWithCaller }: DaemonConfig, warnings: readonly string[]): Promise<void> {
   const { mountPoint, device, imageId } = daemon.serving;
-  const ready: ReadyReport = { ok: true, pid: process.pid, mountPoint, device, imageId };
+  const ready: ReadyReport = { ok: true, pid: process.pid, mountPoint, device, imageId, warnings };
   try {
     fs.writeSync(REPORT_FD, `${JSON.stringify(ready)}\n`);
   } catch {

@@ -25,6 +25,8 @@ export interface MountHandle {
   /** Of the daemon. */
   readonly pid: number;
   readonly logFile: string;
+  /** What may keep the mount from doing what it is for, as sentences; the log has them too. */
+  readonly warnings: readonly string[];
   /** Unmounts and waits until the daemon has wiped its keys and, where it wrote, sealed the image. */
   unmount(options?: UnmountOptions): Promise<UnmountResult>;
 }
@@ -40,12 +42,12 @@ export async function mountImage(options: BackgroundMountOptions, started?: Daem
   const logFile = findLog(imageId, options.logFile);
   const daemon = started ?? DaemonProcess.start([config.location, config.mountPoint]);
   const endWithCaller = options.endWithCaller ?? false;
-  const { mountPoint, pid } = await daemon.serve({ ...config, logFile, endWithCaller }, options.imageKey);
+  const { mountPoint, pid, warnings } = await daemon.serve({ ...config, logFile, endWithCaller }, options.imageKey);
   if (!endWithCaller) daemon.letGo();
   const unmount = async (how?: UnmountOptions): Promise<UnmountResult> => {
     const result = await unmountImage(mountPoint, how);
     daemon.letGo();
     return result;
   };
-  return { mountPoint, imageId, pid, logFile, unmount };
+  return { mountPoint, imageId, pid, logFile, warnings, unmount };
 }

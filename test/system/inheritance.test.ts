@@ -55,7 +55,7 @@ describeIf(['root', 'fuse'], "a caller's descriptors", () => {
     const command = ['mount', '-f', encrypted.image, mountPoint, '-k', encrypted.keyFile];
     const daemon = spawn('bash', withDescriptorsArguments(`exec "$@"`, command), { env: toolEnvironment });
     const ended = once(daemon, 'exit');
-    await until('it is mounted', () => statusOf(mountPoint)?.state === 'serving');
+    await until('it is mounted', () => statusOf(mountPoint)?.state === 'serving', 50_000);
     expect(statusOf(mountPoint)?.daemon?.pid).toBe(daemon.pid);
     expect(inheritedBy(daemon.pid ?? '')).toEqual([]);
     // Its own child has ended, and was waited for.

@@ -14,7 +14,7 @@ import { parseMountOptions } from '../mount-options.ts';
 import { withNewImage } from '../new-image.ts';
 import { refuseNewImageOptions, withNewImageOptions } from '../new-image-options.ts';
 import { withJson } from '../options.ts';
-import { print, printJson } from '../output.ts';
+import { print, printJson, warn } from '../output.ts';
 import { present } from '../present.ts';
 import { withServingOptions, withWriteOption } from '../serving-options.ts';
 
@@ -63,13 +63,13 @@ export const command = defineCommand({
         });
       });
       if (mounted !== undefined && !args.json && !args.quiet) await printLines(made.announcement);
-      return report(args.json, mounted, made.keyFile);
+      return report(args, mounted, made.keyFile);
     }
     refuseNewImageOptions(args);
     const mounted = await adviseOnFailure(mount, () =>
       withImageKey(image, (imageKey) => serve(serving, imageKey), { write: mount.write }),
     );
-    return report(args.json, mounted);
+    return report(args, mounted);
   },
 });
 
@@ -118,9 +118,14 @@ async function serve(
   return mountImage({ ...mount, ...present({ logFile }), imageKey }, takeDaemon());
 }
 
-async function report(json: boolean, mounted: MountHandle | undefined, keyFile?: string): Promise<void> {
+async function report(
+  { json, quiet }: { readonly json: boolean; readonly quiet: boolean },
+  mounted: MountHandle | undefined,
+  keyFile?: string,
+): Promise<void> {
   if (mounted === undefined) return;
-  const { mountPoint, imageId, pid, logFile } = mounted;
+  const { mountPoint, imageId, pid, logFile, warnings } = mounted;
+  if (!quiet) for (const warning of warnings) await warn(warning);
   if (json) await printJson({ mountPoint, imageId, pid, logFile, ...present({ keyFile }) });
 }
 
