@@ -58,7 +58,7 @@ for (const { directory, file, frozen, thawed, root } of hierarchies) {
     systemTest([], 'the daemon is not left in it, and serves while it is frozen', () => {
       const mount = ['mount', encrypted.image, mountPoint, '-k', encrypted.keyFile];
       expect(inGroup(group, ckptfsProgram, ...mount)).toMatchObject({ status: 0, stderr: '' });
-      const pid = statusOf(mountPoint)?.daemon?.pid;
+      const pid = statusOf(mountPoint)?.pid;
       expect(fs.readFileSync(`/proc/${pid}/cgroup`, 'utf8')).toMatch(root);
       fs.writeFileSync(join(group, file), frozen);
       try {

@@ -46,7 +46,7 @@ describeIf(['root', 'fuse'], "a caller's descriptors", () => {
     systemTest([], `are not kept by the daemon of mount ${options.join(' ')}`, () => {
       const mounted = withDescriptors('mount', encrypted.image, mountPoint, '-k', encrypted.keyFile, ...options);
       expect(mounted).toMatchObject({ status: 0, stderr: '' });
-      expect(inheritedBy(statusOf(mountPoint)?.daemon?.pid ?? '')).toEqual([]);
+      expect(inheritedBy(statusOf(mountPoint)?.pid ?? '')).toEqual([]);
       ckptfs('umount', mountPoint);
     });
   }
@@ -56,7 +56,7 @@ describeIf(['root', 'fuse'], "a caller's descriptors", () => {
     const daemon = spawn('bash', withDescriptorsArguments(`exec "$@"`, command), { env: toolEnvironment });
     const ended = once(daemon, 'exit');
     await until('it is mounted', () => statusOf(mountPoint)?.state === 'serving', 50_000);
-    expect(statusOf(mountPoint)?.daemon?.pid).toBe(daemon.pid);
+    expect(statusOf(mountPoint)?.pid).toBe(daemon.pid);
     expect(inheritedBy(daemon.pid ?? '')).toEqual([]);
     // Its own child has ended, and was waited for.
     await until(
