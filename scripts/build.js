@@ -18,7 +18,13 @@ const root = join(import.meta.dirname, '..');
 const draft = join(root, `dist.${process.pid}`);
 const compiler = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin', 'tsc');
 /** The command, and what it starts: each finds the next one beside itself. */
-const programs = ['cli/main.js', 'serve/daemon-main.js', 'serve/worker-main.js', 'image/worker.js'];
+const programs = [
+  'cli/main.js',
+  'serve/daemon-main.js',
+  'serve/worker-main.js',
+  'serve/mount-trial-main.js',
+  'image/worker.js',
+];
 
 /** The licences of the packages that a bundle holds. */
 function licences(inputs) {

@@ -1,25 +1,35 @@
 import type { Argv } from 'yargs';
+import { CkptfsError } from '../../base/errors.ts';
 import { printable } from '../../base/printable.ts';
 import { primitives } from '../../crypto/select.ts';
+import { tryMounting } from '../../serve/mount-trial.ts';
+import { cancellable } from '../cancellation.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
 import type { Finding } from '../doctor/check.ts';
+import { criuFindings } from '../doctor/criu.ts';
+import { tryCriu } from '../doctor/criu-trial.ts';
 import { thisHost } from '../doctor/host.ts';
+import { machineFindings } from '../doctor/machine.ts';
 import { memoryFindings } from '../doctor/memory.ts';
-import { mountingFindings } from '../doctor/mounting.ts';
+import { type MountingTrial, mountingFindings } from '../doctor/mounting.ts';
 import { programFindings } from '../doctor/programs.ts';
 import { EXIT_OK, exitCodes } from '../exit-codes.ts';
 import { withJson } from '../options.ts';
 import { print, printJson } from '../output.ts';
 
 export const command = defineCommand({
-  examples: [['$0 doctor', 'Exit code 0 means: mounting works here']],
-  options: (yargs: Argv<CommonOptions>) => withJson(yargs),
-  async run({ json, quiet }) {
-    const findings = [
-      ...mountingFindings(thisHost),
-      ...memoryFindings(thisHost),
-      ...programFindings(thisHost, process.version, primitives().name),
-    ];
+  examples: [
+    ['$0 doctor', 'Exit code 0 means: mounting works here'],
+    ['$0 doctor --quick --json', 'Without trying a mount and criu; for a program to read'],
+  ],
+  options: (yargs: Argv<CommonOptions>) =>
+    withJson(yargs).option('quick', {
+      type: 'boolean',
+      default: false,
+      describe: 'Look only: try no mount and no criu',
+    }),
+  async run({ json, quiet, quick }) {
+    const findings = await cancellable('What was tried is gone again.', (signal) => examine(quick, signal));
     if (json) await printJson(findings);
     else
       await print(
@@ -31,6 +41,34 @@ export const command = defineCommand({
     return findings.some(({ level }) => level === 'missing') ? exitCodes['missing-feature'] : EXIT_OK;
   },
 });
+
+async function examine(quick: boolean, signal: AbortSignal): Promise<Finding[]> {
+  const criuTrial = (program: string) => tryCriu(program, signal);
+  const trials = [
+    quick ? undefined : mountingTrial(signal),
+    criuFindings(thisHost, quick || !thisHost.isRoot ? undefined : criuTrial),
+  ] as const;
+  // Should one fail, the other is to clean up before this process ends.
+  await Promise.allSettled(trials);
+  const [mounting, criu] = await Promise.all(trials);
+  return [
+    ...mountingFindings(thisHost, mounting),
+    ...memoryFindings(thisHost),
+    ...programFindings(process.version, primitives().name),
+    ...criu,
+    ...machineFindings(thisHost),
+  ];
+}
+
+/** @throws CkptfsError `interrupted` */
+async function mountingTrial(signal: AbortSignal): Promise<MountingTrial> {
+  try {
+    return await tryMounting(signal);
+  } catch (error) {
+    if (error instanceof CkptfsError && error.code !== 'interrupted') return { failure: error };
+    throw error;
+  }
+}
 
 function findingText({ level, subject, found, advice }: Finding): string {
   const line = `${level.padEnd(8)} ${subject}: ${printable(found)}\n`;

@@ -1,7 +1,19 @@
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants, existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import {
+  accessSync,
+  closeSync,
+  constants,
+  existsSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+} from 'node:fs';
+import { homedir } from 'node:os';
 import { basename, delimiter, join } from 'node:path';
 import { withoutInheritance } from '../../base/descriptors.ts';
+import { tracksWrites } from './soft-dirty.ts';
 
 /** What the doctor looks at, so that its judgement can be tried on hosts that are not this one. */
 export interface Host {
@@ -17,6 +29,11 @@ export interface Host {
   deviceBelow(path: string): string | undefined;
   /** Path of a program, or undefined. */
   program(name: string): string | undefined;
+  /** Path of the criu that `scripts/setup` has put into the user's cache (scripts/lib/criu.sh), or undefined. */
+  readonly keptCriu: string | undefined;
+  canOpen(path: string): boolean;
+  /** Whether the kernel has soft-dirty tracking. */
+  tracksWrites(): boolean;
   /** What a program prints, or undefined when it fails. */
   output(program: string, args: readonly string[]): string | undefined;
 }
@@ -32,17 +49,24 @@ export const thisHost: Host = {
   mayReadAndWrite: (path) => mayAccess(path, constants.R_OK | constants.W_OK),
   link: (path) => attempt(() => readlinkSync(path)),
   deviceBelow: (path) => attempt(() => basename(readlinkSync(`/sys/dev/block/${deviceNumbers(statSync(path).dev)}`))),
+  keptCriu: [keptCriu()].find((path) => mayAccess(path, constants.X_OK)),
+  canOpen: (path) => attempt(() => closeSync(openSync(path, 'r+')) === undefined) ?? false,
+  tracksWrites: () => attempt(tracksWrites) ?? false,
   program(name) {
     const directories = [...(process.env['PATH'] ?? '').split(delimiter), ...administratorPath];
     return directories.map((directory) => join(directory, name)).find((path) => mayAccess(path, constants.X_OK));
   },
   output(program, args) {
     const { status, stdout } = withoutInheritance(() =>
-      spawnSync(program, args, { encoding: 'utf8', timeout: 10_000 }),
+      spawnSync(program, args, { encoding: 'utf8', timeout: 10_000, killSignal: 'SIGKILL' }),
     );
     return status === 0 ? stdout : undefined;
   },
 };
+
+function keptCriu(): string {
+  return join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'ckptfs', 'criu', 'bin', 'criu');
+}
 
 function mayAccess(path: string, mode: number): boolean {
   return attempt(() => accessSync(path, mode) === undefined) ?? false;

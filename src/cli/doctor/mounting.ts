@@ -1,12 +1,24 @@
+import type { CkptfsError } from '../../base/errors.ts';
 import { type Finding, missing, ok, warn } from './check.ts';
 import type { Host } from './host.ts';
 
-/** What mounting needs. */
-export function mountingFindings(host: Host): Finding[] {
-  return [device(host), helper(host), otherUsers(host), overlay(host)];
+/** Version of FUSE that the kernel spoke when a mount was tried, or what kept it from that. */
+export type MountingTrial = { readonly protocol: string } | { readonly failure: CkptfsError };
+
+/** What mounting needs. @param trial undefined where none was made: then the device and the helper are only looked at */
+export function mountingFindings(host: Host, trial?: MountingTrial): Finding[] {
+  return [device(host, trial), helper(host), otherUsers(host), overlay(host)];
 }
 
-function device(host: Host): Finding {
+function device(host: Host, trial: MountingTrial | undefined): Finding {
+  if (trial === undefined) return deviceAsSeen(host);
+  if ('protocol' in trial) return ok('/dev/fuse', `a mount was tried and works; FUSE ${trial.protocol}`);
+  const { message, advice } = trial.failure;
+  const seen = deviceAsSeen(host);
+  return seen.level === 'ok' ? missing('/dev/fuse', message, advice ?? 'docs/cli.md says what mounting needs') : seen;
+}
+
+function deviceAsSeen(host: Host): Finding {
   const load = 'load the kernel module: modprobe fuse; in a container: pass the device in with --device /dev/fuse';
   if (!host.exists('/dev/fuse')) return missing('/dev/fuse', 'does not exist', load);
   if (!host.mayReadAndWrite('/dev/fuse')) {
