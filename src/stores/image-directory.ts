@@ -32,7 +32,11 @@ export class ImageDirectory {
       const name = systemErrorName(cause);
       if (name === 'ENOENT') throw new CkptfsError('io', `${path} does not exist`, { path, cause });
       if (name !== 'ENOTDIR') throw ioError('open', path, cause);
-      throw new CkptfsError('not-an-image', `${path} is not a ckptfs image: it is not a directory`, { path, cause });
+      throw new CkptfsError('not-an-image', `${path} is not a ckptfs image: it is not a directory`, {
+        advice: 'Name the directory that "ckptfs encrypt" made.',
+        path,
+        cause,
+      });
     }
   }
 
