@@ -31,6 +31,8 @@ openssl openssl
 runc runc
 podman podman
 javac default-jdk-headless
+systemd-analyze systemd
+zsh zsh
 LIST
 }
 

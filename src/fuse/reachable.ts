@@ -102,7 +102,9 @@ async function checkAnswer({ mountPoint: path, source }: MountInfo, deadline: De
 async function answers(mountPoint: string, deadline: Deadline): Promise<boolean> {
   const name = join(mountPoint, `.ckptfs-${process.pid}-${process.hrtime.bigint()}`);
   // The shell does it by itself, which starts faster than anything else.
-  const child = spawn('/bin/sh', ['-c', '[ -e "$1" ]', 'sh', name], { cwd: '/', stdio: 'ignore', detached: true });
+  const args = ['-c', '[ -e "$1" ]', 'sh', name];
+  // Of the environment it needs nothing, and what is there may be a secret, or a service manager's socket.
+  const child = spawn('/bin/sh', args, { cwd: '/', env: {}, stdio: 'ignore', detached: true });
   const answered = new Promise<true>((done, failed) => {
     child.once('exit', () => done(true));
     child.once('error', failed);

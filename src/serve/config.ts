@@ -37,6 +37,8 @@ export interface DaemonConfig {
   readonly exitCodes?: Readonly<Partial<Record<ErrorCode, number>>>;
   /** Only in the foreground: an image that was made for this mount alone, to be taken back when it cannot be served. */
   readonly made?: MadeImage;
+  /** Only in the foreground: the socket of a service manager that wants to be told when the mount serves and when it ends. */
+  readonly notifySocket?: string;
   /** For tests alone: stay this long after everything was wiped, so that what is left in memory can be looked at. */
   readonly lingerSeconds?: number;
 }

@@ -15,6 +15,7 @@ import { offerKeyChannel, receiveKey } from './key-channel.ts';
 import { isGone } from './launch.ts';
 import { Log } from './log.ts';
 import { openLog } from './log-file.ts';
+import { ServiceManager } from './service-manager.ts';
 import { redirectOutput, waitForChild } from './system-calls.ts';
 
 const ANY_CHILD = -1;
@@ -65,10 +66,21 @@ async function main(): Promise<void> {
     return;
   }
   if (config.logFile !== undefined) await report(daemon, config, frozen);
+  const manager = new ServiceManager(config.notifySocket, (text) => log.warning(text));
+  tell(manager, daemon, config);
   if (early !== undefined) void daemon.requestEnd(early);
   const failure = await daemon.ended();
+  if (failure !== undefined) manager.status(failure.message);
   if (config.lingerSeconds !== undefined) await sleep(config.lingerSeconds * 1000);
   exitNow(failure === undefined ? 0 : exitCodeOf(failure, config));
+}
+
+/** Tells a service manager that the mount serves and, once it is gone, what is left to do. */
+function tell(manager: ServiceManager, { serving }: Daemon, { location, write }: DaemonConfig): void {
+  manager.ready(`${write ? 'serving and writing' : 'serving'} ${location} on ${serving.mountPoint}`);
+  void serving.stopped.then(() => {
+    manager.stopping(write ? `unmounted; sealing ${location}` : `${serving.mountPoint} is unmounted`);
+  });
 }
 
 /** Nobody is there to be told when that fails. */

@@ -61,16 +61,20 @@ export function becomeDaemon(command: readonly [string, ...string[]], words: rea
 }
 
 /**
- * In the child: tells the daemon what to serve, and the key. What becomes of the mount is for the daemon to say.
+ * In the child: tells the daemon what to serve, and the key. What becomes of the mount is for the daemon to say, to a service manager that
+ * NOTIFY_SOCKET names as well.
  * @throws CkptfsError as {@link daemonConfig}
  */
 export async function serveByParent(options: ForegroundOptions): Promise<void> {
   const { exitCodes, made } = options;
+  const notifySocket = process.env['NOTIFY_SOCKET'];
   const config: DaemonConfig = {
     ...daemonConfig(options).config,
     unlocker: process.pid,
     ...(exitCodes === undefined ? {} : { exitCodes }),
     ...(made === undefined ? {} : { made }),
+    // In no variable, which programs that the daemon starts would inherit.
+    ...(notifySocket === undefined || notifySocket === '' ? {} : { notifySocket }),
   };
   const stream = new net.Socket({ fd: REPORT_FD });
   try {

@@ -101,6 +101,8 @@ const probes = {
   getfattr: program('getfattr'),
   setpriv: program('setpriv'),
   busybox: program('busybox'),
+  systemdAnalyze: program('systemd-analyze'),
+  zsh: program('zsh'),
 } satisfies Record<string, Probe>;
 
 /** What a system test may need of the machine. */

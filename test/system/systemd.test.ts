@@ -1,0 +1,186 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { ckptfs } from './support/ckptfs.ts';
+import { ckptfsProgram, clear, mountOn, start, statusOf, until } from './support/mounts.ts';
+import { runProgram } from './support/programs.ts';
+import { describeIf, systemTest, toolEnvironment } from './support/requirements.ts';
+
+const receiver = fileURLToPath(new URL('support/notify_socket.py', import.meta.url));
+const units = fileURLToPath(new URL('../../docs/systemd/', import.meta.url));
+const names = fs.readdirSync(units);
+
+let base: string;
+const at = (name: string): string => join(base, name);
+const running: ChildProcess[] = [];
+
+beforeEach(() => {
+  base = fs.realpathSync(fs.mkdtempSync(join(tmpdir(), 'ckptfs-systemd-')));
+  for (const name of ['mnt', 'outer', 'src']) fs.mkdirSync(at(name));
+  fs.writeFileSync(at('src/pages.img'), 'pages');
+  ckptfs('keygen', '-o', at('key'));
+});
+
+afterEach(async () => {
+  for (const name of ['mnt', 'outer']) clear(at(name));
+  for (const child of running.splice(0)) {
+    child.kill('SIGKILL');
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+  }
+  fs.rmSync(base, { recursive: true });
+});
+
+/** What a service manager heard, and from which process. */
+interface Heard {
+  readonly pid: number;
+  readonly lines: readonly string[];
+}
+
+/** A service manager that listens at a socket. */
+async function listen(name: string): Promise<() => Heard[]> {
+  const output = at('heard');
+  running.push(start(output, 'python3', receiver, name));
+  const lines = (): string[] => fs.readFileSync(output, 'utf8').split('\n').slice(0, -1);
+  await until('the socket is there', () => lines().length > 0);
+  return () =>
+    lines()
+      .slice(1)
+      .map((line) => JSON.parse(line) as Heard);
+}
+
+/** A mount in the foreground, as a service manager starts it. */
+function serve(socket: string, ...words: readonly string[]): ChildProcess {
+  const log = fs.openSync(at('log'), 'w');
+  const child = spawn(ckptfsProgram, ['mount', '-f', at('enc'), at('mnt'), '-k', at('key'), ...words], {
+    env: { ...toolEnvironment, NOTIFY_SOCKET: socket },
+    stdio: ['ignore', 'ignore', log],
+  });
+  fs.closeSync(log);
+  running.push(child);
+  return child;
+}
+
+const status = (text: string): string => `STATUS=${text}`;
+
+describeIf(['root', 'fuse', 'python'], 'a service manager', () => {
+  test.each([
+    ['a path', () => at('notify')],
+    ['an abstract name', () => `@ckptfs-test-${process.pid}`],
+  ])('that listens at %s hears when the mount serves, and when it ends', async (_, nameOf) => {
+    ckptfs('encrypt', at('src'), at('enc'), '-k', at('key'), '-q');
+    const heard = await listen(nameOf());
+    const { pid, exited } = withExit(serve(nameOf()));
+    await until('the manager hears of it', () => heard().length > 0);
+    // By then it answers: nothing waits for it in between.
+    expect(fs.readFileSync(at('mnt/pages.img'), 'utf8')).toBe('pages');
+    expect(heard()).toEqual([{ pid, lines: ['READY=1', status(`serving ${at('enc')} on ${at('mnt')}`)] }]);
+    expect(fs.readFileSync(`/proc/${pid}/environ`, 'utf8')).not.toContain('NOTIFY_SOCKET');
+    process.kill(pid, 'SIGTERM');
+    expect(await exited).toEqual([0, null]);
+    expect(heard().slice(1)).toEqual([{ pid, lines: ['STOPPING=1', status(`${at('mnt')} is unmounted`)] }]);
+  });
+
+  test('hears of sealing', async () => {
+    const heard = await listen(at('notify'));
+    const { pid, exited } = withExit(serve(at('notify'), '--write'));
+    await until('the manager hears of it', () => heard().length > 0);
+    fs.writeFileSync(at('mnt/a'), 'content');
+    process.kill(pid, 'SIGTERM');
+    expect(await exited).toEqual([0, null]);
+    expect(heard()).toEqual([
+      { pid, lines: ['READY=1', status(`serving and writing ${at('enc')} on ${at('mnt')}`)] },
+      { pid, lines: ['STOPPING=1', status(`unmounted; sealing ${at('enc')}`)] },
+    ]);
+    expect(ckptfs('cat', at('enc'), 'a', '-k', at('key'))).toBe('content');
+  });
+
+  test('that is busy with a mount which is in use hears that it ends only when it does', async () => {
+    ckptfs('encrypt', at('src'), at('enc'), '-k', at('key'), '-q');
+    const heard = await listen(at('notify'));
+    const { pid, exited } = withExit(serve(at('notify')));
+    await until('the manager hears of it', () => heard().length > 0);
+    const fd = fs.openSync(at('mnt/pages.img'), 'r');
+    try {
+      process.kill(pid, 'SIGTERM');
+      await until('it is refused', () => fs.readFileSync(at('log'), 'utf8').includes('a second signal detaches it'));
+      expect(heard()).toHaveLength(1);
+    } finally {
+      fs.closeSync(fd);
+    }
+    process.kill(pid, 'SIGTERM');
+    expect(await exited).toEqual([0, null]);
+    expect(heard()).toHaveLength(2);
+  });
+
+  test('that does not listen is a warning, and the mount serves', async () => {
+    ckptfs('encrypt', at('src'), at('enc'), '-k', at('key'), '-q');
+    for (const [name, reason] of [
+      [at('nobody'), 'ENOENT: sendto'],
+      ['vsock:2:1234', 'its address is neither a path nor an abstract name'],
+      [`/${'n'.repeat(200)}`, 'its address is too long'],
+    ] as const) {
+      const { pid, exited } = withExit(serve(name));
+      await until('it is logged', () => fs.readFileSync(at('log'), 'utf8').includes(reason));
+      expect(fs.readFileSync(at('mnt/pages.img'), 'utf8')).toBe('pages');
+      process.kill(pid, 'SIGTERM');
+      expect(await exited).toEqual([0, null]);
+    }
+  });
+
+  systemTest(
+    ['strace'],
+    'is known to no program that a command starts, and not to a daemon in the background',
+    async () => {
+      ckptfs('encrypt', at('src'), at('stored'), '-k', at('key'), '-q');
+      // Of a path into a mount a child asks whether it answers.
+      fs.mkdirSync(at('src/enc'));
+      fs.cpSync(at('stored'), at('src/enc'), { recursive: true });
+      ckptfs('encrypt', at('src'), at('enc'), '-k', at('key'), '-q');
+      mountOn(at('outer'), { source: at('src'), image: at('enc'), keyFile: at('key') });
+      const mount = [ckptfsProgram, 'mount', at('outer/enc'), at('mnt'), '-k', at('key'), '--log-file', at('log')];
+      const trace = ['-f', '-v', '-qq', '-s', '4096', '-e', 'trace=execve', '-o', at('trace')];
+      const tracer = spawn('strace', [...trace, ...mount], {
+        env: { ...toolEnvironment, NOTIFY_SOCKET: at('notify') },
+        stdio: 'ignore',
+      });
+      running.push(tracer);
+      const exited = once(tracer, 'exit');
+      await until('the mount serves', () => statusOf(at('mnt'))?.state === 'serving');
+      ckptfs('umount', at('mnt'));
+      // It traces the daemon as well, and ends with it.
+      await exited;
+      const started = fs
+        .readFileSync(at('trace'), 'utf8')
+        .split('\n')
+        .filter((line) => line.includes('execve('));
+      const isOurs = (line: string): boolean => line.includes(`"${ckptfsProgram}"`);
+      expect(started.filter((line) => line.includes('"/bin/sh"')).length).toBeGreaterThan(0);
+      expect(started.filter((line) => line.includes('daemon-main.js'))).toHaveLength(1);
+      expect(started.filter((line) => line.includes('NOTIFY_SOCKET') && !isOurs(line))).toEqual([]);
+    },
+  );
+});
+
+function withExit(child: ChildProcess): { readonly pid: number; readonly exited: Promise<unknown[]> } {
+  return { pid: child.pid ?? 0, exited: once(child, 'exit') };
+}
+
+describe('units', () => {
+  test('are there', () => expect(names).toEqual(['ckptfs-write@.service', 'ckptfs@.service']));
+
+  systemTest(['systemdAnalyze'], 'are what systemd understands', () => {
+    for (const name of names) {
+      const text = fs.readFileSync(join(units, name), 'utf8');
+      expect(text).toContain('/usr/local/bin/ckptfs');
+      fs.writeFileSync(at(name), text.replaceAll('/usr/local/bin/ckptfs', ckptfsProgram));
+      const unit = at(name.replace('@', '@mnt-cr'));
+      fs.copyFileSync(at(name), unit);
+      // It prints what it does not know, and exits with 0 all the same.
+      expect(runProgram('sh', '-c', `systemd-analyze verify --man=no '${unit}' 2>&1`), name).toBe('');
+    }
+  });
+});
