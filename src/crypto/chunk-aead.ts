@@ -39,33 +39,33 @@ export class AeadChunkCipher implements ChunkCipher {
     zeroHoles(holes, 0, this.#geometry.sectorsPerChunk, stored, storedOffset);
   }
 
-  open(index: number, stored: Region, storedOffset: number, record: Region, recordOffset: number): boolean {
-    checkSpan(stored, storedOffset, this.#geometry.chunkSize);
+  authenticate(index: number, chunk: Region, chunkOffset: number, record: Region, recordOffset: number): boolean {
+    checkSpan(chunk, chunkOffset, this.#geometry.chunkSize);
     checkSpan(record, recordOffset, RECORD_SIZE);
     if (isRecordWellFormed(record.view, recordOffset, this.#geometry)) {
       this.#key.beginOpen(record, recordOffset + recordFields.nonce);
-      this.#crypt(index, readHoles(record.view, recordOffset), stored, storedOffset, stored, storedOffset);
+      this.#crypt(index, readHoles(record.view, recordOffset), chunk, chunkOffset, chunk, chunkOffset);
       if (this.#key.verify(record, recordOffset + recordFields.tag)) return true;
     }
-    stored.bytes.fill(0, storedOffset, storedOffset + this.#geometry.chunkSize);
+    chunk.bytes.fill(0, chunkOffset, chunkOffset + this.#geometry.chunkSize);
     return false;
   }
 
-  read(
+  decryptSectors(
     record: Region,
     recordOffset: number,
-    opened: Region,
-    openedOffset: number,
+    chunk: Region,
+    chunkOffset: number,
     firstSector: number,
     count: number,
     to: Region,
     toOffset: number,
   ): void {
     checkSectors(firstSector, count, this.#geometry);
-    checkSpan(opened, openedOffset, this.#geometry.chunkSize);
+    checkSpan(chunk, chunkOffset, this.#geometry.chunkSize);
     checkSpan(to, toOffset, count * SECTOR_SIZE);
     const holes = readHoles(record.view, recordOffset);
-    copyData(holes, firstSector, count, opened, openedOffset + firstSector * SECTOR_SIZE, to, toOffset);
+    copyData(holes, firstSector, count, chunk, chunkOffset + firstSector * SECTOR_SIZE, to, toOffset);
     zeroHoles(holes, firstSector, count, to, toOffset);
   }
 

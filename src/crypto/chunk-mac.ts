@@ -58,45 +58,45 @@ export class MacChunkCipher implements ChunkCipher {
     }
     zeroHoles(holes, 0, sectors, stored, storedOffset);
     writeHoles(record.view, recordOffset, holes);
-    this.#authenticate(index, holes, stored, storedOffset, record, recordOffset);
+    this.#feedTag(index, holes, stored, storedOffset, record, recordOffset);
     this.#gmac.finish(record, recordOffset + recordFields.tag);
   }
 
-  open(index: number, stored: Region, storedOffset: number, record: Region, recordOffset: number): boolean {
-    checkSpan(stored, storedOffset, this.#geometry.chunkSize);
+  authenticate(index: number, chunk: Region, chunkOffset: number, record: Region, recordOffset: number): boolean {
+    checkSpan(chunk, chunkOffset, this.#geometry.chunkSize);
     checkSpan(record, recordOffset, RECORD_SIZE);
     if (isRecordWellFormed(record.view, recordOffset, this.#geometry)) {
-      this.#authenticate(index, readHoles(record.view, recordOffset), stored, storedOffset, record, recordOffset);
+      this.#feedTag(index, readHoles(record.view, recordOffset), chunk, chunkOffset, record, recordOffset);
       if (this.#gmac.verify(record, recordOffset + recordFields.tag)) return true;
     }
-    stored.bytes.fill(0, storedOffset, storedOffset + this.#geometry.chunkSize);
+    chunk.bytes.fill(0, chunkOffset, chunkOffset + this.#geometry.chunkSize);
     return false;
   }
 
-  read(
+  decryptSectors(
     record: Region,
     recordOffset: number,
-    opened: Region,
-    openedOffset: number,
+    chunk: Region,
+    chunkOffset: number,
     firstSector: number,
     count: number,
     to: Region,
     toOffset: number,
   ): void {
     checkSectors(firstSector, count, this.#geometry);
-    checkSpan(opened, openedOffset, this.#geometry.chunkSize);
+    checkSpan(chunk, chunkOffset, this.#geometry.chunkSize);
     checkSpan(to, toOffset, count * SECTOR_SIZE);
     const holes = readHoles(record.view, recordOffset);
-    const from = openedOffset + firstSector * SECTOR_SIZE;
+    const from = chunkOffset + firstSector * SECTOR_SIZE;
     if (this.#xts === undefined) {
-      copyData(holes, firstSector, count, opened, from, to, toOffset);
+      copyData(holes, firstSector, count, chunk, from, to, toOffset);
     } else {
       this.#setNonce(record, recordOffset);
       for (let i = 0; i < count; i++) {
         if (isHole(holes, firstSector + i)) continue;
         const at = i * SECTOR_SIZE;
         this.#setSector(firstSector + i);
-        this.#xts.decrypt(this.#tweak, 0, opened, from + at, to, toOffset + at, SECTOR_SIZE);
+        this.#xts.decrypt(this.#tweak, 0, chunk, from + at, to, toOffset + at, SECTOR_SIZE);
       }
     }
     zeroHoles(holes, firstSector, count, to, toOffset);
@@ -107,7 +107,7 @@ export class MacChunkCipher implements ChunkCipher {
     this.#xts?.dispose();
   }
 
-  #authenticate(
+  #feedTag(
     index: number,
     holes: number,
     stored: Region,

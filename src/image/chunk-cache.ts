@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache';
 import { Region } from '../base/native.ts';
 import { RECORD_SIZE } from '../format/geometry.ts';
 
-/** An opened chunk (ChunkCipher.open) and its record, kept for the next read of the same chunk. */
+/** A chunk that ChunkCipher.authenticate accepted, and its record, kept for the next read of the same chunk. */
 export interface CachedChunk {
   readonly data: Region;
   readonly record: Region;

@@ -102,7 +102,7 @@ export class ImageReader {
     const cipher = this.#objects.cipher(object);
     for (let i = 0; i < count; i++) {
       const at = i * chunkSize;
-      cipher.read(page, recordOffset(first + i), this.#run, at, 0, sectorsPerChunk, out, outOffset + at);
+      cipher.decryptSectors(page, recordOffset(first + i), this.#run, at, 0, sectorsPerChunk, out, outOffset + at);
     }
   }
 
@@ -114,10 +114,10 @@ export class ImageReader {
     const inSector = inChunk % SECTOR_SIZE;
     const sectors = Math.ceil((inSector + length) / SECTOR_SIZE);
     if (inSector === 0 && length % SECTOR_SIZE === 0) {
-      cipher.read(cached.record, 0, cached.data, 0, firstSector, sectors, out, outOffset);
+      cipher.decryptSectors(cached.record, 0, cached.data, 0, firstSector, sectors, out, outOffset);
       return;
     }
-    cipher.read(cached.record, 0, cached.data, 0, firstSector, sectors, this.#bounce, 0);
+    cipher.decryptSectors(cached.record, 0, cached.data, 0, firstSector, sectors, this.#bounce, 0);
     this.#bounce.bytes.copy(out.bytes, outOffset, inSector, inSector + length);
   }
 

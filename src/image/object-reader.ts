@@ -2,7 +2,8 @@ import { LRUCache } from 'lru-cache';
 import type { Counters } from '../base/counters.ts';
 import { CkptfsError } from '../base/errors.ts';
 import { Region } from '../base/native.ts';
-import { type ChunkCipher, createChunkCipher } from '../crypto/chunk-cipher.ts';
+import type { ChunkCipher } from '../crypto/chunk-cipher.ts';
+import { createChunkCipher } from '../crypto/chunk-ciphers.ts';
 import { primitives } from '../crypto/select.ts';
 import { CHUNKS_PER_GROUP, Geometry, PAGE_SIZE, RECORD_SIZE } from '../format/geometry.ts';
 import { DIGEST_SIZE, type ObjectEntry } from '../format/manifest.ts';
@@ -94,7 +95,7 @@ export class ObjectReader {
     // The last sectors of a chunk may be holes that the file of a growing object does not reach.
     data.bytes.fill(0, dataOffset + read, dataOffset + length);
     for (let i = 0; i < count; i++) {
-      if (!opened.cipher.open(first + i, data, dataOffset + i * chunkSize, page, recordOffset(first + i))) {
+      if (!opened.cipher.authenticate(first + i, data, dataOffset + i * chunkSize, page, recordOffset(first + i))) {
         throw this.#damaged(opened, first + i, 'its tag does not match');
       }
     }
@@ -130,7 +131,7 @@ export class ObjectReader {
       if (((covered[i >>> 3] ?? 0) & (1 << (i & 7))) === 0) continue;
       if (typeof page === 'string') faults.push({ chunk, reason: page });
       else if ((i + 1) * chunkSize > read) faults.push({ chunk, reason: 'the file ends early' });
-      else if (!opened.cipher.open(chunk, data, i * chunkSize, page, recordOffset(chunk))) {
+      else if (!opened.cipher.authenticate(chunk, data, i * chunkSize, page, recordOffset(chunk))) {
         faults.push({ chunk, reason: 'its tag does not match' });
       }
     }

@@ -3,7 +3,7 @@ import { Directory } from '../base/directory.ts';
 import { CkptfsError, ioError, systemErrorName } from '../base/errors.ts';
 import { Region } from '../base/native.ts';
 import { printable } from '../base/printable.ts';
-import { createChunkCipher } from '../crypto/chunk-cipher.ts';
+import { createChunkCipher } from '../crypto/chunk-ciphers.ts';
 import { Secret } from '../crypto/secret.ts';
 import { primitives } from '../crypto/select.ts';
 import { fillRandom } from '../crypto/system-random.ts';

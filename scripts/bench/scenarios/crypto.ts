@@ -1,5 +1,5 @@
 import { Region } from '../../../src/base/native.ts';
-import { createChunkCipher } from '../../../src/crypto/chunk-cipher.ts';
+import { createChunkCipher } from '../../../src/crypto/chunk-ciphers.ts';
 import { Secret } from '../../../src/crypto/secret.ts';
 import { primitives } from '../../../src/crypto/select.ts';
 import { fillRandom } from '../../../src/crypto/system-random.ts';
@@ -89,8 +89,8 @@ function openChunks(implementation: Implementation, cipherName: CipherName, seco
       const plain = new Region(geometry.chunkSize);
       const value = rate(geometry.chunkSize, seconds, () => {
         opened.bytes.set(sealed.bytes);
-        if (!cipher.open(0, opened, 0, record, 0)) throw new Error('a chunk did not authenticate');
-        cipher.read(record, 0, opened, 0, 0, geometry.sectorsPerChunk, plain, 0);
+        if (!cipher.authenticate(0, opened, 0, record, 0)) throw new Error('a chunk did not authenticate');
+        cipher.decryptSectors(record, 0, opened, 0, 0, geometry.sectorsPerChunk, plain, 0);
       });
       cipher.dispose();
       secret.wipe();

@@ -1,6 +1,7 @@
 import { CkptfsError } from '../../base/errors.ts';
 import { Region } from '../../base/native.ts';
-import { type ChunkCipher, createChunkCipher } from '../../crypto/chunk-cipher.ts';
+import type { ChunkCipher } from '../../crypto/chunk-cipher.ts';
+import { createChunkCipher } from '../../crypto/chunk-ciphers.ts';
 import type { Secret } from '../../crypto/secret.ts';
 import { primitives } from '../../crypto/select.ts';
 import { type Geometry, RECORD_SIZE } from '../../format/geometry.ts';
@@ -46,7 +47,7 @@ export class ChunkVerifier {
       const read = object.file.read(this.#data, 0, chunkSize, this.#geometry.chunkOffset(chunk));
       // A chunk's last sectors may be holes that the object's file does not reach.
       this.#data.bytes.fill(0, read);
-      if (!object.cipher.open(chunk, this.#data, 0, record, at * RECORD_SIZE)) return false;
+      if (!object.cipher.authenticate(chunk, this.#data, 0, record, at * RECORD_SIZE)) return false;
     }
     return true;
   }

@@ -1,6 +1,7 @@
 import { ioErrorName } from '../../base/errors.ts';
 import type { Region } from '../../base/native.ts';
-import { type ChunkCipher, createChunkCipher } from '../../crypto/chunk-cipher.ts';
+import type { ChunkCipher } from '../../crypto/chunk-cipher.ts';
+import { createChunkCipher } from '../../crypto/chunk-ciphers.ts';
 import type { Secret } from '../../crypto/secret.ts';
 import { primitives } from '../../crypto/select.ts';
 import { randomBytes } from '../../crypto/system-random.ts';

@@ -3,7 +3,8 @@ import { chacha20poly1305 } from '@noble/ciphers/chacha.js';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Region } from '../../../src/base/native.ts';
-import { type ChunkCipher, createChunkCipher } from '../../../src/crypto/chunk-cipher.ts';
+import type { ChunkCipher } from '../../../src/crypto/chunk-cipher.ts';
+import { createChunkCipher } from '../../../src/crypto/chunk-ciphers.ts';
 import type { Primitives } from '../../../src/crypto/primitives.ts';
 import { Secret } from '../../../src/crypto/secret.ts';
 import { primitives } from '../../../src/crypto/select.ts';
@@ -49,11 +50,11 @@ describe('any chunk, by either implementation', () => {
         const holes = anyHoles & geometry.holeMask;
         const { plain, stored, record } = sealed(make(sealer, cipher, geometry), geometry, index, holes);
         const other = make(opener, cipher, geometry);
-        expect(other.open(index, stored, 0, record, 0)).toBe(true);
+        expect(other.authenticate(index, stored, 0, record, 0)).toBe(true);
         const first = a % geometry.sectorsPerChunk;
         const count = (b % (geometry.sectorsPerChunk - first)) + 1;
         const to = new Region(Buffer.alloc(count * SECTOR_SIZE + 2, 0xee));
-        other.read(record, 0, stored, 0, first, count, to, 1);
+        other.decryptSectors(record, 0, stored, 0, first, count, to, 1);
         expect(
           to.bytes.subarray(1, -1).equals(plain.bytes.subarray(first * SECTOR_SIZE).subarray(0, to.length - 2)),
         ).toBe(true);
@@ -84,7 +85,7 @@ describe('any chunk, by either implementation', () => {
           } else {
             indexRead = (index ^ (1 << (at % 32))) >>> 0;
           }
-          expect(c.open(indexRead, stored, 0, record, 0)).toBe(false);
+          expect(c.authenticate(indexRead, stored, 0, record, 0)).toBe(false);
           expect(stored.bytes.equals(Buffer.alloc(geometry.chunkSize))).toBe(true);
         },
       ),
@@ -102,8 +103,8 @@ describe('any chunk, by either implementation', () => {
           if ((holes >> s) & 1) stored.bytes.fill(0x55, s * SECTOR_SIZE, (s + 1) * SECTOR_SIZE);
         }
         const to = new Region(Buffer.alloc(geometry.chunkSize, 0xee));
-        expect(c.open(index, stored, 0, record, 0)).toBe(true);
-        c.read(record, 0, stored, 0, 0, geometry.sectorsPerChunk, to, 0);
+        expect(c.authenticate(index, stored, 0, record, 0)).toBe(true);
+        c.decryptSectors(record, 0, stored, 0, 0, geometry.sectorsPerChunk, to, 0);
         expect(to.bytes.equals(plain.bytes)).toBe(true);
       }),
       { numRuns: 100 },
@@ -122,11 +123,11 @@ describe.each(implementations)('%s', (name) => {
       for (let bit = 0; bit < 256; bit++) {
         flip(record, bit);
         stored.bytes.set(before);
-        expect(c.open(3, stored, 0, record, 0)).toBe(false);
+        expect(c.authenticate(3, stored, 0, record, 0)).toBe(false);
         flip(record, bit);
       }
       stored.bytes.set(before);
-      expect(c.open(3, stored, 0, record, 0)).toBe(true);
+      expect(c.authenticate(3, stored, 0, record, 0)).toBe(true);
     });
 
     test('belongs to its object, image and key', () => {
@@ -141,7 +142,7 @@ describe.each(implementations)('%s', (name) => {
       ];
       for (const other of others) {
         stored.bytes.set(before);
-        expect(other.open(3, stored, 0, record, 0)).toBe(false);
+        expect(other.authenticate(3, stored, 0, record, 0)).toBe(false);
       }
     });
 
@@ -150,7 +151,7 @@ describe.each(implementations)('%s', (name) => {
       const before = Buffer.from(stored.bytes);
       for (const other of cipherNames.filter((otherName) => otherName !== cipher)) {
         stored.bytes.set(before);
-        expect(make(name, other, geometry).open(3, stored, 0, record, 0)).toBe(false);
+        expect(make(name, other, geometry).authenticate(3, stored, 0, record, 0)).toBe(false);
       }
     });
 
@@ -166,17 +167,17 @@ describe.each(implementations)('%s', (name) => {
       expect(records.bytes.subarray(0, 44)).toEqual(margins.subarray(0, 44));
       expect(records.bytes.subarray(60, 64)).toEqual(Buffer.from([0b1001, 0, 0, 0]));
       expect(records.bytes.subarray(64)).toEqual(margins.subarray(64));
-      expect(c.open(9, memory, 32, records, 32)).toBe(true);
+      expect(c.authenticate(9, memory, 32, records, 32)).toBe(true);
       const to = new Region(SECTOR_SIZE);
-      c.read(records, 32, memory, 32, 1, 1, to, 0);
+      c.decryptSectors(records, 32, memory, 32, 1, 1, to, 0);
       expect(to.bytes.equals(Buffer.alloc(SECTOR_SIZE, 0xee))).toBe(true);
     });
 
     test('a chunk of holes alone has a valid tag', () => {
       const c = make(name, cipher, geometry);
       const { stored, record } = sealed(c, geometry, 0, 0b1111);
-      expect(c.open(0, stored, 0, record, 0)).toBe(true);
-      expect(c.open(1, stored, 0, record, 0)).toBe(false);
+      expect(c.authenticate(0, stored, 0, record, 0)).toBe(true);
+      expect(c.authenticate(1, stored, 0, record, 0)).toBe(false);
     });
 
     test('refuses holes past the chunk, sectors past the chunk, memory past a region, use after disposal', () => {
@@ -187,14 +188,14 @@ describe.each(implementations)('%s', (name) => {
       expect(() => c.seal(0, 0, short, 0, stored, 0, record, 0)).toThrow('not inside');
       expect(() => c.seal(0, 0, plain, 0, short, 0, record, 0)).toThrow('not inside');
       expect(() => c.seal(0, 0, plain, 0, stored, 0, record, 1)).toThrow('not inside');
-      expect(() => c.open(0, short, 0, record, 0)).toThrow('not inside');
-      expect(() => c.open(0, stored, 0, record, 1)).toThrow('not inside');
-      expect(() => c.read(record, 0, stored, 0, 3, 2, to, 0)).toThrow('beyond');
-      expect(() => c.read(record, 0, stored, 0, -1, 1, to, 0)).toThrow('beyond');
-      expect(() => c.read(record, 0, short, 0, 0, 1, to, 0)).toThrow('not inside');
-      expect(() => c.read(record, 0, stored, 0, 0, 4, short, 0)).toThrow('not inside');
+      expect(() => c.authenticate(0, short, 0, record, 0)).toThrow('not inside');
+      expect(() => c.authenticate(0, stored, 0, record, 1)).toThrow('not inside');
+      expect(() => c.decryptSectors(record, 0, stored, 0, 3, 2, to, 0)).toThrow('beyond');
+      expect(() => c.decryptSectors(record, 0, stored, 0, -1, 1, to, 0)).toThrow('beyond');
+      expect(() => c.decryptSectors(record, 0, short, 0, 0, 1, to, 0)).toThrow('not inside');
+      expect(() => c.decryptSectors(record, 0, stored, 0, 0, 4, short, 0)).toThrow('not inside');
       c.dispose();
-      expect(() => c.open(0, stored, 0, record, 0)).toThrow('wiped');
+      expect(() => c.authenticate(0, stored, 0, record, 0)).toThrow('wiped');
     });
   });
 

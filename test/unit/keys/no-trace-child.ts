@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Region } from '../../../src/base/native.ts';
-import { createChunkCipher } from '../../../src/crypto/chunk-cipher.ts';
+import { createChunkCipher } from '../../../src/crypto/chunk-ciphers.ts';
 import { headerMac } from '../../../src/crypto/header-mac.ts';
 import { deriveHeaderMacKey, deriveManifestKey } from '../../../src/crypto/image-keys.ts';
 import { openManifest, sealManifest } from '../../../src/crypto/manifest-aead.ts';
@@ -31,8 +31,8 @@ const ciphers = cipherNames.map((cipher) =>
 const [chunk, record] = [new Region(16384), new Region(32)];
 for (const cipher of ciphers) {
   cipher.seal(0, 0, chunk, 0, chunk, 0, record, 0);
-  cipher.open(0, chunk, 0, record, 0);
-  cipher.read(record, 0, chunk, 0, 0, 1, new Region(4096), 0);
+  cipher.authenticate(0, chunk, 0, record, 0);
+  cipher.decryptSectors(record, 0, chunk, 0, 0, 1, new Region(4096), 0);
 }
 const headerKey = deriveHeaderMacKey(p, imageKey, imageId);
 headerMac(p, headerKey, imageId);
