@@ -266,16 +266,32 @@ describe('a journal that authenticates and contradicts itself is damaged', () =>
     expect(image.inode(2)).toMatchObject({ size: 10 * chunkSize, dataBytes: chunkSize });
   });
 
-  test('the last flags of a file count, and are kept by the next journal, but by no seal', async () => {
-    const flagged = (open: boolean, lost: boolean) => inode(2, { ...file, size: 0, open, lost } as JournalInode);
-    const begun = await imageWithJournal([[...begin, flagged(true, true)], [barrier], [flagged(false, true)]]);
-    for (const time of ['first', 'second']) {
-      const image = openWritable(begun.store, begun.header, begun.imageKey);
-      expect(image.inode(2), time).toMatchObject({ open: false, lost: true });
-      if (time === 'second') image.seal();
-      image.close();
-    }
-    const sealed = openWritable(begun.store, begun.header, begun.imageKey);
+  const flagged = (open: boolean, lost: boolean) => inode(2, { ...file, size: 0, open, lost } as JournalInode);
+
+  test('the last flags of a file count, and are kept by the next journal until it is recovered', async () => {
+    const begun = await imageWithJournal([[...begin, flagged(true, false)], [barrier], [flagged(false, true)]]);
+    const { store, header, imageKey } = begun;
+    const lost = expect.objectContaining({ code: 'unsealed', message: expect.stringContaining('to "f"') });
+    for (const time of ['first', 'second']) expect(() => openWritable(store, header, imageKey), time).toThrow(lost);
+    expect(recoverImage(store, header, imageKey).dropped).toContain('to "f"');
+    const image = openWritable(store, header, imageKey);
+    expect(image.inode(2)).toMatchObject({ open: false, lost: false });
+    image.close();
+  });
+
+  test('a file that was lost and then stored is whole', async () => {
+    const { store, header, imageKey } = await imageWithJournal([
+      [...begin, flagged(true, true)],
+      [barrier],
+      [flagged(true, false)],
+    ]);
+    const warnings: string[] = [];
+    const image = openWritable(store, header, imageKey, { onWarning: (line) => warnings.push(line) });
+    expect(image.inode(2)).toMatchObject({ open: false, lost: false });
+    expect(warnings).toContain('open when the writer ended, and empty: "f"');
+    image.seal();
+    image.close();
+    const sealed = openWritable(store, header, imageKey);
     expect(sealed.inode(2)).toMatchObject({ open: false, lost: false });
   });
 
