@@ -1,4 +1,4 @@
-import { ioErrorName } from '../../base/errors.ts';
+import { CkptfsError, ioErrorName } from '../../base/errors.ts';
 import type { Region } from '../../base/native.ts';
 import type { ChunkCipher } from '../../crypto/chunk-cipher.ts';
 import { createChunkCipher } from '../../crypto/chunk-ciphers.ts';
@@ -27,8 +27,8 @@ interface FilledObject {
 }
 
 /**
- * Seals chunks and writes them behind one another into objects, each under a fresh nonce at a place that was never used. They come in
- * batches, which succeed or fail as a whole: the places of a failed one are dead.
+ * Seals chunks and writes them behind one another into objects, each under a fresh nonce at a place that nobody was ever told of.
+ * They come in batches, which succeed or fail as a whole: the next one takes the places of one that failed.
  */
 export class ObjectAppender {
   readonly #store: WritableStore;
@@ -47,8 +47,6 @@ export class ObjectAppender {
   /** Objects with writes that may not be durable. */
   readonly #unsynced = new Set<FilledObject>();
   #namesChanged = false;
-  /** Chunks at the end of the current object that the last batch that failed did not write. */
-  #unwritten = 0;
 
   constructor(store: WritableStore, header: Header, imageKey: Secret, geometry: Geometry, table: ObjectTable) {
     this.#store = store;
@@ -213,6 +211,8 @@ export class ObjectAppender {
     const { object, growing, file } = current;
     this.#unsynced.add(current);
     this.#staging.write(file, this.#geometry.chunkOffset(object.chunks - this.#staging.count));
+    // A limit of file size must not be met when the object is finished: then it is too late to take another one.
+    if (this.#staging.endsInHole) file.truncate(this.#geometry.objectSize(object.chunks));
     this.#staging.clear();
     if (object.chunks % CHUNKS_PER_GROUP !== 0) return;
     for (const [group, page] of growing.unwritten()) {
@@ -227,11 +227,28 @@ export class ObjectAppender {
       addAll();
       this.#writeStaged();
     } catch (error) {
-      this.#unwritten = this.#staging.count;
       this.#staging.clear();
-      this.abandon(this.#placements);
+      this.#takeBack();
       throw error;
     }
+  }
+
+  /**
+   * Takes back the places of a batch that failed, and the room that a part of it took: so the journal has that, and trying again
+   * and again takes no more room, memory or files. Places in an object that became full on the way are dead.
+   */
+  #takeBack(): void {
+    const placements = this.#placements;
+    const current = this.#current;
+    let kept = placements.count;
+    while (kept > 0 && placements.object(kept - 1) === current?.index) kept--;
+    if (current !== undefined && kept < placements.count) {
+      current.object.chunks = placements.chunk(kept);
+      current.growing.cut(current.object.chunks);
+      cutFile(current.file, this.#geometry.objectSize(current.object.chunks));
+    }
+    placements.cut(kept);
+    this.abandon(placements);
   }
 
   /**
@@ -240,11 +257,18 @@ export class ObjectAppender {
    * @returns whether there was such an object, with something in it
    */
   #leaveLimitedObject(error: unknown): boolean {
-    const { object, growing } = this.#current ?? {};
-    if (ioErrorName(error) !== 'EFBIG' || object === undefined || object.chunks <= this.#unwritten) return false;
-    object.chunks -= this.#unwritten;
-    growing?.cut(object.chunks);
+    if (ioErrorName(error) !== 'EFBIG' || this.#current === undefined || this.#current.object.chunks === 0)
+      return false;
     this.#retire();
     return true;
+  }
+}
+
+/** Cuts what no file needs, where the store lets: the next batch writes over it otherwise. */
+function cutFile(file: WritableObject, size: number): void {
+  try {
+    file.truncate(size);
+  } catch (error) {
+    if (!(error instanceof CkptfsError)) throw error;
   }
 }

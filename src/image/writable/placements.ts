@@ -22,6 +22,11 @@ export class Placements {
     this.#count = 0;
   }
 
+  /** Forgets all but the first `count`. */
+  cut(count: number): void {
+    this.#count = count;
+  }
+
   add(object: number, chunk: number): void {
     if (this.#count === this.#objects.length) {
       this.#objects = doubled(this.#objects);

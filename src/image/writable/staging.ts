@@ -27,6 +27,13 @@ export class Staging {
     return this.#count === this.#holes.length;
   }
 
+  /** Whether nothing is written of the last sector. */
+  get endsInHole(): boolean {
+    return (
+      this.#count > 0 && ((this.#holes[this.#count - 1] as number) >>> (this.#geometry.sectorsPerChunk - 1)) % 2 === 1
+    );
+  }
+
   /** Where in the region the next chunk is to be put. */
   get nextOffset(): number {
     return this.#count * this.#geometry.chunkSize;

@@ -20,14 +20,14 @@ function limitedTo(size: number): (operation: DiskOperation) => Error | undefine
   };
 }
 
-test('a new object asks for no more file size than what was written takes', async () => {
+test('a new object asks for no more file size than the chunks that were written', async () => {
   const begun = await newImage('aes-256-xts', chunkSize);
   const session = new Session(begun, {});
   session.apply({ kind: 'create', directory: 0, name: 'a' });
   session.apply({ kind: 'write', file: 0, offset: 0, length: 6, seed: 1 });
   session.apply({ kind: 'commit' });
   const sizes = begun.store.list().objects.map(({ size }) => size);
-  expect(sizes).toEqual([3 * 4096]);
+  expect(sizes).toEqual([2 * 4096 + chunkSize]);
   session.check();
   session.apply({ kind: 'reopen' });
   session.check();
@@ -72,4 +72,19 @@ test('a write that no object takes is refused with the errno, and is stored when
   session.apply({ kind: 'seal' });
   session.check();
   session.close();
+});
+
+test('a chunk that would end beyond the limit when its object is finished goes into another object', async () => {
+  const begun = await newImage('aes-256-xts', chunkSize);
+  const session = new Session(begun, {});
+  session.apply({ kind: 'create', directory: 0, name: 'a' });
+  session.apply({ kind: 'write', file: 0, offset: 0, length: 2 * chunkSize, seed: 1 });
+  // Room for the first sector of another chunk, and not for the whole of it.
+  begun.store.fault = limitedTo(2 * 4096 + 2 * chunkSize + 4096);
+  session.apply({ kind: 'write', file: 0, offset: 2 * chunkSize, length: 6, seed: 2 });
+  session.apply({ kind: 'sync' });
+  session.image.seal();
+  session.close();
+  expect(begun.store.list().objects.length).toBe(2);
+  expect(describeModel(modelOfSealed(begun))).toBe(describeModel(session.root));
 });
