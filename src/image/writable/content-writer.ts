@@ -45,6 +45,7 @@ export class ContentWriter {
       throw new CkptfsError('bad-argument', `a write of ${length} bytes; ${MAX_WRITE} are possible`);
     const end = offset + length;
     checkSize(end);
+    if (end > file.size) this.#parts.dirty.prepareGrowth(file);
     const source = fromOffset - offset;
     const first = Math.ceil(offset / this.#chunkSize);
     const behind = Math.max(first, Math.floor(end / this.#chunkSize));
@@ -78,12 +79,11 @@ export class ContentWriter {
   /** See {@link WritableImage.truncate}. */
   truncate(file: LiveFile, size: number): void {
     checkSize(size);
-    if (size < file.size) {
-      this.#clear(file, size, file.size);
-      // What was stored of the last chunk goes beyond the new size.
-      this.#parts.dirty.clearHidden(file, Math.floor(size / this.#chunkSize));
-    }
+    const isCut = size < file.size;
+    if (isCut) this.#clear(file, size, file.size);
+    else if (size > file.size) this.#parts.dirty.prepareGrowth(file);
     file.size = size;
+    if (isCut) this.#parts.dirty.cut(file);
   }
 
   /** See {@link WritableImage.punch}. */

@@ -18,6 +18,8 @@ export interface DirtyChunk {
   holes: number;
   /** Bytes of the sectors, no holes, of what is stored at the file chunk: this chunk hides it. */
   hiddenBytes: number;
+  /** Whether what it hides goes beyond the end of the file, which was cut meanwhile. */
+  hidesCut: boolean;
 }
 
 /** How much of the pool is stored when it is full. */
@@ -89,7 +91,7 @@ export class DirtyChunks {
         throw error;
       }
     }
-    const made = { file, chunk, offset, holes, hiddenBytes: this.#chunks.dataBytes(storedHoles) };
+    const made = { file, chunk, offset, holes, hiddenBytes: this.#chunks.dataBytes(storedHoles), hidesCut: false };
     file.dataBytes += this.#chunks.dataBytes(holes) - made.hiddenBytes;
     file.dirty ??= new Map();
     file.dirty.set(chunk, made);
@@ -111,14 +113,27 @@ export class DirtyChunks {
     this.#chunks.clear(file, first, end);
   }
 
-  /** Takes away what a dirty chunk hides, if there is any: it holds what must not come back. */
-  clearHidden(file: LiveFile, chunk: number): void {
-    const dirty = file.dirty?.get(chunk);
-    if (dirty === undefined || !this.#chunks.holds(file, chunk)) return;
-    file.dataBytes += dirty.hiddenBytes;
-    dirty.hiddenBytes = 0;
-    this.#chunks.clear(file, chunk, chunk + 1);
-    this.#pending.addHoles(file, chunk, chunk + 1);
+  /**
+   * To be called when a file has got a smaller size. What the dirty chunk at its end hides counts up to that: all of it that is
+   * left of the file, should the chunk never be stored.
+   */
+  cut(file: LiveFile): void {
+    const dirty = this.#atEndOf(file);
+    if (dirty === undefined || !this.#chunks.holds(file, dirty.chunk)) return;
+    const { dataBytes } = file;
+    this.#chunks.trim(file);
+    dirty.hiddenBytes -= dataBytes - file.dataBytes;
+    file.dataBytes = dataBytes;
+    dirty.hidesCut = true;
+  }
+
+  /**
+   * To be called before a file gets a larger size: what it was cut by must not come back with it.
+   * @throws CkptfsError `io`: as {@link store}
+   */
+  prepareGrowth(file: LiveFile): void {
+    const dirty = this.#atEndOf(file);
+    if (dirty?.hidesCut === true) this.#store([dirty]);
   }
 
   /** The files that have any. */
@@ -129,6 +144,10 @@ export class DirtyChunks {
   /** Stores all of them. @throws CkptfsError `io`: all are still dirty, and their files marked as lost */
   store(): void {
     this.#store([...this.#all]);
+  }
+
+  #atEndOf(file: LiveFile): DirtyChunk | undefined {
+    return file.dirty?.get(Math.floor(file.size / this.#geometry.chunkSize));
   }
 
   #room(): number {

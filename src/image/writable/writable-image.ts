@@ -68,7 +68,8 @@ export interface WritableParts {
  * **What fails.** FileError: refused, nothing has changed. CkptfsError `io` (its cause has the system error: ENOSPC, EDQUOT, EIO, …) and
  * `damaged`: the call has changed nothing; what a failed `commit` was to tell is still to be told, by the next one. Contents that wait in
  * memory and that the store refuses go on waiting, and the journal marks their file as lost. Names and metadata can be changed meanwhile;
- * each `write`, `commit` and `sync` tries again, and fails until they are stored or their file is cut or released.
+ * each `write`, `commit` and `sync` tries again, and fails until they are stored or their file is cut or released; a file of which
+ * they cover the end does not grow.
  *
  * When making something durable has failed once, nothing can be changed any more, as nobody knows what of it is on the disk; what can be
  * read still can, and the image is for `sealImage` or `recoverImage` afterwards.

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { ioErrorName } from '../../../../src/base/errors.ts';
 import { Region } from '../../../../src/base/native.ts';
 import { recoverImage, sealImage } from '../../../../src/image/writable/close-unsealed.ts';
@@ -131,21 +131,101 @@ test('a stored chunk stays until what replaces it is stored', async () => {
   again.close();
 });
 
-test('what a file was cut to does not come back', async () => {
+describe.each([
+  ['written since the last seal', false],
+  ['sealed', true],
+])('of a file that is cut while the store refuses, contents %s', (_, isSealed) => {
+  const before = Array.from({ length: 900 }, (_, at) => `line ${at + 100}\n`).join('');
+
+  /** Cut to the middle of its second chunk, which is refused. */
+  async function cut(): Promise<readonly [BegunImage, Session, number, string]> {
+    const [begun, first] = await newSession();
+    write(first, 'f', before);
+    if (isSealed) first.image.seal();
+    else first.image.sync();
+    if (isSealed) first.close();
+    const session = isSealed ? new Session(begun, { poolSize: 1 << 18 }) : first;
+    const number = numberOf(session, 'f');
+    const size = chunkSize + 1000;
+    refusing(begun.store, 'ENOSPC');
+    session.image.truncate(number, size);
+    expect(errnoOf(() => session.image.sync())).toBe('ENOSPC');
+    return [begun, session, number, before.slice(0, size)];
+  }
+
+  function recovered(begun: BegunImage): string {
+    const { store, header, imageKey } = afterKill(begun);
+    expect(recoverImage(store, header, imageKey).dropped).toContain('"f"');
+    const again = new Session({ store, header, imageKey });
+    const found = content(again, 'f');
+    again.image.truncate(numberOf(again, 'f'), before.length);
+    expect(content(again, 'f').slice(found.length)).toBe('\0'.repeat(before.length - found.length));
+    again.close();
+    return found;
+  }
+
+  test('are kept up to its end, and what was cut off is gone', async () => {
+    const [begun, session, , kept] = await cut();
+    expect(content(session, 'f')).toBe(kept);
+    expect(errnoOf(() => session.image.sync())).toBe('ENOSPC');
+    session.close();
+    expect(recovered(begun)).toBe(kept);
+  });
+
+  test('are kept when it is cut once more', async () => {
+    const [begun, session, number, kept] = await cut();
+    session.image.truncate(number, chunkSize + 10);
+    expect(errnoOf(() => session.image.sync())).toBe('ENOSPC');
+    session.close();
+    expect(recovered(begun)).toBe(kept.slice(0, chunkSize + 10));
+  });
+
+  test('let it grow again only when the cut is stored', async () => {
+    const [begun, session, number, kept] = await cut();
+    expect(errnoOf(() => session.image.truncate(number, before.length))).toBe('ENOSPC');
+    expect(errnoOf(() => session.image.extend(number, chunkSize + 1001))).toBe('ENOSPC');
+    expect(content(session, 'f')).toBe(kept);
+    begun.store.fault = undefined;
+    session.image.truncate(number, before.length);
+    expect(content(session, 'f')).toBe(kept + '\0'.repeat(before.length - kept.length));
+    session.image.commit();
+    session.close();
+    const { store, header, imageKey } = afterKill(begun);
+    const again = new Session({ store, header, imageKey });
+    expect(content(again, 'f')).toBe(kept + '\0'.repeat(before.length - kept.length));
+    again.close();
+  });
+
+  test('do not come back in a journal that is begun meanwhile', async () => {
+    const [begun, first] = await newSession();
+    write(first, 'f', before);
+    if (isSealed) first.image.seal();
+    else first.image.sync();
+    first.close();
+    const session = new Session(begun, { limits: { pending: 1 << 20, journal: 1, freed: 1 << 20 } });
+    refusing(begun.store, 'ENOSPC');
+    session.image.truncate(numberOf(session, 'f'), chunkSize + 1000);
+    for (let at = 0; at < 30; at++) session.image.mkdir(1, Buffer.from(`d${at}`), { mode: 0o700, uid: 0, gid: 0 });
+    expect(begun.store.log.filter((done) => done.kind === 'rename' && done.to === 'journal').length).toBeGreaterThan(2);
+    session.close();
+    expect(recovered(begun)).toBe(before.slice(0, chunkSize + 1000));
+  });
+});
+
+test('trying again and again takes no more room: neither places in objects nor objects', async () => {
   const [begun, session] = await newSession();
-  write(session, 'f', 'x'.repeat(100));
-  session.image.sync();
-  const number = numberOf(session, 'f');
-  refusing(begun.store, 'ENOSPC');
-  session.image.truncate(number, 10);
-  expect(errnoOf(() => session.image.sync())).toBe('ENOSPC');
-  session.image.truncate(number, 100);
-  expect(errnoOf(() => session.image.sync())).toBe('ENOSPC');
+  write(session, 'kept', 'kept');
+  session.image.commit();
+  refusing(begun.store, 'EDQUOT');
+  for (let at = 0; at < 20; at++) write(session, 'small', 'x', at * chunkSize);
+  for (let again = 0; again < 500; again++) expect(errnoOf(() => session.image.commit())).toBe('EDQUOT');
+  expect(begun.store.list().objects).toEqual([expect.objectContaining({ size: 2 * 4096 + chunkSize })]);
+  begun.store.fault = undefined;
+  session.image.seal();
   session.close();
-  const { store, header, imageKey } = afterKill(begun);
-  recoverImage(store, header, imageKey);
-  const again = new Session({ store, header, imageKey });
-  expect(content(again, 'f')).not.toContain('x'.repeat(11));
+  expect(begun.store.list().objects).toEqual([expect.objectContaining({ size: 2 * 4096 + 21 * chunkSize })]);
+  const again = new Session(begun);
+  expect([content(again, 'kept'), content(again, 'small').length]).toEqual(['kept', 19 * chunkSize + 1]);
   again.close();
 });
 
