@@ -1,5 +1,4 @@
 import type { Region } from '../base/native.ts';
-import { quotedPath } from '../base/printable.ts';
 import { ROOT_INODE } from '../format/manifest.ts';
 import { timeAt } from '../format/time.ts';
 import { isKeptXattr } from '../format/xattrs.ts';
@@ -21,7 +20,7 @@ import type { LiveDirectory, LiveInode } from '../image/writable/live-inode.ts';
 import type { WritableImage } from '../image/writable/writable-image.ts';
 import { attributesOf, DOT, DOT_DOT, NAME_MAX } from './attributes.ts';
 import { metadataChanges, newDirectory, newInode } from './metadata-changes.ts';
-import { failureOf } from './store-faults.ts';
+import { type FaultListener, StoreFaults } from './store-faults.ts';
 
 /** Cookies of "." and ".."; those of children are their serials, which begin with 1, behind them. */
 const DOT_COOKIE = 1;
@@ -33,14 +32,11 @@ const LEAST_ACCEPTED = 64 << 10;
 /** As many as there are inode numbers. */
 const MAX_FILES = 0xffff_ffff;
 
-/** Told, in one line without line breaks, of each operation that failed because of what is stored, or of where. */
-export type FaultListener = (line: string) => void;
-
 /** An image that is being written as a file system. A node's number is its inode number. Belongs to one thread. */
 export class WritableTree implements WritableFileSystem {
   readonly immutable = false;
   readonly #image: WritableImage;
-  readonly #onFault: FaultListener;
+  readonly #faults: StoreFaults;
   readonly #clock: () => number;
   /** How often the kernel was told of a node and has not forgotten it. */
   readonly #remembered = new Map<number, number>();
@@ -51,7 +47,7 @@ export class WritableTree implements WritableFileSystem {
   constructor(image: WritableImage, onFault: FaultListener, clock: () => number = Date.now) {
     this.#image = image;
     this.#accepted = new AcceptedWrite(image);
-    this.#onFault = onFault;
+    this.#faults = new StoreFaults(image, onFault);
     this.#clock = clock;
   }
 
@@ -173,12 +169,12 @@ export class WritableTree implements WritableFileSystem {
   }
 
   setattr(node: number, changes: AttributeChanges): Attributes {
-    if (changes.size !== undefined) this.#storeOrCut(node, changes.size);
+    const { size } = changes;
     return this.#attempt('change', node, () => {
-      if (changes.size !== undefined) this.#image.truncate(node, changes.size);
+      if (size !== undefined) this.#truncate(node, size);
       const metadata = metadataChanges(this.#inode(node), changes, this.#now());
       // Whoever asks for a change gets a new ctime, even for chown(-1, -1); a new size has set it.
-      if (metadata !== undefined || changes.size === undefined) this.#image.setMetadata(node, metadata ?? {});
+      if (metadata !== undefined || size === undefined) this.#image.setMetadata(node, metadata ?? {});
       return this.getattr(node);
     });
   }
@@ -242,8 +238,11 @@ export class WritableTree implements WritableFileSystem {
 
   /** Of one file is of all: the journal takes the whole state. */
   flush(node: number): void {
-    this.#image.unstored.closed(node);
-    this.#withAccepted(() => this.#attempt('write', node, () => this.#image.commit()));
+    this.#withAccepted(() => {
+      // What is stored until now does not open it again.
+      this.#image.unstored.closed(node);
+      this.#attempt('write', node, () => this.#image.commit());
+    });
   }
 
   sync(node: number): void {
@@ -271,14 +270,15 @@ export class WritableTree implements WritableFileSystem {
     this.#attempt('write', inode, () => this.#accepted.store());
   }
 
-  /** What cannot be stored is given up where its file is about to end before it. */
-  #storeOrCut(node: number, size: number): void {
+  /** What cannot be stored is given up where its file ends before it, which it does only when that was possible. */
+  #truncate(node: number, size: number): void {
     try {
       this.#storeAccepted(node);
     } catch (error) {
       if (!(error instanceof Errno)) throw error;
-      this.#accepted.cut(size);
     }
+    this.#image.truncate(node, size);
+    if (this.#accepted.inode === node) this.#accepted.cut(size);
   }
 
   /** Runs `action` also when what was accepted cannot be stored. @throws Errno why it cannot, or what `action` throws */
@@ -332,19 +332,6 @@ export class WritableTree implements WritableFileSystem {
   }
 
   #attempt<T>(what: string, node: number, action: () => T): T {
-    try {
-      return action();
-    } catch (error) {
-      const failure = failureOf(error);
-      if (failure === undefined) throw error;
-      if (failure.fault !== undefined) this.#onFault(`cannot ${what} ${this.#nameOf(node)}: ${failure.fault}`);
-      throw failure.errno;
-    }
-  }
-
-  #nameOf(node: number): string {
-    const path = this.#image.pathOf(node);
-    if (path.length > 0) return quotedPath(path);
-    return node === ROOT_INODE ? '"/"' : 'a file without a name';
+    return this.#faults.attempt(what, node, action);
   }
 }

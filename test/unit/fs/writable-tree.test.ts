@@ -508,6 +508,32 @@ describe('much at once', () => {
     expect(content(f)).toBe('');
   });
 
+  test('is kept when its file could not be cut', () => {
+    const f = file('f');
+    refuse('ENOSPC');
+    accept(f, 'a');
+    tree.settle();
+    const { truncate } = image;
+    image.truncate = () => {
+      throw new CkptfsError('io', 'cannot cut it', { cause: store.failure });
+    };
+    refuses('ENOSPC', () => tree.setattr(f, { size: 3 }));
+    image.truncate = truncate;
+    store.failure = undefined;
+    expect(content(f) === 'a'.repeat(size)).toBe(true);
+  });
+
+  test('that is stored when its file is closed leaves it closed', () => {
+    const f = file('f');
+    refuse('ENOSPC');
+    accept(f, 'a');
+    tree.settle();
+    expect(image.inode(f)).toMatchObject({ open: true, lost: true });
+    store.failure = undefined;
+    tree.flush(f);
+    expect(image.inode(f)).toMatchObject({ open: false, lost: false });
+  });
+
   test('keeps nobody else from being committed, though they are told', () => {
     const [f, g] = [file('f'), file('g')];
     accept(f, 'a');
