@@ -7,7 +7,10 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/unit/**/*.test.ts'],
-          testTimeout: 60_000,
+          // Reached by what hangs alone: the longest tests take ten seconds on an idle machine, and two minutes were seen on a
+          // loaded one.
+          testTimeout: 600_000,
+          hookTimeout: 600_000,
         },
       },
       {
