@@ -9,7 +9,13 @@ import type { JournalEntry } from '../../format/journal.ts';
 import { decodeEntries, FRAME_OVERHEAD, JOURNAL_HEADER_SIZE, MAX_FRAME } from '../../format/journal-codec.ts';
 import type { StoredObject } from '../../stores/store.ts';
 
-/** What stands behind the last frame: nothing; the beginning of one that was being written; or what no writer leaves there. */
+/** Bytes of a tail that are looked at at a time. */
+const PIECE = 64 << 10;
+
+/**
+ * What stands behind the last frame: nothing; the beginning of one that was being written, or room for one; or what no writer
+ * leaves there.
+ */
 export type JournalTail = 'none' | 'torn' | 'garbage';
 
 /** A journal that somebody left: the longest run of frames from its start that authenticate. */
@@ -60,6 +66,7 @@ export class JournalReader {
       const rest = this.#file.size - position;
       if (rest < length.length || this.#file.read(length, 0, length.length, position) !== length.length) return 'torn';
       const entriesLength = length.view.getUint32(0, true);
+      if (entriesLength < 1 && this.#isZeros(position)) return 'torn';
       if (entriesLength < 1 || entriesLength > MAX_FRAME) return 'garbage';
       if (rest < entriesLength + FRAME_OVERHEAD) return 'torn';
       const frame = new Region(entriesLength + FRAME_OVERHEAD);
@@ -70,6 +77,18 @@ export class JournalReader {
       position += frame.length;
     }
     return 'none';
+  }
+
+  /** Whether nothing but zeros stands from `position` on: room that was taken, and what was written there did not come to the disk. */
+  #isZeros(position: number): boolean {
+    const piece = new Region(PIECE);
+    for (let at = position; at < this.#file.size; ) {
+      const read = this.#file.read(piece, 0, Math.min(PIECE, this.#file.size - at), at);
+      if (read === 0) break;
+      if (piece.bytes.subarray(0, read).some((byte) => byte !== 0)) return false;
+      at += read;
+    }
+    return true;
   }
 
   close(): void {

@@ -134,7 +134,7 @@ describe('what a crash leaves', () => {
     expect(contentOf(open(left))).toEqual(patternBytes(1, chunkSize));
   });
 
-  test('a frame that was being written goes without a word, anything else at the end does not', async () => {
+  test('a frame that was being written, or room for one, goes without a word, anything else at the end does not', async () => {
     const begun = await newImage('aes-256-xts', chunkSize);
     const image = open(begun);
     image.create(1, NAME, owner);
@@ -146,7 +146,21 @@ describe('what a crash leaves', () => {
       const reopened = open(left);
       expect([reopened.lookup(1, NAME), reopened.lookup(1, Buffer.from('d'))]).toEqual([2, undefined]);
     }
-    for (const tail of [Buffer.alloc(100), Buffer.alloc(100, 0x11), Buffer.alloc(4)]) {
+    // Room that was taken ahead, of which a file system shows the length after all.
+    for (const length of [1, 4, 27, 28, 100, 64 << 10, (64 << 10) + 1, 300_000]) {
+      const left = crashed(begun, all);
+      left.store.disk.names.get('journal')?.write(size, Buffer.alloc(length));
+      expect(recoverImage(left.store, left.header, left.imageKey)).toEqual({ dropped: undefined });
+      const again = crashed(begun, all);
+      again.store.disk.names.get('journal')?.write(size, Buffer.alloc(length));
+      expect(open(again).inodeCount).toBe(3);
+      left.store.disk.names.get('journal')?.write(size, Buffer.alloc(length));
+      sealImage(left.store, left.header, left.imageKey);
+      expect(open(left).inodeCount).toBe(3);
+    }
+    const far = Buffer.alloc(200_000);
+    far.writeUInt8(1, 199_999);
+    for (const tail of [Buffer.concat([Buffer.alloc(99), Buffer.alloc(1, 1)]), Buffer.alloc(100, 0x11), far]) {
       const left = crashed(begun, all);
       left.store.disk.names.get('journal')?.write(size, tail);
       expect(() => open(left)).toThrow(code('unsealed'));
