@@ -29,14 +29,14 @@ export class LocalJournalDraft implements JournalDraft {
   }
 
   publish(): JournalFile {
-    this.#file.sync();
-    const { root } = this.#directory;
     try {
-      root.rename(DRAFT, 'journal');
-    } catch (cause) {
-      throw ioError('rename', this.#directory.pathOf(DRAFT), cause);
+      this.#file.sync();
+      this.#rename();
+      syncDirectory(this.#directory.root);
+    } catch (error) {
+      this.#file.close();
+      throw error;
     }
-    syncDirectory(root);
     return this.#file;
   }
 
@@ -48,9 +48,17 @@ export class LocalJournalDraft implements JournalDraft {
       throw ioError('remove', this.#directory.pathOf(DRAFT), cause);
     }
   }
+
+  #rename(): void {
+    try {
+      this.#directory.root.rename(DRAFT, 'journal');
+    } catch (cause) {
+      throw ioError('rename', this.#directory.pathOf(DRAFT), cause);
+    }
+  }
 }
 
-/** Bytes that are taken behind the end of a journal. */
+/** Bytes that are taken behind the end of a journal. Its size does not show them: format.md §8. */
 const RESERVE = 64 << 10;
 
 /** A file that only grows, by whole appends. */

@@ -53,7 +53,14 @@ export class JournalWriter {
       draft.discard();
       throw error;
     }
-    return () => new JournalWriter(draft.publish(), cipher, nextFrame);
+    return () => {
+      try {
+        return new JournalWriter(draft.publish(), cipher, nextFrame);
+      } catch (error) {
+        cipher.dispose();
+        throw error;
+      }
+    };
   }
 
   /** Bytes. */

@@ -78,7 +78,13 @@ export function openWritable(
       return assemble(store, header, imageKey, geometry, state, puncher, lock, options);
     });
     const live = state.objects.objects.filter((object) => object.live > 0);
-    removeUnnamed(store, stored, live, geometry, onWarning, (id) => puncher.remove(id));
+    try {
+      removeUnnamed(store, stored, live, geometry, onWarning, (id) => puncher.remove(id));
+    } catch (error) {
+      // Of no use now; the next writer looks again.
+      if (!(error instanceof CkptfsError)) throw error;
+      onWarning(`objects that do not belong to the image were not removed: ${error.message}`);
+    }
     return image;
   } catch (error) {
     lock.release();

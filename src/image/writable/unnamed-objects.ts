@@ -13,9 +13,9 @@ export interface NamedObject {
 }
 
 /**
- * Removes the objects of a store that an image does not name, once all that it names were found there. Where one is not,
- * nothing is removed: the directory may be another image's by mistake, or somebody tampers with it, and what looks
- * superfluous may be all that is left of something.
+ * Removes the objects of a store that an image does not name, once all that it names were found there. Where one is not, that is
+ * warned of, and nothing is removed: the directory may be another image's by mistake, or somebody tampers with it, and what
+ * looks superfluous may be all that is left of something.
  * @param stored ids of all that may have to go
  * @param remove what removes one; the store by default
  * @throws CkptfsError `io`
@@ -30,9 +30,9 @@ export function removeUnnamed(
 ): void {
   const kept = new Set(named.map(({ id }) => id.toString('hex')));
   const unnamed = stored.filter((id) => !kept.has(id));
-  if (unnamed.length === 0) return;
   const missing = findMissing(store, named, geometry);
   if (missing === undefined) for (const id of unnamed) remove(id);
+  else if (unnamed.length === 0) onWarning(missing);
   else onWarning(`${missing}: objects that do not belong to the image were therefore not removed`);
 }
 

@@ -149,6 +149,35 @@ describe.each(stores)('writable store contract: $name', ({ create, open }) => {
     journal.close();
   });
 
+  test('the size of a journal is what was appended, whatever room is taken behind its end', () => {
+    const store = create(location);
+    const draft = store.beginJournal();
+    const journal = draft.publish();
+    const path = join(location, 'journal');
+    let size = 0;
+    for (const length of [1, 70_000, 30_000, 40_000]) {
+      journal.append(Buffer.alloc(length, 'x'));
+      size += length;
+      expect([journal.size, fs.statSync(path).size]).toEqual([size, size]);
+      journal.sync();
+      expect(fs.statSync(path).size).toBe(size);
+    }
+    expect(contentOf(open(location).readJournal())).toBe('x'.repeat(size));
+    journal.close();
+    expect(fs.statSync(path).size).toBe(size);
+  });
+
+  test('a journal that cannot be published leaves no descriptor', () => {
+    const store = create(location);
+    const draft = store.beginJournal();
+    draft.append(Buffer.from('x'));
+    fs.mkdirSync(join(location, 'journal', 'in-the-way'), { recursive: true });
+    const open = fs.readdirSync('/proc/self/fd').length;
+    expect(failure(() => draft.publish()).code).toBe('io');
+    expect(fs.readdirSync('/proc/self/fd').length).toBe(open - 1);
+    fs.rmSync(join(location, 'journal'), { recursive: true });
+  });
+
   test('a draft that is discarded or left behind leaves the journal alone', () => {
     const store = create(location);
     store.beginJournal().publish().close();

@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
+import { ioError } from '../../../../src/base/errors.ts';
 import { Geometry } from '../../../../src/format/geometry.ts';
 import { removeUnnamed } from '../../../../src/image/writable/unnamed-objects.ts';
-import { RecordingStore } from '../../../support/recording-store.ts';
+import { RecordingStore, systemError } from '../../../support/recording-store.ts';
+import { newImage, Session } from './session.ts';
 
 const geometry = new Geometry(16384);
 const named = { id: randomBytes(16), chunks: 3 };
@@ -48,4 +50,50 @@ test.each([
   const result = left(store);
   expect(result.ids).toContain(unnamed);
   expect(result.warnings).toEqual([expect.stringContaining(reason)]);
+});
+
+test('an object that is missing is told of also where nothing is to go', () => {
+  const result = left(storeWith([[growing.id, 5]]));
+  expect(result.ids).toEqual([growing.id.toString('hex')]);
+  expect(result.warnings).toEqual([expect.stringContaining('is missing')]);
+});
+
+test('an object that somebody removed while it was written is told of when the image is sealed', async () => {
+  const begun = await newImage('aes-256-xts', 4096);
+  const warnings: string[] = [];
+  const session = new Session(begun, { onWarning: (line) => warnings.push(line) });
+  session.apply({ kind: 'create', directory: 0, name: 'a' });
+  session.apply({ kind: 'write', file: 0, offset: 0, length: 5000, seed: 1 });
+  session.apply({ kind: 'sync' });
+  const [id = ''] = begun.store.list().objects.map((object) => object.id);
+  begun.store.disk.names.delete(`objects/${id}`);
+  session.image.seal();
+  session.close();
+  expect(warnings).toEqual([expect.stringContaining(`object ${id} is missing`)]);
+});
+
+test('where it cannot be told whether all is there, a writer goes on, and removes nothing', async () => {
+  const begun = await newImage('aes-256-xts', 4096);
+  const session = new Session(begun);
+  session.apply({ kind: 'create', directory: 0, name: 'a' });
+  session.apply({ kind: 'write', file: 0, offset: 0, length: 5000, seed: 1 });
+  session.apply({ kind: 'sync' });
+  session.close();
+  begun.store.createObject(unnamed).close();
+  const warnings: string[] = [];
+  const { openObject } = begun.store;
+  const before = begun.store.log.length;
+  begun.store.openObject = (id) => {
+    // Not before the image was taken over.
+    if (begun.store.log.length === before) return openObject.call(begun.store, id);
+    throw ioError('open', 'memory', systemError('EMFILE'));
+  };
+  const again = new Session(begun, { onWarning: (line) => warnings.push(line) }, session.root);
+  Reflect.deleteProperty(begun.store, 'openObject');
+  again.check();
+  expect(begun.store.list().objects.map(({ id }) => id)).toContain(unnamed);
+  expect(warnings).toEqual([expect.stringContaining('were not removed')]);
+  again.close();
+  // The lock is free.
+  new Session(begun, {}, session.root).close();
 });
