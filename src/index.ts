@@ -1,6 +1,7 @@
+/// <reference types="node" preserve="true" />
 /**
- * ckptfs as a library: what its own commands use. Nothing here prints or exits; every failure is a {@link CkptfsError}
- * whose `code` is stable (docs/cli.md lists them with their exit numbers).
+ * ckptfs as a library: what its own commands use, described in docs/library.md. Nothing here prints or exits; every
+ * failure is a {@link CkptfsError} whose `code` is stable (docs/cli.md lists them with their exit numbers).
  *
  * ```ts
  * import { EncryptedImage, keyFileProvider, readKeyFile } from 'ckptfs';
@@ -25,6 +26,7 @@ export type { Loss, LossExample, LossKind } from './image/losses.ts';
 export type { MakeSlots } from './image/new-header.ts';
 export type { Damage, VerifyOptions, VerifyReport } from './image/verify.ts';
 export { createDefaultKey, defaultKeyPath } from './keys/default-key.ts';
+export { unwrapFromSlot, wrapIntoSlot } from './keys/jwe-slot.ts';
 export { type KeyFile, keyFileProvider, readKeyFile } from './keys/key-file.ts';
 export { createKeyFile, type KeyBits } from './keys/keygen.ts';
 export type { KeyProvider } from './keys/provider.ts';
@@ -35,6 +37,13 @@ export {
   inspectImage,
   type ListedFile,
 } from './library/encrypted-image.ts';
+export {
+  type FileContents,
+  ImageWriter,
+  type ImageWriterOptions,
+  type WrittenFileOptions,
+} from './library/image-writer.ts';
+export { slotsFor } from './library/key-slots.ts';
 export { createEmptyImage, type NewImage, type NewImageOptions, rootLike } from './library/new-image.ts';
 export { type OpenOptions, type UnlockOptions, unlockImage } from './library/unlock.ts';
 export {

@@ -1,3 +1,5 @@
+import { constants } from 'node:buffer';
+import { Readable } from 'node:stream';
 import { CkptfsError } from '../base/errors.ts';
 import { Region } from '../base/native.ts';
 import type { FileInode, Inode } from '../format/manifest.ts';
@@ -35,6 +37,9 @@ export interface ListedFile extends FileStatus {
   /** Raw bytes. */
   readonly name: Buffer;
 }
+
+/** Of what a stream yields at once, in bytes. */
+const PIECE_SIZE = 256 << 10;
 
 /** A path within an image: names with '/' between; text is taken as UTF-8. Links are not followed. */
 export type ImagePath = string | Uint8Array;
@@ -126,6 +131,29 @@ export class EncryptedImage {
     }
   }
 
+  /**
+   * All of a file, each byte authenticated first. @throws CkptfsError `no-such-file`, `damaged`, `io`, `bad-argument` for one that is larger
+   * than a Buffer can be
+   */
+  readFile(path: ImagePath): Buffer {
+    const { size } = this.#file(path);
+    if (size > constants.MAX_LENGTH)
+      throw new CkptfsError('bad-argument', `${size} bytes are more than a Buffer holds`);
+    const bytes = Buffer.alloc(size);
+    return bytes.subarray(0, this.readAt(path, 0, bytes));
+  }
+
+  /**
+   * Streams a range of a file, by default all of it, each byte authenticated first. The image stays open until the stream has ended.
+   * @param range in bytes; it ends at the latest where the file does
+   * @throws CkptfsError `no-such-file`; the stream fails as {@link readAt} does
+   */
+  createReadStream(path: ImagePath, range: { readonly offset?: number; readonly length?: number } = {}): Readable {
+    const { size } = this.#file(path);
+    const { offset = 0, length = size } = range;
+    return Readable.from(this.#pieces(path, offset, Math.min(size, offset + length)), { objectMode: false });
+  }
+
   /** Reads and authenticates all of it. @throws CkptfsError `io`, `interrupted` */
   async verify(options: VerifyOptions = {}): Promise<VerifyReport> {
     return verifyImage(this.#image, options);
@@ -168,6 +196,16 @@ export class EncryptedImage {
     const shown = Buffer.from(path as Uint8Array).toString();
     const what = inode?.type === 'symlink' ? `symbolic link to ${inode.target.toString()}` : inode?.type;
     throw new CkptfsError('no-such-file', `${shown} in the image is a ${what}, not a file`, { path: shown });
+  }
+
+  *#pieces(path: ImagePath, start: number, end: number): Generator<Buffer> {
+    for (let offset = start; offset < end; ) {
+      const piece = Buffer.alloc(Math.min(PIECE_SIZE, end - offset));
+      const count = this.readAt(path, offset, piece);
+      if (count === 0) return;
+      yield piece.subarray(0, count);
+      offset += count;
+    }
   }
 
   #status(number: number): FileStatus {

@@ -1,5 +1,5 @@
 import { existsSync, statSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { absolutePath } from '../base/current-directory.ts';
 import { ioError } from '../base/errors.ts';
 import type { Secret } from '../crypto/secret.ts';
 import type { CipherName } from '../format/ciphers.ts';
@@ -8,6 +8,7 @@ import type { MakeSlots } from '../image/new-header.ts';
 import { beginImage } from '../image/writable/begin-image.ts';
 import type { NewInode } from '../image/writable/writable-image.ts';
 import { createStore, isVacant } from '../stores/open-store.ts';
+import type { WritableStore } from '../stores/writable-store.ts';
 
 export interface NewImageOptions {
   /** A directory that does not exist, or is empty, this user's own, and nobody else's to write to. */
@@ -48,7 +49,8 @@ export function rootLike(directory: string): NewInode {
   }
 }
 
-function ownRoot(): NewInode {
+/** By default: of this user, for nobody else. */
+export function ownRoot(): NewInode {
   return { mode: OWNER_MODE, uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 };
 }
 
@@ -63,14 +65,19 @@ export async function createEmptyImage({
 }: NewImageOptions): Promise<NewImage> {
   const isNewDirectory = !existsSync(destination);
   const store = createStore(destination);
-  const { device, inode } = store.identity();
-  const made = { location: resolve(destination), directory: `${device}:${inode}`, isNewDirectory };
+  const made = madeIn(store, destination, isNewDirectory);
   try {
     const { header, imageKey } = await beginImage(store, { ...options, root });
     return { imageId: header.imageId.toString('hex'), imageKey, made };
   } finally {
     store.close();
   }
+}
+
+/** What `discardImage` has to know of an image that was made in a new store. @throws CkptfsError `io` */
+export function madeIn(store: WritableStore, destination: string, isNewDirectory: boolean): MadeImage {
+  const { device, inode } = store.identity();
+  return { location: absolutePath(destination), directory: `${device}:${inode}`, isNewDirectory };
 }
 
 /** Whether there is nothing at a location, so that an image can be made there. @throws CkptfsError `io` */

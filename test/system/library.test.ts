@@ -125,6 +125,115 @@ test('failures are CkptfsError with a stable code', () => {
   });
 });
 
+test('an image is written from memory and from streams, without a mount', () => {
+  inDirectory((directory) => {
+    const result = useOfPackage(
+      `${makeImage}
+      import { existsSync } from 'node:fs';
+      const makeSlots = ckptfs.slotsFor([provider]);
+      const codeOf = async (work) => {
+        try { await work(); return 'none'; } catch (error) { return error instanceof ckptfs.CkptfsError ? error.code : error.message; }
+      };
+      const writer = await ckptfs.ImageWriter.create({ destination: at('written'), makeSlots, chunkSize: 4096 });
+      const big = Buffer.alloc(3_000_001, 'a page of memory ');
+      async function* failing() { yield Buffer.alloc(9000); throw new Error('the source has failed'); }
+      await writer.writeFile('a/b/big', big);
+      await writer.writeFile('a/pieces', [Buffer.from('one '), new Uint8Array(0), Buffer.from('two')], { mode: 0o640 });
+      await writer.writeFile(Buffer.from([0x66, 0xff]), 'text');
+      writer.makeDirectory('a/empty', 0o755);
+      const waiting = writer.writeFile('slow', (async function* () { yield big; })());
+      const refusals = [
+        await codeOf(() => writer.seal()),
+        await codeOf(() => writer.writeFile('a/pieces', 'again')),
+        await codeOf(() => writer.writeFile('a/pieces/below', 'x')),
+        await codeOf(() => writer.writeFile('a/../x', 'x')),
+        await codeOf(() => writer.writeFile('', 'x')),
+        await codeOf(() => writer.makeDirectory('a/pieces')),
+        await codeOf(() => writer.writeFile('failed', failing())),
+        await codeOf(() => ckptfs.ImageWriter.create({ destination: at('written'), makeSlots })),
+      ];
+      await waiting;
+      writer.seal();
+      writer.discard();
+      refusals.push(await codeOf(() => writer.writeFile('late', 'x')));
+
+      const image = await ckptfs.EncryptedImage.open(at('written'), { keys: [provider], imageId: writer.imageId });
+      const chunks = [];
+      for await (const chunk of image.createReadStream('a/b/big', { offset: 5, length: 1_000_000 })) chunks.push(chunk);
+      const ended = image.createReadStream('slow');
+      const answers = {
+        refusals,
+        root: image.list().map(({ name }) => name.toString('latin1')),
+        a: image.list('a').map(({ name, type, mode }) => [name.toString(), type, mode.toString(8)]),
+        big: image.readFile('a/b/big').equals(big),
+        pieces: image.readFile('a/pieces').toString(),
+        streamed: Buffer.concat(chunks).equals(big.subarray(5, 1_000_005)),
+        behind: (await image.createReadStream('a/pieces', { offset: 100 }).toArray()).length,
+        damage: (await image.verify()).damage,
+      };
+      image.close();
+      answers.closed = await codeOf(() => ended.toArray());
+
+      const thrown = await ckptfs.ImageWriter.create({ destination: at('thrown'), makeSlots });
+      await thrown.writeFile('x', big);
+      thrown.discard();
+      answers.unslotted = await codeOf(() => ckptfs.ImageWriter.create({ destination: at('unslotted'), makeSlots: ckptfs.slotsFor([]) }));
+      answers.left = ['thrown', 'unslotted'].filter((name) => existsSync(at(name)));
+      console.log(JSON.stringify(answers));`,
+      directory,
+    );
+    expect(result).toEqual({
+      refusals: [
+        'bad-argument',
+        'exists',
+        'exists',
+        'bad-argument',
+        'bad-argument',
+        'exists',
+        'the source has failed',
+        'exists',
+        'bad-argument',
+      ],
+      root: ['a', 'f\u00ff', 'slow'],
+      a: [
+        ['b', 'directory', '700'],
+        ['empty', 'directory', '755'],
+        ['pieces', 'file', '640'],
+      ],
+      big: true,
+      pieces: 'one two',
+      streamed: true,
+      behind: 0,
+      damage: [],
+      closed: 'bad-argument',
+      unslotted: 'bad-argument',
+      left: [],
+    });
+  });
+});
+
+test('what a process leaves that ends before it seals is an unsealed image', () => {
+  inDirectory((directory) => {
+    const left = `${makeImage}
+      const writer = await ckptfs.ImageWriter.create({ destination: at('left'), makeSlots: ckptfs.slotsFor([provider]) });
+      await writer.writeFile('whole', 'contents');
+      console.log(JSON.stringify(writer.imageId));
+      process.exit();`;
+    const imageId = useOfPackage(left, directory);
+    const sealed = useOfPackage(
+      `import * as ckptfs from 'ckptfs';
+      const [at, key] = [(name) => process.argv[2] + '/' + name, ckptfs.readKeyFile(process.argv[2] + '/key').key];
+      const options = { keys: [ckptfs.keyFileProvider(key)], onWarning: (line) => lines.push(line) };
+      const lines = [];
+      const { imageId } = await ckptfs.sealImage(at('left'), options);
+      const image = await ckptfs.EncryptedImage.open(at('left'), options);
+      console.log(JSON.stringify([imageId, image.readFile('whole').toString(), lines]));`,
+      directory,
+    );
+    expect(sealed).toEqual([imageId, 'contents', []]);
+  });
+});
+
 systemTest(['root', 'fuse'], 'mount and unmount', () => {
   inDirectory((directory) => {
     fs.mkdirSync(join(directory, 'mnt'));

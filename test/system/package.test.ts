@@ -3,9 +3,9 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { CommandResult } from './support/namespace.ts';
-import { describeIf, findProgram, systemTest } from './support/requirements.ts';
+import { describeIf, findProgram, have, systemTest } from './support/requirements.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -31,6 +31,8 @@ describeIf(['npm'], 'the package, where there is no compiler', () => {
   }
 
   const npm = findProgram('npm') ?? '';
+  let npmCache = '';
+  let tarball = '';
   const ckptfs = at('installed', 'bin', 'ckptfs');
 
   beforeAll(() => {
@@ -47,11 +49,11 @@ describeIf(['npm'], 'the package, where there is no compiler', () => {
       encoding: 'utf8',
     });
     expect(packed.status, packed.stderr).toBe(0);
-    const cache = spawnSync(npm, ['config', 'get', 'cache'], { cwd: root, encoding: 'utf8' }).stdout.trim();
-    const tarball = fs.readdirSync(base).find((name) => name.endsWith('.tgz')) ?? '';
-    const where = ['--prefix', at('installed'), '--cache', cache, '--prefer-offline'];
+    npmCache = spawnSync(npm, ['config', 'get', 'cache'], { cwd: root, encoding: 'utf8' }).stdout.trim();
+    tarball = at(fs.readdirSync(base).find((name) => name.endsWith('.tgz')) ?? '');
+    const where = ['--prefix', at('installed'), '--cache', npmCache, '--prefer-offline'];
     // Old versions of npm run install scripts unless told, newer ones do not unless told: the package works without any.
-    runWell('npm', 'install', '--global', '--ignore-scripts', '--no-audit', '--no-fund', ...where, at(tarball));
+    runWell('npm', 'install', '--global', '--ignore-scripts', '--no-audit', '--no-fund', ...where, tarball);
   });
   afterAll(() => fs.rmSync(base, { recursive: true }));
 
@@ -85,23 +87,78 @@ describeIf(['npm'], 'the package, where there is no compiler', () => {
     }
   });
 
-  test('is a library, whose types a program can be checked against', () => {
-    const beside = at('installed', 'lib');
-    const text = [
-      "import { CkptfsError, EncryptedImage } from 'ckptfs';",
-      "const failure = await EncryptedImage.open('nothing', { keys: [] }).catch((error) => error);",
-      'console.log(failure instanceof CkptfsError && failure.code);',
-    ].join('\n');
-    fs.writeFileSync(join(beside, 'program.mjs'), text);
-    expect(runWell('node', join(beside, 'program.mjs'))).toBe('io\n');
+  test('has every file that its pages point to', () => {
+    const pages = fs
+      .readdirSync(installed, { recursive: true, encoding: 'utf8' })
+      .filter((name) => /^[^/]+\.md$|^docs\/.*\.md$/.test(name));
+    expect(pages).toContain('docs/library.md');
+    for (const page of pages) {
+      const text = fs.readFileSync(join(installed, page), 'utf8');
+      for (const [, target = ''] of text.matchAll(/\]\(([^)\s#]+)[^)]*\)/g)) {
+        if (/^https?:/.test(target)) continue;
+        expect(fs.existsSync(join(installed, page, '..', target)), `${page}: ${target}`).toBe(true);
+      }
+    }
+  });
 
+  describe('as a library, in a project that has nothing else', () => {
+    const project = (name: string): string => at('project', name);
     const compiler = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
-    const types = ['--types', 'node', '--typeRoots', join(root, 'node_modules', '@types')];
-    const options = ['--noEmit', '--strict', '--target', 'es2022', '--module', 'nodenext', ...types];
-    const check = (name: string): CommandResult => run('node', [compiler, ...options, join(beside, name)]);
-    fs.writeFileSync(join(beside, 'right.mts'), text);
-    expect(check('right.mts')).toMatchObject({ status: 0, stdout: '' });
-    fs.writeFileSync(join(beside, 'wrong.mts'), text.replace('keys: []', "keys: ['k']"));
-    expect(check('wrong.mts').stdout).toContain('KeyProvider');
+
+    /** Compiles a program as a project without any settings of its own would, but strictly. */
+    function compile(name: string): CommandResult {
+      const options = ['--strict', '--target', 'es2022', '--module', 'nodenext'];
+      return run('node', [compiler, ...options, '--outDir', project('built'), project(name)]);
+    }
+
+    beforeAll(() => {
+      fs.mkdirSync(at('project'));
+      fs.writeFileSync(project('package.json'), '{ "private": true }\n');
+      const cache = ['--cache', npmCache, '--prefer-offline'];
+      runWell(
+        'npm',
+        'install',
+        '--prefix',
+        at('project'),
+        '--ignore-scripts',
+        '--no-audit',
+        '--no-fund',
+        ...cache,
+        tarball,
+      );
+    });
+
+    test('its types need nothing that the project does not get with it', () => {
+      const text = [
+        "import { CkptfsError, EncryptedImage } from 'ckptfs';",
+        "const failure: unknown = await EncryptedImage.open('nothing', { keys: [] }).catch((error) => error);",
+        'console.log(failure instanceof CkptfsError && failure.code);',
+      ].join('\n');
+      fs.writeFileSync(project('right.mts'), text);
+      expect(compile('right.mts')).toMatchObject({ status: 0, stdout: '' });
+      expect(runWell('node', project('built/right.mjs'))).toBe('io\n');
+      fs.writeFileSync(project('wrong.mts'), text.replace('keys: []', "keys: ['k']"));
+      expect(compile('wrong.mts').stdout).toContain('KeyProvider');
+    });
+
+    test('the examples of its page compile and run', () => {
+      const page = fs.readFileSync(join(installed, 'docs', 'library.md'), 'utf8');
+      const blocks = [...page.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, block = '']) => block);
+      const canMount = have('root') && have('fuse');
+      const runnable = blocks.filter((block) => canMount || !block.includes('mountImage'));
+      fs.writeFileSync(project('examples.mts'), `process.chdir(process.argv[2] ?? '');\n${runnable.join('\n')}`);
+      expect(compile('examples.mts')).toMatchObject({ status: 0, stdout: '' });
+      fs.mkdirSync(project('empty'));
+      const lines = runWell('node', project('built/examples.mjs'), project('empty')).split('\n');
+      expect(lines).toEqual([
+        expect.stringMatching(/^[0-9a-f]{32} 1 0$/),
+        "[ 'empty directory', 'inventory.img file', 'pages-1.img file' ]",
+        'from memory',
+        '6 99005 100005',
+        '0 0',
+        ...(canMount ? ['true'] : []),
+        '',
+      ]);
+    });
   });
 });

@@ -77,6 +77,14 @@ test('the manual has a date, not before that of the newest version, and the vers
   expect(JSON.parse(readFileSync(new URL('package.json', root), 'utf8'))).toMatchObject({ version });
 });
 
+test('docs/library.md has every export of src/index.ts', () => {
+  const exported = [...readFileSync(new URL('src/index.ts', root), 'utf8').matchAll(/^export (?:type )?\{([^}]*)\}/gm)];
+  const names = exported.flatMap(([, list = '']) => list.split(',').map((name) => name.replace('type ', '').trim()));
+  const page = readFileSync(new URL('docs/library.md', root), 'utf8');
+  expect(names.length).toBeGreaterThan(50);
+  for (const name of names.filter((each) => each !== '')) expect(page).toContain(`\`${name}\``);
+});
+
 const pages = [...readdirSync(root), ...readdirSync(new URL('docs', root)).map((name) => `docs/${name}`)];
 
 /** The anchors of a page: its headings in lower case, hyphens for spaces, without punctuation. */
