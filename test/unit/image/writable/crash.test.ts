@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Counters } from '../../../../src/base/counters.ts';
+import { ioErrorName } from '../../../../src/base/errors.ts';
 import { Region } from '../../../../src/base/native.ts';
 import { Coverage } from '../../../../src/image/coverage.ts';
 import { openImage } from '../../../../src/image/image.ts';
@@ -9,9 +10,9 @@ import { recoverImage, sealImage } from '../../../../src/image/writable/close-un
 import type { CommitterLimits } from '../../../../src/image/writable/committer.ts';
 import { openWritable } from '../../../../src/image/writable/open-writable.ts';
 import { type DiskOperation, diskAfter, type MemoryDisk } from '../../../support/memory-disk.ts';
-import { RecordingStore } from '../../../support/recording-store.ts';
+import { RecordingStore, systemError } from '../../../support/recording-store.ts';
 import { type Operation, operation } from './operations.ts';
-import { type BegunImage, describeImage, describeModel, newImage, Session } from './session.ts';
+import { type BegunImage, describeImage, describeModel, newImage, patternBytes, readAll, Session } from './session.ts';
 
 const chunkSize = 4096;
 
@@ -132,6 +133,127 @@ function crashes(begun: BegunImage): number[] {
   const start = log.findIndex((operation) => operation.kind === 'rename' && operation.to === 'journal') + 2;
   return Array.from({ length: log.length - start + 1 }, (_, at) => start + at);
 }
+
+/** Refuses to write objects, and lets the journal be written. */
+function refuseObjects({ store }: BegunImage): void {
+  const objects = new Set<number>();
+  store.fault = (operation: DiskOperation) => {
+    for (const [name, file] of store.disk.names) if (name.startsWith('objects/')) objects.add(file.number);
+    if (operation.kind === 'create' && operation.name.startsWith('objects/')) return systemError('EDQUOT');
+    return operation.kind === 'write' && objects.has(operation.file) ? systemError('EDQUOT') : undefined;
+  };
+}
+
+/** Does it, and returns whether the store refused contents. */
+function isRefused(action: () => void): boolean {
+  try {
+    action();
+    return false;
+  } catch (error) {
+    if (ioErrorName(error) === 'EDQUOT') return true;
+    throw error;
+  }
+}
+
+describe('a crash at any moment while the store refuses contents', () => {
+  const small = (at: number, length: number): Operation => ({
+    kind: 'write',
+    file: at,
+    offset: 10 * at,
+    length,
+    seed: at + 3,
+  });
+  const before: Operation[] = [
+    ...['a', 'b', 'c'].map((name): Operation => ({ kind: 'create', directory: 0, name })),
+    { kind: 'write', file: 0, offset: 0, length: 2 * chunkSize + 300, seed: 1 },
+    { kind: 'write', file: 1, offset: 0, length: 700, seed: 2 },
+    { kind: 'sync' },
+  ];
+  /** Some of these the store refuses; what else they do is told to the journal meanwhile. */
+  const meanwhile: Operation[] = [
+    { kind: 'mkdir', directory: 0, name: 'd' },
+    { kind: 'truncate', file: 0, size: chunkSize + 50 },
+    { kind: 'commit' },
+    { kind: 'rename', entry: 1, directory: 0, name: 'e', how: 'replace' },
+    small(0, 100),
+    { kind: 'truncate', file: 0, size: 3 * chunkSize },
+    { kind: 'truncate', file: 0, size: chunkSize + 20 },
+    { kind: 'symlink', directory: 0, name: 'l' },
+    { kind: 'sync' },
+    { kind: 'create', directory: 0, name: 'f' },
+  ];
+  const after: Operation[] = [small(0, 60), { kind: 'mkdir', directory: 0, name: 'g' }, { kind: 'sync' }];
+
+  /** Flushes a small file, which is refused, goes on, and, when the store takes contents again, does so once more. */
+  async function refused(journal: number): Promise<{
+    readonly begun: BegunImage;
+    /** Operations of the disk when the store began to refuse, when it took contents again, and when it had all of them. */
+    readonly from: number;
+    readonly healed: number;
+    readonly stored: number;
+    readonly whole: string;
+  }> {
+    const begun = await newImage('aes-256-xts', chunkSize);
+    const limits = { pending: 1 << 20, journal, freed: 1 << 20 };
+    const session = new Session(begun, { poolSize: 8 * chunkSize, limits });
+    for (const step of before) session.apply(step);
+    session.apply(small(2, 200));
+    refuseObjects(begun);
+    const from = begun.store.log.length;
+    expect(isRefused(() => session.apply({ kind: 'commit' }))).toBe(true);
+    for (const step of meanwhile) isRefused(() => session.apply(step));
+    session.check();
+    begun.store.fault = undefined;
+    const healed = begun.store.log.length;
+    session.apply({ kind: 'commit' });
+    const stored = begun.store.log.length;
+    for (const step of after) session.apply(step);
+    session.check();
+    session.close();
+    return { begun, from, healed, stored, whole: describeModel(session.root) };
+  }
+
+  test.each([1 << 20, 300])(
+    'journal of %d bytes: nothing is lost without a word, what was durable stays, and a seal has all or is refused',
+    async (journal) => {
+      const { begun, from, healed, stored, whole } = await refused(journal);
+      const { header, imageKey, store } = begun;
+      let losses = 0;
+      for (let crash = from; crash <= store.log.length; crash++) {
+        const left = (): RecordingStore =>
+          new RecordingStore(diskAfter(store.log.slice(0, crash), (operation) => operation));
+        const [sealed, kept] = [left(), left()];
+        const { dropped } = recoverImage(kept, header, imageKey);
+        const image = openWritable(kept, header, imageKey);
+        const [a = Buffer.alloc(0), c = Buffer.alloc(0)] = ['a', 'c'].map((name) =>
+          readAll(image, image.lookup(1, Buffer.from(name)) as number),
+        );
+        const isLost = dropped?.includes('the store refused it') === true;
+        if (isLost) losses++;
+        if (crash === from || crash >= stored) expect(isLost, `after ${crash}`).toBe(false);
+        // What was durable stays as long as nothing takes its place, and of what was cut off and written again nothing is seen.
+        if (crash <= healed) {
+          expect(a.length).toBeGreaterThan(chunkSize);
+          expect(a.equals(patternBytes(1, 2 * chunkSize + 300).subarray(0, a.length)), `after ${crash}`).toBe(true);
+        }
+        // And of the small one all, or it is said.
+        if (!isLost && c.length > 0) expect(c.subarray(20).equals(patternBytes(5, 200))).toBe(true);
+        if (crash === store.log.length) expect(describeImage(image)).toBe(whole);
+        image.close();
+        sealImage(kept, header, imageKey);
+        checkSealed(kept, { header, imageKey });
+        if (isLost) {
+          expect(() => sealImage(sealed, header, imageKey)).toThrow(expect.objectContaining({ code: 'unsealed' }));
+          expect(sealed.has('manifest')).toBe(false);
+          continue;
+        }
+        sealImage(sealed, header, imageKey);
+        checkSealed(sealed, { header, imageKey });
+      }
+      expect(losses).toBeGreaterThan(5);
+    },
+  );
+});
 
 describe('a crash at any moment', () => {
   test('kill -9: what was committed is there, and nothing needs recovery', async () => {

@@ -92,7 +92,7 @@ test('where it cannot be told whether all is there, a writer goes on, and remove
   Reflect.deleteProperty(begun.store, 'openObject');
   again.check();
   expect(begun.store.list().objects.map(({ id }) => id)).toContain(unnamed);
-  expect(warnings).toEqual([expect.stringContaining('were not removed')]);
+  expect(warnings.filter((line) => line.includes('were not removed'))).toHaveLength(1);
   again.close();
   // The lock is free.
   new Session(begun, {}, session.root).close();
