@@ -42,14 +42,19 @@ function verifies(image: string): void {
 
 interface Listed {
   readonly mountPoint: string;
+  readonly pid: number;
   readonly daemon: { readonly location: string; readonly counters: { readonly authenticationFailures: number } };
 }
 
 function listed(): Listed['daemon'] {
+  return listedMount().daemon;
+}
+
+function listedMount(): Listed {
   const mounts = JSON.parse(terminal.run('status', '--json').stdout) as Listed[];
   const found = mounts.find(({ mountPoint }) => mountPoint === at('mnt'));
   if (found === undefined) throw new Error('it is not listed');
-  return found.daemon;
+  return found;
 }
 
 function objectsOf(image: string): string[] {
@@ -143,7 +148,7 @@ describeIf(['root', 'fuse'], 'readers and a writer', () => {
   test('what is mounted to be read is not written on, and says by whom; afterwards it is', () => {
     encrypt('src', 'enc');
     expect(run('mount', 'enc', 'mnt', ...key)).toEqual(success());
-    const { pid } = JSON.parse(JSON.stringify(listed())) as { pid: number };
+    const { pid } = listedMount();
     fs.mkdirSync(at('writer'));
     const refused = terminal.run('mount', '--write', 'enc', 'writer', ...key);
     expect(refused.status).toBe(27);
