@@ -95,7 +95,7 @@ const pathNames = ['ENC', 'SRC', 'DST', 'keyFile', 'logFile', 'output'] as const
  * Looks whether the paths that a command is given can be looked at, before it does so in a way that nothing could end.
  * @throws CkptfsError `no-answer`
  */
-async function checkPaths(args: Readonly<Record<string, unknown>>): Promise<void> {
+export async function checkPaths(args: Readonly<Record<string, unknown>>): Promise<void> {
   for (const path of pathNames.flatMap((name) => args[name])) {
     if (typeof path === 'string' && path !== '' && path !== '-') await reachWhole(path);
   }

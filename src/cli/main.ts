@@ -38,6 +38,8 @@ async function report(error: unknown, words: readonly string[]): Promise<number>
   } catch {
     // Nobody reads stderr; the exit code says it.
   }
+  // What waits for a file system holds up every end but the kernel's.
+  if (error instanceof EndedBySignal && error.isStuck) process.kill(process.pid, error.signal);
   return exitCode;
 }
 

@@ -16,9 +16,9 @@ import { scanSource } from './scan-source.ts';
 import type { SealResult, SealSetup, SealTask } from './seal-worker.ts';
 import { checkUnchanged, type OpenSource, openSource } from './source.ts';
 import { shareNames } from './source-names.ts';
-import { defaultJobs, runTasks } from './worker-pool.ts';
+import { type Cancellation, defaultJobs, runTasks } from './worker-pool.ts';
 
-export interface CreateOptions {
+export interface CreateOptions extends Cancellation {
   /** The directory to encrypt. It is only read. */
   readonly source: string;
   /** A directory that does not exist, or is empty. */
@@ -32,7 +32,6 @@ export interface CreateOptions {
   /** Leave devices out instead of refusing them. */
   readonly skipSpecial?: boolean;
   readonly onProgress?: (progress: Progress) => void;
-  readonly signal?: AbortSignal;
 }
 
 export interface Progress {
@@ -147,6 +146,7 @@ async function sealObjects(
     tasks: tasks(),
     jobs: options.jobs ?? defaultJobs,
     signal: options.signal,
+    onCancellable: options.onCancellable,
     onResult: (digest, task) => {
       digests[task.object]?.set(digest, task.group * DIGEST_SIZE);
       doneBytes += task.segments.reduce((sum, segment) => sum + segment.length, 0);

@@ -9,12 +9,11 @@ import type { ExtractTask, Piece } from './extract-worker.ts';
 import type { Image } from './image.ts';
 import { type Loss, Losses } from './losses.ts';
 import { ImageTree } from './tree.ts';
-import { defaultJobs, runTasks } from './worker-pool.ts';
+import { type Cancellation, defaultJobs, runTasks } from './worker-pool.ts';
 
-export interface ExtractOptions {
+export interface ExtractOptions extends Cancellation {
   readonly jobs?: number;
   readonly onProgress?: (progress: Progress) => void;
-  readonly signal?: AbortSignal;
 }
 
 export interface ExtractReport {
@@ -65,6 +64,7 @@ async function writeContents(image: Image, made: Uint8Array, place: Place, optio
     tasks: tasksOf(inodes, made),
     jobs: options.jobs ?? defaultJobs,
     signal: options.signal,
+    onCancellable: options.onCancellable,
     onResult: (_, { pieces }) => {
       for (const { length } of pieces) doneBytes += length;
       options.onProgress?.({ doneBytes, totalBytes });

@@ -7,12 +7,11 @@ import type { Image } from './image.ts';
 import { ObjectReader } from './object-reader.ts';
 import { ImageTree } from './tree.ts';
 import type { VerifyResult, VerifyTask } from './verify-worker.ts';
-import { defaultJobs, runTasks } from './worker-pool.ts';
+import { type Cancellation, defaultJobs, runTasks } from './worker-pool.ts';
 
-export interface VerifyOptions {
+export interface VerifyOptions extends Cancellation {
   readonly jobs?: number;
   readonly onProgress?: (progress: Progress) => void;
-  readonly signal?: AbortSignal;
 }
 
 /** One fault. What no file can be named for (an extra object) has no `file`; what is about a whole object has no `chunk`. */
@@ -66,6 +65,7 @@ export async function verifyImage(image: Image, options: VerifyOptions = {}): Pr
     tasks: tasks(),
     jobs: options.jobs ?? defaultJobs,
     signal: options.signal,
+    onCancellable: options.onCancellable,
     onResult: (faults, { object, covered }) => {
       for (const { chunk, reason } of faults) {
         const place = { object: objectId(image, object), chunk, reason };

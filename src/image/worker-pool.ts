@@ -6,7 +6,17 @@ import type { WorkerSetup } from './worker.ts';
 /** What a worker answers for one task. */
 export type WorkerReply<R> = { readonly result: R } | { readonly error: PlainError };
 
-interface PoolRun<T, R> {
+/** How work on a whole image is ended before it is done. */
+export interface Cancellation {
+  readonly signal?: AbortSignal | undefined;
+  /**
+   * Told when `signal` begins to have an effect, and when that is over. Before and after, this thread alone looks at files,
+   * one by one, and hears of nothing meanwhile: if a file system does not answer, only the kernel ends it.
+   */
+  readonly onCancellable?: ((isCancellable: boolean) => void) | undefined;
+}
+
+interface PoolRun<T, R> extends Cancellation {
   /** What every worker is told once: which job it does, on what. */
   readonly setup: WorkerSetup;
   /** Taken from one by one, so it may be as long as it likes. */
@@ -14,7 +24,6 @@ interface PoolRun<T, R> {
   /** Number of worker threads. */
   readonly jobs: number;
   readonly onResult: (result: R, task: T) => void;
-  readonly signal?: AbortSignal | undefined;
 }
 
 /** How many tasks a worker has at once: the one it does, and the next, so that it never waits for this thread. */
@@ -36,6 +45,7 @@ export async function runTasks<T, R>(run: PoolRun<T, R>): Promise<void> {
   const workers: RunningWorker[] = [];
   let stop = (): void => undefined;
   let isOver = false;
+  run.onCancellable?.(true);
   try {
     await new Promise<void>((resolve, reject) => {
       stop = () => reject(new CkptfsError('interrupted', 'interrupted by a signal'));
@@ -90,6 +100,7 @@ export async function runTasks<T, R>(run: PoolRun<T, R>): Promise<void> {
     isOver = true;
     run.signal?.removeEventListener('abort', stop);
     await Promise.all(workers.map(stopWorker));
+    run.onCancellable?.(false);
   }
 }
 

@@ -39,6 +39,17 @@ function stop(pid: number): void {
   stopped.push(pid);
 }
 
+function hasOpen({ pid }: ChildProcess, path: string): boolean {
+  const descriptors = fs.readdirSync(`/proc/${pid}/fd`).map((name) => `/proc/${pid}/fd/${name}`);
+  return descriptors.some((link) => {
+    try {
+      return fs.readlinkSync(link) === path;
+    } catch {
+      return false;
+    }
+  });
+}
+
 function resume(): void {
   for (const pid of stopped.splice(0)) if (isAlive(pid)) process.kill(pid, 'SIGCONT');
 }
@@ -131,6 +142,35 @@ describeIf(['root', 'fuse'], 'commands beside a daemon that does not answer', ()
     resume();
     ckptfs('umount', mountPoint);
   });
+
+  systemTest(
+    [],
+    'end by a signal also when they come upon it on their way, and look at key files of -o first',
+    async () => {
+      const tree = fs.mkdtempSync(join(base, 'tree-'));
+      const inside = join(tree, 'mnt');
+      const { pid } = mountOn(inside, encrypted);
+      try {
+        stop(pid);
+        for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+          const child = spawn(ckptfsProgram, ['encrypt', tree, join(base, 'copy'), '--key-file', encrypted.keyFile], {
+            stdio: 'ignore',
+          });
+          children.push(child);
+          // What it opened it looks at next.
+          await until('it waits for the mount', () => hasOpen(child, inside));
+          child.kill(signal);
+          expect(await once(child, 'exit')).toEqual([null, signal]);
+        }
+        const keyFile = join(inside, 'key');
+        const result = runCkptfs('mount', encrypted.image, mountPoint, '-o', `key_file=${keyFile}`);
+        expect(result).toMatchObject({ status: 35, stderr: expect.stringContaining(`on ${inside} does not answer`) });
+      } finally {
+        resume();
+        ckptfs('umount', inside);
+      }
+    },
+  );
 
   systemTest(['namespaces'], 'name the pid that their own pid namespace has for it', async () => {
     const common = [

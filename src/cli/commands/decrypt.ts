@@ -22,11 +22,11 @@ export const command = defineCommand({
     withOpenImage(args, async (image) => {
       const { imageId, files, fileBytes } = image.describe();
       const bar = progressBar('decrypting', args.quiet);
-      const { losses } = await cancellable(`${args.DST} holds a part of the image in clear.`, (signal) =>
+      const { losses } = await cancellable(`${args.DST} holds a part of the image in clear.`, (cancellation) =>
         image.extract(args.DST, {
           ...present({ jobs: args.jobs }),
           onProgress: bar.update,
-          signal,
+          ...cancellation,
         }),
       ).finally(bar.end);
       const code = await reportLosses(losses, args.quiet);

@@ -17,6 +17,9 @@ import { EXIT_OK, exitCodes } from '../exit-codes.ts';
 import { withJson } from '../options.ts';
 import { print, printJson } from '../output.ts';
 
+/** What is tried takes itself away first, which may take long on a busy host. */
+const STOP_MILLISECONDS = 60_000;
+
 export const command = defineCommand({
   examples: [
     ['$0 doctor', 'Exit code 0 means: mounting works here'],
@@ -29,7 +32,14 @@ export const command = defineCommand({
       describe: 'Look only: try no mount and no criu',
     }),
   async run({ json, quiet, quick }) {
-    const findings = await cancellable('What was tried is gone again.', (signal) => examine(quick, signal));
+    const findings = await cancellable(
+      'What was tried is gone again.',
+      ({ signal, onCancellable }) => {
+        onCancellable(true);
+        return examine(quick, signal);
+      },
+      STOP_MILLISECONDS,
+    );
     if (json) await printJson(findings);
     else
       await print(

@@ -38,7 +38,7 @@ export const command = defineCommand({
       await warnAbout(keys, args);
       const cipher = args.cipher ?? defaultCipher;
       const bar = progressBar('encrypting', args.quiet);
-      const created = await cancellable(`${args.DST} is left unfinished, ${args.SRC} untouched.`, (signal) =>
+      const created = await cancellable(`${args.DST} is left unfinished, ${args.SRC} untouched.`, (cancellation) =>
         createImage({
           source: args.SRC,
           destination: args.DST,
@@ -47,7 +47,7 @@ export const command = defineCommand({
           ...present({ chunkSize: args.chunkSize, jobs: args.jobs }),
           skipSpecial: args.skipSpecial,
           onProgress: bar.update,
-          signal,
+          ...cancellation,
         }),
       )
         .catch((error: unknown) => {

@@ -6,7 +6,7 @@ import { isVacantLocation, rootLike } from '../../library/new-image.ts';
 import { checkMount, type MountOptions } from '../../serve/daemon-config.ts';
 import { becomeDaemon, isUnlocker, serveByParent } from '../../serve/foreground.ts';
 import { type MountHandle, mountImage } from '../../serve/mount.ts';
-import { type CommonOptions, defineCommand } from '../command.ts';
+import { type CommonOptions, checkPaths, defineCommand } from '../command.ts';
 import { takeDaemon } from '../early-daemon.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { withImageArguments, withImageKey } from '../image-arguments.ts';
@@ -32,6 +32,7 @@ export const command = defineCommand({
   async run(args) {
     if (args.foreground && !isUnlocker()) becomeDaemon(thisCommand(), [args.ENC, args.MNT]);
     const { settings, rest } = parseMountOptions(args.options);
+    await checkPaths({ ...settings });
     const image = {
       ...args,
       keyFile: [...(args.keyFile ?? []), ...(settings.keyFile ?? [])],

@@ -26,8 +26,8 @@ export const command = defineCommand({
   run: (args) =>
     withOpenImage(args, async (image) => {
       const bar = progressBar('verifying', args.quiet);
-      const report = await cancellable('What was read until then says nothing about the rest.', (signal) =>
-        image.verify({ ...present({ jobs: args.jobs }), onProgress: bar.update, signal }),
+      const report = await cancellable('What was read until then says nothing about the rest.', (cancellation) =>
+        image.verify({ ...present({ jobs: args.jobs }), onProgress: bar.update, ...cancellation }),
       ).finally(bar.end);
       if (args.json) await printJson(reportJson(image.imageId, report));
       else await print(reportText(report, args.quiet));
