@@ -20,9 +20,9 @@ export async function readMounts(): Promise<MountInfo[]> {
   return parseMountInfo(await readFile('/proc/self/mountinfo', 'latin1'));
 }
 
-/** As {@link readMounts}; the kernel has it at hand. */
-export function readMountsSync(): MountInfo[] {
-  return parseMountInfo(readFileSync('/proc/self/mountinfo', 'latin1'));
+/** As {@link readMounts}; the kernel has it at hand. @param pid a process whose mounts they are */
+export function readMountsSync(pid: number | 'self' = 'self'): MountInfo[] {
+  return parseMountInfo(readFileSync(`/proc/${pid}/mountinfo`, 'latin1'));
 }
 
 /**

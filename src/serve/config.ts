@@ -50,6 +50,10 @@ export interface DaemonConfig {
 export const ORDERS_FD = 3;
 export const REPORT_FD = 4;
 
+/** Descriptors of a daemon that was started apart from the mount namespace of its caller: that namespace, and the root directory in it. */
+export const CALLER_NAMESPACE_FD = 5;
+export const CALLER_ROOT_FD = 6;
+
 /** The daemon's first line: it is hardened, and has sent the other end of the channel for the key. */
 export const HARDENED = 'hardened';
 

@@ -1,8 +1,8 @@
 import fs from 'node:fs';
 import net from 'node:net';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
-import type { Directory } from '../base/directory.ts';
+import { Directory } from '../base/directory.ts';
 import type { PlainError } from '../base/errors.ts';
 import type { CounterSums } from './serving.ts';
 import { ownStateDirectory } from './state-directory.ts';
@@ -97,20 +97,24 @@ function firstNamesIn(path: string): string[] {
  */
 export class ControlSocket {
   readonly #server: net.Server;
-  readonly #path: string;
+  /** Held, for where it was by its path may be nothing when the mount namespace has ended. */
+  #directory: Directory | undefined;
+  readonly #name: string;
   readonly #callers = new Set<net.Socket>();
 
-  private constructor(server: net.Server, path: string) {
+  private constructor(server: net.Server, directory: Directory, name: string) {
     this.#server = server;
-    this.#path = path;
+    this.#directory = directory;
+    this.#name = name;
   }
 
   /** @throws CkptfsError `io`, or Error in Node's shape, when no socket can be made */
   static async open(device: string, status: () => DaemonStatus): Promise<ControlSocket> {
     const path = controlPath(ownStateDirectory(), device, process.pid);
+    const directory = Directory.open(dirname(path));
     const server = net.createServer({ allowHalfOpen: false });
     server.maxConnections = MAX_CALLERS;
-    const socket = new ControlSocket(server, path);
+    const socket = new ControlSocket(server, directory, basename(path));
     server.on('connection', (caller) => socket.#hear(caller, status));
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
@@ -127,12 +131,22 @@ export class ControlSocket {
 
   /** @param last to be announced before, also to those whose connection was not taken yet */
   async close(last?: DaemonEvent): Promise<void> {
-    fs.rmSync(this.#path, { force: true });
+    this.#unlink();
     // Whoever connected before waits in the kernel, and is taken within the next turn of the event loop.
     for (let turns = 0; turns < 2; turns++) await turn();
     if (last !== undefined) this.announce(last);
     this.#server.close();
     for (const caller of this.#callers) caller.destroySoon();
+  }
+
+  #unlink(): void {
+    try {
+      this.#directory?.unlink(this.#name);
+    } catch {
+      // It does no harm where it is, and who looks into the directory removes it.
+    }
+    this.#directory?.close();
+    this.#directory = undefined;
   }
 
   #hear(caller: net.Socket, status: () => DaemonStatus): void {

@@ -9,6 +9,7 @@ import { Secret } from '../crypto/secret.ts';
 import { discardImage } from '../image/discard-image.ts';
 import { CONFIG_LENGTH_SIZE, type DaemonConfig, HARDENED, ORDERS_FD, REPORT_FD, type ReadyReport } from './config.ts';
 import { Daemon } from './daemon.ts';
+import { DaemonNamespace } from './daemon-namespace.ts';
 import { exitNow } from './exit-now.ts';
 import { leaveFreezers, stayingInFreezers } from './freezer.ts';
 import { offerKeyChannel, receiveKey } from './key-channel.ts';
@@ -27,6 +28,7 @@ const ANY_CHILD = -1;
  */
 async function main(): Promise<void> {
   const weaknesses = hardenProcess();
+  const namespace = DaemonNamespace.enter();
   const channel = offerChannel();
   const config = readConfig();
   try {
@@ -38,7 +40,7 @@ async function main(): Promise<void> {
   const log = new Log(config.logFile);
   for (const weakness of weaknesses) log.warning(weakness);
   // In the foreground it is for the service manager to say where it is.
-  const frozen = config.logFile === undefined ? stayingInFreezers() : leaveFreezers();
+  const frozen = config.logFile === undefined ? stayingInFreezers() : namespace.runInCallers(leaveFreezers);
   for (const warning of frozen) log.warning(warning);
   if (!imageKey.locked) log.warning('keys may be swapped out: the limit of locked memory (ulimit -l) is too low');
 
@@ -59,7 +61,7 @@ async function main(): Promise<void> {
   });
 
   try {
-    daemon = await Daemon.start(config, { imageKey, arrived: keyArrives(channel, imageKey, config) }, log);
+    daemon = await Daemon.start(config, { imageKey, arrived: keyArrives(channel, imageKey, config) }, log, namespace);
   } catch (error) {
     imageKey.wipe();
     fail(toPlainError(error), config, log);

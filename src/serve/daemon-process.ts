@@ -5,6 +5,7 @@ import { withoutInheritance } from '../base/descriptors.ts';
 import { CkptfsError } from '../base/errors.ts';
 import { socketPair } from '../base/passed-descriptors.ts';
 import type { Secret } from '../crypto/secret.ts';
+import { apartCommand, placeToBeApartFrom } from './apart-launch.ts';
 import { type DaemonConfig, REPORT_FD, type ReadyReport } from './config.ts';
 import { DaemonReports } from './daemon-reports.ts';
 import { handOverKey } from './key-channel.ts';
@@ -33,22 +34,29 @@ export class DaemonProcess {
     this.#failed.catch(() => undefined);
   }
 
-  /** @param words what ps shows of it */
-  static start(words: readonly string[]): DaemonProcess {
+  /**
+   * Starts it apart from the mount namespace of this process, where that may end.
+   * @param words what ps shows of it
+   * @param apart false keeps it in that namespace in any case
+   */
+  static start(words: readonly string[], { apart = true }: { readonly apart?: boolean } = {}): DaemonProcess {
     const [ours, theirs] = socketPair();
+    const place = apart ? placeToBeApartFrom() : undefined;
+    const left = place === undefined ? [] : [place.namespace, place.root];
+    const plain: [string, string[]] = [process.execPath, [daemonProgram, ...words]];
     try {
       const started = withoutInheritance(() =>
-        spawn(process.execPath, [daemonProgram, ...words], {
+        spawn(...(place === undefined ? plain : apartCommand(...plain)), {
           cwd: '/',
           detached: true,
           env: daemonEnvironment(),
           // What Node says of a daemon that cannot even be started is for the caller; the daemon then turns to its log.
-          stdio: ['ignore', 'ignore', 'inherit', theirs, 'pipe'],
+          stdio: ['ignore', 'ignore', 'inherit', theirs, 'pipe', ...left],
         }),
       );
       return new DaemonProcess(started, ours);
     } finally {
-      fs.closeSync(theirs);
+      for (const fd of [theirs, ...left]) fs.closeSync(fd);
     }
   }
 

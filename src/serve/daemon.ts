@@ -1,9 +1,10 @@
 import { type CkptfsError, toPlainError } from '../base/errors.ts';
 import type { Secret } from '../crypto/secret.ts';
-import { type MountInfo, readMounts, topmostAt } from '../fuse/mountinfo.ts';
+import type { MountInfo } from '../fuse/mountinfo.ts';
 import type { DaemonConfig } from './config.ts';
 import { ControlSocket, type DaemonEvent, type DaemonStatus } from './control.ts';
 import { removeStaleSockets } from './control-client.ts';
+import type { DaemonNamespace } from './daemon-namespace.ts';
 import { HeldStore } from './held-store.ts';
 import { describeHolders } from './holders.ts';
 import { serveThroughKernel } from './kernel-serving.ts';
@@ -20,24 +21,34 @@ export class Daemon {
   readonly #store: HeldStore;
   readonly #imageKey: Secret;
   readonly #log: Log;
+  readonly #namespace: DaemonNamespace;
   readonly #startedAt = Date.now();
   #control: ControlSocket | undefined;
   #requests = 0;
 
-  private constructor(config: DaemonConfig, store: HeldStore, imageKey: Secret, serving: Serving, log: Log) {
+  private constructor(
+    config: DaemonConfig,
+    store: HeldStore,
+    imageKey: Secret,
+    serving: Serving,
+    log: Log,
+    namespace: DaemonNamespace,
+  ) {
     this.#config = config;
     this.#store = store;
     this.#imageKey = imageKey;
     this.#log = log;
+    this.#namespace = namespace;
     this.serving = serving;
   }
 
   /** Mounts and serves. The key becomes the daemon's to wipe. @throws CkptfsError as HeldStore.open, openImage and mountKernel do */
-  static async start(config: DaemonConfig, key: ComingKey, log: Log): Promise<Daemon> {
+  static async start(config: DaemonConfig, key: ComingKey, log: Log, namespace: DaemonNamespace): Promise<Daemon> {
     const serve = config.transport === 'kernel' ? serveThroughKernel : serveThroughNative;
-    const store = HeldStore.open(config);
-    const serving = await serve(config, store, key, log);
-    const daemon = new Daemon(config, store, key.imageKey, serving, log);
+    // By its mount table the holder of a lock is found.
+    const store = namespace.runInCallers(() => HeldStore.open(config));
+    const serving = await serve(config, store, key, log, namespace);
+    const daemon = new Daemon(config, store, key.imageKey, serving, log, namespace);
     await daemon.#listen();
     const how = config.write ? 'serving and writing' : 'serving';
     log.info(`${how} ${store.location} (image ${serving.imageId}) on ${serving.mountPoint}`);
@@ -50,8 +61,7 @@ export class Daemon {
    */
   async ended(): Promise<CkptfsError | undefined> {
     await this.serving.stopped;
-    const left = await this.#ownMount();
-    if (left !== undefined) await this.#unmount(left, true);
+    await this.#namespace.withMount(this.serving, (left) => this.#unmount(left, true));
     const failure = this.#config.write ? await this.#sealed() : await this.serving.ended;
     this.#imageKey.wipe();
     this.#store.close();
@@ -66,9 +76,8 @@ export class Daemon {
     if (isSealing) return this.#log.info(`${why}: ${this.#store.location} is being sealed`);
     const lazy = this.#requests++ > 0;
     this.#log.info(`${why}: ${lazy ? 'detaching' : 'unmounting'} ${mountPoint}`);
-    const found = await this.#ownMount();
-    if (found !== undefined) await this.#unmount(found, lazy);
-    else this.#log.warning(`${mountPoint} is not visible here, or hidden below another mount`);
+    const isFound = await this.#namespace.withMount(this.serving, (found) => this.#unmount(found, lazy));
+    if (!isFound) this.#log.warning(`${mountPoint} is not visible here, or hidden below another mount`);
   }
 
   /** Takes the mount out of sight; serving goes on for those that still use it. Never throws. */
@@ -85,12 +94,6 @@ export class Daemon {
       const holders = code === 'busy' ? await describeHolders(found) : '';
       this.#log.warning(holders === '' ? message : `${message} by ${holders}; a second signal detaches it`);
     }
-  }
-
-  /** What is mounted at our mount point, if it is ours. */
-  async #ownMount(): Promise<MountInfo | undefined> {
-    const found = topmostAt(await readMounts(), this.serving.mountPoint);
-    return found?.device === this.serving.device ? found : undefined;
   }
 
   /** Waits until the image is sealed, and says so before and after. */

@@ -2,6 +2,7 @@ import { defaultMaxTransfer } from '../fuse/connection.ts';
 import { type KernelMount, mountKernel } from '../fuse/mount-kernel.ts';
 import { setReadAhead, unmount } from '../fuse/mount-point.ts';
 import type { DaemonConfig } from './config.ts';
+import type { DaemonNamespace } from './daemon-namespace.ts';
 import type { HeldStore } from './held-store.ts';
 import type { Log } from './log.ts';
 import { ScratchSpace } from './scratch.ts';
@@ -22,6 +23,7 @@ export async function serveThroughKernel(
   store: HeldStore,
   key: ComingKey,
   log: Log,
+  namespace: DaemonNamespace,
 ): Promise<Serving> {
   const crew = new WorkerCrew(
     config.workers,
@@ -39,11 +41,13 @@ export async function serveThroughKernel(
   let scratch: ScratchSpace | undefined;
   try {
     await key.arrived;
-    const image = await crew.open();
-    scratch = config.scratch ? await ScratchSpace.prepare(config.mountPoint, log) : undefined;
-    const made = await mountAndServe(scratch?.lower ?? config.mountPoint, config, crew);
-    const { mountPoint, device } = (await scratch?.publish(image.root, config)) ?? made;
-    return serving(crew, image, mountPoint, device);
+    return await namespace.makeMount(async () => {
+      const image = await crew.open();
+      scratch = config.scratch ? await ScratchSpace.prepare(config.mountPoint, log) : undefined;
+      const made = await mountAndServe(scratch?.lower ?? config.mountPoint, config, crew);
+      const { mountPoint, device } = (await scratch?.publish(image.root, config)) ?? made;
+      return serving(crew, image, mountPoint, device);
+    });
   } catch (cause) {
     scratch?.abandon();
     crew.end();

@@ -18,8 +18,29 @@ export class MountNamespace {
 
   /** Holds that of the calling thread by descriptors, which no child inherits. @throws Error */
   static ofThisThread(): MountNamespace {
-    const namespace = fs.openSync('/proc/thread-self/ns/mnt', fs.constants.O_RDONLY);
-    return new MountNamespace(namespace, fs.openSync('/', O_PATH), fs.openSync('.', O_PATH));
+    return MountNamespace.#open('/proc/thread-self/ns/mnt', '/', '.');
+  }
+
+  /** Holds that of another process, whose root is the working directory as well. @throws Error when it may not be looked into, or has ended */
+  static ofProcess(pid: number): MountNamespace {
+    return MountNamespace.#open(`/proc/${pid}/ns/mnt`, `/proc/${pid}/root`, `/proc/${pid}/root`);
+  }
+
+  /** Takes over descriptors of a namespace and of a directory that is the root there. @throws Error */
+  static fromDescriptors(namespace: number, root: number): MountNamespace {
+    return new MountNamespace(namespace, root, fs.openSync(`/proc/self/fd/${root}`, O_PATH));
+  }
+
+  static #open(namespace: string, root: string, directory: string): MountNamespace {
+    const opened: number[] = [];
+    try {
+      opened.push(fs.openSync(namespace, fs.constants.O_RDONLY));
+      for (const path of [root, directory]) opened.push(fs.openSync(path, O_PATH));
+      return new MountNamespace(...(opened as [number, number, number]));
+    } catch (cause) {
+      for (const fd of opened) fs.closeSync(fd);
+      throw cause;
+    }
   }
 
   /** Runs something short in it, on this thread, which is in `own` before and afterwards. @throws what `work` throws, Error */
@@ -27,6 +48,16 @@ export class MountNamespace {
     this.#enter();
     try {
       return work();
+    } finally {
+      own.#enter();
+    }
+  }
+
+  /** Like {@link run}, but the thread stays in it until the promise settles: whatever else it does meanwhile, it does there. */
+  async runAsync<T>(own: MountNamespace, work: () => Promise<T>): Promise<T> {
+    this.#enter();
+    try {
+      return await work();
     } finally {
       own.#enter();
     }

@@ -40,7 +40,10 @@ export interface MountHandle {
 export async function mountImage(options: BackgroundMountOptions, started?: DaemonProcess): Promise<MountHandle> {
   const { config, imageId } = daemonConfig(options);
   const logFile = findLog(imageId, options.logFile);
-  const daemon = started ?? DaemonProcess.start([config.location, config.mountPoint]);
+  const words = [config.location, config.mountPoint];
+  // libfuse makes and ends its mounts on threads of its own. A daemon that was started already and is told nothing ends with this process.
+  const isKernel = config.transport === 'kernel';
+  const daemon = (isKernel ? started : undefined) ?? DaemonProcess.start(words, { apart: isKernel });
   const endWithCaller = options.endWithCaller ?? false;
   const { mountPoint, pid, warnings } = await daemon.serve({ ...config, logFile, endWithCaller }, options.imageKey);
   if (!endWithCaller) daemon.letGo();

@@ -66,6 +66,11 @@ export function enterPrivateMountNamespace(): void {
   makePrivate('/', true);
 }
 
+/** Changes root and working directory to an open directory, for all threads that share them with this one. @throws Error */
+export function changeRoot(directory: number): void {
+  if (calls.fchdir(directory) !== 0 || calls.chroot('.') !== 0) throw systemError('chroot');
+}
+
 /**
  * Takes the calling thread into a mount namespace. The kernel then sets root and working directory to the root of that namespace, so both
  * are set again. Needs root. @param root @param directory of descriptors opened there @throws Error
@@ -74,7 +79,7 @@ export function enterMountNamespace(namespace: number, root: number, directory: 
   // Threads that were started since share root and working directory with this one, and the kernel then refuses.
   if (calls.unshare(CLONE_FS) !== 0) throw systemError('unshare');
   if (calls.setns(namespace, CLONE_NEWNS) !== 0) throw systemError('setns');
-  if (calls.fchdir(root) !== 0 || calls.chroot('.') !== 0) throw systemError('chroot');
+  changeRoot(root);
   if (calls.fchdir(directory) !== 0) throw systemError('fchdir');
 }
 

@@ -22,9 +22,11 @@ import { describeIf, systemTest } from './support/requirements.ts';
 function privateMounts(image: string): { pid: number; mountPoint: string }[] {
   const all = JSON.parse(ckptfs('status', '--json')) as {
     state: string;
-    daemon?: { pid: number; location: string; mountPoint: string };
+    pid: number;
+    source: string;
+    mountPoint: string;
   }[];
-  return all.flatMap(({ state, daemon }) => (state === 'elsewhere' && daemon?.location === image ? [daemon] : []));
+  return all.filter(({ state, source }) => state === 'elsewhere' && source === image);
 }
 
 describeIf(['root', 'fuse', 'namespaces'], 'ckptfs exec', () => {
