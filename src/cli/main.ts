@@ -3,8 +3,8 @@ import { EndedBySignal } from './cancellation.ts';
 import { isCommandName } from './commands.ts';
 import { startDaemonEarly } from './early-daemon.ts';
 import { EXIT_EXEC_FAILED, EXIT_OK, exitCodeOfSignal } from './exit-codes.ts';
-import { debugText, exitCodeOf, failureJson, failureLine } from './messages.ts';
-import { BrokenPipe, leaveWriteErrorsToCallers, printError } from './output.ts';
+import { debugText, exitCodeOf } from './messages.ts';
+import { BrokenPipe, leaveWriteErrorsToCallers, printError, printFailure, speakJson } from './output.ts';
 import { createProgram } from './program.ts';
 import { isCompletion, understandable } from './words.ts';
 
@@ -12,6 +12,7 @@ const SIGPIPE = 13;
 
 /** Runs one command line. Returns the exit code; everything that failed has been said on stderr. */
 async function run(words: readonly string[]): Promise<number> {
+  if (ownWords(words).includes('--json')) speakJson();
   try {
     await startDaemonEarly(words);
     let code = 0;
@@ -30,10 +31,10 @@ async function report(error: unknown, words: readonly string[]): Promise<number>
   if (error instanceof BrokenPipe) return exitCodeOfSignal(SIGPIPE);
   // Half a command line is wrong more often than not: no reason to write across somebody's typing.
   if (isCompletion(words)) return EXIT_OK;
-  const own = words.includes('--') ? words.slice(0, words.indexOf('--')) : words;
+  const own = ownWords(words);
   const exitCode = exitCodeFor(error, own);
   try {
-    await printError(own.includes('--json') ? failureJson(error, exitCode) : failureLine(error));
+    await printFailure(error, exitCode);
     if (own.includes('--debug')) await printError(debugText(error));
   } catch {
     // Nobody reads stderr; the exit code says it.
@@ -41,6 +42,11 @@ async function report(error: unknown, words: readonly string[]): Promise<number>
   // What waits for a file system holds up every end but the kernel's.
   if (error instanceof EndedBySignal && error.isStuck) process.kill(process.pid, error.signal);
   return exitCode;
+}
+
+/** What is not a command of `exec`, or a name that looks like an option. */
+function ownWords(words: readonly string[]): readonly string[] {
+  return words.includes('--') ? words.slice(0, words.indexOf('--')) : words;
 }
 
 function exitCodeFor(error: unknown, own: readonly string[]): number {

@@ -19,6 +19,11 @@ export function failureJson(error: unknown, exitCode: number): string {
   return printableJson(JSON.stringify({ error: { code, exitCode, message, ...present({ advice, path }) } }));
 }
 
+/** One line of JSON for a program: the text of {@link noticeLine} or {@link warningLine}. */
+export function messageJson(kind: 'notice' | 'warning', message: string): string {
+  return printableJson(JSON.stringify({ [kind]: { message } }));
+}
+
 export function noticeLine(text: string): string {
   return `ckptfs: ${printable(text)}`;
 }

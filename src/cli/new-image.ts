@@ -15,7 +15,6 @@ interface NewImageArguments extends CommonOptions, KeyArguments {
   readonly ENC: string;
   readonly cipher: CipherName | undefined;
   readonly chunkSize: number | undefined;
-  readonly json: boolean;
   /** Of its root directory; the default of `createEmptyImage` otherwise. */
   readonly root?: NewInode;
 }

@@ -1,6 +1,13 @@
 import { ioError, systemErrorName } from '../base/errors.ts';
 import { printableJson } from '../base/printable.ts';
-import { failureLine, noticeLine, warningLine } from './messages.ts';
+import { failureJson, failureLine, messageJson, noticeLine, warningLine } from './messages.ts';
+
+let isForPrograms = false;
+
+/** From now on each line on standard error is an object of JSON, as --json asks. */
+export function speakJson(): void {
+  isForPrograms = true;
+}
 
 /** The reader of our output has gone (`ckptfs ls | head`): nothing to say, nobody to say it to. */
 export class BrokenPipe extends Error {
@@ -22,18 +29,23 @@ export function printError(line: string): Promise<void> {
   return write(process.stderr, `${line}\n`, 'standard error');
 }
 
-/** A failure beside what a command ends with. @throws BrokenPipe */
-export function printFailure(error: unknown): Promise<void> {
-  return printError(failureLine(error));
+/** A failure, and the exit code that the command ends with. @throws BrokenPipe */
+export function printFailure(error: unknown, exitCode: number): Promise<void> {
+  return printError(isForPrograms ? failureJson(error, exitCode) : failureLine(error));
+}
+
+/** What came of a command whose standard output is not ours: a line of JSON on standard error. @throws BrokenPipe */
+export function printResult(result: unknown): Promise<void> {
+  return printError(printableJson(JSON.stringify({ result })));
 }
 
 /** Something to know, of a command whose standard output is not ours. @throws BrokenPipe */
 export function printNotice(text: string): Promise<void> {
-  return printError(noticeLine(text));
+  return printError(isForPrograms ? messageJson('notice', text) : noticeLine(text));
 }
 
 export function warn(text: string): Promise<void> {
-  return printError(warningLine(text));
+  return printError(isForPrograms ? messageJson('warning', text) : warningLine(text));
 }
 
 function write(stream: NodeJS.WriteStream, data: string | Uint8Array, name: string): Promise<void> {

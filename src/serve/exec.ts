@@ -26,6 +26,8 @@ export interface ExecResult {
    * seals it when it ends; else as {@link unmountImage} throws.
    */
   readonly failure: CkptfsError | undefined;
+  /** 32 hexadecimal digits. */
+  readonly imageId: string;
 }
 
 /** From fcntl.h: holds a directory without leave to read it. */
@@ -64,7 +66,7 @@ export async function execWithMount(options: ExecOptions): Promise<ExecResult> {
       fs.closeSync(root);
       failure = await end(mounted, write);
     }
-    return { exitCode, failure };
+    return { exitCode, failure, imageId: mounted.imageId };
   } finally {
     fs.rmdirSync(mountPoint);
     for (const namespace of [own, caller]) namespace.close();

@@ -13,6 +13,8 @@ export interface UnmountOptions {
 }
 
 export interface UnmountResult {
+  /** Absolute, without symbolic links: as mount tables had it. */
+  readonly mountPoint: string;
   /**
    * Whether the daemon has wiped keys and caches, or was dead already. False when somebody still has the mount: out of sight
    * after a lazy unmount, or in another mount namespace. The daemon then ends with the last of them.
@@ -49,7 +51,7 @@ export async function unmountImage(mountPoint: string, { lazy = false }: Unmount
       const wiped = end === 'ended';
       if (write && wiped) checkSealed(found, daemon);
       if (write && !wiped && !lazy) throw stillUsed(found);
-      return { wiped, write };
+      return { mountPoint: found.mountPoint, wiped, write };
     } finally {
       daemon?.close();
     }

@@ -55,7 +55,8 @@ describeIf(['root', 'fuse'], 'mount, status, umount', () => {
     const mounts = JSON.parse(terminal.run('status', '--json').stdout) as { mountPoint: string; daemon: unknown }[];
     expect(mounts.find(({ mountPoint }) => mountPoint === at('mnt'))).toMatchObject({
       state: 'serving',
-      daemon: { location: at('enc'), transport: 'kernel', counters: { bytesServed: 4, authenticationFailures: 0 } },
+      source: at('enc'),
+      daemon: { transport: 'kernel', counters: { bytesServed: 4, authenticationFailures: 0 } },
     });
     expect(run('umount', 'mnt')).toEqual(success());
     expect(fs.readdirSync(at('mnt'))).toEqual([]);

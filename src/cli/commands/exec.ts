@@ -8,7 +8,8 @@ import { EXIT_EXEC_FAILED, EXIT_OK } from '../exit-codes.ts';
 import { withImageArguments, withImageKey } from '../image-arguments.ts';
 import { withNewImage } from '../new-image.ts';
 import { refuseNewImageOptions, withNewImageOptions } from '../new-image-options.ts';
-import { printFailure, printNotice, warn } from '../output.ts';
+import { withJson } from '../options.ts';
+import { printFailure, printNotice, printResult, warn } from '../output.ts';
 import { present } from '../present.ts';
 import { withServingOptions, withWriteOption } from '../serving-options.ts';
 
@@ -38,14 +39,14 @@ export const command = defineCommand({
     const result = await withImageKey(args, exec, { write });
     const isPartial = write && result.exitCode !== EXIT_OK && result.failure === undefined;
     if (isPartial && !args.quiet) await warn(`the command failed; what it wrote is sealed in ${args.ENC}`);
-    return exitCodeOf(result);
+    return end(args, result);
   },
 });
 
 type Arguments = ArgumentsCamelCase<ReturnType<typeof options> extends Argv<infer T> ? T : never>;
 
 function options(yargs: Argv<CommonOptions>) {
-  return withNewImageOptions(withServingOptions(withWriteOption(withImageArguments(yargs))))
+  return withJson(withNewImageOptions(withServingOptions(withWriteOption(withImageArguments(yargs)))))
     .option('private', {
       type: 'boolean',
       default: false,
@@ -62,22 +63,35 @@ function options(yargs: Argv<CommonOptions>) {
 async function execOnNewImage(args: Arguments, exec: (imageKey: Secret) => Promise<ExecResult>): Promise<number> {
   const isKept = ({ exitCode, failure }: ExecResult): boolean => exitCode === EXIT_OK || failure?.code === 'busy';
   const [result, made] = await withNewImage(
-    { ...args, json: false },
+    args,
     async (imageKey, made) => [await exec(imageKey), made] as const,
     ([ended]) => isKept(ended),
   );
+  const isRemoved = !isKept(result);
   if (!args.quiet) {
     // Standard output is the command's.
-    if (!isKept(result)) await warn(`the command failed; the new image ${args.ENC} is removed again`);
+    if (isRemoved) await warn(`the command failed; the new image ${args.ENC} is removed again`);
     else for (const line of made.announcement) await printNotice(line);
   }
-  return exitCodeOf(result);
+  return end(args, result, isRemoved ? { isRemoved } : { keyFile: made.keyFile });
 }
 
-/** The command's comes first: a seal that failed is a failure of ours only where the command succeeded, but is always told. */
-async function exitCodeOf({ exitCode, failure }: ExecResult): Promise<number> {
-  if (failure !== undefined) await printFailure(failure);
-  return failure !== undefined && exitCode === EXIT_OK ? EXIT_EXEC_FAILED : exitCode;
+/**
+ * Says what came of it. The exit code of the command comes first: a seal that failed is a failure of ours only where the command succeeded,
+ * but is always told.
+ */
+async function end(
+  { json, write }: Arguments,
+  { exitCode: ofCommand, failure, imageId }: ExecResult,
+  { isRemoved = false, keyFile }: { readonly isRemoved?: boolean; readonly keyFile?: string | undefined } = {},
+): Promise<number> {
+  const exitCode = failure !== undefined && ofCommand === EXIT_OK ? EXIT_EXEC_FAILED : ofCommand;
+  if (failure !== undefined) await printFailure(failure, exitCode);
+  if (json) {
+    const sealed = failure === undefined && !isRemoved;
+    await printResult({ imageId: isRemoved ? null : imageId, exitCode, write, sealed, ...present({ keyFile }) });
+  }
+  return exitCode;
 }
 
 /** What stands behind `--`. @throws CkptfsError `bad-argument` */

@@ -17,7 +17,7 @@ export const command = defineCommand({
       recoverImage(args.ENC, { ...options, onWarning: (line) => warnings.push(line) }),
     );
     if (!args.quiet) for (const warning of warnings) await warn(warning);
-    if (args.json) return printJson({ imageId, dropped: dropped ?? null });
+    if (args.json) return printJson({ imageId, dropped: dropped ?? null, warnings });
     if (dropped !== undefined) {
       await print(`image ${imageId}: lost: ${printable(dropped)}\n`);
       if (!args.quiet) await print(`the rest can be sealed: ckptfs seal ${printable(args.ENC)}\n`);

@@ -18,11 +18,18 @@ export const command = defineCommand({
   options: (yargs: Argv<CommonOptions>) => withJson(yargs),
   async run({ json, quiet }) {
     const mounts = await listMounts();
-    if (json) return printJson(mounts);
+    if (json) return printJson(mounts.map(mountJson));
     if (mounts.length > 0) await print(table([heading, ...mounts.map(row)], numbers));
     else if (!quiet) await print('nothing is mounted\n');
   },
 });
+
+/** Of what the daemon says, what stands beside it already is left out. */
+function mountJson({ daemon, ...mount }: MountStatus): unknown {
+  if (daemon === undefined) return mount;
+  const { state, mountPoint, device, scratch, location, ...rest } = daemon;
+  return { ...mount, daemon: rest };
+}
 
 function row({ mountPoint, state, source, pid, daemon }: MountStatus): string[] {
   const place = [printable(mountPoint), state, printable(source)];

@@ -19,8 +19,8 @@ export const command = defineCommand({
         describe: 'Also when it is in use: it ends when its last user does',
       }),
   async run({ MNT, lazy, quiet, json }) {
-    const { wiped, write } = await unmountImage(MNT, { lazy });
-    if (json) return printJson({ mountPoint: MNT, write, sealed: write && wiped, wiped });
+    const { mountPoint, wiped, write } = await unmountImage(MNT, { lazy });
+    if (json) return printJson({ mountPoint, write, sealed: !write || wiped, wiped });
     const then = write ? 'the image is sealed and its keys are wiped' : 'its keys are wiped';
     if (!wiped && !quiet) await warn(`the daemon still runs: somebody uses the mount; ${then} when they end`);
   },

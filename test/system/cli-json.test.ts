@@ -1,0 +1,163 @@
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { ckptfsProgram, clear } from './support/mounts.ts';
+import { runProgram } from './support/programs.ts';
+import { describeIf } from './support/requirements.ts';
+import { Terminal, type Transcript } from './support/transcript.ts';
+
+const guide = fs.readFileSync(new URL('../../docs/cli.md', import.meta.url), 'utf8');
+const key = ['-k', 'key'];
+const otherName = Buffer.from([0x66, 0xff]);
+
+let base: string;
+let terminal: Terminal;
+const at = (...names: string[]): string => join(base, ...names);
+
+/** What each command printed, by its name; `standard error` for the lines of all of them. */
+const printed = new Map<string, Set<string>>();
+
+/** Notes the fields of everything that a command line with --json prints. */
+function note(command: string, { stdout, stderr }: Transcript): Transcript {
+  if (stdout.trim() !== '' && command !== 'exec') add(command, JSON.parse(stdout));
+  for (const line of stderr.split('\n').slice(0, -1)) {
+    const value = JSON.parse(line) as object;
+    add('result' in value ? command : 'standard error', value);
+  }
+  return { status: 0, stdout, stderr };
+}
+
+function run(command: string, ...words: string[]): Transcript {
+  return note(command, terminal.run(command, '--json', ...words));
+}
+
+function add(command: string, value: unknown): void {
+  const fields = printed.get(command) ?? new Set();
+  for (const field of fieldsOf(value)) fields.add(field);
+  printed.set(command, fields);
+}
+
+/** Paths of all values that have no parts, `[]` for an element of a list; of a list of such values the path of the list. */
+function fieldsOf(value: unknown, path = ''): string[] {
+  if (Array.isArray(value)) {
+    const parts = value.flatMap((one) => (isObject(one) ? fieldsOf(one, `${path}[]`) : [path]));
+    return value.length === 0 && path !== '' ? [path] : parts;
+  }
+  if (!isObject(value)) return [path];
+  return Object.entries(value).flatMap(([name, part]) => fieldsOf(part, path === '' ? name : `${path}.${name}`));
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
+}
+
+/** The fields in the table of docs/cli.md, by command. */
+function documented(): Map<string, Set<string>> {
+  const found = new Map<string, Set<string>>();
+  const section = guide.slice(guide.indexOf('\n## JSON\n'), guide.indexOf('\n## Exit codes\n'));
+  let commands: string[] = [];
+  for (const [, first = '', second = ''] of section.matchAll(/^\| ([^|]*)\| (`[^|]*)\|/gm)) {
+    if (first.trim() !== '') commands = first.split(',').map((name) => name.replaceAll('`', '').trim());
+    for (const command of commands) {
+      const fields = found.get(command) ?? new Set();
+      for (const [, field = ''] of second.matchAll(/`([^`]+)`/g)) fields.add(field);
+      found.set(command, fields);
+    }
+  }
+  return found;
+}
+
+/** Damages what a file of more than 64 KiB has for itself. */
+function damage(image: string): void {
+  for (const name of fs.readdirSync(at(image, 'objects'), { recursive: true, encoding: 'utf8' })) {
+    const path = at(image, 'objects', name);
+    if (!fs.statSync(path).isFile() || fs.statSync(path).size < 100_000) continue;
+    const fd = fs.openSync(path, 'r+');
+    fs.writeSync(fd, 'damage', fs.statSync(path).size - 20_000);
+    fs.closeSync(fd);
+  }
+}
+
+describeIf(['root', 'fuse', 'namespaces', 'getfattr'], 'JSON', () => {
+  beforeAll(() => {
+    base = fs.realpathSync(fs.mkdtempSync(join(tmpdir(), 'ckptfs-json-')));
+    terminal = new Terminal(base);
+    for (const name of ['mnt', 'src', 'ramfs', 'bin']) fs.mkdirSync(at(name));
+    fs.writeFileSync(Buffer.concat([Buffer.from(at('src/')), otherName]), Buffer.alloc(200_000, 'a'));
+    fs.symlinkSync(otherName, at('src/link'));
+    runProgram('setfattr', '-n', 'user.note', '-v', 'x', at('src'));
+    runProgram('mknod', at('src/null'), 'c', '1', '3');
+    runProgram('mount', '-t', 'ramfs', 'ramfs', at('ramfs'));
+  });
+
+  afterAll(() => {
+    for (const name of ['mnt', 'ramfs']) clear(at(name));
+    fs.rmSync(base, { recursive: true });
+  });
+
+  test('has the fields that docs/cli.md names, and no others', () => {
+    run('keygen', '-o', 'key');
+    run('encrypt', 'src', 'enc', ...key, '--skip-special');
+    run('encrypt', 'src', 'with-default-key', '--skip-special');
+    run('info', 'enc');
+    run('info', 'enc', ...key);
+    run('ls', 'enc', '-R', ...key);
+    fs.chmodSync(at('key'), 0o644);
+    run('decrypt', 'enc', 'ramfs/clear', ...key);
+    fs.chmodSync(at('key'), 0o600);
+    run('ls', 'enc', '-k', 'gone');
+    run('mount', 'enc', 'mnt', ...key);
+    run('status');
+    run('umount', 'mnt');
+    run('mount', '--write', 'new', 'mnt');
+    run('remount', 'mnt');
+    run('umount', 'mnt');
+    run('seal', 'new');
+    run('recover', 'new');
+    note('exec', terminal.run('exec', '--json', '--write', 'made', '--', 'true'));
+    damage('enc');
+    fs.writeFileSync(at('enc/.DS_Store'), '');
+    run('verify', 'enc', ...key);
+    fs.symlinkSync(process.execPath, at('bin/node'));
+    const { stdout, stderr } = spawnSync(ckptfsProgram, ['doctor', '--json', '--quick'], {
+      env: { PATH: at('bin') },
+      encoding: 'utf8',
+    });
+    note('doctor', { status: 0, stdout, stderr });
+    const table = documented();
+    expect([...printed.keys()].sort()).toEqual([...table.keys()].sort());
+    for (const [command, fields] of table) {
+      expect([command, [...(printed.get(command) ?? [])].sort()]).toEqual([command, [...fields].sort()]);
+    }
+  });
+
+  test('of exec is the last line on standard error, and says what became of the image', () => {
+    const last = (...words: string[]): unknown => {
+      const { status, stdout, stderr } = terminal.run('exec', '--json', ...words);
+      return [status, stdout, JSON.parse(stderr.trimEnd().split('\n').at(-1) ?? '')];
+    };
+    const imageId = expect.stringMatching(/^[0-9a-f]{32}$/);
+    expect(last('--write', 'other', ...key, '--', 'sh', '-c', 'echo a > {}/a; echo said')).toEqual([
+      0,
+      'said\n',
+      { result: { imageId, exitCode: 0, write: true, sealed: true } },
+    ]);
+    expect(last('other', ...key, '--', 'false')).toEqual([
+      1,
+      '',
+      { result: { imageId, exitCode: 1, write: false, sealed: true } },
+    ]);
+    expect(last('--write', 'never', ...key, '--', 'false')).toEqual([
+      1,
+      '',
+      { result: { imageId: null, exitCode: 1, write: true, sealed: false } },
+    ]);
+    expect(last('gone', ...key, '--', 'true')).toEqual([
+      125,
+      '',
+      { error: expect.objectContaining({ code: 'io', exitCode: 125 }) },
+    ]);
+  });
+});
