@@ -48,6 +48,9 @@ describeIf(['root', 'fuse', 'criu', 'runc', 'namespaces', 'gcc'], 'runc restores
             '--work-path',
             inBase('restore-work'),
           ];
+          // Without --work-path criu works in the image directory, where it cannot write.
+          const noWork = paths.slice(0, -2);
+          expect(() => runc(namespace, base, 'restore', '--detach', ...noWork, container)).toThrow('criu failed');
           runc(namespace, base, 'restore', '--detach', ...paths, container);
           const grown = (by: number) => (state: { passes: number }) => state.passes >= before.passes + by;
           const state = await waitForState(bundle.stateFile, grown(2));

@@ -1,16 +1,15 @@
 import fs from 'node:fs';
-import { tmpdir, uptime } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect } from 'vitest';
 import { punchHole } from '../../src/base/posix.ts';
 import { WritableMount } from '../support/writable-mount.ts';
-import { type Checkpoint, restoreProcess } from './support/checkpoints.ts';
+import { type Checkpoint, restoreProcess, sayWhenDumped } from './support/checkpoints.ts';
 import { makeBundle, runc } from './support/containers.ts';
 import { buildFixture, readState, waitForState, whileAtRest } from './support/fixtures.ts';
 import { storedBytes } from './support/images.ts';
 import { until } from './support/mounts.ts';
 import { type Namespace, openNamespace } from './support/namespace.ts';
-import { runProgram } from './support/programs.ts';
 import { describeIf, systemTest } from './support/requirements.ts';
 
 const MIB = 1 << 20;
@@ -74,21 +73,9 @@ async function dumpChain(...extra: readonly (readonly string[])[]): Promise<Chec
       const parent = index === 0 ? [] : ['--prev-images-dir', `../${index}`];
       const running = number < extra.length ? ['--leave-running'] : [];
       criu(namespace, 'dump', inMount(String(number)), '-t', String(pid), ...parent, ...running, ...options);
-      if (number < extra.length) addUptime(inMount(String(number)));
+      if (number < extra.length) sayWhenDumped(inMount(String(number)), at('work'));
     }
   });
-}
-
-/**
- * Says in a dump when it was made. criu does so itself, and wants it of a parent, only where the kernel tracks which pages are written: many
- * do not. Without that the second dump has all pages again, and the first one's are needless.
- */
-function addUptime(images: string): void {
-  const inventory = join(images, 'inventory.img');
-  const decoded = JSON.parse(runProgram('crit', 'decode', '-i', inventory)) as { entries: [Record<string, unknown>] };
-  decoded.entries[0]['dump_uptime'] ??= Math.floor(uptime()) * 1_000_000;
-  fs.writeFileSync(at('inventory.json'), JSON.stringify(decoded));
-  runProgram('crit', 'encode', '-i', at('inventory.json'), '-o', inventory);
 }
 
 /** Restores from a directory and waits until the process has compared all its memory; it is gone then. */

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect } from 'vitest';
 import { WritableMount } from '../support/writable-mount.ts';
+import { ckptfs } from './support/ckptfs.ts';
 import { readState, waitForState, whileAtRest } from './support/fixtures.ts';
 import { openNamespace } from './support/namespace.ts';
 import { Podman } from './support/podman.ts';
@@ -26,7 +27,7 @@ afterEach(() => {
 const needs = ['root', 'fuse', 'criu', 'runc', 'namespaces', 'gcc', 'tar', 'podman'] as const;
 
 describeIf(needs, 'podman', () => {
-  systemTest([], 'exports a checkpoint to a mount that can be written, and restores from it', async () => {
+  systemTest([], 'exports a checkpoint to a mount that can be written, and restores from one that reads', async () => {
     const podman = new Podman(base);
     const archive = join(mount.mountPoint, 'checkpoint.tar.gz');
     const first = await openNamespace();
@@ -44,7 +45,7 @@ describeIf(needs, 'podman', () => {
     const { passes } = readState(state) ?? { passes: 0 };
     mount.unmount();
     mount.run('verify');
-    mount.mount();
+    ckptfs('mount', mount.image, mount.mountPoint, '--key-file', mount.keyFile);
     expect(runProgram('tar', '-tzf', archive)).toContain('checkpoint/pages-1.img\n');
     const second = await openNamespace();
     try {
@@ -53,6 +54,7 @@ describeIf(needs, 'podman', () => {
       podman.run(second, 'rm', '-f', '-t', '0', 'one');
     } finally {
       await second.close();
+      ckptfs('umount', mount.mountPoint);
     }
   });
 

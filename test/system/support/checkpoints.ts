@@ -1,7 +1,9 @@
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { uptime } from 'node:os';
 import { join } from 'node:path';
 import { type Command, type FixtureState, readState, waitForState, whileAtRest } from './fixtures.ts';
 import { type CommandResult, openNamespace } from './namespace.ts';
+import { runProgram } from './programs.ts';
 
 /** A real process's checkpoint, as `criu dump` left it. */
 export interface Checkpoint {
@@ -101,4 +103,19 @@ export async function restoreProcess(
     run: namespace.run,
     kill: namespace.close,
   };
+}
+
+/**
+ * Says in a dump when it was made. CRIU does so itself, and wants it of a parent, only where the kernel tracks which pages
+ * are written: many do not. Without that the second dump has all pages again, and the first one's are needless.
+ *
+ * @param work a directory for a file in between
+ */
+export function sayWhenDumped(images: string, work: string): void {
+  const inventory = join(images, 'inventory.img');
+  const decoded = JSON.parse(runProgram('crit', 'decode', '-i', inventory)) as { entries: [Record<string, unknown>] };
+  decoded.entries[0]['dump_uptime'] ??= Math.floor(uptime()) * 1_000_000;
+  const changed = join(work, 'inventory.json');
+  writeFileSync(changed, JSON.stringify(decoded));
+  runProgram('crit', 'encode', '-i', changed, '-o', inventory);
 }

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { lchownSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildFixture } from './fixtures.ts';
 import type { CommandResult, Namespace } from './namespace.ts';
@@ -16,8 +16,10 @@ export interface Bundle {
  * Makes a bundle whose only process is the fixture `counter`.
  *
  * The container has no network namespace: a checkpoint of one needs iptables inside CRIU, which is not the matter here.
+ *
+ * @param firstId makes it a container with a user namespace, whose ids from 0 are those from `firstId` outside
  */
-export function makeBundle(directory: string, mebibytes: number): Bundle {
+export function makeBundle(directory: string, mebibytes: number, firstId?: number): Bundle {
   const root = join(directory, 'rootfs');
   for (const folder of ['state', 'proc', 'dev', 'sys']) mkdirSync(join(root, folder), { recursive: true });
   buildFixture('counter', { directory: root, stateFile: '/state/count' });
@@ -29,8 +31,23 @@ export function makeBundle(directory: string, mebibytes: number): Bundle {
   config.process.args = ['/counter', '/state/count', String(mebibytes)];
   config.root.readonly = false;
   config.linux.namespaces = config.linux.namespaces.filter((one: { type: string }) => one.type !== 'network');
+  if (firstId !== undefined) addUserNamespace(config, root, firstId);
   writeFileSync(configFile, JSON.stringify(config));
   return { directory, stateFile: join(root, 'state', 'count') };
+}
+
+interface Config {
+  mounts: { destination: string }[];
+  readonly linux: { namespaces: { type: string }[]; uidMappings?: object; gidMappings?: object };
+}
+
+function addUserNamespace(config: Config, root: string, firstId: number): void {
+  config.linux.namespaces.push({ type: 'user' });
+  config.linux.uidMappings = [{ containerID: 0, hostID: firstId, size: 65_536 }];
+  config.linux.gidMappings = config.linux.uidMappings;
+  // Who is root in a user namespace alone may not mount these.
+  config.mounts = config.mounts.filter(({ destination }) => !['/sys', '/dev/mqueue'].includes(destination));
+  for (const name of ['', ...readdirSync(root)]) lchownSync(join(root, name), firstId, firstId);
 }
 
 /**
