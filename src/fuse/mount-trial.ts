@@ -16,8 +16,9 @@ export interface MountTrial {
 const MAX_TRANSFER = 65536;
 
 /**
- * Mounts an empty file system on a directory as an image is mounted, agrees with the kernel on the protocol (FUSE_INIT), and
- * unmounts it again. The kernel asks for that as soon as it mounts; should it not, this waits for ever.
+ * Mounts an empty file system on a directory as an image is mounted, agrees with the kernel on the protocol
+ * (FUSE_INIT), and unmounts it again. The kernel asks for that as soon as it mounts; should it not, this waits for
+ * ever.
  * @throws CkptfsError `missing-feature`, `mount-failed`
  */
 export async function tryMount(directory: string): Promise<MountTrial> {
@@ -30,7 +31,7 @@ export async function tryMount(directory: string): Promise<MountTrial> {
   try {
     return answerInit(fd);
   } finally {
-    // Lazily, as whoever watches for new mounts may be looking at it, and gets an error when the device is closed.
+    // Lazily, as a program that watches for new mounts may be looking at it; it gets an error when the device is closed.
     await unmount(mountPoint, { lazy: true }).finally(() => closeSync(fd));
   }
 }

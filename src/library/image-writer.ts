@@ -34,8 +34,9 @@ const MAX_WRITE = 1 << 20;
 const SLASH = 0x2f;
 
 /**
- * A new image that is written without a mount, from memory or from streams: no plaintext gets to a disk. It is unsealed until {@link seal},
- * as behind `ckptfs mount --write`: what a process leaves that ends before is for `sealImage` and `recoverImage`.
+ * A new image that is written without a mount, from memory or from streams: no plaintext gets to a disk. It is unsealed
+ * until {@link seal}, like that of `ckptfs mount --write`: what a process leaves that ends before is for `sealImage`
+ * and `recoverImage`.
  */
 export class ImageWriter {
   /** 32 hexadecimal digits. */
@@ -59,7 +60,10 @@ export class ImageWriter {
     this.#owner = { uid, gid };
   }
 
-  /** @throws CkptfsError `bad-argument`, `exists`, `io`; nothing is left at the destination then, unless it was there before */
+  /**
+   * @throws CkptfsError `bad-argument`, `exists`, `io`; nothing is left at the destination then, unless it was there
+   * before
+   */
   static async create({
     destination,
     root = ownRoot(),
@@ -84,9 +88,10 @@ export class ImageWriter {
   }
 
   /**
-   * Makes a file, and the directories above it that are not there. Resolves when the image has all of it; when it fails, there is no such
-   * file.
-   * @throws CkptfsError `exists`, `bad-argument` for a path that cannot be, `io`; what the source of the contents throws
+   * Makes a file, and the directories above it that are not there. Resolves when the image has all of it; when it
+   * fails, there is no such file.
+   * @throws CkptfsError `exists`, `bad-argument` for a path that cannot be, `io`; what the source of the contents
+   * throws
    */
   async writeFile(
     path: ImagePath,
@@ -110,14 +115,18 @@ export class ImageWriter {
     }
   }
 
-  /** Makes a directory, and those above it; one that is there stays as it is. @throws CkptfsError `exists` for a file, `bad-argument`, `io` */
+  /**
+   * Makes a directory, and those above it; one that is there stays as it is. @throws CkptfsError `exists` for a file,
+   * `bad-argument`, `io`
+   */
   makeDirectory(path: ImagePath, mode: number = DIRECTORY_MODE): void {
     this.#edit(path, () => this.#directory(namesIn(path), mode));
   }
 
   /**
    * Seals the image, durably, and ends this.
-   * @throws CkptfsError `io`: it stays unsealed, and can be sealed again or discarded; `bad-argument` while a file is being written
+   * @throws CkptfsError `io`: it stays unsealed, and can be sealed again or discarded; `bad-argument` while a file is
+   * being written
    */
   seal(): void {
     this.#checkOpen();

@@ -17,9 +17,9 @@ const program = fileURLToPath(new URL('./mount-trial-main.js', import.meta.url))
 const TRIAL_MILLISECONDS = 15_000;
 
 /**
- * Mounts an empty file system for a moment, the way an image would be mounted, and lets the kernel begin to speak FUSE: root in a mount
- * namespace of its own, where it may make one, an ordinary user by the helper. A process of its own does it, which is killed
- * when it takes too long; nothing is left behind.
+ * Mounts an empty file system for a moment, the way an image would be mounted, and lets the kernel begin to speak FUSE:
+ * root in a mount namespace of its own, where it may make one, an ordinary user by the helper. A process of its own
+ * does it, which is killed when it takes too long.
  * @param signal ends it at once; it then fails with `interrupted`
  * @throws CkptfsError `missing-feature`, `mount-failed`, `interrupted`, `io`; `no-answer` when it took too long
  */

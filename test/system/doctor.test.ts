@@ -8,7 +8,7 @@ import type { Finding } from '../../src/cli/doctor/check.ts';
 import { asNobody, ckptfsProgram, isAlive, until, withFuseForAll } from './support/mounts.ts';
 import { describeIf, findProgram, systemTest, toolEnvironment } from './support/requirements.ts';
 
-/** What doctor finds by trying, with real mounts and a real criu behind programs that lack this or that. */
+/** What doctor finds by trying, with real mounts and a real criu, called by programs that lack this or that. */
 
 let base: string;
 const at = (...names: string[]): string => join(base, ...names);
@@ -57,7 +57,7 @@ const works = { level: 'ok', found: expect.stringMatching(/^a mount was tried an
 const notADevice = ['unshare', '--mount', 'sh', '-c', 'mount --bind /dev/null /dev/fuse && exec "$@"', 'sh'];
 
 describeIf(['root', 'fuse', 'namespaces'], 'doctor tries a mount', () => {
-  systemTest([], 'as root where nobody sees it', () => {
+  systemTest([], 'as root, out of sight of other processes', () => {
     expect(about('/dev/fuse', examine())).toMatchObject(works);
   });
 
@@ -138,7 +138,7 @@ describeIf(['root', 'fuse', 'namespaces', 'criu'], 'doctor tries criu', () => {
     });
   });
 
-  systemTest([], 'and leaves nothing behind when it is ended in the middle', async () => {
+  systemTest([], 'and leaves nothing when it is ended in the middle', async () => {
     program(at('bin', 'criu'), `${version}\necho >${at('cache', 'started')}; exec sleep 600`);
     const child = spawn(ckptfsProgram, ['doctor'], { env: environment(), stdio: 'ignore' });
     await until('criu runs', () => fs.existsSync(at('cache', 'started')));

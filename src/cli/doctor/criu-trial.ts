@@ -16,8 +16,9 @@ export type CriuOutcome =
   | { readonly works: false; readonly reason: string };
 
 /**
- * Dumps and restores a sleeping process, in pid and mount namespaces of its own and with a tmpfs for its memory, which all end with the
- * shell. The process sleeps for some seconds only: where a dump waits for a breakpoint that never comes, its end ends the dump as well.
+ * Dumps and restores a sleeping process, in pid and mount namespaces of its own and with a tmpfs for its memory, which
+ * all end with the shell. The process sleeps for some seconds only: where a dump waits for a breakpoint that never
+ * comes, its end ends the dump as well.
  */
 const script = `
 criu=$1 images=$2
@@ -39,7 +40,8 @@ const MAX_OUTPUT_CHARACTERS = 1 << 20;
 const MAX_REASONS = 3;
 
 /**
- * Dumps and restores a process by a criu, as root, by itself and with CRIU_FAULT=130, both at once. Leaves nothing behind.
+ * Dumps and restores a process by a criu, as root, by itself and with CRIU_FAULT=130, both at once. Nothing of it is
+ * left.
  * @param signal ends it at once
  * @throws CkptfsError `interrupted`, `io`
  */

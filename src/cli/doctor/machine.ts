@@ -1,7 +1,10 @@
 import { type Finding, ok, warn } from './check.ts';
 import type { Host } from './host.ts';
 
-/** What criu and container engines ask of a machine besides, each of which may be lacking; nothing of it is needed to mount. */
+/**
+ * What criu and container engines ask of a machine besides, each of which may be lacking; nothing of it is needed to
+ * mount.
+ */
 export function machineFindings(host: Host): Finding[] {
   return [limits(host), softDirty(host), controlGroups(host), ipv6(host), iptables(host), loopDevices(host)];
 }
@@ -9,7 +12,7 @@ export function machineFindings(host: Host): Finding[] {
 /** linux/capability.h. */
 const CAP_SYS_RESOURCE = 24n;
 
-/** Of an ordinary user the bounding set: what root would have here. */
+/** Looks at the bounding set for an ordinary user: what root would have here. */
 function limits(host: Host): Finding {
   const subject = 'CAP_SYS_RESOURCE';
   const set = host.isRoot ? 'CapEff' : 'CapBnd';

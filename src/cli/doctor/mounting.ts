@@ -5,7 +5,9 @@ import type { Host } from './host.ts';
 /** Version of FUSE that the kernel spoke when a mount was tried, or what kept it from that. */
 export type MountingTrial = { readonly protocol: string } | { readonly failure: CkptfsError };
 
-/** What mounting needs. @param trial undefined where none was made: then the device and the helper are only looked at */
+/**
+ * What mounting needs. @param trial undefined where none was made: then the device and the helper are only looked at
+ */
 export function mountingFindings(host: Host, trial?: MountingTrial): Finding[] {
   return [device(host, trial), helper(host), otherUsers(host), overlay(host)];
 }

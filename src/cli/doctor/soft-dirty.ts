@@ -1,7 +1,7 @@
 import { closeSync, openSync, readSync, writeFileSync } from 'node:fs';
 import { Region } from '../../base/native.ts';
 
-/** Of the kernel's Documentation/admin-guide/mm/soft-dirty.rst. */
+/** See the kernel's Documentation/admin-guide/mm/soft-dirty.rst. */
 const CLEAR_SOFT_DIRTY = '4';
 const SOFT_DIRTY_BIT = 1n << 55n;
 const ENTRY_SIZE = 8;
@@ -9,8 +9,8 @@ const ENTRY_SIZE = 8;
 const PAGE_SIZE = 4096;
 
 /**
- * Whether the kernel remembers which pages a process has written to since it was told to forget, which is what pre-dumps
- * rest on. Tries it on a page of this process.
+ * Whether the kernel remembers which pages a process has written to since it was told to forget, which is what
+ * pre-dumps rest on. Tries it on a page of this process.
  * @throws Error where the kernel has no such files, or this process may not use them
  */
 export function tracksWrites(): boolean {
