@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ckptfsProgram } from './support/mounts.ts';
+import { systemTest } from './support/requirements.ts';
 import { failure, success, Terminal, type Transcript } from './support/transcript.ts';
 
 const base = fs.mkdtempSync(join(tmpdir(), 'ckptfs-usage-'));
@@ -138,6 +139,18 @@ describe('the command line', () => {
     expect(inBash('mount', '--wr')).toBe('--write');
     // A path: bash completes it by itself.
     expect(inBash('mount', '')).toBe('');
+  });
+
+  systemTest(['zsh'], 'completion in zsh offers what it does in bash', () => {
+    const script = `compdef() { }; compadd() { print -r -- \${(P)2} }; _files() { print files }; eval "$(<completion.zsh)"`;
+    terminal.shell(`ckptfs completion zsh > completion.zsh; mkdir -p bin; ln -sf '${ckptfsProgram}' bin/ckptfs`);
+    const inZsh = (...words: string[]): string => {
+      const state = `words=(ckptfs ${words.map((word) => `'${word}'`).join(' ')}); CURRENT=${words.length + 1}; PREFIX=$words[-1]`;
+      fs.writeFileSync(at('complete.zsh'), `${script}\n${state}; _ckptfs\n`);
+      return terminal.shell('PATH=$PWD/bin:$PATH zsh -f complete.zsh').stdout.trimEnd();
+    };
+    expect(inZsh('encrypt', '--cipher', '')).toBe('aes-256-xts aes-128-xts chacha20-poly1305 none');
+    expect(inZsh('mount', '')).toBe('files');
   });
 
   test('a key comes from standard input, and never from an empty path', () => {
