@@ -15,8 +15,16 @@ export default defineConfig({
       },
       {
         test: {
+          name: 'bench',
+          include: ['scripts/bench/test/unit/**/*.test.ts'],
+          globalSetup: ['scripts/bench/test/install-packages.ts'],
+          testTimeout: 60_000,
+        },
+      },
+      {
+        test: {
           name: 'system',
-          include: ['test/system/**/*.test.ts'],
+          include: ['test/system/**/*.test.ts', 'scripts/bench/test/system/**/*.test.ts'],
           // Mounts, loop devices and restored processes are the machine's: one file at a time, and a look at the end at what is left.
           fileParallelism: false,
           globalSetup: ['test/system/support/nothing-left.ts'],

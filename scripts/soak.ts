@@ -5,7 +5,7 @@ import os from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { bash, type Command, run } from './bench/commands.ts';
+import { bash, type Command, run } from './lib/commands.ts';
 
 const project = join(import.meta.dirname, '..');
 const program = join(project, 'bin', 'ckptfs');

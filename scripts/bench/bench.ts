@@ -1,6 +1,6 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
-import { bash, run } from './commands.ts';
+import { bash, run } from '../lib/commands.ts';
 import type { Options } from './options.ts';
 import type { Peers } from './peers/all.ts';
 import type { MountPeer } from './peers/peer.ts';

@@ -1,8 +1,8 @@
 // The benchmark itself, in the private place that main.ts made: DIRECTORY, then the options.
 import fs from 'node:fs';
 import { join } from 'node:path';
+import { run } from '../lib/commands.ts';
 import { Bench } from './bench.ts';
-import { run } from './commands.ts';
 import { describeCommit, describeMachine, describeVersions } from './machine.ts';
 import { type Options, parseOptions } from './options.ts';
 import { addToHistory, writePage } from './page.ts';

@@ -1,6 +1,6 @@
 import fs from 'node:fs';
 import os from 'node:os';
-import { run } from './commands.ts';
+import { run } from '../lib/commands.ts';
 import type { Peers } from './peers/all.ts';
 import type { Machine } from './results.ts';
 

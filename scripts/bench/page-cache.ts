@@ -1,4 +1,4 @@
-import { bash, run } from './commands.ts';
+import { bash, run } from '../lib/commands.ts';
 
 /** Reads every file below `path` once, so that its bytes are in the page cache. */
 export async function warm(path: string): Promise<void> {

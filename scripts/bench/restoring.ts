@@ -3,8 +3,8 @@ import fs from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { bash, patience, start } from '../lib/commands.ts';
 import type { Bench, Dataset } from './bench.ts';
-import { bash, patience, start } from './commands.ts';
 
 /** Descriptors that were inherited may lie where criu cannot see them. */
 const closeInherited = 'for fd in $(ls /proc/self/fd); do if ((fd > 2 && fd < 255)); then exec {fd}>&-; fi; done; cd /';

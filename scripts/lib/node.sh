@@ -49,6 +49,10 @@ npm_ci() {
   quietly "npm ci" bounded 300 npm ci --loglevel=error --logs-max=0 --no-audit --no-fund
 }
 
+benchmark_is_installed() {
+  [ "$purpose" = demo ] || node scripts/bench/install.js --check
+}
+
 dependencies_are_installed() {
   [ -d node_modules ] && npm ls --all --silent >/dev/null 2>&1 && ! fuse_native_is_missing
 }
@@ -65,6 +69,11 @@ set_up_project() {
       npm_ci || npm_ci || true
     fi
     dependencies_are_installed || missing "the npm packages" "npm ci"
+  fi
+  if ! benchmark_is_installed; then
+    [ "$check_only" = yes ] ||
+      quietly "npm ci in scripts/bench" bounded 660 node scripts/bench/install.js || true
+    benchmark_is_installed || missing "the npm packages of scripts/bench" "node scripts/bench/install.js"
   fi
   if ! built_is_current; then
     if [ "$check_only" = no ] && dependencies_are_installed; then quietly "npm run build" bounded 300 npm run --silent build || true; fi

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { bash, run } from '../commands.ts';
+import { bash, run } from '../../lib/commands.ts';
 import { names } from './names.ts';
 import type { Converter, PeerKind } from './peer.ts';
 

@@ -2,7 +2,7 @@ import fs from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { run } from '../commands.ts';
+import { run } from '../../lib/commands.ts';
 import { buildWithout, type Trick } from './altered.ts';
 import { names } from './names.ts';
 import type { Converter, PeerKind, WritePeer } from './peer.ts';

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import fs from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Command, run, start } from '../commands.ts';
+import { type Command, run, start } from '../../lib/commands.ts';
 import type { Mount } from './peer.ts';
 
 /** Whether something is mounted at `path`; the mount itself is not touched, which could wait for ever. */

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { bash, type Command, run } from '../commands.ts';
+import { bash, type Command, run } from '../../lib/commands.ts';
 import { mountInForeground } from './foreground.ts';
 import { names } from './names.ts';
 import type { Converter, PeerKind, WritePeer } from './peer.ts';

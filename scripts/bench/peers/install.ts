@@ -1,4 +1,4 @@
-import { bash, run } from '../commands.ts';
+import { bash, run } from '../../lib/commands.ts';
 
 let updated = false;
 

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { bash, run } from '../commands.ts';
+import { bash, run } from '../../lib/commands.ts';
 import { names } from './names.ts';
 import type { Converter, PeerKind } from './peer.ts';
 

@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { bash, run } from '../commands.ts';
+import { bash, run } from '../../lib/commands.ts';
 import { mountInForeground } from './foreground.ts';
 import { names } from './names.ts';
 import type { MountPeer, PeerKind, WritePeer } from './peer.ts';

@@ -1,4 +1,4 @@
-import type { Command } from '../commands.ts';
+import type { Command } from '../../lib/commands.ts';
 
 /** A file system that is mounted right now. */
 export interface Mount {

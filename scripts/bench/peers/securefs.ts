@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { run } from '../commands.ts';
+import { run } from '../../lib/commands.ts';
 import { mountInForeground } from './foreground.ts';
 import { packageVersion } from './install.ts';
 import { names } from './names.ts';

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
+import { run, timed } from '../../lib/commands.ts';
 import type { Bench } from '../bench.ts';
-import { run, timed } from '../commands.ts';
 import { warm } from '../page-cache.ts';
 import { present } from '../peers/all.ts';
 import type { Converter } from '../peers/peer.ts';

@@ -5,7 +5,7 @@ import { primitives } from '../../../src/crypto/select.ts';
 import { fillRandom } from '../../../src/crypto/system-random.ts';
 import type { CipherName } from '../../../src/format/ciphers.ts';
 import { DEFAULT_CHUNK_SIZE, Geometry, RECORD_SIZE, SECTOR_SIZE } from '../../../src/format/geometry.ts';
-import { run } from '../commands.ts';
+import { run } from '../../lib/commands.ts';
 import type { Competitor, Group } from '../scenario.ts';
 import { type Implementation, implementationNames, opensslSpeed } from './crypto-names.ts';
 

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
+import { clocked, run, timed } from '../../lib/commands.ts';
 import type { Bench } from '../bench.ts';
-import { clocked, run, timed } from '../commands.ts';
 import { present } from '../peers/all.ts';
 import type { Converter, WritePeer } from '../peers/peer.ts';
 import { type Checkpoint, checkpoint, restore } from '../restoring.ts';

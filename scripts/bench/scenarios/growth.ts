@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
+import { clocked, run, timed } from '../../lib/commands.ts';
 import { type Bench, type Dataset, randomDataset } from '../bench.ts';
-import { clocked, run, timed } from '../commands.ts';
 import { warm } from '../page-cache.ts';
 import { present } from '../peers/all.ts';
 import { names } from '../peers/names.ts';

@@ -1,5 +1,5 @@
+import { run } from '../../lib/commands.ts';
 import type { Bench, Dataset } from '../bench.ts';
-import { run } from '../commands.ts';
 import { warm } from '../page-cache.ts';
 import { names } from '../peers/names.ts';
 import type { MountPeer } from '../peers/peer.ts';

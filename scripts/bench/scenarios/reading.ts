@@ -1,6 +1,6 @@
 import { join } from 'node:path';
+import { run } from '../../lib/commands.ts';
 import type { Bench, Dataset } from '../bench.ts';
-import { run } from '../commands.ts';
 import { present } from '../peers/all.ts';
 import type { MountPeer } from '../peers/peer.ts';
 

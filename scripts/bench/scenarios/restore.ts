@@ -1,6 +1,6 @@
 import { join } from 'node:path';
+import { clocked, run } from '../../lib/commands.ts';
 import type { Bench } from '../bench.ts';
-import { clocked, run } from '../commands.ts';
 import { warm } from '../page-cache.ts';
 import { present } from '../peers/all.ts';
 import type { Converter, MountPeer } from '../peers/peer.ts';

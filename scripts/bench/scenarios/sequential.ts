@@ -1,5 +1,5 @@
+import { timed } from '../../lib/commands.ts';
 import type { Bench, Dataset } from '../bench.ts';
-import { timed } from '../commands.ts';
 import { evict, warm } from '../page-cache.ts';
 import type { MountPeer } from '../peers/peer.ts';
 import type { Competitor, Group, Scenario } from '../scenario.ts';

@@ -1,6 +1,6 @@
 import fs from 'node:fs';
+import { bash, type Command, clocked, run } from '../../lib/commands.ts';
 import type { Bench, Dataset } from '../bench.ts';
-import { bash, type Command, clocked, run } from '../commands.ts';
 import { warm } from '../page-cache.ts';
 import { present } from '../peers/all.ts';
 import type { MountPeer } from '../peers/peer.ts';

@@ -1,5 +1,5 @@
+import { bash, run, timed } from '../../lib/commands.ts';
 import type { Bench, Dataset } from '../bench.ts';
-import { bash, run, timed } from '../commands.ts';
 import { warm } from '../page-cache.ts';
 import { type Trick, tricks } from '../peers/altered.ts';
 import type { Ckptfs } from '../peers/ckptfs.ts';

@@ -1,5 +1,5 @@
+import { run, timed } from '../../lib/commands.ts';
 import type { Bench } from '../bench.ts';
-import { run, timed } from '../commands.ts';
 import { warm } from '../page-cache.ts';
 import { present } from '../peers/all.ts';
 import type { WritePeer } from '../peers/peer.ts';

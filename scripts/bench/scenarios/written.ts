@@ -1,6 +1,6 @@
 import { join } from 'node:path';
+import { bash, clocked, run } from '../../lib/commands.ts';
 import type { Bench } from '../bench.ts';
-import { bash, clocked, run } from '../commands.ts';
 import type { WritePeer } from '../peers/peer.ts';
 
 /** What came of writing into a new store. */

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { parseOptions } from '../../../scripts/bench/options.ts';
-import { type Competitor, runScenario, type Scenario } from '../../../scripts/bench/scenario.ts';
+import { parseOptions } from '../../options.ts';
+import { type Competitor, runScenario, type Scenario } from '../../scenario.ts';
 
 function quietBench(rounds: number) {
   const options = parseOptions(['--rounds', `${rounds}`], '/docs');

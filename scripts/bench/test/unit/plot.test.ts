@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { plot } from '../../../scripts/bench/plot.ts';
+import { plot } from '../../plot.ts';
 import { scenarioOf } from './results.ts';
 
 const scenario = scenarioOf({ gocryptfs: [5e8, 4e8, 6e8], ckptfs: [1e9, 1.1e9, 0.9e9] });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { groupNames, parseOptions } from '../../../scripts/bench/options.ts';
+import { groupNames, parseOptions } from '../../options.ts';
 
 const parse = (...args: readonly string[]) => parseOptions(args, '/project/docs');
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { medianOf, timesBetter } from '../../../scripts/bench/results.ts';
-import { median, summarize, toSignificant } from '../../../scripts/bench/statistics.ts';
+import { medianOf, timesBetter } from '../../results.ts';
+import { median, summarize, toSignificant } from '../../statistics.ts';
 import { scenarioOf } from './results.ts';
 
 describe('median', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { formatSize, formatValue, parseSize, scaleFor } from '../../../scripts/bench/units.ts';
+import { formatSize, formatValue, parseSize, scaleFor } from '../../units.ts';
 
 test.each([
   ['seconds', 0.0842, 0.5, '84.2 ms'],

@@ -1,4 +1,4 @@
-import type { Measurement, RunRecord, ScenarioResult } from '../../../scripts/bench/results.ts';
+import type { Measurement, RunRecord, ScenarioResult } from '../../results.ts';
 
 /** A scenario of made-up values, for tests of what is done with them. */
 export function scenarioOf(

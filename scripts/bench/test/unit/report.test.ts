@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { withResults } from '../../../scripts/bench/page.ts';
-import { historyTable, inWords, resultsSection, scenarioTable, targetTable } from '../../../scripts/bench/report.ts';
-import { groups } from '../../../scripts/bench/scenarios/all.ts';
-import { judge, targets } from '../../../scripts/bench/targets.ts';
+import { withResults } from '../../page.ts';
+import { historyTable, inWords, resultsSection, scenarioTable, targetTable } from '../../report.ts';
+import { groups } from '../../scenarios/all.ts';
+import { judge, targets } from '../../targets.ts';
 import { runOf, scenarioOf } from './results.ts';
 
 const reading = scenarioOf({ gocryptfs: [5e8, 4e8, 6e8], ckptfs: [1e9], 'plain directory': [4e9] });

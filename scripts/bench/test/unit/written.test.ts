@@ -2,9 +2,9 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { WritePeer } from '../../../scripts/bench/peers/peer.ts';
-import { plain } from '../../../scripts/bench/peers/plain.ts';
-import { spaceOf, writeNew } from '../../../scripts/bench/scenarios/written.ts';
+import type { WritePeer } from '../../peers/peer.ts';
+import { plain } from '../../peers/plain.ts';
+import { spaceOf, writeNew } from '../../scenarios/written.ts';
 
 let directory: string;
 beforeEach(() => {
