@@ -1,10 +1,14 @@
-// Builds dist from scratch, so that nothing of a deleted file stays behind: what tsc makes of src, file by file, for who uses the
-// library, and in dist/program the same bundled for the command, which starts sooner when it need not look for 200 files. CommonJS, for
-// Node's loader of ES modules takes longer to start, in each of the command's processes and threads.
+// Builds dist from scratch, so that nothing of a deleted file stays behind. tsc compiles src file by file for users of the
+// library; dist/program holds the same as bundles for the command, which starts sooner when it does not look for 200
+// files. The bundles are CommonJS: Node's loader of ES modules takes longer to start, in each process and thread.
+//
+//     node scripts/build.js                                  builds dist
+//     node scripts/build.js --program DIRECTORY NAME=VALUE   bundles what dist holds into DIRECTORY, where a constant of
+//                                                            src/base/tuning.ts has another value than usual
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { build } from 'esbuild';
 
 const [major, minor] = process.versions.node.split('.').map(Number);
@@ -26,13 +30,24 @@ const programs = [
   'image/worker.js',
 ];
 
+/** The constants of src/base/tuning.ts that the bundles can have another value of. */
+const tuning = [
+  'CKPTFS_POLLS_DEVICE',
+  'CKPTFS_CLONES_DEVICE',
+  'CKPTFS_READ_AHEAD_KIBIBYTES',
+  'CKPTFS_CALLS_PREAD',
+  'CKPTFS_MIN_DEFERRED_WRITE',
+  'CKPTFS_STARTS_DAEMON_EARLY',
+  'CKPTFS_STOPS_XATTR_REQUESTS',
+];
+
 /** The licences of the packages that a bundle holds. */
-function licences(inputs) {
+function licences(inputs, from) {
   const found = inputs.flatMap((path) => /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1] ?? []);
   return [...new Set(found)].sort().map((directory) => {
-    const file = readdirSync(join(draft, directory)).find((name) => /^licen[cs]e/i.test(name));
+    const file = readdirSync(join(from, directory)).find((name) => /^licen[cs]e/i.test(name));
     if (file === undefined) throw new Error(`${directory} has no licence file`);
-    const text = readFileSync(join(draft, directory, file), 'utf8').trim();
+    const text = readFileSync(join(from, directory, file), 'utf8').trim();
     return `${directory.replace(/^.*node_modules\//, '')}\n\n${text}\n`;
   });
 }
@@ -52,16 +67,33 @@ const yargsWithoutDirectory = {
   },
 };
 
-try {
-  execFileSync(process.execPath, [compiler, '-p', 'tsconfig.build.json', '--outDir', draft], {
-    cwd: root,
-    stdio: 'inherit',
-  });
+/** Prints what is wrong with the command line, and exits. */
+function refuse(message) {
+  process.stderr.write(`build: ${message}\n`);
+  process.exit(2);
+}
+
+/** Parses NAME=VALUE arguments; exits where a name is not a constant of src/base/tuning.ts. */
+function parseDefinitions(words) {
+  const definitions = Object.fromEntries(words.map((word) => word.split('=', 2)));
+  const unknown = Object.keys(definitions).find((name) => !tuning.includes(name));
+  if (unknown !== undefined) refuse(`${unknown} is not one of ${tuning.join(', ')}`);
+  return definitions;
+}
+
+/**
+ * Bundles the command.
+ * @param from the directory of what tsc made
+ * @param to the directory to write to
+ * @param altered values, as JavaScript, of constants of src/base/tuning.ts; the others keep what that file says
+ */
+async function bundle(from, to, altered = {}) {
+  const ordinary = Object.fromEntries(tuning.map((name) => [name, 'undefined']));
   const { metafile } = await build({
-    absWorkingDir: draft,
+    absWorkingDir: from,
     entryPoints: programs,
     entryNames: '[name]',
-    outdir: 'program',
+    outdir: to,
     bundle: true,
     metafile: true,
     format: 'cjs',
@@ -69,17 +101,33 @@ try {
     minifyWhitespace: true,
     plugins: [yargsWithoutDirectory],
     alias: { 'string-width': join(root, 'scripts', 'lib', 'plain-width.js') },
-    define: { 'import.meta.url': 'moduleUrl' },
+    define: { 'import.meta.url': 'moduleUrl', ...ordinary, ...altered },
     platform: 'node',
     target: 'node20.19',
     external: ['koffi', 'fuse-native'],
     banner: { js: "const moduleUrl = require('node:url').pathToFileURL(__filename).href;" },
     logLevel: 'warning',
   });
-  writeFileSync(join(draft, 'program', 'package.json'), '{ "type": "commonjs" }\n');
-  writeFileSync(join(draft, 'program', 'LICENSES.txt'), licences(Object.keys(metafile.inputs)).join('\n----\n\n'));
-  rmSync(join(root, 'dist'), { recursive: true, force: true });
-  renameSync(draft, join(root, 'dist'));
-} finally {
-  rmSync(draft, { recursive: true, force: true });
+  writeFileSync(join(to, 'package.json'), '{ "type": "commonjs" }\n');
+  writeFileSync(join(to, 'LICENSES.txt'), licences(Object.keys(metafile.inputs), from).join('\n----\n\n'));
 }
+
+async function buildDist() {
+  try {
+    execFileSync(process.execPath, [compiler, '-p', 'tsconfig.build.json', '--outDir', draft], {
+      cwd: root,
+      stdio: 'inherit',
+    });
+    await bundle(draft, join(draft, 'program'));
+    rmSync(join(root, 'dist'), { recursive: true, force: true });
+    renameSync(draft, join(root, 'dist'));
+  } finally {
+    rmSync(draft, { recursive: true, force: true });
+  }
+}
+
+const [mode, directory, ...words] = process.argv.slice(2);
+if (mode === undefined) await buildDist();
+else if (mode === '--program' && directory !== undefined) {
+  await bundle(join(root, 'dist'), resolve(directory), parseDefinitions(words));
+} else refuse(`unknown arguments: ${process.argv.slice(2).join(' ')}`);

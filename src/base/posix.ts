@@ -1,6 +1,8 @@
+import { readSync } from 'node:fs';
 import { constants } from 'node:os';
 import { errnoName } from './errno.ts';
 import { bind, lastErrno, Region } from './native.ts';
+import { CALLS_PREAD } from './tuning.ts';
 
 /** System calls Node has no function for. Paths are bytes. Failures throw an Error with `code` like Node's own. */
 
@@ -54,6 +56,12 @@ export function systemError(syscall: string, errno: number = lastErrno()): Error
  */
 export function readAt(fd: number, to: Region, toOffset: number, length: number, position: number): number {
   if (!(toOffset >= 0 && length >= 0 && toOffset + length <= to.length)) throw new RangeError('beyond the region');
+  return CALLS_PREAD
+    ? callPread(fd, to, toOffset, length, position)
+    : readSync(fd, to.bytes, toOffset, length, position);
+}
+
+function callPread(fd: number, to: Region, toOffset: number, length: number, position: number): number {
   let done = 0;
   while (done < length) {
     const count = calls.pread(fd, to.address + toOffset + done, length - done, position + done);

@@ -1,3 +1,4 @@
+import { STARTS_DAEMON_EARLY } from '../base/tuning.ts';
 import type { DaemonProcess } from '../serve/daemon-process.ts';
 import { isCommandName } from './commands.ts';
 
@@ -11,6 +12,7 @@ const otherwise = /^-\w*[fhV]|^--(foreground|help|version|get-yargs-completions)
  * understand the rest and to find the key. A wrong guess costs that process, which ends with this one, and nothing else.
  */
 export async function startDaemonEarly(words: readonly string[]): Promise<void> {
+  if (!STARTS_DAEMON_EARLY) return;
   if (words.find(isCommandName) !== 'mount' || words.some((word) => otherwise.test(word))) return;
   const { DaemonProcess } = await import('../serve/daemon-process.ts');
   daemon = DaemonProcess.start(words);

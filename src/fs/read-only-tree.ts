@@ -1,6 +1,7 @@
 import { CkptfsError } from '../base/errors.ts';
 import type { Region } from '../base/native.ts';
 import { quotedPath } from '../base/printable.ts';
+import { STOPS_XATTR_REQUESTS } from '../base/tuning.ts';
 import type { FileInode, Inode } from '../format/manifest.ts';
 import { type Attributes, type DirectoryEntry, Errno, type FileSystem, type Statistics } from '../fuse/filesystem.ts';
 import { dataBytes, seekExtent } from '../image/extents.ts';
@@ -81,7 +82,7 @@ export class ReadOnlyTree implements FileSystem {
   }
 
   getxattr(node: number, name: Uint8Array): Uint8Array {
-    if (!this.#hasXattrs) throw Errno.of('ENOSYS');
+    if (STOPS_XATTR_REQUESTS && !this.#hasXattrs) throw Errno.of('ENOSYS');
     const found = this.#inode(node).xattrs.find((xattr) => xattr.name.equals(name));
     if (found === undefined) throw Errno.of('ENODATA');
     return found.value;

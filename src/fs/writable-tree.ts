@@ -1,4 +1,5 @@
 import type { Region } from '../base/native.ts';
+import { MIN_DEFERRED_WRITE } from '../base/tuning.ts';
 import { ROOT_INODE } from '../format/manifest.ts';
 import { timeAt } from '../format/time.ts';
 import { isKeptXattr } from '../format/xattrs.ts';
@@ -25,9 +26,6 @@ import { type FaultListener, StoreFaults } from './store-faults.ts';
 /** Cookies of "." and ".."; those of children are their serials, which begin with 1, behind them. */
 const DOT_COOKIE = 1;
 const DOT_DOT_COOKIE = 2;
-
-/** Bytes of one write from which on it is only accepted at first. */
-const LEAST_ACCEPTED = 64 << 10;
 
 /** As many as there are inode numbers. */
 const MAX_FILES = 0xffff_ffff;
@@ -188,7 +186,7 @@ export class WritableTree implements WritableFileSystem {
     this.#attempt('write', node, () => {
       if (killPrivileges) this.#killPrivileges(node);
       const reads = this.#image.claim(node, offset, length);
-      if (length >= LEAST_ACCEPTED && !reads) this.#accepted.accept(node, offset, length, from, fromOffset);
+      if (length >= MIN_DEFERRED_WRITE && !reads) this.#accepted.accept(node, offset, length, from, fromOffset);
       else this.#image.writeClaimed(node, offset, length, from, fromOffset);
     });
   }

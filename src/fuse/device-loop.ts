@@ -1,6 +1,7 @@
 import { constants } from 'node:os';
 import { CkptfsError } from '../base/errors.ts';
 import { bind, lastErrno, Region } from '../base/native.ts';
+import { POLLS_DEVICE } from '../base/tuning.ts';
 import { FUSE_MIN_READ_BUFFER } from './abi.ts';
 import type { Connection } from './connection.ts';
 import { cloneDevice, closeClones } from './device.ts';
@@ -52,7 +53,7 @@ export function serve(fd: number, connection: Connection, turn: Turn = new Turn(
     while (true) {
       let from = device.waiting;
       let length = 0;
-      if (device.polling !== undefined && turn.take()) {
+      if (POLLS_DEVICE && device.polling !== undefined && turn.take()) {
         try {
           length = ask(device.polling, request);
         } finally {

@@ -1,4 +1,5 @@
 import { bind, Region } from '../base/native.ts';
+import { CLONES_DEVICE } from '../base/tuning.ts';
 
 /** Ways to /dev/fuse that go through one mount (include/uapi/linux/fuse.h). */
 
@@ -27,7 +28,9 @@ interface DeviceDescriptors {
  * cannot be had.
  */
 export function cloneDevice(fd: number): DeviceDescriptors {
-  return { waiting: clone(fd, 0) ?? fd, polling: clone(fd, O_NONBLOCK) };
+  return CLONES_DEVICE
+    ? { waiting: clone(fd, 0) ?? fd, polling: clone(fd, O_NONBLOCK) }
+    : { waiting: fd, polling: undefined };
 }
 
 /** Closes what {@link cloneDevice} opened. */

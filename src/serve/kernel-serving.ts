@@ -1,3 +1,4 @@
+import { READ_AHEAD_KIBIBYTES } from '../base/tuning.ts';
 import { defaultMaxTransfer } from '../fuse/connection.ts';
 import { type KernelMount, mountKernel } from '../fuse/mount-kernel.ts';
 import { setReadAhead, unmount } from '../fuse/mount-point.ts';
@@ -9,9 +10,6 @@ import { ScratchSpace } from './scratch.ts';
 import type { ComingKey, Serving } from './serving.ts';
 import { WorkerCrew } from './worker-crew.ts';
 import type { OpenedImage } from './worker-messages.ts';
-
-/** Four of the largest requests, so that every thread has one while the next is on its way. */
-const READ_AHEAD_KIBIBYTES = 4096;
 
 /**
  * Serves an image through the kernel's own FUSE protocol, by threads of which each has its own image, cache and connection; one that is to

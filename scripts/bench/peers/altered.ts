@@ -1,85 +1,60 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
+import { run } from '../../lib/commands.ts';
 
-/** One thing that makes ckptfs fast, and how to take it out of what was built. */
+/** One thing that makes ckptfs fast, and how to build ckptfs without it. */
 export interface Trick {
-  /** The competitor that lacks it. */
+  /** What the competitor that lacks it is called, after the name of ckptfs. */
   readonly without: string;
-  /** A file of dist/program, a text in it that occurs once, and what stands there instead. */
-  readonly file: string;
-  readonly text: string;
-  readonly instead: string;
+  /** The constant of src/base/tuning.ts that switches the trick. */
+  readonly constant: string;
+  /** The constant's value in the altered build, as JavaScript. */
+  readonly value: string;
 }
 
 const reading: readonly Trick[] = [
-  {
-    without: 'without staying awake',
-    file: 'worker-main.js',
-    text: 'device.polling!==void 0&&turn.take()',
-    instead: 'false',
-  },
-  {
-    without: 'without clones of the device',
-    file: 'worker-main.js',
-    text: 'waiting:clone(fd,0)??fd,polling:clone(fd,O_NONBLOCK)',
-    instead: 'waiting:fd,polling:undefined',
-  },
-  {
-    without: 'with read-ahead as the kernel has it',
-    file: 'daemon-main.js',
-    text: 'READ_AHEAD_KIBIBYTES=4096',
-    instead: 'READ_AHEAD_KIBIBYTES=128',
-  },
-  {
-    without: 'reading by fs.readSync',
-    file: 'worker-main.js',
-    text: 'function readAt(fd,to,toOffset,length,position){',
-    instead:
-      'function readAt(fd,to,toOffset,length,position){return require("node:fs").readSync(fd,to.bytes,toOffset,length,position);',
-  },
+  { without: 'without staying awake', constant: 'CKPTFS_POLLS_DEVICE', value: 'false' },
+  { without: 'without clones of the device', constant: 'CKPTFS_CLONES_DEVICE', value: 'false' },
+  { without: 'with read-ahead as the kernel has it', constant: 'CKPTFS_READ_AHEAD_KIBIBYTES', value: '128' },
+  { without: 'reading by fs.readSync', constant: 'CKPTFS_CALLS_PREAD', value: 'false' },
 ];
 
 const writing: readonly Trick[] = [
   {
     without: 'answering large writes when they are stored',
-    file: 'worker-main.js',
-    text: 'LEAST_ACCEPTED=65536',
-    instead: 'LEAST_ACCEPTED=1/0',
+    constant: 'CKPTFS_MIN_DEFERRED_WRITE',
+    value: `${Number.MAX_SAFE_INTEGER}`,
   },
 ];
 
 const mounting: readonly Trick[] = [
   {
     without: 'starting its daemon when it knows what for',
-    file: 'main.js',
-    text: 'otherwise=/^-',
-    instead: 'otherwise=/|^-',
+    constant: 'CKPTFS_STARTS_DAEMON_EARLY',
+    value: 'false',
   },
-  {
-    without: 'asked for every extended attribute',
-    file: 'worker-main.js',
-    text: 'if(!this.#hasXattrs)throw',
-    instead: 'if(false)throw',
-  },
+  { without: 'asked for every extended attribute', constant: 'CKPTFS_STOPS_XATTR_REQUESTS', value: 'false' },
 ];
 
-/** By what they are for. */
+/** The tricks, grouped by what they make faster. */
 export const tricks = { reading, writing, mounting };
 
 /**
- * Makes a copy of the built command that lacks a trick.
- * @returns its path
- * @throws Error when what is to be taken out is not there, exactly once
+ * Builds the command once more without a trick, from what `npm run build` compiled.
+ * @returns the path of the altered command
+ * @throws Error when the build fails
  */
-export function buildWithout({ without, file, text, instead }: Trick, project: string, directory: string): string {
+export async function buildWithout(
+  { without, constant, value }: Trick,
+  project: string,
+  directory: string,
+): Promise<string> {
   const copy = join(directory, without.replaceAll(' ', '-'));
-  for (const part of ['bin', 'dist', 'package.json']) {
+  for (const part of ['bin', 'package.json']) {
     fs.cpSync(join(project, part), join(copy, part), { recursive: true });
   }
   fs.symlinkSync(join(project, 'node_modules'), join(copy, 'node_modules'));
-  const path = join(copy, 'dist', 'program', file);
-  const parts = fs.readFileSync(path, 'utf8').split(text);
-  if (parts.length !== 2) throw new Error(`${file} has ${parts.length - 1} times what makes ckptfs "${without}"`);
-  fs.writeFileSync(path, parts.join(instead));
+  const program = join(copy, 'dist', 'program');
+  await run(process.execPath, join(project, 'scripts/build.js'), '--program', program, `${constant}=${value}`);
   return join(copy, 'bin', 'ckptfs');
 }

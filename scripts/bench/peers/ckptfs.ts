@@ -13,14 +13,23 @@ const built = join(project, 'bin', 'ckptfs');
 export interface Ckptfs extends WritePeer, Converter {
   /** The same images under another name, mounted with further options. */
   variant(name: string, ...options: readonly string[]): Ckptfs;
-  /** The same with a trick taken out. @throws Error when that is not possible */
-  without(trick: Trick): Ckptfs;
+  /** Makes the same of a build without a trick. Rejects with an Error when the build fails. */
+  without(trick: Trick): Promise<Ckptfs>;
 }
 
-/** @throws Error when a process does not end within some seconds */
+/** Tells whether a process runs; one that has ended and that nobody has waited for yet does not. */
+function runs(pid: number): boolean {
+  try {
+    return !/^State:\s+Z/m.test(fs.readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return false;
+  }
+}
+
+/** Waits for the end of a process. Rejects with an Error when it does not end within 20 seconds. */
 async function gone(pid: number): Promise<void> {
   const deadline = Date.now() + 20_000;
-  while (fs.existsSync(`/proc/${pid}`)) {
+  while (runs(pid)) {
     if (Date.now() > deadline) throw new Error('the daemon stays after the unmount');
     await sleep(1);
   }
@@ -61,8 +70,8 @@ function ckptfs(name: string, version: string, workshop: string, options: readon
     encrypt: (source, target) => [program, 'encrypt', source, target, ...key, '--quiet'],
     decrypt: (encrypted, target) => [program, 'decrypt', encrypted, target, ...key, '--quiet'],
     variant: (other, ...further) => ckptfs(other, version, workshop, [...options, ...further], program),
-    without: (trick) => {
-      const altered = buildWithout(trick, project, workshop);
+    without: async (trick) => {
+      const altered = await buildWithout(trick, project, workshop);
       return ckptfs(`${names.ours} ${trick.without}`, version, workshop, options, altered);
     },
   };

@@ -1,0 +1,38 @@
+/**
+ * The tricks that make ckptfs fast and that a build can leave out: `scripts/build.js` defines a constant CKPTFS_… in the
+ * bundled command, and the benchmark measures what each trick brings (scripts/bench/peers/altered.ts). Where nothing
+ * defines them, as in the library, the ordinary value holds.
+ */
+
+declare const CKPTFS_POLLS_DEVICE: boolean | undefined;
+declare const CKPTFS_CLONES_DEVICE: boolean | undefined;
+declare const CKPTFS_READ_AHEAD_KIBIBYTES: number | undefined;
+declare const CKPTFS_CALLS_PREAD: boolean | undefined;
+declare const CKPTFS_MIN_DEFERRED_WRITE: number | undefined;
+declare const CKPTFS_STARTS_DAEMON_EARLY: boolean | undefined;
+declare const CKPTFS_STOPS_XATTR_REQUESTS: boolean | undefined;
+
+/** Whether a serving thread asks for the next request for a short while before it sleeps. */
+export const POLLS_DEVICE: boolean = typeof CKPTFS_POLLS_DEVICE === 'undefined' ? true : CKPTFS_POLLS_DEVICE;
+
+/** Whether each serving thread has descriptors of its own to the FUSE device. */
+export const CLONES_DEVICE: boolean = typeof CKPTFS_CLONES_DEVICE === 'undefined' ? true : CKPTFS_CLONES_DEVICE;
+
+/** Four of the largest requests, so that every thread has one while the next is on its way. */
+export const READ_AHEAD_KIBIBYTES: number =
+  typeof CKPTFS_READ_AHEAD_KIBIBYTES === 'undefined' ? 4096 : CKPTFS_READ_AHEAD_KIBIBYTES;
+
+/** Whether stored bytes are read by pread(2) itself, at half the cost of fs.readSync. */
+export const CALLS_PREAD: boolean = typeof CKPTFS_CALLS_PREAD === 'undefined' ? true : CKPTFS_CALLS_PREAD;
+
+/** Bytes of the smallest write that is answered before it is stored. */
+export const MIN_DEFERRED_WRITE: number =
+  typeof CKPTFS_MIN_DEFERRED_WRITE === 'undefined' ? 65_536 : CKPTFS_MIN_DEFERRED_WRITE;
+
+/** Whether `ckptfs mount` starts its daemon before it parses the command line. */
+export const STARTS_DAEMON_EARLY: boolean =
+  typeof CKPTFS_STARTS_DAEMON_EARLY === 'undefined' ? true : CKPTFS_STARTS_DAEMON_EARLY;
+
+/** Whether the kernel is told to stop asking for extended attributes where an image has none. */
+export const STOPS_XATTR_REQUESTS: boolean =
+  typeof CKPTFS_STOPS_XATTR_REQUESTS === 'undefined' ? true : CKPTFS_STOPS_XATTR_REQUESTS;
