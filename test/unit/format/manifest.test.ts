@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { MalformedError } from '../../../src/base/bytes.ts';
 import type { FileInode, Manifest } from '../../../src/format/manifest.ts';
 import { decodeManifest, encodeManifest } from '../../../src/format/manifest-codec.ts';
-import { NO_TIMES } from '../../support/times.ts';
+import { allTimes, NO_TIMES } from '../../support/times.ts';
 import { CHUNK_SIZE, manifests } from './arbitraries.ts';
 
 const metadata = { mode: 0o755, uid: 0, gid: 0, ...NO_TIMES, xattrs: [] };
@@ -129,4 +129,29 @@ describe('manifest', () => {
       expect(() => encodeManifest(manifest, CHUNK_SIZE)).toThrow(MalformedError);
     });
   }
+});
+
+test('inodes without atime and ctime, as unreleased versions wrote them, are refused', () => {
+  const times = allTimes({ seconds: 1_700_000_000, nanoseconds: 5 });
+  const common = { mode: 0o755, uid: 0, gid: 0, ...times, xattrs: [] };
+  const manifest: Manifest = {
+    epoch: 1,
+    objects: [],
+    inodes: [
+      { type: 'directory', ...common },
+      { type: 'file', ...common, size: 5, extents: [] },
+    ],
+    entries: [{ parent: 1, inode: 2, name: Buffer.from('f') }],
+  };
+  const encoded = encodeManifest(manifest, CHUNK_SIZE);
+  expect(decodeManifest(encoded, CHUNK_SIZE)).toEqual(manifest);
+  // An inode begins with 12 bytes, then come atime, mtime and ctime, of 12 bytes each.
+  const withoutTimes = [20, 20 + 50].flatMap((start, at, starts) => [
+    encoded.subarray(start, start + 12),
+    encoded.subarray(start + 24, start + 36),
+    encoded.subarray(start + 48, starts[at + 1]),
+  ]);
+  const old = Buffer.concat([encoded.subarray(0, 20), ...withoutTimes, Buffer.alloc(48)]);
+  expect(old.length).toBe(encoded.length);
+  expect(() => decodeManifest(old, CHUNK_SIZE)).toThrow(MalformedError);
 });
