@@ -65,8 +65,14 @@ export class AcceptedWrite {
    * @throws CkptfsError which names every file of which something is lost, and says why
    */
   finish(): void {
-    const failure = failureIn(() => this.store());
-    const cause = failureIn(() => this.#image.sync()) ?? failure;
+    let failure = failureIn(() => this.store());
+    let unsynced = failureIn(() => this.#image.sync());
+    if (failure !== undefined && unsynced === undefined) {
+      // Making the rest durable may have given room back.
+      failure = failureIn(() => this.store());
+      unsynced = failureIn(() => this.#image.sync());
+    }
+    const cause = unsynced ?? failure;
     if (cause === undefined) return;
     const files = this.#image.unstored.describe();
     if (files === undefined) throw cause;

@@ -488,6 +488,23 @@ describe('much at once', () => {
     expect(content(f) === 'a'.repeat(size)).toBe(true);
   });
 
+  test('is stored at the end where making the rest durable gave room back', () => {
+    const f = file('f');
+    refuse('ENOSPC');
+    accept(f, 'a');
+    tree.settle();
+    const { sync } = image;
+    image.sync = () => {
+      sync.call(image);
+      store.failure = undefined;
+    };
+    store.failsToSync = false;
+    tree.finish();
+    image.sync = sync;
+    expect(image.unstored.describe()).toBeUndefined();
+    expect(content(f) === 'a'.repeat(size)).toBe(true);
+  });
+
   test('is given up where its file ends before it', () => {
     const f = file('f', 'before');
     tree.flush(f);
