@@ -9,7 +9,7 @@ const MAX_COLUMNS = 120;
 /** A phrase, and what to write in its place. */
 const PHRASES: readonly (readonly [pattern: RegExp, instead: string])[] = [
   [/\b(?:that|which) (?:is|are) none\b/, 'what is missing: "no inode 9"'],
-  [/\bbehind\b/i, '"after", "past the end of" or "following"'],
+  [/(?<!left |leave |leaves )\bbehind\b/i, '"after", "past the end of" or "following"'],
   [/\b(?:some|no|any)body\b/i, 'the actor: the caller, another process, no process'],
   [/\bwho(?:m)?ever\b/i, 'the actor: the caller, a process that …'],
   [/\bas it stands\b|\b(?:stands?|lies?) (?:there|in|at|on|before|after)\b/, '"is"'],
@@ -28,12 +28,10 @@ const NOT_YET: readonly string[] = [
   'scripts/',
   'src/base/',
   'src/cli/',
-  'src/crypto/',
   'src/format/',
   'src/fs/',
   'src/fuse/',
   'src/image/',
-  'src/keys/',
   'src/library/',
   'src/serve/',
   'src/stores/',

@@ -5,32 +5,33 @@ import type { Region } from '../base/native.ts';
 /** OpenSSL takes lengths as C int. */
 const MAX_LENGTH = 0x7fffffff;
 
-/** What every implementation of Primitives refuses, so that none hands a bad length or a weak key on to native code. */
+/** The checks that every implementation of Primitives makes before it passes a length or a key to native code. */
 
 /**
- * The address of `length` bytes at `offset` of a region.
- * @throws CkptfsError internal when they do not lie inside
+ * Returns the address of `length` bytes at `offset` of a region.
+ * @throws CkptfsError `internal` when they are not inside the region
  */
 export function addressIn(region: Region, offset: number, length: number): number {
   checkSpan(region, offset, length);
   return region.address + offset;
 }
 
-/** @throws CkptfsError internal when `length` bytes at `offset` do not lie inside the region */
+/** @throws CkptfsError `internal` when `length` bytes at `offset` are not inside the region */
 export function checkSpan(region: Region, offset: number, length: number): void {
   if (!(offset >= 0 && length >= 0 && length <= MAX_LENGTH && offset + length <= region.length)) {
     throw new CkptfsError('internal', `${length} bytes at ${offset} are not inside ${region.length}`);
   }
 }
 
-/** @throws CkptfsError internal unless the memory has exactly `length` bytes */
+/** @throws CkptfsError `internal` unless the memory has exactly `length` bytes */
 export function checkLength(what: string, memory: Uint8Array, length: number): void {
   if (memory.length !== length) throw new CkptfsError('internal', `${what} has ${memory.length} bytes, not ${length}`);
 }
 
 /**
- * A key for XTS: 32 or 64 bytes, of two different halves (with equal ones XTS is weak: NIST SP 800-38E, FIPS 140 IG A.9).
- * @throws CkptfsError internal for anything else
+ * Checks a key for XTS: 32 or 64 bytes, of two different halves. With equal halves XTS is weak (NIST SP 800-38E, FIPS
+ * 140 IG A.9).
+ * @throws CkptfsError `internal` for any other key
  */
 export function checkXtsKey(key: Uint8Array): void {
   if (key.length !== 32 && key.length !== 64) throw new CkptfsError('internal', `XTS key has ${key.length} bytes`);
@@ -40,12 +41,12 @@ export function checkXtsKey(key: Uint8Array): void {
   }
 }
 
-/** @throws CkptfsError internal for a data unit that would need ciphertext stealing, which ckptfs has no use for */
+/** @throws CkptfsError `internal` for a data unit that would need ciphertext stealing, which ckptfs never uses */
 export function checkDataUnit(length: number): void {
   if (length < 16 || length % 16 !== 0) throw new CkptfsError('internal', `XTS data unit of ${length} bytes`);
 }
 
-/** RFC 5869 §2.3: at most 255 blocks. @throws CkptfsError internal */
+/** @throws CkptfsError `internal` for more than 255 blocks, the limit of RFC 5869 §2.3 */
 export function checkHkdfLength(length: number): void {
   if (length > 255 * 32) throw new CkptfsError('internal', `HKDF-SHA-256 cannot give ${length} bytes`);
 }

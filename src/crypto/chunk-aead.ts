@@ -6,7 +6,7 @@ import type { ChunkCipher } from './chunk-cipher.ts';
 import { AdditionalData, checkHoles, checkSectors, copyData, zeroHoles } from './chunk-data.ts';
 import type { AeadKey } from './primitives.ts';
 
-/** The cipher of which a chunk is one AEAD message: its data sectors in order are the plaintext. */
+/** Seals each chunk as one AEAD message, whose plaintext is the chunk's data sectors in order. */
 export class AeadChunkCipher implements ChunkCipher {
   readonly #key: AeadKey;
   readonly #geometry: Geometry;

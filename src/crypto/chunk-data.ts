@@ -16,7 +16,7 @@ export class AdditionalData {
     this.region.bytes.set(objectId);
   }
 
-  /** Flags are left zero: this version has none. */
+  /** Sets the chunk's index and holes. The flags stay zero: this version of the format has none. */
   describe(index: number, holes: number): void {
     this.region.view.setUint32(16, index >>> 0, true);
     this.region.view.setUint32(20, Math.floor(index / 2 ** 32), true);
@@ -25,16 +25,19 @@ export class AdditionalData {
 }
 
 export function checkHoles(holes: number, geometry: Geometry): void {
-  if ((holes & ~geometry.holeMask) !== 0) throw new CkptfsError('internal', `hole map ${holes} is beyond the chunk`);
+  if ((holes & ~geometry.holeMask) !== 0)
+    throw new CkptfsError('internal', `hole map ${holes} names sectors past the end of the chunk`);
 }
 
 export function checkSectors(firstSector: number, count: number, geometry: Geometry): void {
   if (!(firstSector >= 0 && count >= 0 && firstSector + count <= geometry.sectorsPerChunk)) {
-    throw new CkptfsError('internal', `sectors ${firstSector} + ${count} are beyond the chunk`);
+    throw new CkptfsError('internal', `${count} sectors from ${firstSector} on reach past the end of the chunk`);
   }
 }
 
-/** Zeros the hole sectors among `count` from `firstSector` on; the first of them lies at `offset`. */
+/**
+ * Zeros the hole sectors among the `count` sectors from `firstSector` on; `offset` is the place of the first sector.
+ */
 export function zeroHoles(holes: number, firstSector: number, count: number, region: Region, offset: number): void {
   if (holes === 0) return;
   for (let i = 0; i < count; i++) {
@@ -42,7 +45,9 @@ export function zeroHoles(holes: number, firstSector: number, count: number, reg
   }
 }
 
-/** Copies the data sectors among `count` from `firstSector` on; the first of them lies at the two offsets. */
+/**
+ * Copies the data sectors among the `count` from `firstSector` on; the two offsets are the places of the first sector.
+ */
 export function copyData(
   holes: number,
   firstSector: number,

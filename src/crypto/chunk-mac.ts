@@ -14,7 +14,10 @@ import type { ChunkCipher } from './chunk-cipher.ts';
 import { AdditionalData, checkHoles, checkSectors, copyData, zeroHoles } from './chunk-data.ts';
 import type { GmacKey, XtsKey } from './primitives.ts';
 
-/** The ciphers whose tag is a GMAC over stored sectors: each sector one XTS data unit, or, without an XTS key, plaintext. */
+/**
+ * Authenticates each chunk by a GMAC over its stored data sectors. A stored sector is one XTS data unit or, without an
+ * XTS key, plaintext.
+ */
 export class MacChunkCipher implements ChunkCipher {
   readonly #gmac: GmacKey;
   readonly #xts: XtsKey | undefined;
@@ -127,7 +130,7 @@ export class MacChunkCipher implements ChunkCipher {
   }
 
   #setNonce(record: Region, recordOffset: number): void {
-    // Three words rather than a subarray: this runs for every read, and so allocates nothing.
+    // This runs for every read, and copies three words because a subarray would be an allocation.
     for (let i = 0; i < 12; i += 4) {
       this.#tweak.view.setUint32(i, record.view.getUint32(recordOffset + recordFields.nonce + i, true), true);
     }

@@ -7,9 +7,10 @@ const RLIMIT_CORE = 4;
 const SIZE_OF_RLIMIT = 16;
 
 /**
- * Keeps this process from being dumped into a core file or traced by others of the same user. Programs that it runs are not concerned.
- * Mind that a core handler behind a pipe does not ask for RLIMIT_CORE (core(5)), but for this.
- * @returns whether that could be done
+ * Keeps this process from being dumped into a core file, and from being traced by other processes of the same user. It
+ * does not apply to programs that this process runs. A core handler that the kernel pipes cores to ignores RLIMIT_CORE
+ * (core(5)), but not this.
+ * @returns whether the kernel agreed
  */
 export function forbidDumps(): boolean {
   const prctl = bind('prctl', 'int', ['int', 'ulong', 'ulong', 'ulong', 'ulong']);
@@ -17,9 +18,9 @@ export function forbidDumps(): boolean {
 }
 
 /**
- * Keeps the memory of this process from others of the same user and out of core files, for as long as it lives. As a side
- * effect its files under /proc/self belong to root.
- * @returns what could not be done, as sentences; empty when all was
+ * Keeps the memory of this process from other processes of the same user and out of core files, for as long as it
+ * lives. As a side effect its files under /proc/self belong to root.
+ * @returns what could not be done, as sentences; empty when everything could
  */
 export function hardenProcess(): string[] {
   const failures: string[] = [];

@@ -3,10 +3,12 @@ import { wipe } from './wipe.ts';
 
 const HASH_SIZE = 32;
 
-/** HMAC-SHA-256 of `data` into `out`, 32 bytes. */
+/** Writes the HMAC-SHA-256 of `data` into `out`, 32 bytes. */
 type Hmac = (key: Uint8Array, data: Uint8Array, out: Uint8Array) => void;
 
-/** RFC 5869 composed of a given HMAC-SHA-256. Fills `out`, at most 8160 bytes; leaves no key material behind. */
+/**
+ * Fills `out`, at most 8160 bytes, by RFC 5869 over the given HMAC-SHA-256. Wipes all key material it made on the way.
+ */
 export function hkdfSha256(hmac: Hmac, key: Uint8Array, salt: Uint8Array, info: Uint8Array, out: Uint8Array): void {
   const extracted = offHeap(HASH_SIZE);
   // T(i-1) | info | i

@@ -3,12 +3,12 @@ import { keyLabels } from '../format/labels.ts';
 import type { Primitives } from './primitives.ts';
 import { Secret } from './secret.ts';
 
-/** Keys derived from the image key (format.md §3). Ids are 16 bytes each. The caller wipes what it gets. */
+/** Derives keys from the image key (format.md §3). Each id has 16 bytes. The caller wipes the key that it gets. */
 
 export const IMAGE_KEY_SIZE = 32;
 const MAC_KEY_SIZE = 32;
 
-const dataKeySizes = { 'aes-256-xts': 64, 'aes-128-xts': 32, 'chacha20-poly1305': 32 } as const;
+const DATA_KEY_SIZES = { 'aes-256-xts': 64, 'aes-128-xts': 32, 'chacha20-poly1305': 32 } as const;
 
 export function deriveHeaderMacKey(p: Primitives, imageKey: Secret, imageId: Uint8Array): Secret {
   return derive(p, imageKey, imageId, keyLabels.headerMac, 32);
@@ -18,12 +18,12 @@ export function deriveManifestKey(p: Primitives, imageKey: Secret, imageId: Uint
   return derive(p, imageKey, imageId, keyLabels.manifest, 32);
 }
 
-/** The key of one journal's frames. @param journalId 16 bytes */
+/** Derives the key of one journal's frames. @param journalId 16 bytes */
 export function deriveJournalKey(p: Primitives, imageKey: Secret, imageId: Uint8Array, journalId: Uint8Array): Secret {
   return derive(p, imageKey, Buffer.concat([imageId, journalId]), keyLabels.journal, 32);
 }
 
-/** The key that encrypts an object's sectors: 64 bytes for aes-256-xts, else 32. */
+/** Derives the key that encrypts an object's sectors: 64 bytes for aes-256-xts, otherwise 32. */
 export function deriveObjectDataKey(
   p: Primitives,
   cipher: Exclude<CipherName, 'none'>,
@@ -31,10 +31,10 @@ export function deriveObjectDataKey(
   imageId: Uint8Array,
   objectId: Uint8Array,
 ): Secret {
-  return deriveForObject(p, imageKey, imageId, objectId, keyLabels.objectData(cipher), dataKeySizes[cipher]);
+  return deriveForObject(p, imageKey, imageId, objectId, keyLabels.objectData(cipher), DATA_KEY_SIZES[cipher]);
 }
 
-/** The GMAC key of an object. */
+/** Derives the GMAC key of an object. */
 export function deriveObjectMacKey(
   p: Primitives,
   cipher: Exclude<CipherName, 'chacha20-poly1305'>,

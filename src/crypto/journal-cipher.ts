@@ -23,8 +23,9 @@ export class JournalCipher {
   readonly #additional = new Region(ADDITIONAL_SIZE);
 
   /**
-   * @param imageId 16 bytes @param header of the journal, 32 bytes
-   * @throws MalformedError when the header is none
+   * @param imageId 16 bytes
+   * @param header of the journal, 32 bytes
+   * @throws MalformedError when `header` is not a journal's header
    */
   constructor(p: Primitives, imageKey: Secret, imageId: Uint8Array, header: Uint8Array) {
     checkLength('image id', imageId, 16);
@@ -38,8 +39,9 @@ export class JournalCipher {
   }
 
   /**
-   * Under a random nonce.
-   * @param number of the frame in the journal, from 0 @param plain at least a byte
+   * Encrypts a frame under a random nonce.
+   * @param number of the frame in the journal, from 0
+   * @param plain at least one byte
    * @returns the whole frame: length, nonce, ciphertext, tag
    */
   seal(number: number, plain: Uint8Array): Buffer {
@@ -54,8 +56,9 @@ export class JournalCipher {
   }
 
   /**
-   * @param frame the whole of it
-   * @returns its plaintext, or undefined when it is not authentic as the journal's frame of this number
+   * Authenticates and decrypts a frame.
+   * @param frame the whole frame
+   * @returns the plaintext, or undefined when this is not the journal's authentic frame of that number
    */
   open(number: number, frame: Uint8Array): Buffer | undefined {
     const length = frame.length - FRAME_OVERHEAD;

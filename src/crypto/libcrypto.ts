@@ -1,8 +1,13 @@
 import { bind } from '../base/native.ts';
 
+/** A pointer, for koffi. */
+const POINTER = 'uintptr_t';
+
 type Pointer = number;
 
-/** The functions of libcrypto that ckptfs calls; signatures are those of openssl/evp.h and hmac.h (3.0), pointers numbers. */
+/**
+ * The functions of libcrypto that ckptfs calls, as openssl/evp.h and hmac.h (3.0) declare them. Pointers are numbers.
+ */
 export interface LibCrypto {
   cipherFetch(library: Pointer, algorithm: string, properties: Pointer): Pointer;
   contextNew(): Pointer;
@@ -25,24 +30,22 @@ export interface LibCrypto {
   clearErrors(): void;
 }
 
-const pointer = 'uintptr_t';
-
 /**
  * Binds OpenSSL 3 as this Node process carries it.
  * @throws Error when a function is missing: a Node built without OpenSSL, or with an older one
  */
 export function loadLibCrypto(): LibCrypto {
   return {
-    cipherFetch: bind('EVP_CIPHER_fetch', pointer, [pointer, 'str', pointer]),
-    contextNew: bind('EVP_CIPHER_CTX_new', pointer, []),
-    contextFree: bind('EVP_CIPHER_CTX_free', 'void', [pointer]),
-    contextControl: bind('EVP_CIPHER_CTX_ctrl', 'int', [pointer, 'int', 'int', pointer]),
-    cipherInit: bind('EVP_CipherInit_ex', 'int', [pointer, pointer, pointer, pointer, pointer, 'int']),
-    cipherUpdate: bind('EVP_CipherUpdate', 'int', [pointer, pointer, pointer, pointer, 'int']),
-    cipherFinal: bind('EVP_CipherFinal_ex', 'int', [pointer, pointer, pointer]),
-    digestFetch: bind('EVP_MD_fetch', pointer, [pointer, 'str', pointer]),
-    digest: bind('EVP_Digest', 'int', [pointer, 'size_t', pointer, pointer, pointer, pointer]),
-    hmac: bind('HMAC', pointer, [pointer, pointer, 'int', pointer, 'size_t', pointer, pointer]),
+    cipherFetch: bind('EVP_CIPHER_fetch', POINTER, [POINTER, 'str', POINTER]),
+    contextNew: bind('EVP_CIPHER_CTX_new', POINTER, []),
+    contextFree: bind('EVP_CIPHER_CTX_free', 'void', [POINTER]),
+    contextControl: bind('EVP_CIPHER_CTX_ctrl', 'int', [POINTER, 'int', 'int', POINTER]),
+    cipherInit: bind('EVP_CipherInit_ex', 'int', [POINTER, POINTER, POINTER, POINTER, POINTER, 'int']),
+    cipherUpdate: bind('EVP_CipherUpdate', 'int', [POINTER, POINTER, POINTER, POINTER, 'int']),
+    cipherFinal: bind('EVP_CipherFinal_ex', 'int', [POINTER, POINTER, POINTER]),
+    digestFetch: bind('EVP_MD_fetch', POINTER, [POINTER, 'str', POINTER]),
+    digest: bind('EVP_Digest', 'int', [POINTER, 'size_t', POINTER, POINTER, POINTER, POINTER]),
+    hmac: bind('HMAC', POINTER, [POINTER, POINTER, 'int', POINTER, 'size_t', POINTER, POINTER]),
     clearErrors: bind('ERR_clear_error', 'void', []),
   };
 }

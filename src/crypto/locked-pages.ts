@@ -10,14 +10,17 @@ const advise = bind('madvise', 'int', ['uintptr_t', 'size_t', 'int']);
 const MADV_DONTDUMP = 16;
 const MADV_DODUMP = 17;
 
-const pageSize = getPageSize();
-/** Room to start on a page of its own and to let nothing else share the last one. */
-const padding = 2 * pageSize;
+const PAGE_SIZE = getPageSize();
+/** Space to begin on a page boundary, and to share the last page with nothing else. */
+const PADDING = 2 * PAGE_SIZE;
 
-/** Memory outside the JavaScript heap, on pages of its own that are locked and left out of core dumps as far as the system lets. */
+/**
+ * Holds memory outside the JavaScript heap, on pages of its own, locked and left out of core dumps as far as the system
+ * allows.
+ */
 export class LockedPages {
   readonly bytes: Uint8Array;
-  /** False means that they may be swapped out (RLIMIT_MEMLOCK). */
+  /** False means that the pages may be swapped out (RLIMIT_MEMLOCK). */
   readonly locked: boolean;
   readonly #address: number;
   readonly #length: number;
@@ -26,25 +29,25 @@ export class LockedPages {
   constructor(memory: ArrayBuffer | SharedArrayBuffer) {
     const length = LockedPages.lengthIn(memory);
     const start = new Region(new Uint8Array(memory)).address;
-    const offset = (pageSize - (start % pageSize)) % pageSize;
+    const offset = (PAGE_SIZE - (start % PAGE_SIZE)) % PAGE_SIZE;
     this.bytes = new Uint8Array(memory, offset, length);
     this.#address = start + offset;
-    this.#length = Math.ceil(length / pageSize) * pageSize;
+    this.#length = Math.ceil(length / PAGE_SIZE) * PAGE_SIZE;
     this.locked = lock(this.#address, this.#length) === 0;
     advise(this.#address, this.#length, MADV_DONTDUMP);
   }
 
-  /** Bytes of memory that are needed for `length` locked ones. */
+  /** Returns how many bytes of memory `length` locked bytes need. */
   static memoryFor(length: number): number {
-    return length + padding;
+    return length + PADDING;
   }
 
-  /** The inverse of {@link memoryFor}. */
+  /** Returns how many locked bytes a piece of memory has; the inverse of {@link memoryFor}. */
   static lengthIn(memory: ArrayBuffer | SharedArrayBuffer): number {
-    return memory.byteLength - padding;
+    return memory.byteLength - PADDING;
   }
 
-  /** Overwrites the bytes and gives the pages back. To be called once. */
+  /** Overwrites the bytes and unlocks the pages. Must be called once only. */
   release(): void {
     wipe(this.bytes);
     unlock(this.#address, this.#length);

@@ -10,10 +10,11 @@ export const MANIFEST_NONCE_SIZE = 24;
 const MANIFEST_TAG_SIZE = 16;
 
 /** "expand 32-byte k" */
-const sigma = Uint32Array.of(0x61707865, 0x3320646e, 0x79622d32, 0x6b206574);
+const SIGMA = Uint32Array.of(0x61707865, 0x3320646e, 0x79622d32, 0x6b206574);
 
 /**
- * XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha). @param nonce 24 random bytes
+ * Encrypts a manifest by XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha).
+ * @param nonce 24 random bytes
  * @returns ciphertext ‖ 16-byte tag
  */
 export function sealManifest(
@@ -34,9 +35,9 @@ export function sealManifest(
 }
 
 /**
- * In place, since a manifest may be large and is hostile until this returns.
+ * Authenticates and decrypts a manifest, in place: it may be large, and it is untrusted until this returns.
  * @param sealed ciphertext ‖ tag; overwritten
- * @returns the plaintext, which is the front of `sealed`, or undefined when it is not authentic: `sealed` is then wiped
+ * @returns the plaintext, which is the beginning of `sealed`; undefined, with `sealed` wiped, when it is not authentic
  */
 export function openManifest(
   key: Secret,
@@ -60,15 +61,16 @@ export function openManifest(
 }
 
 /**
- * XChaCha20-Poly1305 is ChaCha20-Poly1305 under a key made by HChaCha20 of the key and the first 16 bytes of the nonce, with four
- * zeros and the last 8 bytes as its nonce (draft, §2.3). Noble's own composition leaves copies of the key on the heap.
+ * Calls `use` with the ChaCha20-Poly1305 key and nonce that make up XChaCha20-Poly1305 (draft, §2.3): the key is
+ * HChaCha20 of `key` and the first 16 bytes of the nonce, the short nonce is four zeros and the last 8 bytes. Noble's
+ * own composition is not used, because it leaves copies of the key on the heap.
  */
 function withSubkey<T>(p: Primitives, key: Secret, nonce: Uint8Array, use: (aead: AeadKey, nonce: Region) => T): T {
   checkLength('manifest key', key.bytes, 32);
   checkLength('manifest nonce', nonce, MANIFEST_NONCE_SIZE);
   const subkey = Secret.zeros(32);
   try {
-    hchacha(sigma, words(key.bytes), words(Uint8Array.from(nonce.subarray(0, 16))), words(subkey.bytes));
+    hchacha(SIGMA, words(key.bytes), words(Uint8Array.from(nonce.subarray(0, 16))), words(subkey.bytes));
     const shortNonce = new Region(12);
     shortNonce.bytes.set(nonce.subarray(16), 4);
     const aead = p.chacha20Poly1305(subkey.bytes);

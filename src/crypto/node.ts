@@ -18,8 +18,9 @@ const NONCE_SIZE = 12;
 const TAG_SIZE = 16;
 
 /**
- * Primitives over plain node:crypto: the twin of `openssl.ts`, several times slower, for a Node whose OpenSSL cannot be
- * called directly. Node makes an object per message; what it allocated for plaintext is wiped.
+ * Makes primitives over plain node:crypto, for a Node whose OpenSSL cannot be called directly. They do what those of
+ * `openssl.ts` do, several times slower: Node makes an object for each message. What it allocated for plaintext is
+ * wiped.
  */
 export function createNodePrimitives(): Primitives {
   return {
@@ -156,7 +157,7 @@ class NodeAead implements AeadKey {
   beginSeal(nonce: Region, nonceOffset: number): void {
     this.#opening = undefined;
     const iv = part(nonce, nonceOffset, NONCE_SIZE);
-    // Node's declarations know the methods of an AEAD for the AES modes only.
+    // Node's type declarations have the methods of an AEAD for the AES modes only.
     this.#sealing = createCipheriv('chacha20-poly1305', this.#key.bytes, iv) as CipherGCM;
   }
 
@@ -215,7 +216,7 @@ function part(region: Region, offset: number, length: number): Buffer {
   return region.bytes.subarray(offset, offset + length);
 }
 
-/** Copies what Node allocated to where the caller wants it, and wipes Node's. */
+/** Copies a result that Node allocated to its destination, and wipes Node's copy. */
 function move(result: Uint8Array, to: Uint8Array, toOffset: number): void {
   to.set(result, toOffset);
   wipe(result);

@@ -19,13 +19,13 @@ const TAG_SIZE = 16;
 const NULL = 0;
 
 /** The `enc` argument of EVP_CipherInit_ex. */
-const direction = { open: 0, seal: 1, keep: -1 } as const;
+const DIRECTION = { open: 0, seal: 1, keep: -1 } as const;
 /** openssl/evp.h: EVP_CTRL_AEAD_GET_TAG, EVP_CTRL_AEAD_SET_TAG. */
-const control = { getTag: 0x10, setTag: 0x11 } as const;
+const CONTROL = { getTag: 0x10, setTag: 0x11 } as const;
 
 /**
- * Primitives over the OpenSSL of this Node process. Nothing is allocated per message: each key is an EVP context whose
- * initialisation vector alone changes.
+ * Makes primitives over the OpenSSL of this Node process. Nothing is allocated for a message: each key is an EVP
+ * context, of which only the initialisation vector changes.
  * @throws Error when this process has no OpenSSL 3
  */
 export function createOpenSslPrimitives(): Primitives {
@@ -36,7 +36,7 @@ export function createOpenSslPrimitives(): Primitives {
   const chacha20Poly1305 = fetchCipher(lib, 'ChaCha20-Poly1305');
   const sha256 = fetched('SHA2-256', lib.digestFetch(NULL, 'SHA2-256', NULL));
 
-  /** HMAC() does not take NULL for nothing. */
+  /** An address for empty input, because HMAC() does not accept NULL. */
   const nothing = new Region(1);
   const someAddress = (memory: Uint8Array): number => (memory.length === 0 ? nothing : new Region(memory)).address;
 
@@ -81,13 +81,13 @@ export function createOpenSslPrimitives(): Primitives {
   };
 }
 
-/** One EVP_CIPHER_CTX with its key set. OpenSSL wipes the key when the context is freed. */
+/** Holds one EVP_CIPHER_CTX with its key set. OpenSSL wipes the key when the context is freed. */
 class CipherContext {
   readonly #lib: LibCrypto;
-  /** OpenSSL says here how much it wrote. */
+  /** Receives the number of bytes that OpenSSL wrote. */
   readonly #outLength = new Region(8);
   #context: number;
-  /** Whether a message is under way: without one OpenSSL would make up an initialisation vector. */
+  /** Whether a message was begun. Without this check OpenSSL would choose an initialisation vector itself. */
   #begun = false;
 
   constructor(lib: LibCrypto, cipher: number, key: Uint8Array, initial: number) {
@@ -100,7 +100,7 @@ class CipherContext {
     }
   }
 
-  /** A new message under the same key. */
+  /** Begins a new message under the same key. */
   restart(iv: number, toward: number): void {
     if (this.#lib.cipherInit(this.#live(), NULL, NULL, NULL, iv, toward) !== 1) {
       throw failure(this.#lib, 'EVP_CipherInit_ex');
@@ -108,16 +108,16 @@ class CipherContext {
     this.#begun = true;
   }
 
-  /** `out` is NULL for additional data. */
+  /** Processes data; `out` is NULL for additional data. */
   update(out: number, data: number, length: number): void {
     if (this.#lib.cipherUpdate(this.#message(), out, this.#outLength.address, data, length) !== 1) {
       throw failure(this.#lib, 'EVP_CipherUpdate');
     }
   }
 
-  /** Ends the message; false means that the tag set before does not fit, when opening. */
+  /** Ends the message. When opening, false means that the tag set before is wrong. */
   final(): boolean {
-    // An AEAD's final writes no bytes; it only wants a pointer that is not NULL.
+    // The last call of an AEAD writes no bytes, but needs pointers that are not NULL.
     const context = this.#message();
     this.#begun = false;
     return this.#lib.cipherFinal(context, this.#outLength.address, this.#outLength.address) === 1;
@@ -131,7 +131,7 @@ class CipherContext {
 
   finalTag(tag: number): void {
     if (!this.final()) throw failure(this.#lib, 'EVP_CipherFinal_ex');
-    this.control(control.getTag, TAG_SIZE, tag);
+    this.control(CONTROL.getTag, TAG_SIZE, tag);
   }
 
   dispose(): void {
@@ -152,13 +152,13 @@ class CipherContext {
 }
 
 class OpenSslXts implements XtsKey {
-  // Two contexts, as the key schedules of the two directions differ.
+  // The key schedules of the two directions differ, so each has a context.
   readonly #sealing: CipherContext;
   readonly #opening: CipherContext;
 
   constructor(lib: LibCrypto, cipher: number, key: Uint8Array) {
-    this.#sealing = new CipherContext(lib, cipher, key, direction.seal);
-    this.#opening = new CipherContext(lib, cipher, key, direction.open);
+    this.#sealing = new CipherContext(lib, cipher, key, DIRECTION.seal);
+    this.#opening = new CipherContext(lib, cipher, key, DIRECTION.open);
   }
 
   encrypt(
@@ -171,7 +171,7 @@ class OpenSslXts implements XtsKey {
     length: number,
   ): void {
     checkDataUnit(length);
-    this.#sealing.restart(addressIn(tweak, tweakOffset, 16), direction.keep);
+    this.#sealing.restart(addressIn(tweak, tweakOffset, 16), DIRECTION.keep);
     this.#sealing.update(addressIn(to, toOffset, length), addressIn(from, fromOffset, length), length);
   }
 
@@ -185,7 +185,7 @@ class OpenSslXts implements XtsKey {
     length: number,
   ): void {
     checkDataUnit(length);
-    this.#opening.restart(addressIn(tweak, tweakOffset, 16), direction.keep);
+    this.#opening.restart(addressIn(tweak, tweakOffset, 16), DIRECTION.keep);
     this.#opening.update(addressIn(to, toOffset, length), addressIn(from, fromOffset, length), length);
   }
 
@@ -200,11 +200,11 @@ class OpenSslGmac implements GmacKey {
   readonly #computed = new Region(TAG_SIZE);
 
   constructor(lib: LibCrypto, cipher: number, key: Uint8Array) {
-    this.#context = new CipherContext(lib, cipher, key, direction.seal);
+    this.#context = new CipherContext(lib, cipher, key, DIRECTION.seal);
   }
 
   begin(nonce: Region, nonceOffset: number): void {
-    this.#context.restart(addressIn(nonce, nonceOffset, NONCE_SIZE), direction.keep);
+    this.#context.restart(addressIn(nonce, nonceOffset, NONCE_SIZE), DIRECTION.keep);
   }
 
   update(data: Region, offset: number, length: number): void {
@@ -218,7 +218,7 @@ class OpenSslGmac implements GmacKey {
   verify(tag: Region, tagOffset: number): boolean {
     checkSpan(tag, tagOffset, TAG_SIZE);
     this.#context.finalTag(this.#computed.address);
-    // All of it, whatever differs: no branch and no early end, and cheaper than a call of CRYPTO_memcmp.
+    // Compares in constant time, without branch or early end. This costs less than a call of CRYPTO_memcmp.
     let difference = 0;
     for (let i = 0; i < TAG_SIZE; i += 4) {
       difference |= this.#computed.view.getUint32(i, true) ^ tag.view.getUint32(tagOffset + i, true);
@@ -237,15 +237,15 @@ class OpenSslAead implements AeadKey {
 
   constructor(lib: LibCrypto, cipher: number, key: Uint8Array) {
     this.#lib = lib;
-    this.#context = new CipherContext(lib, cipher, key, direction.seal);
+    this.#context = new CipherContext(lib, cipher, key, DIRECTION.seal);
   }
 
   beginSeal(nonce: Region, nonceOffset: number): void {
-    this.#context.restart(addressIn(nonce, nonceOffset, NONCE_SIZE), direction.seal);
+    this.#context.restart(addressIn(nonce, nonceOffset, NONCE_SIZE), DIRECTION.seal);
   }
 
   beginOpen(nonce: Region, nonceOffset: number): void {
-    this.#context.restart(addressIn(nonce, nonceOffset, NONCE_SIZE), direction.open);
+    this.#context.restart(addressIn(nonce, nonceOffset, NONCE_SIZE), DIRECTION.open);
   }
 
   additional(data: Region, offset: number, length: number): void {
@@ -261,9 +261,9 @@ class OpenSslAead implements AeadKey {
   }
 
   verify(tag: Region, tagOffset: number): boolean {
-    this.#context.control(control.setTag, TAG_SIZE, addressIn(tag, tagOffset, TAG_SIZE));
+    this.#context.control(CONTROL.setTag, TAG_SIZE, addressIn(tag, tagOffset, TAG_SIZE));
     const authentic = this.#context.final();
-    // What OpenSSL queued about the wrong tag would otherwise surface in Node's own next error.
+    // The errors that OpenSSL queued about the wrong tag would otherwise show in Node's next error.
     if (!authentic) this.#lib.clearErrors();
     return authentic;
   }

@@ -1,27 +1,34 @@
 import type { Region } from '../base/native.ts';
 
 /**
- * The primitives ckptfs composes. Two implementations, held to the same vectors: `openssl.ts` (Node's own OpenSSL through
- * koffi) and `node.ts` (plain node:crypto). All lengths and offsets are bytes. A key object belongs to one thread.
+ * The primitives that ckptfs composes. There are two implementations, tested with the same vectors: `openssl.ts`
+ * (Node's own OpenSSL through koffi) and `node.ts` (plain node:crypto). All lengths and offsets are in bytes. A key
+ * object belongs to one thread.
  */
 export interface Primitives {
   readonly name: 'openssl' | 'node';
-  /** @param key 32 bytes for AES-128-XTS, 64 for AES-256-XTS (IEEE 1619: data key, then tweak key) */
+  /**
+   * Makes a key for XTS.
+   * @param key 32 bytes for AES-128-XTS, 64 for AES-256-XTS (IEEE 1619: data key, then tweak key)
+   */
   xts(key: Uint8Array): XtsKey;
-  /** AES-256-GMAC: GCM with everything as additional data (NIST SP 800-38D). @param key 32 bytes */
+  /** Makes a key for AES-256-GMAC: GCM with only additional data (NIST SP 800-38D). @param key 32 bytes */
   gmac(key: Uint8Array): GmacKey;
-  /** RFC 8439. @param key 32 bytes */
+  /** Makes a key for ChaCha20-Poly1305 (RFC 8439). @param key 32 bytes */
   chacha20Poly1305(key: Uint8Array): AeadKey;
-  /** RFC 5869 with SHA-256; fills `out`, at most 8160 bytes. */
+  /** Fills `out`, at most 8160 bytes, by RFC 5869 with SHA-256. */
   hkdfSha256(key: Uint8Array, salt: Uint8Array, info: Uint8Array, out: Uint8Array): void;
-  /** HMAC-SHA-256 (RFC 2104) of `data` into `out`, 32 bytes. */
+  /** Writes the HMAC-SHA-256 (RFC 2104) of `data` into `out`, 32 bytes. */
   hmacSha256(key: Uint8Array, data: Uint8Array, out: Uint8Array): void;
-  /** SHA-256 of `length` bytes at `offset`, written as 32 bytes at `outOffset`. */
+  /** Writes the SHA-256, 32 bytes, of `length` bytes at `offset`. */
   sha256(from: Region, offset: number, length: number, out: Region, outOffset: number): void;
 }
 
 export interface XtsKey {
-  /** One data unit: `length` is a multiple of 16, at least 16; the tweak is 16 bytes at `tweakOffset`. In place is allowed. */
+  /**
+   * Encrypts one data unit, possibly in place. `length` is a multiple of 16, at least 16; the tweak is the 16 bytes at
+   * `tweakOffset`.
+   */
   encrypt(
     tweak: Region,
     tweakOffset: number,
@@ -55,12 +62,15 @@ export interface GmacKey {
   dispose(): void;
 }
 
-/** One message is: begin, any number of additional data, any number of crypt, then finish (sealing) or verify (opening). */
+/**
+ * A key for messages. The calls for one message are: begin, any number of `additional`, any number of `crypt`, then
+ * `finish` (sealing) or `verify` (opening).
+ */
 export interface AeadKey {
   beginSeal(nonce: Region, nonceOffset: number): void;
   beginOpen(nonce: Region, nonceOffset: number): void;
   additional(data: Region, offset: number, length: number): void;
-  /** In place is allowed. What `crypt` gives while opening must not be used before `verify` returned true. */
+  /** Encrypts or decrypts, possibly in place. What it decrypts must not be used before `verify` has returned true. */
   crypt(from: Region, fromOffset: number, to: Region, toOffset: number, length: number): void;
   finish(tag: Region, tagOffset: number): void;
   verify(tag: Region, tagOffset: number): boolean;

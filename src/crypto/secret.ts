@@ -6,15 +6,15 @@ import { fillRandom } from './system-random.ts';
 import { wipe } from './wipe.ts';
 
 const MAX_LENGTH = 65536;
-const redacted = '[secret]';
+const REDACTED = '[secret]';
 
 /**
- * Key bytes: outside the JavaScript heap, on pages of their own that are locked into memory and left out of core dumps as
- * far as the system lets. Text, JSON, inspection and structured clones of a Secret say nothing of its bytes.
+ * Holds key bytes outside the JavaScript heap, on pages of their own that are locked into memory and left out of core
+ * dumps as far as the system allows. Text, JSON, inspection and structured clones of a Secret do not show its bytes.
  */
 export class Secret {
   readonly length: number;
-  /** Whether the pages are locked: false means they may be swapped out (RLIMIT_MEMLOCK). */
+  /** Whether the pages are locked: false means that they may be swapped out (RLIMIT_MEMLOCK). */
   readonly locked: boolean;
   readonly #memory: SharedArrayBuffer;
   readonly #pages: LockedPages;
@@ -27,13 +27,13 @@ export class Secret {
     this.locked = this.#pages.locked;
   }
 
-  /** All zeros, to be filled through {@link bytes}. @param length 1 to 65,536 bytes */
+  /** Makes a secret of zeros, to be filled through {@link bytes}. @param length 1 to 65,536 bytes */
   static zeros(length: number): Secret {
     if (!(length >= 1 && length <= MAX_LENGTH)) throw new CkptfsError('internal', `a secret of ${length} bytes`);
     return new Secret(new SharedArrayBuffer(LockedPages.memoryFor(length)));
   }
 
-  /** Makes one of random bytes of the kernel's. */
+  /** Makes a secret of random bytes from the kernel. */
   static random(length: number): Secret {
     const secret = Secret.zeros(length);
     fillRandom(new Region(secret.#pages.bytes));
@@ -55,26 +55,30 @@ export class Secret {
     }
   }
 
-  /** The same bytes, no copy, in another thread. @param memory what {@link shared} gave there */
+  /**
+   * Makes a secret of the same bytes, not a copy, in another thread.
+   * @param memory the first secret's {@link shared}
+   */
   static fromShared(memory: SharedArrayBuffer): Secret {
     const length = LockedPages.lengthIn(memory);
-    if (!(length >= 1 && length <= MAX_LENGTH)) throw new CkptfsError('internal', 'this memory is no secret');
+    if (!(length >= 1 && length <= MAX_LENGTH))
+      throw new CkptfsError('internal', 'this memory has not the size of a secret');
     return new Secret(memory);
   }
 
-  /** The bytes themselves, not a copy. Throws CkptfsError internal after {@link wipe}. */
+  /** The bytes themselves, not a copy. @throws CkptfsError `internal` after {@link wipe} */
   get bytes(): Uint8Array {
     this.#checkLive();
     return this.#pages.bytes;
   }
 
-  /** What to post to another thread, for {@link fromShared}. Whoever wipes, wipes for all. */
+  /** The memory to post to another thread, for {@link fromShared}. Wiping in one thread wipes for all. */
   get shared(): SharedArrayBuffer {
     this.#checkLive();
     return this.#memory;
   }
 
-  /** Overwrites the bytes and gives the pages back. May be called again. */
+  /** Overwrites the bytes and unlocks the pages. May be called again. */
   wipe(): void {
     if (this.#wiped) return;
     this.#wiped = true;
@@ -82,15 +86,15 @@ export class Secret {
   }
 
   toString(): string {
-    return redacted;
+    return REDACTED;
   }
 
   toJSON(): string {
-    return redacted;
+    return REDACTED;
   }
 
   [inspect.custom](): string {
-    return redacted;
+    return REDACTED;
   }
 
   #checkLive(): void {

@@ -5,9 +5,9 @@ import type { Primitives } from './primitives.ts';
 const made = new Map<Primitives['name'], Primitives>();
 
 /**
- * The primitives of this thread: OpenSSL's own functions where they can be called, node:crypto otherwise.
+ * Returns the primitives of this thread: OpenSSL's own functions where they can be called, otherwise node:crypto.
  * @param name forces one implementation
- * @throws Error when the forced one is not to be had
+ * @throws Error when the forced one is not available
  */
 export function primitives(name?: Primitives['name']): Primitives {
   if (name !== undefined) return remembered(name);

@@ -4,10 +4,11 @@ import { bind, lastErrno, Region } from '../base/native.ts';
 import { systemError } from '../base/posix.ts';
 
 /**
- * The number of getrandom(2), of the kernel's tables for each architecture. The C library's function of this name may answer from a
- * generator in the process's own memory (the vDSO's, from glibc 2.41 on), which a process image that is resumed twice has twice.
+ * The system call number of getrandom(2) by architecture, from the kernel's tables. The C library's getrandom is not
+ * used: from glibc 2.41 on it may answer from a generator in the process's own memory (the vDSO's), which would give
+ * the same bytes in each process that is resumed from one image.
  */
-const numbers: Readonly<Record<string, number>> = {
+const GETRANDOM_NUMBERS: Readonly<Record<string, number>> = {
   x64: 318,
   arm64: 278,
   riscv64: 278,
@@ -20,13 +21,15 @@ const numbers: Readonly<Record<string, number>> = {
 const call = bind('syscall', 'int64_t', ['int64_t', 'uintptr_t', 'size_t', 'uint32_t']);
 
 /**
- * Fills memory from the kernel's random generator. The only source of random bytes in ckptfs: it keeps nothing in this process, and
- * the kernel reseeds it when it learns that its virtual machine was cloned or resumed (format.md §7).
- * @throws CkptfsError `missing-feature` on an architecture whose call is not known
+ * Fills memory from the kernel's random generator. This is the only source of random bytes in ckptfs: it keeps no state
+ * in this process, and the kernel reseeds it when it learns that its virtual machine was cloned or resumed (format.md
+ * §7).
+ * @throws CkptfsError `missing-feature` on an architecture whose system call number is not known
  */
 export function fillRandom(to: Region, offset = 0, length = to.length - offset): void {
-  if (!(offset >= 0 && length >= 0 && offset + length <= to.length)) throw new RangeError('beyond the region');
-  const number = numbers[arch()];
+  if (!(offset >= 0 && length >= 0 && offset + length <= to.length))
+    throw new RangeError('the bytes to fill are not inside the region');
+  const number = GETRANDOM_NUMBERS[arch()];
   if (number === undefined) throw new CkptfsError('missing-feature', `getrandom(2) is not known on ${arch()}`);
   for (let done = 0; done < length; ) {
     const count = call(number, to.address + offset + done, length - done, 0);
@@ -35,7 +38,7 @@ export function fillRandom(to: Region, offset = 0, length = to.length - offset):
   }
 }
 
-/** Makes new random bytes, as {@link fillRandom} does. */
+/** Makes new random bytes by {@link fillRandom}. */
 export function randomBytes(length: number): Buffer {
   const made = new Region(length);
   fillRandom(made);

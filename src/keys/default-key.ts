@@ -5,8 +5,9 @@ import { ioError } from '../base/errors.ts';
 import { createKeyFile } from './keygen.ts';
 
 /**
- * Where the key of an image lives that was encrypted without a key option: one file per image in the user's configuration
- * folder (XDG base directory specification: a relative XDG_CONFIG_HOME counts as unset).
+ * Returns the path of the key file of an image that was encrypted without a key option. There is one file for each
+ * image, in the user's configuration folder (XDG base directory specification: a relative XDG_CONFIG_HOME counts as
+ * unset).
  * @param imageId 16 bytes
  */
 export function defaultKeyPath(imageId: Uint8Array, environment: NodeJS.ProcessEnv = process.env): string {
@@ -16,8 +17,8 @@ export function defaultKeyPath(imageId: Uint8Array, environment: NodeJS.ProcessE
 }
 
 /**
- * Makes the default key file of an image, its directory too, and returns its path.
- * @throws CkptfsError exists, or io
+ * Makes the default key file of an image, and its directory, and returns its path.
+ * @throws CkptfsError `exists`, `io`
  */
 export function createDefaultKey(imageId: Uint8Array, environment: NodeJS.ProcessEnv = process.env): string {
   const path = defaultKeyPath(imageId, environment);

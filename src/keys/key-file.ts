@@ -9,24 +9,24 @@ import type { KeyProvider } from './provider.ts';
 
 const MAX_FILE_SIZE = 4096;
 const STANDARD_INPUT = 0;
-const readableByOthers = 0o044;
-const writableByOthers = 0o022;
+const READABLE_BY_OTHERS = 0o044;
+const WRITABLE_BY_OTHERS = 0o022;
 
 export interface KeyFile {
   readonly key: Secret;
-  /** What the user should be told about the file, if anything. */
+  /** A problem with the file that the user should know of, if there is one. */
   readonly warning: string | undefined;
 }
 
 /**
- * Reads a key file: 16, 24 or 32 bytes in hexadecimal. Pipes will do (`/dev/fd/3`).
- * @throws CkptfsError bad-key-file when it is not that, or cannot be read
+ * Reads a key file: 16, 24 or 32 bytes in hexadecimal. The file may be a pipe (`/dev/fd/3`).
+ * @throws CkptfsError `bad-key-file` when it holds anything else or cannot be read
  */
 export function readKeyFile(path: string): KeyFile {
   return readKeyText(path, () => openSync(path, 'r'));
 }
 
-/** @param path for messages @param open gives a descriptor, which is closed unless it is standard input */
+/** @param path for messages @param open returns a descriptor, which is closed afterwards unless it is standard input */
 function readKeyText(path: string, open: () => number): KeyFile {
   const text = offHeap(MAX_FILE_SIZE + 1);
   try {
@@ -40,12 +40,12 @@ function readKeyText(path: string, open: () => number): KeyFile {
   }
 }
 
-/** As {@link readKeyFile}, but from standard input, to its end. @throws CkptfsError bad-key-file */
+/** Like {@link readKeyFile}, but reads standard input to its end. @throws CkptfsError `bad-key-file` */
 export function readKeyFromInput(): KeyFile {
   return readKeyText('on standard input', () => STANDARD_INPUT);
 }
 
-/** @param key 16, 24 or 32 bytes; stays the caller's to wipe */
+/** Makes a provider that wraps with the key of a key file. @param key 16, 24 or 32 bytes, which the caller wipes */
 export function keyFileProvider(key: Secret): KeyProvider {
   return {
     kind: 'key file',
@@ -85,8 +85,8 @@ function warningAbout(path: string, status: Stats): string | undefined {
   if (!status.isFile()) return undefined;
   if (status.uid !== 0 && status.uid !== process.geteuid?.()) return `key file ${path} belongs to another user`;
   const how = [
-    ...((status.mode & readableByOthers) !== 0 ? ['read'] : []),
-    ...((status.mode & writableByOthers) !== 0 ? ['changed'] : []),
+    ...((status.mode & READABLE_BY_OTHERS) !== 0 ? ['read'] : []),
+    ...((status.mode & WRITABLE_BY_OTHERS) !== 0 ? ['changed'] : []),
   ];
   return how.length === 0
     ? undefined

@@ -2,28 +2,29 @@ import { CkptfsError } from '../base/errors.ts';
 import { offHeap } from '../crypto/off-heap.ts';
 import { Secret } from '../crypto/secret.ts';
 
-const keySizes: readonly number[] = [16, 24, 32];
-const expected = 'expected a key of 16, 24 or 32 bytes in hexadecimal (32, 48 or 64 digits)';
-const advice = 'Make one with `ckptfs keygen -o FILE` or `openssl rand -hex 32 > FILE`.';
+const KEY_SIZES: readonly number[] = [16, 24, 32];
+const EXPECTED = 'expected a key of 16, 24 or 32 bytes in hexadecimal (32, 48 or 64 digits)';
+const ADVICE = 'Make one with `ckptfs keygen -o FILE` or `openssl rand -hex 32 > FILE`.';
 
-/** What hexadecimal digits look like as ASCII, both ways, so that no key ever becomes a JavaScript string. */
-const digits = Buffer.from('0123456789abcdef', 'ascii');
+/** Hexadecimal digits as ASCII bytes, because a key must never become a JavaScript string. */
+const DIGITS = Buffer.from('0123456789abcdef', 'ascii');
 const LINE_FEED = 0x0a;
 
 /**
- * Reads the text of a key file: the hexadecimal digits of 16, 24 or 32 bytes in either case, white space around them.
- * @param path for messages; what stands in the file is never repeated
- * @throws CkptfsError bad-key-file
+ * Reads the text of a key file: the hexadecimal digits of 16, 24 or 32 bytes in either case, possibly with white space
+ * around them.
+ * @param path for messages, which never repeat the contents of the file
+ * @throws CkptfsError `bad-key-file`
  */
 export function parseKeyText(text: Uint8Array, path: string): Secret {
   const start = text.findIndex((byte) => !isWhiteSpace(byte));
   if (start === -1) throw badKeyFile(path, text.length === 0 ? 'the file is empty' : 'found only white space');
   const end = text.findLastIndex((byte) => !isWhiteSpace(byte)) + 1;
   const wrong = text.subarray(start, end).findIndex((byte) => digitValue(byte) === undefined);
-  if (wrong !== -1) throw badKeyFile(path, `byte ${start + wrong + 1} of the file is no hexadecimal digit`);
+  if (wrong !== -1) throw badKeyFile(path, `byte ${start + wrong + 1} of the file is not a hexadecimal digit`);
   const count = end - start;
   if (count % 2 !== 0) throw badKeyFile(path, `found ${count} digits, an odd number`);
-  if (!keySizes.includes(count / 2)) throw badKeyFile(path, `found ${count / 2} bytes (${count} digits)`);
+  if (!KEY_SIZES.includes(count / 2)) throw badKeyFile(path, `found ${count / 2} bytes (${count} digits)`);
   const key = Secret.zeros(count / 2);
   for (let i = 0; i < key.length; i++) {
     key.bytes[i] = nibble(text, start + 2 * i) * 16 + nibble(text, start + 2 * i + 1);
@@ -31,18 +32,18 @@ export function parseKeyText(text: Uint8Array, path: string): Secret {
   return key;
 }
 
-/** The text of a key file for this key: lower-case digits and a line feed. The caller wipes it. */
+/** Writes a key as the text of a key file: lower-case digits and a line feed. The caller wipes it. */
 export function keyText(key: Secret): Buffer {
   const text = offHeap(2 * key.length + 1);
   key.bytes.forEach((byte, i) => {
-    text[2 * i] = digits.readUInt8(byte >>> 4);
-    text[2 * i + 1] = digits.readUInt8(byte & 15);
+    text[2 * i] = DIGITS.readUInt8(byte >>> 4);
+    text[2 * i + 1] = DIGITS.readUInt8(byte & 15);
   });
   text[2 * key.length] = LINE_FEED;
   return text;
 }
 
-/** A new key in the form of a key file. @param bits 128, 192 or 256. The caller wipes it. */
+/** Makes a new random key as the text of a key file. The caller wipes it. */
 export function newKeyText(bits: 128 | 192 | 256): Buffer {
   const key = Secret.random(bits / 8);
   try {
@@ -68,5 +69,5 @@ function isWhiteSpace(byte: number): boolean {
 }
 
 function badKeyFile(path: string, found: string): CkptfsError {
-  return new CkptfsError('bad-key-file', `key file ${path}: ${expected}; ${found}`, { path, advice });
+  return new CkptfsError('bad-key-file', `key file ${path}: ${EXPECTED}; ${found}`, { path, advice: ADVICE });
 }

@@ -7,8 +7,8 @@ import { newKeyText } from './key-text.ts';
 export type KeyBits = 128 | 192 | 256;
 
 /**
- * Makes a key file with a new random key, readable by its owner alone, and makes it durable. Never overwrites.
- * @throws CkptfsError exists, or io; what was half written is removed
+ * Makes a key file with a new random key, readable by its owner alone, and makes it durable. Never overwrites a file.
+ * @throws CkptfsError `exists`, `io`; a file that was written in part is removed
  */
 export function createKeyFile(path: string, bits: KeyBits = 256): void {
   const text = newKeyText(bits);

@@ -2,19 +2,19 @@ import { CkptfsError } from '../base/errors.ts';
 import type { Secret } from '../crypto/secret.ts';
 import type { SlotJwe } from '../format/slot.ts';
 
-/** Where a wrapping key comes from: a key file now, later a password, a public key, a key service. */
+/** A source of wrapping keys, such as a key file. */
 export interface KeyProvider {
-  /** For messages: `key file`. */
+  /** Names the source in messages: `key file`. */
   readonly kind: string;
   /** Makes a new slot that holds the image key. */
   wrap(imageKey: Secret): Promise<SlotJwe>;
-  /** Tries the slots in order, and leaves alone those it has no key for. Undefined when none opens. */
+  /** Tries the slots in order, and skips those it has no key for. Returns undefined when it can open none. */
   unwrap(slots: readonly SlotJwe[]): Promise<Secret | undefined>;
 }
 
 /**
- * The image key from the first provider that opens a slot. The caller wipes it.
- * @throws CkptfsError no-key without a provider; wrong-key when none opens a slot
+ * Returns the image key from the first provider that opens a slot. The caller wipes it.
+ * @throws CkptfsError `no-key` without a provider; `wrong-key` when none opens a slot
  */
 export async function unwrapImageKey(slots: readonly SlotJwe[], providers: readonly KeyProvider[]): Promise<Secret> {
   if (providers.length === 0) throw new CkptfsError('no-key', 'no key was given');

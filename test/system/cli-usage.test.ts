@@ -31,7 +31,7 @@ describe('keys and images that are not', () => {
     ['empty', '', `key file empty: ${expected}; the file is empty. ${advice}`],
     ['odd', 'abc\n', `key file odd: ${expected}; found 3 digits, an odd number. ${advice}`],
     ['short', 'aabb', `key file short: ${expected}; found 2 bytes (4 digits). ${advice}`],
-    ['no-hex', 'zz', `key file no-hex: ${expected}; byte 1 of the file is no hexadecimal digit. ${advice}`],
+    ['no-hex', 'zz', `key file no-hex: ${expected}; byte 1 of the file is not a hexadecimal digit. ${advice}`],
     ['huge', 'a'.repeat(5000), 'key file huge is larger than 4096 bytes.'],
   ])('%s', (name, content, line) => {
     fs.writeFileSync(at(name), content, { mode: 0o600 });

@@ -86,8 +86,8 @@ describe('Secret', () => {
     expect(() => Secret.zeros(length)).toThrow('secret of');
   });
 
-  test('refuses shared memory that is no secret', () => {
-    expect(() => Secret.fromShared(new SharedArrayBuffer(32))).toThrow('no secret');
+  test('refuses shared memory that has not the size of a secret', () => {
+    expect(() => Secret.fromShared(new SharedArrayBuffer(32))).toThrow('size of a secret');
   });
 
   test('is shared without a copy: whoever wipes, wipes for all', () => {

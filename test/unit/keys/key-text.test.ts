@@ -29,11 +29,11 @@ describe('the text of a key file', () => {
     [digits.slice(2), 'found 15 bytes (30 digits)'],
     [`${digits}00`, 'found 17 bytes (34 digits)'],
     [digits.repeat(4), 'found 64 bytes (128 digits)'],
-    [`${digits.slice(0, 10)}g${digits.slice(11)}`, 'byte 11 of the file is no hexadecimal digit'],
-    [`\n${digits.slice(0, 16)} ${digits.slice(16)}`, 'byte 18 of the file is no hexadecimal digit'],
-    [`0x${digits.slice(2)}`, 'byte 2 of the file is no hexadecimal digit'],
-    [`\u00ef\u00bb\u00bf${digits}`, 'byte 1 of the file is no hexadecimal digit'],
-    [`${digits}\0`, 'byte 33 of the file is no hexadecimal digit'],
+    [`${digits.slice(0, 10)}g${digits.slice(11)}`, 'byte 11 of the file is not a hexadecimal digit'],
+    [`\n${digits.slice(0, 16)} ${digits.slice(16)}`, 'byte 18 of the file is not a hexadecimal digit'],
+    [`0x${digits.slice(2)}`, 'byte 2 of the file is not a hexadecimal digit'],
+    [`\u00ef\u00bb\u00bf${digits}`, 'byte 1 of the file is not a hexadecimal digit'],
+    [`${digits}\0`, 'byte 33 of the file is not a hexadecimal digit'],
   ])('%j is refused, saying what was expected and what found', (text, found) => {
     const error = caught(() => parse(text));
     expect(error.code).toBe('bad-key-file');
