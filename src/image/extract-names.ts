@@ -44,7 +44,10 @@ export function makeNames(tree: ImageTree, count: number, place: ExtractedTree, 
         const directory = place.directories.get(parent);
         return losses.attempt('entry', unmakeable, path, () => makeInode(directory, name, inode));
       });
-      if (!isMade) continue;
+      if (!isMade) {
+        if (inode.type === 'directory') loseAllIn(tree, number, place, losses);
+        continue;
+      }
       made[number] = 1;
       if (inode.type === 'directory') waiting.push(number);
     }
@@ -52,6 +55,19 @@ export function makeNames(tree: ImageTree, count: number, place: ExtractedTree, 
   // When all first names are there.
   for (const { parent, name, inode } of links) makeLink(tree, place, losses, made, parent, name, inode);
   return { made, order };
+}
+
+/** Counts every name below a directory that could not be made. */
+function loseAllIn(tree: ImageTree, directory: number, place: ExtractedTree, losses: Losses): void {
+  const waiting = [directory];
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    const parent = next;
+    for (let at = 0, child = tree.child(parent, 0); child !== undefined; child = tree.child(parent, ++at)) {
+      const { name, inode } = child;
+      losses.add('entry', () => place.pathOfName(parent, name), 'ENOENT');
+      if (tree.inode(inode)?.type === 'directory') waiting.push(inode);
+    }
+  }
 }
 
 function makeInode(directory: Directory, name: Buffer, inode: Inode): void {
@@ -83,8 +99,6 @@ function makeLink(
   name: Buffer,
   inode: number,
 ): void {
-  // A name in a directory that could not be made is lost with that.
-  if (made[parent] !== 1) return;
   const path = (): string => place.pathOfName(parent, name);
   const first = tree.place(inode);
   if (first === undefined || made[inode] !== 1) {
