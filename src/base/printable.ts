@@ -4,8 +4,11 @@
  * writing. All of it is shown as an escape of printable ASCII. Nothing else in ckptfs does this.
  */
 
-/** Controls (C0, DEL, C1), formats (bidi overrides, zero width), line and paragraph separators, lone surrogates. */
-const unsafe = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
+/**
+ * Controls (C0, DEL, C1), formats (bidi overrides, zero width), line and paragraph separators, lone surrogates, what is not
+ * seen at all (fillers, variation selectors), and marks upon more marks than any writing has, which cover lines around.
+ */
+const unsafe = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Default_Ignorable_Code_Point}]|(?<=\p{M}{4})\p{M}/gu;
 
 const short: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
 

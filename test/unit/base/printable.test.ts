@@ -14,6 +14,9 @@ describe('printableName', () => {
     ['\u202egnp.exe', '\\u{202e}gnp.exe'],
     ['a\\n', 'a\\\\n'],
     ['\u2028', '\\u{2028}'],
+    ['a\u3164b\ufe0f\u115f', 'a\\u{3164}b\\u{fe0f}\\u{115f}'],
+    ['e\u0301', 'e\u0301'],
+    [`e${'\u0301'.repeat(7)}`, `e${'\u0301'.repeat(4)}${'\\u{0301}'.repeat(3)}`],
   ])('%j', (name, shown) => {
     expect(printableName(bytes(name))).toBe(shown);
   });
