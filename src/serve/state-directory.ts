@@ -3,7 +3,7 @@ import { homedir } from 'node:os';
 import { basename, dirname, isAbsolute, join } from 'node:path';
 import { Directory } from '../base/directory.ts';
 import { CkptfsError, ioError, systemErrorName } from '../base/errors.ts';
-import { isServedByProcess, mountIdOf, readMounts } from '../fuse/mountinfo.ts';
+import { isServedByProcess, mountIdOf, readMountsSync } from '../fuse/mountinfo.ts';
 
 /** Where the daemons of this host can be found: a directory per user, in it a socket per mount (control.ts). */
 
@@ -42,11 +42,10 @@ export interface StateDirectory {
  * such as their owner alone writes to, held open, and none that some process serves: it might never answer.
  */
 export async function withStateDirectories<T>(work: (found: readonly StateDirectory[]) => Promise<T>): Promise<T> {
-  const served = new Set((await readMounts()).filter(isServedByProcess).map(({ id }) => id));
   const found: StateDirectory[] = [];
   try {
     for (const { base, name, owner } of candidates()) {
-      const directory = openPrivate(base, name, owner, served);
+      const directory = openPrivate(base, name, owner);
       if (directory !== undefined) found.push({ directory, owner });
     }
     return await work(found);
@@ -78,13 +77,12 @@ function candidates(): Candidate[] {
 /**
  * Opens a state directory; undefined when it is not there or not private. It may belong to somebody who mounts something on
  * it meanwhile: opening with O_PATH asks no file system, so what was opened is looked at before anything else is.
- * @param served ids of mounts that a process serves
  */
-function openPrivate(base: string, name: string, owner: number, served: ReadonlySet<number>): Directory | undefined {
+function openPrivate(base: string, name: string, owner: number): Directory | undefined {
   let above: Directory | undefined;
   try {
     above = Directory.open(base);
-    if (dirname(base) === USERS && served.has(mountIdOf(above.fd))) return undefined;
+    if (dirname(base) === USERS && mayNeverAnswer(above)) return undefined;
     // One's own may be a mount of its own, as in a container.
     const directory = above.openDirectory(name, { sameMount: owner !== userId() });
     const { uid, mode } = directory.stat();
@@ -96,6 +94,13 @@ function openPrivate(base: string, name: string, owner: number, served: Readonly
     above?.close();
   }
   return undefined;
+}
+
+/** By the mount tables of now, not of before it was opened; one that was detached since is in none. */
+function mayNeverAnswer(directory: Directory): boolean {
+  const id = mountIdOf(directory.fd);
+  const mount = readMountsSync().find((one) => one.id === id);
+  return mount === undefined || isServedByProcess(mount);
 }
 
 /** Where daemons of this user keep their logs: of root below /var/log, else below XDG_STATE_HOME (XDG base directory specification). */
