@@ -3,6 +3,7 @@ import { readlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { absolutePath } from '../base/current-directory.ts';
 import { Deadline } from '../base/deadline.ts';
+import { withoutInheritance } from '../base/descriptors.ts';
 import { CkptfsError, systemErrorName } from '../base/errors.ts';
 import { isServedByProcess, type MountInfo, readMounts, topmostAt } from './mountinfo.ts';
 
@@ -87,8 +88,9 @@ export async function reachWhole(path: string): Promise<string> {
   return place.path;
 }
 
-async function checkAnswer({ mountPoint: path, source }: MountInfo, deadline: Deadline): Promise<void> {
-  if (await answers(path, deadline)) return;
+async function checkAnswer(mount: MountInfo, deadline: Deadline): Promise<void> {
+  if ((await ask(mount, deadline)) !== 'nothing') return;
+  const { mountPoint: path, source } = mount;
   throw new CkptfsError('no-answer', `the mount of ${source} on ${path} does not answer`, {
     path,
     advice: 'The process that serves it is stopped, frozen or very busy: let it go on, or take the mount away.',
@@ -96,25 +98,53 @@ async function checkAnswer({ mountPoint: path, source }: MountInfo, deadline: De
 }
 
 /**
- * Whether a mount answers, be it with an error. Asks by a child for a name that the kernel cannot know of, as the answer to
- * anything else may be in its caches.
+ * What a mount says when it is asked for something: `ended` by the kernel's word, when nobody serves it any more; else that
+ * it `answers`, be it with another error, or nothing until the deadline.
  */
-async function answers(mountPoint: string, deadline: Deadline): Promise<boolean> {
+export type MountAnswer = 'answers' | 'ended' | 'nothing';
+
+/**
+ * Asks a mount, by a child, for a name that the kernel cannot know of: the answer to anything else may be in its caches.
+ * @param asOwner as the user who mounted it, whom alone the kernel may let in; needs root where that is somebody else
+ */
+export async function ask(
+  { mountPoint, options }: Pick<MountInfo, 'mountPoint' | 'options'>,
+  deadline: Deadline,
+  { asOwner = false }: { readonly asOwner?: boolean } = {},
+): Promise<MountAnswer> {
   const name = join(mountPoint, `.ckptfs-${process.pid}-${process.hrtime.bigint()}`);
+  const [uid, gid] = [idIn(options, 'user_id='), idIn(options, 'group_id=')];
+  const isSwitched = asOwner && uid !== process.geteuid?.();
   // The shell does it by itself, which starts faster than anything else.
-  const args = ['-c', '[ -e "$1" ]', 'sh', name];
-  // Of the environment it needs nothing, and what is there may be a secret, or a service manager's socket.
-  const child = spawn('/bin/sh', args, { cwd: '/', env: {}, stdio: 'ignore', detached: true });
-  const answered = new Promise<true>((done, failed) => {
-    child.once('exit', () => done(true));
+  const child = withoutInheritance(() =>
+    spawn('/bin/sh', ['-c', ': < "$1"', 'sh', name], {
+      cwd: '/',
+      env: { LC_ALL: 'C' },
+      stdio: ['ignore', 'ignore', 'pipe'],
+      detached: true,
+      ...(isSwitched && uid !== undefined && gid !== undefined && { uid, gid }),
+    }),
+  );
+  let complaint = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    complaint += text;
+  });
+  const answered = new Promise<MountAnswer>((done, failed) => {
+    // ENOTCONN, in the words of any C library.
+    child.once('close', () => done(/not connected/i.test(complaint) ? 'ended' : 'answers'));
     child.once('error', failed);
   });
-  const isAnswered = (await deadline.wait(answered)) ?? false;
-  if (!isAnswered) {
-    child.kill('SIGKILL');
-    child.unref();
-  }
-  return isAnswered;
+  const answer = await deadline.wait(answered);
+  if (answer !== undefined) return answer;
+  child.kill('SIGKILL');
+  child.stderr.destroy();
+  child.unref();
+  return 'nothing';
+}
+
+function idIn(options: readonly string[], name: string): number | undefined {
+  const found = options.find((option) => option.startsWith(name));
+  return found === undefined ? undefined : Number(found.slice(name.length));
 }
 
 function isName(component: string): boolean {

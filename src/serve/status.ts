@@ -1,5 +1,6 @@
 import { Deadline } from '../base/deadline.ts';
 import { isScratch, type MountInfo, readMounts } from '../fuse/mountinfo.ts';
+import { ask as askMount } from '../fuse/reachable.ts';
 import { type ControlName, controlNames, type DaemonStatus } from './control.ts';
 import { callDaemon } from './control-client.ts';
 import { isOwn, ownerOf } from './own-mounts.ts';
@@ -10,8 +11,9 @@ import { type StateDirectory, withStateDirectories } from './state-directory.ts'
  * - `sealing`: unmounted; its daemon seals what was written, and ends then.
  * - `elsewhere`: its daemon answers, but nothing of it is mounted where this process looks: detached lazily, or in another
  *   namespace.
- * - `silent`: mounted here, and its daemon is there but does not answer: stopped, frozen, or the host is very busy.
- * - `dead`: mounted here, and by the kernel's word no daemon listens: it was killed. `ckptfs umount` clears it.
+ * - `silent`: mounted here, and its daemon is there but does not answer: stopped, frozen, or the host is very busy. Or it has
+ *   no socket where this process looks, as when its state directory was emptied, or is another one in this namespace.
+ * - `dead`: mounted here, and by the kernel's word nobody serves it: its daemon was killed. `ckptfs umount` clears it.
  * - `unknown`: mounted here by another user, whose daemons this process may not ask.
  */
 export type MountState = 'serving' | 'sealing' | 'elsewhere' | 'silent' | 'dead' | 'unknown';
@@ -32,8 +34,13 @@ export interface MountStatus {
 
 /** All daemons together have so long to answer, whatever each of them says until then. */
 const ANSWER_MILLISECONDS = 5000;
+/** Mounts without a daemon that are asked whether they are dead: another user may have made any number. */
+const MAX_ASKED = 64;
 
-/** Lists the mounts of ours on this host, as far as this user can see them. Never looks at a mount itself. */
+/**
+ * Lists the mounts of ours on this host, as far as this user can see them. Never looks at a mount itself; a child process does
+ * at those that no daemon answers for.
+ */
 export async function listMounts(): Promise<MountStatus[]> {
   const claims = await withStateDirectories(claimsIn);
   const answered = claims.filter(hasAnswered);
@@ -42,8 +49,9 @@ export async function listMounts(): Promise<MountStatus[]> {
   const sealing = answered.filter(({ status }) => status.state === 'sealing');
   const silent = claims.filter(({ status }) => status === undefined);
   const mounts = (await readMounts()).filter(isOwn);
+  const ended = await endedAmong(mounts.filter((mount) => claimOf(mount, [...serving, ...silent]) === undefined));
   return [
-    ...mounts.map((mount) => statusOf(mount, claimOf(mount, serving), claimOf(mount, silent))),
+    ...mounts.map((mount) => statusOf(mount, claimOf(mount, serving), claimOf(mount, silent), ended.has(mount.id))),
     ...elsewhere(serving, new Set(mounts.map(({ device }) => device))).map((one) => unmounted('elsewhere', one)),
     ...sealing.map((one) => unmounted('sealing', one)),
   ];
@@ -72,13 +80,32 @@ function claimOf<T extends Claim>(mount: MountInfo, claims: readonly T[]): T | u
   return claims.find(({ device, owner }) => device === mount.device && owner === ownerOf(mount));
 }
 
-function statusOf(mount: MountInfo, serving: Answer | undefined, silent: Claim | undefined): MountStatus {
+/** Returns the ids of the mounts that by the kernel's word nobody serves any more. */
+async function endedAmong(mounts: readonly MountInfo[]): Promise<ReadonlySet<number>> {
+  const deadline = Deadline.after(ANSWER_MILLISECONDS);
+  const asked = mounts.filter(mayAskDaemonOf).slice(0, MAX_ASKED);
+  const answers = await Promise.all(asked.map((mount) => askMount(mount, deadline, { asOwner: true })));
+  return new Set(asked.filter((_, at) => answers[at] === 'ended').map(({ id }) => id));
+}
+
+function statusOf(
+  mount: MountInfo,
+  serving: Answer | undefined,
+  silent: Claim | undefined,
+  hasEnded: boolean,
+): MountStatus {
   const { mountPoint, device, source } = mount;
-  const state = mayAskDaemonOf(mount) ? 'dead' : 'unknown';
+  const others = mayAskDaemonOf(mount) ? 'silent' : 'unknown';
   const common = { mountPoint, device, scratch: isScratch(mount) };
   if (serving === undefined) {
     const pid = silent?.pid ?? null;
-    return { state: silent === undefined ? state : 'silent', ...common, source, pid, daemon: undefined };
+    return {
+      state: hasEnded ? 'dead' : silent === undefined ? others : 'silent',
+      ...common,
+      source,
+      pid,
+      daemon: undefined,
+    };
   }
   const { pid, status: daemon } = serving;
   return { state: 'serving', ...common, source: daemon.location, pid, daemon };

@@ -2,6 +2,7 @@ import fs from 'node:fs';
 import { Deadline } from '../base/deadline.ts';
 import { CkptfsError, fromPlainError } from '../base/errors.ts';
 import { isScratch, type MountInfo } from '../fuse/mountinfo.ts';
+import { ask } from '../fuse/reachable.ts';
 import { describeHolders } from './holders.ts';
 import { type DaemonEnd, MountDaemon } from './mount-daemon.ts';
 import { findOwnMount, unmountOwn } from './own-mounts.ts';
@@ -44,8 +45,12 @@ export async function unmountImage(mountPoint: string, { lazy = false }: Unmount
   const write = isWritable(found);
   return withStateDirectories(async (directories) => {
     const daemon = await MountDaemon.find(directories, found, Deadline.after(ANSWER_MILLISECONDS));
+    // Without a daemon that listens the kernel says whether there is one.
+    const isHidden =
+      daemon === undefined && (await ask(found, Deadline.after(ANSWER_MILLISECONDS), { asOwner: true })) !== 'ended';
     try {
       await unmountAtAll(found, lazy, daemon);
+      if (isHidden) throw hiddenDaemon(found);
       const end = daemon === undefined ? 'ended' : await endOf(daemon, found, lazy);
       if (end === 'stopped' || end === 'slow') throw noAnswer(found, daemon, end);
       const wiped = end === 'ended';
@@ -123,6 +128,16 @@ function noAnswer(found: MountInfo, daemon: MountDaemon | undefined, why: 'stopp
   return new CkptfsError('no-answer', `${path} is unmounted, but ${who} is stopped or frozen, and cannot end`, {
     path,
     advice: `Let it go on (kill -CONT, or thaw its control group): then ${isWritable(found) ? 'it seals what was written and wipes' : 'it wipes'} its keys.`,
+  });
+}
+
+function hiddenDaemon(found: MountInfo): CkptfsError {
+  const { mountPoint: path, source } = found;
+  return new CkptfsError('no-answer', `${path} is unmounted, but its daemon cannot be asked whether it has ended`, {
+    path,
+    advice: isWritable(found)
+      ? `It has no socket where this command looks. "ckptfs info" shows whether the image is sealed; when it was mounted it was ${source}.`
+      : 'It has no socket where this command looks. It wipes its keys when nobody has the mount any more.',
   });
 }
 

@@ -96,6 +96,23 @@ describeIf(['root', 'fuse'], 'commands beside a daemon that does not answer', ()
     await until('the daemon has ended', () => !isAlive(pid));
   });
 
+  systemTest([], 'tell one whose socket is gone from one that is dead', async () => {
+    const [{ image, keyFile }, { pid }] = mountNew(fs.mkdtempSync(join(base, 'hidden-')), mountPoint);
+    fs.writeFileSync(join(mountPoint, 'file'), 'x');
+    const socket = fs.readdirSync('/run/ckptfs').find((name) => name.endsWith(`-${pid}.sock`));
+    fs.rmSync(join('/run/ckptfs', socket ?? ''));
+    expect(statusOf(mountPoint)).toMatchObject({ state: 'silent', pid: null });
+    const result = runCkptfs('umount', mountPoint);
+    expect(result).toMatchObject({ status: 35, stderr: expect.stringContaining('its daemon cannot be asked') });
+    await until('the daemon has ended', () => !isAlive(pid));
+    expect(ckptfs('cat', image, 'file', '--key-file', keyFile)).toBe('x');
+    const killed = mountOn(mountPoint, encrypted);
+    process.kill(killed.pid, 'SIGKILL');
+    await until('the daemon is dead', () => !isAlive(killed.pid));
+    expect(statusOf(mountPoint)).toMatchObject({ state: 'dead', pid: null });
+    ckptfs('umount', mountPoint);
+  });
+
   systemTest([], 'let it seal what was written when it goes on', async () => {
     const own = fs.mkdtempSync(join(base, 'write-'));
     const [{ image, keyFile }, { pid }] = mountNew(own, mountPoint);
