@@ -120,8 +120,9 @@ describe('encrypt', () => {
     expect(JSON.parse(stdout)).toEqual({
       imageId: 'ID',
       files: 4,
-      bytes: 3_000_005,
+      fileBytes: 3_000_005,
       skipped: [],
+      losses: [],
       cipher: 'chacha20-poly1305',
     });
     expect(run('cat', 'enc-two', 'core-1.img', '-k', 'key2')).toEqual(success('core'));

@@ -49,8 +49,18 @@ function formsOf(name: string, bytes: Uint8Array): Needles {
   };
 }
 
+/** Reads a header and holds the image's directory no longer than that, so that the disk below it can be unmounted. */
+function headerOf(image: string, read: typeof readAnyHeader): ReturnType<typeof readAnyHeader> {
+  const store = new LocalStore(image);
+  try {
+    return read(store);
+  } finally {
+    store.close();
+  }
+}
+
 function unlock({ image, keyFile }: Encrypted): Promise<Secret> {
-  const { slots } = readHeader(new LocalStore(image));
+  const { slots } = headerOf(image, readHeader);
   return unwrapImageKey(slots, [keyFileProvider(readKeyFile(keyFile).key)]);
 }
 
@@ -72,6 +82,7 @@ async function allKeys(encrypted: Encrypted): Promise<Needles> {
     derived[`data key ${at}, second half`] = data.subarray(data.length / 2);
     derived[`MAC key ${at}`] = Buffer.from(deriveObjectMacKey(p, cipher, imageKey, imageId, id).bytes);
   }
+  store.close();
   return { ...formsOf('image key', imageKey.bytes), ...formsOf('key file', keyBytes(encrypted)), ...derived };
 }
 
@@ -206,7 +217,7 @@ describeIf(['root', 'fuse'], 'of what is written', () => {
     const [encrypted] = mountNew(base, mountPoint);
     ckptfs('umount', mountPoint);
     const imageKey = await unlock(encrypted);
-    const { imageId } = readHeader(new LocalStore(encrypted.image));
+    const { imageId } = headerOf(encrypted.image, readHeader);
     const logFile = join(base, 'daemon.log');
     const options = { location: encrypted.image, mountPoint, imageKey, write: true, logFile, lingerSeconds: 120 };
     const mounted = await mountImage(options);
@@ -283,7 +294,7 @@ describeIf(['root', 'fuse', 'loop'], 'on the disk below a writable mount', () =>
       expect(() => fs.closeSync(fd)).toThrow(
         expect.objectContaining({ code: expect.stringMatching(/^(ENOTCONN|ECONNABORTED)$/) }),
       );
-      const slots = readAnyHeader(new LocalStore(encrypted.image));
+      const slots = headerOf(encrypted.image, readAnyHeader);
       const imageKey = await unwrapImageKey(slots.slots, [keyFileProvider(readKeyFile(encrypted.keyFile).key)]);
       return { journal: journalKey(encrypted, imageKey, slots.imageId), pid: mounted.pid };
     });
@@ -360,7 +371,7 @@ describeIf(['root', 'fuse', 'loop', 'criu', 'namespaces', 'gcc'], 'on the disk',
       canary: Buffer.from(canary),
       ...formsOf('canary', Buffer.from(canary)),
     };
-    const { imageId } = readHeader(new LocalStore(at('enc')));
+    const { imageId } = headerOf(at('enc'), readHeader);
     runProgram('umount', disk);
 
     const bytes = fs.readFileSync(device);
