@@ -42,6 +42,17 @@ export function describeUnended(tree: LiveTree): string[] {
   return lines;
 }
 
+/**
+ * Says how many files of a state that a writer left were open, for a log, which is in clear and so names no file that is
+ * not damaged; undefined when there are none.
+ */
+export function countUnended(tree: LiveTree): string | undefined {
+  const { length } = filesOf(tree, (file) => file.open);
+  if (length === 0) return undefined;
+  const files = length === 1 ? 'one file was' : `${length} files were`;
+  return `${files} open when the writer before this one ended; what was written last may be missing`;
+}
+
 function filesOf(tree: LiveTree, isMeant: (file: LiveFile) => boolean): number[] {
   const numbers: number[] = [];
   for (const inode of tree.inodes()) if (inode.type === 'file' && isMeant(inode)) numbers.push(inode.number);

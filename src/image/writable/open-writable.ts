@@ -14,7 +14,7 @@ import { ContentWriter } from './content-writer.ts';
 import { DirtyChunks } from './dirty-chunks.ts';
 import { FileChunks } from './file-chunks.ts';
 import { finishReplayed, withRoom } from './finish-replayed.ts';
-import { describeLost, describeUnended } from './left-files.ts';
+import { countUnended, describeLost } from './left-files.ts';
 import type { LiveState } from './live-state.ts';
 import { findImage, stateOf } from './load-state.ts';
 import { ObjectAppender } from './object-appender.ts';
@@ -70,7 +70,8 @@ export function openWritable(
     const { state, dropped } = found;
     refuseDropping(store, missing(state, dropped));
     const onWarning = options.onWarning ?? ignore;
-    for (const line of describeUnended(state.tree)) onWarning(line);
+    const unended = countUnended(state.tree);
+    if (unended !== undefined) onWarning(unended);
     for (const inode of state.tree.inodes()) if (inode.type === 'file') inode.open = false;
     const stored = storedIds(store);
     const image = withRoom(store, geometry, state.objects, onWarning, () => {

@@ -80,14 +80,15 @@ test.each([
   expect(warnings).toEqual(isUnended ? [`the image ${rest}`, `"d" ${rest}`] : []);
 });
 
-test('a writer that goes on is told, and then it is forgotten', async () => {
+test('a writer that goes on is told how many, but no names, since logs are in clear; then it is forgotten', async () => {
   const { store, header, imageKey } = await newImage('aes-256-xts', 4096);
   const first = openWritable(store, header, imageKey);
   make(first, 'open', 'x', false);
   first.close();
-  for (const expected of [['open when the writer ended, so what was written last may be missing: "open"'], []]) {
+  const warning = 'one file was open when the writer before this one ended; what was written last may be missing';
+  for (const expected of [[warning], []]) {
     const warnings: string[] = [];
     openWritable(store, header, imageKey, { onWarning: (line) => warnings.push(line) }).close();
-    expect(warnings.filter((line) => line.startsWith('open'))).toEqual(expected);
+    expect(warnings.filter((line) => line.includes('open'))).toEqual(expected);
   }
 });
