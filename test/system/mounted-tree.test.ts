@@ -7,7 +7,7 @@ import { ckptfs } from './support/ckptfs.ts';
 import { clear, type Encrypted, encryptInto, mountOn } from './support/mounts.ts';
 import { runProgram } from './support/programs.ts';
 import { describeIf, type Feature, systemTest } from './support/requirements.ts';
-import { describeTree, makeTree, smallFiles } from './support/tree.ts';
+import { compareTrees, describeTree, makeTree, smallFiles } from './support/tree.ts';
 
 const transports: readonly { transport: string; needs: readonly Feature[] }[] = [
   { transport: 'kernel', needs: [] },
@@ -34,8 +34,8 @@ for (const { transport, needs } of transports) {
       fs.rmSync(base, { recursive: true });
     });
 
-    systemTest([], 'holds the same bytes', () => {
-      runProgram('diff', '--recursive', '--no-dereference', plain, mounted);
+    systemTest([], 'holds the same bytes, FIFOs and sockets', () => {
+      compareTrees(plain, mounted);
       const sums = runProgram('sh', '-c', `cd ${plain} && find . -type f -print0 | xargs -0 sha256sum`);
       fs.writeFileSync(join(base, 'sums'), sums);
       runProgram('sh', '-c', `cd ${mounted} && sha256sum --check --quiet --strict ${join(base, 'sums')}`);
@@ -91,7 +91,27 @@ print(len(seen))`;
       expect(runProgram('rsync', ...options, ...tolerance, `${plain}/`, `${mounted}/`)).toBe('');
     });
 
+    systemTest(['tar'], 'packs its FIFO, and does not wait for a writer', () => {
+      const pack = 'set -o pipefail; tar -C "$1" --sort=name --numeric-owner -cf - . | tar -tvf - --full-time --utc';
+      const packed = (directory: string): string[] =>
+        runProgram('bash', '-c', pack, 'bash', directory)
+          .split('\n')
+          .filter((line) => /\.(fifo|socket)/.test(line));
+      // tar packs each name of a FIFO as one of its own, and no sockets.
+      const fifo = (name: string): unknown =>
+        expect.stringMatching(`^prw--wSr-- .* 2009-02-13 23:31:30\\S* \\./${name}$`);
+      expect(packed(mounted)).toEqual([fifo('a.fifo'), fifo('again.fifo')]);
+      expect(packed(mounted)).toEqual(packed(plain));
+    });
+
     if (transport !== 'kernel') return;
+
+    systemTest([], 'is decrypted into the same', () => {
+      const clear = join(base, 'clear');
+      ckptfs('decrypt', encrypted.image, clear, '--key-file', encrypted.keyFile);
+      compareTrees(source, clear);
+      expect(describeTree(clear)).toEqual(describeTree(source));
+    });
 
     systemTest([], 'tells the same of every file: names, modes, owners, times, links, attributes, holes', () => {
       expect(describeTree(mountPoint)).toEqual(describeTree(source));

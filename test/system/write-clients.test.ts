@@ -6,7 +6,7 @@ import { WritableMount } from '../support/writable-mount.ts';
 import { storedBytes } from './support/images.ts';
 import { runProgram } from './support/programs.ts';
 import { describeIf, systemTest } from './support/requirements.ts';
-import { describeTree, makeTree } from './support/tree.ts';
+import { compareTrees, describeTree, makeTree } from './support/tree.ts';
 
 const MIB = 1 << 20;
 /** In the trees that are copied. */
@@ -42,6 +42,8 @@ function shell(directory: string, line: string): string {
 describeIf(['root', 'fuse'], 'on a mount that can be written', () => {
   systemTest(['tar'], 'tar unpacks a tree with all it has, and packs it again', () => {
     makeTree(at('source'), FILES);
+    // tar packs no sockets, and each name of a FIFO as one of its own.
+    for (const name of ['a.socket', 'again.fifo']) fs.rmSync(at('source', 'plain', name));
     const options = '--xattrs --sparse --format=posix --numeric-owner --sort=name --same-owner --same-permissions';
     shell(base, `tar ${options} -cf one.tar -C source . && tar ${options} -xf one.tar -C mnt`);
     const expected = describeTree(at('source'));
@@ -49,7 +51,7 @@ describeIf(['root', 'fuse'], 'on a mount that can be written', () => {
     remount();
     expect(describeTree(mount.mountPoint)).toEqual(expected);
     shell(base, `mkdir again && tar ${options} -cf two.tar -C mnt . && tar ${options} -xf two.tar -C again`);
-    runProgram('diff', '--recursive', '--no-dereference', at('source'), at('again'));
+    compareTrees(at('source'), at('again'));
   });
 
   systemTest(['rsync'], 'rsync copies a tree once, and finds nothing to do the second time', () => {
@@ -65,7 +67,7 @@ describeIf(['root', 'fuse'], 'on a mount that can be written', () => {
     ).toBe('');
     fs.appendFileSync(at('source', 'plain', 'pages-1.img'), 'more');
     expect(copy()).toMatch(/^>f\S+ plain\/pages-1\.img\n/);
-    runProgram('diff', '--recursive', '--no-dereference', at('source'), mount.mountPoint);
+    compareTrees(at('source'), mount.mountPoint);
   });
 
   systemTest([], 'cp keeps holes, makes them, and copies from file to file', () => {

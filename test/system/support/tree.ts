@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import { join } from 'node:path';
+import { makeMeetingPointAt } from '../../../src/base/at-calls.ts';
 import { dataRanges, getXattr, listXattrs, setTimes, setXattr } from '../../../src/base/posix.ts';
+import { runProgram } from './programs.ts';
 
 export const smallFiles = 4000;
 const MiB = 1 << 20;
@@ -24,6 +26,8 @@ export function makeTree(root: string, files = smallFiles): void {
   fs.chmodSync(path('plain', 'empty'), 0o1777);
   fs.chownSync(path('plain', 'nothing'), 4_000_000_000, 77);
 
+  makeMeetingPoints(path('plain'));
+
   const sparse = fs.openSync(path('odd', 'sparse'), 'w');
   for (const offset of [MiB, 5 * MiB + 4096, 700 * MiB]) fs.writeSync(sparse, randomBytes(8192), 0, 8192, offset);
   fs.ftruncateSync(sparse, 1000 * MiB + 1);
@@ -40,6 +44,44 @@ export function makeTree(root: string, files = smallFiles): void {
     { seconds: -12_345, nanoseconds: 987_654_321 },
   );
   setTimes(Buffer.from(path('odd')), { seconds: -1, nanoseconds: 1 }, { seconds: 4_000_000_000, nanoseconds: 1 });
+}
+
+/** Makes a FIFO with two names and a socket, with modes, owners and times of their own. */
+function makeMeetingPoints(directory: string): void {
+  const held = fs.openSync(directory, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY);
+  for (const type of ['fifo', 'socket'] as const) makeMeetingPointAt(held, `a.${type}`, type);
+  fs.closeSync(held);
+  const [fifo, socket] = [join(directory, 'a.fifo'), join(directory, 'a.socket')];
+  fs.linkSync(fifo, join(directory, 'again.fifo'));
+  fs.chmodSync(fifo, 0o2624);
+  fs.chownSync(socket, 12, 3_000_000_000);
+  fs.chmodSync(socket, 0o751);
+  setTimes(Buffer.from(fifo), { seconds: 5, nanoseconds: 0 }, { seconds: 1_234_567_890, nanoseconds: 250_000_000 });
+  setTimes(Buffer.from(socket), { seconds: 6, nanoseconds: 0 }, { seconds: 1_000_000_001, nanoseconds: 125_000_000 });
+}
+
+/**
+ * Compares what can be read: names, contents and links by diff(1), which calls any two FIFOs or sockets different, and
+ * those by lstat(2): names, types, modes, owners, links and mtimes (in milliseconds, which every transport keeps).
+ *
+ * @throws Error that names what differs
+ */
+export function compareTrees(expected: string, actual: string): void {
+  const meeting = ['--exclude=*.fifo', '--exclude=*.socket'];
+  runProgram('diff', '--recursive', '--no-dereference', ...meeting, expected, actual);
+  const [wanted, found] = [expected, actual].map((root) => describeMeetingPoints(root).join('\n'));
+  if (wanted === '') throw new Error(`${expected} has neither FIFO nor socket`);
+  if (wanted !== found) throw new Error(`instead of\n${wanted}\nin ${actual} there is\n${found}`);
+}
+
+function describeMeetingPoints(root: string): string[] {
+  const paths = fs.readdirSync(root, { recursive: true, encoding: 'utf8' }).sort();
+  return paths
+    .filter((path) => /\.(fifo|socket)$/.test(path))
+    .map((path) => {
+      const { mode, uid, gid, nlink, size, mtimeMs } = fs.lstatSync(join(root, path));
+      return [path, mode.toString(8), uid, gid, nlink, size, mtimeMs].join(' ');
+    });
 }
 
 /** All that can be told of each path below a directory without reading it, as text to compare, in byte order of paths. */
