@@ -247,12 +247,12 @@ export class WritableTree implements WritableFileSystem {
     this.#withAccepted(() => this.#attempt('make durable', node, () => this.#image.sync()));
   }
 
-  remember(node: number): void {
+  addLookup(node: number): void {
     this.#remembered.set(node, (this.#remembered.get(node) ?? 0) + 1);
   }
 
-  forget(node: number, times: number): void {
-    const left = (this.#remembered.get(node) ?? 0) - times;
+  forget(node: number, lookups: number): void {
+    const left = (this.#remembered.get(node) ?? 0) - lookups;
     if (left > 0) {
       this.#remembered.set(node, left);
       return;

@@ -1,13 +1,16 @@
 /**
- * The FUSE kernel protocol, as the kernel's include/uapi/linux/fuse.h (BSD-2-Clause alternative) defines it: constants, and
- * for each struct the byte offset of its fields, under the header's own names. All integers are in the machine's byte order,
- * which is little-endian on every platform ckptfs runs on.
+ * The FUSE kernel protocol, as the kernel's include/uapi/linux/fuse.h (BSD-2-Clause alternative) defines it: the
+ * constants, and for each struct the byte offsets of its fields, under the names of that header. All integers are in
+ * the machine's byte order, which is little-endian on every platform that ckptfs runs on.
  */
 
 export const FUSE_KERNEL_VERSION = 7;
-/** The newest minor version whose messages are known here (Linux 6.18). */
+/** The newest minor version that ckptfs knows the messages of (Linux 6.18). */
 export const FUSE_KERNEL_MINOR_VERSION = 45;
-/** The oldest one spoken: Linux 5.4, which has opens without a message, 1 MiB requests and cached directories. */
+/**
+ * The oldest minor version supported: Linux 5.4, which has opens without a message, 1 MiB requests and cached
+ * directories.
+ */
 export const oldestMinorVersion = 31;
 
 export const FUSE_ROOT_ID = 1;
@@ -28,7 +31,7 @@ export const FUSE_HANDLE_KILLPRIV_V2 = 1 << 28;
 export const FOPEN_KEEP_CACHE = 1 << 1;
 export const FOPEN_CACHE_DIR = 1 << 3;
 
-/** What of {@link fuse_setattr_in} is set. */
+/** Bits of `valid` in {@link fuse_setattr_in}: which of the other fields are set. */
 export const FATTR_MODE = 1 << 0;
 export const FATTR_UID = 1 << 1;
 export const FATTR_GID = 1 << 2;
@@ -50,7 +53,7 @@ export const FALLOC_FL_ZERO_RANGE = 1 << 4;
 export const XATTR_CREATE = 1 << 0;
 export const XATTR_REPLACE = 1 << 1;
 
-/** Of st_mode: the type, and its values for what MKNOD makes. */
+/** The type bits of st_mode, and the types that MKNOD makes. */
 export const S_IFMT = 0o170000;
 export const S_IFIFO = 0o010000;
 export const S_IFREG = 0o100000;
@@ -118,7 +121,7 @@ export const Opcode = {
   FUSE_COPY_FILE_RANGE_64: 53,
 } as const;
 
-/** Before every request. `total_extlen` counts extensions at the request's end in units of 8 bytes (7.38). */
+/** Begins every request. `total_extlen` counts the extensions at the request's end in units of 8 bytes (7.38). */
 export const fuse_in_header = {
   len: 0,
   opcode: 4,
@@ -131,7 +134,7 @@ export const fuse_in_header = {
   sizeof: 40,
 } as const;
 
-/** Before every reply. `error` is a negative errno or 0. */
+/** Begins every reply. `error` is a negative errno or 0. */
 export const fuse_out_header = { len: 0, error: 4, unique: 8, sizeof: 16 } as const;
 
 export const fuse_attr = {
@@ -167,7 +170,7 @@ export const fuse_entry_out = {
 
 export const fuse_attr_out = { attr_valid: 0, attr_valid_nsec: 8, dummy: 12, attr: 16, sizeof: 104 } as const;
 
-/** Without the name, which follows at `sizeof`; the record is padded to a multiple of 8 bytes. */
+/** The name follows at `sizeof`; the record is padded to a multiple of 8 bytes. */
 export const fuse_dirent = { ino: 0, off: 8, namelen: 16, type: 20, sizeof: 24 } as const;
 
 export const fuse_kstatfs = {
@@ -199,7 +202,7 @@ export const fuse_init_out = {
 
 export const fuse_open_in = { flags: 0 } as const;
 export const fuse_open_out = { fh: 0, open_flags: 8, padding: 12, sizeof: 16 } as const;
-/** Of READ, READDIR and READDIRPLUS. */
+/** The body of READ, READDIR and READDIRPLUS. */
 export const fuse_read_in = { fh: 0, offset: 8, size: 16, sizeof: 40 } as const;
 export const fuse_lseek_in = { fh: 0, offset: 8, whence: 16, padding: 20, sizeof: 24 } as const;
 export const fuse_lseek_out = { offset: 0, sizeof: 8 } as const;
@@ -220,7 +223,7 @@ export const fuse_setattr_in = {
   sizeof: 88,
 } as const;
 
-/** Of the ones that end with names: those follow at `sizeof`, each with a NUL behind it. */
+/** Structs that names follow, at `sizeof`, each ended by a NUL. */
 export const fuse_create_in = { flags: 0, mode: 4, umask: 8, open_flags: 12, sizeof: 16 } as const;
 export const fuse_mknod_in = { mode: 0, rdev: 4, umask: 8, padding: 12, sizeof: 16 } as const;
 export const fuse_mkdir_in = { mode: 0, umask: 4, sizeof: 8 } as const;
@@ -228,15 +231,18 @@ export const fuse_link_in = { oldnodeid: 0, sizeof: 8 } as const;
 export const fuse_rename_in = { newdir: 0, sizeof: 8 } as const;
 export const fuse_rename2_in = { newdir: 0, flags: 8, padding: 12, sizeof: 16 } as const;
 
-/** The data follow at `sizeof`. */
+/** The data follows at `sizeof`. */
 export const fuse_write_in = { fh: 0, offset: 8, size: 16, write_flags: 20, sizeof: 40 } as const;
 export const fuse_write_out = { size: 0, padding: 4, sizeof: 8 } as const;
 export const fuse_fallocate_in = { fh: 0, offset: 8, length: 16, mode: 24, padding: 28, sizeof: 32 } as const;
 
-/** As it is without FUSE_SETXATTR_EXT, which we do not ask for. The name follows at `sizeof`, and behind its NUL the value. */
+/**
+ * The form without FUSE_SETXATTR_EXT, which ckptfs does not request. The name follows at `sizeof`, and after its NUL
+ * the value.
+ */
 export const fuse_setxattr_in = { size: 0, flags: 4, sizeof: 8 } as const;
 
 export const fuse_forget_in = { nlookup: 0 } as const;
-/** `count` times {@link fuse_forget_one} follow at `sizeof`. */
+/** At `sizeof` follow `count` structs {@link fuse_forget_one}. */
 export const fuse_batch_forget_in = { count: 0, dummy: 4, sizeof: 8 } as const;
 export const fuse_forget_one = { nodeid: 0, nlookup: 8, sizeof: 16 } as const;

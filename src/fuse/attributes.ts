@@ -14,12 +14,12 @@ import type { WritingExchange } from './exchange.ts';
 import { type AttributeChanges, Errno, type Time } from './filesystem.ts';
 import type { Request } from './request.ts';
 
-const permissions = 0o7777;
-const nanosecondsPerSecond = 1e9;
+const PERMISSIONS = 0o7777;
+const NANOSECONDS_PER_SECOND = 1e9;
 
 /**
- * Answers FUSE_SETATTR: chmod, chown, truncate, utimes, and open with O_TRUNC. File handles are passed over, and so is the ctime, which
- * the kernel gives only when it keeps times itself. The kernel resolves UTIME_OMIT, and checks who may do what.
+ * Answers FUSE_SETATTR: chmod, chown, truncate, utimes, and open with O_TRUNC. It ignores file handles, and the ctime,
+ * which the kernel sends only when it keeps times itself. The kernel resolves UTIME_OMIT and checks PERMISSIONS.
  */
 export function setattr({ fileSystem, request, reply, validSeconds }: WritingExchange): number {
   return reply.attributesOut(0, fileSystem.setattr(request.node, changesOf(request)), validSeconds);
@@ -27,21 +27,21 @@ export function setattr({ fileSystem, request, reply, validSeconds }: WritingExc
 
 function changesOf(request: Request): AttributeChanges {
   const valid = request.u32(fuse_setattr_in.valid);
-  const says = (bit: number): boolean => (valid & bit) !== 0;
+  const isSet = (bit: number): boolean => (valid & bit) !== 0;
   return {
-    ...(says(FATTR_MODE) && { mode: request.u32(fuse_setattr_in.mode) & permissions }),
-    ...(says(FATTR_UID) && { uid: request.u32(fuse_setattr_in.uid) }),
-    ...(says(FATTR_GID) && { gid: request.u32(fuse_setattr_in.gid) }),
-    ...(says(FATTR_SIZE) && { size: request.u64(fuse_setattr_in.size, 'EFBIG') }),
-    ...(says(FATTR_ATIME) && { atime: says(FATTR_ATIME_NOW) ? 'now' : timeOf(request, 'atime') }),
-    ...(says(FATTR_MTIME) && { mtime: says(FATTR_MTIME_NOW) ? 'now' : timeOf(request, 'mtime') }),
-    ...(says(FATTR_KILL_SUIDGID) && { killPrivileges: true }),
+    ...(isSet(FATTR_MODE) && { mode: request.u32(fuse_setattr_in.mode) & PERMISSIONS }),
+    ...(isSet(FATTR_UID) && { uid: request.u32(fuse_setattr_in.uid) }),
+    ...(isSet(FATTR_GID) && { gid: request.u32(fuse_setattr_in.gid) }),
+    ...(isSet(FATTR_SIZE) && { size: request.u64(fuse_setattr_in.size, 'EFBIG') }),
+    ...(isSet(FATTR_ATIME) && { atime: isSet(FATTR_ATIME_NOW) ? 'now' : timeOf(request, 'atime') }),
+    ...(isSet(FATTR_MTIME) && { mtime: isSet(FATTR_MTIME_NOW) ? 'now' : timeOf(request, 'mtime') }),
+    ...(isSet(FATTR_KILL_SUIDGID) && { killPrivileges: true }),
   };
 }
 
 function timeOf(request: Request, which: 'atime' | 'mtime'): Time {
   const seconds = request.s64(fuse_setattr_in[which]);
   const nanoseconds = request.u32(fuse_setattr_in[`${which}nsec`]);
-  if (nanoseconds >= nanosecondsPerSecond) throw Errno.of('EINVAL');
+  if (nanoseconds >= NANOSECONDS_PER_SECOND) throw Errno.of('EINVAL');
   return { seconds, nanoseconds };
 }

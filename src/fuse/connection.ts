@@ -7,63 +7,63 @@ import { type Operation, operationOf, type WritingOperation } from './opcodes.ts
 import { Reply } from './reply.ts';
 import { Request } from './request.ts';
 
-/** 1 MiB: what the kernel allows unless root raises fs.fuse.max_pages_limit. */
+/** 1 MiB: the most that the kernel allows unless root raises fs.fuse.max_pages_limit. */
 export const defaultMaxTransfer = 1 << 20;
 
-/** A year: longer than any mount lasts, and far from the kernel's own limits. */
-const foreverSeconds = 365 * 86400;
+/** A year: longer than any mount lasts, and far below the kernel's own limits. */
+const FOREVER_SECONDS = 365 * 86400;
 
 /**
- * Told of every fault: what a file system threw that is no Errno, and replies the kernel refused. The request was answered
- * with EIO. `node` is 0 where there is none.
+ * Receives every unexpected error: one that a file system threw and that is not an Errno, and replies that the kernel
+ * refused. The request was answered with EIO. `node` is 0 for a request that is about no node.
  */
-export type FaultListener = (error: unknown, operation: string, node: number) => void;
+export type ErrorListener = (error: unknown, operation: string, node: number) => void;
 
 interface ConnectionOptions {
-  /** Most bytes in one READ or WRITE; a multiple of 4096, at most 255 MiB. Default {@link defaultMaxTransfer}. */
+  /** Most bytes in one READ or WRITE: a multiple of 4096, at most 255 MiB. Default {@link defaultMaxTransfer}. */
   readonly maxTransfer?: number;
-  /** {@link counterSlots} doubles, laid out as {@link Counter} says; written by this connection only. */
+  /** {@link counterSlots} doubles in the layout of {@link Counter}. Only this connection writes them. */
   readonly counters?: Float64Array;
-  readonly onFault?: FaultListener;
+  readonly onError?: ErrorListener;
   /**
-   * Serve only root and this user and answer EACCES to others: what the mount option `allow_root` of libfuse does. The
-   * kernel is then allowed no caching of names and attributes, since it would answer from its cache without asking.
+   * Serve only root and this user, and answer EACCES to others, like the mount option `allow_root` of libfuse. The
+   * kernel may then cache no names and attributes, because it would answer other users from its cache.
    */
   readonly onlyUid?: number;
 }
 
 /**
- * One end of the FUSE protocol: request bytes in, reply bytes out, for one file system. Knows no device and no thread: a
- * test feeds it bytes. Never throws, whatever the request holds. Several connections can serve one mount when the file
- * system is immutable, because a connection remembers nothing from one request to the next.
+ * Speaks the server's side of the FUSE protocol for one file system: request bytes in, reply bytes out. It has no
+ * device and no thread, so a test can feed it bytes. It never throws, whatever the request holds. It keeps nothing from
+ * one request to the next, so several connections can serve one mount when the file system is immutable.
  */
 export class Connection {
   readonly #request: Request;
   readonly #reply: Reply;
   readonly #exchange: Exchange;
-  /** The same; undefined where nothing can be changed. */
+  /** Like `#exchange`, but for operations that change something; undefined when the file system is immutable. */
   readonly #writing: WritingExchange | undefined;
   readonly #counters: Float64Array;
-  readonly #onFault: FaultListener;
+  readonly #onError: ErrorListener;
   readonly #onlyUid: number | undefined;
 
   constructor(fileSystem: FileSystem, options: ConnectionOptions = {}) {
     this.#request = new Request(new Region(0));
     this.#reply = new Reply(options.maxTransfer ?? defaultMaxTransfer);
     this.#counters = options.counters ?? new Float64Array(counterSlots);
-    this.#onFault = options.onFault ?? (() => undefined);
+    this.#onError = options.onError ?? (() => undefined);
     this.#onlyUid = options.onlyUid;
     this.#exchange = {
       fileSystem,
       request: this.#request,
       reply: this.#reply,
-      validSeconds: this.#onlyUid !== undefined ? 0 : foreverSeconds,
+      validSeconds: this.#onlyUid !== undefined ? 0 : FOREVER_SECONDS,
       onlyUid: this.#onlyUid,
     };
     this.#writing = isWritable(fileSystem) ? { ...this.#exchange, fileSystem } : undefined;
   }
 
-  /** Where the reply to the last request stands, from the first byte on. */
+  /** The memory that holds the reply to the last request, from its first byte on. */
   get reply(): Region {
     return this.#reply.memory;
   }
@@ -75,7 +75,8 @@ export class Connection {
 
   /**
    * Answers the request in the first `length` bytes of `memory`.
-   * @returns the length of the reply in {@link reply}; 0 when the kernel wants none, or the request is too short to answer
+   * @returns the length of the reply in {@link reply}; 0 when the kernel wants none, or the request is too short to
+   *   answer
    */
   handle(memory: Region, length: number): number {
     const request = this.#request;
@@ -108,7 +109,10 @@ export class Connection {
     return this.#reply.finish(errno, request.uniqueLow, request.uniqueHigh, 0);
   }
 
-  /** To be called when the reply to a request was sent, before the memory of the request is used for another. Never throws. */
+  /**
+   * Lets the file system finish deferred work. Must be called after the reply to a request was sent, before the
+   * request's memory is used for another. Never throws.
+   */
   settle(): void {
     if (this.#writing === undefined) return;
     try {
@@ -118,7 +122,7 @@ export class Connection {
     }
   }
 
-  /** Overwrites what is left of the last reply. */
+  /** Overwrites the last reply with zeros. */
   wipe(): void {
     this.#reply.memory.bytes.fill(0);
   }
@@ -139,7 +143,9 @@ export class Connection {
     if (uid !== onlyUid && uid !== 0 && kind !== 'session' && kind !== 'writes') throw Errno.of('EACCES');
   }
 
-  /** A file system that never changes forgets nothing. A request that is malformed has nobody to be told of it. */
+  /**
+   * Carries out an operation that has no reply. A malformed request is ignored, because no process waits for an answer.
+   */
   #carryOutSilently({ name, handle }: WritingOperation): void {
     if (handle === undefined || this.#writing === undefined) return;
     try {
@@ -153,9 +159,9 @@ export class Connection {
   #report(error: unknown, operation: string, node: number): void {
     this.#count(Counter.faults, 1);
     try {
-      this.#onFault(error, operation, node);
+      this.#onError(error, operation, node);
     } catch {
-      // A listener that fails must not end the mount, and there is nobody left to tell.
+      // A listener that fails must not end the mount, and there is no one else to report to.
     }
   }
 

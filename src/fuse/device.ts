@@ -1,7 +1,7 @@
 import { bind, Region } from '../base/native.ts';
 import { CLONES_DEVICE } from '../base/tuning.ts';
 
-/** Ways to /dev/fuse that go through one mount (include/uapi/linux/fuse.h). */
+/** Opens descriptors of /dev/fuse for one mount (include/uapi/linux/fuse.h). */
 
 const open = bind('open', 'int', ['str', 'int']);
 const close = bind('close', 'int', ['int']);
@@ -15,8 +15,8 @@ const O_CLOEXEC = 0o2000000;
 const FUSE_DEV_IOC_CLONE = 0x8004e500;
 
 /**
- * One thread's descriptors of a mount. A request is answered through the descriptor it came from.
- * `polling` never waits; it is undefined where the device cannot be opened a second time (an ordinary user without access to it).
+ * One thread's descriptors of a mount. A request is answered through the descriptor it came from. Reading `polling`
+ * never waits; it is undefined where the device cannot be opened a second time (an ordinary user without access to it).
  */
 interface DeviceDescriptors {
   readonly waiting: number;
@@ -24,8 +24,8 @@ interface DeviceDescriptors {
 }
 
 /**
- * Descriptors of this thread's own, so that threads do not contend for one queue of requests under way; `fd` itself where that
- * cannot be had.
+ * Opens descriptors for this thread, so that threads do not contend for one queue of unanswered requests. Uses `fd`
+ * itself where that is not possible.
  */
 export function cloneDevice(fd: number): DeviceDescriptors {
   return CLONES_DEVICE

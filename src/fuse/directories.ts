@@ -1,16 +1,16 @@
 import { fuse_dirent, fuse_entry_out, fuse_read_in } from './abi.ts';
-import { type Exchange, tellEntry } from './exchange.ts';
+import { type Exchange, replyEntry } from './exchange.ts';
 import { type DirectoryEntry, Errno } from './filesystem.ts';
 
-/** Of ".."; children have greater ones, see FileSystem.entryAfter. */
-const lastDotCookie = 2;
+/** The cookie of ".."; those of children are greater, see FileSystem.entryAfter. */
+const LAST_DOT_COOKIE = 2;
 
-/** FUSE_READDIR: as many entries as fit, from behind the cookie asked for. */
+/** Answers FUSE_READDIR with as many entries as fit, from the first after the cookie of the request. */
 export function readDirectory(exchange: Exchange): number {
   return list(exchange, false);
 }
 
-/** FUSE_READDIRPLUS: the same, each entry with what a LOOKUP of it would tell. */
+/** Answers FUSE_READDIRPLUS: like {@link readDirectory}, but each entry comes with the answer to a LOOKUP of it. */
 export function readDirectoryPlus(exchange: Exchange): number {
   return list(exchange, true);
 }
@@ -26,7 +26,7 @@ function list(exchange: Exchange, withEntries: boolean): number {
     const head = withEntries ? fuse_entry_out.sizeof : 0;
     const size = (head + fuse_dirent.sizeof + entry.name.length + 7) & ~7;
     if (length + size > space) {
-      // Nothing at all would mean the end of the directory.
+      // An empty reply would mean the end of the directory.
       if (length === 0) throw Errno.of('EINVAL');
       return length;
     }
@@ -37,10 +37,10 @@ function list(exchange: Exchange, withEntries: boolean): number {
   }
 }
 
-/** "." and ".." carry node 0: no node is handed out for them, so none has to be forgotten. */
+/** Writes the LOOKUP part of an entry. That of "." and ".." has node 0, which raises no lookup count. */
 function writeEntry(exchange: Exchange, at: number, entry: DirectoryEntry): void {
-  if (entry.cookie <= lastDotCookie) exchange.reply.zeros(at, fuse_entry_out.sizeof);
-  else tellEntry(exchange, at, entry.attributes);
+  if (entry.cookie <= LAST_DOT_COOKIE) exchange.reply.zeros(at, fuse_entry_out.sizeof);
+  else replyEntry(exchange, at, entry.attributes);
 }
 
 function writeDirent({ reply }: Exchange, at: number, end: number, entry: DirectoryEntry): void {

@@ -17,8 +17,9 @@ import { Errno, isWritable } from './filesystem.ts';
 import type { Reply } from './reply.ts';
 
 /**
- * FUSE_OPEN. The answer is ENOSYS, once: from then on the kernel opens files without asking, keeps their cached pages (as with
- * FOPEN_KEEP_CACHE) and allows O_DIRECT; O_TRUNC comes as SETATTR in any case. Not where only one user is served: that is checked here.
+ * Answers FUSE_OPEN. The answer is ENOSYS, once: from then on the kernel opens files without asking, keeps their cached
+ * pages (as with FOPEN_KEEP_CACHE) and allows O_DIRECT. O_TRUNC comes as SETATTR in any case. Where only one user is
+ * served the answer is a success instead, because the user is checked at each OPEN.
  */
 export function open(exchange: Exchange): number {
   const flags = exchange.request.u32(fuse_open_in.flags);
@@ -28,8 +29,8 @@ export function open(exchange: Exchange): number {
 }
 
 /**
- * FUSE_OPENDIR: like {@link open}, and the listing stays cached (as with FOPEN_CACHE_DIR). The kernel drops it when it has the directory
- * changed.
+ * Answers FUSE_OPENDIR like {@link open}; the listing stays cached as well (as with FOPEN_CACHE_DIR). The kernel drops
+ * it when it changes the directory.
  */
 export function openDirectory(exchange: Exchange): number {
   return opened(exchange, FOPEN_KEEP_CACHE | FOPEN_CACHE_DIR);
@@ -37,18 +38,18 @@ export function openDirectory(exchange: Exchange): number {
 
 function opened({ reply, onlyUid }: Exchange, cacheFlags: number): number {
   if (onlyUid === undefined) throw Errno.of('ENOSYS');
-  return tellOpened(reply, 0, cacheFlags);
+  return replyOpened(reply, 0, cacheFlags);
 }
 
-/** Puts struct fuse_open_out into the reply, without a file handle: there are none. Returns its size. */
-export function tellOpened(reply: Reply, at: number, cacheFlags: number): number {
+/** Writes struct fuse_open_out into the reply, with file handle 0: ckptfs uses none. Returns the struct's size. */
+export function replyOpened(reply: Reply, at: number, cacheFlags: number): number {
   reply.u64(at + fuse_open_out.fh, 0);
   reply.u32(at + fuse_open_out.open_flags, cacheFlags);
   reply.u32(at + fuse_open_out.padding, 0);
   return fuse_open_out.sizeof;
 }
 
-/** FUSE_READ: the file system writes straight into the reply. */
+/** Answers FUSE_READ. The file system writes the bytes straight into the reply. */
 export function read({ fileSystem, request, reply }: Exchange): number {
   const offset = request.u64(fuse_read_in.offset);
   const size = request.u32(fuse_read_in.size);
@@ -60,7 +61,7 @@ export function read({ fileSystem, request, reply }: Exchange): number {
   return count;
 }
 
-/** FUSE_LSEEK: the kernel asks only for SEEK_DATA and SEEK_HOLE. A negative offset comes as a very large one. */
+/** Answers FUSE_LSEEK. The kernel sends only SEEK_DATA and SEEK_HOLE. A negative offset arrives as a very large one. */
 export function lseek({ fileSystem, request, reply }: Exchange): number {
   const whence = request.u32(fuse_lseek_in.whence);
   if (whence !== SEEK_DATA && whence !== SEEK_HOLE) throw Errno.of('EINVAL');
@@ -70,8 +71,8 @@ export function lseek({ fileSystem, request, reply }: Exchange): number {
 }
 
 /**
- * FUSE_FLUSH, at every close(2). Where nothing can be written the answer is ENOSYS: that means success, and that there is no need
- * to ask again.
+ * Answers FUSE_FLUSH, which the kernel sends at every close(2). An immutable file system answers ENOSYS, which means
+ * success and that the kernel need not ask again.
  */
 export function flush({ fileSystem, request }: Exchange): number {
   if (!isWritable(fileSystem)) throw Errno.of('ENOSYS');
@@ -79,7 +80,7 @@ export function flush({ fileSystem, request }: Exchange): number {
   return 0;
 }
 
-/** FUSE_FSYNC and FUSE_FSYNCDIR: likewise. fdatasync(2) does no less. */
+/** Answers FUSE_FSYNC and FUSE_FSYNCDIR, with ENOSYS like {@link flush}. fdatasync(2) does as much as fsync(2). */
 export function sync({ fileSystem, request }: Exchange): number {
   if (!isWritable(fileSystem)) throw Errno.of('ENOSYS');
   fileSystem.sync(request.node);

@@ -1,13 +1,13 @@
 import { fuse_batch_forget_in, fuse_forget_in, fuse_forget_one } from './abi.ts';
 import type { WritingExchange } from './exchange.ts';
 
-/** FUSE_FORGET: the kernel uses a node's number no more, or so many times less. */
+/** Carries out FUSE_FORGET: subtracts from the lookup count of a node. */
 export function forget({ fileSystem, request }: WritingExchange): number {
   fileSystem.forget(request.node, request.u64(fuse_forget_in.nlookup));
   return 0;
 }
 
-/** FUSE_BATCH_FORGET: the same of many nodes. */
+/** Carries out FUSE_BATCH_FORGET: like {@link forget}, but for many nodes. */
 export function batchForget({ fileSystem, request }: WritingExchange): number {
   const count = request.u32(fuse_batch_forget_in.count);
   for (let index = 0; index < count; index++) {

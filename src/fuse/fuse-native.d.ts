@@ -1,4 +1,7 @@
-/** What is used of the npm package fuse-native 2.2.6, which brings no types of its own; as its index.js has it. */
+/**
+ * Declares the part of the npm package fuse-native 2.2.6 that ckptfs uses, from its index.js: it has no types of its
+ * own.
+ */
 declare module 'fuse-native' {
   export interface Stat {
     readonly mode: number;
@@ -28,7 +31,7 @@ declare module 'fuse-native' {
     readonly namemax: number;
   }
 
-  /** 0 or a negative errno; after `read` the number of bytes. */
+  /** `result` is 0 or a negative errno; after `read` it is the number of bytes. */
   export type Reply = (result: number) => void;
   export type ReplyWith<Value> = (result: number, value?: Value) => void;
   export type ReplyWithNames = (result: number, names?: readonly string[], stats?: readonly Stat[]) => void;
@@ -75,7 +78,7 @@ declare module 'fuse-native' {
 
   export type Operations = ReadOperations & Readonly<Record<MutationName, Mutation>>;
 
-  /** Joined to one `-o` string with commas, values as they are. */
+  /** The package joins these with commas to one `-o` string, and escapes nothing. */
   export interface Options {
     readonly timeout: false;
     readonly allowOther: boolean;
@@ -96,7 +99,7 @@ declare module 'fuse-native' {
     static unmount: (mountPoint: string, done: (error: unknown) => void) => void;
     mount(done: (error: unknown) => void): void;
     unmount(done: (error: unknown) => void): void;
-    /** Between libfuse and `getxattr`; the buffer has the size the caller has room for. */
+    /** Called by libfuse before `getxattr`; the buffer has the size of the caller's. */
     protected _op_getxattr(signal: XattrSignal, path: string, name: string, value: Buffer): void;
     protected _op_listxattr(signal: XattrSignal, path: string, list: Buffer): void;
   }

@@ -5,16 +5,19 @@ import { withoutInheritance } from '../base/descriptors.ts';
 import { CkptfsError, systemErrorName } from '../base/errors.ts';
 import { receiveDescriptor, socketPair } from '../base/passed-descriptors.ts';
 
-/** The set-user-id helper of libfuse 3, and that of libfuse 2, which understands the same. */
-const helpers = ['fusermount3', 'fusermount'] as const;
+/** The set-user-id helper of libfuse 3, and that of libfuse 2, which takes the same arguments. */
+const HELPERS = ['fusermount3', 'fusermount'] as const;
 
-/** Where distributions put the helper, for callers whose PATH is short. */
-const usualPath = '/usr/local/bin:/usr/bin:/bin:/run/wrappers/bin';
+/** The folders where distributions put the helper, for callers whose PATH lacks them. */
+const USUAL_PATH = '/usr/local/bin:/usr/bin:/bin:/run/wrappers/bin';
 
-/** In the helper, the socket it sends the descriptor over has this number. */
-const helperSocket = 3;
+/** The descriptor, in the helper, of the socket over which it sends /dev/fuse. */
+const HELPER_SOCKET = 3;
 
-/** For both that can unmount. They end at once, unless the kernel waits for a process that serves the mount. */
+/**
+ * The time for both programs that can unmount. They end at once, unless the kernel waits for the process that serves
+ * the mount.
+ */
 const UNMOUNT_MILLISECONDS = 30_000;
 
 interface Outcome {
@@ -24,7 +27,7 @@ interface Outcome {
 
 /**
  * Mounts as an ordinary user: the helper opens /dev/fuse, mounts it, and sends the descriptor over a socket.
- * @param options as of mount(8), without `fd`, `user_id` and the like, which the helper adds; commas escaped
+ * @param options like those of mount(8), with commas escaped, without `fd`, `user_id` and others that the helper adds
  * @returns the open /dev/fuse, close-on-exec
  * @throws CkptfsError `missing-feature`, `mount-failed`
  */
@@ -33,7 +36,7 @@ export async function mountByHelper(mountPoint: string, options: readonly string
   try {
     const { exitCode, errorText } = await runHelper(['-o', options.join(','), '--', mountPoint], theirs);
     if (exitCode !== 0) throw mountFault(mountPoint, errorText);
-    // Only after the exit: a helper that failed has sent nothing, and waiting for it would be for ever.
+    // Must follow the exit: a helper that failed has sent nothing, and receiving would wait for ever.
     const fd = receiveDescriptor(ours);
     if (fd === undefined) throw mountFault(mountPoint, 'the helper sent no descriptor');
     return fd;
@@ -44,9 +47,9 @@ export async function mountByHelper(mountPoint: string, options: readonly string
 }
 
 /**
- * Unmounts a mount of this user's by the helper, or by umount(8), which is set-user-id as well: the helper reads /etc/mtab,
- * which some hosts do not have, and umount(8) the kernel's own table.
- * @throws CkptfsError `busy`, `not-mounted`, `missing-feature`, `mount-failed`; `no-answer` when neither comes to an end
+ * Unmounts a mount of this user by the helper or, if that fails, by umount(8), which is set-user-id as well. The helper
+ * reads /etc/mtab, which some hosts lack; umount(8) reads the kernel's own table.
+ * @throws CkptfsError `busy`, `not-mounted`, `missing-feature`, `mount-failed`; `no-answer` when neither ends in time
  */
 export async function unmountByHelper(mountPoint: string, lazy: boolean): Promise<void> {
   const deadline = Deadline.after(UNMOUNT_MILLISECONDS);
@@ -56,7 +59,7 @@ export async function unmountByHelper(mountPoint: string, lazy: boolean): Promis
   const busy = (outcome: Outcome | undefined): boolean => /busy/i.test(outcome?.errorText ?? '');
   if (busy(first)) throw new CkptfsError('busy', `${mountPoint} is in use`, { path: mountPoint });
   if (/not found in/.test(first?.errorText ?? '')) {
-    throw new CkptfsError('not-mounted', `${mountPoint} is no mount of this user`, { path: mountPoint });
+    throw new CkptfsError('not-mounted', `${mountPoint} is not a mount of this user`, { path: mountPoint });
   }
   const second = await helped(deadline, mountPoint, run('umount', [...(lazy ? ['-l'] : []), '--', mountPoint]));
   if (second?.exitCode === 0) return;
@@ -72,13 +75,13 @@ async function helped(
 ): Promise<Outcome | undefined> {
   const ended = await deadline.wait(outcome.then((value) => ({ value })));
   if (ended !== undefined) return ended.value;
-  throw new CkptfsError('no-answer', `cannot unmount ${path}: the helper has not come to an end`, {
+  throw new CkptfsError('no-answer', `cannot unmount ${path}: the helper program did not end in time`, {
     path,
-    advice: 'The process that serves the mount may be stopped or frozen: let it go on.',
+    advice: 'The process that serves the mount may be stopped or frozen: let it continue.',
   });
 }
 
-/** @throws CkptfsError `missing-feature` when the helper is not installed */
+/** Runs the helper once. @throws CkptfsError `missing-feature` when it is not installed */
 export async function checkHelper(): Promise<void> {
   await runHelper(['--version']);
 }
@@ -86,7 +89,8 @@ export async function checkHelper(): Promise<void> {
 function mountFault(mountPoint: string, errorText: string): CkptfsError {
   const message = `cannot mount on ${mountPoint}: ${errorText}`;
   if (/user_allow_other/.test(errorText)) {
-    // Also for allow_root: the kernel is asked for allow_other then, and ckptfs keeps all but root out.
+    // This is also the answer for allow_root, which ckptfs implements by allow_other and by refusing other users
+    // itself.
     return new CkptfsError(
       'missing-feature',
       `cannot mount on ${mountPoint}: /etc/fuse.conf does not let ordinary users mount with allow_other or allow_root`,
@@ -112,7 +116,7 @@ async function runHelper(args: readonly string[], socket?: number): Promise<Outc
 }
 
 async function runAnyHelper(args: readonly string[], socket?: number): Promise<Outcome | undefined> {
-  for (const helper of helpers) {
+  for (const helper of HELPERS) {
     const outcome = await run(helper, args, socket);
     if (outcome !== undefined) return outcome;
   }
@@ -123,18 +127,18 @@ function helperMissing(): CkptfsError {
   const advice = "Install it: the package is called 'fuse3' on Debian, Ubuntu, Fedora and Arch.";
   return new CkptfsError(
     'missing-feature',
-    `${helpers[0]} is needed to mount as an ordinary user and is not installed`,
+    `${HELPERS[0]} is needed to mount as an ordinary user and is not installed`,
     { advice },
   );
 }
 
-/** Runs a helper to its end; undefined when there is no such program. */
+/** Runs a helper until it ends; undefined when there is no such program. */
 function run(helper: string, args: readonly string[], socket?: number): Promise<Outcome | undefined> {
   return new Promise((resolve, reject) => {
     const child = withoutInheritance(() =>
       spawn(helper, args, {
         cwd: '/',
-        env: { PATH: `${process.env['PATH'] ?? ''}:${usualPath}`, LC_ALL: 'C', _FUSE_COMMFD: String(helperSocket) },
+        env: { PATH: `${process.env['PATH'] ?? ''}:${USUAL_PATH}`, LC_ALL: 'C', _FUSE_COMMFD: String(HELPER_SOCKET) },
         stdio: ['ignore', 'ignore', 'pipe', ...(socket === undefined ? [] : [socket])],
       }),
     );
@@ -150,7 +154,7 @@ function run(helper: string, args: readonly string[], socket?: number): Promise<
   });
 }
 
-/** What the helper wrote, `fusermount3: reason` line by line, as one line of reasons. */
+/** Joins the lines that the helper wrote, `fusermount3: reason`, into one line of reasons. */
 function reasons(helper: string, text: string): string {
   const lines = text.split('\n').map((line) => line.replace(`${helper}: `, '').trim());
   return lines.filter((line) => line !== '').join('; ') || 'the helper gave no reason';

@@ -7,7 +7,7 @@ import { checkHelper, mountByHelper } from './fusermount.ts';
 import { checkedMountPoint, escapeOption, fsType, subtype, unmount } from './mount-point.ts';
 import { readMounts, topmostAt } from './mountinfo.ts';
 
-const devicePath = '/dev/fuse';
+const DEVICE_PATH = '/dev/fuse';
 
 /** From sys/mount.h. */
 const MS_RDONLY = 1;
@@ -18,10 +18,10 @@ const MS_NOEXEC = 8;
 const mountCall = bind('mount', 'int', ['str', 'str', 'str', 'ulong', 'str']);
 
 interface KernelMountOptions {
-  /** What mount tables name as the source: the image's path. */
+  /** The source in mount tables: the image's path. */
   readonly source: string;
   readonly readOnly: boolean;
-  /** Let other users in, as far as modes and owners allow. */
+  /** Serve other users, as far as modes and owners allow. */
   readonly allowOther: boolean;
   /** Let no program be run from the mount. */
   readonly noExec?: boolean;
@@ -30,17 +30,21 @@ interface KernelMountOptions {
 }
 
 export interface KernelMount {
-  /** The open /dev/fuse: to be served at once, since whoever touches the mount waits for that. Closing it ends the mount. */
+  /**
+   * The open /dev/fuse. It must be served at once: every process that touches the mount waits for that. Closing it ends
+   * the mount.
+   */
   readonly fd: number;
-  /** Absolute, without symbolic links: as mount tables have it. */
+  /** Absolute, without symbolic links, as in mount tables. */
   readonly mountPoint: string;
   /** `MAJOR:MINOR` of the mount, for {@link setReadAhead}. */
   readonly device: string;
 }
 
 /**
- * Mounts a FUSE file system of ours on a directory: by mount(2) where this process may, else by fusermount3. Nothing serves
- * it yet, so neither this function nor its caller may look at the mount point before {@link serve} runs on another thread.
+ * Mounts a FUSE file system of ours on a directory: by mount(2) where this process may, otherwise by fusermount3.
+ * Nothing serves it yet, so neither this function nor its caller may access the mount point before {@link serve} runs
+ * on another thread.
  * @throws CkptfsError `missing-feature`, `mount-failed`
  */
 export async function mountKernel(directory: string, options: KernelMountOptions): Promise<KernelMount> {
@@ -49,7 +53,9 @@ export async function mountKernel(directory: string, options: KernelMountOptions
   try {
     const made = topmostAt(await readMounts(), mountPoint);
     if (made?.fsType === fsType) return { fd, mountPoint, device: made.device };
-    throw new CkptfsError('mount-failed', `${mountPoint} was mounted and is gone again`, { path: mountPoint });
+    throw new CkptfsError('mount-failed', `${mountPoint} was mounted, but another process has unmounted it`, {
+      path: mountPoint,
+    });
   } catch (cause) {
     closeSync(fd);
     await unmount(mountPoint, { lazy: true }).catch(() => undefined);
@@ -58,7 +64,7 @@ export async function mountKernel(directory: string, options: KernelMountOptions
 }
 
 /**
- * Looks for what every mount needs: a device that can be opened and, for an ordinary user, the helper.
+ * Checks what every mount needs: a device that can be opened and, for an ordinary user, the helper.
  * @throws CkptfsError `missing-feature`
  */
 export async function checkKernelMounts(): Promise<void> {
@@ -66,7 +72,7 @@ export async function checkKernelMounts(): Promise<void> {
   if (process.geteuid?.() !== 0) await checkHelper();
 }
 
-/** Mounts by mount(2); undefined when this process may not, as an ordinary user and in most containers. */
+/** Mounts by mount(2); undefined when this process may not, like an ordinary user's or one in most containers. */
 async function mountAsRoot(mountPoint: string, options: KernelMountOptions): Promise<number | undefined> {
   if (process.geteuid?.() !== 0) return undefined;
   const fd = openDevice();
@@ -84,18 +90,18 @@ async function mountAsRoot(mountPoint: string, options: KernelMountOptions): Pro
 
 function openDevice(): number {
   try {
-    return openSync(devicePath, 'r+');
+    return openSync(DEVICE_PATH, 'r+');
   } catch (cause) {
-    throw noDevice(`cannot open ${devicePath}: ${systemErrorName(cause) ?? String(cause)}`, cause);
+    throw noDevice(`cannot open ${DEVICE_PATH}: ${systemErrorName(cause) ?? String(cause)}`, cause);
   }
 }
 
 function noDevice(message: string, cause: unknown): CkptfsError {
   const advice =
     systemErrorName(cause) === 'EACCES'
-      ? `Let this user read and write it: chmod 0666 ${devicePath}.`
+      ? `Let this user read and write it: chmod 0666 ${DEVICE_PATH}.`
       : 'Load the kernel module (modprobe fuse); in a container, pass the device in (--device /dev/fuse).';
-  return new CkptfsError('missing-feature', message, { advice, path: devicePath, cause });
+  return new CkptfsError('missing-feature', message, { advice, path: DEVICE_PATH, cause });
 }
 
 function kernelOptions({ allowOther, maxRead }: KernelMountOptions): string[] {

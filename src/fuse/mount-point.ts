@@ -9,7 +9,7 @@ import { unmountByHelper } from './fusermount.ts';
 import { isScratch, type MountInfo } from './mountinfo.ts';
 import { reach, reachWhole } from './reachable.ts';
 
-/** Shows in mount tables as `fuse.ckptfs`, which fstab and mount(8) take as well. */
+/** Mount tables show the type `fuse.ckptfs`, which fstab and mount(8) accept as well. */
 export const subtype = 'ckptfs';
 export const fsType = `fuse.${subtype}`;
 
@@ -17,14 +17,14 @@ export const fsType = `fuse.${subtype}`;
 const MNT_FORCE = 1;
 const MNT_DETACH = 2;
 const UMOUNT_NOFOLLOW = 8;
-/** From fcntl.h: holds a directory without leave to read it. */
+/** From fcntl.h: opens a directory without permission to read it. */
 const O_PATH = 0o10000000;
 
 const unmountCall = bind('umount2', 'int', ['str', 'int']);
 
 /**
- * The absolute path, without symbolic links, of a directory that can be mounted on.
- * @throws CkptfsError `mount-failed`
+ * Returns the absolute path, without symbolic links, of a directory that can be mounted on.
+ * @throws CkptfsError `already-mounted`, `mount-failed`, `no-answer`
  */
 export async function checkedMountPoint(directory: string): Promise<string> {
   const { mount: mounted } = await reach(directory);
@@ -43,10 +43,10 @@ export async function checkedMountPoint(directory: string): Promise<string> {
       systemErrorName(cause) === 'ENOENT' ? 'does not exist' : `cannot be used: ${systemErrorName(cause) ?? cause}`;
     throw new CkptfsError('mount-failed', `the mount point ${directory} ${reason}`, { path: directory, cause });
   }
-  throw new CkptfsError('mount-failed', `the mount point ${directory} is no directory`, { path: directory });
+  throw new CkptfsError('mount-failed', `the mount point ${directory} is not a directory`, { path: directory });
 }
 
-/** The mount of ours at a directory. @throws CkptfsError `not-mounted` */
+/** Finds the ckptfs mount at a directory. @throws CkptfsError `not-mounted`, `no-answer` */
 export async function findMount(directory: string): Promise<MountInfo> {
   const { path: mountPoint, mount: found } = await reach(directory);
   if (found?.fsType === fsType) return found;
@@ -55,17 +55,17 @@ export async function findMount(directory: string): Promise<MountInfo> {
 }
 
 export interface UnmountOptions {
-  /** Take it out of sight at once and end it when the last user is gone, rather than fail when it is in use. */
+  /** Remove it from the tree at once and end it when its last user is gone, rather than fail when it is in use. */
   readonly lazy?: boolean;
   /**
-   * First end the connection: requests under way and to come fail, and so every thread in {@link serve} returns, which
-   * nothing else but the last user's leaving brings about. Needs root, or fusectl mounted on /sys/fs/fuse/connections.
+   * Abort the connection first: present and future requests fail, so every thread in {@link serve} returns, which
+   * otherwise happens only when the last user is gone. Needs root, or fusectl mounted on /sys/fs/fuse/connections.
    */
   readonly force?: boolean;
 }
 
 /**
- * Unmounts a mount of ours. Works on mounts whose daemon has died. Never looks at the mount itself, so the daemon that serves
+ * Unmounts a ckptfs mount, also one whose daemon has died. Never accesses the mount itself, so the daemon that serves
  * it may call this.
  * @throws CkptfsError `not-mounted`, `busy`, `mount-failed`, `missing-feature`
  */
@@ -84,9 +84,10 @@ export async function unmount(directory: string, { lazy = false, force = false }
 }
 
 /**
- * umount2(2) of what mount tables show at a path, and of nothing else: whoever can rename a directory above it could lead the path
- * elsewhere in the meantime. So its parent is held open, and has to be the one that the path names.
- * @param flags further ones of umount2
+ * Unmounts by umount2(2) the mount that mount tables show at a path, and nothing else. A user who can rename a
+ * directory above it could make the path lead elsewhere in the meantime, so the parent is held open and must be the one
+ * that the path names.
+ * @param flags of umount2, in addition to UMOUNT_NOFOLLOW
  * @returns 0, or the errno
  */
 export function unmountExactly(mountPoint: string, flags: number): number {
@@ -110,12 +111,12 @@ function abortConnection(device: string): void {
   try {
     writeFileSync(`/sys/fs/fuse/connections/${device.split(':')[1]}/abort`, '1');
   } catch {
-    // Without fusectl there is no way for an ordinary user; the unmount that follows does what it can.
+    // Without fusectl an ordinary user cannot abort a connection; the unmount that follows does what it can.
   }
 }
 
 /**
- * Sets how far ahead of a reader the kernel reads, which no FUSE message can raise above 128 KiB. Needs root.
+ * Sets the kernel's read-ahead for a mount, which no FUSE message can raise above 128 KiB. Needs root.
  * @param device `MAJOR:MINOR`
  * @returns whether it could be set
  */
@@ -128,7 +129,10 @@ export function setReadAhead(device: string, kibibytes: number): boolean {
   }
 }
 
-/** A value for an option string of libfuse, which is split at commas; a backslash means "the next character as it is". */
+/**
+ * Escapes a value for an option string of libfuse, which splits it at commas and takes the character after a backslash
+ * as it is.
+ */
 export function escapeOption(value: string): string {
   return value.replace(/[\\,]/g, '\\$&');
 }

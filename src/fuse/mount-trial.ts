@@ -7,7 +7,7 @@ import { Errno, type FileSystem } from './filesystem.ts';
 import { mountKernel } from './mount-kernel.ts';
 import { unmount } from './mount-point.ts';
 
-/** What a mount that was tried for a moment showed. */
+/** The result of a trial mount. */
 export interface MountTrial {
   /** Version of the FUSE protocol that the kernel speaks: `7.45`. */
   readonly protocol: string;
@@ -16,9 +16,9 @@ export interface MountTrial {
 const MAX_TRANSFER = 65536;
 
 /**
- * Mounts an empty file system on a directory as an image is mounted, agrees with the kernel on the protocol
- * (FUSE_INIT), and unmounts it again. The kernel asks for that as soon as it mounts; should it not, this waits for
- * ever.
+ * Mounts an empty file system on a directory in the way that an image is mounted, agrees with the kernel on the
+ * protocol (FUSE_INIT), and unmounts it. The kernel sends FUSE_INIT as soon as it mounts; if it did not, this would
+ * wait for ever.
  * @throws CkptfsError `missing-feature`, `mount-failed`
  */
 export async function tryMount(directory: string): Promise<MountTrial> {
@@ -31,7 +31,8 @@ export async function tryMount(directory: string): Promise<MountTrial> {
   try {
     return answerInit(fd);
   } finally {
-    // Lazily, as a program that watches for new mounts may be looking at it; it gets an error when the device is closed.
+    // Lazily, because a program that watches for new mounts may use this one; it gets an error when the device is
+    // closed.
     await unmount(mountPoint, { lazy: true }).finally(() => closeSync(fd));
   }
 }
@@ -40,7 +41,7 @@ function answerInit(fd: number): MountTrial {
   let fault: unknown;
   const connection = new Connection(nothing, {
     maxTransfer: MAX_TRANSFER,
-    onFault: (error) => {
+    onError: (error) => {
       fault = error;
     },
   });
@@ -59,7 +60,7 @@ function absent(): never {
   throw Errno.of('ENOSYS');
 }
 
-/** A file system that is never asked for anything. */
+/** A file system of which no operation is ever used. */
 const nothing: FileSystem = {
   immutable: true,
   lookup: absent,

@@ -3,55 +3,64 @@ import { readFile } from 'node:fs/promises';
 
 /** One line of /proc/PID/mountinfo, see proc_pid_mountinfo(5). */
 export interface MountInfo {
-  /** No two mounts of a host have the same at the same time. */
+  /** Unique among the mounts that a host has at one time. */
   readonly id: number;
   readonly mountPoint: string;
-  /** `MAJOR:MINOR`, as st_dev has it and /sys/class/bdi names it. */
+  /** `MAJOR:MINOR`, as in st_dev and in the names of /sys/class/bdi. */
   readonly device: string;
   /** With its subtype: `fuse.ckptfs`. */
   readonly fsType: string;
   readonly source: string;
-  /** Of the mount, then of the file system, as the kernel lists them. */
+  /** The options of the mount, then those of the file system, as the kernel lists them. */
   readonly options: readonly string[];
 }
 
-/** The mounts this process sees, in the order in which they were made. Looks at no mount itself, so it never blocks on one. */
+/**
+ * Returns the mounts that this process sees, in the order in which they were made. Accesses none of them, so it never
+ * blocks.
+ */
 export async function readMounts(): Promise<MountInfo[]> {
   return parseMountInfo(await readFile('/proc/self/mountinfo', 'latin1'));
 }
 
-/** As {@link readMounts}; the kernel has it at hand. @param pid a process whose mounts they are */
+/**
+ * Like {@link readMounts}, but synchronous and of any process: the kernel answers from memory.
+ * @param pid the process
+ */
 export function readMountsSync(pid: number | 'self' = 'self'): MountInfo[] {
   return parseMountInfo(readFileSync(`/proc/${pid}/mountinfo`, 'latin1'));
 }
 
 /**
- * Returns the id of the mount that an open file lies on (proc_pid_fdinfo(5)), without asking its file system anything; also
+ * Returns the id of the mount that an open file is on (proc_pid_fdinfo(5)), without a request to its file system; also
  * of a descriptor that was opened with O_PATH.
  */
 export function mountIdOf(fd: number): number {
   return Number(/^mnt_id:\s*(\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8'))?.[1] ?? Number.NaN);
 }
 
-/** The source that mount tables name for the overlay of a mount with scratch space. */
+/** The source in mount tables of the overlay of a mount with scratch space. */
 export const SCRATCH_SOURCE = 'ckptfs';
 
-/** Whether a mount is the overlay of one of ours that has scratch space. */
+/** Whether a mount is the overlay of a ckptfs mount with scratch space. */
 export function isScratch({ fsType: type, source }: Pick<MountInfo, 'fsType' | 'source'>): boolean {
   return type === 'overlay' && source === SCRATCH_SOURCE;
 }
 
-/** Whether some process serves a mount, so that whatever asks it something waits for that process. */
+/** Whether a process serves a mount, so that an access to it waits for that process. */
 export function isServedByProcess(mount: Pick<MountInfo, 'fsType' | 'source'>): boolean {
   return /^fuse(blk)?(\.|$)/.test(mount.fsType) || isScratch(mount);
 }
 
-/** The topmost mount at a path: the one that hides any others there. */
+/** Returns the topmost mount at a path: the one that hides any others there. */
 export function topmostAt(mounts: readonly MountInfo[], mountPoint: string): MountInfo | undefined {
   return mounts.findLast((mount) => mount.mountPoint === mountPoint);
 }
 
-/** @param text a whole mountinfo file, decoded byte by byte (latin1); lines that do not parse are left out */
+/**
+ * Parses mount tables.
+ * @param text a whole mountinfo file, decoded byte by byte (latin1); lines that do not parse are left out
+ */
 export function parseMountInfo(text: string): MountInfo[] {
   return text.split('\n').flatMap((line) => parseLine(line) ?? []);
 }
@@ -75,7 +84,9 @@ function parseLine(line: string): MountInfo | undefined {
   };
 }
 
-/** The kernel writes space, tab, newline and backslash as a backslash and three octal digits; the rest are bytes of UTF-8. */
+/**
+ * Decodes a field: the kernel writes space, tab, newline and backslash as a backslash and three octal digits, in UTF-8.
+ */
 function unescaped(field: string): string {
   const bytes = field.replace(/\\([0-3][0-7]{2})/g, (_, octal: string) =>
     String.fromCharCode(Number.parseInt(octal, 8)),

@@ -2,11 +2,14 @@ import { isUtf8 } from 'node:buffer';
 import type { Mutation, Operations, ReadOperations, Stat } from 'fuse-native';
 import { Region } from '../base/native.ts';
 import { O_ACCMODE, O_RDONLY, O_TRUNC, W_OK } from './abi.ts';
-import type { FaultListener } from './connection.ts';
+import type { ErrorListener } from './connection.ts';
 import { type Attributes, Errno, type FileSystem, type Time } from './filesystem.ts';
 import { PathResolver } from './path-resolver.ts';
 
-/** An extended attribute operation that knows its caller's room: 0 asks for the size only. Returns the size. */
+/**
+ * Extended attribute operations that see the size of the caller's buffer: 0 asks for the size only. Each returns the
+ * size.
+ */
 export interface XattrOperations {
   getxattr(path: string, name: string, room: Buffer): number;
   listxattr(path: string, room: Buffer): number;
@@ -18,25 +21,25 @@ const readOnlyRefusal: Mutation = (...args) => {
 };
 
 /**
- * A file system as the operations of fuse-native: by path, answered through callbacks. What that package cannot carry:
- * - it hands names over as UTF-8 strings, so a name that is not UTF-8 is listed with U+FFFD in the place of what is not, and
- *   is not found when opened (ENOENT); a link target that is not UTF-8 is EIO rather than another target;
- * - times are cut to milliseconds, and those before 1970 become 1970; statfs counts are cut to 32 bits;
- * - there is no lseek: the kernel takes every file as without holes.
+ * Turns a file system into the operations of fuse-native: by path, answered through callbacks. That package has limits:
+ * - it passes names as UTF-8 strings, so a name that is not UTF-8 is listed with U+FFFD in place of the invalid bytes,
+ *   and is not found when opened (ENOENT); a link target that is not UTF-8 is EIO rather than another target;
+ * - it cuts times to milliseconds, and those before 1970 become 1970; it cuts statfs counts to 32 bits;
+ * - it has no lseek, so the kernel takes every file to be without holes.
  */
 export function nativeOperations(
   fileSystem: FileSystem,
-  onFault: FaultListener,
+  onError: ErrorListener,
 ): Operations & { xattrs: XattrOperations } {
   const paths = new PathResolver(fileSystem);
 
-  /** The result of `work`, or the negative errno of what it threw. */
+  /** Returns the result of `work`, or the negative errno of the error that it threw. */
   function attempt(operation: string, work: () => number): number {
     try {
       return work();
     } catch (error) {
       if (error instanceof Errno) return -error.errno;
-      onFault(error, operation, 0);
+      onError(error, operation, 0);
       return -Errno.of('EIO').errno;
     }
   }
@@ -115,7 +118,7 @@ export function nativeOperations(
     flush: (_path, _fd, reply) => reply(0),
     fsync: (_path, _datasync, _fd, reply) => reply(0),
     fsyncdir: (_path, _datasync, _fd, reply) => reply(0),
-    // Announced here so that libfuse asks; answered by `xattrs`.
+    // These two exist so that libfuse sends the requests; `xattrs` answers them.
     getxattr: (_path, _name, _position, reply) => reply(-Errno.of('ENODATA').errno),
     listxattr: (_path, reply) => reply(0, []),
   };
@@ -158,7 +161,10 @@ export function nativeOperations(
   };
 }
 
-/** Puts the parts into `room` one after another and returns their size; with no room at all only that. Throws ERANGE. */
+/**
+ * Writes the parts into `room` one after another and returns their size; writes nothing when `room` is empty. Throws
+ * ERANGE.
+ */
 function fill(room: Buffer, parts: readonly Uint8Array[]): number {
   const size = parts.reduce((sum, part) => sum + part.length, 0);
   if (room.length === 0) return size;
@@ -187,7 +193,7 @@ function toStat(attributes: Attributes): Stat {
   };
 }
 
-/** Times before 1970 cannot be told through the package. */
+/** Converts a time to milliseconds; one before 1970, which the package cannot carry, becomes 0. */
 function millisecondsOf({ seconds, nanoseconds }: Time): number {
   return Math.max(0, seconds * 1000 + Math.floor(nanoseconds / 1e6));
 }

@@ -2,41 +2,41 @@ import { readdirSync, readlinkSync } from 'node:fs';
 import type Fuse from 'fuse-native';
 import type { XattrSignal } from 'fuse-native';
 import { CkptfsError } from '../base/errors.ts';
-import type { FaultListener } from './connection.ts';
+import type { ErrorListener } from './connection.ts';
 import type { FileSystem } from './filesystem.ts';
 import { checkedMountPoint, escapeOption, findMount, subtype, unmount } from './mount-point.ts';
 import { nativeOperations, type XattrOperations } from './native-operations.ts';
 
-/** A year, as the default transport has it. */
-const foreverSeconds = 365 * 86400;
+/** A year, as in the default transport. */
+const FOREVER_SECONDS = 365 * 86400;
 
-/** fuse-native keeps path and options in fixed buffers and would cut them short. */
-const longestArgument = 1023;
+/** fuse-native keeps path and options in buffers of fixed size and would truncate longer ones. */
+const MAX_ARGUMENT_LENGTH = 1023;
 
-const watchMilliseconds = 200;
+const WATCH_MILLISECONDS = 200;
 
 interface NativeMountOptions {
-  /** What mount tables name as the source: the image's path. */
+  /** The source in mount tables: the image's path. */
   readonly source: string;
   readonly allowOther: boolean;
   /** Let no program be run from the mount. */
   readonly noExec?: boolean;
   readonly maxRead: number;
-  readonly onFault: FaultListener;
+  readonly onError: ErrorListener;
 }
 
 interface NativeMount {
   readonly mountPoint: string;
   /** `MAJOR:MINOR`. */
   readonly device: string;
-  /** Settles once the mount is gone, by whomever it was unmounted. */
+  /** Resolves when the mount is gone, whichever process unmounted it. */
   readonly ended: Promise<void>;
 }
 
 /**
- * Mounts an immutable file system through the npm package fuse-native, that is through the libfuse 2.9 it bundles: a second
- * opinion on the default transport, and a way out where that cannot run. Requests are answered on the calling thread's event
- * loop. {@link unmount} unmounts it.
+ * Mounts an immutable file system through the npm package fuse-native, that is through the libfuse 2.9 that it bundles.
+ * It is an independent check of the default transport, and a substitute where that cannot run. Requests are answered on
+ * the calling thread's event loop. {@link unmount} unmounts it.
  * @throws CkptfsError `missing-feature`, `mount-failed`, `bad-argument`
  */
 export async function mountNative(
@@ -45,28 +45,28 @@ export async function mountNative(
   options: NativeMountOptions,
 ): Promise<NativeMount> {
   if (!fileSystem.immutable)
-    throw new CkptfsError('bad-argument', 'the fuse-native transport serves only what never changes');
+    throw new CkptfsError('bad-argument', 'the fuse-native transport serves only file systems that never change');
   const Package = await loadPackage();
   const mountPoint = await checkedMountPoint(directory);
-  // The package has no options for these, but joins all of them with commas.
+  // The package has no options for these, but it joins all options with commas.
   const flags = `ro,nosuid,nodev${options.noExec ? ',noexec' : ''}`;
-  const fsname = `${escapeOption(options.source)},${flags},use_ino,negative_timeout=${foreverSeconds}`;
-  if (Math.max(Buffer.byteLength(mountPoint), Buffer.byteLength(fsname) + 200) > longestArgument) {
-    throw new CkptfsError('mount-failed', 'paths this long cannot be mounted through fuse-native', {
+  const fsname = `${escapeOption(options.source)},${flags},use_ino,negative_timeout=${FOREVER_SECONDS}`;
+  if (Math.max(Buffer.byteLength(mountPoint), Buffer.byteLength(fsname) + 200) > MAX_ARGUMENT_LENGTH) {
+    throw new CkptfsError('mount-failed', 'the paths of the image and the mount point are too long for fuse-native', {
       path: mountPoint,
     });
   }
-  const { xattrs, ...operations } = nativeOperations(fileSystem, options.onFault);
+  const { xattrs, ...operations } = nativeOperations(fileSystem, options.onError);
   const server = new (withXattrs(Package, xattrs))(mountPoint, operations, {
-    // Never let the package answer the kernel on its own.
+    // With a timeout the package would answer the kernel itself.
     timeout: false,
     allowOther: options.allowOther,
     defaultPermissions: true,
     kernelCache: true,
     maxRead: options.maxRead,
     subtype,
-    entryTimeout: foreverSeconds,
-    attrTimeout: foreverSeconds,
+    entryTimeout: FOREVER_SECONDS,
+    attrTimeout: FOREVER_SECONDS,
     fsname,
   });
   const before = new Set(openDevices());
@@ -87,12 +87,12 @@ export async function mountNative(
 async function loadPackage(): Promise<typeof Fuse> {
   try {
     const { default: Package } = await import('fuse-native');
-    // Its own way runs a shell, and always lazily. The mount is gone already when we let it clean up.
+    // The package's own unmount runs a shell, and is always lazy. The mount is already gone when the package cleans up.
     Package.unmount = (_mountPoint, done) => done(null);
     return Package;
   } catch (cause) {
     const advice = 'Install it with npm install fuse-native, or use the default transport.';
-    throw new CkptfsError('missing-feature', 'the package fuse-native is not installed, or does not load here', {
+    throw new CkptfsError('missing-feature', 'the package fuse-native is not installed or cannot be loaded', {
       advice,
       cause,
     });
@@ -100,8 +100,8 @@ async function loadPackage(): Promise<typeof Fuse> {
 }
 
 /**
- * The package asks `getxattr` and `listxattr` without saying how much room the caller has, and then lets libfuse read
- * beyond that room. So these two are answered one level below, where the room is known.
+ * Answers `getxattr` and `listxattr` one level below the package's own interface, where the size of the caller's buffer
+ * is known. The package's interface hides that size, and then lets libfuse read past the end of the buffer.
  */
 function withXattrs(Package: typeof Fuse, xattrs: XattrOperations): typeof Fuse {
   return class extends Package {
@@ -115,7 +115,7 @@ function withXattrs(Package: typeof Fuse, xattrs: XattrOperations): typeof Fuse 
   };
 }
 
-/** The descriptors of this process that are an open /dev/fuse. */
+/** Returns the descriptors of this process that are an open /dev/fuse. */
 function openDevices(): string[] {
   return readdirSync('/proc/self/fd').filter((fd) => isDevice(fd));
 }
@@ -128,14 +128,17 @@ function isDevice(fd: string): boolean {
   }
 }
 
-/** The package tells nobody when a mount has ended; but libfuse closes its device then, so that is what is watched. */
+/**
+ * Waits for the end of a mount. The package does not report it, but libfuse then closes its device, so this watches
+ * that.
+ */
 function closed(device: string): Promise<void> {
   return new Promise((resolve) => {
     const timer = setInterval(() => {
       if (isDevice(device)) return;
       clearInterval(timer);
       resolve();
-    }, watchMilliseconds);
+    }, WATCH_MILLISECONDS);
   });
 }
 

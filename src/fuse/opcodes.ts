@@ -13,21 +13,26 @@ import { getxattr, listxattr, removexattr, setxattr } from './xattrs.ts';
 
 export type Operation = ReadingOperation | WritingOperation;
 
-/** One that every file system has. Where there is no handler the answer is ENOSYS, and the kernel then does without. */
+/**
+ * An operation of every file system. Without a handler the answer is ENOSYS, and the kernel then manages without it.
+ */
 interface ReadingOperation {
-  /** As in the kernel's header, without FUSE_. */
+  /** The name in the kernel's header, without FUSE_. */
   readonly name: string;
-  /** - `session`: about the mount, about closing, or through an open descriptor: not about access, so served to every user. */
+  /**
+   * - `session`: concerns the mount or an open descriptor, so needs no check of the user.
+   * - `reads`: reads a node; the user is checked where only one is served.
+   */
   readonly kind: 'session' | 'reads';
   readonly handle: Handler | undefined;
 }
 
-/** One for file systems that can be changed; likewise. */
+/** An operation of file systems that can be changed; without a handler like {@link ReadingOperation}. */
 export interface WritingOperation {
   readonly name: string;
   /**
-   * - `mutates`: answered with EROFS by a file system that never changes.
-   * - `writes`: likewise; through an open descriptor, so served to every user.
+   * - `mutates`: changes a node by name or number; EROFS on an immutable file system.
+   * - `writes`: like `mutates`, but through an open descriptor, so needs no check of the user.
    * - `silent`: the kernel expects no reply.
    */
   readonly kind: 'mutates' | 'writes' | 'silent';
@@ -42,15 +47,16 @@ type Row<Kind extends Operation> = readonly [
 ];
 
 /**
- * Left without handler on purpose: STATX, asked only for a birth time, after which the kernel is content with GETATTR; SYNCFS and the
- * lock operations, which are asked only of servers that said they want them (the kernel keeps the locks itself); BMAP, IOCTL and POLL.
+ * These have no handler on purpose: STATX, which is sent only for a birth time, and after which the kernel uses
+ * GETATTR; SYNCFS and the lock operations, which are sent only to servers that request them (the kernel keeps the locks
+ * itself); BMAP, IOCTL and POLL.
  */
 const reading: readonly Row<ReadingOperation>[] = [
   [Opcode.FUSE_LOOKUP, 'LOOKUP', 'reads', lookup],
   [Opcode.FUSE_GETATTR, 'GETATTR', 'reads', getattr],
   [Opcode.FUSE_READLINK, 'READLINK', 'reads', readlink],
   [Opcode.FUSE_OPEN, 'OPEN', 'reads', open],
-  // READ and READDIR go through an open descriptor: their user was checked at OPEN and may have passed it on.
+  // READ and READDIR go through an open descriptor: the user was checked at OPEN and may have passed the descriptor on.
   [Opcode.FUSE_READ, 'READ', 'session', read],
   [Opcode.FUSE_STATFS, 'STATFS', 'reads', statfs],
   [Opcode.FUSE_RELEASE, 'RELEASE', 'session', acknowledge],
@@ -80,8 +86,8 @@ const reading: readonly Row<ReadingOperation>[] = [
 ];
 
 /**
- * Left without handler on purpose: COPY_FILE_RANGE in both forms, which the kernel then does by reading and writing, and TMPFILE,
- * after which O_TMPFILE is EOPNOTSUPP and programs take a name.
+ * These have no handler on purpose: COPY_FILE_RANGE in both forms, which the kernel then does by reading and writing;
+ * and TMPFILE: O_TMPFILE is then EOPNOTSUPP, and programs use a named file.
  */
 const writing: readonly Row<WritingOperation>[] = [
   [Opcode.FUSE_FORGET, 'FORGET', 'silent', forget],
@@ -93,12 +99,13 @@ const writing: readonly Row<WritingOperation>[] = [
   [Opcode.FUSE_RMDIR, 'RMDIR', 'mutates', rmdir],
   [Opcode.FUSE_RENAME, 'RENAME', 'mutates', rename],
   [Opcode.FUSE_LINK, 'LINK', 'mutates', link],
-  // Also what was written to a mapping comes so, on nobody's behalf.
+  // Pages written through a mapping come as WRITE too, and name no user.
   [Opcode.FUSE_WRITE, 'WRITE', 'writes', write],
   [Opcode.FUSE_SETXATTR, 'SETXATTR', 'mutates', setxattr],
   [Opcode.FUSE_REMOVEXATTR, 'REMOVEXATTR', 'mutates', removexattr],
   [Opcode.FUSE_CREATE, 'CREATE', 'mutates', create],
-  // Requests are answered in the order they are read and none waits for another, so there is nothing to interrupt.
+  // Requests are answered in the order in which they are read, and none waits for another: there is nothing to
+  // interrupt.
   [Opcode.FUSE_INTERRUPT, 'INTERRUPT', 'silent'],
   [Opcode.FUSE_NOTIFY_REPLY, 'NOTIFY_REPLY', 'silent'],
   [Opcode.FUSE_BATCH_FORGET, 'BATCH_FORGET', 'silent', batchForget],
@@ -115,7 +122,7 @@ const operations: Operation[] = new Array<Operation>(countedOpcodes).fill(unknow
 for (const [opcode, name, kind, handle] of reading) operations[opcode] = { name, kind, handle };
 for (const [opcode, name, kind, handle] of writing) operations[opcode] = { name, kind, handle };
 
-/** What an opcode stands for; `unknown` for one this version has never heard of. */
+/** Returns the operation of an opcode; one called `unknown` for an opcode that ckptfs does not know. */
 export function operationOf(opcode: number): Operation {
   return operations[opcode] ?? unknownOperation;
 }

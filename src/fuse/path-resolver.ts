@@ -1,35 +1,35 @@
 import { FUSE_ROOT_ID } from './abi.ts';
 import type { Attributes, FileSystem } from './filesystem.ts';
 
-/** Nodes remembered by path; beyond that the oldest one is forgotten. */
-const mostRemembered = 4096;
+/** The most nodes cached by path; one more drops the oldest. */
+const MAX_CACHED = 4096;
 
-/** Finds nodes by path in a file system that only looks up one name at a time, and remembers what never changes. */
+/** Finds nodes by path in a file system that looks up one name at a time. Caches nodes of an immutable file system. */
 export class PathResolver {
   readonly #fileSystem: FileSystem;
-  readonly #remembered = new Map<string, number>();
+  readonly #cached = new Map<string, number>();
 
   constructor(fileSystem: FileSystem) {
     this.#fileSystem = fileSystem;
   }
 
-  /** @param path absolute, without "." and "..", as libfuse makes them. Throws ENOENT, ENOTDIR. */
+  /** Finds a node. @param path absolute, without "." and "..", like those of libfuse @throws Errno ENOENT, ENOTDIR */
   resolve(path: string): Attributes {
-    const known = this.#remembered.get(path);
+    const known = this.#cached.get(path);
     if (known !== undefined) return this.#fileSystem.getattr(known);
     let found = this.#fileSystem.getattr(FUSE_ROOT_ID);
     for (const name of path.split('/')) {
       if (name !== '') found = this.#fileSystem.lookup(found.node, Buffer.from(name, 'utf8'));
     }
-    if (this.#fileSystem.immutable) this.#remember(path, found.node);
+    if (this.#fileSystem.immutable) this.#cache(path, found.node);
     return found;
   }
 
-  #remember(path: string, node: number): void {
-    if (this.#remembered.size >= mostRemembered) {
-      const oldest = this.#remembered.keys().next();
-      if (!oldest.done) this.#remembered.delete(oldest.value);
+  #cache(path: string, node: number): void {
+    if (this.#cached.size >= MAX_CACHED) {
+      const oldest = this.#cached.keys().next();
+      if (!oldest.done) this.#cached.delete(oldest.value);
     }
-    this.#remembered.set(path, node);
+    this.#cached.set(path, node);
   }
 }

@@ -8,29 +8,30 @@ import { CkptfsError, systemErrorName } from '../base/errors.ts';
 import { isServedByProcess, type MountInfo, readMounts, topmostAt } from './mountinfo.ts';
 
 /**
- * Finds out where paths lead without waiting for a file system that may never answer: one that a process serves, which may
- * be stopped. Mount tables come first; what has to be asked is asked by a child process, which is left behind when it
- * waits for too long. A thread of our own that waits there could not be ended, not even by a signal that it handles.
+ * Finds where paths lead without waiting for a file system that may never answer: one that a process serves, which may
+ * be stopped. Mount tables come first; a child process makes the accesses that are still needed, and is abandoned when
+ * it waits too long. A thread of this process that waits there could not be ended, not even by a signal that it
+ * handles.
  */
 
-/** As the kernel follows (MAXSYMLINKS). */
+/** The most links of one path that the kernel follows (MAXSYMLINKS). */
 const MAX_LINKS = 40;
-/** For all that is asked on the way of one path. */
+/** The time for all accesses on the way of one path. */
 const ANSWER_MILLISECONDS = 10_000;
 
-/** Where a path leads. */
+/** The place that a path leads to. */
 export interface Place {
-  /** Absolute. Symbolic links are followed, but for those behind {@link behind}. */
+  /** Absolute. Symbolic links are followed, except below {@link stoppedAt}. */
   readonly path: string;
-  /** What is mounted at the end of it. It was not looked at. */
+  /** The mount at the end of the path. It was not accessed. */
   readonly mount: MountInfo | undefined;
-  /** The first mount on the way at which the search was to stop, when there is one. Nothing behind it was looked at. */
-  readonly behind: MountInfo | undefined;
+  /** The first mount on the way at which the search had to stop, if there is one. Nothing below it was accessed. */
+  readonly stoppedAt: MountInfo | undefined;
 }
 
 /**
- * Follows the symbolic links of a path. A mount point is never looked at, because it is no link, and nothing behind one at
- * which `stopAt` is true. What does not exist is taken as it stands.
+ * Follows the symbolic links of a path. It never accesses a mount point, because that is not a link, and accesses
+ * nothing below one for which `stopAt` is true. A component that does not exist is kept as it is.
  */
 export function locate(
   path: string,
@@ -49,7 +50,7 @@ export function locate(
     const here = join(at, name);
     const mount = topmostAt(mounts, here);
     if (mount !== undefined && rest.length > 0 && stopAt(mount)) {
-      return { path: join(here, ...rest), mount: undefined, behind: mount };
+      return { path: join(here, ...rest), mount: undefined, stoppedAt: mount };
     }
     const target = mount === undefined && links < MAX_LINKS ? linkTarget(here) : undefined;
     if (target === undefined) {
@@ -60,11 +61,11 @@ export function locate(
     if (target.startsWith('/')) at = '/';
     rest = [...target.split('/').filter(isName), ...rest];
   }
-  return { path: at, mount: topmostAt(mounts, at), behind: undefined };
+  return { path: at, mount: topmostAt(mounts, at), stoppedAt: undefined };
 }
 
 /**
- * Follows a path to its end, which is not looked at when something is mounted there.
+ * Follows a path to its end, which it does not access when it is a mount point.
  * @throws CkptfsError `no-answer` when a mount on the way does not answer
  */
 export async function reach(path: string): Promise<Place> {
@@ -73,13 +74,13 @@ export async function reach(path: string): Promise<Place> {
   const answering = new Set<number>();
   for (;;) {
     const place = locate(path, mounts, (mount) => isServedByProcess(mount) && !answering.has(mount.id));
-    if (place.behind === undefined) return place;
-    await checkAnswer(place.behind, deadline);
-    answering.add(place.behind.id);
+    if (place.stoppedAt === undefined) return place;
+    await checkAnswer(place.stoppedAt, deadline);
+    answering.add(place.stoppedAt.id);
   }
 }
 
-/** Follows a path to its end and looks whether what is mounted there answers. @throws CkptfsError `no-answer` */
+/** Follows a path to its end and checks that a mount there answers. @throws CkptfsError `no-answer` */
 export async function reachWhole(path: string): Promise<string> {
   const place = await reach(path);
   if (place.mount !== undefined && isServedByProcess(place.mount)) {
@@ -93,19 +94,19 @@ async function checkAnswer(mount: MountInfo, deadline: Deadline): Promise<void> 
   const { mountPoint: path, source } = mount;
   throw new CkptfsError('no-answer', `the mount of ${source} on ${path} does not answer`, {
     path,
-    advice: 'The process that serves it is stopped, frozen or very busy: let it go on, or take the mount away.',
+    advice: 'The process that serves it is stopped, frozen or very busy: let it continue, or unmount it.',
   });
 }
 
 /**
- * What a mount says when it is asked for something: `ended` by the kernel's word, when nobody serves it any more; else that
- * it `answers`, be it with another error, or nothing until the deadline.
+ * The reaction of a mount to an access: `ended` when the kernel says that no process serves it any more, `answers` for
+ * any other answer, an error included, and `nothing` when none came before the deadline.
  */
 export type MountAnswer = 'answers' | 'ended' | 'nothing';
 
 /**
- * Asks a mount, by a child, for a name that the kernel cannot know of: the answer to anything else may be in its caches.
- * @param asOwner as the user who mounted it, whom alone the kernel may let in; needs root where that is somebody else
+ * Asks a mount, by a child process, for a name that is in no cache of the kernel, which could answer itself otherwise.
+ * @param asOwner asks as the user who mounted it, the only one whom the kernel may admit; needs root for another user
  */
 export async function ask(
   { mountPoint, options }: Pick<MountInfo, 'mountPoint' | 'options'>,
@@ -115,7 +116,7 @@ export async function ask(
   const name = join(mountPoint, `.ckptfs-${process.pid}-${process.hrtime.bigint()}`);
   const [uid, gid] = [idIn(options, 'user_id='), idIn(options, 'group_id=')];
   const isSwitched = asOwner && uid !== process.geteuid?.();
-  // The shell does it by itself, which starts faster than anything else.
+  // Opening is built into the shell, which starts faster than any other program.
   const child = withoutInheritance(() =>
     spawn('/bin/sh', ['-c', ': < "$1"', 'sh', name], {
       cwd: '/',
@@ -130,7 +131,7 @@ export async function ask(
     complaint += text;
   });
   const answered = new Promise<MountAnswer>((done, failed) => {
-    // ENOTCONN, in the words of any C library.
+    // The text of ENOTCONN is the same in all C libraries.
     child.once('close', () => done(/not connected/i.test(complaint) ? 'ended' : 'answers'));
     child.once('error', failed);
   });
@@ -151,12 +152,12 @@ function isName(component: string): boolean {
   return component !== '' && component !== '.';
 }
 
-/** The target of a symbolic link; undefined for anything else. */
+/** Returns the target of a symbolic link, or undefined when the path is not one. */
 function linkTarget(path: string): string | undefined {
   try {
     return readlinkSync(path);
   } catch (error) {
-    // Links that lead nowhere and names that are not there are for the caller to find out.
+    // The caller finds out about links that lead nowhere and about names that do not exist.
     if (systemErrorName(error) === undefined) throw error;
     return undefined;
   }

@@ -2,34 +2,36 @@ import { Region } from '../base/native.ts';
 import { fuse_attr, fuse_attr_out, fuse_entry_out, fuse_out_header } from './abi.ts';
 import type { Attributes } from './filesystem.ts';
 
-const pageSize = 4096;
+const PAGE_SIZE = 4096;
 
 /**
- * The memory a reply is built in: header, then body. The body begins on a page, so that the kernel copies the data of a
- * READ page by page. A reply overwrites the one before; every method writes all bytes of what it names, so nothing of an
- * earlier reply is ever sent again. Offsets are into the body.
+ * Builds replies: a header, then a body. The body begins on a page boundary, so that the kernel copies the data of a
+ * READ page by page. A reply overwrites the one before, and every method writes all bytes of what it names, so no byte
+ * of an earlier reply is ever sent. Offsets are relative to the body.
  */
 export class Reply {
-  /** Header and body, as write(2) takes it. */
+  /** The header and the body, for write(2). */
   readonly memory: Region;
   /** Where the body begins in {@link memory}. */
   readonly bodyOffset = fuse_out_header.sizeof;
-  /** Bytes the body can have. */
+  /** The most bytes in a body. */
   readonly capacity: number;
 
   readonly #view: DataView;
 
   /** @param capacity in bytes, a multiple of the page size */
   constructor(capacity: number) {
-    const whole = new Region(capacity + 2 * pageSize);
-    const body = pageSize + ((pageSize - (whole.address % pageSize)) % pageSize);
+    const whole = new Region(capacity + 2 * PAGE_SIZE);
+    const body = PAGE_SIZE + ((PAGE_SIZE - (whole.address % PAGE_SIZE)) % PAGE_SIZE);
     const header = body - this.bodyOffset;
     this.memory = new Region(whole.bytes.subarray(header, body + capacity));
     this.capacity = capacity;
     this.#view = this.memory.view;
   }
 
-  /** Writes the header of a reply whose body has `bodyLength` bytes; `errno` is 0 or positive. Returns the whole length. */
+  /**
+   * Writes the header of a reply whose body has `bodyLength` bytes; `errno` is 0 or positive. Returns the whole length.
+   */
   finish(errno: number, uniqueLow: number, uniqueHigh: number, bodyLength: number): number {
     const length = fuse_out_header.sizeof + bodyLength;
     this.#view.setUint32(fuse_out_header.len, length, true);
@@ -47,7 +49,7 @@ export class Reply {
     this.#view.setUint32(this.bodyOffset + at, value, true);
   }
 
-  /** A whole number of at most 53 bits; a negative one in two's complement. */
+  /** Writes an integer of at most 53 bits; a negative one in two's complement. */
   u64(at: number, value: number): void {
     this.#view.setUint32(this.bodyOffset + at, value, true);
     this.#view.setUint32(this.bodyOffset + at + 4, Math.floor(value / 0x1_0000_0000), true);
@@ -61,7 +63,7 @@ export class Reply {
     this.memory.bytes.fill(0, this.bodyOffset + at, this.bodyOffset + at + length);
   }
 
-  /** struct fuse_entry_out: a node found under a name. Returns its size. */
+  /** Writes struct fuse_entry_out of a node found under a name. Returns the struct's size. */
   entry(at: number, attributes: Attributes, validSeconds: number): number {
     this.u64(at + fuse_entry_out.nodeid, attributes.node);
     this.u64(at + fuse_entry_out.generation, 0);
@@ -72,14 +74,14 @@ export class Reply {
     return fuse_entry_out.sizeof;
   }
 
-  /** struct fuse_entry_out of a name that does not exist, to be remembered as such. Returns its size. */
+  /** Writes struct fuse_entry_out of a name that does not exist, for the kernel to cache. Returns the struct's size. */
   negativeEntry(at: number, validSeconds: number): number {
     this.zeros(at, fuse_entry_out.sizeof);
     this.u64(at + fuse_entry_out.entry_valid, validSeconds);
     return fuse_entry_out.sizeof;
   }
 
-  /** struct fuse_attr_out. Returns its size. */
+  /** Writes struct fuse_attr_out. Returns its size. */
   attributesOut(at: number, attributes: Attributes, validSeconds: number): number {
     this.u64(at + fuse_attr_out.attr_valid, validSeconds);
     this.u64(at + fuse_attr_out.attr_valid_nsec, 0);
@@ -87,7 +89,7 @@ export class Reply {
     return fuse_attr_out.sizeof;
   }
 
-  /** struct fuse_attr. */
+  /** Writes struct fuse_attr. */
   attributes(at: number, attributes: Attributes): void {
     this.u64(at + fuse_attr.ino, attributes.node);
     this.u64(at + fuse_attr.size, attributes.size);
@@ -103,7 +105,7 @@ export class Reply {
     this.u32(at + fuse_attr.uid, attributes.uid);
     this.u32(at + fuse_attr.gid, attributes.gid);
     this.u32(at + fuse_attr.rdev, 0);
-    this.u32(at + fuse_attr.blksize, pageSize);
+    this.u32(at + fuse_attr.blksize, PAGE_SIZE);
     this.u32(at + fuse_attr.flags, 0);
   }
 }

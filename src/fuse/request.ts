@@ -2,25 +2,25 @@ import type { Region } from '../base/native.ts';
 import { fuse_in_header } from './abi.ts';
 import { type Caller, Errno } from './filesystem.ts';
 
-const nul = 0;
-const slash = 0x2f;
+const NUL = 0;
+const SLASH = 0x2f;
 /** NAME_MAX and XATTR_NAME_MAX of limits.h. */
-const longestName = 255;
+const MAX_NAME_LENGTH = 255;
 /** PATH_MAX of limits.h, without its NUL. */
-const longestTarget = 4095;
+const MAX_TARGET_LENGTH = 4095;
 
-/** What a number is answered with that no file offset, size or node can have. */
+/** The answer to a number that is too large for a file offset, a size or a node. */
 type TooLarge = 'EOVERFLOW' | 'EFBIG' | 'ENXIO';
 
 /**
- * One request of the kernel, read in place. The object is used again for the next request, so that the hot path makes no
- * garbage. No method reads outside the request's own bytes: what does not fit is EINVAL.
+ * Reads one request of the kernel in place. The object is reused for the next request, so that the hot path allocates
+ * nothing. No method reads outside the request's own bytes: a field that does not fit is EINVAL.
  */
 export class Request {
-  /** What it was read into; {@link data} says where to look. */
+  /** The memory that holds the request; {@link data} returns offsets into it. */
   memory: Region;
   opcode = 0;
-  /** The node the request is about; 0 for requests about none. */
+  /** The node that the request is about; 0 when it is about no node. */
   node = 0;
   uid = 0;
   uniqueLow = 0;
@@ -37,8 +37,8 @@ export class Request {
   }
 
   /**
-   * Points at the request in the first `length` bytes of `memory` and reads what is needed to answer it at all.
-   * @returns false when not even the header is there
+   * Takes the request in the first `length` bytes of `memory` and reads the fields that any answer needs.
+   * @returns false when it is shorter than a header
    */
   open(memory: Region, length: number): boolean {
     if (length < fuse_in_header.sizeof || length > memory.length) return false;
@@ -53,7 +53,7 @@ export class Request {
     return true;
   }
 
-  /** Reads and checks the rest of the header. Throws EINVAL, or EOVERFLOW for a node number above 2^53. */
+  /** Reads and checks the rest of the header. @throws Errno EINVAL; EOVERFLOW for a node number of 2^53 or more */
   readHeader(): void {
     if (this.#view.getUint32(fuse_in_header.len, true) !== this.#end) throw Errno.of('EINVAL');
     const end = this.#end - this.#view.getUint16(fuse_in_header.total_extlen, true) * 8;
@@ -63,26 +63,26 @@ export class Request {
     this.node = this.#exact64(fuse_in_header.nodeid, 'EOVERFLOW');
   }
 
-  /** On whose behalf it is made. */
+  /** Returns the user and group on whose behalf the request is made. */
   caller(): Caller {
     return { uid: this.uid, gid: this.#view.getUint32(fuse_in_header.gid, true) };
   }
 
-  /** The 32-bit number at an offset of the request's body. */
+  /** Reads the 32-bit number at an offset of the request's body. */
   u32(offset: number): number {
     const at = fuse_in_header.sizeof + offset;
     if (at + 4 > this.#end) throw Errno.of('EINVAL');
     return this.#view.getUint32(at, true);
   }
 
-  /** The 64-bit number at an offset of the request's body. Throws `tooLarge` at and above 2^53. */
+  /** Reads the 64-bit number at an offset of the request's body. @throws Errno `tooLarge` for 2^53 and more */
   u64(offset: number, tooLarge: TooLarge = 'EOVERFLOW'): number {
     const at = fuse_in_header.sizeof + offset;
     if (at + 8 > this.#end) throw Errno.of('EINVAL');
     return this.#exact64(at, tooLarge);
   }
 
-  /** The same of a signed number. Throws EOVERFLOW at and beyond 2^53 either way. */
+  /** Like {@link u64}, but for a signed number. @throws Errno EOVERFLOW for 2^53 and more, and for -2^53 and less */
   s64(offset: number): number {
     const at = fuse_in_header.sizeof + offset;
     if (at + 8 > this.#end) throw Errno.of('EINVAL');
@@ -92,8 +92,8 @@ export class Request {
   }
 
   /**
-   * Where in {@link memory} the data begin that stand at an offset of the body and end the request. Throws EINVAL when they are not
-   * `length` bytes.
+   * Returns the offset in {@link memory} of the data that begins at an offset of the body and ends with the request.
+   * @throws Errno EINVAL when it does not have `length` bytes
    */
   data(offset: number, length: number): number {
     const start = fuse_in_header.sizeof + offset;
@@ -102,47 +102,48 @@ export class Request {
   }
 
   /**
-   * The name that begins at an offset of the body and ends the request with a NUL. The bytes are the request's own and last
-   * only as long as it does. Throws EINVAL, ENAMETOOLONG.
+   * Returns the name that begins at an offset of the body and whose NUL ends the request. The bytes are part of the
+   * request, and valid only as long as it is.
+   * @throws Errno EINVAL, ENAMETOOLONG
    */
   name(offset: number): Uint8Array {
-    return this.#text(offset, this.#end - 1, longestName, slash);
+    return this.#text(offset, this.#end - 1, MAX_NAME_LENGTH, SLASH);
   }
 
-  /** The same of a name with something else behind its NUL. */
+  /** Like {@link name}, but for a request in which more data follows the name. */
   firstName(offset: number): Uint8Array {
-    return this.#text(offset, this.#nul(offset), longestName, slash);
+    return this.#text(offset, this.#nul(offset), MAX_NAME_LENGTH, SLASH);
   }
 
-  /** The same of an extended attribute, whose name may have a slash. */
+  /** Like {@link name}, but for the name of an extended attribute, which may have a SLASH. */
   attribute(offset: number): Uint8Array {
-    return this.#text(offset, this.#end - 1, longestName, nul);
+    return this.#text(offset, this.#end - 1, MAX_NAME_LENGTH, NUL);
   }
 
-  /** The same with something else behind its NUL. */
+  /** Like {@link attribute}, but for a request in which more data follows the name. */
   firstAttribute(offset: number): Uint8Array {
-    return this.#text(offset, this.#nul(offset), longestName, nul);
+    return this.#text(offset, this.#nul(offset), MAX_NAME_LENGTH, NUL);
   }
 
-  /** The same of the target of a symbolic link. */
+  /** Like {@link name}, but for the target of a symbolic link. */
   target(offset: number): Uint8Array {
-    return this.#text(offset, this.#end - 1, longestTarget, nul);
+    return this.#text(offset, this.#end - 1, MAX_TARGET_LENGTH, NUL);
   }
 
   #nul(offset: number): number {
     const start = fuse_in_header.sizeof + offset;
-    const length = this.#bytes.subarray(start, this.#end).indexOf(nul);
+    const length = this.#bytes.subarray(start, this.#end).indexOf(NUL);
     return length < 0 ? length : start + length;
   }
 
-  /** At least one byte, none of them NUL or `forbidden`, up to the NUL at `end`. */
+  /** Returns the bytes up to the NUL at `end`: at least one, none of them NUL or `forbidden`. */
   #text(offset: number, end: number, longest: number, forbidden: number): Uint8Array {
     const start = fuse_in_header.sizeof + offset;
-    if (end <= start || this.#bytes[end] !== nul) throw Errno.of('EINVAL');
+    if (end <= start || this.#bytes[end] !== NUL) throw Errno.of('EINVAL');
     if (end - start > longest) throw Errno.of('ENAMETOOLONG');
     for (let at = start; at < end; at++) {
       const byte = this.#bytes[at];
-      if (byte === nul || byte === forbidden) throw Errno.of('EINVAL');
+      if (byte === NUL || byte === forbidden) throw Errno.of('EINVAL');
     }
     return this.#bytes.subarray(start, end);
   }
@@ -151,7 +152,7 @@ export class Request {
     const high = this.#view.getUint32(at + 4, true);
     if (high > 0x1fffff) throw Errno.of(tooLarge);
     const low = this.#view.getUint32(at, true);
-    // Most are small: V8 then goes on with a small integer, and not with a floating-point number.
+    // Most numbers are small, and V8 then computes with a small integer, not with a floating-point number.
     return high === 0 ? low : high * 0x1_0000_0000 + low;
   }
 }

@@ -18,18 +18,18 @@ import {
 } from './abi.ts';
 import type { Exchange } from './exchange.ts';
 
-const pageSize = 4096;
+const PAGE_SIZE = 4096;
 
-/** Requests of read-ahead and asynchronous I/O that the kernel keeps in flight, and from where on it calls us congested. */
-const maxBackground = 64;
-const congestionThreshold = 48;
+/** The most requests of read-ahead and asynchronous I/O in flight, and the number from which the kernel holds back. */
+const MAX_BACKGROUND = 64;
+const CONGESTION_THRESHOLD = 48;
 
 /**
- * EXPORT_SUPPORT holds because lookup answers "." and ".." of any node. READDIRPLUS_AUTO stays off: attributes are at hand
- * anyway, and plain READDIR would cost a LOOKUP per name afterwards. CACHE_SYMLINKS holds because a link keeps its target, and no other
- * node ever has its number.
+ * The flags to request on every mount. EXPORT_SUPPORT is possible because lookup answers "." and ".." of any node.
+ * CACHE_SYMLINKS is possible because a link keeps its target, and its number is never reused. READDIRPLUS_AUTO is not
+ * requested: attributes cost nothing here, and after a plain READDIR each name would cost a LOOKUP.
  */
-const wantedFlags =
+const WANTED_FLAGS =
   FUSE_ASYNC_READ |
   FUSE_EXPORT_SUPPORT |
   FUSE_BIG_WRITES |
@@ -40,20 +40,26 @@ const wantedFlags =
   FUSE_CACHE_SYMLINKS;
 
 /**
- * What is wanted besides where files can be written. HANDLE_KILLPRIV_V2: the file system itself takes set-user-id away when told to, so
- * the kernel need not ask for the extended attribute `security.capability` before every write; kernels before Linux 5.11 do.
+ * The flags to request in addition where files can be written. HANDLE_KILLPRIV_V2: the file system itself clears
+ * set-user-id when told to, so the kernel need not ask for the extended attribute `security.capability` before every
+ * write; kernels before Linux 5.11 do.
  *
- * Not wanted there:
- * - WRITEBACK_CACHE: write(2) would return before anything is sent, and errors would come at fsync(2) or close(2), where few look;
- * - POSIX_LOCKS, FLOCK_LOCKS: the kernel keeps locks itself, and all users of the mount are its own;
- * - ATOMIC_O_TRUNC: there is no OPEN to carry it, see {@link open};
- * - AUTO_INVAL_DATA: nobody else changes files;
+ * Not requested:
+ * - WRITEBACK_CACHE: write(2) would return before anything is sent, and errors would come at fsync(2) or close(2),
+ *   where few programs check;
+ * - POSIX_LOCKS, FLOCK_LOCKS: the kernel keeps locks itself, and all users of the mount are local;
+ * - ATOMIC_O_TRUNC: there is no OPEN that could carry it, see {@link open};
+ * - AUTO_INVAL_DATA: files change only through the mount;
  * - POSIX_ACL, DONT_MASK, SECURITY_CTX, SETXATTR_EXT: only `user.` attributes are kept;
- * - DIRECT_IO_ALLOW_MMAP: it is about FOPEN_DIRECT_IO, which is never set; O_DIRECT and mappings go together without.
+ * - DIRECT_IO_ALLOW_MMAP: it concerns FOPEN_DIRECT_IO, which is never set; O_DIRECT and mappings work together without
+ *   it.
  */
-const wantedForWriting = FUSE_HANDLE_KILLPRIV_V2;
+const WANTED_FOR_WRITING = FUSE_HANDLE_KILLPRIV_V2;
 
-/** FUSE_INIT: agrees on the version and on what both sides can do. The header's comment "Version negotiation" has the rules. */
+/**
+ * Answers FUSE_INIT: agrees with the kernel on version and features. The rules are under "Version negotiation" in
+ * fuse.h.
+ */
 export function init({ fileSystem, request, reply }: Exchange): number {
   const major = request.u32(fuse_init_in.major);
   const minor = request.u32(fuse_init_in.minor);
@@ -67,24 +73,24 @@ export function init({ fileSystem, request, reply }: Exchange): number {
   reply.zeros(0, fuse_init_out.sizeof);
   reply.u32(fuse_init_out.major, FUSE_KERNEL_VERSION);
   reply.u32(fuse_init_out.minor, FUSE_KERNEL_MINOR_VERSION);
-  // A kernel of a later major version now asks again, in version 7.
+  // A kernel of a later major version now sends INIT again, in version 7.
   if (major > FUSE_KERNEL_VERSION) return fuse_init_out.sizeof;
 
   const offered = request.u32(fuse_init_in.flags);
-  const wanted = fileSystem.immutable ? wantedFlags : wantedFlags | wantedForWriting;
+  const wanted = fileSystem.immutable ? WANTED_FLAGS : WANTED_FLAGS | WANTED_FOR_WRITING;
   reply.u32(fuse_init_out.minor, Math.min(minor, FUSE_KERNEL_MINOR_VERSION));
-  // The kernel takes the smaller of this and the read-ahead of the mount's bdi, which root may already have raised.
+  // The kernel uses the smaller of this and the read-ahead of the mount's bdi, which root may already have raised.
   reply.u32(fuse_init_out.max_readahead, reply.capacity);
   reply.u32(fuse_init_out.flags, offered & wanted);
-  reply.u16(fuse_init_out.max_background, maxBackground);
-  reply.u16(fuse_init_out.congestion_threshold, congestionThreshold);
+  reply.u16(fuse_init_out.max_background, MAX_BACKGROUND);
+  reply.u16(fuse_init_out.congestion_threshold, CONGESTION_THRESHOLD);
   reply.u32(fuse_init_out.max_write, reply.capacity);
   reply.u32(fuse_init_out.time_gran, 1);
-  reply.u16(fuse_init_out.max_pages, reply.capacity / pageSize);
+  reply.u16(fuse_init_out.max_pages, reply.capacity / PAGE_SIZE);
   return fuse_init_out.sizeof;
 }
 
-/** FUSE_STATFS. */
+/** Answers FUSE_STATFS. */
 export function statfs({ fileSystem, reply }: Exchange): number {
   const statistics = fileSystem.statfs();
   reply.zeros(0, fuse_kstatfs.sizeof);
@@ -99,7 +105,7 @@ export function statfs({ fileSystem, reply }: Exchange): number {
   return fuse_kstatfs.sizeof;
 }
 
-/** An operation that asks for nothing but an answer: FUSE_DESTROY, FUSE_RELEASE, FUSE_RELEASEDIR. */
+/** Answers an operation that needs no work: FUSE_DESTROY, FUSE_RELEASE, FUSE_RELEASEDIR. */
 export function acknowledge(): number {
   return 0;
 }

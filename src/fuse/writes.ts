@@ -10,7 +10,7 @@ import {
 import type { WritingExchange } from './exchange.ts';
 import { type AllocateMode, Errno } from './filesystem.ts';
 
-/** FUSE_WRITE: the file system takes the data straight from the request. All are written or none. */
+/** Answers FUSE_WRITE. The file system takes the data straight from the request, and writes all of it or none. */
 export function write({ fileSystem, request, reply }: WritingExchange): number {
   const offset = request.u64(fuse_write_in.offset, 'EFBIG');
   const size = request.u32(fuse_write_in.size);
@@ -27,8 +27,8 @@ export function write({ fileSystem, request, reply }: WritingExchange): number {
 }
 
 /**
- * FUSE_FALLOCATE. The kernel does not say whether the caller may leave set-user-id on what he changes, and with
- * FUSE_HANDLE_KILLPRIV_V2 does not see to it itself; root may.
+ * Answers FUSE_FALLOCATE. The kernel does not say whether the caller may change a file and leave its set-user-id bit,
+ * and with FUSE_HANDLE_KILLPRIV_V2 does not clear the bit itself. Root may leave it.
  */
 export function fallocate({ fileSystem, request }: WritingExchange): number {
   const offset = request.u64(fuse_fallocate_in.offset, 'EFBIG');

@@ -2,7 +2,7 @@ import { fuse_getxattr_in, fuse_getxattr_out, fuse_setxattr_in, XATTR_CREATE, XA
 import type { Exchange, WritingExchange } from './exchange.ts';
 import { Errno } from './filesystem.ts';
 
-/** FUSE_GETXATTR: the value, or only its size when the caller has no room yet (size 0), see getxattr(2). */
+/** Answers FUSE_GETXATTR with the value, or only with its size when the caller's buffer has size 0, see getxattr(2). */
 export function getxattr({ fileSystem, request, reply }: Exchange): number {
   const room = request.u32(fuse_getxattr_in.size);
   const value = fileSystem.getxattr(request.node, request.attribute(fuse_getxattr_in.sizeof));
@@ -12,7 +12,7 @@ export function getxattr({ fileSystem, request, reply }: Exchange): number {
   return value.length;
 }
 
-/** FUSE_LISTXATTR: all names, each with a NUL behind it, or only their size, see listxattr(2). */
+/** Answers FUSE_LISTXATTR with all names, each ended by a NUL, or only with their size, see listxattr(2). */
 export function listxattr({ fileSystem, request, reply }: Exchange): number {
   const room = request.u32(fuse_getxattr_in.size);
   const names = fileSystem.listxattr(request.node);
@@ -28,7 +28,7 @@ export function listxattr({ fileSystem, request, reply }: Exchange): number {
   return total;
 }
 
-/** FUSE_SETXATTR. Of its two forms the one without flags of its own, since we do not ask for FUSE_SETXATTR_EXT. */
+/** Answers FUSE_SETXATTR, in the form without FUSE_SETXATTR_EXT, which ckptfs does not request. */
 export function setxattr({ fileSystem, request }: WritingExchange): number {
   const size = request.u32(fuse_setxattr_in.size);
   const flags = request.u32(fuse_setxattr_in.flags);
@@ -46,7 +46,7 @@ function modeOf(flags: number): 'any' | 'create' | 'replace' {
   throw Errno.of('EINVAL');
 }
 
-/** FUSE_REMOVEXATTR. */
+/** Answers FUSE_REMOVEXATTR. */
 export function removexattr({ fileSystem, request }: WritingExchange): number {
   fileSystem.removexattr(request.node, request.attribute(0));
   return 0;

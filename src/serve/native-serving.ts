@@ -31,7 +31,7 @@ export async function serveThroughNative(
       allowOther: config.allowOther,
       noExec: config.noExec,
       maxRead: MAX_READ,
-      onFault: (error, operation) => log.error(`${operation} failed: ${toPlainError(error).stack}`),
+      onError: (error, operation) => log.error(`${operation} failed: ${toPlainError(error).stack}`),
     });
     setReadAhead(made.device, READ_AHEAD_KIBIBYTES);
     const sums = (): CounterSums =>

@@ -3,7 +3,7 @@ import { Counters } from '../base/counters.ts';
 import { CkptfsError, toPlainError } from '../base/errors.ts';
 import { Secret } from '../crypto/secret.ts';
 import { Connection } from '../fuse/connection.ts';
-import { serve, Turn } from '../fuse/device-loop.ts';
+import { PollingToken, serve } from '../fuse/device-loop.ts';
 import type { Level } from './log.ts';
 import { type OpenTree, openTree } from './open-tree.ts';
 import { openWritableTree } from './open-writable-tree.ts';
@@ -20,7 +20,7 @@ function main(port: MessagePort, setup: WorkerSetup): void {
     if (order.kind === 'open' && opened !== undefined) return;
     try {
       if (order.kind === 'serve' && opened !== undefined) {
-        serve(order.fd, connectionTo(opened, setup, tell), new Turn(setup.memory.turn));
+        serve(order.fd, connectionTo(opened, setup, tell), new PollingToken(setup.memory.turn));
       }
     } catch (error) {
       tell({ kind: 'log', level: 'error', text: toPlainError(error).message });
@@ -69,7 +69,7 @@ function connectionTo({ tree }: OpenTree, setup: WorkerSetup, tell: (message: Wo
   return new Connection(tree, {
     counters: new Float64Array(setup.memory.connection),
     ...(setup.onlyUid === undefined ? {} : { onlyUid: setup.onlyUid }),
-    onFault: (error, operation, node) => {
+    onError: (error, operation, node) => {
       const { message, stack } = toPlainError(error);
       if (operation === 'INIT') tell({ kind: 'refused', text: message });
       tell({ kind: 'log', level: 'error', text: `${operation} of node ${node} failed: ${stack ?? message}` });

@@ -23,7 +23,7 @@ export interface WorkerSetup {
 export interface WorkerMemory {
   readonly image: SharedArrayBuffer;
   readonly connection: SharedArrayBuffer;
-  /** Of {@link Turn}, the same for all workers of a mount. */
+  /** Of {@link PollingToken}, the same for all workers of a mount. */
   readonly turn: SharedArrayBuffer;
 }
 

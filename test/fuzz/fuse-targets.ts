@@ -50,11 +50,11 @@ function checkBody(world: World, bytes: Buffer, body: Buffer): void {
 }
 
 function connectionsTo(fileSystem: FileSystem, faults: unknown[]): Connection[] {
-  const onFault = (error: unknown, operation: string): void => {
+  const onError = (error: unknown, operation: string): void => {
     // A kernel too old is told to the user that way.
     if (operation !== 'INIT' || !(error instanceof CkptfsError)) faults.push(error);
   };
-  const options = { maxTransfer: MAX_TRANSFER, onFault };
+  const options = { maxTransfer: MAX_TRANSFER, onError };
   return [new Connection(fileSystem, options), new Connection(fileSystem, { ...options, onlyUid: 1000 })];
 }
 

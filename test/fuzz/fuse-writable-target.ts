@@ -55,9 +55,9 @@ const vocabulary = {
 class CountingFileSystem extends WritableMemoryFileSystem {
   told = 0;
 
-  override remember(node: number): void {
+  override addLookup(node: number): void {
     this.told++;
-    super.remember(node);
+    super.addLookup(node);
   }
 }
 
@@ -68,7 +68,7 @@ class Side {
   readonly #behind: number;
   readonly #connection = new Connection(this.tree, {
     maxTransfer: MAX_TRANSFER,
-    onFault: (error, operation) => {
+    onError: (error, operation) => {
       if (operation !== 'INIT') this.faults.push(error);
     },
   });

@@ -88,7 +88,7 @@ export function describeNames(make: () => WritableFileSystem): void {
   test('keeps what the kernel remembers, with a name or without', () => {
     const file = client.create('a');
     const directory = client.mkdir('d');
-    for (const node of [file, file, directory]) files.remember(node);
+    for (const node of [file, file, directory]) files.addLookup(node);
     files.unlink(1, bytes('a'));
     files.rmdir(1, bytes('d'));
     expect(files.getattr(file).links).toBe(0);
@@ -145,7 +145,7 @@ export function describeNames(make: () => WritableFileSystem): void {
   test('replacing takes a name from a node, which lives while it is remembered', () => {
     const [a, b] = [client.create('a'), client.create('b')];
     client.write(b, 0, bytes('old'));
-    files.remember(b);
+    files.addLookup(b);
     files.rename(1, bytes('a'), 1, bytes('b'), 'replace');
     expect([client.nodeOf('b'), files.getattr(b).links, client.text(b)]).toEqual([a, 0, 'old']);
     files.forget(b, 1);

@@ -65,7 +65,7 @@ describeIf(['root', 'fuse'], 'mount, status, umount', () => {
 
   test('what is wrong with a mount is said before there is one', () => {
     expect(run('mount', 'enc', 'gone', ...key)).toEqual(failure(30, `the mount point ${at('gone')} does not exist.`));
-    expect(run('mount', 'enc', 'key', ...key)).toEqual(failure(30, `the mount point ${at('key')} is no directory.`));
+    expect(run('mount', 'enc', 'key', ...key)).toEqual(failure(30, `the mount point ${at('key')} is not a directory.`));
     expect(run('mount', 'src', 'mnt', ...key).status).toBe(20);
     expect(run('mount', 'enc', 'mnt', ...key, '--workers', '65')).toEqual(
       failure(2, '--workers 65: it is a number from 1 to 64. See "ckptfs mount --help".'),

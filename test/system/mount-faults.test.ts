@@ -53,7 +53,7 @@ describeIf(['root', 'fuse'], 'what cannot be mounted', () => {
 
   systemTest([], 'a mount point that is not there, or no directory', () => {
     refused(/nowhere does not exist/, encrypted.image, join(base, 'nowhere'));
-    refused(/is no directory/, encrypted.image, encrypted.keyFile);
+    refused(/is not a directory/, encrypted.image, encrypted.keyFile);
   });
 
   systemTest([], 'a mount point that has a mount already', () => {

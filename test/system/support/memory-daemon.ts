@@ -95,10 +95,10 @@ if (isMainThread) {
   });
 } else {
   const { fd, counters, onlyUid }: Served = workerData;
-  const onFault = (error: unknown, operation: string, node: number) =>
+  const onError = (error: unknown, operation: string, node: number) =>
     parentPort?.postMessage({ fault: String(error), operation, node });
   serve(
     fd,
-    new Connection(new FailingFileSystem(capacity), { counters, onFault, ...(onlyUid !== undefined && { onlyUid }) }),
+    new Connection(new FailingFileSystem(capacity), { counters, onError, ...(onlyUid !== undefined && { onlyUid }) }),
   );
 }

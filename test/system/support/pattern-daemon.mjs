@@ -147,7 +147,7 @@ async function main() {
     maxRead: 1 << 20,
     ...JSON.parse(json),
   };
-  const onFault = (error, operation, node) => print({ fault: String(error), operation, node });
+  const onError = (error, operation, node) => print({ fault: String(error), operation, node });
   const counters = Array.from(
     { length: Number(workers) },
     () => new Float64Array(new SharedArrayBuffer(counterSlots * 8)),
@@ -161,7 +161,7 @@ async function main() {
   });
   process.stdin.unref();
   if (transport === 'fuse-native') {
-    const { mountPoint, device, ended } = await mountNative(directory, fileSystem, { ...options, onFault });
+    const { mountPoint, device, ended } = await mountNative(directory, fileSystem, { ...options, onError });
     print({ mountPoint, device });
     await ended;
     print({ ended: true });
@@ -186,6 +186,6 @@ if (isMainThread) {
 } else {
   const { fd, counters, onlyUid } = workerData;
   const { parentPort } = await import('node:worker_threads');
-  const onFault = (error, operation, node) => parentPort.postMessage({ fault: String(error), operation, node });
-  serve(fd, new Connection(fileSystem, { counters, onFault, ...(onlyUid !== undefined && { onlyUid }) }));
+  const onError = (error, operation, node) => parentPort.postMessage({ fault: String(error), operation, node });
+  serve(fd, new Connection(fileSystem, { counters, onError, ...(onlyUid !== undefined && { onlyUid }) }));
 }

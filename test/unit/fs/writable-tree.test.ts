@@ -148,7 +148,7 @@ describe('what is made', () => {
     refuses('ENOENT', () => tree.symlink(99, name('x'), name('y'), caller));
     const { node } = tree.mkdir(root, name('d'), 0o755, caller);
     refuses('EPERM', () => tree.link(node, root, name('x')));
-    tree.remember(node);
+    tree.addLookup(node);
     tree.rmdir(root, name('d'));
     refuses('ENOENT', () => tree.create(node, name('x'), 0o644, caller));
     refuses('ENOENT', () => tree.link(99, root, name('x')));
@@ -165,8 +165,8 @@ describe('what is made', () => {
 describe('what has no name any more', () => {
   test('stays as long as the kernel remembers it', () => {
     const f = file('f', 'data');
-    tree.remember(f);
-    tree.remember(f);
+    tree.addLookup(f);
+    tree.addLookup(f);
     tree.unlink(root, name('f'));
     write(f, 'more', 4);
     expect(tree.getattr(f)).toMatchObject({ links: 0, size: 8 });
@@ -188,7 +188,7 @@ describe('what has no name any more', () => {
 
   test('is not forgotten while it has a name, nor the root, and what is no node is nothing to forget', () => {
     const f = file('f');
-    tree.remember(f);
+    tree.addLookup(f);
     tree.forget(f, 100);
     tree.forget(f, 1);
     tree.forget(root, 1);
@@ -199,7 +199,7 @@ describe('what has no name any more', () => {
 
   test('has no links, a directory either', () => {
     const { node } = tree.mkdir(root, name('d'), 0o755, caller);
-    tree.remember(node);
+    tree.addLookup(node);
     tree.rmdir(root, name('d'));
     expect(tree.getattr(node).links).toBe(0);
     expect(tree.entryAfter(node, 2)).toBeUndefined();
@@ -631,7 +631,7 @@ describe('what the store below refuses', () => {
   ] as const)('is told as it is, and one line says of what: %s', (name_, number) => {
     const { node } = tree.mkdir(root, name('d'), 0o755, caller);
     const f = file('f\n', 'before', node);
-    tree.remember(f);
+    tree.addLookup(f);
     tree.flush(f);
     store.failure = Object.assign(new Error('broken'), {
       code: `Unknown system error -${number}`,

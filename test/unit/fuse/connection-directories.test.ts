@@ -1,8 +1,11 @@
-import { beforeEach, describe, expect, it } from 'vitest';
+import { constants } from 'node:os';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { Opcode } from '../../../src/fuse/abi.ts';
 import { Connection } from '../../../src/fuse/connection.ts';
 import { nameBody, readBody } from './request-encoder.ts';
 import { ask, directory, file, link, serveAnew, tree } from './served-tree.ts';
+
+const { errno } = constants;
 
 beforeEach(serveAnew);
 
@@ -39,7 +42,7 @@ describe('directories', () => {
   const list = (node: number, offset: number, size: number, plus: boolean) =>
     ask({ opcode: plus ? Opcode.FUSE_READDIRPLUS : Opcode.FUSE_READDIR, node, body: readBody(offset, size) });
 
-  it('READDIR', () => {
+  test('READDIR', () => {
     expect(decodeListing(list(1, 0, 4096, false).body, false)).toEqual([
       { name: '.', ino: 1, type: 4, cookie: 1 },
       { name: '..', ino: 1, type: 4, cookie: 2 },
@@ -48,10 +51,10 @@ describe('directories', () => {
     ]);
     expect(list(1, 4, 4096, false).body.length).toBe(0);
     expect(list(1, 1e15, 4096, false).body.length).toBe(0);
-    expect(list(file, 0, 4096, false).error).toBe(-20);
+    expect(list(file, 0, 4096, false).error).toBe(-errno.ENOTDIR);
   });
 
-  it('READDIRPLUS adds what a lookup would tell, but no nodes for "." and ".."', () => {
+  test('READDIRPLUS adds what a lookup would tell, but no nodes for "." and ".."', () => {
     const { body } = list(1, 0, 4096, true);
     expect(decodeListing(body, true).map(({ name, node }) => [name, node])).toEqual([
       ['.', 0],
@@ -63,7 +66,7 @@ describe('directories', () => {
     expect(body.includes(looked)).toBe(true);
   });
 
-  it.each([false, true])('pages through 2,000 entries without loss, never over the size (plus: %s)', (plus) => {
+  test.each([false, true])('pages through 2,000 entries without loss, never over the size (plus: %s)', (plus) => {
     const big = tree.addDirectory(1, 'big');
     const names = Array.from({ length: 2000 }, (_, index) => 'n'.repeat(1 + (index % 200)) + index);
     for (const name of names) tree.addFile(big, name, Buffer.of());
@@ -79,13 +82,13 @@ describe('directories', () => {
     expect(seen).toEqual(['.', '..', ...names]);
   });
 
-  it('says EINVAL rather than "end" when not even one entry fits', () => {
-    expect(list(1, 0, 31, false).error).toBe(-22);
+  test('says EINVAL rather than "end" when not even one entry fits', () => {
+    expect(list(1, 0, 31, false).error).toBe(-errno.EINVAL);
     expect(list(1, 0, 32, false).body.length).toBe(32);
     expect(list(1, 4, 0, false).error).toBe(0);
   });
 
-  it('does not exceed its own space, whatever size is asked for', () => {
+  test('does not exceed its own space, whatever size is asked for', () => {
     const small = new Connection(tree, { maxTransfer: 4096 });
     const big = tree.addDirectory(1, 'big');
     for (let index = 0; index < 200; index++) tree.addFile(big, `name-${index}`, Buffer.of());

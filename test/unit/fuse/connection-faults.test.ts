@@ -1,4 +1,5 @@
-import { beforeEach, describe, expect, it } from 'vitest';
+import { constants } from 'node:os';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { Region } from '../../../src/base/native.ts';
 import { Opcode } from '../../../src/fuse/abi.ts';
 import { Connection } from '../../../src/fuse/connection.ts';
@@ -7,41 +8,43 @@ import { Errno } from '../../../src/fuse/filesystem.ts';
 import { encodeRequest, exchange, nameBody, type RequestFields, readBody, u32s, u64s } from './request-encoder.ts';
 import { ask, connection, counters, errorOf, faults, file, serveAnew, tree } from './served-tree.ts';
 
+const { errno } = constants;
+
 beforeEach(serveAnew);
 
 describe('faults', () => {
-  it('what is no Errno becomes EIO, is reported once, and the next request is served', () => {
+  test('what is no Errno becomes EIO, is reported once, and the next request is served', () => {
     const bug = new TypeError('a bug');
     tree.getattr = () => {
       throw bug;
     };
-    expect(errorOf({ opcode: Opcode.FUSE_GETATTR, node: file, body: Buffer.alloc(16) })).toBe(-5);
+    expect(errorOf({ opcode: Opcode.FUSE_GETATTR, node: file, body: Buffer.alloc(16) })).toBe(-errno.EIO);
     expect(faults).toEqual([[bug, 'GETATTR', file]]);
     expect(counters[Counter.faults]).toBe(1);
     expect(errorOf({ opcode: Opcode.FUSE_STATFS })).toBe(0);
   });
 
-  it('an Errno is passed on and is no fault', () => {
+  test('an Errno is passed on and is no fault', () => {
     tree.read = () => {
       throw Errno.of('EIO');
     };
-    expect(errorOf({ opcode: Opcode.FUSE_READ, node: file, body: readBody(0, 10) })).toBe(-5);
+    expect(errorOf({ opcode: Opcode.FUSE_READ, node: file, body: readBody(0, 10) })).toBe(-errno.EIO);
     expect(faults).toEqual([]);
   });
 
-  it('survives a listener that throws', () => {
+  test('survives a listener that throws', () => {
     const deaf = new Connection(tree, {
-      onFault: () => {
+      onError: () => {
         throw new Error('deaf');
       },
     });
     tree.statfs = () => {
       throw new Error('broken');
     };
-    expect(ask({ opcode: Opcode.FUSE_STATFS }, deaf).error).toBe(-5);
+    expect(ask({ opcode: Opcode.FUSE_STATFS }, deaf).error).toBe(-errno.EIO);
   });
 
-  it('nothing of one reply is left in the next', () => {
+  test('nothing of one reply is left in the next', () => {
     ask({ opcode: Opcode.FUSE_READ, node: file, body: readBody(0, 20_000) });
     for (const fields of [
       { opcode: Opcode.FUSE_STATFS },
@@ -56,7 +59,7 @@ describe('faults', () => {
     }
   });
 
-  it('wipe() leaves no byte of the last reply', () => {
+  test('wipe() leaves no byte of the last reply', () => {
     ask({ opcode: Opcode.FUSE_READ, node: file, body: readBody(0, 20_000) });
     connection.wipe();
     expect(connection.reply.bytes.every((byte) => byte === 0)).toBe(true);
@@ -64,7 +67,7 @@ describe('faults', () => {
 });
 
 describe('malformed requests', () => {
-  it('is silent when not even the header is there', () => {
+  test('is silent when not even the header is there', () => {
     const bytes = encodeRequest({ opcode: Opcode.FUSE_STATFS });
     for (let length = 0; length < 40; length++) {
       expect(exchange(connection, bytes.subarray(0, length))).toBeUndefined();
@@ -85,7 +88,7 @@ describe('malformed requests', () => {
     { opcode: Opcode.FUSE_INIT, body: Buffer.concat([u32s(7, 45, 0, 0), Buffer.alloc(48)]), needed: 16 },
   ];
 
-  it.each(complete)(
+  test.each(complete)(
     'opcode $opcode cut at every length is EINVAL, and nothing behind the end is read',
     ({ needed, ...fields }) => {
       const whole = encodeRequest(fields);
@@ -93,22 +96,22 @@ describe('malformed requests', () => {
         // The bytes behind the cut stay in memory: reading on would find them.
         const lying = new Region(Buffer.from(whole));
         expect(connection.handle(lying, length)).toBe(16);
-        expect(connection.reply.view.getInt32(4, true)).toBe(-22);
+        expect(connection.reply.view.getInt32(4, true)).toBe(-errno.EINVAL);
 
         const honest = new Region(Buffer.from(whole));
         honest.view.setUint32(0, length, true);
         connection.handle(honest, length);
-        expect(connection.reply.view.getInt32(4, true) === -22).toBe(length - 40 < needed);
+        expect(connection.reply.view.getInt32(4, true) === -errno.EINVAL).toBe(length - 40 < needed);
       }
       const trailing = new Region(Buffer.concat([whole, Buffer.alloc(1)]));
       expect(connection.handle(trailing, whole.length + 1)).toBe(16);
     },
   );
 
-  it('extensions are no part of the body', () => {
+  test('extensions are no part of the body', () => {
     const body = Buffer.concat([nameBody('dir'), Buffer.from('trailing')]);
     expect(errorOf({ opcode: Opcode.FUSE_LOOKUP, body, extensionLength: 1 })).toBe(0);
-    expect(errorOf({ opcode: Opcode.FUSE_LOOKUP, body, extensionLength: 0 })).toBe(-22);
-    expect(errorOf({ opcode: Opcode.FUSE_LOOKUP, body, extensionLength: 0xffff })).toBe(-22);
+    expect(errorOf({ opcode: Opcode.FUSE_LOOKUP, body, extensionLength: 0 })).toBe(-errno.EINVAL);
+    expect(errorOf({ opcode: Opcode.FUSE_LOOKUP, body, extensionLength: 0xffff })).toBe(-errno.EINVAL);
   });
 });

@@ -1,8 +1,11 @@
-import { beforeEach, describe, expect, it } from 'vitest';
+import { constants } from 'node:os';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { Opcode } from '../../../src/fuse/abi.ts';
 import { nameBody, namesBody, u32s, u64s } from './request-encoder.ts';
 import { year } from './served-tree.ts';
 import { addDirectory, addFile, ask, errorOf, faults, nodeOf, serveAnew, takeCalls, tree } from './served-writable.ts';
+
+const { errno } = constants;
 
 beforeEach(serveAnew);
 
@@ -35,7 +38,7 @@ const madeEntry = (node: number, mode: number) => ({
 describe('making', () => {
   const createBody = (name: string, mode = 0o100644) => Buffer.concat([u32s(0o101, mode, 0o022, 0), nameBody(name)]);
 
-  it('CREATE makes a file of the caller, and opens it without a handle', () => {
+  test('CREATE makes a file of the caller, and opens it without a handle', () => {
     const { error, body } = ask({ opcode: Opcode.FUSE_CREATE, ...caller, body: createBody('a', 0o104640) });
     expect(error).toBe(0);
     const node = nodeOf('a');
@@ -44,22 +47,22 @@ describe('making', () => {
     expect(body.subarray(128)).toEqual(Buffer.concat([u64s(0), u32s(2, 0)]));
     expect(takeCalls()).toEqual([
       ['create', 1, 'a', 0o4640, caller],
-      ['remember', node],
+      ['addLookup', node],
     ]);
   });
 
-  it('CREATE of what exists is EEXIST, in no directory ENOTDIR, in none ENOENT', () => {
+  test('CREATE of what exists is EEXIST, in no directory ENOTDIR, in none ENOENT', () => {
     const file = addFile('a');
-    expect(errorOf({ opcode: Opcode.FUSE_CREATE, body: createBody('a') })).toBe(-17);
-    expect(errorOf({ opcode: Opcode.FUSE_CREATE, node: file, body: createBody('b') })).toBe(-20);
-    expect(errorOf({ opcode: Opcode.FUSE_CREATE, node: 99, body: createBody('b') })).toBe(-2);
-    expect(takeCalls().filter(([method]) => method === 'remember')).toEqual([]);
+    expect(errorOf({ opcode: Opcode.FUSE_CREATE, body: createBody('a') })).toBe(-errno.EEXIST);
+    expect(errorOf({ opcode: Opcode.FUSE_CREATE, node: file, body: createBody('b') })).toBe(-errno.ENOTDIR);
+    expect(errorOf({ opcode: Opcode.FUSE_CREATE, node: 99, body: createBody('b') })).toBe(-errno.ENOENT);
+    expect(takeCalls().filter(([method]) => method === 'addLookup')).toEqual([]);
   });
 
-  it('MKNOD makes regular files, FIFOs and sockets, but no devices', () => {
+  test('MKNOD makes regular files, FIFOs and sockets, but no devices', () => {
     const body = (mode: number) => Buffer.concat([u32s(mode, 0, 0o022, 0), nameBody('a')]);
     for (const mode of [0o020644, 0o060644, 0o040755, 0o120777, 0o644]) {
-      expect(errorOf({ opcode: Opcode.FUSE_MKNOD, body: body(mode) })).toBe(-1);
+      expect(errorOf({ opcode: Opcode.FUSE_MKNOD, body: body(mode) })).toBe(-errno.EPERM);
     }
     expect(takeCalls()).toEqual([]);
     const reply = ask({ opcode: Opcode.FUSE_MKNOD, ...caller, body: body(0o100600) });
@@ -67,7 +70,7 @@ describe('making', () => {
     expect(entryOf(reply.body)).toEqual(madeEntry(nodeOf('a'), 0o100600));
     expect(takeCalls()).toEqual([
       ['create', 1, 'a', 0o600, caller],
-      ['remember', nodeOf('a')],
+      ['addLookup', nodeOf('a')],
     ]);
     for (const [name, type, mode] of [
       ['p', 'fifo', 0o010620],
@@ -78,40 +81,40 @@ describe('making', () => {
       expect(entryOf(made.body)).toEqual(madeEntry(nodeOf(name), mode));
       expect(takeCalls()).toEqual([
         ['mknod', 1, name, type, mode & 0o777, caller],
-        ['remember', nodeOf(name)],
+        ['addLookup', nodeOf(name)],
       ]);
-      expect(errorOf({ opcode: Opcode.FUSE_MKNOD, ...caller, body: meeting })).toBe(-17);
+      expect(errorOf({ opcode: Opcode.FUSE_MKNOD, ...caller, body: meeting })).toBe(-errno.EEXIST);
       takeCalls();
     }
   });
 
-  it('MKDIR', () => {
+  test('MKDIR', () => {
     const reply = ask({ opcode: Opcode.FUSE_MKDIR, ...caller, body: Buffer.concat([u32s(0o1755, 0), nameBody('d')]) });
     expect(entryOf(reply.body)).toEqual(madeEntry(nodeOf('d'), 0o041755));
     expect(takeCalls()).toEqual([
       ['mkdir', 1, 'd', 0o1755, caller],
-      ['remember', nodeOf('d')],
+      ['addLookup', nodeOf('d')],
     ]);
   });
 
-  it('SYMLINK takes a target of any bytes but NUL, up to 4095', () => {
+  test('SYMLINK takes a target of any bytes but NUL, up to 4095', () => {
     const target = `/a/\xff/${'x'.repeat(4000)}`;
     const body = namesBody('l', Buffer.from(target, 'latin1'));
     const reply = ask({ opcode: Opcode.FUSE_SYMLINK, ...caller, body });
     expect(entryOf(reply.body)).toEqual(madeEntry(nodeOf('l'), 0o120777));
     expect(takeCalls()).toEqual([
       ['symlink', 1, 'l', target, caller],
-      ['remember', nodeOf('l')],
+      ['addLookup', nodeOf('l')],
     ]);
     expect(ask({ opcode: Opcode.FUSE_READLINK, node: nodeOf('l') }).body.toString('latin1')).toBe(target);
     expect(errorOf({ opcode: Opcode.FUSE_SYMLINK, body: namesBody('m', 'x'.repeat(4095)) })).toBe(0);
-    expect(errorOf({ opcode: Opcode.FUSE_SYMLINK, body: namesBody('n', 'x'.repeat(4096)) })).toBe(-36);
-    expect(errorOf({ opcode: Opcode.FUSE_SYMLINK, body: namesBody('n', '') })).toBe(-22);
-    expect(errorOf({ opcode: Opcode.FUSE_SYMLINK, body: namesBody('n', 'a', 'b') })).toBe(-22);
-    expect(errorOf({ opcode: Opcode.FUSE_SYMLINK, body: nameBody('n') })).toBe(-22);
+    expect(errorOf({ opcode: Opcode.FUSE_SYMLINK, body: namesBody('n', 'x'.repeat(4096)) })).toBe(-errno.ENAMETOOLONG);
+    expect(errorOf({ opcode: Opcode.FUSE_SYMLINK, body: namesBody('n', '') })).toBe(-errno.EINVAL);
+    expect(errorOf({ opcode: Opcode.FUSE_SYMLINK, body: namesBody('n', 'a', 'b') })).toBe(-errno.EINVAL);
+    expect(errorOf({ opcode: Opcode.FUSE_SYMLINK, body: nameBody('n') })).toBe(-errno.EINVAL);
   });
 
-  it('LINK tells of the new name with the new number of links', () => {
+  test('LINK tells of the new name with the new number of links', () => {
     const file = addFile('a');
     const directory = addDirectory('d');
     const body = (node: number, name: string) => Buffer.concat([u64s(node), nameBody(name)]);
@@ -119,20 +122,20 @@ describe('making', () => {
     expect(entryOf(reply.body)).toMatchObject({ node: file, links: 2 });
     expect(takeCalls()).toEqual([
       ['link', file, directory, 'b'],
-      ['remember', file],
+      ['addLookup', file],
     ]);
-    expect(errorOf({ opcode: Opcode.FUSE_LINK, body: body(directory, 'c') })).toBe(-1);
-    expect(errorOf({ opcode: Opcode.FUSE_LINK, body: body(99, 'c') })).toBe(-2);
-    expect(errorOf({ opcode: Opcode.FUSE_LINK, body: body(file, 'a') })).toBe(-17);
+    expect(errorOf({ opcode: Opcode.FUSE_LINK, body: body(directory, 'c') })).toBe(-errno.EPERM);
+    expect(errorOf({ opcode: Opcode.FUSE_LINK, body: body(99, 'c') })).toBe(-errno.ENOENT);
+    expect(errorOf({ opcode: Opcode.FUSE_LINK, body: body(file, 'a') })).toBe(-errno.EEXIST);
   });
 });
 
 describe('taking names away', () => {
-  it('UNLINK and RMDIR', () => {
+  test('UNLINK and RMDIR', () => {
     const file = addFile('a');
     const directory = addDirectory('d');
-    expect(errorOf({ opcode: Opcode.FUSE_UNLINK, body: nameBody('d') })).toBe(-21);
-    expect(errorOf({ opcode: Opcode.FUSE_RMDIR, body: nameBody('a') })).toBe(-20);
+    expect(errorOf({ opcode: Opcode.FUSE_UNLINK, body: nameBody('d') })).toBe(-errno.EISDIR);
+    expect(errorOf({ opcode: Opcode.FUSE_RMDIR, body: nameBody('a') })).toBe(-errno.ENOTDIR);
     takeCalls();
     expect(ask({ opcode: Opcode.FUSE_UNLINK, body: nameBody('a') })).toMatchObject({ error: 0, body: Buffer.of() });
     expect(ask({ opcode: Opcode.FUSE_RMDIR, body: nameBody('d') })).toMatchObject({ error: 0, body: Buffer.of() });
@@ -141,11 +144,11 @@ describe('taking names away', () => {
       ['rmdir', 1, 'd'],
     ]);
     expect([tree.nodes.has(file), tree.nodes.has(directory)]).toEqual([false, false]);
-    expect(errorOf({ opcode: Opcode.FUSE_UNLINK, body: nameBody('a') })).toBe(-2);
-    expect(errorOf({ opcode: Opcode.FUSE_RMDIR, body: nameBody('d') })).toBe(-2);
+    expect(errorOf({ opcode: Opcode.FUSE_UNLINK, body: nameBody('a') })).toBe(-errno.ENOENT);
+    expect(errorOf({ opcode: Opcode.FUSE_RMDIR, body: nameBody('d') })).toBe(-errno.ENOENT);
   });
 
-  it('RENAME and RENAME2', () => {
+  test('RENAME and RENAME2', () => {
     const file = addFile('a');
     const directory = addDirectory('d');
     takeCalls();
@@ -158,8 +161,8 @@ describe('taking names away', () => {
         body: Buffer.concat([u64s(1), u32s(flags, 0), namesBody('b', 'c')]),
       });
     // RENAME_WHITEOUT, both at once, one that does not exist.
-    for (const flags of [4, 3, 5, 8, 0x80000000]) expect(again(flags)).toBe(-22);
-    expect(again(2)).toBe(-2);
+    for (const flags of [4, 3, 5, 8, 0x80000000]) expect(again(flags)).toBe(-errno.EINVAL);
+    expect(again(2)).toBe(-errno.ENOENT);
     expect(again(1)).toBe(0);
     addFile('x');
     expect(
@@ -194,17 +197,17 @@ describe('names that cannot be', () => {
     'RENAME2 to': (name) => Buffer.concat([u64s(1), u32s(1, 0), namesBody('a', name)]),
   };
 
-  it.each(Object.entries(bodies))('%s: "", ".", "..", a slash, more than 255 bytes, no NUL', (operation, body) => {
+  test.each(Object.entries(bodies))('%s: "", ".", "..", a slash, more than 255 bytes, no NUL', (operation, body) => {
     addFile('a');
     takeCalls();
     const opcode = Opcode[`FUSE_${operation.split(' ')[0]}` as keyof typeof Opcode];
     for (const name of ['', '.', '..', 'a/b', '/']) {
-      expect(errorOf({ opcode, body: body(Buffer.from(name)) })).toBe(-22);
+      expect(errorOf({ opcode, body: body(Buffer.from(name)) })).toBe(-errno.EINVAL);
     }
-    expect(errorOf({ opcode, body: body(Buffer.alloc(256, 0x61)) })).toBe(-36);
+    expect(errorOf({ opcode, body: body(Buffer.alloc(256, 0x61)) })).toBe(-errno.ENAMETOOLONG);
     const whole = body(Buffer.from('name'));
     for (let length = 0; length < whole.length; length++) {
-      expect(errorOf({ opcode, body: whole.subarray(0, length) })).toBe(-22);
+      expect(errorOf({ opcode, body: whole.subarray(0, length) })).toBe(-errno.EINVAL);
     }
     expect(takeCalls()).toEqual([]);
     expect(faults).toEqual([]);

@@ -1,14 +1,17 @@
-import { beforeEach, describe, expect, it } from 'vitest';
+import { constants } from 'node:os';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { Opcode } from '../../../src/fuse/abi.ts';
 import { Connection } from '../../../src/fuse/connection.ts';
 import { Counter } from '../../../src/fuse/counters.ts';
 import { encodeRequest, exchange, nameBody, readBody, u32s } from './request-encoder.ts';
 import { ask, connection, counters, errorOf, file, serveAnew, tree } from './served-tree.ts';
 
+const { errno } = constants;
+
 beforeEach(serveAnew);
 
 describe('what is not offered', () => {
-  it.each([
+  test.each([
     'SETATTR',
     'SYMLINK',
     'MKNOD',
@@ -27,10 +30,10 @@ describe('what is not offered', () => {
     'COPY_FILE_RANGE_64',
     'TMPFILE',
   ] as const)('%s is EROFS', (name) => {
-    expect(errorOf({ opcode: Opcode[`FUSE_${name}`], node: file, body: Buffer.alloc(128) })).toBe(-30);
+    expect(errorOf({ opcode: Opcode[`FUSE_${name}`], node: file, body: Buffer.alloc(128) })).toBe(-errno.EROFS);
   });
 
-  it.each([
+  test.each([
     'STATX',
     'GETLK',
     'SETLK',
@@ -42,18 +45,18 @@ describe('what is not offered', () => {
     'SETUPMAPPING',
     'REMOVEMAPPING',
   ] as const)('%s is ENOSYS', (name) => {
-    expect(errorOf({ opcode: Opcode[`FUSE_${name}`], node: file, body: Buffer.alloc(128) })).toBe(-38);
+    expect(errorOf({ opcode: Opcode[`FUSE_${name}`], node: file, body: Buffer.alloc(128) })).toBe(-errno.ENOSYS);
   });
 
-  it.each([0, 7, 19, 54, 63, 64, 4096, 1_048_576, 436_207_616, 0xffffffff])(
+  test.each([0, 7, 19, 54, 63, 64, 4096, 1_048_576, 436_207_616, 0xffffffff])(
     'opcode %i is unknown: ENOSYS',
     (opcode) => {
-      expect(errorOf({ opcode, body: Buffer.alloc(64) })).toBe(-38);
+      expect(errorOf({ opcode, body: Buffer.alloc(64) })).toBe(-errno.ENOSYS);
       expect(counters[Counter.opcodes + (opcode < 64 ? opcode : 0)]).toBe(1);
     },
   );
 
-  it.each(['FORGET', 'BATCH_FORGET', 'INTERRUPT', 'NOTIFY_REPLY'] as const)(
+  test.each(['FORGET', 'BATCH_FORGET', 'INTERRUPT', 'NOTIFY_REPLY'] as const)(
     '%s gets no reply, however malformed',
     (name) => {
       for (const length of [0, 3, 8, 64]) {
@@ -71,13 +74,13 @@ describe('serving one user only', () => {
     mine = new Connection(tree, { onlyUid: 1000 });
   });
 
-  it.each([0, 1000])('uid %i is served, without caching of names and attributes', (uid) => {
+  test.each([0, 1000])('uid %i is served, without caching of names and attributes', (uid) => {
     const { error, body } = ask({ opcode: Opcode.FUSE_LOOKUP, uid, body: nameBody('dir') }, mine);
     expect([error, body.readBigUInt64LE(16), body.readBigUInt64LE(24)]).toEqual([0, 0n, 0n]);
     expect(ask({ opcode: Opcode.FUSE_OPEN, uid, node: file, body: u32s(0, 0) }, mine).error).toBe(0);
   });
 
-  it('others are refused everything but what goes through an open descriptor', () => {
+  test('others are refused everything but what goes through an open descriptor', () => {
     for (const opcode of [
       Opcode.FUSE_LOOKUP,
       Opcode.FUSE_GETATTR,
@@ -85,7 +88,7 @@ describe('serving one user only', () => {
       Opcode.FUSE_OPENDIR,
       Opcode.FUSE_STATFS,
     ]) {
-      expect(ask({ opcode, uid: 1001, body: Buffer.alloc(16) }, mine).error).toBe(-13);
+      expect(ask({ opcode, uid: 1001, body: Buffer.alloc(16) }, mine).error).toBe(-errno.EACCES);
     }
     expect(ask({ opcode: Opcode.FUSE_READ, uid: 1001, node: file, body: readBody(0, 10) }, mine).body.length).toBe(10);
   });

@@ -1,9 +1,12 @@
+import { constants } from 'node:os';
 import fc from 'fast-check';
-import { expect, it } from 'vitest';
+import { expect, test } from 'vitest';
 import { Region } from '../../../src/base/native.ts';
 import { Connection } from '../../../src/fuse/connection.ts';
 import { MemoryFileSystem } from './memory-file-system.ts';
 import { encodeRequest, nameBody, readBody, u32s, u64s } from './request-encoder.ts';
+
+const { errno } = constants;
 
 /** CKPTFS_FUZZ_RUNS raises it for long runs that are no part of CI. */
 const runs = Number(process.env['CKPTFS_FUZZ_RUNS'] ?? 20_000);
@@ -15,7 +18,7 @@ const directory = tree.addDirectory(1, 'dir');
 tree.addFile(directory, 'file', Buffer.alloc(10_000, 7), new Map([['user.n', Buffer.from('v')]]));
 tree.addLink(1, 'link', Buffer.from('dir/file'));
 const faults: unknown[] = [];
-const connection = new Connection(tree, { maxTransfer, onFault: (error) => faults.push(error) });
+const connection = new Connection(tree, { maxTransfer, onError: (error) => faults.push(error) });
 
 const opcode = fc.oneof(fc.integer({ min: 0, max: 60 }), fc.constantFrom(63, 64, 4096, 0x7fffffff, 0xffffffff));
 const number64 = fc.oneof(fc.bigInt({ min: 0n, max: 20_000n }), fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }));
@@ -71,27 +74,27 @@ function check(bytes: Buffer): void {
   // What the kernel accepts: 0, or a negative errno above -512; an error has no body.
   expect(error <= 0 && error > -512).toBe(true);
   if (error !== 0) expect(length).toBe(16);
-  if (bytes.readUInt32LE(0) !== bytes.length) expect(error).toBe(-22);
+  if (bytes.readUInt32LE(0) !== bytes.length) expect(error).toBe(-errno.EINVAL);
   // The only fault a request can cause here is a kernel that is too old.
   for (const fault of faults.slice(faultsBefore)) expect(fault).toMatchObject({ code: 'missing-feature' });
 }
 
-it('answers well-formed requests of any content', () => {
+test('answers well-formed requests of any content', () => {
   fc.assert(fc.property(request, check), { numRuns: runs });
 });
 
-it('answers damaged requests', () => {
+test('answers damaged requests', () => {
   fc.assert(fc.property(mutated, check), { numRuns: runs });
 });
 
-it('answers noise', () => {
+test('answers noise', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 300 }), (noise) => check(Buffer.from(noise))),
     { numRuns: runs },
   );
 });
 
-it('never gives a reader more than was asked for', () => {
+test('never gives a reader more than was asked for', () => {
   const sizes = fc.record({
     opcode: fc.constantFrom(15, 22, 23, 28, 44),
     node: fc.nat(4),

@@ -1,7 +1,10 @@
-import { beforeEach, describe, expect, it } from 'vitest';
+import { constants } from 'node:os';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { nativeOperations } from '../../../src/fuse/native-operations.ts';
 import { PathResolver } from '../../../src/fuse/path-resolver.ts';
 import { MemoryFileSystem } from './memory-file-system.ts';
+
+const { errno } = constants;
 
 const content = Buffer.from('0123456789');
 let tree: MemoryFileSystem;
@@ -31,81 +34,81 @@ function answerOf(start: (reply: (...answer: unknown[]) => void) => void): unkno
 }
 
 describe('nativeOperations', () => {
-  it('finds nodes by path', () => {
+  test('finds nodes by path', () => {
     expect(answerOf((reply) => operations.getattr('/dir/file', reply))).toEqual([
       0,
       expect.objectContaining({ size: 10, mode: 0o100644, ino: 3, nlink: 1 }),
     ]);
     expect(answerOf((reply) => operations.getattr('/', reply))[1]).toMatchObject({ ino: 1 });
-    expect(answerOf((reply) => operations.getattr('/dir/none', reply))).toEqual([-2]);
-    expect(answerOf((reply) => operations.getattr('/dir/file/x', reply))).toEqual([-20]);
+    expect(answerOf((reply) => operations.getattr('/dir/none', reply))).toEqual([-errno.ENOENT]);
+    expect(answerOf((reply) => operations.getattr('/dir/file/x', reply))).toEqual([-errno.ENOTDIR]);
   });
 
-  it('gives no negative times, which fuse-native would turn into the far future', () => {
+  test('gives no negative times, which fuse-native would turn into the far future', () => {
     expect(answerOf((reply) => operations.getattr('/dir/file', reply))[1]).toMatchObject({ mtime: 0 });
   });
 
-  it('reads into the given buffer', () => {
+  test('reads into the given buffer', () => {
     const buffer = Buffer.alloc(8, '.');
     expect(answerOf((reply) => operations.read('/dir/file', 0, buffer, 4, 3, reply))).toEqual([4]);
     expect(buffer.toString()).toBe('3456....');
     expect(answerOf((reply) => operations.read('/dir/file', 0, buffer, 8, 9, reply))).toEqual([1]);
-    expect(answerOf((reply) => operations.read('/dir', 0, buffer, 8, 0, reply))).toEqual([-21]);
+    expect(answerOf((reply) => operations.read('/dir', 0, buffer, 8, 0, reply))).toEqual([-errno.EISDIR]);
     tree.read = () => 9;
-    expect(answerOf((reply) => operations.read('/dir/file', 0, buffer, 8, 0, reply))).toEqual([-5]);
+    expect(answerOf((reply) => operations.read('/dir/file', 0, buffer, 8, 0, reply))).toEqual([-errno.EIO]);
     expect(faults).toHaveLength(1);
   });
 
-  it('lists directories, with U+FFFD for what is not UTF-8', () => {
+  test('lists directories, with U+FFFD for what is not UTF-8', () => {
     expect(answerOf((reply) => operations.readdir('/dir', reply)).slice(0, 2)).toEqual([
       0,
       ['.', '..', 'file', 'n\ufffd'],
     ]);
-    expect(answerOf((reply) => operations.getattr('/dir/n\ufffd', reply))).toEqual([-2]);
+    expect(answerOf((reply) => operations.getattr('/dir/n\ufffd', reply))).toEqual([-errno.ENOENT]);
   });
 
-  it('refuses link targets it would have to change', () => {
+  test('refuses link targets it would have to change', () => {
     expect(answerOf((reply) => operations.readlink('/link', reply))).toEqual([0, 'dir/file']);
-    expect(answerOf((reply) => operations.readlink('/odd', reply))).toEqual([-5]);
+    expect(answerOf((reply) => operations.readlink('/odd', reply))).toEqual([-errno.EIO]);
   });
 
-  it('opens for reading only', () => {
+  test('opens for reading only', () => {
     expect(answerOf((reply) => operations.open('/dir/file', 0, reply))).toEqual([0, 0]);
     for (const flags of [1, 2, 0o1000]) {
-      expect(answerOf((reply) => operations.open('/dir/file', flags, reply))).toEqual([-30]);
+      expect(answerOf((reply) => operations.open('/dir/file', flags, reply))).toEqual([-errno.EROFS]);
     }
     expect(answerOf((reply) => operations.access('/dir/file', 4, reply))).toEqual([0]);
-    expect(answerOf((reply) => operations.access('/dir/file', 2, reply))).toEqual([-30]);
+    expect(answerOf((reply) => operations.access('/dir/file', 2, reply))).toEqual([-errno.EROFS]);
   });
 
-  it('minds the room an extended attribute has', () => {
+  test('minds the room an extended attribute has', () => {
     const { xattrs } = operations;
     const room = Buffer.alloc(12);
     expect(xattrs.getxattr('/dir/file', 'user.colour', Buffer.alloc(0))).toBe(4);
-    expect(xattrs.getxattr('/dir/file', 'user.colour', Buffer.alloc(3))).toBe(-34);
-    expect(xattrs.getxattr('/dir/file', 'user.none', room)).toBe(-61);
-    expect(xattrs.listxattr('/dir/file', Buffer.alloc(11))).toBe(-34);
+    expect(xattrs.getxattr('/dir/file', 'user.colour', Buffer.alloc(3))).toBe(-errno.ERANGE);
+    expect(xattrs.getxattr('/dir/file', 'user.none', room)).toBe(-errno.ENODATA);
+    expect(xattrs.listxattr('/dir/file', Buffer.alloc(11))).toBe(-errno.ERANGE);
     expect(xattrs.listxattr('/dir/file', room)).toBe(12);
     expect(room.toString()).toBe('user.colour\0');
   });
 
-  it.each(['truncate', 'write', 'create', 'unlink', 'setxattr', 'rename', 'utimens', 'symlink'] as const)(
+  test.each(['truncate', 'write', 'create', 'unlink', 'setxattr', 'rename', 'utimens', 'symlink'] as const)(
     '%s is EROFS',
     (name) => {
-      expect(answerOf((reply) => operations[name]('/dir/file', 1, reply))).toEqual([-30]);
+      expect(answerOf((reply) => operations[name]('/dir/file', 1, reply))).toEqual([-errno.EROFS]);
     },
   );
 
-  it('turns what is no Errno into EIO and reports it', () => {
+  test('turns what is no Errno into EIO and reports it', () => {
     tree.statfs = () => {
       throw new Error('a bug');
     };
-    expect(answerOf((reply) => operations.statfs('/', reply))).toEqual([-5]);
+    expect(answerOf((reply) => operations.statfs('/', reply))).toEqual([-errno.EIO]);
     expect(faults).toEqual([new Error('a bug')]);
   });
 });
 
-it('PathResolver asks once per path, and forgets the oldest of many', () => {
+test('PathResolver asks once per path, and forgets the oldest of many', () => {
   let lookups = 0;
   const { lookup } = tree;
   tree.lookup = (parent, name) => {

@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest';
+import { expect, test } from 'vitest';
 import { Region } from '../../../src/base/native.ts';
 import { Errno } from '../../../src/fuse/filesystem.ts';
 import { Request } from '../../../src/fuse/request.ts';
@@ -16,21 +16,21 @@ function opened(body: Uint8Array): Request {
   return request;
 }
 
-it("reads numbers only where all their bytes are the request's", () => {
+test("reads numbers only where all their bytes are the request's", () => {
   const request = opened(u64s(5, 6));
   expect([request.u64(0), request.u64(8), request.u32(8), request.u32(12)]).toEqual([5, 6, 6, 0]);
   for (let at = 9; at < 24; at++) expect(() => request.u64(at)).toThrow(invalid);
   for (let at = 13; at < 24; at++) expect(() => request.u32(at)).toThrow(invalid);
 });
 
-it('reads 64-bit numbers exactly or not at all', () => {
+test('reads 64-bit numbers exactly or not at all', () => {
   const values = [0n, 2n ** 32n, 2n ** 32n + 1n, 2n ** 53n - 1n];
   const request = opened(u64s(...values, 2n ** 53n, 2n ** 64n - 1n));
   expect(values.map((_, index) => BigInt(request.u64(index * 8)))).toEqual(values);
   for (const at of [32, 40]) expect(() => request.u64(at)).toThrow(Errno.of('EOVERFLOW'));
 });
 
-it('takes no name that ends behind the request', () => {
+test('takes no name that ends behind the request', () => {
   expect(Buffer.from(opened(Buffer.from('name\0')).name(0)).toString()).toBe('name');
   expect(Buffer.from(opened(Buffer.from('12345678x\0')).name(8)).toString()).toBe('x');
   expect(() => opened(Buffer.from('name')).name(0)).toThrow(invalid);
@@ -38,7 +38,7 @@ it('takes no name that ends behind the request', () => {
   expect(() => opened(Buffer.from('name\0')).name(40)).toThrow(invalid);
 });
 
-it('reads signed numbers exactly or not at all', () => {
+test('reads signed numbers exactly or not at all', () => {
   const values = [0n, -1n, 2n ** 53n - 1n, 1n - 2n ** 53n, -(2n ** 32n)];
   const request = opened(u64s(...values.map((value) => BigInt.asUintN(64, value)), 2n ** 53n, 2n ** 64n - 2n ** 53n));
   expect(values.map((_, index) => BigInt(request.s64(index * 8)))).toEqual(values);
@@ -46,14 +46,14 @@ it('reads signed numbers exactly or not at all', () => {
   for (let at = 49; at < 64; at++) expect(() => request.s64(at)).toThrow(invalid);
 });
 
-it('calls a place in a file beyond 2^53 too big a file', () => {
+test('calls a place in a file beyond 2^53 too big a file', () => {
   const request = opened(u64s(2n ** 53n - 1n, 2n ** 53n));
   expect(request.u64(0, 'EFBIG')).toBe(2 ** 53 - 1);
   expect(() => request.u64(8, 'EFBIG')).toThrow(Errno.of('EFBIG'));
   for (let at = 9; at < 24; at++) expect(() => request.u64(at, 'EFBIG')).toThrow(invalid);
 });
 
-it('finds data only where they are all of the rest', () => {
+test('finds data only where they are all of the rest', () => {
   const request = opened(Buffer.from('12345678data'));
   const start = request.data(8, 4);
   expect(request.memory.bytes.toString('latin1', start, start + 4)).toBe('data');
@@ -69,7 +69,7 @@ it('finds data only where they are all of the rest', () => {
   }
 });
 
-it('tells two names apart at the NUL', () => {
+test('tells two names apart at the NUL', () => {
   const request = opened(Buffer.from('first\0second\0'));
   expect(Buffer.from(request.firstName(0)).toString()).toBe('first');
   expect(Buffer.from(request.name(6)).toString()).toBe('second');
@@ -79,7 +79,7 @@ it('tells two names apart at the NUL', () => {
   expect(() => opened(Buffer.from('first')).firstName(0)).toThrow(invalid);
 });
 
-it('lets a slash be in targets and names of attributes, and in no other name', () => {
+test('lets a slash be in targets and names of attributes, and in no other name', () => {
   const request = opened(Buffer.from('a/b\0'));
   for (const text of [request.target(0), request.attribute(0), request.firstAttribute(0)]) {
     expect(Buffer.from(text).toString()).toBe('a/b');
@@ -92,7 +92,7 @@ it('lets a slash be in targets and names of attributes, and in no other name', (
   }
 });
 
-it('knows on whose behalf it is made', () => {
+test('knows on whose behalf it is made', () => {
   const bytes = encodeRequest({ opcode: 1, uid: 1000, gid: 2 ** 32 - 1 });
   const memory = new Region(bytes);
   const request = new Request(memory);

@@ -34,7 +34,7 @@ export function serveAnew(): void {
   link = tree.addLink(1, 'link', Buffer.from('dir/file'));
   faults = [];
   counters = new Float64Array(new SharedArrayBuffer(counterSlots * 8));
-  connection = new Connection(tree, { counters, onFault: (...fault) => faults.push(fault) });
+  connection = new Connection(tree, { counters, onError: (...fault) => faults.push(fault) });
 }
 
 /** What the connection replies. @throws Error when it does not */

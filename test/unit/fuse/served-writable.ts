@@ -14,7 +14,7 @@ export function serveAnew(): void {
   tree = new WritableMemoryFileSystem();
   calls = [];
   faults = [];
-  connection = new Connection(recorded(tree), { onFault: (...fault) => faults.push(fault) });
+  connection = new Connection(recorded(tree), { onError: (...fault) => faults.push(fault) });
 }
 
 /** The calls that change something or say what the kernel knows, names and values as text. */

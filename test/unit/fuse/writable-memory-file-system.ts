@@ -198,14 +198,14 @@ export class WritableMemoryFileSystem implements WritableFileSystem {
 
   settle(): void {}
 
-  remember(node: number): void {
+  addLookup(node: number): void {
     this.#node(node).remembered++;
   }
 
-  forget(node: number, times: number): void {
+  forget(node: number, lookups: number): void {
     const forgotten = this.nodes.get(node);
     if (forgotten === undefined) return;
-    forgotten.remembered = Math.max(0, forgotten.remembered - times);
+    forgotten.remembered = Math.max(0, forgotten.remembered - lookups);
     this.#dropUnused(forgotten);
   }
 
