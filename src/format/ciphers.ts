@@ -9,7 +9,7 @@ export function isCipherName(name: string): name is CipherName {
   return (cipherNames as readonly string[]).includes(name);
 }
 
-/** The one-byte code of a cipher in object headers and in the manifest's additional data. */
+/** Returns the one-byte code of a cipher in object headers and in the manifest's additional data. */
 export function cipherCode(cipher: CipherName): number {
   return cipherNames.indexOf(cipher);
 }

@@ -1,4 +1,7 @@
-/** Where everything in an object lies (format.md §6). Pure arithmetic; offsets and lengths are bytes unless named otherwise. */
+/**
+ * Computes the places of everything in an object (format.md §6). Offsets and lengths are in bytes unless named
+ * otherwise.
+ */
 
 export const SECTOR_SIZE = 4096;
 export const PAGE_SIZE = 4096;
@@ -9,7 +12,7 @@ export const MAX_CHUNK_SIZE = 65536;
 export const DEFAULT_CHUNK_SIZE = 16384;
 export const MAX_CHUNKS = 2 ** 32;
 
-/** Whether a chunk size is one the format has: a power of two from 4 KiB to 64 KiB. */
+/** Whether the format has a chunk size: a power of two from 4 KiB to 64 KiB. */
 export function isChunkSize(size: number): boolean {
   return Number.isInteger(size) && size >= MIN_CHUNK_SIZE && size <= MAX_CHUNK_SIZE && (size & (size - 1)) === 0;
 }
@@ -17,9 +20,9 @@ export function isChunkSize(size: number): boolean {
 export class Geometry {
   readonly chunkSize: number;
   readonly sectorsPerChunk: number;
-  /** Data bytes of a full group. */
+  /** The data bytes of a full group. */
   readonly groupSize: number;
-  /** Bytes from one tag page to the next. */
+  /** The bytes from one tag page to the next. */
   readonly groupStride: number;
   /** The bits of a record's `holes` that may be set. */
   readonly holeMask: number;
@@ -34,12 +37,12 @@ export class Geometry {
     this.holeMask = 2 ** this.sectorsPerChunk - 1;
   }
 
-  /** Chunks needed for `length` data bytes. */
+  /** Returns the number of chunks for `length` data bytes. */
   chunksFor(length: number): number {
     return Math.ceil(length / this.chunkSize);
   }
 
-  /** Groups, that is tag pages, of an object of so many chunks. */
+  /** Returns the number of groups, that is of tag pages, of an object with so many chunks. */
   groupsFor(chunks: number): number {
     return Math.ceil(chunks / CHUNKS_PER_GROUP);
   }
@@ -53,7 +56,7 @@ export class Geometry {
     return this.tagPageOffset(group) + PAGE_SIZE + (chunk % CHUNKS_PER_GROUP) * this.chunkSize;
   }
 
-  /** Size of the whole file. */
+  /** Returns the size of the whole file. */
   objectSize(chunks: number): number {
     return PAGE_SIZE + this.groupsFor(chunks) * PAGE_SIZE + chunks * this.chunkSize;
   }

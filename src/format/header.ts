@@ -41,7 +41,7 @@ function jsonBytes(value: unknown): Buffer {
   return Buffer.from(`${JSON.stringify(value, null, 2)}\n`, 'utf8');
 }
 
-/** What the header's MAC is over (format.md §4). */
+/** Returns the bytes that the header's MAC covers (format.md §4). */
 export function authenticatedHeaderBytes(header: Omit<Header, 'mac'>): Buffer {
   return jsonBytes(headerObject(header));
 }
@@ -51,7 +51,7 @@ export function encodeHeader(header: Header): Buffer {
 }
 
 /**
- * Parses what is not yet authenticated: the caller checks the MAC before it believes anything but the slots.
+ * Parses a header that is not yet authenticated: the caller checks the MAC before it trusts anything except the slots.
  * @throws CkptfsError `not-an-image`, `unsupported-format` (version, cipher), `damaged` (shape, form)
  */
 export function parseHeader(bytes: Uint8Array): Header {
@@ -114,9 +114,9 @@ function damagedMember(name: string): CkptfsError {
   return new CkptfsError('damaged', `header member "${name}" is missing or not what it may be`);
 }
 
-/** Hostile text on its way into a message: one short line, nothing a terminal acts on. */
+/** Makes untrusted text fit for a message: one short line without control characters for the terminal. */
 function printable(value: unknown): string {
-  // Nested deeply enough, a value that JSON.parse reads without trouble makes JSON.stringify run out of stack.
+  // JSON.stringify runs out of stack for a deeply nested value that JSON.parse can read.
   if (typeof value === 'object' && value !== null) return Array.isArray(value) ? '[...]' : '{...}';
   return (
     JSON.stringify(value)

@@ -12,13 +12,15 @@ import {
 } from './manifest.ts';
 import { isKeptXattr, type XattrList } from './xattrs.ts';
 
-/** Rules of format.md §5 for single values, which hold in manifest and journal alike. All throw MalformedError. */
+/**
+ * Checks the rules of format.md §5 for single values, which apply to manifest and journal. All throw MalformedError.
+ */
 
 const MAX_U32 = 0xffff_ffff;
 const MAX_XATTRS = 0xffff;
 const NANOSECONDS = 1_000_000_000;
 
-/** Checks everything of an inode but its extents. */
+/** Checks everything of an inode except its extents. */
 export function checkInode(inode: Inode | JournalInode): void {
   require(inode.mode >= 0 && inode.mode <= 0o7777, 'mode with unknown bits');
   require(isU32(inode.uid) && isU32(inode.gid), 'owner out of range');
@@ -46,7 +48,7 @@ function checkXattrs(xattrs: XattrList): void {
   }
 }
 
-/** In ascending order, not overlapping, none that is two, none empty. */
+/** Checks that extents are in ascending order, do not overlap, are not empty, and that adjacent ones are merged. */
 export function checkExtentOrder(extents: readonly Extent[]): void {
   let end = 0;
   let previous: Extent | undefined;
@@ -66,7 +68,7 @@ function continues(first: Extent, second: Extent): boolean {
   );
 }
 
-/** @param object a finished one */
+/** Checks an object that is finished. */
 export function checkObject(object: { readonly id: Buffer; readonly chunks: number; readonly digests: Buffer }): void {
   require(object.id.length === ID_SIZE, 'object id of a wrong length');
   require(object.chunks >= 1 && object.chunks <= MAX_CHUNKS, `object of ${object.chunks} chunks`);
@@ -74,7 +76,7 @@ export function checkObject(object: { readonly id: Buffer; readonly chunks: numb
   require(object.digests.length === pages * DIGEST_SIZE, 'object with a wrong number of digests');
 }
 
-/** What a directory entry can be called (format.md §2). */
+/** Checks the name of a directory entry (format.md §2). */
 export function checkName(name: Uint8Array): void {
   const fits = name.length >= 1 && name.length <= MAX_NAME_LENGTH && !name.includes(0) && !name.includes(SLASH);
   const isDots = name[0] === DOT && (name.length === 1 || (name.length === 2 && name[1] === DOT));
@@ -92,7 +94,7 @@ function isBelow(value: number, limit: number): boolean {
   return Number.isInteger(value) && value >= 0 && value < limit;
 }
 
-/** @throws MalformedError */
+/** Checks a rule of the format. @throws MalformedError when it does not hold */
 export function require(holds: boolean, otherwise: string): asserts holds {
   if (!holds) throw new MalformedError(otherwise);
 }

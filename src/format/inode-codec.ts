@@ -4,7 +4,7 @@ import { type Extent, type Inode, type InodeMetadata, MAX_XATTR_VALUE } from './
 import type { Time } from './time.ts';
 import type { Xattr, XattrList } from './xattrs.ts';
 
-/** Inodes and extents as manifest and journal both write them (format.md §5). */
+/** Encodes inodes and extents, in the form that manifest and journal share (format.md §5). */
 
 const codes = { file: 1, directory: 2, symlink: 3, fifo: 4, socket: 5 } as const satisfies Readonly<
   Record<Inode['type'], number>
@@ -13,12 +13,12 @@ const codes = { file: 1, directory: 2, symlink: 3, fifo: 4, socket: 5 } as const
 const FLAG_OPEN = 1 << 0;
 const FLAG_LOST = 1 << 1;
 
-/** Least bytes one of each takes: what a count is held against before anything is allocated. */
+/** The least bytes that one of each takes, to check a count before anything is allocated for it. */
 export const LEAST_INODE = 50;
 const LEAST_EXTENT = 28;
 const LEAST_XATTR = 5;
 
-/** Writes all of an inode but its extents. */
+/** Writes all of an inode except its extents. */
 export function writeInode(out: ByteWriter, inode: JournalInode): void {
   out.u8(codes[inode.type]);
   out.u8(inode.type === 'file' ? (inode.open ? FLAG_OPEN : 0) | (inode.lost ? FLAG_LOST : 0) : 0);
@@ -86,7 +86,7 @@ export function writeExtents(out: ByteWriter, extents: readonly Extent[]): void 
   }
 }
 
-/** @throws MalformedError */
+/** Reads what {@link writeExtents} writes. @throws MalformedError */
 export function readExtents(input: ByteReader): readonly Extent[] {
   return Array.from({ length: input.count32(LEAST_EXTENT) }, () => ({
     fileOffset: input.u64(),

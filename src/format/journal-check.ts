@@ -5,8 +5,9 @@ import { type Extent, ID_SIZE, ROOT_INODE } from './manifest.ts';
 import { isFlagless } from './record.ts';
 
 /**
- * Holds an entry against every rule of format.md §8 that needs no other frame.
- * @param at its place in the frame, from 0 @param first the frame's first entry, if that is another
+ * Checks an entry against every rule of format.md §8 that needs no other frame.
+ * @param at its index in the frame, from 0
+ * @param first the frame's first entry, if that is another one
  * @throws MalformedError
  */
 export function checkEntry(entry: JournalEntry, at: number, first: JournalEntry | undefined): void {
@@ -86,7 +87,7 @@ function checkChunks({ fileChunk, object, objectChunk, records }: ChunksEntry): 
   for (let at = 0; at < records.length; at += RECORD_SIZE) require(isFlagless(view, at), 'record with an unknown flag');
 }
 
-/** @param first of the file's chunks */
+/** Checks a run of a file's chunks. @param first the first chunk of the run */
 function checkRun(first: number, count: number): void {
   require(count >= 1, 'run of no chunks');
   require(first >= 0 && Number.isSafeInteger(first + count), 'run of chunks out of range');

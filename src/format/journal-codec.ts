@@ -10,12 +10,14 @@ import { MAX_MANIFEST_SIZE } from './manifest-envelope.ts';
 /** The file `journal` (format.md §8): a header, then frames. Sizes are bytes. */
 
 export const JOURNAL_HEADER_SIZE = 32;
-/** Of a frame before its ciphertext: u32 length, nonce. */
+/** The size of a frame's head, before its ciphertext: u32 length, nonce. */
 export const FRAME_HEAD_SIZE = 16;
 export const FRAME_TAG_SIZE = 16;
-/** What a frame has besides the entries in it. */
+/** The bytes of a frame that are not entries. */
 export const FRAME_OVERHEAD = FRAME_HEAD_SIZE + FRAME_TAG_SIZE;
-/** The most that the entries of one frame may take: as much as a manifest, so that what stands in one piece there can stand in one here. */
+/**
+ * The most bytes for the entries of one frame: as many as in a manifest, so that whatever fits there fits in one frame.
+ */
 export const MAX_FRAME = MAX_MANIFEST_SIZE;
 
 const MAGIC = Buffer.from('ckptjrnl', 'latin1');
@@ -28,20 +30,20 @@ function prefix(): Buffer {
   return bytes;
 }
 
-/** @param id of the journal, 16 bytes, random */
+/** Encodes a journal's header. @param id of the journal, 16 random bytes */
 export function encodeJournalHeader(id: Uint8Array): Buffer {
   if (id.length !== ID_SIZE) throw new MalformedError(`journal id of ${id.length} bytes`);
   return Buffer.concat([prefix(), id]);
 }
 
-/** The journal's id. @throws MalformedError */
+/** Returns the journal's id. @throws MalformedError */
 export function parseJournalHeader(bytes: Uint8Array): Buffer {
   if (bytes.length !== JOURNAL_HEADER_SIZE) throw new MalformedError(`journal header of ${bytes.length} bytes`);
   if (!prefix().equals(bytes.subarray(0, PREFIX_SIZE))) throw new MalformedError('journal begins with unknown bytes');
   return Buffer.from(bytes.subarray(PREFIX_SIZE));
 }
 
-/** The number that stands before each entry. */
+/** The number that precedes each entry. */
 const codes = {
   base: 1,
   barrier: 2,
@@ -55,7 +57,10 @@ const codes = {
   holes: 10,
 } as const satisfies Readonly<Record<JournalEntry['kind'], number>>;
 
-/** The plaintext of a frame. @throws MalformedError when an entry breaks a rule of the format, or they are none or too many for a frame */
+/**
+ * Encodes the plaintext of a frame.
+ * @throws MalformedError when an entry breaks a rule of the format, and for no entries or too many for a frame
+ */
 export function encodeEntries(entries: readonly JournalEntry[]): Buffer {
   const out = new ByteWriter();
   for (const [at, entry] of entries.entries()) {
@@ -68,8 +73,8 @@ export function encodeEntries(entries: readonly JournalEntry[]): Buffer {
 }
 
 /**
- * The inverse of {@link encodeEntries}; accepts nothing that encodeEntries would not give. Whether they fit what earlier frames say,
- * and `base` the number of its frame, is for the caller to see.
+ * Decodes the plaintext of a frame; accepts only what {@link encodeEntries} can produce. The caller checks that the
+ * entries agree with earlier frames, and `base` with the number of its frame.
  * @throws MalformedError
  */
 export function decodeEntries(plain: Uint8Array): JournalEntry[] {

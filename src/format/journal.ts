@@ -1,6 +1,6 @@
 import type { DirectoryInode, Extent, FileInode, MeetingInode, SymlinkInode } from './manifest.ts';
 
-/** A regular file as the journal has it: what it holds is named by entries of its own. */
+/** A regular file in the journal: other entries name its contents. */
 export interface JournalFileInode extends Omit<FileInode, 'extents'> {
   /** The file was changed, and its writer has not closed it since. */
   readonly open: boolean;
@@ -11,8 +11,8 @@ export interface JournalFileInode extends Omit<FileInode, 'extents'> {
 export type JournalInode = JournalFileInode | DirectoryInode | SymlinkInode | MeetingInode;
 
 /**
- * One change of an unsealed image's state (format.md §8). Inodes are numbers from 1, the root directory; objects are numbered from 0 in
- * the order of their `object` entries.
+ * One change of an unsealed image's state (format.md §8). Inodes are numbered from 1, the root directory; objects from
+ * 0, in the order of their `object` entries.
  */
 export type JournalEntry =
   | BaseEntry
@@ -26,14 +26,17 @@ export type JournalEntry =
   | ChunksEntry
   | HolesEntry;
 
-/** Of which seal this is the continuation. The first entry of frame 0 and nowhere else. */
+/** Names the seal that this journal continues. It is the first entry of frame 0, and occurs nowhere else. */
 export interface BaseEntry {
   readonly kind: 'base';
   /** 0 when the image was never sealed. */
   readonly epoch: number;
 }
 
-/** Everything in earlier frames, and the object data they name, was durable before this frame was written. */
+/**
+ * States that everything in earlier frames, and the object data that they name, was durable before this frame was
+ * written.
+ */
 export interface BarrierEntry {
   readonly kind: 'barrier';
 }
@@ -44,7 +47,7 @@ export interface JournalObject {
   readonly id: Buffer;
   /** 0 for an object begun now, to be filled by `chunks` entries. */
   readonly chunks: number;
-  /** 32 bytes of SHA-256 for each tag page; none for an object begun now. */
+  /** A SHA-256 of 32 bytes for each tag page; empty for an object begun now. */
   readonly digests: Buffer;
 }
 
@@ -55,13 +58,13 @@ export interface InodeEntry {
   readonly value: JournalInode;
 }
 
-/** The inode has no name any more and is not open. */
+/** States that the inode has no name any more and is not open. */
 export interface GoneEntry {
   readonly kind: 'gone';
   readonly inode: number;
 }
 
-/** Puts a name, or makes it another inode's. */
+/** Adds a name, or moves it to another inode. */
 export interface NameEntry {
   readonly kind: 'name';
   readonly parent: number;
@@ -75,7 +78,7 @@ export interface UnnameEntry {
   readonly name: Buffer;
 }
 
-/** Appended to the extents of a file whose content was not named in another way. */
+/** Appends extents to those of a file whose contents no other kind of entry has named. */
 export interface ExtentsEntry {
   readonly kind: 'extents';
   readonly inode: number;
@@ -83,11 +86,11 @@ export interface ExtentsEntry {
   readonly extents: readonly Extent[];
 }
 
-/** A run of file chunks that lie in a run of chunks of one object begun in this journal. */
+/** Places a run of file chunks in a run of chunks of one object that was begun in this journal. */
 export interface ChunksEntry {
   readonly kind: 'chunks';
   readonly inode: number;
-  /** File chunk i is the chunkSize bytes from i × chunkSize on. */
+  /** File chunk i has the chunkSize bytes from i × chunkSize on. */
   readonly fileChunk: number;
   readonly object: number;
   readonly objectChunk: number;
@@ -95,7 +98,7 @@ export interface ChunksEntry {
   readonly records: Buffer;
 }
 
-/** A run of file chunks that hold nothing. */
+/** Makes a run of file chunks holes. */
 export interface HolesEntry {
   readonly kind: 'holes';
   readonly inode: number;

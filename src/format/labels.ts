@@ -1,6 +1,6 @@
 import type { CipherName } from './ciphers.ts';
 
-/** Every `info` string ever given to HKDF, in one place so that none can mean two things (format.md §3). */
+/** Every `info` string that is given to HKDF, in one place so that no string can have two meanings (format.md §3). */
 export const keyLabels = {
   headerMac: 'ckptfs 1 header mac',
   manifest: 'ckptfs 1 manifest',

@@ -2,7 +2,10 @@ import { MalformedError } from '../base/bytes.ts';
 import { checkExtentOrder, checkInode, checkName, checkObject, require } from './inode-check.ts';
 import { type FileInode, type Manifest, type ObjectEntry, ROOT_INODE } from './manifest.ts';
 
-/** Holds a manifest against every rule of format.md §5 that goes beyond the shape of single values. @throws MalformedError */
+/**
+ * Checks a manifest against every rule of format.md §5 that goes beyond the shape of single values.
+ * @throws MalformedError
+ */
 export function checkManifest(manifest: Manifest, chunkSize: number): void {
   require(manifest.epoch >= 1, 'epoch 0');
   checkObjects(manifest.objects);

@@ -4,11 +4,14 @@ import { LEAST_INODE, readExtents, readInode, writeExtents, writeInode } from '.
 import { DIGEST_SIZE, type Entry, ID_SIZE, type Inode, type Manifest, type ObjectEntry } from './manifest.ts';
 import { checkManifest } from './manifest-check.ts';
 
-/** Least bytes one of each takes: what a count is held against before anything is allocated. */
+/** The least bytes that one of each takes, to check a count before anything is allocated for it. */
 const LEAST_OBJECT = ID_SIZE + 8 + DIGEST_SIZE;
 const LEAST_ENTRY = 10;
 
-/** The manifest's plaintext (format.md §5), padded to whole pages. @throws MalformedError when the value breaks a rule of the format */
+/**
+ * Encodes a manifest's plaintext (format.md §5), padded to whole pages.
+ * @throws MalformedError when it breaks a rule of the format
+ */
 export function encodeManifest(manifest: Manifest, chunkSize: number): Buffer {
   checkManifest(manifest, chunkSize);
   const out = new ByteWriter();
@@ -35,7 +38,7 @@ export function encodeManifest(manifest: Manifest, chunkSize: number): Buffer {
   return out.finish();
 }
 
-/** The inverse of {@link encodeManifest}; accepts nothing that encodeManifest would not give. @throws MalformedError */
+/** Decodes a manifest's plaintext; accepts only what {@link encodeManifest} can produce. @throws MalformedError */
 export function decodeManifest(plain: Uint8Array, chunkSize: number): Manifest {
   if (plain.length % PAGE_SIZE !== 0) throw new MalformedError('manifest is not whole pages');
   const input = new ByteReader(plain);

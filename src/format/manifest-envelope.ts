@@ -3,11 +3,11 @@ import { type CipherName, cipherCode } from './ciphers.ts';
 import { PAGE_SIZE } from './geometry.ts';
 import { FORMAT_VERSION } from './header.ts';
 
-/** The file `manifest` around its ciphertext (format.md §5). */
+/** The parts of the file `manifest` (format.md §5). */
 interface ManifestEnvelope {
   /** 24 bytes. */
   readonly nonce: Uint8Array;
-  /** Ciphertext, whole pages, and the 16-byte tag behind it. */
+  /** The ciphertext, whole pages, followed by the 16-byte tag. */
   readonly sealed: Uint8Array;
 }
 
@@ -24,7 +24,7 @@ function prefix(): Buffer {
   return bytes;
 }
 
-/** What binds a manifest to its image and geometry. @param imageId 16 bytes */
+/** Makes the additional data that binds a manifest to its image and geometry. @param imageId 16 bytes */
 export function manifestAdditionalData(imageId: Uint8Array, cipher: CipherName, chunkSize: number): Buffer {
   return Buffer.concat([prefix(), imageId, Buffer.from([cipherCode(cipher), Math.log2(chunkSize)])]);
 }
@@ -33,7 +33,7 @@ export function encodeManifestEnvelope({ nonce, sealed }: ManifestEnvelope): Buf
   return Buffer.concat([prefix(), nonce, sealed]);
 }
 
-/** @throws MalformedError */
+/** Splits the file `manifest`. @throws MalformedError */
 export function parseManifestEnvelope(bytes: Uint8Array): ManifestEnvelope {
   const start = PREFIX_SIZE + MANIFEST_NONCE_SIZE;
   const length = bytes.length - start - TAG_SIZE;

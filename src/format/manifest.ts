@@ -1,7 +1,7 @@
 import type { Time } from './time.ts';
 import type { XattrList } from './xattrs.ts';
 
-/** The sealed tree (format.md §5), as values. Inode number n is `inodes[n - 1]`; the root directory is inode 1. */
+/** The values of the sealed tree (format.md §5). Inode number n is `inodes[n - 1]`; the root directory is inode 1. */
 export interface Manifest {
   /** 1 for the first seal. */
   readonly epoch: number;
@@ -16,7 +16,7 @@ export interface ObjectEntry {
   /** 16 bytes. */
   readonly id: Buffer;
   readonly chunks: number;
-  /** 32 bytes of SHA-256 for each tag page, one behind the other. */
+  /** A SHA-256 of 32 bytes for each tag page, one after the other. */
   readonly digests: Buffer;
 }
 
@@ -25,11 +25,11 @@ export interface InodeMetadata {
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
-  /** Of the last access. */
+  /** The last access. */
   readonly atime: Time;
-  /** Of the last change of the contents. */
+  /** The last change of the contents. */
   readonly mtime: Time;
-  /** Of the last change of contents or inode. */
+  /** The last change of contents or inode. */
   readonly ctime: Time;
   readonly xattrs: XattrList;
 }
@@ -38,7 +38,7 @@ export interface FileInode extends InodeMetadata {
   readonly type: 'file';
   /** Bytes. */
   readonly size: number;
-  /** In ascending order of fileOffset, not overlapping; what none covers is a hole. */
+  /** In ascending order of fileOffset, not overlapping. A range that no extent covers is a hole. */
   readonly extents: readonly Extent[];
 }
 
@@ -51,14 +51,17 @@ export interface SymlinkInode extends InodeMetadata {
   readonly target: Buffer;
 }
 
-/** A node that holds nothing: it is a place where processes meet. */
+/** A FIFO or socket: it has no contents and is a meeting place of processes. */
 export interface MeetingInode extends InodeMetadata {
   readonly type: 'fifo' | 'socket';
 }
 
 export type Inode = FileInode | DirectoryInode | SymlinkInode | MeetingInode;
 
-/** `length` bytes of a file from `fileOffset` on stand in the data space of an object from `objectOffset` on. */
+/**
+ * States that `length` bytes of a file, from `fileOffset` on, are in the data space of an object, from `objectOffset`
+ * on.
+ */
 export interface Extent {
   readonly fileOffset: number;
   /** Index into `Manifest.objects`. */

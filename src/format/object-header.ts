@@ -5,8 +5,10 @@ const MAGIC = Buffer.from('ckptobj1', 'latin1');
 const VERSION = 1;
 
 /**
- * The header page of an object (format.md §6). Every byte follows from the arguments, so reading it is comparing it with this.
- * @param imageId 16 bytes @param objectId 16 bytes
+ * Makes the header page of an object (format.md §6). Every byte follows from the arguments, so a reader compares the
+ * page with this one.
+ * @param imageId 16 bytes
+ * @param objectId 16 bytes
  */
 export function encodeObjectHeader(
   cipher: CipherName,

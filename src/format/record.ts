@@ -8,12 +8,12 @@ export const TAG_SIZE = 16;
 /** Offsets of the fields in a record. */
 export const recordFields = { nonce: 0, tag: 12, holes: 28, flags: 30 } as const;
 
-/** Bit s set means that sector s of the chunk is a hole. @param offset of the record */
+/** Reads the hole map: bit s set means that sector s of the chunk is a hole. @param offset of the record */
 export function readHoles(view: DataView, offset: number): number {
   return view.getUint16(offset + recordFields.holes, true);
 }
 
-/** Sets the hole map, and the flags to what this version knows: none. */
+/** Writes the hole map, and flags of zero: this version of the format has none. */
 export function writeHoles(view: DataView, offset: number, holes: number): void {
   view.setUint16(offset + recordFields.holes, holes, true);
   view.setUint16(offset + recordFields.flags, 0, true);
@@ -24,7 +24,7 @@ export function isRecordWellFormed(view: DataView, offset: number, geometry: Geo
   return isFlagless(view, offset) && (readHoles(view, offset) & ~geometry.holeMask) === 0;
 }
 
-/** Whether the record has no flag: this version knows none. */
+/** Whether the record has no flag: this version of the format has none. */
 export function isFlagless(view: DataView, offset: number): boolean {
   return view.getUint16(offset + recordFields.flags, true) === 0;
 }
@@ -34,14 +34,14 @@ export function isHole(holes: number, sector: number): boolean {
   return ((holes >>> sector) & 1) === 1;
 }
 
-/** The first sector from `from` on that holds data, or `end` when there is none before it. */
+/** Returns the first sector from `from` on that holds data, or `end` when there is none before it. */
 export function nextData(holes: number, from: number, end: number): number {
   let sector = from;
   while (sector < end && isHole(holes, sector)) sector++;
   return sector;
 }
 
-/** The first sector from `from` on that is a hole, or `end` when there is none before it. */
+/** Returns the first sector from `from` on that is a hole, or `end` when there is none before it. */
 export function nextHole(holes: number, from: number, end: number): number {
   let sector = from;
   while (sector < end && !isHole(holes, sector)) sector++;

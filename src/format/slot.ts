@@ -9,15 +9,15 @@ export interface SlotJwe {
   readonly tag: string;
 }
 
-/** The members of a slot, in the order they stand in the header. */
+/** The members of a slot, in the order that they have in the header. */
 const slotMembers = ['protected', 'encrypted_key', 'iv', 'ciphertext', 'tag'] as const;
 
 /** Far above what any algorithm needs, post-quantum ones included. */
 const MAX_MEMBER_LENGTH = 8192;
 
 /**
- * Checks the form of one slot: exactly the known members, each 1 to 8192 characters of canonical base64url. Says nothing
- * about whether some key opens it.
+ * Checks the form of one slot: exactly the known members, each 1 to 8192 characters of canonical base64url. Does not
+ * check that a key opens it.
  * @param value from `JSON.parse`
  * @throws MalformedError
  */
@@ -49,8 +49,8 @@ export function parseSlot(value: unknown): SlotJwe {
 }
 
 /**
- * The parameters in a slot's protected header, or undefined when it is not a JSON object. They are authenticated only once
- * the slot has been opened.
+ * Returns the parameters in a slot's protected header, or undefined when it is not a JSON object. They are
+ * authenticated only once the slot has been opened.
  */
 export function slotParameters(slot: SlotJwe): ReadonlyMap<string, unknown> | undefined {
   try {
@@ -63,13 +63,13 @@ export function slotParameters(slot: SlotJwe): ReadonlyMap<string, unknown> | un
   }
 }
 
-/** The `alg` of a slot, such as `A256KW`, or undefined when it names none. Not authenticated. */
+/** Returns the `alg` of a slot, such as `A256KW`, or undefined without one. It is not authenticated. */
 export function slotAlgorithm(slot: SlotJwe): string | undefined {
   const algorithm = slotParameters(slot)?.get('alg');
   return typeof algorithm === 'string' ? algorithm : undefined;
 }
 
-/** RFC 4648 §5 without padding, and with no bit set that decoding would drop. */
+/** Whether text is base64url (RFC 4648 §5) without padding and without set bits that decoding would drop. */
 function isBase64Url(text: string): boolean {
   return /^[A-Za-z0-9_-]+$/.test(text) && Buffer.from(text, 'base64url').toString('base64url') === text;
 }

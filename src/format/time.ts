@@ -1,4 +1,4 @@
-/** A point in time, as inodes have it. */
+/** A point in time, for inodes. */
 export interface Time {
   /** Since 1970; may be negative. */
   readonly seconds: number;
@@ -6,7 +6,7 @@ export interface Time {
   readonly nanoseconds: number;
 }
 
-/** Converts what a clock shows, in milliseconds since 1970. */
+/** Converts the time of a clock, in milliseconds since 1970. */
 export function timeAt(milliseconds: number): Time {
   const seconds = Math.floor(milliseconds / 1000);
   return { seconds, nanoseconds: Math.floor((milliseconds - seconds * 1000) * 1e6) };

@@ -1,4 +1,7 @@
-/** Extended attributes of one inode, in strictly ascending byte order of names. Names are `user.` and 1 to 250 more bytes. */
+/**
+ * Extended attributes of one inode, in strictly ascending byte order of names. Names are `user.` and 1 to 250 more
+ * bytes.
+ */
 export type XattrList = readonly Xattr[];
 
 export interface Xattr {
