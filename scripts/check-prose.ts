@@ -21,9 +21,7 @@ const PHRASES: readonly (readonly [pattern: RegExp, instead: string])[] = [
 /** Places that are not through yet. This list only shrinks: a place without a finding fails until it is taken out. */
 const NOT_YET: readonly string[] = [
   'CHANGELOG.md',
-  'CONTRIBUTING.md',
   'README.md',
-  'SECURITY.md',
   'docs/',
   'scripts/',
   'src/base/',
@@ -36,10 +34,13 @@ const NOT_YET: readonly string[] = [
   'src/stores/',
   'test/fixtures/',
   'test/fsx/',
-  'test/fuzz/',
   'test/support/',
   'test/system/',
-  'test/unit/',
+  'test/unit/cli/',
+  'test/unit/fs/',
+  'test/unit/image/',
+  'test/unit/serve/',
+  'test/unit/stores/',
   'vitest.config.ts',
 ];
 

@@ -85,7 +85,7 @@ function bodyOf(opcode: number, vocabulary: Vocabulary, random: Random): Buffer 
   }
 }
 
-/** Of the operations that change something; undefined for others. */
+/** Makes the body of an operation that changes something; undefined for other operations. */
 function changingBodyOf(opcode: number, vocabulary: Vocabulary, random: Random): Buffer | undefined {
   const name = nameFrom(vocabulary, random);
   const mode = random.pick([0o100644, 0o106755, 0o040755, 0o010644, random.u32()]);

@@ -18,22 +18,22 @@ interface World extends Vocabulary {
   content(node: bigint): Uint8Array | undefined;
 }
 
-/** The reply, taken apart, to a request that stands in front of other bytes. */
-function ask(connection: Connection, bytes: Buffer, behind: number): Buffer {
-  const memory = new Region(Buffer.concat([bytes, Buffer.alloc(512, behind)]));
+/** Returns the decoded reply to a request that other bytes follow in memory. */
+function ask(connection: Connection, bytes: Buffer, filler: number): Buffer {
+  const memory = new Region(Buffer.concat([bytes, Buffer.alloc(512, filler)]));
   const length = connection.handle(memory, bytes.length);
   return Buffer.from(connection.reply.bytes.subarray(0, length));
 }
 
 function checkRequest(world: World, connection: Connection, bytes: Buffer): string {
   const reply = ask(connection, bytes, 0);
-  must(reply.equals(ask(connection, bytes, 0x41)), 'what lies behind the request changes the reply');
+  must(reply.equals(ask(connection, bytes, 0x41)), 'the bytes after the request change the reply');
   must(world.faults.length === 0, `a fault: ${world.faults[0]}`);
   if (reply.length === 0) return 'no reply';
   must(bytes.length >= HEADER && reply.length >= 16 && reply.readUInt32LE(0) === reply.length, 'a wrong reply length');
   must(reply.readBigUInt64LE(8) === bytes.readBigUInt64LE(8), 'the reply to another request');
   const error = reply.readInt32LE(4);
-  must(error <= 0 && error > -512 && (error === 0 || reply.length === 16), 'an error that is none');
+  must(error <= 0 && error > -512 && (error === 0 || reply.length === 16), 'a reply whose error is not an errno');
   if (error === 0) checkBody(world, bytes, reply.subarray(16));
   return error === 0 ? 'answered' : 'error';
 }

@@ -51,7 +51,7 @@ const vocabulary = {
   nodes: [1, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 4, 5, 0, 2 ** 32, 2n ** 64n - 1n],
 };
 
-/** Counts what it is told to remember. */
+/** Counts the lookups that are added. */
 class CountingFileSystem extends WritableMemoryFileSystem {
   told = 0;
 
@@ -61,11 +61,11 @@ class CountingFileSystem extends WritableMemoryFileSystem {
   }
 }
 
-/** One of two that are asked the same, with other bytes behind each request. */
+/** One of two connections that get the same requests, each followed in memory by other bytes. */
 class Side {
   readonly tree = new CountingFileSystem(CAPACITY, () => ({ seconds: 1, nanoseconds: 2 }));
   readonly faults: unknown[] = [];
-  readonly #behind: number;
+  readonly #filler: number;
   readonly #connection = new Connection(this.tree, {
     maxTransfer: MAX_TRANSFER,
     onError: (error, operation) => {
@@ -73,8 +73,8 @@ class Side {
     },
   });
 
-  constructor(behind: number) {
-    this.#behind = behind;
+  constructor(filler: number) {
+    this.#filler = filler;
     const caller = { uid: 1000, gid: 100 };
     this.tree.create(1, Buffer.from('a'), 0o644, caller);
     this.tree.mkdir(1, Buffer.from('b'), 0o2755, caller);
@@ -82,14 +82,14 @@ class Side {
   }
 
   ask(bytes: Buffer): Buffer {
-    const memory = new Region(Buffer.concat([bytes, Buffer.alloc(512, this.#behind)]));
+    const memory = new Region(Buffer.concat([bytes, Buffer.alloc(512, this.#filler)]));
     const length = this.#connection.handle(memory, bytes.length);
     must(memory.bytes.subarray(0, bytes.length).equals(bytes), 'the request was changed');
     return Buffer.from(this.#connection.reply.bytes.subarray(0, length));
   }
 }
 
-/** How many nodes a reply makes the kernel remember. */
+/** Returns how many lookups a reply adds. */
 function toldBy(opcode: number, body: Buffer): number {
   if (telling.includes(opcode)) return body.readBigUInt64LE(0) === 0n ? 0 : 1;
   if (opcode !== Opcode.FUSE_READDIRPLUS) return 0;
@@ -104,7 +104,7 @@ function toldBy(opcode: number, body: Buffer): number {
 function checkRequest([one, other]: readonly [Side, Side], bytes: Buffer): boolean {
   const before = one.tree.told;
   const reply = one.ask(bytes);
-  must(reply.equals(other.ask(bytes)), 'what lies behind the request changes the reply');
+  must(reply.equals(other.ask(bytes)), 'the bytes after the request change the reply');
   must(one.faults.length === 0, `a fault: ${one.faults[0]}`);
   if (bytes.length < HEADER) return false;
   const opcode = bytes.readUInt32LE(4);
@@ -112,7 +112,7 @@ function checkRequest([one, other]: readonly [Side, Side], bytes: Buffer): boole
   if (reply.length === 0) return false;
   must(reply.length >= 16 && reply.readUInt32LE(0) === reply.length, 'a wrong reply length');
   const error = reply.readInt32LE(4);
-  must(error <= 0 && error > -512 && (error === 0 || reply.length === 16), 'an error that is none');
+  must(error <= 0 && error > -512 && (error === 0 || reply.length === 16), 'a reply whose error is not an errno');
   const told = error === 0 ? toldBy(opcode, reply.subarray(16)) : 0;
   must(one.tree.told - before === told, 'the kernel was told of more nodes, or fewer, than are remembered');
   return error === 0;

@@ -44,7 +44,7 @@ function checkEntries(input: Buffer): string {
   }
 }
 
-/** A journal's header and a frame behind it: no change of either survives. */
+/** A journal's header and the frame after it: a change of either is refused. */
 export const frameTarget: FuzzTarget = {
   name: 'frame',
   prepare: () => {

@@ -23,7 +23,10 @@ function inputsOf(vectors: Readonly<Record<string, Vector>>): Buffer[] {
   return Object.values(vectors).flatMap((vector) => ('input' in vector ? [unpack(vector.input)] : []));
 }
 
-/** The manifest's plaintext, as only a holder of the key can make it: what decodes encodes to itself and makes a tree. */
+/**
+ * The manifest's plaintext, which only a holder of the key can make: plaintext that decodes must encode to itself and
+ * make a tree.
+ */
 export const manifestTarget: FuzzTarget = {
   name: 'manifest',
   prepare: () => {

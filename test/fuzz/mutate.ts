@@ -57,7 +57,7 @@ export function mutate(seed: Uint8Array, random: Random): Buffer {
   return bytes;
 }
 
-/** The same length as `seed`, a few bits or bytes changed. */
+/** Changes a few bits or bytes of `seed`, and keeps its length. */
 export function mutateInPlace(seed: Uint8Array, random: Random): Buffer {
   const bytes = Buffer.from(seed);
   for (let left = 1 + random.below(3); left > 0; left--) random.pick(mutations.slice(0, 6))(bytes, random);

@@ -23,8 +23,8 @@ function good<V extends ObjectVector | ChunkVector>(vector: V): { vector: V; sto
 }
 
 /**
- * A whole object file read through the manifest's chain, also with a tag page that the manifest vouches for: either the right bytes
- * or `damaged`, and then nothing.
+ * A whole object file read through the manifest's chain, also with a tag page that the manifest vouches for: either the
+ * right bytes or `damaged`, and then nothing.
  */
 export const objectTarget: FuzzTarget = {
   name: 'object',

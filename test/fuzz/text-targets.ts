@@ -54,7 +54,7 @@ function mountLine(random: Random): string {
   return [id, place, ...optional, '-', `fuse.${word(random)}`, word(random), `rw,${word(random)}`].join(' ');
 }
 
-/** /proc/self/mountinfo, whose mount points and sources anybody who may mount can choose. */
+/** /proc/self/mountinfo, whose mount points and sources any user who may mount can choose. */
 export const mountInfoTarget: FuzzTarget = {
   name: 'mountinfo',
   prepare: () => ({

@@ -73,7 +73,7 @@ describe.each(['openssl', 'node'] as const)('frames of a journal over %s', (name
     expect(new JournalCipher(p, imageKey, imageId, header).open(0, frame)).toBeDefined();
   });
 
-  test('a header that is none is refused, and a cipher that was disposed of works no more', () => {
+  test('refuses bytes that are not a header, and use after disposal', () => {
     expect(() => new JournalCipher(p, imageKey, imageId, header.subarray(1))).toThrow(MalformedError);
     expect(() => new JournalCipher(p, imageKey, imageId.subarray(1), header)).toThrow('image id');
     const disposed = new JournalCipher(p, imageKey, imageId, header);

@@ -8,7 +8,10 @@ import { Secret } from '../../../src/crypto/secret.ts';
 
 const marked = Buffer.from('0f1e2d3c4b5a69788796a5b4c3d2e1f0', 'hex');
 
-/** The VmFlags of the mapping an address lies in (proc(5), smaps): `lo` is locked, `dd` is left out of core dumps. */
+/**
+ * Returns the VmFlags of the mapping that holds an address (proc(5), smaps): `lo` is locked, `dd` is left out of core
+ * dumps.
+ */
 function mappingFlags(address: number): string[] {
   let inside = false;
   for (const line of readFileSync('/proc/self/smaps', 'latin1').split('\n')) {
@@ -37,7 +40,7 @@ describe('Secret', () => {
     expect(Buffer.from(a.bytes)).not.toEqual(Buffer.from(b.bytes));
   });
 
-  test('lies on pages of its own, locked and kept out of core dumps until it is wiped', () => {
+  test('has pages of its own, which are locked and kept out of core dumps until it is wiped', () => {
     for (const length of [1, 32, 4096, 4097, 65536]) {
       const secret = Secret.random(length);
       const { address } = new Region(secret.bytes);
@@ -90,7 +93,7 @@ describe('Secret', () => {
     expect(() => Secret.fromShared(new SharedArrayBuffer(32))).toThrow('size of a secret');
   });
 
-  test('is shared without a copy: whoever wipes, wipes for all', () => {
+  test('is shared without a copy: wiping one wipes all', () => {
     const secret = Secret.copy(marked);
     const other = Secret.fromShared(secret.shared);
     expect(other.length).toBe(16);

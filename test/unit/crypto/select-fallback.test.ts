@@ -8,7 +8,7 @@ vi.mock('../../../src/crypto/libcrypto.ts', () => ({
   },
 }));
 
-test("where OpenSSL's functions cannot be bound, node:crypto stands in", () => {
+test("uses node:crypto where OpenSSL's functions cannot be bound", () => {
   expect(primitives().name).toBe('node');
   expect(() => primitives('openssl')).toThrow('EVP_CIPHER_fetch');
 });

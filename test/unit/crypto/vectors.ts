@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { Region } from '../../../src/base/native.ts';
 
-/** A list of published test vectors from test/vectors/crypto: each says where it was published, all else is hexadecimal. */
+/**
+ * A list of published test vectors from test/vectors/crypto. Each names its source; all other values are hexadecimal.
+ */
 export function vectors<Field extends string>(name: string): Record<Field | 'source', string>[] {
   const file = new URL(`../../vectors/crypto/${name}.json`, import.meta.url);
   return JSON.parse(readFileSync(file, 'utf8')) as Record<Field | 'source', string>[];

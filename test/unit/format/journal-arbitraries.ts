@@ -78,7 +78,7 @@ const entry: fc.Arbitrary<JournalEntry> = fc.oneof(
 const base: fc.Arbitrary<JournalEntry> = fc.record({ kind: fc.constant('base' as const), epoch: safe });
 const barrier: fc.Arbitrary<JournalEntry> = fc.constant({ kind: 'barrier' as const });
 
-/** What stands at the head of a frame, if anything. */
+/** The entries that may begin a frame. */
 const head = fc.oneof(
   fc.constant<JournalEntry[]>([]),
   barrier.map((b) => [b]),

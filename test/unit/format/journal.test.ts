@@ -71,7 +71,7 @@ describe('entries of a frame', () => {
     );
   });
 
-  test('cut within an entry it is refused, between two it is what stands before', () => {
+  test('refuses a frame cut within an entry, and reads the entries before a cut between two', () => {
     const entries: JournalEntry[] = [
       base,
       barrier,
@@ -107,10 +107,10 @@ describe('entries of a frame', () => {
 
   const broken: Readonly<Record<string, readonly JournalEntry[]>> = {
     'no entry': [],
-    'base behind another entry': [barrier, base],
+    'base after another entry': [barrier, base],
     'two bases': [base, base],
-    'barrier behind another entry': [gone, barrier],
-    'barrier behind base and another': [base, gone, barrier],
+    'barrier after another entry': [gone, barrier],
+    'barrier after base and another': [base, gone, barrier],
     'two barriers': [barrier, barrier],
     'epoch 2^53': [{ kind: 'base', epoch: 2 ** 53 }],
     'object id of 15 bytes': [{ kind: 'object', id: id.subarray(1), chunks: 0, digests: Buffer.alloc(0) }],
@@ -153,7 +153,7 @@ describe('entries of a frame', () => {
     'half a record': [{ ...chunks, records: Buffer.alloc(48) }],
     'record with a flag': [{ ...chunks, records: Buffer.concat([record, Buffer.alloc(32, 1)]) }],
     'chunks of inode 0': [{ ...chunks, inode: 0 }],
-    'chunks behind 2^32': [{ ...chunks, objectChunk: 2 ** 32 }],
+    'chunks from 2^32 on': [{ ...chunks, objectChunk: 2 ** 32 }],
     'file chunks to 2^53': [{ ...chunks, fileChunk: 2 ** 53 - 1 }],
     'no hole': [{ kind: 'holes', inode: 2, fileChunk: 0, count: 0 }],
     'holes of inode 0': [{ kind: 'holes', inode: 0, fileChunk: 0, count: 1 }],

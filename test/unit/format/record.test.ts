@@ -8,7 +8,7 @@ function record(holesAndFlags: string): DataView {
 }
 
 describe('chunk record', () => {
-  test('holes are little-endian at 28, flags behind them', () => {
+  test('holes are little-endian at 28, and flags follow them', () => {
     expect(readHoles(record('34120000'), 5)).toBe(0x1234);
     const view = record('ffffffff');
     writeHoles(view, 5, 0x1234);

@@ -1,3 +1,4 @@
+// Directory listings: feeds encoded READDIR and READDIRPLUS requests to a connection on a tree in memory.
 import { constants } from 'node:os';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { Opcode } from '../../../src/fuse/abi.ts';

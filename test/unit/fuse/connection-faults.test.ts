@@ -1,3 +1,4 @@
+// Errors, malformed requests and leftovers: feeds a connection bytes and checks every reply.
 import { constants } from 'node:os';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { Region } from '../../../src/base/native.ts';
@@ -89,11 +90,11 @@ describe('malformed requests', () => {
   ];
 
   test.each(complete)(
-    'opcode $opcode cut at every length is EINVAL, and nothing behind the end is read',
+    'opcode $opcode cut at every length is EINVAL, and no byte after the end is read',
     ({ needed, ...fields }) => {
       const whole = encodeRequest(fields);
       for (let length = 40; length < whole.length; length++) {
-        // The bytes behind the cut stay in memory: reading on would find them.
+        // The bytes after the cut stay in memory, where reading on would find them.
         const lying = new Region(Buffer.from(whole));
         expect(connection.handle(lying, length)).toBe(16);
         expect(connection.reply.view.getInt32(4, true)).toBe(-errno.EINVAL);

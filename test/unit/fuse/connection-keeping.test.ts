@@ -1,3 +1,4 @@
+// What a writable connection tells the kernel to cache and its file system to sync, by encoded requests.
 import { constants } from 'node:os';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { Opcode } from '../../../src/fuse/abi.ts';

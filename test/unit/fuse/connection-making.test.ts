@@ -1,3 +1,4 @@
+// Making, linking, renaming and removing nodes: encoded requests, and the calls that they cause.
 import { constants } from 'node:os';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { Opcode } from '../../../src/fuse/abi.ts';

@@ -1,3 +1,4 @@
+// Operations and users that a connection refuses, each by the errno of its reply.
 import { constants } from 'node:os';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { Opcode } from '../../../src/fuse/abi.ts';

@@ -1,3 +1,4 @@
+// Writes and changes of attributes: encoded requests, and the calls that they cause.
 import { constants } from 'node:os';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { Region } from '../../../src/base/native.ts';

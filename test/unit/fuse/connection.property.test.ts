@@ -50,7 +50,7 @@ const mutated = fc
 
 const memory = new Region(4096);
 
-/** The request lies in memory that is full of other bytes behind it, as it is in the device loop. */
+/** Places the request in memory that is full of other bytes after it, like in the device loop. */
 function check(bytes: Buffer): void {
   memory.bytes.fill(0x5a);
   bytes.copy(memory.bytes);

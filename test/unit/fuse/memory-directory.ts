@@ -9,7 +9,10 @@ export interface Child {
 /** Cookies below are those of "." and "..". */
 const firstCookie = 3;
 
-/** The names of a directory, one character per byte. What was added later comes first, as FileSystem.entryAfter wants it. */
+/**
+ * The names of a directory, one character per byte. A later name comes before an earlier one, as FileSystem.entryAfter
+ * requires.
+ */
 export class MemoryDirectory {
   readonly #byName = new Map<string, Child>();
   /** In the order they were added, so with ascending cookies. */

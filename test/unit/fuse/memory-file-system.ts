@@ -17,7 +17,10 @@ export interface MemoryNode {
   readonly xattrs?: Map<string, Uint8Array>;
 }
 
-/** A small tree in memory that never changes once it is served. Names are kept as latin1 strings, one character per byte. */
+/**
+ * A small tree in memory that never changes once it is served. Names are kept as latin1 strings, one character per
+ * byte.
+ */
 export class MemoryFileSystem implements FileSystem {
   readonly immutable = true;
   readonly nodes = new Map<number, MemoryNode>();

@@ -26,7 +26,7 @@ export class MemoryNode {
   readonly content: SparseContent | undefined;
   readonly target: Buffer | undefined;
   readonly names: MemoryDirectory | undefined;
-  /** Of a directory. */
+  /** Defined for a directory. */
   parent: number;
   readonly #clock: () => Time;
 
@@ -53,7 +53,7 @@ export class MemoryNode {
     this.mtime = this.ctime = this.#clock();
   }
 
-  /** Of `size` only what it means for the mtime. */
+  /** Applies changes; of a `size`, only its effect on the mtime. */
   change(changes: AttributeChanges): void {
     this.ctime = this.#clock();
     this.#apply(changes);

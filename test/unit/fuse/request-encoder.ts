@@ -8,7 +8,7 @@ export interface RequestFields {
   readonly uid?: number;
   readonly gid?: number;
   readonly body?: Uint8Array;
-  /** What the header says the length is, when it is to lie. */
+  /** The length that the header claims, when it is wrong. */
   readonly claimedLength?: number;
   readonly extensionLength?: number;
 }
@@ -44,7 +44,7 @@ export function u64s(...values: readonly (number | bigint)[]): Buffer {
   return bytes;
 }
 
-/** Of READ, READDIR and READDIRPLUS: fh, offset, size, read_flags, lock_owner, flags, padding. */
+/** Encodes the body of READ, READDIR and READDIRPLUS: fh, offset, size, read_flags, lock_owner, flags, padding. */
 export function readBody(offset: number | bigint, size: number): Buffer {
   return Buffer.concat([u64s(0, offset), u32s(size, 0), u64s(0), u32s(0, 0)]);
 }
@@ -53,7 +53,7 @@ export function nameBody(name: string | Uint8Array): Buffer {
   return Buffer.concat([typeof name === 'string' ? Buffer.from(name) : name, Buffer.of(0)]);
 }
 
-/** Names one behind another, as RENAME and SYMLINK have them. */
+/** Encodes names one after another, for RENAME and SYMLINK. */
 export function namesBody(...names: readonly (string | Uint8Array)[]): Buffer {
   return Buffer.concat(names.map(nameBody));
 }
@@ -102,7 +102,9 @@ export interface DecodedReply {
   readonly body: Buffer;
 }
 
-/** Feeds bytes to a connection and takes the reply apart; undefined when there is none. Checks the reply's own length. */
+/**
+ * Passes bytes to a connection and decodes the reply; undefined when there is no reply. Checks the reply's own length.
+ */
 export function exchange(connection: Connection, bytes: Uint8Array): DecodedReply | undefined {
   const memory = new Region(Buffer.from(bytes));
   const length = connection.handle(memory, bytes.length);

@@ -6,7 +6,7 @@ import { encodeRequest, u64s } from './request-encoder.ts';
 
 const invalid = Errno.of('EINVAL');
 
-/** A request whose body is `body`, in memory that goes on behind it. */
+/** Makes a request with this body, in memory that continues after it. */
 function opened(body: Uint8Array): Request {
   const bytes = encodeRequest({ opcode: 1, body });
   const memory = new Region(Buffer.concat([bytes, Buffer.alloc(64, 0x41), Buffer.of(0)]));
@@ -30,7 +30,7 @@ test('reads 64-bit numbers exactly or not at all', () => {
   for (const at of [32, 40]) expect(() => request.u64(at)).toThrow(Errno.of('EOVERFLOW'));
 });
 
-test('takes no name that ends behind the request', () => {
+test('refuses a name that ends after the request', () => {
   expect(Buffer.from(opened(Buffer.from('name\0')).name(0)).toString()).toBe('name');
   expect(Buffer.from(opened(Buffer.from('12345678x\0')).name(8)).toString()).toBe('x');
   expect(() => opened(Buffer.from('name')).name(0)).toThrow(invalid);

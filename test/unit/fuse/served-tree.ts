@@ -4,9 +4,9 @@ import { counterSlots } from '../../../src/fuse/counters.ts';
 import { MemoryFileSystem } from './memory-file-system.ts';
 import { type DecodedReply, encodeRequest, exchange, type RequestFields } from './request-encoder.ts';
 
-/** Seconds that the kernel may keep what never changes. */
+/** The seconds for which the kernel may cache an immutable file system. */
 export const year = 365n * 86400n;
-/** Of {@link file}. */
+/** The contents of {@link file}. */
 export const content = Buffer.from(Array.from({ length: 20_000 }, (_, index) => index % 251));
 
 /** One directory, one file in it, one link to that file, and a connection that serves them. */
@@ -18,7 +18,7 @@ export let faults: unknown[][];
 export let counters: Float64Array;
 export let connection: Connection;
 
-/** To be run before each test: they change the tree. */
+/** Makes all of these anew. Must run before each test, because tests change the tree. */
 export function serveAnew(): void {
   tree = new MemoryFileSystem();
   directory = tree.addDirectory(1, 'dir');
@@ -37,14 +37,14 @@ export function serveAnew(): void {
   connection = new Connection(tree, { counters, onError: (...fault) => faults.push(fault) });
 }
 
-/** What the connection replies. @throws Error when it does not */
+/** Sends a request and returns the reply. @throws Error when there is none */
 export function ask(fields: RequestFields, of: Connection = connection): DecodedReply {
   const reply = exchange(of, encodeRequest(fields));
   if (reply === undefined) throw new Error('no reply');
   return reply;
 }
 
-/** The negative number of the error; nothing comes with one. */
+/** Sends a request and returns the reply's error, a negative errno or 0. An error must come without a body. */
 export function errorOf(fields: RequestFields): number {
   const reply = ask(fields);
   expect(reply.error === 0 || reply.body.length === 0).toBe(true);

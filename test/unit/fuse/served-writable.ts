@@ -9,7 +9,7 @@ export let faults: unknown[][];
 /** Each call since {@link serveAnew} or the last {@link takeCalls}: the method, then its arguments. */
 let calls: unknown[][];
 
-/** To be run before each test. */
+/** Makes all of these anew. Must run before each test. */
 export function serveAnew(): void {
   tree = new WritableMemoryFileSystem();
   calls = [];
@@ -17,7 +17,7 @@ export function serveAnew(): void {
   connection = new Connection(recorded(tree), { onError: (...fault) => faults.push(fault) });
 }
 
-/** The calls that change something or say what the kernel knows, names and values as text. */
+/** Returns and clears the calls that change something or a lookup count, with names and values as text. */
 export function takeCalls(): unknown[][] {
   const taken = calls.filter(([method]) => !asked.has(String(method)));
   calls = [];
@@ -52,26 +52,26 @@ function recorded(target: WritableMemoryFileSystem): WritableMemoryFileSystem {
   });
 }
 
-/** What the connection replies. @throws Error when it does not */
+/** Sends a request and returns the reply. @throws Error when there is none */
 export function ask(fields: RequestFields): DecodedReply {
   const reply = exchange(connection, encodeRequest(fields));
   if (reply === undefined) throw new Error('no reply');
   return reply;
 }
 
-/** The negative number of the error. */
+/** Sends a request and returns the reply's error, a negative errno or 0. */
 export function errorOf(fields: RequestFields): number {
   const { error, body } = ask(fields);
   if (error !== 0 && body.length > 0) throw new Error('something comes with the error');
   return error;
 }
 
-/** Of a node, by its name in the root, without telling the kernel. */
+/** Finds a node by its name in the root, without a lookup of the kernel. */
 export function nodeOf(name: string): number {
   return tree.lookup(1, Buffer.from(name, 'latin1')).node;
 }
 
-/** A file in the root made behind the connection's back. */
+/** Makes a file in the root without a request. */
 export function addFile(name: string, content: Uint8Array = Buffer.of()): number {
   const { node } = tree.create(1, nameBody(name).subarray(0, -1), 0o644, { uid: 0, gid: 0 });
   tree.nodes.get(node)?.content?.write(0, content);

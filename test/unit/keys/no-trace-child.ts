@@ -11,7 +11,7 @@ import { parseSlot } from '../../../src/format/slot.ts';
 import { keyFileProvider, readKeyFile } from '../../../src/keys/key-file.ts';
 import { unwrapImageKey } from '../../../src/keys/provider.ts';
 
-/** Uses every key once, says `live`, waits for a line, wipes all, says `wiped`, waits for another. For no-trace.test.ts. */
+/** Uses every key once, prints `live`, waits for a line, wipes all keys, prints `wiped`, and waits for another line. */
 
 const [keyFile = '', slotFile = '', name = ''] = process.argv.slice(2);
 const p = primitives(name === 'node' ? 'node' : 'openssl');
