@@ -193,6 +193,7 @@ export class Directory {
    * @throws Error ENOTSUP for a symbolic link; ENOENT also where /proc is not mounted
    */
   chmod(name: EntryName, mode: number): void {
+    checkEntryOrSelf(name);
     const fd = at.openEntry(this.fd, name, at.O_PATH, 0);
     try {
       if (fs.fstatSync(fd).isSymbolicLink()) throw systemError('chmod', constants.errno.EOPNOTSUPP);
@@ -204,11 +205,13 @@ export class Directory {
 
   /** Sets the owner of an entry, also of a symbolic link, or of the directory itself (`'.'`). */
   chown(name: EntryName, uid: number, gid: number): void {
+    checkEntryOrSelf(name);
     at.changeOwnerAt(this.fd, name, uid, gid);
   }
 
   /** Sets the times of an entry, also of a symbolic link, or of the directory itself (`'.'`). */
   utimes(name: EntryName, atime: FileTime, mtime: FileTime): void {
+    checkEntryOrSelf(name);
     at.setTimesAt(this.fd, name, atime, mtime);
   }
 
@@ -262,7 +265,7 @@ export class Directory {
 
   /** The path of an entry by way of the descriptor, for calls that take none. They must not follow its last component. */
   #pathOf(name: EntryName): Buffer {
-    if (name !== SELF) checkEntry(name);
+    checkEntryOrSelf(name);
     return Buffer.concat([Buffer.from(`${descriptorPath(this.fd)}/`), Buffer.from(name as Uint8Array)]);
   }
 }
@@ -299,6 +302,11 @@ function checkEntry(name: EntryName): void {
   if (isDots(bytes) || bytes.length === 0 || bytes.includes(0) || bytes.includes(0x2f)) {
     throw systemError('name', constants.errno.EINVAL);
   }
+}
+
+/** As {@link checkEntry}, for methods that also work on the directory itself. */
+function checkEntryOrSelf(name: EntryName): void {
+  if (name !== SELF) checkEntry(name);
 }
 
 function isError(error: unknown, code: string): boolean {

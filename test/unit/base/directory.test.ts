@@ -94,6 +94,7 @@ describe('its entries', () => {
       () => directory.openFile(name, fs.constants.O_RDONLY),
       () => directory.lstat(name),
       () => directory.mkdir(name),
+      () => directory.mknod(name, 'fifo'),
       () => directory.unlink(name),
       () => directory.rmdir(name),
       () => directory.rename(name, 'b'),
@@ -104,6 +105,21 @@ describe('its entries', () => {
       () => directory.readlink(name),
     ];
     for (const call of calls) expect(call).toThrow('EINVAL');
+  });
+
+  test.each(['..', '', 'a/b', '/', 'a\0b'])('%j names neither one nor the directory itself', (name) => {
+    const time = { seconds: 1, nanoseconds: 0 };
+    const before = fs.statSync(place);
+    const calls = [
+      () => directory.chmod(name, 0o777),
+      () => directory.chown(name, 1, 1),
+      () => directory.utimes(name, time, time),
+      () => directory.listXattrs(name),
+      () => directory.getXattr(name, Buffer.from('user.a')),
+      () => directory.setXattr(name, Buffer.from('user.a'), Buffer.from('1')),
+    ];
+    for (const call of calls) expect(call).toThrow('EINVAL');
+    expect(fs.statSync(place)).toMatchObject({ mode: before.mode, uid: before.uid, mtimeMs: before.mtimeMs });
   });
 
   test('are not reached through a symbolic link', () => {
