@@ -45,8 +45,8 @@ export class MountDaemon {
 
   /**
    * Finds what listens for a mount, where its owner's daemons do: in another user's directory a socket may bear any name. Of
-   * several the one that says that it serves, else one that says nothing; never one that seals for an earlier mount of the
-   * same device number. Removes sockets of this user's daemons that are dead.
+   * several the one that says that it serves this device, else one that says nothing; never one that serves another device,
+   * or seals for an earlier mount of the same device number. Removes sockets of this user's daemons that are dead.
    */
   static async find(
     directories: readonly StateDirectory[],
@@ -119,7 +119,8 @@ async function ask(name: ControlName, owner: number, deadline: Deadline): Promis
   if (link === 'dead' && owner === process.geteuid?.()) removeStale(name);
   if (typeof link !== 'object') return [];
   const status = await link.status(deadline);
-  if (status === undefined || status.state === 'serving') {
+  const isOfThisMount = status?.state === 'serving' && status.device === name.device;
+  if (status === undefined || isOfThisMount) {
     return [{ name, owner, link, hasAnswered: status !== undefined }];
   }
   link.close();
