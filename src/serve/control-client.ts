@@ -44,14 +44,25 @@ export type Call = DaemonLink | 'dead' | 'silent' | 'stranger';
 export function callDaemon(name: ControlName, owner: number): Call {
   try {
     const fd = connectHeld(name);
-    if (fd === undefined) return 'stranger';
-    const peer = peerOf(fd);
-    if (peer.uid === owner) return linkOver(new net.Socket({ fd, readable: true, writable: true }), peer);
-    fs.closeSync(fd);
-    return 'stranger';
+    return fd === undefined ? 'stranger' : linkTo(fd, owner);
   } catch (error) {
     const reason = systemErrorName(error);
     return reason === 'ECONNREFUSED' || reason === 'ENOENT' ? 'dead' : 'silent';
+  }
+}
+
+/**
+ * Takes over a connected descriptor, and closes it unless the kernel says that the right user listens.
+ * @throws Error when the kernel does not say who listens
+ */
+export function linkTo(fd: number, owner: number): DaemonLink | 'stranger' {
+  let link: DaemonLink | undefined;
+  try {
+    const peer = peerOf(fd);
+    if (peer.uid === owner) link = linkOver(new net.Socket({ fd, readable: true, writable: true }), peer);
+    return link ?? 'stranger';
+  } finally {
+    if (link === undefined) fs.closeSync(fd);
   }
 }
 

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Deadline } from '../../../src/base/deadline.ts';
 import { Directory } from '../../../src/base/directory.ts';
 import { type ControlName, ControlSocket, controlNames, type DaemonStatus } from '../../../src/serve/control.ts';
-import { callDaemon, type DaemonLink, removeStaleSockets } from '../../../src/serve/control-client.ts';
+import { callDaemon, type DaemonLink, linkTo, removeStaleSockets } from '../../../src/serve/control-client.ts';
 import { isStopped } from '../../../src/serve/peer.ts';
 import { ownStateDirectory } from '../../../src/serve/state-directory.ts';
 
@@ -131,6 +131,12 @@ test('who listens is who should be, or nothing is said to them', async () => {
   } finally {
     server.close();
   }
+});
+
+test('a connection is closed when the kernel does not say who listens', () => {
+  const fd = fs.openSync('/dev/null', 'r');
+  expect(() => linkTo(fd, ours)).toThrow('ENOTSOCK');
+  expect(() => fs.fstatSync(fd)).toThrow('EBADF');
 });
 
 test('what killed daemons of a device left is removed, and nothing else', async () => {
