@@ -1,10 +1,10 @@
-// Builds dist from scratch, so that nothing of a deleted file stays behind. tsc compiles src file by file for users of the
+// Builds dist from scratch, so that no output of a deleted file remains. tsc compiles src file by file for users of the
 // library; dist/program holds the same as bundles for the command, which starts sooner when it does not look for 200
 // files. The bundles are CommonJS: Node's loader of ES modules takes longer to start, in each process and thread.
 //
 //     node scripts/build.js                                  builds dist
-//     node scripts/build.js --program DIRECTORY NAME=VALUE   bundles what dist holds into DIRECTORY, where a constant of
-//                                                            src/base/tuning.ts has another value than usual
+//     node scripts/build.js --program DIRECTORY NAME=VALUE   bundles the contents of dist into DIRECTORY, with another
+//                                                            value for a constant of src/base/tuning.ts
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -53,8 +53,8 @@ function licences(inputs, from) {
 }
 
 /**
- * As yargs is loaded, and again when it is set up, it looks into the current directory, for a package.json that tells our
- * version. It may be on a mount that does not answer, it may be gone, and it is not where our version is.
+ * As yargs is loaded, and again when it is set up, it looks into the current directory, for a package.json that tells
+ * our version. It may be on a mount that does not answer, it may be gone, and it is not where our version is.
  */
 const yargsWithoutDirectory = {
   name: 'yargs-without-directory',

@@ -1,5 +1,6 @@
-// npm run fsx -- [--operations N] [--seed N] [--base DIRECTORY]: random operations on a writable mount, its daemon killed now and then, compared with a model.
-// Root only. Ends with 1 at the first thing that is not as it must be; the image, its key and the daemon's log then stay.
+// npm run fsx -- [--operations N] [--seed N] [--base DIRECTORY]: random operations on a writable mount, its daemon
+// killed now and then, compared with a model. Root only. Exits with 1 at the first difference, and then keeps the
+// image, its key and the daemon's log.
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';

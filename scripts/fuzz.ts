@@ -1,5 +1,6 @@
-// npm run fuzz -- [--runs N] [--seed N] [--target NAME] [--index N]: random and mutated input for everything that parses bytes from outside.
-// Ends with 1 at the first input for which something that must hold does not, and leaves that input in a file.
+// npm run fuzz -- [--runs N] [--seed N] [--target NAME] [--index N]: random and mutated input for everything that
+// parses bytes from outside. Exits with 1 at the first input that breaks a property, and leaves that input in
+// a file.
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';

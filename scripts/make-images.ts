@@ -1,4 +1,5 @@
-// Makes test/images/v1 once, with the built dist/ and as root. What exists is never overwritten: version 1 images stay as they are.
+// Makes test/images/v1 once, with the built dist/ and as root. What exists is never overwritten: version 1 images stay
+// as they are.
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';

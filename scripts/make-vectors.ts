@@ -1,4 +1,5 @@
-// Writes test/vectors/ anew from scripts/vectors/, which follows docs/format.md on its own. Every run gives the same files.
+// Writes test/vectors/ anew from scripts/vectors/, which follows docs/format.md on its own. Every run gives the same
+// files.
 import fs from 'node:fs';
 import path from 'node:path';
 import { allVectors, vectorText } from './vectors/all.ts';

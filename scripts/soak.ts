@@ -1,5 +1,6 @@
-// npm run soak -- [--minutes N] [--directory DIR]: one mount that stays, many that come and go, and readers of every kind on both. Ends with 1
-// when a byte is wrong, when memory or descriptors of the mount that stays grow, or when anything is left mounted or running.
+// npm run soak -- [--minutes N] [--directory DIR]: one mount that stays, many that come and go, and readers of every
+// kind on both. Ends with 1 when a byte is wrong, when memory or descriptors of the mount that stays grow, or when
+// anything is left mounted or running.
 import fs from 'node:fs';
 import os from 'node:os';
 import { join } from 'node:path';
@@ -16,9 +17,12 @@ const { values } = parseArgs({
 const minutes = Number(values.minutes);
 if (!(minutes > 0)) throw new Error(`--minutes is a number above 0, not ${values.minutes}`);
 
-/** How much more memory the second half of all samples may show than the first: what garbage collection gives back comes in waves. */
+/**
+ * How much more memory the second half of all samples may show than the first: what garbage collection gives back comes
+ * in waves.
+ */
 const GROWTH_ALLOWED = 1.05;
-/** Of the mount that stays: small, so that its cache is full long before the end. */
+/** The cache of the mount that stays: small, so that its cache is full long before the end. */
 const CACHE = '8M';
 
 interface Sample {
@@ -150,7 +154,7 @@ async function judge(
   return faults;
 }
 
-/** Processes that have to do with a directory, those left out that end within some seconds: a daemon does after its unmount. */
+/** Returns the processes that use a directory, without those that end within seconds, like an unmounted daemon. */
 async function stillRunning(directory: string): Promise<string[]> {
   let left: string[] = [];
   for (let attempt = 0; attempt < 50; attempt++) {

@@ -8,8 +8,8 @@ interface Older<T> {
 }
 
 /**
- * What a file holds, and all that it may hold after its writer was killed: what it held after one of the steps since the last commit, or something between two
- * steps, page by page.
+ * What a file holds, and all that it may hold after its writer was killed: what it held after one of the steps since
+ * the last commit, or something between two steps, page by page.
  */
 export class FileModel {
   #content: Buffer;
@@ -28,7 +28,7 @@ export class FileModel {
     return this.#content.length;
   }
 
-  /** Of bytes behind the end: none. */
+  /** Reads bytes, but none past the end. */
   read(offset: number, length: number): Buffer {
     return this.#content.subarray(offset, offset + length);
   }
@@ -60,7 +60,8 @@ export class FileModel {
   }
 
   /**
-   * Takes out of `possible`, which says for each step since `first` whether the state after it may be what was found, those that this file rules out.
+   * Takes out of `possible`, which says for each step since `first` whether the state after it may be what was found,
+   * those that this file rules out.
    * @returns what rules out the last of them, or undefined when some are left
    */
   exclude(found: Buffer, first: number, possible: boolean[]): string | undefined {
@@ -91,7 +92,7 @@ export class FileModel {
     }
   }
 
-  /** A copy, with zeros behind the end of the file. */
+  /** Returns a copy, with zeros past the end of the file. */
   #page(index: number): Buffer {
     const page = Buffer.alloc(PAGE);
     this.#content.subarray(index * PAGE, (index + 1) * PAGE).copy(page);
@@ -99,7 +100,10 @@ export class FileModel {
   }
 }
 
-/** The steps after which a value was as it was found, as [first, end) ranges; a step before it too, which may have been done in part. */
+/**
+ * The steps after which a value was as it was found, as [first, end) ranges; a step before it too, which may have been
+ * done in part.
+ */
 function holding<T>(older: readonly Older<T>[], now: T, matches: (value: T) => boolean): (readonly [number, number])[] {
   const ranges: (readonly [number, number])[] = [];
   let since = 0;

@@ -32,8 +32,8 @@ function checked(syscall: string, result: number): number {
 }
 
 /**
- * Runs something on a shared mapping of the pages around a range. They are all there before it is touched: a page that cannot be had later
- * would be a SIGBUS, while here it is an Error.
+ * Runs something on a shared mapping of the pages around a range. They are all there before it is touched: a page that
+ * cannot be had later would be a SIGBUS, while here it is an Error.
  */
 function withMapping(
   fd: number,

@@ -25,8 +25,9 @@ const SEALING_TIME = 60;
 const STEPS_TIME = 20;
 
 /**
- * Random operations on a writable mount, with seals and kills in between: the same for the same seed, but for the moments of those kills that come while an
- * operation is under way. The image is mounted at the beginning, and sealed at the end.
+ * Random operations on a writable mount, with seals and kills in between: the same for the same seed, but for the
+ * moments of those kills that come while an operation is under way. The image is mounted at the beginning, and sealed
+ * at the end.
  *
  * @throws Error with the seed and the number of the operation at which the mount did not what the model did
  */
@@ -45,7 +46,7 @@ export async function runFsx(mount: WritableMount, options: FsxOptions): Promise
     const commands = random.pick(waysOn);
     for (const command of commands) {
       const said = mount.run(command, '--json');
-      // The system has everything that the daemon wrote: only what nobody was told of may be missing.
+      // The system has everything that the daemon wrote: only what no caller was told of may be missing.
       if (command === 'recover' && JSON.parse(said).dropped !== null) throw new Error(`recover said: ${said}`);
     }
     mount.mount();

@@ -21,8 +21,8 @@ const HANDLES = 8;
 const { O_RDONLY, O_RDWR, O_CREAT, O_TRUNC, O_APPEND, O_DIRECT } = fs.constants;
 
 /**
- * Random operations on the files of a directory, each done to a model as well. Whatever the directory does otherwise than the model is an Error; so
- * is any failure, for only what must succeed is asked for.
+ * Random operations on the files of a directory, each done to a model as well. Whatever the directory does otherwise
+ * than the model is an Error; so is any failure, for only what must succeed is asked for.
  */
 export class Workload {
   readonly #root: string;
