@@ -15,10 +15,10 @@ export interface MadeImage {
 }
 
 /**
- * Takes back an image that was made a moment ago, and then the key that was made for it, which opens nothing else. Nobody may be writing the
- * image. Leaves everything alone when another directory stands at the path.
+ * Takes back an image that was made a moment ago, and then the key that was made for it, which opens nothing else. Leaves everything alone
+ * when another directory stands at the path.
  * @returns whether it was taken back
- * @throws CkptfsError `io`; the key is then still there
+ * @throws CkptfsError `locked` while it is read or written, `io`; the key is then still there
  */
 export function discardImage({ location, directory, isNewDirectory, keyFile }: MadeImage): boolean {
   if (!discardDirectory(location, directory, isNewDirectory)) return false;

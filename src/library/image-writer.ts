@@ -136,7 +136,10 @@ export class ImageWriter {
     this.#end();
   }
 
-  /** Removes the image and ends this; after {@link seal} or itself it does nothing. @throws CkptfsError `io` */
+  /**
+   * Removes the image and ends this; after {@link seal} or itself it does nothing.
+   * @throws CkptfsError `locked` while it is read, `io`
+   */
   discard(): void {
     if (this.#isEnded) return;
     this.#end();

@@ -2,6 +2,7 @@ import { basename } from 'node:path';
 import { Directory } from '../base/directory.ts';
 import { ioError, systemErrorName } from '../base/errors.ts';
 import { removeFile } from './local-files.ts';
+import { keepReadersOut } from './readers-lock.ts';
 
 /** Files of an image beside its objects, in the order of removal: what is left after an interruption counts as unfinished. */
 const files = ['manifest', 'journal', 'lock', 'ckptfs.json'] as const;
@@ -9,10 +10,11 @@ const drafts = files.map((name) => `${name}.new`);
 
 /**
  * Removes an image whole: its files, its objects and, unless it was there before, its directory. Below the directory no link is followed, and
- * nothing is removed but names that an image has, so what is no part of it stays, and so does the directory then.
+ * nothing is removed but names that an image has, so what is no part of it stays, and so does the directory then. Readers and writers are kept
+ * out meanwhile.
  * @param identity of its directory: `DEVICE:INODE`
  * @returns false, with nothing removed, when another directory stands there
- * @throws CkptfsError `io`
+ * @throws CkptfsError `locked`, with nothing removed, while it is read or written; `io`
  */
 export function discardDirectory(path: string, identity: string, isNew: boolean): boolean {
   try {
@@ -20,17 +22,26 @@ export function discardDirectory(path: string, identity: string, isNew: boolean)
       () => Directory.open(path),
       (image) => {
         if (identityOf(image) !== identity) return false;
-        for (const name of [...files, ...drafts]) removeFile(image, name);
-        withDirectory(() => image.openDirectory('objects', { sameMount: true }), removeObjects);
-        removeIfEmpty(image, 'objects');
+        const lock = keepReadersOut(image);
+        try {
+          removeFiles(image);
+          if (isNew) removeImage(path, identity);
+        } finally {
+          lock.release();
+        }
         return true;
       },
     );
-    if (isRemoved === true && isNew) removeImage(path, identity);
     return isRemoved === true;
   } catch (cause) {
     throw ioError('remove', path, cause);
   }
+}
+
+function removeFiles(image: Directory): void {
+  for (const name of [...files, ...drafts]) removeFile(image, name);
+  withDirectory(() => image.openDirectory('objects', { sameMount: true }), removeObjects);
+  removeIfEmpty(image, 'objects');
 }
 
 function removeObjects(objects: Directory): void {

@@ -2,6 +2,7 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { tryLock } from '../../../src/base/posix.ts';
 import { discardDirectory } from '../../../src/stores/discard-directory.ts';
 
 let base: string;
@@ -54,6 +55,20 @@ test('removes nothing of another image that stands at the path by now', () => {
   expect(discardDirectory(image, identity, true)).toBe(false);
   expect(fs.readdirSync(image)).toEqual(['manifest']);
   expect(fs.existsSync(join(base, 'moved', 'manifest'))).toBe(true);
+});
+
+test.each(['shared', 'exclusive'] as const)('removes nothing while somebody has the %s lock', (kind) => {
+  const before = fs.readdirSync(image, { recursive: true }).sort();
+  const other = fs.openSync(image, fs.constants.O_DIRECTORY);
+  try {
+    expect(tryLock(other, kind)).toBe(true);
+    const discard = (): boolean => discardDirectory(image, directoryIdentity(image), true);
+    expect(discard).toThrow(expect.objectContaining({ code: 'locked' }));
+    expect(fs.readdirSync(image, { recursive: true }).sort()).toEqual(before);
+  } finally {
+    fs.closeSync(other);
+  }
+  expect(discardDirectory(image, directoryIdentity(image), true)).toBe(true);
 });
 
 test('follows no link to the objects of another image', () => {
