@@ -45,7 +45,8 @@ export function defineCommand<T>(definition: CommandDefinition<T>): Command {
           const own = options(parser as Argv<CommonOptions>);
           // Groups are shown in the order in which they are named: before the options that every command has.
           own.group(ownOptions(parser), 'Options:');
-          for (const [command, does] of examples) own.example(command, does);
+          // A comment on a line of its own leaves the command its whole width: it is copied as one line.
+          for (const [command, does] of examples) own.example(`# ${does}`, '').example(command, '');
           return own;
         },
         async (args) => {

@@ -8,8 +8,8 @@ const STEP = 1 << 20;
 
 export const command = defineCommand({
   examples: [
-    ['$0 cat ./enc inventory.img --key-file checkpoint.key | crit decode', 'One file to a program'],
-    ['$0 cat ./enc pages-1.img | sha256sum', 'With the default key'],
+    ['$0 cat enc inventory.img -k k | crit decode', 'One file to a program'],
+    ['$0 cat enc pages-1.img | sha256sum', 'With the default key'],
   ],
   options: (yargs: Argv<CommonOptions>) =>
     withImageArguments(yargs).positional('FILE', {

@@ -11,7 +11,7 @@ import { progressBar } from '../progress.ts';
 import { countOf, formatBytes } from '../quantities.ts';
 
 export const command = defineCommand({
-  examples: [['$0 decrypt ./enc /dev/shm/ckpt --key-file checkpoint.key', 'In clear, but not on a disk']],
+  examples: [['$0 decrypt enc /dev/shm/ckpt -k k', 'In clear, but not on a disk']],
   options: (yargs: Argv<CommonOptions>) =>
     withJson(withJobs(withImageArguments(yargs))).positional('DST', {
       type: 'string',

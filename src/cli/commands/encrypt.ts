@@ -17,8 +17,8 @@ import { countOf, formatBytes } from '../quantities.ts';
 
 export const command = defineCommand({
   examples: [
-    ['$0 encrypt ./ckpt ./enc --key-file checkpoint.key', 'With a key of yours'],
-    ['$0 encrypt ./ckpt ./enc', 'With a new key, kept in your configuration folder; mount finds it there'],
+    ['$0 encrypt ckpt new -k k', 'With a key of yours'],
+    ['$0 encrypt ckpt new', 'With a new key, kept in your configuration folder; mount finds it there'],
   ],
   options: (yargs: Argv<CommonOptions>) =>
     withJson(withJobs(withNewImageOptions(withKeyOptions(yargs))))

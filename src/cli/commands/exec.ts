@@ -15,9 +15,12 @@ import { withServingOptions, withWriteOption } from '../serving-options.ts';
 
 export const command = defineCommand({
   examples: [
-    ['$0 exec ./enc -k checkpoint.key --write -- criu dump -t 4711 -D {} -W /tmp', 'Dump, encrypt and seal'],
-    ['$0 exec ./enc -k checkpoint.key -- criu restore -D {} -W /tmp', '{} stands for the mount'],
-    ['$0 exec ./enc -k checkpoint.key -- grep -c secret {}/pages-1.img', 'Exit code of the command; 125 for our own'],
+    [
+      '$0 exec new -k k --write -- criu dump -t "$(cat pid)" -D {} -W .',
+      'Dump, encrypt and seal; the pid is in a file',
+    ],
+    ['$0 exec enc -k k -- criu restore -d -D {} -W .', '{} stands for the mount'],
+    ['$0 exec enc -k k -- grep -c secret {}/pages-1.img', 'Exit code of the command; 125 for our own'],
   ],
   options,
   async run(args) {

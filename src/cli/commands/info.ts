@@ -13,8 +13,8 @@ import { table } from '../table.ts';
 
 export const command = defineCommand({
   examples: [
-    ['$0 info ./enc', 'What anybody can see who has the image'],
-    ['$0 info ./enc --key-file checkpoint.key', 'What its key shows besides'],
+    ['$0 info enc', 'What anybody can see who has the image'],
+    ['$0 info enc -k k', 'What its key shows besides'],
   ],
   options: (yargs: Argv<CommonOptions>) => withJson(withImageArguments(yargs)),
   async run(args) {

@@ -13,7 +13,7 @@ const choices = sizes.map(String);
 export const command = defineCommand({
   examples: [
     ['$0 keygen -o checkpoint.key', 'A 256-bit key, readable by you alone'],
-    ['$0 keygen | age -r RECIPIENT > key.age', 'To standard output, for another program'],
+    ['$0 keygen | (umask 077; cat > checkpoint.key)', 'To standard output, for another program'],
   ],
   options: (yargs: Argv<CommonOptions>) =>
     withJson(yargs)

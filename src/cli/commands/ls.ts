@@ -12,8 +12,8 @@ const NUL = Buffer.alloc(1);
 
 export const command = defineCommand({
   examples: [
-    ['$0 ls ./enc --key-file checkpoint.key', 'Long listing, like "ls -l"'],
-    ['$0 ls ./enc -R -0 | xargs -0 -n 1 …', 'Every path as it is, for a program'],
+    ['$0 ls enc -k k', 'Long listing, like "ls -l"'],
+    ['$0 ls enc -k k -R -0 | xargs -0 -n 1 echo', 'Every path as it is, for a program'],
   ],
   options: (yargs: Argv<CommonOptions>) =>
     withJson(withImageArguments(yargs))

@@ -20,13 +20,10 @@ import { withServingOptions, withWriteOption } from '../serving-options.ts';
 
 export const command = defineCommand({
   examples: [
-    ['$0 mount ./enc /mnt/cr --key-file checkpoint.key', 'Then: criu restore -D /mnt/cr -W /tmp …'],
-    ['$0 mount ./enc /mnt/cr -k checkpoint.key --scratch', 'Then: criu restore -D /mnt/cr -o restore.log …'],
-    [
-      '$0 mount ./enc /mnt/cr -k checkpoint.key --write',
-      'Then: criu dump -D /mnt/cr -o dump.log …; ckptfs umount /mnt/cr',
-    ],
-    ['$0 mount ./enc /mnt/cr -o key_file=checkpoint.key,allow_other', 'As fstab says it'],
+    ['$0 mount enc mnt -k k', 'To be read: by criu restore -D mnt -W /tmp'],
+    ['$0 mount enc mnt -k k --scratch', 'To be restored from by a criu that writes its log there, as root'],
+    ['$0 mount new mnt -k k --write', 'A new image to be written: by criu dump -D mnt; umount seals it'],
+    ['$0 mount enc mnt -o key_file=k,allow_other', 'As fstab says it'],
   ],
   options,
   async run(args) {

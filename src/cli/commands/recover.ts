@@ -7,9 +7,7 @@ import { withJson } from '../options.ts';
 import { print, printJson, warn } from '../output.ts';
 
 export const command = defineCommand({
-  examples: [
-    ['$0 recover ./enc --key-file checkpoint.key', 'When seal refuses: says what is lost, and keeps the rest'],
-  ],
+  examples: [['$0 recover enc -k k', 'When seal refuses: says what is lost, and keeps the rest']],
   options: (yargs: Argv<CommonOptions>) => withJson(withImageArguments(yargs)),
   async run(args) {
     const warnings: string[] = [];

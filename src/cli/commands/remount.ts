@@ -7,7 +7,7 @@ import { withJson } from '../options.ts';
 import { printJson } from '../output.ts';
 
 export const command = defineCommand({
-  examples: [['$0 remount /mnt/cr --key-file checkpoint.key', 'After a dump: sealed, and there to be restored from']],
+  examples: [['$0 remount mnt -k k', 'After a dump: sealed, and there to be restored from']],
   options: (yargs: Argv<CommonOptions>) =>
     withJson(withKeyOptions(yargs)).positional('MNT', {
       type: 'string',

@@ -6,7 +6,7 @@ import { withJson } from '../options.ts';
 import { print, printJson, warn } from '../output.ts';
 
 export const command = defineCommand({
-  examples: [['$0 seal ./enc --key-file checkpoint.key', 'After a writer was killed, or had no room to seal']],
+  examples: [['$0 seal enc -k k', 'After a writer was killed, or had no room to seal']],
   options: (yargs: Argv<CommonOptions>) => withJson(withImageArguments(yargs)),
   async run(args) {
     const warnings: string[] = [];

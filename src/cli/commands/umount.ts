@@ -6,8 +6,8 @@ import { printJson, warn } from '../output.ts';
 
 export const command = defineCommand({
   examples: [
-    ['$0 umount /mnt/cr', 'Returns when what was written is sealed and the keys are wiped'],
-    ['$0 umount /mnt/cr --lazy', 'Out of sight now, gone when nobody uses it any more'],
+    ['$0 umount mnt', 'Returns when what was written is sealed and the keys are wiped'],
+    ['$0 umount mnt --lazy', 'Out of sight now, gone when nobody uses it any more'],
   ],
   options: (yargs: Argv<CommonOptions>) =>
     withJson(yargs)

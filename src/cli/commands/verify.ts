@@ -14,8 +14,8 @@ import { countOf } from '../quantities.ts';
 
 export const command = defineCommand({
   examples: [
-    ['$0 verify ./enc --key-file checkpoint.key', 'Exit code 0 means: every byte is what was sealed'],
-    ['$0 verify ./enc --key-file checkpoint.key --json', 'All damage, for a program to read'],
+    ['$0 verify enc -k k', 'Exit code 0 means: every byte is what was sealed'],
+    ['$0 verify enc -k k --json', 'All damage, for a program to read'],
   ],
   options: (yargs: Argv<CommonOptions>) =>
     withJson(withJobs(withImageArguments(yargs))).option('strict', {

@@ -1,0 +1,99 @@
+// Every example of every --help is a line that can be copied: run as it stands, in a folder that has what it names.
+import { cpSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterAll, beforeAll, describe, expect } from 'vitest';
+import { commandNames } from '../../src/cli/commands.ts';
+import { ckptfs } from './support/ckptfs.ts';
+import { ckptfsProgram } from './support/mounts.ts';
+import { type CommandResult, type Namespace, openNamespace } from './support/namespace.ts';
+import { describeIf, systemTest } from './support/requirements.ts';
+
+/** The lines below "Examples:" that are no comments, as they are printed. */
+function examplesOf(command: string): string[] {
+  const [, examples = ''] = ckptfs(command, '--help').split('\nExamples:\n');
+  return examples.split('\n').filter((line) => line.trim() !== '' && !line.startsWith('  # '));
+}
+
+const written = 'ckptfs mount enc mnt -k k --write --json > mount.json && echo new > mnt/new';
+const killed = `${written} && kill -9 "$(grep -Eo '"pid": ?[0-9]+' mount.json | grep -Eo '[0-9]+')" && umount --lazy mnt`;
+
+/** What else the examples of a command begin with, besides the files that all have. */
+const preparations: Readonly<Record<string, string>> = {
+  recover: killed,
+  remount: written,
+  seal: killed,
+  status: 'ckptfs mount enc mnt -k k',
+  umount: 'ckptfs mount enc mnt -k k',
+};
+
+/** Starts a process of the examples, by a pid that nothing else in the namespace or in another one will have. */
+function launch(namespace: Namespace): number {
+  namespace.run('sh', '-c', 'echo 5000 > /proc/sys/kernel/ns_last_pid');
+  return namespace.launch('env', 'A=secret', 'sleep', '1000');
+}
+
+describeIf(['root', 'fuse', 'namespaces', 'criu', 'crit'], 'the examples of --help', () => {
+  let template: string;
+
+  /** Runs a line of bash inside, in a folder, with a home, an /dev/shm and a `ckptfs` of its own. */
+  function type(namespace: Namespace, folder: string, line: string): CommandResult {
+    const environment = `export HOME='${folder}' XDG_CONFIG_HOME='${folder}/config' PATH='${dirname(ckptfsProgram)}':$PATH`;
+    return namespace.run('bash', '-c', `set -o pipefail; cd '${folder}'; ${environment}\n${line}`);
+  }
+
+  async function inNamespace(body: (namespace: Namespace) => void): Promise<void> {
+    const namespace = await openNamespace({ hideFuse: true });
+    try {
+      expect(namespace.run('mount', '-t', 'tmpfs', 'tmpfs', '/dev/shm').status).toBe(0);
+      body(namespace);
+    } finally {
+      await namespace.close();
+    }
+  }
+
+  const made = (name: string): string => realpathSync(mkdtempSync(join(tmpdir(), `ckptfs-${name}-`)));
+
+  beforeAll(async () => {
+    template = made('template');
+    for (const name of ['ckpt', 'mnt', 'config/ckptfs/keys']) mkdirSync(join(template, name), { recursive: true });
+    await inNamespace((namespace) => {
+      const pid = launch(namespace);
+      const line = `criu dump -t ${pid} -D ckpt -W . && ckptfs keygen -o k && ckptfs encrypt ckpt enc -k k --json`;
+      const { status, stdout, stderr } = type(namespace, template, line);
+      expect(status, stderr).toBe(0);
+      const { imageId } = JSON.parse(stdout) as { imageId: string };
+      cpSync(join(template, 'k'), join(template, `config/ckptfs/keys/${imageId}.key`));
+    });
+  });
+
+  afterAll(() => rmSync(template, { recursive: true }));
+
+  describe.each(commandNames)('%s', (command) => {
+    const examples = examplesOf(command);
+
+    systemTest([], 'is shown in whole lines', () => {
+      expect(examples).not.toEqual([]);
+      for (const line of examples) expect(line).toMatch(/^ {2}ckptfs /);
+    });
+
+    for (const example of examples) {
+      systemTest([], `${example.trim()}`, async () => {
+        const folder = made('example');
+        try {
+          cpSync(template, folder, { recursive: true, preserveTimestamps: true });
+          await inNamespace((namespace) => {
+            // criu restores only where the pid of the process is free.
+            if (example.includes('$(cat pid)')) writeFileSync(join(folder, 'pid'), String(launch(namespace)));
+            const before = type(namespace, folder, preparations[command] ?? 'true');
+            expect(before.status, before.stderr).toBe(0);
+            const { status, stderr } = type(namespace, folder, example);
+            expect(status, stderr).toBe(0);
+          });
+        } finally {
+          rmSync(folder, { recursive: true });
+        }
+      });
+    }
+  });
+});
