@@ -1,6 +1,6 @@
 import fs from 'node:fs';
 import net from 'node:net';
-import { basename, dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { Directory } from '../base/directory.ts';
 import type { PlainError } from '../base/errors.ts';
@@ -58,9 +58,9 @@ export interface ControlName {
   readonly device: string;
 }
 
-/** Where in a state directory a daemon listens. By its pid too, for while it seals its device number may be another mount's. */
-export function controlPath(directory: string, device: string, pid: number): string {
-  return join(directory, `${device}-${pid}.sock`);
+/** What a daemon's socket is called. By its pid too, for while it seals its device number may be another mount's. */
+function controlName(device: string, suffix: '.sock' | '.new'): string {
+  return `${device}-${process.pid}${suffix}`;
 }
 
 /** Lists what may be the sockets in a state directory, by their names, and not more than {@link MAX_SOCKETS}. */
@@ -110,18 +110,21 @@ export class ControlSocket {
 
   /** @throws CkptfsError `io`, or Error in Node's shape, when no socket can be made */
   static async open(device: string, status: () => DaemonStatus): Promise<ControlSocket> {
-    const path = controlPath(ownStateDirectory(), device, process.pid);
-    const directory = Directory.open(dirname(path));
+    const path = ownStateDirectory();
+    const directory = Directory.open(path);
     const server = net.createServer({ allowHalfOpen: false });
     server.maxConnections = MAX_CALLERS;
-    const socket = new ControlSocket(server, directory, basename(path));
+    const name = controlName(device, '.sock');
+    const socket = new ControlSocket(server, directory, name);
     server.on('connection', (caller) => socket.#hear(caller, status));
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(path, resolve);
-    });
-    fs.chmodSync(path, 0o600);
-    return socket;
+    try {
+      await listenAs(server, path, directory, name, controlName(device, '.new'));
+      return socket;
+    } catch (error) {
+      server.close();
+      directory.close();
+      throw error;
+    }
   }
 
   /** Tells all that are connected. */
@@ -140,12 +143,9 @@ export class ControlSocket {
   }
 
   #unlink(): void {
-    try {
-      this.#directory?.unlink(this.#name);
-    } catch {
-      // It does no harm where it is, and who looks into the directory removes it.
-    }
-    this.#directory?.close();
+    if (this.#directory === undefined) return;
+    removeEntry(this.#directory, this.#name);
+    this.#directory.close();
     this.#directory = undefined;
   }
 
@@ -162,6 +162,42 @@ export class ControlSocket {
       text = '';
       caller.write(`${JSON.stringify(status())}\n`);
     });
+  }
+}
+
+/**
+ * Gives a socket its name once it listens. Between bind(2) and listen(2) the kernel refuses connections, and whoever looked
+ * into the directory then would remove it as the socket of a dead daemon.
+ * @throws Error EEXIST when something has that name
+ */
+async function listenAs(
+  server: net.Server,
+  path: string,
+  directory: Directory,
+  name: string,
+  draft: string,
+): Promise<void> {
+  // Of a process of the same pid that was killed here.
+  removeEntry(directory, draft);
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(join(path, draft), resolve);
+    });
+    directory.chmod(draft, 0o600);
+    directory.rename(draft, name, { replace: false });
+  } catch (error) {
+    removeEntry(directory, draft);
+    throw error;
+  }
+}
+
+/** Where it cannot be removed it does no harm, and who looks into the directory removes it. */
+function removeEntry(directory: Directory, name: string): void {
+  try {
+    directory.unlink(name);
+  } catch {
+    // Mostly it is not there.
   }
 }
 

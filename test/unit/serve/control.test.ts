@@ -206,6 +206,49 @@ describe('a daemon', () => {
   });
 });
 
+describe('a socket that is being made', () => {
+  let state: Directory;
+  beforeEach(() => {
+    state = Directory.open(ownStateDirectory());
+  });
+  afterEach(() => state.close());
+
+  const own = (): string[] => fs.readdirSync(ownStateDirectory()).filter((name) => name.startsWith(device));
+  const seen = (): ControlName[] => controlNames(state).filter((name) => name.device === device);
+
+  test('has its name only when it listens, and can be called by it then', async () => {
+    const opening = ControlSocket.open(device, () => status);
+    expect(own()).toEqual([`${device}-${process.pid}.new`]);
+    expect(seen()).toEqual([]);
+    const socket = await opening;
+    expect(own()).toEqual([`${device}-${process.pid}.sock`]);
+    for (const name of seen()) called(name).close();
+    await socket.close();
+    expect(own()).toEqual([]);
+  });
+
+  test('takes the place of a draft that was left', async () => {
+    fs.writeFileSync(join(ownStateDirectory(), `${device}-${process.pid}.new`), '');
+    await (await ControlSocket.open(device, () => status)).close();
+    expect(own()).toEqual([]);
+  });
+
+  test('replaces nothing, and leaves nothing when it cannot have its name', async () => {
+    const taken = join(ownStateDirectory(), `${device}-${process.pid}.sock`);
+    fs.writeFileSync(taken, 'precious');
+    const before = fs.readdirSync('/proc/self/fd').length;
+    try {
+      await expect(ControlSocket.open(device, () => status)).rejects.toThrow('EEXIST');
+      expect(own()).toEqual([`${device}-${process.pid}.sock`]);
+      expect(fs.readFileSync(taken, 'utf8')).toBe('precious');
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(fs.readdirSync('/proc/self/fd').length).toBe(before);
+    } finally {
+      fs.unlinkSync(taken);
+    }
+  });
+});
+
 describe('the deadline of an answer', () => {
   test('is kept, whatever the peer says in between', async () => {
     const server = await listening('s', (caller) => {
