@@ -39,7 +39,7 @@ export function setAllMetadata(tree: ImageTree, { made, order }: MadeTree, place
       const { name, inode: number } = child;
       const inode = tree.inode(number);
       if (inode === undefined || inode.type === 'directory' || made[number] !== 1) continue;
-      if (tree.place(number)?.name === name) setMetadata(directory, name, inode, number, place, losses);
+      if (place.placeOf(number)?.name === name) setMetadata(directory, name, inode, number, place, losses);
     }
     const own = tree.inode(parent);
     if (own !== undefined) setMetadata(directory, '.', own, parent, place, losses);

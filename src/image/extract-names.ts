@@ -52,7 +52,7 @@ export function makeNames(tree: ImageTree, count: number, place: ExtractedTree, 
       if (inode.type === 'directory') waiting.push(number);
     }
   }
-  // When all first names are there.
+  // When all first names are there that can be.
   for (const { parent, name, inode } of links) makeLink(tree, place, losses, made, parent, name, inode);
   return { made, order };
 }
@@ -90,6 +90,7 @@ function makeFile(directory: Directory, name: Buffer, size: number): void {
   }
 }
 
+/** Makes a further name of a file; it becomes the file itself where no name before it could be made. */
 function makeLink(
   tree: ImageTree,
   place: ExtractedTree,
@@ -97,18 +98,21 @@ function makeLink(
   made: Uint8Array,
   parent: number,
   name: Buffer,
-  inode: number,
+  number: number,
 ): void {
   const path = (): string => place.pathOfName(parent, name);
-  const first = tree.place(inode);
-  if (first === undefined || made[inode] !== 1) {
-    losses.add('entry', path, 'ENOENT');
-    return;
-  }
+  const inode = tree.inode(number);
+  const first = place.placeOf(number);
+  if (inode === undefined || first === undefined) return;
   naming(path, () => {
     const to = place.directories.get(parent);
-    const from = place.directories.get(first.parent, parent);
-    return losses.attempt('entry', unmakeable, path, () => from.link(first.name, name, to));
+    if (made[number] === 1) {
+      const from = place.directories.get(first.parent, parent);
+      losses.attempt('entry', unmakeable, path, () => from.link(first.name, name, to));
+    } else if (losses.attempt('entry', unmakeable, path, () => makeInode(to, name, inode))) {
+      made[number] = 1;
+      place.rename(number, { parent, name });
+    }
   });
 }
 

@@ -46,7 +46,7 @@ export function extractWorker(setup: ExtractSetup): JobWorker {
     const inode = image.manifest.inodes[piece.inode - 1];
     if (inode?.type !== 'file') throw new CkptfsError('internal', `inode ${piece.inode} is no file`);
     const shown = (): string => place.pathOf(piece.inode);
-    const fd = openForWriting(tree, place, piece.inode);
+    const fd = openForWriting(place, piece.inode);
     try {
       for (let done = 0; done < piece.length; ) {
         const wanted = Math.min(BUFFER_SIZE, piece.length - done);
@@ -88,11 +88,11 @@ function readNamed(
   }
 }
 
-function openForWriting(tree: ImageTree, place: ExtractedTree, inode: number): number {
-  const first = tree.place(inode);
-  if (first === undefined) throw new CkptfsError('internal', `inode ${inode} has no name`);
+function openForWriting(place: ExtractedTree, inode: number): number {
+  const made = place.placeOf(inode);
+  if (made === undefined) throw new CkptfsError('internal', `inode ${inode} has no name`);
   try {
-    return place.directories.get(first.parent).openFile(first.name, fs.constants.O_WRONLY);
+    return place.directories.get(made.parent).openFile(made.name, fs.constants.O_WRONLY);
   } catch (cause) {
     throw ioError('open', place.pathOf(inode), cause);
   }

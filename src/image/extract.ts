@@ -42,7 +42,7 @@ export async function extractImage(image: Image, target: string, options: Extrac
   const losses = new Losses();
   try {
     const madeTree = makeNames(tree, inodes.length, extracted, losses);
-    await writeContents(image, madeTree.made, { root, target }, options);
+    await writeContents(image, madeTree.made, extracted.place, options);
     setAllMetadata(tree, madeTree, extracted, losses);
   } finally {
     extracted.close();

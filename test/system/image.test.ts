@@ -149,6 +149,26 @@ describe('sizes', () => {
     fs.closeSync(extracted);
   });
 
+  test('a file keeps its contents, times and mode under the first of its names that can be made', async () => {
+    const [source, image, target] = [fresh('source'), fresh('image'), fresh('target')];
+    const contents = filler('pages', 100_000);
+    fs.mkdirSync(source);
+    fs.writeFileSync(join(source, 'a'), contents, { mode: 0o640 });
+    for (const name of ['b', 'c']) fs.linkSync(join(source, 'a'), join(source, name));
+    fs.utimesSync(join(source, 'a'), 1000, 1000);
+    await create(source, image);
+    const opened = await open(image);
+    // As for a file system that refuses a name which another one had.
+    const [first, ...others] = opened.manifest.entries;
+    if (first === undefined) throw new Error('no entries');
+    const entries = [{ ...first, name: Buffer.alloc(300, 'a') }, ...others];
+    const { losses } = await extractImage({ ...opened, manifest: { ...opened.manifest, entries } }, target);
+    expect(losses).toMatchObject([{ kind: 'entry', count: 1, examples: [{ reason: 'ENAMETOOLONG' }] }]);
+    expect(fs.readdirSync(target).sort()).toEqual(['b', 'c']);
+    expect(fs.readFileSync(join(target, 'c')).equals(contents)).toBe(true);
+    expect(fs.statSync(join(target, 'b'))).toMatchObject({ nlink: 2, mtimeMs: 1_000_000, mode: 0o100640 });
+  });
+
   test('4,000 small files share one object', async () => {
     const [source, image, target] = [fresh('source'), fresh('image'), fresh('target')];
     fs.mkdirSync(source);
