@@ -28,8 +28,9 @@ export default defineConfig({
           // Mounts, loop devices and restored processes are the machine's: one file at a time, and a look at the end at what is left.
           fileParallelism: false,
           globalSetup: ['test/system/support/nothing-left.ts'],
-          testTimeout: 180_000,
-          hookTimeout: 180_000,
+          // Reached by what hangs alone, as for unit tests.
+          testTimeout: 600_000,
+          hookTimeout: 600_000,
         },
       },
     ],

@@ -10,6 +10,7 @@ import type { Manifest } from '../format/manifest.ts';
 import { decodeManifest } from '../format/manifest-codec.ts';
 import { MAX_MANIFEST_SIZE, manifestAdditionalData, parseManifestEnvelope } from '../format/manifest-envelope.ts';
 import { describeNames } from '../stores/empty-directory.ts';
+import { isNameOfFileSystem } from '../stores/file-system-names.ts';
 import type { Store, StoreLock } from '../stores/store.ts';
 
 /** A sealed image whose header and manifest have been authenticated. The key stays the caller's to wipe. */
@@ -74,8 +75,9 @@ export function readHeaderToWriteOn(store: Store): Header {
   try {
     return readAnyHeader(store);
   } catch (cause) {
-    const inTheWay = cause instanceof CkptfsError && cause.code === 'not-an-image' ? store.list().unexpected : [];
-    if (!(cause instanceof CkptfsError) || inTheWay.length === 0) throw cause;
+    if (!(cause instanceof CkptfsError) || cause.code !== 'not-an-image') throw cause;
+    const inTheWay = store.list().unexpected.filter((name) => !isNameOfFileSystem(name));
+    if (inTheWay.length === 0) throw cause;
     throw new CkptfsError('not-an-image', `${cause.message}, and is not empty: it has ${describeNames(inTheWay)}`, {
       path: store.location,
       advice: 'A new image needs a directory that does not exist, or is empty.',

@@ -6,7 +6,12 @@ import type { Directory } from '../base/directory.ts';
  */
 const ofFileSystems: ReadonlySet<string> = new Set(['lost+found', '.lost_found', '.zfs', '.snapshot']);
 
+/** Whether a file system may have put something of that name into its root itself. */
+export function isNameOfFileSystem(name: string): boolean {
+  return ofFileSystems.has(name);
+}
+
 /** Leaves out the names of what a file system itself has put into its root. */
 export function withoutThoseOfFileSystems(directory: Directory, names: readonly string[]): string[] {
-  return names.filter((name) => !(ofFileSystems.has(name) && directory.lstat(name)?.isDirectory() === true));
+  return names.filter((name) => !(isNameOfFileSystem(name) && directory.lstat(name)?.isDirectory() === true));
 }

@@ -128,7 +128,7 @@ describeIf(['root', 'fuse'], "another user's state directory", () => {
     const { unmountImage } = await built<typeof import('../../src/serve/umount.ts')>('serve/umount.js');
     const found = (await listMounts()).find((one) => one.mountPoint === mountPoint);
     expect(found).toMatchObject({ state: 'dead', daemon: undefined });
-    expect(await unmountImage(mountPoint)).toEqual({ wiped: true, write: false });
+    expect(await unmountImage(mountPoint)).toEqual({ mountPoint, wiped: true, write: false });
     expect(fs.readdirSync(theirs)).toEqual([`${before?.device}-1.sock`]);
   });
 
