@@ -83,7 +83,8 @@ describeIf(['root', 'fuse', 'namespaces'], 'exec --write', () => {
   });
 
   test('tells of a seal that has to wait for what the command left running', async () => {
-    const held = write('sh', '-c', 'echo a > {}/a; sleep 60 < {}/a > /dev/null 2>&1 & echo $! > pid');
+    // The shell opens the file, so that it is held before the shell can end.
+    const held = write('sh', '-c', 'echo a > {}/a; exec 3< {}/a; sleep 60 > /dev/null 2>&1 & echo $! > pid');
     const pid = Number(fs.readFileSync(at('pid'), 'utf8'));
     try {
       expect(held.status).toBe(125);
