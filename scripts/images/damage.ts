@@ -92,3 +92,13 @@ export function damaged(
 ): Damage {
   return { description, changes, expected: { damage }, files };
 }
+
+/** Damage, or none, beside which something is that is no part of the image. @param names paths in the image */
+export function beside(
+  description: string,
+  changes: Recipe['changes'],
+  damage: readonly ExpectedDamage[],
+  unexpected: readonly string[],
+): Damage {
+  return { description, changes, expected: { damage, unexpected }, files: {} };
+}

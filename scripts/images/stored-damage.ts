@@ -1,5 +1,5 @@
 import type { Recipe } from '../../test/support/frozen-images.ts';
-import { type Damage, damaged, FIRST_CHUNK, ObjectOfFile, type OpenedBase, PAGE, refused } from './damage.ts';
+import { beside, type Damage, damaged, FIRST_CHUNK, ObjectOfFile, type OpenedBase, PAGE, refused } from './damage.ts';
 
 /** What an attacker on the storage can do without any key. @param other another image under the same key file, its objects by file */
 export function storedDamage(base: OpenedBase, other: OpenedBase): Readonly<Record<string, Damage>> {
@@ -84,10 +84,11 @@ export function storedDamage(base: OpenedBase, other: OpenedBase): Readonly<Reco
       { truncate: big.path, to: big.bytes.length - 16384 },
     ]),
     'object-trailing': badSize('a byte behind an object', big.bytes.length + 1, [{ append: big.path, hex: '00' }]),
-    'object-symlink': damaged(
+    'object-symlink': beside(
       'a link to an object in its place',
       [{ link: one.path, target: `../../${two.path}` }],
-      [...one.lost('regular file'), { object: one.path, reason: 'does not belong' }],
+      one.lost('regular file'),
+      [one.path],
     ),
     'object-flipped-header': damaged('one bit of a header page flipped', bit(one.path, 40), one.lost(badHeaderPage)),
     'object-flipped-header-end': damaged(
@@ -100,11 +101,7 @@ export function storedDamage(base: OpenedBase, other: OpenedBase): Readonly<Reco
       [{ copy: one.path, to: `objects/00/${'0'.repeat(32)}` }],
       [{ object: '0'.repeat(32), reason: 'does not belong' }],
     ),
-    'file-extra': damaged(
-      'a file too many',
-      [{ copy: 'ckptfs.json', to: 'ckptfs.json.bak' }],
-      [{ object: 'ckptfs.json.bak', reason: 'does not belong' }],
-    ),
+    'file-extra': beside('a file too many', [{ copy: 'ckptfs.json', to: 'ckptfs.json.bak' }], [], ['ckptfs.json.bak']),
     'objects-swapped': damaged(
       'two objects swapped',
       [{ swap: [one.path, two.path], from: 0 }],

@@ -58,10 +58,13 @@ export interface Recipe {
   /** Name of the folder of a good image. */
   readonly base: string;
   readonly changes: readonly Change[];
-  /** Either opening fails, or exactly these faults are found: their files give an error, all others read right. */
+  /**
+   * Either opening fails, or exactly these faults are found: their files give an error, all others read right. What is
+   * no part of the image does no harm, and is only named.
+   */
   readonly expected:
     | { readonly open: { readonly code: string; readonly message: string } }
-    | { readonly damage: readonly ExpectedDamage[] };
+    | { readonly damage: readonly ExpectedDamage[]; readonly unexpected?: readonly string[] };
 }
 
 export const imageNames = ['aes-256-xts', 'aes-128-xts', 'chacha20-poly1305', 'none'] as const;

@@ -26,6 +26,7 @@ interface Verified {
     readonly chunk?: number;
     readonly reason: string;
   }[];
+  readonly unexpected: readonly string[];
 }
 
 let scratch: string;
@@ -55,7 +56,8 @@ describe('damaged', () => {
       expect(stderr).toContain(expected.open.message);
       return;
     }
-    const { damage } = JSON.parse(stdout) as Verified;
+    const { damage, unexpected } = JSON.parse(stdout) as Verified;
+    expect(unexpected).toEqual(expected.unexpected ?? []);
     expect(status === 0).toBe(expected.damage.length === 0);
     const place = ({ object, chunk }: { object: string; chunk?: number }): string => `${object} ${chunk ?? ''}`;
     expect(damage.map(place).sort()).toEqual(expected.damage.map(place).sort());
