@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import net from 'node:net';
 import { closeOnExec, withoutInheritance } from '../base/descriptors.ts';
-import type { ErrorCode } from '../base/errors.ts';
+import { CkptfsError, type ErrorCode } from '../base/errors.ts';
 import { isSocket, peerProcess, socketPair } from '../base/passed-descriptors.ts';
 import type { Secret } from '../crypto/secret.ts';
 import type { MadeImage } from '../image/discard-image.ts';
@@ -31,12 +31,15 @@ interface ForegroundOptions extends MountOptions {
 
 /**
  * Whether this process is the child of a daemon in the foreground, to which it is to tell what to serve. Programs that it starts are not.
+ * @throws CkptfsError `interrupted` when that daemon was killed meanwhile: else its child would become another one
  */
 export function isUnlocker(): boolean {
   const mark = process.env[MARK];
+  if (mark === undefined) return false;
   delete process.env[MARK];
   const isParents = (fd: number): boolean => isSocket(fd, 'stream') && peerProcess(fd) === process.ppid;
-  return mark === String(process.ppid) && isParents(ORDERS_FD) && isParents(REPORT_FD);
+  if (mark === String(process.ppid) && isParents(ORDERS_FD) && isParents(REPORT_FD)) return true;
+  throw new CkptfsError('interrupted', `process ${mark}, for which this one was to unlock the image, has ended`);
 }
 
 /**
