@@ -20,9 +20,13 @@ const PHRASES: readonly (readonly [pattern: RegExp, instead: string])[] = [
 
 /** Places that are not through yet. This list only shrinks: a place without a finding fails until it is taken out. */
 const NOT_YET: readonly string[] = [
-  'CHANGELOG.md',
   'README.md',
-  'docs/',
+  'docs/cli.md',
+  'docs/design.md',
+  'docs/engines.md',
+  'docs/format.md',
+  'docs/performance.md',
+  'docs/security.md',
   'scripts/bench/',
   'scripts/images/',
   'scripts/lib/',
