@@ -7,7 +7,6 @@
 
 # shellcheck disable=SC2154 # env.sh sets ckptfs_cache
 criu_cache=$ckptfs_cache/criu
-kept_criu=$criu_cache/bin/criu
 . "$scripts/lib/criu-download.sh"
 
 # Without hardware breakpoints, which some virtual machines do not deliver, criu has to single-step system calls.
@@ -30,36 +29,31 @@ criu_tools_are_there() {
   [ "$purpose" = demo ] || { command -v crit >/dev/null && command -v checkpointctl >/dev/null; }
 }
 
-# Prints the path of the host's own criu.
-criu_of_the_host() {
-  local directory
-  while read -r -d : directory; do
-    if [ "$directory/criu" != "$kept_criu" ] && [ -x "$directory/criu" ]; then
-      echo "$directory/criu"
-      return
-    fi
-  done <<<"$PATH:"
-  return 1
+# Prints PATH without the wrappers that were kept before.
+path_of_the_host() {
+  local path=":$PATH:"
+  while [[ $path == *":$criu_cache/bin:"* ]]; do path=${path/":$criu_cache/bin:"/:}; done
+  path=${path#:}
+  echo "${path%:}"
 }
 
-# wrapper NAME ENVIRONMENT COMMAND: $criu_cache/bin/NAME runs the command, which is shell text.
+# wrapper NAME ENVIRONMENT COMMAND: makes a new wrapper that runs the command, which is shell text.
 wrapper() {
-  mkdir -p "$criu_cache/bin"
-  printf '#!/bin/sh\n%sexec %s "$@"\n' "${2:+export $2; }" "$3" >"$criu_cache/bin/$1"
-  chmod 755 "$criu_cache/bin/$1"
+  printf '#!/bin/sh\n%sexec %s "$@"\n' "${2:+export $2; }" "$3" >"$new_wrappers/$1"
+  chmod 755 "$new_wrappers/$1"
 }
 
 # keep_criu WHICH ENVIRONMENT COMMAND: leaves a wrapper when criu works by it.
 keep_criu() {
   wrapper criu "$2" "$3"
-  criu_works "$1${2:+, with CRIU_FAULT=130}" "$kept_criu" && return
-  rm "$kept_criu"
+  criu_works "$1${2:+, with CRIU_FAULT=130}" "$new_wrappers/criu" && return
+  rm "$new_wrappers/criu"
   return 1
 }
 
 keep_criu_of_the_host() {
   local program which
-  program=$(criu_of_the_host) || return
+  program=$(command -v criu) || return
   which="criu $("$program" --version 2>/dev/null | sed -n 's/^Version: //p') ($program)"
   criu_works "$which" "$program" || keep_criu "$which" "$single_steps" "\"$program\""
 }
@@ -84,12 +78,57 @@ keep_unpacked_criu() {
 }
 
 # Finds a criu that works, and how. What was kept before is not asked: it failed.
-choose_criu() {
-  rm -f "$criu_cache/bin"/{criu,crit,checkpointctl}
-  hash -r
+find_criu() {
+  local -x PATH=$1
   if criu_tools_are_there && keep_criu_of_the_host; then return; fi
   if keep_unpacked_criu; then return; fi
   may_install && ! newest_criu_is_here && download_criu && keep_unpacked_criu
+}
+
+# Each wrapper takes the place of the one before in one step: a program that looks for criu meanwhile finds one of them.
+replace_wrappers() {
+  local name
+  mkdir -p "$criu_cache/bin"
+  # The host's own criu needs none where it works as it is.
+  [ -e "$new_wrappers/criu" ] || rm -f "$criu_cache/bin/criu"
+  for name in criu crit checkpointctl; do
+    [ ! -e "$new_wrappers/$name" ] || mv -f "$new_wrappers/$name" "$criu_cache/bin/$name"
+  done
+}
+
+choose_criu() {
+  local found=no
+  criu_failures=()
+  new_wrappers=$(mktemp -d "$criu_cache/wrappers.XXXXXX")
+  if find_criu "$(path_of_the_host)"; then
+    replace_wrappers
+    found=yes
+  fi
+  rm -r "$new_wrappers"
+  hash -r
+  . "$scripts/lib/env.sh"
+  [ "$found" = yes ]
+}
+
+kept_criu_works() {
+  criu_tools_are_there && criu_works "$(command -v criu)" criu
+}
+
+# alone COMMAND...: runs it while no other set-up with this cache looks for a criu.
+alone() {
+  local lock status=0
+  mkdir -p "$criu_cache"
+  exec {lock}>"$criu_cache/lock"
+  flock --wait 1800 "$lock" || true
+  . "$scripts/lib/env.sh"
+  "$@" || status=$?
+  flock --unlock "$lock"
+  exec {lock}>&-
+  return "$status"
+}
+
+keep_or_choose_criu() {
+  kept_criu_works || choose_criu
 }
 
 set_up_criu() {
@@ -98,14 +137,10 @@ set_up_criu() {
     missing "a criu that works" "only root can use it: run scripts/setup as root"
     return
   fi
-  if criu_tools_are_there && criu_works "$(command -v criu)" criu; then return; fi
-  if [ "$check_only" = no ]; then
-    criu_failures=()
-    if choose_criu; then
-      hash -r
-      . "$scripts/lib/env.sh"
-      return
-    fi
+  if [ "$check_only" = yes ]; then
+    if kept_criu_works; then return; fi
+  else
+    if alone keep_or_choose_criu; then return; fi
   fi
   for failure in "${criu_failures[@]}"; do broken "$failure"; done
   if [ "${#criu_failures[@]}" != 0 ]; then

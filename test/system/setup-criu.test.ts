@@ -1,7 +1,16 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect } from 'vitest';
 import { describeIf, findProgram, systemTest, toolEnvironment } from './support/requirements.ts';
@@ -23,13 +32,18 @@ function program(name: string, text: string): void {
 }
 
 /** Runs the part of scripts/setup that is about criu, with a cache of its own; returns what it printed. */
-function setUpCriu(): { status: number | null; output: string } {
+function setUpCriu(how = 'set_up_criu'): { status: number | null; output: string } {
   const text = `
     set -euo pipefail; scripts=$1 check_only=no purpose=demo
     for part in env report packages criu; do . "$scripts/lib/$part.sh"; done
-    set_up_criu
+    ${how}
     [ "$missing_count" = 0 ]`;
-  const env = { ...toolEnvironment, XDG_CACHE_HOME: at('cache'), PATH: `${at('bin')}:${toolEnvironment.PATH}` };
+  const env = {
+    ...toolEnvironment,
+    XDG_CACHE_HOME: at('cache'),
+    TRIED: at('tried'),
+    PATH: `${at('bin')}:${toolEnvironment.PATH}`,
+  };
   const { status, stdout, stderr } = spawnSync('bash', ['-c', text, 'setup', scripts], { env, encoding: 'utf8' });
   return { status, output: stdout + stderr };
 }
@@ -46,6 +60,26 @@ describeIf(['root', 'criu', 'namespaces'], 'set-up of criu', () => {
     expect(wrapper).toContain(at('bin', 'criu'));
     expect(setUpCriu()).toEqual({ status: 0, output: '' });
     expect(readFileSync(kept(), 'utf8')).toBe(wrapper);
+  });
+
+  systemTest([], 'puts a new wrapper in the place of one that fails without a moment that has none', () => {
+    const without = '[ -n "$CRIU_FAULT" ] || exit 1';
+    program('criu', `[ -e ${kept()} ] || touch ${at('absent')}\n${without}\nexec "${findProgram('criu')}" "$@"`);
+    mkdirSync(dirname(kept()), { recursive: true });
+    writeFileSync(kept(), '#!/bin/sh\nexit 1\n', { mode: 0o755 });
+    expect(setUpCriu()).toEqual({ status: 0, output: '' });
+    expect(readFileSync(kept(), 'utf8')).toContain('CRIU_FAULT');
+    expect(existsSync(at('absent'))).toBe(false);
+    expect(readdirSync(dirname(dirname(kept()))).sort()).toEqual(['bin', 'lock']);
+  });
+
+  systemTest([], 'takes what another set-up found at the same time', () => {
+    const without = '[ -n "$CRIU_FAULT" ] || { echo tried >>"$TRIED"; exit 1; }';
+    program('criu', `${without}\nexec "${findProgram('criu')}" "$@"`);
+    const both = 'set_up_criu & set_up_criu; wait $!';
+    expect(setUpCriu(both)).toEqual({ status: 0, output: '' });
+    // The first asked for its version and tried it twice; the second used the wrapper.
+    expect(readFileSync(at('tried'), 'utf8').match(/tried/g)).toHaveLength(3);
   });
 
   systemTest([], 'leaves a criu alone that works as it is', () => {
