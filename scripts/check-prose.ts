@@ -20,7 +20,6 @@ const PHRASES: readonly (readonly [pattern: RegExp, instead: string])[] = [
 
 /** Places that are not through yet. This list only shrinks: a place without a finding fails until it is taken out. */
 const NOT_YET: readonly string[] = [
-  'README.md',
   'docs/cli.md',
   'docs/design.md',
   'docs/engines.md',

@@ -1,12 +1,13 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { chownSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect } from 'vitest';
-import { ckptfsProgram, clear } from './support/mounts.ts';
+import { asNobody, ckptfsProgram, clear, withFuseForAll } from './support/mounts.ts';
 import { openNamespace } from './support/namespace.ts';
 import { describeIf, systemTest } from './support/requirements.ts';
-import { Terminal, withoutIds } from './support/transcript.ts';
+import { withoutIds } from './support/transcript.ts';
 
 const readme = readFileSync(fileURLToPath(new URL('../../README.md', import.meta.url)), 'utf8');
 
@@ -26,7 +27,7 @@ afterEach(() => {
 });
 
 describeIf(['root', 'fuse', 'criu', 'namespaces'], 'the first block of the README', () => {
-  systemTest([], 'can be typed as it stands', async () => {
+  systemTest([], 'can be typed unchanged', async () => {
     const [block = ''] = blocksOf('# ckptfs');
     expect(block).toContain('criu restore');
     writeFileSync(join(base, 'typed'), block);
@@ -40,16 +41,20 @@ describeIf(['root', 'fuse', 'criu', 'namespaces'], 'the first block of the READM
   });
 });
 
-systemTest([], 'the tour of the README can be typed as it stands, and prints what it says', () => {
-  const [, tour = ''] = blocksOf('## 60 seconds');
-  const terminal = new Terminal(base);
-  mkdirSync(join(base, 'config'));
-  const steps = tour.split(/^\$ /m).slice(1);
-  expect(steps.length).toBeGreaterThan(4);
-  for (const step of steps) {
-    const [command = '', ...output] = step.trimEnd().split('\n');
-    const printed = output.map((line) => `${line}\n`).join('');
-    const { status, stdout, stderr } = terminal.shell(command);
-    expect([command, status, withoutIds(stdout)], stderr).toEqual([command, 0, withoutIds(printed)]);
-  }
+describeIf(['root', 'fuse', 'fusermount', 'setpriv'], 'the tour of the README', () => {
+  systemTest([], 'can be typed by an ordinary user, and prints what it says', async () => {
+    const steps = blocksOf('## 60 seconds').flatMap((block) => block.split(/^\$ /m).slice(1));
+    expect(steps.length).toBeGreaterThan(10);
+    chownSync(base, 65534, 65534);
+    await withFuseForAll(() => {
+      for (const step of steps) {
+        const [command = '', ...output] = step.trimEnd().split('\n');
+        const printed = output.map((line) => `${line}\n`).join('');
+        const line = `PATH='${dirname(ckptfsProgram)}':$PATH; cd '${base}'; ${command}`;
+        const [program, ...words] = [...asNobody(base), 'bash', '-c', line];
+        const { status, stdout, stderr } = spawnSync(program, words, { encoding: 'utf8', timeout: 120_000 });
+        expect([command, status, withoutIds(stdout)], stderr).toEqual([command, 0, withoutIds(printed)]);
+      }
+    });
+  });
 });
