@@ -47,6 +47,11 @@ export class LiveObject implements ReadableObject {
     return this.id.toString('hex');
   }
 
+  /** Whether any file holds something in a chunk. */
+  isUsed(chunk: number): boolean {
+    return (this.#uses[chunk] ?? 0) > 0;
+  }
+
   use(chunk: number): void {
     if (chunk >= this.#uses.length) this.#grow(chunk);
     const uses = this.#uses[chunk] as number;

@@ -68,6 +68,7 @@ export class Replay {
     this.#tree.check();
     const { tree } = this.#tree;
     for (const inode of tree.inodes()) if (inode.type === 'file') this.#contents.finish(inode);
+    this.#contents.settleFreed();
     return { epoch: this.#epoch, tree, objects: this.#contents.objects };
   }
 }

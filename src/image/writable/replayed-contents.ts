@@ -89,6 +89,19 @@ export class ReplayedContents {
     this.#chunks.trim(file);
   }
 
+  /**
+   * Forgets which chunks came free, but for those that no file uses in the end: a later entry may have put a chunk back
+   * that an earlier one took away, and room that came free is given back when the journal is continued.
+   */
+  settleFreed(): void {
+    const { freed } = this.objects;
+    for (const { object, first, count } of freed.drain()) {
+      for (let chunk = first; chunk < first + count; chunk++) {
+        if (!this.objects.at(object).isUsed(chunk)) freed.add(object, chunk);
+      }
+    }
+  }
+
   /** A chunk is written once: two records of it that differ cannot both be right. */
   #putRecord(object: LiveObject, chunk: number, page: Region, record: Buffer): void {
     let named = this.#named.get(object);

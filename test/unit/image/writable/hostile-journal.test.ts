@@ -7,6 +7,7 @@ import { primitives } from '../../../../src/crypto/select.ts';
 import type { JournalEntry, JournalInode } from '../../../../src/format/journal.ts';
 import { encodeEntries, encodeJournalHeader } from '../../../../src/format/journal-codec.ts';
 import { recoverImage } from '../../../../src/image/writable/close-unsealed.ts';
+import { JournalReader } from '../../../../src/image/writable/journal-reader.ts';
 import { openWritable } from '../../../../src/image/writable/open-writable.ts';
 import { diskAfter } from '../../../support/memory-disk.ts';
 import { RecordingStore } from '../../../support/recording-store.ts';
@@ -53,13 +54,17 @@ function extents(
 /** Puts a journal of these frames in place, made with the image's own key. */
 async function imageWithJournal(frames: readonly (readonly JournalEntry[])[]): Promise<BegunImage> {
   const begun = await newImage('aes-256-xts', chunkSize);
-  const header = encodeJournalHeader(randomBytes(16));
-  const cipher = new JournalCipher(primitives(), begun.imageKey, begun.header.imageId, header);
-  const draft = begun.store.beginJournal();
-  draft.append(header);
+  putJournal(begun, frames);
+  return begun;
+}
+
+function putJournal({ store, header, imageKey }: BegunImage, frames: readonly (readonly JournalEntry[])[]): void {
+  const journalHeader = encodeJournalHeader(randomBytes(16));
+  const cipher = new JournalCipher(primitives(), imageKey, header.imageId, journalHeader);
+  const draft = store.beginJournal();
+  draft.append(journalHeader);
   for (const [number, entries] of frames.entries()) draft.append(cipher.seal(number, encodeEntries(entries)));
   draft.publish();
-  return begun;
 }
 
 describe('a journal that authenticates and contradicts itself is damaged', () => {
@@ -311,6 +316,25 @@ describe('a journal that authenticates and contradicts itself is damaged', () =>
     const image = openWritable(begun.store, begun.header, begun.imageKey);
     expect(image.inode(2)).toMatchObject({ size: 10 * chunkSize, dataBytes: 0 });
   });
+});
+
+test('a chunk that a later frame names again is kept when the journal is continued', async () => {
+  const begun = await newImage('aes-256-xts', chunkSize);
+  const { store, header, imageKey } = begun;
+  const session = new Session(begun, { poolSize: 8 * chunkSize });
+  session.apply({ kind: 'create', directory: 0, name: 'a' });
+  session.apply({ kind: 'write', file: 0, offset: 0, length: 3 * chunkSize, seed: 1 });
+  session.apply({ kind: 'sync' });
+  session.close();
+  const journal = store.readJournal();
+  if (journal === undefined) throw new Error('no journal');
+  const reader = JournalReader.open('image', header, imageKey, journal);
+  const frames = [...reader.frames()];
+  reader.close();
+  putJournal(begun, [...frames, frames.flat().filter(({ kind }) => kind === 'chunks')]);
+  const again = new Session(begun, {}, session.root);
+  again.check();
+  again.close();
 });
 
 describe('a journal that somebody changed without the key', () => {
