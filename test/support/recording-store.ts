@@ -19,6 +19,16 @@ export function systemError(code: string): Error {
   return Object.assign(new Error(`${code}: injected`), { code });
 }
 
+/** Makes a store refuse what is written to objects, and take what is written to the journal: as a quota nearly used up does. */
+export function refuseObjects(store: RecordingStore, code: string): void {
+  const objects = new Set<number>();
+  store.fault = (operation) => {
+    if (operation.kind === 'create' && operation.name.startsWith('objects/')) return systemError(code);
+    for (const [name, file] of store.disk.names) if (name.startsWith('objects/')) objects.add(file.number);
+    return operation.kind === 'write' && objects.has(operation.file) ? systemError(code) : undefined;
+  };
+}
+
 /** A store over a disk in memory, that does what the local one does in the same steps, and writes each of them down. */
 export class RecordingStore implements WritableStore {
   readonly location = 'memory';

@@ -1,16 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { Counters } from '../../../../src/base/counters.ts';
 import { ioErrorName } from '../../../../src/base/errors.ts';
-import { Region } from '../../../../src/base/native.ts';
-import { Coverage } from '../../../../src/image/coverage.ts';
-import { openImage } from '../../../../src/image/image.ts';
-import { ObjectReader } from '../../../../src/image/object-reader.ts';
 import { recoverImage, sealImage } from '../../../../src/image/writable/close-unsealed.ts';
 import type { CommitterLimits } from '../../../../src/image/writable/committer.ts';
 import { openWritable } from '../../../../src/image/writable/open-writable.ts';
-import { type DiskOperation, diskAfter, type MemoryDisk } from '../../../support/memory-disk.ts';
-import { RecordingStore, systemError } from '../../../support/recording-store.ts';
+import { type DiskOperation, diskAfter } from '../../../support/memory-disk.ts';
+import { RecordingStore, refuseObjects } from '../../../support/recording-store.ts';
+import { checkSealed, recovered } from './left-image.ts';
 import { type Operation, operation } from './operations.ts';
 import { type BegunImage, describeImage, describeModel, newImage, patternBytes, readAll, Session } from './session.ts';
 
@@ -66,34 +62,6 @@ function lossy(seed: number): Loss {
   };
 }
 
-function recovered({ header, imageKey }: BegunImage, disk: MemoryDisk): string {
-  const store = new RecordingStore(disk);
-  recoverImage(store, header, imageKey);
-  const image = openWritable(store, header, imageKey);
-  const text = describeImage(image);
-  image.close();
-  sealImage(store, header, imageKey);
-  checkSealed(store, { header, imageKey });
-  return text;
-}
-
-/** Reads every chunk of a sealed image, and looks for objects too many. */
-function checkSealed(store: RecordingStore, { header, imageKey }: Pick<BegunImage, 'header' | 'imageKey'>): void {
-  const image = openImage(store, header, imageKey);
-  const reader = new ObjectReader(image, new Counters());
-  const coverage = new Coverage(image.manifest, reader.geometry);
-  const room = new Region(reader.geometry.groupSize);
-  for (const [object, { chunks }] of image.manifest.objects.entries()) {
-    for (let group = 0; group < reader.geometry.groupsFor(chunks); group++) {
-      const faults = reader.faults(object, group, room, coverage.ofGroup(object, group));
-      if (faults.length > 0) throw new Error(`sealed with faults: ${JSON.stringify(faults)}`);
-    }
-  }
-  reader.close();
-  const ids = image.manifest.objects.map(({ id }) => `objects/${id.toString('hex')}`);
-  expect([...store.disk.names.keys()].sort()).toEqual(['ckptfs.json', 'manifest', ...ids].sort());
-}
-
 /** Throws unless a recovered state is one that the image was in, not before what was promised, not after what was done. */
 function checkMoment(
   moments: readonly Moment[],
@@ -132,16 +100,6 @@ function crashes(begun: BegunImage): number[] {
   const { log } = begun.store;
   const start = log.findIndex((operation) => operation.kind === 'rename' && operation.to === 'journal') + 2;
   return Array.from({ length: log.length - start + 1 }, (_, at) => start + at);
-}
-
-/** Refuses to write objects, and lets the journal be written. */
-function refuseObjects({ store }: BegunImage): void {
-  const objects = new Set<number>();
-  store.fault = (operation: DiskOperation) => {
-    for (const [name, file] of store.disk.names) if (name.startsWith('objects/')) objects.add(file.number);
-    if (operation.kind === 'create' && operation.name.startsWith('objects/')) return systemError('EDQUOT');
-    return operation.kind === 'write' && objects.has(operation.file) ? systemError('EDQUOT') : undefined;
-  };
 }
 
 /** Does it, and returns whether the store refused contents. */
@@ -198,7 +156,7 @@ describe('a crash at any moment while the store refuses contents', () => {
     const session = new Session(begun, { poolSize: 8 * chunkSize, limits });
     for (const step of before) session.apply(step);
     session.apply(small(2, 200));
-    refuseObjects(begun);
+    refuseObjects(begun.store, 'EDQUOT');
     const from = begun.store.log.length;
     expect(isRefused(() => session.apply({ kind: 'commit' }))).toBe(true);
     for (const step of meanwhile) isRefused(() => session.apply(step));

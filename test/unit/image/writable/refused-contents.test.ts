@@ -3,21 +3,11 @@ import { ioErrorName } from '../../../../src/base/errors.ts';
 import { Region } from '../../../../src/base/native.ts';
 import { recoverImage, sealImage } from '../../../../src/image/writable/close-unsealed.ts';
 import { openWritable } from '../../../../src/image/writable/open-writable.ts';
-import { type DiskOperation, diskAfter } from '../../../support/memory-disk.ts';
-import { RecordingStore, systemError } from '../../../support/recording-store.ts';
+import { diskAfter } from '../../../support/memory-disk.ts';
+import { RecordingStore, refuseObjects } from '../../../support/recording-store.ts';
 import { type BegunImage, describeImage, newImage, patternBytes, Session } from './session.ts';
 
 const chunkSize = 4096;
-
-/** Fails what is done to objects, and lets the journal be written: a quota, say, of which a few bytes are left. */
-function refusing(store: RecordingStore, code: string): void {
-  const objects = new Set<number>();
-  store.fault = (operation: DiskOperation) => {
-    if (operation.kind === 'create' && operation.name.startsWith('objects/')) return systemError(code);
-    for (const [name, file] of store.disk.names) if (name.startsWith('objects/')) objects.add(file.number);
-    return operation.kind === 'write' && objects.has(operation.file) ? systemError(code) : undefined;
-  };
-}
 
 function errnoOf(action: () => unknown): string {
   try {
@@ -63,7 +53,7 @@ test.each(['ENOSPC', 'EDQUOT', 'EFBIG', 'EIO'])(
     const { image } = session;
     write(session, 'other', 'other');
     image.commit();
-    refusing(begun.store, code);
+    refuseObjects(begun.store, code);
     write(session, 'small', 'hello\n');
     for (let again = 0; again < 3; again++) {
       expect(errnoOf(() => image.commit())).toBe(code);
@@ -95,7 +85,7 @@ test('what was refused is said by the journal: seal and a writer refuse, recover
   const [begun, session] = await newSession();
   write(session, 'kept', 'kept');
   session.image.commit();
-  refusing(begun.store, 'EDQUOT');
+  refuseObjects(begun.store, 'EDQUOT');
   write(session, 'small', 'hello\n');
   expect(errnoOf(() => session.image.commit())).toBe('EDQUOT');
   session.close();
@@ -119,7 +109,7 @@ test('a stored chunk stays until what replaces it is stored', async () => {
   const number = numberOf(session, 'f');
   session.image.write(number, 0, before.length, new Region(Buffer.from(before, 'latin1')), 0);
   session.image.sync();
-  refusing(begun.store, 'ENOSPC');
+  refuseObjects(begun.store, 'ENOSPC');
   write(session, 'f', 'new', chunkSize + 7);
   for (let again = 0; again < 4; again++) expect(errnoOf(() => session.image.sync())).toBe('ENOSPC');
   expect(content(session, 'f').slice(chunkSize + 7, chunkSize + 10)).toBe('new');
@@ -147,7 +137,7 @@ describe.each([
     const session = isSealed ? new Session(begun, { poolSize: 1 << 18 }) : first;
     const number = numberOf(session, 'f');
     const size = chunkSize + 1000;
-    refusing(begun.store, 'ENOSPC');
+    refuseObjects(begun.store, 'ENOSPC');
     session.image.truncate(number, size);
     expect(errnoOf(() => session.image.sync())).toBe('ENOSPC');
     return [begun, session, number, before.slice(0, size)];
@@ -203,7 +193,7 @@ describe.each([
     else first.image.sync();
     first.close();
     const session = new Session(begun, { limits: { pending: 1 << 20, journal: 1, freed: 1 << 20 } });
-    refusing(begun.store, 'ENOSPC');
+    refuseObjects(begun.store, 'ENOSPC');
     session.image.truncate(numberOf(session, 'f'), chunkSize + 1000);
     for (let at = 0; at < 30; at++) session.image.mkdir(1, Buffer.from(`d${at}`), { mode: 0o700, uid: 0, gid: 0 });
     expect(begun.store.log.filter((done) => done.kind === 'rename' && done.to === 'journal').length).toBeGreaterThan(2);
@@ -216,7 +206,7 @@ test('trying again and again takes no more room: neither places in objects nor o
   const [begun, session] = await newSession();
   write(session, 'kept', 'kept');
   session.image.commit();
-  refusing(begun.store, 'EDQUOT');
+  refuseObjects(begun.store, 'EDQUOT');
   for (let at = 0; at < 20; at++) write(session, 'small', 'x', at * chunkSize);
   for (let again = 0; again < 500; again++) expect(errnoOf(() => session.image.commit())).toBe('EDQUOT');
   expect(begun.store.list().objects).toEqual([expect.objectContaining({ size: 2 * 4096 + chunkSize })]);
@@ -231,7 +221,7 @@ test('trying again and again takes no more room: neither places in objects nor o
 
 test.each(['cut', 'removed'])('nobody is told any more when the file is %s', async (how) => {
   const [begun, session] = await newSession();
-  refusing(begun.store, 'EDQUOT');
+  refuseObjects(begun.store, 'EDQUOT');
   write(session, 'small', 'hello\n');
   const number = numberOf(session, 'small');
   expect(errnoOf(() => session.image.commit())).toBe('EDQUOT');
@@ -253,7 +243,7 @@ test.each(['cut', 'removed'])('nobody is told any more when the file is %s', asy
 
 test('contents that the full pool has no place for are refused before they are taken', async () => {
   const [begun, session] = await newSession(4 * chunkSize);
-  refusing(begun.store, 'EDQUOT');
+  refuseObjects(begun.store, 'EDQUOT');
   const taken: string[] = [];
   const errors: string[] = [];
   for (let at = 0; at < 8; at++) {
