@@ -46,7 +46,7 @@ export class Bench {
     this.say(`skipped: ${clean}`);
   }
 
-  /** As {@link skip}, for what has to work. */
+  /** Like {@link skip}, but for what has to work. */
   fail(line: string): void {
     this.failed = true;
     this.skip(line);
@@ -58,7 +58,7 @@ export class Bench {
     return path;
   }
 
-  /** A new one for each mount: one that cannot be unmounted does not stand in the way of the next. */
+  /** Makes a new one for each mount: one that cannot be unmounted is not in the way of the next. */
   newMountPoint(): string {
     this.#mountPoints += 1;
     return this.newDirectory(`mnt-${this.#mountPoints}`);
@@ -99,7 +99,7 @@ export class Bench {
     return this.mountedStore(peer, await this.stored(peer, dataset), body);
   }
 
-  /** As {@link mounted}, what is in a peer's own form already. */
+  /** Like {@link mounted}, but for a dataset that is already in the peer's own form. */
   async mountedStore<T>(
     peer: MountPeer,
     store: string,

@@ -5,7 +5,7 @@ import { run } from '../lib/commands.ts';
 import { Bench } from './bench.ts';
 import { describeCommit, describeMachine, describeVersions } from './machine.ts';
 import { type Options, parseOptions } from './options.ts';
-import { addToHistory, writePage } from './page.ts';
+import { addToHistory, ordinaryOutput, writePages } from './page.ts';
 import { findPeers } from './peers/all.ts';
 import { targetTable } from './report.ts';
 import type { RunRecord, ScenarioResult } from './results.ts';
@@ -45,7 +45,7 @@ async function runAll(bench: Bench): Promise<ScenarioResult[]> {
 }
 
 const [directory = '', ...args] = process.argv.slice(2);
-const options = parseOptions(args, join(project, 'docs'));
+const options = parseOptions(args, ordinaryOutput);
 if (options !== undefined) {
   const bench = await prepare(options, directory);
   const scenarios = await runAll(bench);
@@ -65,7 +65,7 @@ if (options !== undefined) {
   process.stdout.write(`\n${targetTable(record)}\n`);
   if (out !== undefined) {
     addToHistory(out, record);
-    writePage(out);
+    writePages(out);
   }
   process.exitCode = bench.failed ? 1 : 0;
 }

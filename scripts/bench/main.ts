@@ -3,10 +3,9 @@ import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { parseOptions, usage } from './options.ts';
-import { writePage } from './page.ts';
+import { ordinaryOutput, writePages } from './page.ts';
 
 const project = join(import.meta.dirname, '..', '..');
-const documents = join(project, 'docs');
 
 /**
  * Runs inside.ts in pid and mount namespaces of its own: however it ends, its processes and mounts are gone with the
@@ -14,7 +13,7 @@ const documents = join(project, 'docs');
  */
 async function runInside(directory: string, args: readonly string[]): Promise<number> {
   const inside = [process.execPath, ...process.execArgv, join(import.meta.dirname, 'inside.ts'), directory, ...args];
-  // A bash that waits also reaps what daemons leave behind.
+  // A bash that waits also reaps what daemons leave.
   const init = '. "$1"; shift; "$@" & wait $!';
   const namespace = ['--pid', '--mount', '--fork', '--kill-child', '--mount-proc'];
   const child = spawn(
@@ -39,7 +38,7 @@ async function runInside(directory: string, args: readonly string[]): Promise<nu
   });
 }
 
-/** Without what makes every start of Node read a list of certificates, 27 ms of it: no host needs that to restore processes. */
+/** Leaves out what makes every start of Node read a list of certificates, for 27 ms: no host needs that to restore. */
 function ownEnvironment(): NodeJS.ProcessEnv {
   const { NODE_EXTRA_CA_CERTS: _, ...rest } = process.env;
   return rest;
@@ -47,13 +46,13 @@ function ownEnvironment(): NodeJS.ProcessEnv {
 
 async function main(): Promise<number> {
   const args = process.argv.slice(2);
-  const options = parseOptions(args, documents);
+  const options = parseOptions(args, ordinaryOutput);
   if (options === undefined) {
     process.stdout.write(usage);
     return 0;
   }
   if (options.pageOnly) {
-    writePage(options.out ?? documents);
+    writePages(options.out ?? ordinaryOutput);
     return 0;
   }
   if (process.getuid?.() !== 0) throw new Error('it mounts and restores: run it as root');

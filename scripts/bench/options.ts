@@ -1,5 +1,5 @@
 import os from 'node:os';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { parseSize } from './units.ts';
 
@@ -16,6 +16,14 @@ export const groupNames = [
 ] as const;
 export type GroupName = (typeof groupNames)[number];
 
+/** Where results are written. */
+export interface Output {
+  /** For users: performance.md, and its plots in performance/. */
+  readonly documents: string;
+  /** For developers: README.md with all results, their plots, and history.jsonl. */
+  readonly results: string;
+}
+
 export interface Options {
   readonly quick: boolean;
   /** Bytes of the large file. */
@@ -24,10 +32,10 @@ export interface Options {
   readonly groups: readonly GroupName[];
   /** Where a directory for the data is made: on the disk to measure with. */
   readonly directory: string;
-  /** Nothing is measured: the page is written anew from the history. */
+  /** Nothing is measured: the pages are written anew from the history. */
   readonly pageOnly: boolean;
-  /** Where performance.md is written, or undefined: the tables are printed only. */
-  readonly out: string | undefined;
+  /** Where the results are written, or undefined: they are printed only. */
+  readonly out: Output | undefined;
 }
 
 export const usage = `npm run bench -- [OPTIONS]        as root; installs what it compares with from the distribution's packages
@@ -37,8 +45,9 @@ export const usage = `npm run bench -- [OPTIONS]        as root; installs what i
   --rounds N        rounds, each of which takes every competitor in turn (5; with --quick 3)
   --only A,B        of ${groupNames.join(', ')}
   --directory DIR   makes its data in DIR (the system's temporary directory)
-  --out DIR         writes DIR/performance.md and DIR/performance/ (docs; with --quick or --only nothing is written)
-  --page-only       measures nothing: writes the page and its pictures anew from DIR/performance/history.jsonl
+  --out DIR         writes DIR/performance.md, DIR/performance/ and DIR/results/ instead of docs and scripts/bench/results;
+                    without it, nothing is written with --quick or --only
+  --page-only       measures nothing: writes the pages and their plots anew from history.jsonl
 `;
 
 function isGroupName(name: string): name is GroupName {
@@ -52,11 +61,11 @@ function positive(text: string, what: string): number {
 }
 
 /**
- * @param documents the project's docs directory, where a whole run leaves its results
+ * @param ordinary where a whole run leaves its results
  * @returns undefined when help was asked for
  * @throws TypeError or RangeError for options that make no sense
  */
-export function parseOptions(args: readonly string[], documents: string): Options | undefined {
+export function parseOptions(args: readonly string[], ordinary: Output): Options | undefined {
   const { values } = parseArgs({
     args: [...args],
     options: {
@@ -76,7 +85,7 @@ export function parseOptions(args: readonly string[], documents: string): Option
     return name;
   });
   const whole = !values.quick && values.only === undefined;
-  const out = values.out ?? (whole ? documents : undefined);
+  const given = values.out === undefined ? undefined : resolve(values.out);
   return {
     quick: values.quick,
     size: parseSize(values.size ?? (values.quick ? '128M' : '1G')),
@@ -84,6 +93,6 @@ export function parseOptions(args: readonly string[], documents: string): Option
     groups,
     directory: resolve(values.directory),
     pageOnly: values['page-only'],
-    out: out === undefined ? undefined : resolve(out),
+    out: given === undefined ? (whole ? ordinary : undefined) : { documents: given, results: join(given, 'results') },
   };
 }

@@ -42,7 +42,7 @@ export function plot(scenario: ScenarioResult, rounds: number): string {
   const rows = rowsOf(scenario);
   const scale = scaleFor(scenario.unit, Math.max(...rows.map(({ median }) => median)));
   const height = 92 + rows.length * rowHeight;
-  // Wide enough for any font that stands in for the first choice.
+  // Wide enough for any font that replaces the first choice.
   const labelWidth = 8 * Math.max(...rows.map(({ competitor }) => competitor.length));
   const chart = init(null, null, { renderer: 'svg', ssr: true, width, height });
   const spread = rounds > 1 ? `median of ${rounds} rounds, whiskers from least to greatest` : 'one round';

@@ -17,7 +17,7 @@ const namespace = ['unshare', '--pid', '--mount', '--fork', '--kill-child', '--m
 /** The checkpoint of a tree of processes. */
 export interface Checkpoint extends Dataset {
   readonly processes: number;
-  /** Of the parent, in its namespace. */
+  /** Pid of the parent, in its namespace. */
   readonly pid: number;
   /** Where the processes say how they find their memory. */
   readonly state: string;

@@ -30,7 +30,7 @@ export interface Machine {
   readonly fileSystem: string;
 }
 
-/** One run of the benchmark: a line of docs/performance/history.jsonl. */
+/** One run of the benchmark: a line of results/history.jsonl. */
 export interface RunRecord {
   /** ISO 8601, UTC. */
   readonly date: string;

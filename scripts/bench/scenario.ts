@@ -8,7 +8,10 @@ import { formatValue, scaleFor } from './units.ts';
 /** One row of a scenario. */
 export interface Competitor {
   readonly name: string;
-  /** Runs once before the first round, outside of any timing. @throws Error when the bytes it gives are not the right ones */
+  /**
+   * Runs once before the first round, outside of any timing.
+   * @throws Error when the bytes it gives are not the right ones
+   */
   verify?(): Promise<void>;
   /** One value in the scenario's unit. What it sets up and tears down around the part that counts does not count. */
   measure(round: number): Promise<number>;
@@ -64,14 +67,14 @@ export async function runScenario(
       });
     }
   }
-  if (values.size === 0) throw new Error(`"${title}": nobody took part to the end`);
+  if (values.size === 0) throw new Error(`"${title}": no competitor took part to the end`);
   const measurements = [...values].map(([{ name }, all]) => ({ competitor: name, values: all }));
   const result: ScenarioResult = { id, group, title, unit, better, baseline, order, measurements };
   bench.say(describe(result));
   return result;
 }
 
-/** A line per competitor, for who watches. */
+/** Describes each competitor in a line, for the person who watches. */
 function describe({ title, unit, measurements }: ScenarioResult): string {
   const summaries = measurements.map(({ competitor, values }) => ({ competitor, ...summarize(values) }));
   const scale = scaleFor(unit, Math.max(...summaries.map(({ median }) => median)));

@@ -1,5 +1,6 @@
 /*
- * Makes COUNT files of BYTES bytes each in DIRECTORY: create, write, close; with "fsync" each is synced before it is closed.
+ * Makes COUNT files of BYTES bytes each in DIRECTORY: create, write, close; with "fsync" each is synced before it is
+ * closed.
  *
  *     small-files DIRECTORY COUNT BYTES [fsync]
  *

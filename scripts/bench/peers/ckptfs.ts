@@ -11,13 +11,13 @@ const project = fileURLToPath(new URL('../../..', import.meta.url));
 const built = join(project, 'bin', 'ckptfs');
 
 export interface Ckptfs extends WritePeer, Converter {
-  /** The same images under another name, mounted with further options. */
+  /** Names a peer that mounts these images with further options. */
   variant(name: string, ...options: readonly string[]): Ckptfs;
   /** Makes the same of a build without a trick. Rejects with an Error when the build fails. */
   without(trick: Trick): Promise<Ckptfs>;
 }
 
-/** Tells whether a process runs; one that has ended and that nobody has waited for yet does not. */
+/** Tells whether a process runs; a zombie, whose parent has not waited for it yet, does not. */
 function runs(pid: number): boolean {
   try {
     return !/^State:\s+Z/m.test(fs.readFileSync(`/proc/${pid}/status`, 'utf8'));

@@ -22,7 +22,7 @@ export interface MountPeer {
 
 /** Makes new stores, and takes what is written into their mounts. */
 export interface WritePeer extends MountPeer {
-  /** Makes an empty store at `store`, which does not exist yet, and mounts it at `mountPoint`, an empty directory, to be written. */
+  /** Makes an empty store at `store`, which does not exist yet, and mounts it writable at the empty `mountPoint`. */
   mountNew(store: string, mountPoint: string): Promise<Mount>;
 }
 

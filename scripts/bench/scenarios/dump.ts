@@ -10,7 +10,7 @@ import { dumpThenEncrypt } from './dump-names.ts';
 import { makeDurable, spaceOf, writeNew } from './written.ts';
 
 interface Dump {
-  /** Seconds from the start of criu until it has ended and, where that is a step of its own, what it wrote is encrypted. */
+  /** Seconds from the start of criu to its end, and of encrypting what it wrote where that is a step of its own. */
   readonly done: number;
   /** Seconds until all of it survives loss of power, too. */
   readonly durable: number;
@@ -81,7 +81,7 @@ function thenEncrypting(bench: Bench, peer: Converter): Way {
   };
 }
 
-/** Measures dumping; what one scenario measures in passing is the result of those behind it. */
+/** Measures dumping; what the first scenario measures in passing is the result of the next ones. */
 export async function dumping(bench: Bench, measure: Parameters<Group['run']>[1]): Promise<void> {
   const { ours, plain, gocryptfs, passthrough, age } = bench.peers;
   const ways = [

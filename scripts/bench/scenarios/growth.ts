@@ -14,7 +14,7 @@ import { largeFile } from './reading.ts';
 const filled = 64 * 1024;
 const stride = 16 * filled;
 
-/** A file most of which are holes, with random bytes at regular distances: little disk, but as many chunks as if it were full. */
+/** Makes a sparse file with random bytes at regular distances: little on the disk, but as many chunks as a full one. */
 async function sparseDataset(bench: Bench, name: string, bytes: number): Promise<Dataset> {
   const path = bench.newDirectory(name);
   const noise = await fs.promises.open('/dev/urandom');

@@ -35,7 +35,7 @@ export const random: Group = {
         title: `Random reads of 4 KiB by ${concurrent} reader${concurrent > 1 ? 's' : ''}`,
         unit: 'reads per second',
         better: 'higher',
-        // The plain directory takes no part: its reads would come from the page cache, and never reach what stores them.
+        // The plain directory takes no part: its reads would come from the page cache alone.
         competitors: readers(bench)
           .filter(({ name }) => name !== names.plain)
           .map((peer) => ({

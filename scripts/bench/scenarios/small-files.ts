@@ -34,7 +34,7 @@ export const smallFiles: Group = {
   name: 'small-files',
   heading: 'Many small image files',
   method:
-    'The checkpoint of hundreds of small processes. Mounting counts, and so does decrypting first. `tar` and `ls` write to a pipe that nobody looks at.',
+    'The checkpoint of hundreds of small processes. Mounting counts, and so does decrypting first. `tar` and `ls` write to a pipe that is read and ignored.',
   async run(bench, measure) {
     const wanted = bench.options.quick ? 500 : 4000;
     const images = await checkpoint(bench, 'checkpoint-small', Math.round(wanted / filesPerProcess), kibPerProcess);

@@ -1,5 +1,5 @@
-// Each altered build differs from the ordinary program and still serves an image, read-only and writable. This file says
-// nothing about speed: the benchmark does.
+// Each altered build differs from the ordinary program and still serves an image, read-only and writable. The benchmark
+// measures speed, this file does not.
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

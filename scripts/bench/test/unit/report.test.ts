@@ -1,8 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { withResults } from '../../page.ts';
-import { historyTable, inWords, resultsSection, scenarioTable, targetTable } from '../../report.ts';
+import { historyTable, resultsPage, scenarioTable, targetTable } from '../../report.ts';
 import { groups } from '../../scenarios/all.ts';
+import { pageSection, summaryTable } from '../../summary.ts';
 import { judge, targets } from '../../targets.ts';
+import { inWords } from '../../words.ts';
 import { runOf, scenarioOf } from './results.ts';
 
 const reading = scenarioOf({ gocryptfs: [5e8, 4e8, 6e8], ckptfs: [1e9], 'plain directory': [4e9] });
@@ -28,6 +30,31 @@ describe('a table', () => {
     const lines = scenarioTable(scenarioOf({ large: [2 ** 21], small: [2 ** 20] }, memory)).split('\n');
     expect(lines[0]).toContain('times as much as small');
     expect(lines[2]).toBe('| large | 2 MiB | 2 to 2 | 2.00 × |');
+  });
+});
+
+describe('the summary', () => {
+  const rowsIn = (...scenarios: Parameters<typeof runOf>[0]) => summaryTable(runOf(scenarios)).split('\n').slice(2);
+
+  test('has ckptfs, its rivals, and how many times as fast as gocryptfs it is', () => {
+    expect(rowsIn(reading)).toEqual(['| Reading 1 GiB | 1,000 MB/s | 500 MB/s |  | 4,000 MB/s |  | 2.00 × |']);
+  });
+  test('finds age where it takes part before or after a step of its own', () => {
+    const times = { ckptfs: [1], 'age, decrypted first': [4] };
+    const restoring = scenarioOf(times, { id: 'restore-one', title: 'Restoring', unit: 'seconds', better: 'lower' });
+    expect(rowsIn(restoring)).toEqual(['| Restoring | 1 s |  |  |  | 4 s |  |']);
+  });
+  test('takes one size of a series, and names it', () => {
+    const values = { 'ckptfs, 10 MiB': [1], 'ckptfs, 1 GiB': [0.2], 'gocryptfs, 1 GiB': [0.1] };
+    const series = scenarioOf(values, {
+      id: 'growth-first-byte',
+      title: 'Mounting, by size of the image',
+      unit: 'seconds',
+      better: 'lower',
+      order: 'given',
+      baseline: 'ckptfs, 1 GiB',
+    });
+    expect(rowsIn(series)).toEqual(['| Mounting, 1 GiB | 0.2 s | 0.1 s |  |  |  | 0.50 × |']);
   });
 });
 
@@ -90,14 +117,27 @@ describe('the page', () => {
     expect(withResults(changed, 'new')).toBe(changed);
   });
   test('without marks is left alone', () => expect(() => withResults('mine', 'new')).toThrow('lacks'));
-  test('has a picture and a table for each scenario, and says what it left out', () => {
+  test('of all results has a plot and a table for each scenario, the targets, and what was left out', () => {
     const run = runOf([reading], { skipped: ['age is not here'] });
-    const text = resultsSection(run, [run], groups);
-    expect(text).toContain('![Reading 1 GiB](performance/sequential-cached.svg)');
+    const text = resultsPage(run, [run], groups, (id) => `plots/${id}.svg`);
+    expect(text).toContain('### Reading 1 GiB\n\n![plot](plots/sequential-cached.svg)');
     expect(text).toContain(scenarioTable(reading));
+    expect(text).toContain(targetTable(run));
     expect(text).toContain('Left out: age is not here');
     expect(text).not.toContain('not to be quoted');
-    expect(resultsSection({ ...run, quick: true }, [run], groups)).toContain('not to be quoted');
+    expect(resultsPage({ ...run, quick: true }, [run], groups, String)).toContain('not to be quoted');
+  });
+  test('for users begins with the results, has plots beside words, and no targets', () => {
+    const run = runOf([reading], { skipped: ['age is not here'] });
+    const text = pageSection(run, groups);
+    expect(text).toMatch(/^## Results\n\n\| {2}\| ckptfs \| gocryptfs \|/);
+    expect(text).toMatch(
+      /<img src="performance\/sequential-cached.svg"[^|]*\| \*\*Reading 1 GiB\.\*\* ckptfs is 2 times as fast/,
+    );
+    expect(text).toContain('Left out: age is not here');
+    expect(text).not.toContain('missed');
+    expect(text.split('\n').filter((line) => line.length > 120 && !line.startsWith('|'))).toEqual([]);
+    expect(pageSection({ ...run, quick: true }, groups)).toContain('not to be quoted');
   });
   test('tells of earlier runs, the newest first', () => {
     const earlier = runOf([scenarioOf({ ckptfs: [1], gocryptfs: [2] })], { date: '2025-01-01T00:00:00.000Z' });

@@ -3,7 +3,7 @@ import { parseOptions } from '../../options.ts';
 import { type Competitor, runScenario, type Scenario } from '../../scenario.ts';
 
 function quietBench(rounds: number) {
-  const options = parseOptions(['--rounds', `${rounds}`], '/docs');
+  const options = parseOptions(['--rounds', `${rounds}`], { documents: '/docs', results: '/results' });
   if (options === undefined) throw new Error('no options');
   const skipped: string[] = [];
   const failed: string[] = [];
@@ -60,7 +60,7 @@ test('who gives wrong bytes or fails is left out and named; ours is a failure', 
   expect(bench.failed).toEqual(['ckptfs in "A scenario": broke']);
 });
 
-test('a scenario that nobody survives is an error, not an empty table', async () => {
+test('a scenario that no competitor finishes is an error, not an empty table', async () => {
   const broken: Competitor = { name: 'a', measure: () => Promise.reject(new Error('broke')) };
-  await expect(runScenario(quietBench(1), 'random', scenarioOf(broken))).rejects.toThrow('nobody');
+  await expect(runScenario(quietBench(1), 'random', scenarioOf(broken))).rejects.toThrow('no competitor');
 });

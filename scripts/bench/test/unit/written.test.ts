@@ -47,7 +47,7 @@ test('a store is new, looked at once it is unmounted, and gone at the end', asyn
   expect(fs.readdirSync(directory)).toEqual([]);
 });
 
-test('a writer that fails leaves nothing mounted and nothing behind', async () => {
+test('a writer that fails leaves nothing mounted and no files', async () => {
   const notes: string[] = [];
   const fail = () => Promise.reject(new Error('no room'));
   await expect(writeNew(bench(), noting(notes), fail)).rejects.toThrow('no room');
