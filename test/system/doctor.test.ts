@@ -80,18 +80,20 @@ describeIf(['root', 'fuse', 'namespaces'], 'doctor tries a mount', () => {
     expect(about('/dev/fuse', looked)).toMatchObject({ level: 'ok', found: 'can be opened' });
   });
 
-  systemTest(['setpriv', 'fusermount'], 'with a bound, and kills a helper that hangs', () => {
-    program(at('bin', 'fusermount3'), `echo $$ >${at('tmp')}/pid; exec sleep 600`);
-    const user = [...asNobody(base), `PATH=${at('bin')}:${process.env['PATH']}`, `TMPDIR=${at('tmp')}`];
-    const tried = examine([], user);
-    expect(about('/dev/fuse', tried)).toMatchObject({
-      level: 'missing',
-      found: 'a mount that was tried did not get through within 15 seconds',
-    });
-    const pid = fs.readFileSync(at('tmp', 'pid'), 'utf8').trim();
-    fs.rmSync(at('tmp', 'pid'));
-    return until('the helper is gone', () => !isAlive(Number(pid)));
-  });
+  systemTest(['setpriv', 'fusermount'], 'with a bound, and kills a helper that hangs', () =>
+    withFuseForAll(() => {
+      program(at('bin', 'fusermount3'), `echo $$ >${at('tmp')}/pid; exec sleep 600`);
+      const user = [...asNobody(base), `PATH=${at('bin')}:${process.env['PATH']}`, `TMPDIR=${at('tmp')}`];
+      const tried = examine([], user);
+      expect(about('/dev/fuse', tried)).toMatchObject({
+        level: 'missing',
+        found: 'a mount that was tried did not get through within 15 seconds',
+      });
+      const pid = fs.readFileSync(at('tmp', 'pid'), 'utf8').trim();
+      fs.rmSync(at('tmp', 'pid'));
+      return until('the helper is gone', () => !isAlive(Number(pid)));
+    }),
+  );
 });
 
 describeIf(['root', 'fuse', 'namespaces', 'criu'], 'doctor tries criu', () => {
