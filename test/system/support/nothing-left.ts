@@ -10,11 +10,19 @@ function mounts(): string[] {
   return ours.map((line) => `mount ${line.split(' ')[4]}`);
 }
 
+/**
+ * Returns the loop devices on files that can be seen here, and on deleted ones. The machine's other devices are of tests
+ * that run beside these, each with a /tmp of its own.
+ */
 function loops(): string[] {
-  const devices = fs.readdirSync('/sys/block').filter((name) => name.startsWith('loop'));
-  return devices
-    .filter((name) => fs.existsSync(`/sys/block/${name}/loop/backing_file`))
-    .map((name) => `loop device ${name}`);
+  return fs.readdirSync('/sys/block').flatMap((name) => {
+    try {
+      const file = fs.readFileSync(`/sys/block/${name}/loop/backing_file`, 'utf8').trim();
+      return file.endsWith(' (deleted)') || fs.existsSync(file) ? [`loop device ${name} on ${file}`] : [];
+    } catch {
+      return [];
+    }
+  });
 }
 
 function processes(): string[] {

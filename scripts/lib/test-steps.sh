@@ -1,0 +1,27 @@
+# The steps of scripts/test. To be sourced by bash, with `reports` set: the directory that scripts/lib/test-summary.js reads.
+
+# step NAME COMMAND...: runs a command, prints its output when it has ended, and leaves that and its exit code in `reports`.
+step() {
+  local name=$1 left=$reports/${1//\//-} start=$SECONDS code=0
+  shift
+  echo "-- $name"
+  echo started >"$left.status"
+  "$@" </dev/null >"$left.log" 2>&1 || code=$?
+  echo "$code" >"$left.status"
+  # The output of one step at a time.
+  (
+    flock 9
+    echo "== $name: $((SECONDS - start)) seconds"
+    cat "$left.log"
+  ) 9<"$reports"
+}
+
+# suite NAME VERSION VITEST-ARGUMENTS...: a step that runs vitest with the Node that is `reports`/VERSION/node.
+# `isolated` is the path of scripts/lib/isolated where the suite is to run in that.
+suite() {
+  local name="$1 on $2" node=$reports/$2
+  shift 2
+  PATH=$node:$PATH step "$name" timeout --foreground --kill-after=30 1200 ${isolated:+"$isolated"} \
+    "$node/node" node_modules/vitest/vitest.mjs run --reporter=default --reporter=json \
+    --outputFile.json="$reports/${name//\//-}.json" "$@"
+}
