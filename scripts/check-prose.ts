@@ -20,8 +20,6 @@ const PHRASES: readonly (readonly [pattern: RegExp, instead: string])[] = [
 
 /** Places that are not through yet. This list only shrinks: a place without a finding fails until it is taken out. */
 const NOT_YET: readonly string[] = [
-  'docs/cli.md',
-  'docs/engines.md',
   'scripts/images/',
   'scripts/lib/',
   'scripts/vectors/',
