@@ -1,5 +1,5 @@
 // Builds dist from scratch, so that no output of a deleted file remains. tsc compiles src file by file for users of the
-// library; dist/program holds the same as bundles for the command, which starts sooner when it does not look for 200
+// library; dist/bundle holds the same as bundles for the command, which starts sooner when it does not look for 200
 // files. The bundles are CommonJS: Node's loader of ES modules takes longer to start, in each process and thread.
 //
 //     node scripts/build.js                                  builds dist
@@ -21,14 +21,8 @@ if (major < 20 || (major === 20 && minor < 19)) {
 const root = join(import.meta.dirname, '..');
 const draft = join(root, `dist.${process.pid}`);
 const compiler = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin', 'tsc');
-/** The command, and what it starts: each finds the next one beside itself. */
-const programs = [
-  'cli/main.js',
-  'serve/daemon-main.js',
-  'serve/worker-main.js',
-  'serve/mount-trial-main.js',
-  'image/worker.js',
-];
+/** The command and what it starts. In a bundle they are beside each other (src/base/program-url.ts). */
+const programs = ['ckptfs', 'daemon', 'serving-thread', 'image-worker', 'mount-trial'];
 
 /** The constants of src/base/tuning.ts that the bundles can have another value of. */
 const tuning = [
@@ -91,7 +85,7 @@ async function bundle(from, to, altered = {}) {
   const ordinary = Object.fromEntries(tuning.map((name) => [name, 'undefined']));
   const { metafile } = await build({
     absWorkingDir: from,
-    entryPoints: programs,
+    entryPoints: programs.map((name) => join('programs', `${name}.js`)),
     entryNames: '[name]',
     outdir: to,
     bundle: true,
@@ -101,7 +95,7 @@ async function bundle(from, to, altered = {}) {
     minifyWhitespace: true,
     plugins: [yargsWithoutDirectory],
     alias: { 'string-width': join(root, 'scripts', 'lib', 'plain-width.js') },
-    define: { 'import.meta.url': 'moduleUrl', ...ordinary, ...altered },
+    define: { 'import.meta.url': 'moduleUrl', CKPTFS_PROGRAMS: '"./"', ...ordinary, ...altered },
     platform: 'node',
     target: 'node20.19',
     external: ['koffi', 'fuse-native'],
@@ -118,7 +112,7 @@ async function buildDist() {
       cwd: root,
       stdio: 'inherit',
     });
-    await bundle(draft, join(draft, 'program'));
+    await bundle(draft, join(draft, 'bundle'));
     rmSync(join(root, 'dist'), { recursive: true, force: true });
     renameSync(draft, join(root, 'dist'));
   } finally {

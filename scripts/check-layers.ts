@@ -1,32 +1,8 @@
-// Holds every import in src, of types too, against the rooms of docs/design.md: data flows one way, and no files import
-// each other in a circle.
+// Holds every import in src, of types too, against the houses, doors and rooms of scripts/rooms.ts: data flows one way,
+// and no files import each other in a circle.
 import fs from 'node:fs';
 import path from 'node:path';
-
-const allowed: Readonly<Record<string, readonly string[]>> = {
-  base: [],
-  format: ['base'],
-  crypto: ['base', 'format'],
-  keys: ['base', 'crypto', 'format'],
-  stores: ['base'],
-  fuse: ['base'],
-  image: ['base', 'crypto', 'format', 'stores'],
-  fs: ['base', 'format', 'image', 'fuse/filesystem.ts'],
-  serve: ['base', 'crypto', 'format', 'stores', 'image', 'keys', 'fuse', 'fs'],
-  library: ['base', 'crypto/secret.ts', 'format', 'stores', 'image', 'keys'],
-  cli: [
-    'base',
-    'crypto/hardening.ts',
-    'crypto/secret.ts',
-    'crypto/select.ts',
-    'format',
-    'fuse/reachable.ts',
-    'image',
-    'keys',
-    'library',
-    'serve',
-  ],
-};
+import { HOUSES } from './rooms.ts';
 
 const source = path.join(import.meta.dirname, '..', 'src');
 const importPattern = /(?:from|import)\s*\(?\s*'(\.[^']+\.ts)'/g;
@@ -37,20 +13,13 @@ const importPattern = /(?:from|import)\s*\(?\s*'(\.[^']+\.ts)'/g;
 const KNOWN_CIRCLES: readonly (readonly string[])[] = [
   ['cli/commands.ts', 'cli/commands/mount.ts', 'cli/early-daemon.ts'],
   [
-    'image/extract-worker.ts',
-    'image/seal-worker.ts',
-    'image/verify-worker.ts',
-    'image/worker-pool.ts',
-    'image/worker.ts',
-  ],
-  [
-    'image/writable/content-reader.ts',
-    'image/writable/dirty-chunks.ts',
-    'image/writable/file-chunks.ts',
-    'image/writable/inode-entry.ts',
-    'image/writable/live-inode.ts',
-    'image/writable/pending-contents.ts',
-    'image/writable/refused-contents.ts',
+    'image/writable/content/content-reader.ts',
+    'image/writable/content/dirty-chunks.ts',
+    'image/writable/content/refused-contents.ts',
+    'image/writable/model/file-chunks.ts',
+    'image/writable/model/inode-entry.ts',
+    'image/writable/model/live-inode.ts',
+    'image/writable/model/pending-contents.ts',
   ],
 ];
 
@@ -62,19 +31,12 @@ for (const name of fs.readdirSync(source, { recursive: true, encoding: 'utf8' })
   const specifiers = [...fs.readFileSync(file, 'utf8').matchAll(importPattern)].map(([, specifier = '']) => specifier);
   const targets = specifiers.map((specifier) => path.relative(source, path.resolve(path.dirname(file), specifier)));
   imports.set(name, targets);
-  if (name === 'index.ts') continue;
-  const from = roomOf(name);
-  const rules = allowed[from];
-  if (rules === undefined) {
-    faults.push(`src/${name}: no rule allows the room ${from}`);
-    continue;
-  }
-  for (const target of targets) {
-    const to = roomOf(target);
-    if (to !== from && !rules.includes(to) && !rules.includes(target)) {
-      faults.push(`src/${name}: ${from} must not import ${target}`);
-    }
-  }
+  if (name !== 'index.ts') for (const target of targets) judgeImport(name, target);
+}
+for (const [house, { imports: allowed, doors = [] }] of Object.entries(HOUSES)) {
+  const named = [...doors.map((door) => `${house}/${door}`), ...allowed.filter((name) => name.endsWith('.ts'))];
+  for (const file of named)
+    if (!imports.has(file)) faults.push(`scripts/rooms.ts names src/${file}, which does not exist`);
 }
 const circles = circlesIn(imports).map((files) => files.join(', '));
 const known = KNOWN_CIRCLES.map((files) => files.join(', '));
@@ -84,8 +46,28 @@ for (const circle of known)
 process.stderr.write(faults.map((fault) => `${fault}\n`).join(''));
 process.exitCode = faults.length > 0 ? 1 : 0;
 
-function roomOf(name: string): string {
-  return name.split(path.sep)[0] ?? '';
+/** Notes the import of `target` by `file` as a fault unless the map allows it. */
+function judgeImport(file: string, target: string): void {
+  const from = placeOf(file);
+  const to = placeOf(target);
+  const house = HOUSES[from.house];
+  if (house === undefined) faults.push(`src/${file}: scripts/rooms.ts has no house ${from.house}`);
+  else if (from.house === to.house) {
+    if (from.room === to.room || house.rooms?.[from.room]?.includes(to.room)) return;
+    faults.push(`src/${file}: the room ${from.house}/${from.room} must not import ${target}`);
+  } else if (!house.imports.includes(to.house) && !house.imports.includes(target)) {
+    faults.push(`src/${file}: ${from.house} must not import ${target}`);
+  } else if (HOUSES[to.house]?.doors?.includes(target.slice(to.house.length + 1)) === false) {
+    faults.push(`src/${file}: ${target} is not a door of ${to.house}`);
+  }
+}
+
+/** Returns the house of a file below src, the longest name that fits, and its room there. */
+function placeOf(file: string): { house: string; room: string } {
+  const folder = path.dirname(file);
+  const fits = (house: string): boolean => folder === house || folder.startsWith(`${house}/`);
+  const house = Object.keys(HOUSES).filter(fits).sort().at(-1) ?? folder;
+  return { house, room: path.relative(house, folder) || '.' };
 }
 
 /** Returns the groups of files each of which leads to every other of its group, by Tarjan's algorithm. */

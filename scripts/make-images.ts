@@ -6,8 +6,8 @@ import os from 'node:os';
 import path from 'node:path';
 import type { Secret } from '../src/crypto/secret.ts';
 import type { CipherName } from '../src/format/ciphers.ts';
-import { openImage, readHeader } from '../src/image/image.ts';
-import { ImageTree } from '../src/image/tree.ts';
+import { openImage, readHeader } from '../src/image/read/image.ts';
+import { ImageTree } from '../src/image/read/tree.ts';
 import { wrapIntoSlot } from '../src/keys/jwe-slot.ts';
 import { keyFileProvider, readKeyFile } from '../src/keys/key-file.ts';
 import { createKeyFile } from '../src/keys/keygen.ts';
@@ -22,7 +22,7 @@ import { storedDamage } from './images/stored-damage.ts';
 /** Worker threads run compiled code, so creating an image does too. */
 const { createImage } = (await import(
   path.join(import.meta.dirname, '..', 'dist', 'image', 'create.js')
-)) as typeof import('../src/image/create.ts');
+)) as typeof import('../src/image/create/create.ts');
 
 const chunkSizes: Readonly<Record<CipherName, number>> = {
   'aes-256-xts': 16384,

@@ -18,13 +18,14 @@ export { CkptfsError, type ErrorCode, type ErrorDetails, errorCodes } from './ba
 export { Secret } from './crypto/secret.ts';
 export { type CipherName, cipherNames, defaultCipher } from './format/ciphers.ts';
 export type { SlotJwe } from './format/slot.ts';
-export { type CreatedImage, type CreateOptions, createImage, type Progress } from './image/create.ts';
-export type { ImageInside, ImageOutside } from './image/describe.ts';
+export { type CreatedImage, type CreateOptions, createImage } from './image/create/create.ts';
+export type { MakeSlots } from './image/create/new-header.ts';
 export { discardImage, type MadeImage } from './image/discard-image.ts';
-export type { ExtractOptions, ExtractReport } from './image/extract.ts';
-export type { Loss, LossExample, LossKind } from './image/losses.ts';
-export type { MakeSlots } from './image/new-header.ts';
-export type { Damage, VerifyOptions, VerifyReport } from './image/verify.ts';
+export type { ExtractOptions, ExtractReport } from './image/extract/extract.ts';
+export type { Loss, LossExample, LossKind } from './image/outside/losses.ts';
+export type { ImageInside, ImageOutside } from './image/read/describe.ts';
+export type { Damage, VerifyOptions, VerifyReport } from './image/verify/verify.ts';
+export type { Progress } from './image/workers/worker-pool.ts';
 export { createDefaultKey, defaultKeyPath } from './keys/default-key.ts';
 export { unwrapFromSlot, wrapIntoSlot } from './keys/jwe-slot.ts';
 export { type KeyFile, keyFileProvider, readKeyFile } from './keys/key-file.ts';
@@ -53,11 +54,11 @@ export {
   type SealOptions,
   sealImage,
 } from './library/unsealed-image.ts';
-export type { Transport } from './serve/config.ts';
-export type { DaemonStatus } from './serve/control.ts';
-export type { MountOptions } from './serve/daemon-config.ts';
-export { type ExecOptions, type ExecResult, execWithMount } from './serve/exec.ts';
-export { type BackgroundMountOptions, type MountHandle, mountImage } from './serve/mount.ts';
-export { findWriter, remountSealed } from './serve/remount.ts';
-export { listMounts, type MountState, type MountStatus } from './serve/status.ts';
-export { type UnmountOptions, type UnmountResult, unmountImage } from './serve/umount.ts';
+export type { DaemonStatus } from './serve/control/control.ts';
+export { listMounts, type MountState, type MountStatus } from './serve/control/status.ts';
+export { type UnmountOptions, type UnmountResult, unmountImage } from './serve/control/umount.ts';
+export type { Transport } from './serve/handover/config.ts';
+export type { MountOptions } from './serve/launch/daemon-config.ts';
+export { type ExecOptions, type ExecResult, execWithMount } from './serve/launch/exec.ts';
+export { type BackgroundMountOptions, type MountHandle, mountImage } from './serve/launch/mount.ts';
+export { findWriter, remountSealed } from './serve/launch/remount.ts';

@@ -56,7 +56,7 @@ async function main(): Promise<number> {
     return 0;
   }
   if (process.getuid?.() !== 0) throw new Error('it mounts and restores: run it as root');
-  if (!fs.existsSync(join(project, 'dist', 'cli', 'main.js'))) throw new Error('there is no dist: npm run build');
+  if (!fs.existsSync(join(project, 'dist', 'bundle', 'ckptfs.js'))) throw new Error('there is no dist: npm run build');
   const directory = fs.mkdtempSync(join(options.directory, 'ckptfs-bench-'));
   try {
     return await runInside(directory, args);

@@ -2,8 +2,8 @@ import { Buffer } from 'node:buffer';
 import fs from 'node:fs';
 import path from 'node:path';
 import type { Manifest } from '../../src/format/manifest.ts';
-import type { Image } from '../../src/image/image.ts';
-import type { ImageTree } from '../../src/image/tree.ts';
+import type { Image } from '../../src/image/read/image.ts';
+import type { ImageTree } from '../../src/image/read/tree.ts';
 import type { ExpectedDamage, Recipe } from '../../test/support/frozen-images.ts';
 
 /** What the recipes of damage are written with. */

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
-import { Directory } from '../../src/base/directory.ts';
-import { getXattr, listXattrs, setTimes, setXattr } from '../../src/base/posix.ts';
+import { Directory } from '../../src/base/linux/directory.ts';
+import { getXattr, listXattrs, setTimes, setXattr } from '../../src/base/linux/posix.ts';
 import type { ListedFile } from '../../test/support/frozen-images.ts';
 import { filler } from '../vectors/encode.ts';
 

@@ -58,8 +58,8 @@ dependencies_are_installed() {
 }
 
 built_is_current() {
-  [ -e dist/program/main.js ] &&
-    [ -z "$(find src tsconfig.json tsconfig.build.json package.json -newer dist/program/main.js -print -quit)" ]
+  [ -e dist/bundle/ckptfs.js ] &&
+    [ -z "$(find src tsconfig.json tsconfig.build.json package.json -newer dist/bundle/ckptfs.js -print -quit)" ]
 }
 
 set_up_project() {

@@ -1,8 +1,8 @@
 import type { ArgumentsCamelCase, Argv } from 'yargs';
 import { absolutePath } from '../base/current-directory.ts';
 import { CkptfsError } from '../base/errors.ts';
-import { reach, reachWhole } from '../fuse/reachable.ts';
-import { generalOptions, longOptions, optionNames } from './option-names.ts';
+import { reach, reachWhole } from '../fuse/mount/reachable.ts';
+import { generalOptions, longOptions, optionNames } from './options/option-names.ts';
 
 /** Options that every command has. */
 export interface CommonOptions {

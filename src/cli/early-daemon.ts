@@ -1,5 +1,5 @@
 import { STARTS_DAEMON_EARLY } from '../base/tuning.ts';
-import type { DaemonProcess } from '../serve/daemon-process.ts';
+import type { DaemonProcess } from '../serve/launch/daemon-process.ts';
 import { isCommandName } from './commands.ts';
 
 let daemon: DaemonProcess | undefined;
@@ -14,7 +14,7 @@ const otherwise = /^-\w*[fhV]|^--(foreground|help|version|get-yargs-completions)
 export async function startDaemonEarly(words: readonly string[]): Promise<void> {
   if (!STARTS_DAEMON_EARLY) return;
   if (words.find(isCommandName) !== 'mount' || words.some((word) => otherwise.test(word))) return;
-  const { DaemonProcess } = await import('../serve/daemon-process.ts');
+  const { DaemonProcess } = await import('../serve/launch/daemon-process.ts');
   daemon = DaemonProcess.start(words);
 }
 

@@ -3,10 +3,10 @@ import { EndedBySignal } from './cancellation.ts';
 import { isCommandName } from './commands.ts';
 import { startDaemonEarly } from './early-daemon.ts';
 import { EXIT_EXEC_FAILED, EXIT_OK, exitCodeOfSignal } from './exit-codes.ts';
-import { debugText, exitCodeOf } from './messages.ts';
-import { BrokenPipe, leaveWriteErrorsToCallers, printError, printFailure, speakJson } from './output.ts';
 import { createProgram } from './program.ts';
-import { isCompletion, understandable } from './words.ts';
+import { debugText, exitCodeOf } from './terminal/messages.ts';
+import { BrokenPipe, leaveWriteErrorsToCallers, printError, printFailure, speakJson } from './terminal/output.ts';
+import { isCompletion, understandable } from './words/words.ts';
 
 const SIGPIPE = 13;
 
@@ -54,7 +54,10 @@ function exitCodeFor(error: unknown, own: readonly string[]): number {
   return own.find(isCommandName) === 'exec' ? EXIT_EXEC_FAILED : exitCodeOf(error);
 }
 
-leaveWriteErrorsToCallers();
-// Should nothing be left to wait for before that is known, it was no success.
-process.exitCode = 1;
-void run(process.argv.slice(2)).then((code) => process.exit(code));
+/** Runs the command line `words` and ends the process with its exit code. */
+export function main(words: readonly string[]): void {
+  leaveWriteErrorsToCallers();
+  // If nothing is left to wait for before the exit code is known, the process ends with this one.
+  process.exitCode = 1;
+  void run(words).then((code) => process.exit(code));
+}

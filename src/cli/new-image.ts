@@ -5,10 +5,10 @@ import { discardImage, type MadeImage } from '../image/discard-image.ts';
 import type { NewInode } from '../image/writable/writable-image.ts';
 import { createEmptyImage } from '../library/new-image.ts';
 import type { CommonOptions } from './command.ts';
-import { warnAbout, withKeys } from './image-arguments.ts';
-import type { HeldKeys, KeyArguments } from './key-options.ts';
-import { warn } from './output.ts';
+import { warnAbout, withKeys } from './options/image-arguments.ts';
+import type { HeldKeys, KeyArguments } from './options/key-options.ts';
 import { present } from './present.ts';
+import { warn } from './terminal/output.ts';
 
 /** Arguments of a command that makes an empty image. */
 interface NewImageArguments extends CommonOptions, KeyArguments {

@@ -3,8 +3,8 @@ import yargs, { type Argv } from 'yargs';
 import { CkptfsError } from '../base/errors.ts';
 import type { CommonOptions } from './command.ts';
 import { commandNames, commands, isCommandName } from './commands.ts';
-import { generalOptions, longOptions, optionNames } from './option-names.ts';
-import { usageError } from './usage-error.ts';
+import { generalOptions, longOptions, optionNames } from './options/option-names.ts';
+import { usageError } from './words/usage-error.ts';
 
 /** Columns of help text: lines longer than this are hard to read, whatever the terminal's width. */
 const MAX_WIDTH = 100;

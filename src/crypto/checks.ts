@@ -1,6 +1,6 @@
 import { timingSafeEqual } from 'node:crypto';
 import { CkptfsError } from '../base/errors.ts';
-import type { Region } from '../base/native.ts';
+import type { Region } from '../base/linux/native.ts';
 
 /** OpenSSL takes lengths as C int. */
 const MAX_LENGTH = 0x7fffffff;

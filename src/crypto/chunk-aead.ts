@@ -1,4 +1,4 @@
-import type { Region } from '../base/native.ts';
+import type { Region } from '../base/linux/native.ts';
 import { type Geometry, RECORD_SIZE, SECTOR_SIZE } from '../format/geometry.ts';
 import { isRecordWellFormed, nextData, nextHole, readHoles, recordFields, writeHoles } from '../format/record.ts';
 import { checkSpan } from './checks.ts';

@@ -1,4 +1,4 @@
-import type { Region } from '../base/native.ts';
+import type { Region } from '../base/linux/native.ts';
 
 /**
  * Protects the chunks of one object (format.md §6, §7). A region and an offset name the place of a whole chunk

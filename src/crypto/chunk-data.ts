@@ -1,5 +1,5 @@
 import { CkptfsError } from '../base/errors.ts';
-import { Region } from '../base/native.ts';
+import { Region } from '../base/linux/native.ts';
 import { type Geometry, SECTOR_SIZE } from '../format/geometry.ts';
 import { isHole, nextData, nextHole } from '../format/record.ts';
 import { checkLength } from './checks.ts';

@@ -1,4 +1,4 @@
-import { Region } from '../base/native.ts';
+import { Region } from '../base/linux/native.ts';
 import { type Geometry, RECORD_SIZE, SECTOR_SIZE } from '../format/geometry.ts';
 import {
   isHole,

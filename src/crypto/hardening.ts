@@ -1,4 +1,4 @@
-import { bind, Region } from '../base/native.ts';
+import { bind, Region } from '../base/linux/native.ts';
 
 /** linux/prctl.h */
 const PR_SET_DUMPABLE = 4;

@@ -1,4 +1,4 @@
-import { Region } from '../base/native.ts';
+import { Region } from '../base/linux/native.ts';
 import {
   FRAME_HEAD_SIZE,
   FRAME_OVERHEAD,

@@ -1,4 +1,4 @@
-import { bind } from '../base/native.ts';
+import { bind } from '../base/linux/native.ts';
 
 /** A pointer, for koffi. */
 const POINTER = 'uintptr_t';

@@ -1,4 +1,4 @@
-import { bind, Region } from '../base/native.ts';
+import { bind, Region } from '../base/linux/native.ts';
 import { wipe } from './wipe.ts';
 
 const getPageSize = bind('getpagesize', 'int', []);

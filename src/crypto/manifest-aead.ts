@@ -1,5 +1,5 @@
 import { hchacha } from '@noble/ciphers/chacha.js';
-import { Region } from '../base/native.ts';
+import { Region } from '../base/linux/native.ts';
 import { checkLength } from './checks.ts';
 import type { AeadKey, Primitives } from './primitives.ts';
 import { Secret } from './secret.ts';

@@ -8,7 +8,7 @@ import {
   hkdfSync,
   timingSafeEqual,
 } from 'node:crypto';
-import type { Region } from '../base/native.ts';
+import type { Region } from '../base/linux/native.ts';
 import { checkDataUnit, checkHkdfLength, checkLength, checkSpan, checkXtsKey, notBegun } from './checks.ts';
 import type { AeadKey, GmacKey, Primitives, XtsKey } from './primitives.ts';
 import { Secret } from './secret.ts';

@@ -1,5 +1,5 @@
 import { CkptfsError } from '../base/errors.ts';
-import { Region } from '../base/native.ts';
+import { Region } from '../base/linux/native.ts';
 import {
   addressIn,
   checkDataUnit,

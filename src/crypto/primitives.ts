@@ -1,4 +1,4 @@
-import type { Region } from '../base/native.ts';
+import type { Region } from '../base/linux/native.ts';
 
 /**
  * The primitives that ckptfs composes. There are two implementations, tested with the same vectors: `openssl.ts`

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import { CkptfsError } from '../base/errors.ts';
-import { Region } from '../base/native.ts';
+import { Region } from '../base/linux/native.ts';
 import { LockedPages } from './locked-pages.ts';
 import { fillRandom } from './system-random.ts';
 import { wipe } from './wipe.ts';

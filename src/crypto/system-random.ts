@@ -1,7 +1,7 @@
 import { arch, constants } from 'node:os';
 import { CkptfsError } from '../base/errors.ts';
-import { bind, lastErrno, Region } from '../base/native.ts';
-import { systemError } from '../base/posix.ts';
+import { bind, lastErrno, Region } from '../base/linux/native.ts';
+import { systemError } from '../base/linux/posix.ts';
 
 /**
  * The system call number of getrandom(2) by architecture, from the kernel's tables. The C library's getrandom is not

@@ -1,5 +1,5 @@
 import type { Inode, InodeMetadata } from '../format/manifest.ts';
-import type { Attributes } from '../fuse/filesystem.ts';
+import type { Attributes } from '../fuse/protocol/filesystem.ts';
 
 export const BLOCK_SIZE = 4096;
 export const NAME_MAX = 255;

@@ -1,5 +1,5 @@
-import type { AttributeChanges, Caller, Time } from '../fuse/filesystem.ts';
-import type { LiveInode } from '../image/writable/live-inode.ts';
+import type { AttributeChanges, Caller, Time } from '../fuse/protocol/filesystem.ts';
+import type { LiveInode } from '../image/writable/model/live-inode.ts';
 import type { MetadataChanges, NewInode } from '../image/writable/writable-image.ts';
 
 const SET_USER_ID = 0o4000;

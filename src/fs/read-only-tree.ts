@@ -1,13 +1,19 @@
 import { CkptfsError } from '../base/errors.ts';
-import type { Region } from '../base/native.ts';
+import type { Region } from '../base/linux/native.ts';
 import { quotedPath } from '../base/printable.ts';
 import { STOPS_XATTR_REQUESTS } from '../base/tuning.ts';
 import type { FileInode, Inode } from '../format/manifest.ts';
-import { type Attributes, type DirectoryEntry, Errno, type FileSystem, type Statistics } from '../fuse/filesystem.ts';
-import { dataBytes, seekExtent } from '../image/extents.ts';
-import type { Image } from '../image/image.ts';
-import type { ImageReader } from '../image/image-reader.ts';
-import type { ImageTree } from '../image/tree.ts';
+import {
+  type Attributes,
+  type DirectoryEntry,
+  Errno,
+  type FileSystem,
+  type Statistics,
+} from '../fuse/protocol/filesystem.ts';
+import { dataBytes, seekExtent } from '../image/read/extents.ts';
+import type { Image } from '../image/read/image.ts';
+import type { ImageReader } from '../image/read/image-reader.ts';
+import type { ImageTree } from '../image/read/tree.ts';
 import { attributesOf, BLOCK_SIZE, DOT, DOT_DOT, NAME_MAX } from './attributes.ts';
 
 /** Told, in one line without line breaks, of each read that failed: image file, object, chunk, reason. */

@@ -2,8 +2,8 @@ import type { ErrnoName } from '../base/errno.ts';
 import { CkptfsError, ioErrorName, isFull } from '../base/errors.ts';
 import { quotedPath } from '../base/printable.ts';
 import { ROOT_INODE } from '../format/manifest.ts';
-import { Errno } from '../fuse/filesystem.ts';
-import { FileError } from '../image/writable/file-error.ts';
+import { Errno } from '../fuse/protocol/filesystem.ts';
+import { FileError } from '../image/writable/model/file-error.ts';
 import type { WritableImage } from '../image/writable/writable-image.ts';
 
 /** Told, in one line without line breaks, of each operation that failed because of what is stored, or of where. */

@@ -1,4 +1,4 @@
-import type { Region } from '../base/native.ts';
+import type { Region } from '../base/linux/native.ts';
 import { MIN_DEFERRED_WRITE } from '../base/tuning.ts';
 import { ROOT_INODE } from '../format/manifest.ts';
 import { timeAt } from '../format/time.ts';
@@ -15,9 +15,9 @@ import {
   type Statistics,
   type Time,
   type WritableFileSystem,
-} from '../fuse/filesystem.ts';
+} from '../fuse/protocol/filesystem.ts';
 import { AcceptedWrite } from '../image/writable/accepted-write.ts';
-import type { LiveDirectory, LiveInode } from '../image/writable/live-inode.ts';
+import type { LiveDirectory, LiveInode } from '../image/writable/model/live-inode.ts';
 import type { WritableImage } from '../image/writable/writable-image.ts';
 import { attributesOf, DOT, DOT_DOT, NAME_MAX } from './attributes.ts';
 import { metadataChanges, newDirectory, newInode } from './metadata-changes.ts';

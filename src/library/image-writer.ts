@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs';
 import { CkptfsError } from '../base/errors.ts';
-import { Region } from '../base/native.ts';
+import { Region } from '../base/linux/native.ts';
 import { quotedPath } from '../base/printable.ts';
 import type { Secret } from '../crypto/secret.ts';
 import { ROOT_INODE } from '../format/manifest.ts';
 import { discardImage, type MadeImage } from '../image/discard-image.ts';
 import { beginImage } from '../image/writable/begin-image.ts';
-import { FileError } from '../image/writable/file-error.ts';
+import { FileError } from '../image/writable/model/file-error.ts';
 import { openWritable } from '../image/writable/open-writable.ts';
 import type { NewInode, WritableImage } from '../image/writable/writable-image.ts';
 import { createStore } from '../stores/open-store.ts';

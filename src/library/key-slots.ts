@@ -1,4 +1,4 @@
-import type { MakeSlots } from '../image/new-header.ts';
+import type { MakeSlots } from '../image/create/new-header.ts';
 import type { KeyProvider } from '../keys/provider.ts';
 
 /** Makes one key slot by each provider, so that each of them alone opens the image. */

@@ -1,7 +1,7 @@
 import { CkptfsError } from '../base/errors.ts';
 import type { Secret } from '../crypto/secret.ts';
 import type { Header } from '../format/header.ts';
-import { authenticateHeader, readAnyHeader, readHeader, readHeaderToWriteOn } from '../image/image.ts';
+import { authenticateHeader, readAnyHeader, readHeader, readHeaderToWriteOn } from '../image/read/image.ts';
 import { type KeyProvider, unwrapImageKey } from '../keys/provider.ts';
 import { openStore } from '../stores/open-store.ts';
 import type { Store } from '../stores/store.ts';

@@ -1,6 +1,6 @@
 import type { Secret } from '../crypto/secret.ts';
 import type { Header } from '../format/header.ts';
-import { readAnyHeader } from '../image/image.ts';
+import { readAnyHeader } from '../image/read/image.ts';
 import { recoverImage as recover, sealImage as seal } from '../image/writable/close-unsealed.ts';
 import { openWritableStore } from '../stores/open-store.ts';
 import type { WritableStore } from '../stores/writable-store.ts';

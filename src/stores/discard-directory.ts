@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
-import { Directory } from '../base/directory.ts';
 import { ioError, systemErrorName } from '../base/errors.ts';
+import { Directory } from '../base/linux/directory.ts';
 import { removeFile } from './local-files.ts';
 import { keepReadersOut } from './readers-lock.ts';
 

@@ -1,6 +1,6 @@
 import fs from 'node:fs';
-import { Directory } from '../base/directory.ts';
 import { CkptfsError, ioError, systemErrorName } from '../base/errors.ts';
+import { Directory } from '../base/linux/directory.ts';
 import { withoutThoseOfFileSystems } from './file-system-names.ts';
 
 const ADVICE = 'Name a directory that does not exist, or an empty one of your own.';

@@ -1,4 +1,4 @@
-import type { Directory } from '../base/directory.ts';
+import type { Directory } from '../base/linux/directory.ts';
 
 /**
  * Directories that a file system has in its root when it is new: of ext2 to ext4 and others, of f2fs, of ZFS and of network

@@ -1,5 +1,5 @@
-import { Directory } from '../base/directory.ts';
 import { CkptfsError, ioError, systemErrorName } from '../base/errors.ts';
+import { Directory } from '../base/linux/directory.ts';
 
 /** Where a local image is: a path as a user writes it, or a directory that another thread of this process holds open. */
 export type LocalPlace = string | HeldDirectory;

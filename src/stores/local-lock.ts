@@ -1,6 +1,6 @@
 import fs from 'node:fs';
 import { CkptfsError, ioError } from '../base/errors.ts';
-import { closeDescriptor, tryLock } from '../base/posix.ts';
+import { closeDescriptor, tryLock } from '../base/linux/posix.ts';
 import { printableName } from '../base/printable.ts';
 import type { ImageDirectory } from './image-directory.ts';
 import { openToWrite } from './local-files.ts';

@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import { ioError } from '../base/errors.ts';
-import type { Region } from '../base/native.ts';
-import { closeDescriptor, punchHole, readAt, writeAt } from '../base/posix.ts';
+import type { Region } from '../base/linux/native.ts';
+import { closeDescriptor, punchHole, readAt, writeAt } from '../base/linux/posix.ts';
 import type { Where } from './local-files.ts';
 import type { StoredObject } from './store.ts';
 import type { WritableObject } from './writable-store.ts';

@@ -1,7 +1,7 @@
-import type { Directory } from '../base/directory.ts';
 import { CkptfsError, ioError } from '../base/errors.ts';
-import { Region } from '../base/native.ts';
-import { closeDescriptor, readAt } from '../base/posix.ts';
+import type { Directory } from '../base/linux/directory.ts';
+import { Region } from '../base/linux/native.ts';
+import { closeDescriptor, readAt } from '../base/linux/posix.ts';
 import { type HeldDirectory, ImageDirectory, type LocalPlace } from './image-directory.ts';
 import { openRegularFile } from './local-files.ts';
 import { LocalObject } from './local-object.ts';

@@ -1,7 +1,7 @@
 import fs from 'node:fs';
-import type { Directory } from '../base/directory.ts';
 import { CkptfsError, ioError, systemErrorName } from '../base/errors.ts';
-import { closeDescriptor, tryLock } from '../base/posix.ts';
+import type { Directory } from '../base/linux/directory.ts';
+import { closeDescriptor, tryLock } from '../base/linux/posix.ts';
 import { type LockHolders, lockHolders } from './lock-holders.ts';
 import type { StoreLock } from './store.ts';
 

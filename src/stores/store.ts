@@ -1,4 +1,4 @@
-import type { Region } from '../base/native.ts';
+import type { Region } from '../base/linux/native.ts';
 import type { LocalPlace } from './image-directory.ts';
 
 /**

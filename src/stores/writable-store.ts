@@ -1,4 +1,4 @@
-import type { Region } from '../base/native.ts';
+import type { Region } from '../base/linux/native.ts';
 import type { NamedFile, Store, StoredObject, StoreLock } from './store.ts';
 
 /** A store that an image is being written to: filled by `encrypt`, or behind a writable mount. */

@@ -1,4 +1,4 @@
-import { Opcode } from '../../src/fuse/abi.ts';
+import { Opcode } from '../../src/fuse/protocol/abi.ts';
 import {
   encodeRequest,
   fallocateBody,

@@ -1,11 +1,11 @@
 import { CkptfsError } from '../../src/base/errors.ts';
-import { Region } from '../../src/base/native.ts';
+import { Region } from '../../src/base/linux/native.ts';
 import { ReadOnlyTree } from '../../src/fs/read-only-tree.ts';
-import { Opcode } from '../../src/fuse/abi.ts';
-import { Connection } from '../../src/fuse/connection.ts';
-import type { FileSystem } from '../../src/fuse/filesystem.ts';
-import { ImageReader } from '../../src/image/image-reader.ts';
-import { ImageTree } from '../../src/image/tree.ts';
+import { Connection } from '../../src/fuse/device/connection.ts';
+import { Opcode } from '../../src/fuse/protocol/abi.ts';
+import type { FileSystem } from '../../src/fuse/protocol/filesystem.ts';
+import { ImageReader } from '../../src/image/read/image-reader.ts';
+import { ImageTree } from '../../src/image/read/tree.ts';
 import { MemoryFileSystem } from '../unit/fuse/memory-file-system.ts';
 import { HEADER, MAX_TRANSFER, request, type Vocabulary } from './fuse-requests.ts';
 import { sampleImage } from './image-sample.ts';

@@ -12,7 +12,7 @@ import { imageId, imageKey, objectId } from '../../scripts/vectors/sample.ts';
 import { type ObjectKeys, objectFile, sealChunk } from '../../scripts/vectors/seal.ts';
 import { Secret } from '../../src/crypto/secret.ts';
 import { decodeManifest } from '../../src/format/manifest-codec.ts';
-import type { Image } from '../../src/image/image.ts';
+import type { Image } from '../../src/image/read/image.ts';
 import { MemoryStore } from '../unit/image/memory-store.ts';
 
 const CHUNK_SIZE = 4096;

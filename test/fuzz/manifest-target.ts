@@ -12,7 +12,7 @@ import {
   manifestAdditionalData,
   parseManifestEnvelope,
 } from '../../src/format/manifest-envelope.ts';
-import { ImageTree } from '../../src/image/tree.ts';
+import { ImageTree } from '../../src/image/read/tree.ts';
 import { mutate, mutateInPlace } from './mutate.ts';
 import type { Random } from './random.ts';
 import { type FuzzTarget, must } from './target.ts';

@@ -1,5 +1,5 @@
 import { CkptfsError } from '../../src/base/errors.ts';
-import { parseMountInfo } from '../../src/fuse/mountinfo.ts';
+import { parseMountInfo } from '../../src/fuse/mount/mountinfo.ts';
 import { keyText, parseKeyText } from '../../src/keys/key-text.ts';
 import { mutate } from './mutate.ts';
 import type { Random } from './random.ts';

@@ -1,5 +1,5 @@
 import { beforeEach, expect, test } from 'vitest';
-import type { WritableFileSystem } from '../../src/fuse/filesystem.ts';
+import type { WritableFileSystem } from '../../src/fuse/protocol/filesystem.ts';
 import { bytes, FileSystemClient, refuses } from './file-system-client.ts';
 
 const block = 4096;

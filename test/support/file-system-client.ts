@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
-import { Region } from '../../src/base/native.ts';
-import { Errno, type WritableFileSystem } from '../../src/fuse/filesystem.ts';
+import { Region } from '../../src/base/linux/native.ts';
+import { Errno, type WritableFileSystem } from '../../src/fuse/protocol/filesystem.ts';
 
 /** On whose behalf {@link FileSystemClient} makes things. */
 export const caller = { uid: 1000, gid: 100 };

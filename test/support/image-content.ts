@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { Region } from '../../src/base/native.ts';
+import { Region } from '../../src/base/linux/native.ts';
 import type { FileInode } from '../../src/format/manifest.ts';
-import type { Image } from '../../src/image/image.ts';
-import type { ImageReader } from '../../src/image/image-reader.ts';
-import { ImageTree } from '../../src/image/tree.ts';
+import type { Image } from '../../src/image/read/image.ts';
+import type { ImageReader } from '../../src/image/read/image-reader.ts';
+import { ImageTree } from '../../src/image/read/tree.ts';
 import type { ListedFile } from './frozen-images.ts';
 
 /** Every path of an image, '/' between names, one character per byte; the root is ''. In byte order of paths, a directory first. */

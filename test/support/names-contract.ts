@@ -1,5 +1,5 @@
 import { beforeEach, expect, test } from 'vitest';
-import type { WritableFileSystem } from '../../src/fuse/filesystem.ts';
+import type { WritableFileSystem } from '../../src/fuse/protocol/filesystem.ts';
 import { bytes, caller, FileSystemClient, refuses } from './file-system-client.ts';
 
 /** What every WritableFileSystem must do with names and nodes. */

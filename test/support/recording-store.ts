@@ -1,5 +1,5 @@
 import { CkptfsError, ioError } from '../../src/base/errors.ts';
-import type { Region } from '../../src/base/native.ts';
+import type { Region } from '../../src/base/linux/native.ts';
 import type { NamedFile, StoredObject, StoreIdentity, StoreListing, StoreLock } from '../../src/stores/store.ts';
 import type {
   JournalDraft,

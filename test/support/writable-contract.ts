@@ -1,5 +1,5 @@
 import { describe } from 'vitest';
-import type { WritableFileSystem } from '../../src/fuse/filesystem.ts';
+import type { WritableFileSystem } from '../../src/fuse/protocol/filesystem.ts';
 import { describeContents } from './contents-contract.ts';
 import { describeNames } from './names-contract.ts';
 

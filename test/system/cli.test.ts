@@ -258,7 +258,7 @@ describe('damage', () => {
     for (const part of ['bin', 'dist', 'package.json'])
       fs.cpSync(join(project, part), at(`dying/${part}`), { recursive: true });
     fs.symlinkSync(join(project, 'node_modules'), at('dying/node_modules'));
-    const worker = at('dying/dist/program/worker.js');
+    const worker = at('dying/dist/bundle/image-worker.js');
     fs.writeFileSync(worker, `process.exit(3);${fs.readFileSync(worker, 'utf8')}`);
     const { status, stdout, stderr } = terminal.shell(`${at('dying/bin/ckptfs')} verify enc -k key`);
     expect([status, stdout, stderr]).toEqual([1, '', expect.stringContaining('a worker ended early with 3')]);

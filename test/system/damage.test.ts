@@ -4,21 +4,23 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { filler } from '../../scripts/vectors/encode.ts';
 import type { CipherName } from '../../src/format/ciphers.ts';
-import type { Image } from '../../src/image/image.ts';
-import type { Damage } from '../../src/image/verify.ts';
+import type { Image } from '../../src/image/read/image.ts';
+import type { Damage } from '../../src/image/verify/verify.ts';
 import { Random } from '../fuzz/random.ts';
 import { pathsOf, readOrReason } from '../support/image-content.ts';
 import { create, open } from './support/images.ts';
 import { built } from './support/mounts.ts';
 import { type Place, type PlaceKind, placesOf } from './support/stored-places.ts';
 
-const { Coverage } = await built<typeof import('../../src/image/coverage.ts')>('image/coverage.js');
-const { ImageReader } = await built<typeof import('../../src/image/image-reader.ts')>('image/image-reader.js');
-const { ImageTree } = await built<typeof import('../../src/image/tree.ts')>('image/tree.js');
-const { ObjectReader } = await built<typeof import('../../src/image/object-reader.ts')>('image/object-reader.js');
-const { verifyImage } = await built<typeof import('../../src/image/verify.ts')>('image/verify.js');
+const { Coverage } = await built<typeof import('../../src/image/verify/coverage.ts')>('image/verify/coverage.js');
+const { ImageReader } =
+  await built<typeof import('../../src/image/read/image-reader.ts')>('image/read/image-reader.js');
+const { ImageTree } = await built<typeof import('../../src/image/read/tree.ts')>('image/read/tree.js');
+const { ObjectReader } =
+  await built<typeof import('../../src/image/read/object-reader.ts')>('image/read/object-reader.js');
+const { verifyImage } = await built<typeof import('../../src/image/verify/verify.ts')>('image/verify/verify.js');
 const { Counters } = await built<typeof import('../../src/base/counters.ts')>('base/counters.js');
-const { Region } = await built<typeof import('../../src/base/native.ts')>('base/native.js');
+const { Region } = await built<typeof import('../../src/base/linux/native.ts')>('base/linux/native.js');
 
 /** The same bits are flipped in every run; another number flips others. */
 const SEED = 20_240_229;

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect } from 'vitest';
 import { ioErrorName } from '../../src/base/errors.ts';
-import { Region } from '../../src/base/native.ts';
+import { Region } from '../../src/base/linux/native.ts';
 import { createStore } from '../../src/stores/open-store.ts';
 import type { WritableStore } from '../../src/stores/writable-store.ts';
 import { describeIf, systemTest } from './support/requirements.ts';

@@ -1,7 +1,7 @@
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect } from 'vitest';
-import { findMount, unmount } from '../../src/fuse/mount-point.ts';
+import { findMount, unmount } from '../../src/fuse/mount/mount-point.ts';
 import { base, check, clearMounts, makeMountPoint, mount, mountPoint, rootNeeds } from './support/pattern-mounts.ts';
 import { describeIf, systemTest } from './support/requirements.ts';
 

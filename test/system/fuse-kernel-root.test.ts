@@ -4,9 +4,9 @@ import { closeSync, existsSync, mkdirSync, openSync, readFileSync, statSync, wri
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { afterEach, beforeEach, expect } from 'vitest';
-import { Opcode } from '../../src/fuse/abi.ts';
-import { findMount, unmount } from '../../src/fuse/mount-point.ts';
-import { readMounts, topmostAt } from '../../src/fuse/mountinfo.ts';
+import { findMount, unmount } from '../../src/fuse/mount/mount-point.ts';
+import { readMounts, topmostAt } from '../../src/fuse/mount/mountinfo.ts';
+import { Opcode } from '../../src/fuse/protocol/abi.ts';
 import { until } from './support/mounts.ts';
 import { filesOpenIn } from './support/open-files.ts';
 import { PatternDaemon } from './support/pattern-daemon.ts';

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest';
-import { findMount, unmount } from '../../src/fuse/mount-point.ts';
+import { findMount, unmount } from '../../src/fuse/mount/mount-point.ts';
 import { until } from './support/mounts.ts';
 import { filesOpenIn } from './support/open-files.ts';
 import { PatternDaemon } from './support/pattern-daemon.ts';

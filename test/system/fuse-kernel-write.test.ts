@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { closeSync, existsSync, fsyncSync, openSync, readdirSync, statSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect } from 'vitest';
-import { Opcode } from '../../src/fuse/abi.ts';
+import { Opcode } from '../../src/fuse/protocol/abi.ts';
 import type { PatternDaemon } from './support/pattern-daemon.ts';
 import {
   checkWriting,

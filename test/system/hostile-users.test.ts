@@ -22,7 +22,7 @@ import {
 import { runProgram } from './support/programs.ts';
 import { describeIf, systemTest } from './support/requirements.ts';
 
-const { extractImage } = await built<typeof import('../../src/image/extract.ts')>('image/extract.js');
+const { extractImage } = await built<typeof import('../../src/image/extract/extract.ts')>('image/extract/extract.js');
 
 const NOBODY = 65534;
 /** A user that no other test is. */
@@ -107,8 +107,8 @@ describeIf(['root', 'fuse'], "another user's state directory", () => {
     const before = statusOf(mountPoint);
     await forge(before?.device ?? '', before?.daemon ?? {});
     // Not by the command run to its end in this thread, which has to answer meanwhile.
-    const { listMounts } = await built<typeof import('../../src/serve/status.ts')>('serve/status.js');
-    const { unmountImage } = await built<typeof import('../../src/serve/umount.ts')>('serve/umount.js');
+    const { listMounts } = await built<typeof import('../../src/serve/control/status.ts')>('serve/control/status.js');
+    const { unmountImage } = await built<typeof import('../../src/serve/control/umount.ts')>('serve/control/umount.js');
     const status = async () => (await listMounts()).filter(({ device }) => device === before?.device);
     expect(await status()).toMatchObject([{ state: 'serving', source: encrypted.image, pid }]);
     const held = fs.openSync(join(mountPoint, 'pages-1.img'), 'r');
@@ -124,8 +124,8 @@ describeIf(['root', 'fuse'], "another user's state directory", () => {
     await forge(before?.device ?? '', before?.daemon ?? {});
     process.kill(pid, 'SIGKILL');
     await until('the daemon is dead', () => !isAlive(pid));
-    const { listMounts } = await built<typeof import('../../src/serve/status.ts')>('serve/status.js');
-    const { unmountImage } = await built<typeof import('../../src/serve/umount.ts')>('serve/umount.js');
+    const { listMounts } = await built<typeof import('../../src/serve/control/status.ts')>('serve/control/status.js');
+    const { unmountImage } = await built<typeof import('../../src/serve/control/umount.ts')>('serve/control/umount.js');
     const found = (await listMounts()).find((one) => one.mountPoint === mountPoint);
     expect(found).toMatchObject({ state: 'dead', daemon: undefined });
     expect(await unmountImage(mountPoint)).toEqual({ mountPoint, wiped: true, write: false });

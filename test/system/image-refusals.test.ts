@@ -12,8 +12,8 @@ import { built, ckptfsProgram } from './support/mounts.ts';
 import { runProgram } from './support/programs.ts';
 import { describeIf } from './support/requirements.ts';
 
-const { extractImage } = await built<typeof import('../../src/image/extract.ts')>('image/extract.js');
-const { verifyImage } = await built<typeof import('../../src/image/verify.ts')>('image/verify.js');
+const { extractImage } = await built<typeof import('../../src/image/extract/extract.ts')>('image/extract/extract.js');
+const { verifyImage } = await built<typeof import('../../src/image/verify/verify.ts')>('image/verify/verify.js');
 
 const MiB = 1 << 20;
 

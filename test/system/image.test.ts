@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { describeTree, makeSourceTree } from '../../scripts/images/source-tree.ts';
 import { filler } from '../../scripts/vectors/encode.ts';
-import { dataRanges } from '../../src/base/posix.ts';
+import { dataRanges } from '../../src/base/linux/posix.ts';
 import { cipherNames } from '../../src/format/ciphers.ts';
 import { type ListedFile, without } from '../support/frozen-images.ts';
 import { describeImage } from '../support/image-content.ts';
@@ -13,10 +13,11 @@ import { built } from './support/mounts.ts';
 import { runProgram } from './support/programs.ts';
 import { describeIf } from './support/requirements.ts';
 
-const { extractImage } = await built<typeof import('../../src/image/extract.ts')>('image/extract.js');
-const { ImageReader } = await built<typeof import('../../src/image/image-reader.ts')>('image/image-reader.js');
-const { verifyImage } = await built<typeof import('../../src/image/verify.ts')>('image/verify.js');
-const { Region } = await built<typeof import('../../src/base/native.ts')>('base/native.js');
+const { extractImage } = await built<typeof import('../../src/image/extract/extract.ts')>('image/extract/extract.js');
+const { ImageReader } =
+  await built<typeof import('../../src/image/read/image-reader.ts')>('image/read/image-reader.js');
+const { verifyImage } = await built<typeof import('../../src/image/verify/verify.ts')>('image/verify/verify.js');
+const { Region } = await built<typeof import('../../src/base/linux/native.ts')>('base/linux/native.js');
 
 const chunkSizes = [4096, 8192, 16384, 32768, 65536];
 

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
-import { readAnyHeader } from '../../src/image/image.ts';
+import { readAnyHeader } from '../../src/image/read/image.ts';
 import { keyFileProvider, readKeyFile } from '../../src/keys/key-file.ts';
 import { unwrapImageKey } from '../../src/keys/provider.ts';
 import { LocalStore } from '../../src/stores/local-store.ts';

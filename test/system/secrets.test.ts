@@ -13,7 +13,7 @@ import {
 } from '../../src/crypto/image-keys.ts';
 import type { Secret } from '../../src/crypto/secret.ts';
 import { primitives } from '../../src/crypto/select.ts';
-import { openImage, readAnyHeader, readHeader } from '../../src/image/image.ts';
+import { openImage, readAnyHeader, readHeader } from '../../src/image/read/image.ts';
 import { keyFileProvider, readKeyFile } from '../../src/keys/key-file.ts';
 import { unwrapImageKey } from '../../src/keys/provider.ts';
 import { LocalStore } from '../../src/stores/local-store.ts';
@@ -127,7 +127,7 @@ describeIf(['root', 'fuse'], 'of what is secret', () => {
     const mounted = mountOn(mountPoint, encrypted);
     runProgram('sh', '-c', `cat ${mountPoint}/* | md5sum`);
     const proc = (name: string): Buffer => fs.readFileSync(`/proc/${mounted.pid}/${name}`);
-    expect(proc('cmdline').toString()).toContain('daemon-main.js');
+    expect(proc('cmdline').toString()).toContain('/daemon.js');
     expect(proc('environ').toString()).toContain('PATH=');
     for (const name of ['cmdline', 'environ', 'comm']) expect(foundIn(proc(name), needles), name).toEqual([]);
     ckptfs('umount', mountPoint);
@@ -169,7 +169,7 @@ describeIf(['root', 'fuse'], 'of what is secret', () => {
     { transport: 'fuse-native', needs: ['fuseNative'] },
   ] as const) {
     systemTest(needs as readonly Feature[], `nothing is left in memory after unmounting (${transport})`, async () => {
-      const { mountImage } = await built<typeof import('../../src/serve/mount.ts')>('serve/mount.js');
+      const { mountImage } = await built<typeof import('../../src/serve/launch/mount.ts')>('serve/launch/mount.js');
       const needles = await allKeys(encrypted);
       const imageKey = await unlock(encrypted);
       const logFile = join(base, 'daemon.log');
@@ -213,7 +213,7 @@ describeIf(['root', 'fuse'], 'of what is written', () => {
   afterAll(() => fs.rmSync(base, { recursive: true }));
 
   systemTest([], 'nothing is left in memory after unmounting, nor in the log', async () => {
-    const { mountImage } = await built<typeof import('../../src/serve/mount.ts')>('serve/mount.js');
+    const { mountImage } = await built<typeof import('../../src/serve/launch/mount.ts')>('serve/launch/mount.js');
     const [encrypted] = mountNew(base, mountPoint);
     ckptfs('umount', mountPoint);
     const imageKey = await unlock(encrypted);

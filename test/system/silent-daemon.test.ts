@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
-import type { MountStatus } from '../../src/serve/status.ts';
+import type { MountStatus } from '../../src/serve/control/status.ts';
 import { ckptfs, isMounted, runCkptfs } from './support/ckptfs.ts';
 import {
   asNobody,
@@ -206,7 +206,7 @@ describeIf(['root', 'fuse'], 'commands beside a daemon that does not answer', ()
     children.push(first);
     await once(first.stdout, 'data');
     const pid = statusOf(mountPoint)?.pid ?? 0;
-    expect(fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8')).toContain('daemon-main.js');
+    expect(fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8')).toContain('/daemon.js');
     const [program, ...args] = ['unshare', '--pid', '--fork', '--mount-proc', ckptfsProgram, 'status'] as const;
     expect(runProgram(program, ...args)).toMatch(/ serving +\S+ +hidden /);
     expect(statusOf(mountPoint, runProgram(program, ...args, '--json'))).toMatchObject({ state: 'serving', pid: null });

@@ -159,7 +159,7 @@ describeIf(['root', 'fuse', 'python'], 'a service manager', () => {
         .filter((line) => line.includes('execve('));
       const isOurs = (line: string): boolean => line.includes(`"${ckptfsProgram}"`);
       expect(started.filter((line) => line.includes('"/bin/sh"')).length).toBeGreaterThan(0);
-      expect(started.filter((line) => line.includes('daemon-main.js'))).toHaveLength(1);
+      expect(started.filter((line) => line.includes('/daemon.js'))).toHaveLength(1);
       expect(started.filter((line) => line.includes('NOTIFY_SOCKET') && !isOurs(line))).toEqual([]);
     },
   );

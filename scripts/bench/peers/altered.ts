@@ -54,7 +54,7 @@ export async function buildWithout(
     fs.cpSync(join(project, part), join(copy, part), { recursive: true });
   }
   fs.symlinkSync(join(project, 'node_modules'), join(copy, 'node_modules'));
-  const program = join(copy, 'dist', 'program');
+  const program = join(copy, 'dist', 'bundle');
   await run(process.execPath, join(project, 'scripts/build.js'), '--program', program, `${constant}=${value}`);
   return join(copy, 'bin', 'ckptfs');
 }

@@ -1,4 +1,4 @@
-import { Region } from '../../../src/base/native.ts';
+import { Region } from '../../../src/base/linux/native.ts';
 import { createChunkCipher } from '../../../src/crypto/chunk-ciphers.ts';
 import { Secret } from '../../../src/crypto/secret.ts';
 import { primitives } from '../../../src/crypto/select.ts';

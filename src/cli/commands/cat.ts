@@ -1,7 +1,7 @@
 import type { Argv } from 'yargs';
 import { type CommonOptions, defineCommand } from '../command.ts';
-import { withImageArguments, withOpenImage } from '../image-arguments.ts';
-import { print } from '../output.ts';
+import { withImageArguments, withOpenImage } from '../options/image-arguments.ts';
+import { print } from '../terminal/output.ts';
 
 /** Bytes read and written at once. */
 const STEP = 1 << 20;

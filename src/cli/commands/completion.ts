@@ -1,7 +1,7 @@
 import type { Argv } from 'yargs';
 import { type CommonOptions, defineCommand } from '../command.ts';
-import { completionScripts, shells } from '../completion-script.ts';
-import { print } from '../output.ts';
+import { print } from '../terminal/output.ts';
+import { completionScripts, shells } from '../words/completion-script.ts';
 
 export const command = defineCommand({
   examples: [['$0 completion bash >> ~/.bashrc', 'For every bash from now on']],

@@ -2,13 +2,13 @@ import type { Argv } from 'yargs';
 import { printable } from '../../base/printable.ts';
 import { cancellable } from '../cancellation.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
-import { withImageArguments, withOpenImage } from '../image-arguments.ts';
-import { reportLosses } from '../losses.ts';
-import { withJobs, withJson } from '../options.ts';
-import { print, printJson } from '../output.ts';
+import { withImageArguments, withOpenImage } from '../options/image-arguments.ts';
+import { withJobs, withJson } from '../options/options.ts';
 import { present } from '../present.ts';
-import { progressBar } from '../progress.ts';
-import { countOf, formatBytes } from '../quantities.ts';
+import { reportLosses } from '../terminal/losses.ts';
+import { print, printJson } from '../terminal/output.ts';
+import { progressBar } from '../terminal/progress.ts';
+import { countOf, formatBytes } from '../terminal/quantities.ts';
 
 export const command = defineCommand({
   examples: [['$0 decrypt enc /dev/shm/ckpt -k k', 'In clear, but not on a disk']],

@@ -2,7 +2,7 @@ import type { Argv } from 'yargs';
 import { CkptfsError } from '../../base/errors.ts';
 import { printable } from '../../base/printable.ts';
 import { primitives } from '../../crypto/select.ts';
-import { tryMounting } from '../../serve/mount-trial.ts';
+import { tryMounting } from '../../serve/launch/mount-trial.ts';
 import { cancellable } from '../cancellation.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
 import type { Finding } from '../doctor/check.ts';
@@ -14,8 +14,8 @@ import { memoryFindings } from '../doctor/memory.ts';
 import { type MountingTrial, mountingFindings } from '../doctor/mounting.ts';
 import { programFindings } from '../doctor/programs.ts';
 import { EXIT_OK, exitCodes } from '../exit-codes.ts';
-import { withJson } from '../options.ts';
-import { print, printJson } from '../output.ts';
+import { withJson } from '../options/options.ts';
+import { print, printJson } from '../terminal/output.ts';
 
 /** What is tried takes itself away first, which may take long on a busy host. */
 const STOP_MILLISECONDS = 60_000;

@@ -1,19 +1,19 @@
 import type { Argv } from 'yargs';
 import { printable } from '../../base/printable.ts';
 import { defaultCipher } from '../../format/ciphers.ts';
-import { createImage } from '../../image/create.ts';
+import { createImage } from '../../image/create/create.ts';
 import { cancellable } from '../cancellation.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
-import { warnAbout, withKeys } from '../image-arguments.ts';
-import { withKeyOptions } from '../key-options.ts';
-import { reportLosses } from '../losses.ts';
 import { keyMade, slotsFor } from '../new-image.ts';
-import { withNewImageOptions } from '../new-image-options.ts';
-import { withJobs, withJson } from '../options.ts';
-import { print, printJson, warn } from '../output.ts';
+import { warnAbout, withKeys } from '../options/image-arguments.ts';
+import { withKeyOptions } from '../options/key-options.ts';
+import { withNewImageOptions } from '../options/new-image-options.ts';
+import { withJobs, withJson } from '../options/options.ts';
 import { present } from '../present.ts';
-import { progressBar } from '../progress.ts';
-import { countOf, formatBytes } from '../quantities.ts';
+import { reportLosses } from '../terminal/losses.ts';
+import { print, printJson, warn } from '../terminal/output.ts';
+import { progressBar } from '../terminal/progress.ts';
+import { countOf, formatBytes } from '../terminal/quantities.ts';
 
 export const command = defineCommand({
   examples: [

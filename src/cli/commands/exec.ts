@@ -2,16 +2,16 @@ import type { ArgumentsCamelCase, Argv } from 'yargs';
 import { CkptfsError } from '../../base/errors.ts';
 import type { Secret } from '../../crypto/secret.ts';
 import { isVacantLocation } from '../../library/new-image.ts';
-import { type ExecResult, execWithMount } from '../../serve/exec.ts';
+import { type ExecResult, execWithMount } from '../../serve/launch/exec.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
 import { EXIT_EXEC_FAILED, EXIT_OK } from '../exit-codes.ts';
-import { withImageArguments, withImageKey } from '../image-arguments.ts';
 import { withNewImage } from '../new-image.ts';
-import { refuseNewImageOptions, withNewImageOptions } from '../new-image-options.ts';
-import { withJson } from '../options.ts';
-import { printFailure, printNotice, printResult, warn } from '../output.ts';
+import { withImageArguments, withImageKey } from '../options/image-arguments.ts';
+import { refuseNewImageOptions, withNewImageOptions } from '../options/new-image-options.ts';
+import { withJson } from '../options/options.ts';
+import { withServingOptions, withWriteOption } from '../options/serving-options.ts';
 import { present } from '../present.ts';
-import { withServingOptions, withWriteOption } from '../serving-options.ts';
+import { printFailure, printNotice, printResult, warn } from '../terminal/output.ts';
 
 export const command = defineCommand({
   examples: [

@@ -1,15 +1,15 @@
 import type { Argv } from 'yargs';
 import { CkptfsError } from '../../base/errors.ts';
 import { printable } from '../../base/printable.ts';
-import type { ImageInside, ImageOutside } from '../../image/describe.ts';
+import type { ImageInside, ImageOutside } from '../../image/read/describe.ts';
 import { inspectImage } from '../../library/encrypted-image.ts';
 import { authenticateImage } from '../../library/unlock.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
-import { type ImageArguments, withGivenKeys, withImageArguments, withOpenImage } from '../image-arguments.ts';
-import { withJson } from '../options.ts';
-import { print, printJson } from '../output.ts';
-import { formatBytes } from '../quantities.ts';
-import { table } from '../table.ts';
+import { type ImageArguments, withGivenKeys, withImageArguments, withOpenImage } from '../options/image-arguments.ts';
+import { withJson } from '../options/options.ts';
+import { print, printJson } from '../terminal/output.ts';
+import { formatBytes } from '../terminal/quantities.ts';
+import { table } from '../terminal/table.ts';
 
 export const command = defineCommand({
   examples: [

@@ -3,8 +3,8 @@ import { CkptfsError } from '../../base/errors.ts';
 import { newKeyText } from '../../keys/key-text.ts';
 import { createKeyFile, type KeyBits } from '../../keys/keygen.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
-import { withJson } from '../options.ts';
-import { print, printJson } from '../output.ts';
+import { withJson } from '../options/options.ts';
+import { print, printJson } from '../terminal/output.ts';
 
 const sizes: readonly KeyBits[] = [128, 192, 256];
 /** As text, as shells complete it. */

@@ -1,11 +1,11 @@
 import type { Argv } from 'yargs';
 import type { EncryptedImage, ListedFile } from '../../library/encrypted-image.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
-import { withImageArguments, withOpenImage } from '../image-arguments.ts';
-import { longListing } from '../listing.ts';
-import { nameJson } from '../name-json.ts';
-import { withJson } from '../options.ts';
-import { print, printJson } from '../output.ts';
+import { withImageArguments, withOpenImage } from '../options/image-arguments.ts';
+import { withJson } from '../options/options.ts';
+import { longListing } from '../terminal/listing.ts';
+import { nameJson } from '../terminal/name-json.ts';
+import { print, printJson } from '../terminal/output.ts';
 
 const SLASH = Buffer.from('/');
 const NUL = Buffer.alloc(1);

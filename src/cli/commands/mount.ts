@@ -3,20 +3,20 @@ import { CkptfsError, systemErrorName } from '../../base/errors.ts';
 import type { Secret } from '../../crypto/secret.ts';
 import type { MadeImage } from '../../image/discard-image.ts';
 import { isVacantLocation, rootLike } from '../../library/new-image.ts';
-import { checkMount, type MountOptions } from '../../serve/daemon-config.ts';
-import { becomeDaemon, isUnlocker, serveByParent } from '../../serve/foreground.ts';
-import { type MountHandle, mountImage } from '../../serve/mount.ts';
+import { checkMount, type MountOptions } from '../../serve/launch/daemon-config.ts';
+import { becomeDaemon, isUnlocker, serveByParent } from '../../serve/launch/foreground.ts';
+import { type MountHandle, mountImage } from '../../serve/launch/mount.ts';
 import { type CommonOptions, checkPaths, defineCommand } from '../command.ts';
 import { takeDaemon } from '../early-daemon.ts';
 import { exitCodes } from '../exit-codes.ts';
-import { withImageArguments, withImageKey } from '../image-arguments.ts';
-import { parseMountOptions } from '../mount-options.ts';
 import { withNewImage } from '../new-image.ts';
-import { refuseNewImageOptions, withNewImageOptions } from '../new-image-options.ts';
-import { withJson } from '../options.ts';
-import { print, printJson, warn } from '../output.ts';
+import { withImageArguments, withImageKey } from '../options/image-arguments.ts';
+import { parseMountOptions } from '../options/mount-options.ts';
+import { refuseNewImageOptions, withNewImageOptions } from '../options/new-image-options.ts';
+import { withJson } from '../options/options.ts';
+import { withServingOptions, withWriteOption } from '../options/serving-options.ts';
 import { present } from '../present.ts';
-import { withServingOptions, withWriteOption } from '../serving-options.ts';
+import { print, printJson, warn } from '../terminal/output.ts';
 
 export const command = defineCommand({
   examples: [

@@ -2,9 +2,9 @@ import type { Argv } from 'yargs';
 import { printable } from '../../base/printable.ts';
 import { recoverImage } from '../../library/unsealed-image.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
-import { withGivenKeys, withImageArguments } from '../image-arguments.ts';
-import { withJson } from '../options.ts';
-import { print, printJson, warn } from '../output.ts';
+import { withGivenKeys, withImageArguments } from '../options/image-arguments.ts';
+import { withJson } from '../options/options.ts';
+import { print, printJson, warn } from '../terminal/output.ts';
 
 export const command = defineCommand({
   examples: [['$0 recover enc -k k', 'When seal refuses: says what is lost, and keeps the rest']],

@@ -1,10 +1,10 @@
 import type { Argv } from 'yargs';
-import { findWriter, remountSealed } from '../../serve/remount.ts';
+import { findWriter, remountSealed } from '../../serve/launch/remount.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
-import { withImageKey } from '../image-arguments.ts';
-import { withKeyOptions } from '../key-options.ts';
-import { withJson } from '../options.ts';
-import { printJson } from '../output.ts';
+import { withImageKey } from '../options/image-arguments.ts';
+import { withKeyOptions } from '../options/key-options.ts';
+import { withJson } from '../options/options.ts';
+import { printJson } from '../terminal/output.ts';
 
 export const command = defineCommand({
   examples: [['$0 remount mnt -k k', 'After a dump: sealed, and there to be restored from']],

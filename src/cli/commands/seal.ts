@@ -1,9 +1,9 @@
 import type { Argv } from 'yargs';
 import { sealImage } from '../../library/unsealed-image.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
-import { withGivenKeys, withImageArguments } from '../image-arguments.ts';
-import { withJson } from '../options.ts';
-import { print, printJson, warn } from '../output.ts';
+import { withGivenKeys, withImageArguments } from '../options/image-arguments.ts';
+import { withJson } from '../options/options.ts';
+import { print, printJson, warn } from '../terminal/output.ts';
 
 export const command = defineCommand({
   examples: [['$0 seal enc -k k', 'After a writer was killed, or had no room to seal']],

@@ -1,11 +1,11 @@
 import type { Argv } from 'yargs';
 import { printable } from '../../base/printable.ts';
-import { listMounts, type MountStatus } from '../../serve/status.ts';
+import { listMounts, type MountStatus } from '../../serve/control/status.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
-import { withJson } from '../options.ts';
-import { print, printJson } from '../output.ts';
-import { formatBytes, formatDuration } from '../quantities.ts';
-import { table } from '../table.ts';
+import { withJson } from '../options/options.ts';
+import { print, printJson } from '../terminal/output.ts';
+import { formatBytes, formatDuration } from '../terminal/quantities.ts';
+import { table } from '../terminal/table.ts';
 
 const heading = ['MOUNT', 'STATE', 'IMAGE', 'PID', 'WORKERS', 'UP', 'REQUESTS', 'SERVED', 'CACHE HITS', 'FAILURES'];
 const numbers = [3, 4, 5, 6, 7, 8, 9];

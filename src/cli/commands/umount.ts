@@ -1,8 +1,8 @@
 import type { Argv } from 'yargs';
-import { unmountImage } from '../../serve/umount.ts';
+import { unmountImage } from '../../serve/control/umount.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
-import { withJson } from '../options.ts';
-import { printJson, warn } from '../output.ts';
+import { withJson } from '../options/options.ts';
+import { printJson, warn } from '../terminal/output.ts';
 
 export const command = defineCommand({
   examples: [

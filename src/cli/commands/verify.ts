@@ -1,16 +1,16 @@
 import type { Argv } from 'yargs';
 import { printable, printableName } from '../../base/printable.ts';
-import type { Damage, VerifyReport } from '../../image/verify.ts';
+import type { Damage, VerifyReport } from '../../image/verify/verify.ts';
 import { cancellable } from '../cancellation.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
 import { EXIT_OK, exitCodes } from '../exit-codes.ts';
-import { withImageArguments, withOpenImage } from '../image-arguments.ts';
-import { nameJson } from '../name-json.ts';
-import { withJobs, withJson } from '../options.ts';
-import { print, printJson, warn } from '../output.ts';
+import { withImageArguments, withOpenImage } from '../options/image-arguments.ts';
+import { withJobs, withJson } from '../options/options.ts';
 import { present } from '../present.ts';
-import { progressBar } from '../progress.ts';
-import { countOf } from '../quantities.ts';
+import { nameJson } from '../terminal/name-json.ts';
+import { print, printJson, warn } from '../terminal/output.ts';
+import { progressBar } from '../terminal/progress.ts';
+import { countOf } from '../terminal/quantities.ts';
 
 export const command = defineCommand({
   examples: [

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { Deadline } from '../../base/deadline.ts';
-import { withoutInheritance } from '../../base/descriptors.ts';
 import { CkptfsError, ioError } from '../../base/errors.ts';
+import { withoutInheritance } from '../../base/linux/descriptors.ts';
 
 /**
  * What it took a criu to dump and restore a process. `single-steps`: CRIU_FAULT=130, without which criu waits for

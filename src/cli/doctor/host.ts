@@ -12,7 +12,7 @@ import {
 } from 'node:fs';
 import { homedir } from 'node:os';
 import { basename, delimiter, join } from 'node:path';
-import { withoutInheritance } from '../../base/descriptors.ts';
+import { withoutInheritance } from '../../base/linux/descriptors.ts';
 import { tracksWrites } from './soft-dirty.ts';
 
 /** What the doctor looks at, so that its judgement can be tried on hosts that are not this one. */

@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import { formatBytes } from '../quantities.ts';
+import { formatBytes } from '../terminal/quantities.ts';
 import { type Finding, ok, warn } from './check.ts';
 import type { Host } from './host.ts';
 

@@ -1,5 +1,5 @@
 import { closeSync, openSync, readSync, writeFileSync } from 'node:fs';
-import { Region } from '../../base/native.ts';
+import { Region } from '../../base/linux/native.ts';
 
 /** See the kernel's Documentation/admin-guide/mm/soft-dirty.rst. */
 const CLEAR_SOFT_DIRTY = '4';

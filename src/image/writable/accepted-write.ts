@@ -1,5 +1,5 @@
 import { CkptfsError } from '../../base/errors.ts';
-import { Region } from '../../base/native.ts';
+import { Region } from '../../base/linux/native.ts';
 import { LockedPages } from '../../crypto/locked-pages.ts';
 import { wipe } from '../../crypto/wipe.ts';
 import type { WritableImage } from './writable-image.ts';

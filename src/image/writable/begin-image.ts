@@ -7,12 +7,12 @@ import type { Header } from '../../format/header.ts';
 import { ID_SIZE } from '../../format/manifest.ts';
 import { timeAt } from '../../format/time.ts';
 import type { WritableStore } from '../../stores/writable-store.ts';
-import { checkChunkSize, type MakeSlots, writeNewHeader } from '../new-header.ts';
-import { FileChunks } from './file-chunks.ts';
-import { JournalWriter } from './journal-writer.ts';
-import { LiveTree } from './live-tree.ts';
-import { ObjectTable } from './object-table.ts';
-import { Snapshot } from './snapshot.ts';
+import { checkChunkSize, type MakeSlots, writeNewHeader } from '../create/new-header.ts';
+import { JournalWriter } from './journal/journal-writer.ts';
+import { Snapshot } from './journal/snapshot.ts';
+import { FileChunks } from './model/file-chunks.ts';
+import { LiveTree } from './model/live-tree.ts';
+import { ObjectTable } from './model/object-table.ts';
 import type { NewInode } from './writable-image.ts';
 
 export interface BeginOptions {

@@ -2,17 +2,17 @@ import type { Secret } from '../../crypto/secret.ts';
 import { Geometry } from '../../format/geometry.ts';
 import type { Header } from '../../format/header.ts';
 import type { WritableStore } from '../../stores/writable-store.ts';
-import { authenticateHeader } from '../image.ts';
-import { FileChunks } from './file-chunks.ts';
-import { finishReplayed, withRoom } from './finish-replayed.ts';
-import { JournalWriter } from './journal-writer.ts';
-import { describeUnended } from './left-files.ts';
-import { type FoundImage, findImage } from './load-state.ts';
+import { authenticateHeader } from '../read/image.ts';
+import { endSealing, sealState } from './commit/seal-state.ts';
+import { JournalWriter } from './journal/journal-writer.ts';
+import { Snapshot } from './journal/snapshot.ts';
+import { FileChunks } from './model/file-chunks.ts';
+import { describeUnended } from './model/left-files.ts';
+import { Puncher, type WarningListener } from './objects/puncher.ts';
+import { removeUnnamed } from './objects/unnamed-objects.ts';
 import { lockImage, missing, refuseDropping, storedIds } from './open-writable.ts';
-import { Puncher, type WarningListener } from './puncher.ts';
-import { endSealing, sealState } from './seal-state.ts';
-import { Snapshot } from './snapshot.ts';
-import { removeUnnamed } from './unnamed-objects.ts';
+import { finishReplayed, withRoom } from './recovery/finish-replayed.ts';
+import { type FoundImage, findImage } from './recovery/load-state.ts';
 
 export interface RecoveredImage {
   /** What is lost, one sentence; undefined when nothing is that anybody was told of. */

@@ -1,20 +1,20 @@
-import type { Region } from '../../base/native.ts';
+import type { Region } from '../../base/linux/native.ts';
 import type { Header } from '../../format/header.ts';
 import { ROOT_INODE } from '../../format/manifest.ts';
 import { type Time, timeAt } from '../../format/time.ts';
 import { isKeptXattr, type Xattr } from '../../format/xattrs.ts';
 import type { StoreSpace } from '../../stores/writable-store.ts';
-import { keyOf } from './children.ts';
-import type { Committer } from './committer.ts';
-import type { ContentReader } from './content-reader.ts';
-import type { ContentWriter } from './content-writer.ts';
-import { FileError } from './file-error.ts';
-import type { LiveFile, LiveInode, LiveMetadata } from './live-inode.ts';
-import type { LiveTree } from './live-tree.ts';
-import { Namespace, type RenameMode } from './namespace.ts';
-import { TreeEdit } from './tree-edit.ts';
-import type { UnstoredContents } from './unstored-contents.ts';
-import { xattrsWith, xattrsWithout } from './xattr-list.ts';
+import type { Committer } from './commit/committer.ts';
+import type { ContentReader } from './content/content-reader.ts';
+import type { ContentWriter } from './content/content-writer.ts';
+import type { UnstoredContents } from './content/unstored-contents.ts';
+import { keyOf } from './model/children.ts';
+import { FileError } from './model/file-error.ts';
+import type { LiveFile, LiveInode, LiveMetadata } from './model/live-inode.ts';
+import type { LiveTree } from './model/live-tree.ts';
+import { Namespace, type RenameMode } from './model/namespace.ts';
+import { TreeEdit } from './model/tree-edit.ts';
+import { xattrsWith, xattrsWithout } from './model/xattr-list.ts';
 
 /** What whoever makes a file, directory or symbolic link says of it. */
 export interface NewInode {

@@ -1,13 +1,13 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
-import type { CreateOptions } from '../../../src/image/create.ts';
-import type { Image } from '../../../src/image/image.ts';
+import type { CreateOptions } from '../../../src/image/create/create.ts';
+import type { Image } from '../../../src/image/read/image.ts';
 import { built } from './mounts.ts';
 
 /** Whole images made and opened by the built library, without the command line. */
 
-const { createImage } = await built<typeof import('../../../src/image/create.ts')>('image/create.js');
-const { openImage, readHeader } = await built<typeof import('../../../src/image/image.ts')>('image/image.js');
+const { createImage } = await built<typeof import('../../../src/image/create/create.ts')>('image/create/create.js');
+const { openImage, readHeader } = await built<typeof import('../../../src/image/read/image.ts')>('image/read/image.js');
 const { openStore } = await built<typeof import('../../../src/stores/open-store.ts')>('stores/open-store.js');
 const { Secret } = await built<typeof import('../../../src/crypto/secret.ts')>('crypto/secret.js');
 const { keyFileProvider } = await built<typeof import('../../../src/keys/key-file.ts')>('keys/key-file.js');

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { MountStatus } from '../../../src/serve/status.ts';
+import type { MountStatus } from '../../../src/serve/control/status.ts';
 import { ckptfs } from './ckptfs.ts';
 import { runProgram } from './programs.ts';
 import { toolEnvironment } from './requirements.ts';

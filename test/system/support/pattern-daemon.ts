@@ -1,7 +1,7 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { Counter } from '../../../src/fuse/counters.ts';
+import { Counter } from '../../../src/fuse/protocol/counters.ts';
 
 const programs = {
   pattern: fileURLToPath(new URL('pattern-daemon.mjs', import.meta.url)),

@@ -2,8 +2,8 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { unmount } from '../../../src/fuse/mount-point.ts';
-import { readMounts } from '../../../src/fuse/mountinfo.ts';
+import { unmount } from '../../../src/fuse/mount/mount-point.ts';
+import { readMounts } from '../../../src/fuse/mount/mountinfo.ts';
 import { PatternDaemon } from './pattern-daemon.ts';
 import type { Feature } from './requirements.ts';
 

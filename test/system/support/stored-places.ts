@@ -1,4 +1,4 @@
-import type { Image } from '../../../src/image/image.ts';
+import type { Image } from '../../../src/image/read/image.ts';
 
 /** Every kind of place that an image's files have, and so where damage can be. */
 

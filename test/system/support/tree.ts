@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import { join } from 'node:path';
-import { makeMeetingPointAt } from '../../../src/base/at-calls.ts';
-import { dataRanges, getXattr, listXattrs, setTimes, setXattr } from '../../../src/base/posix.ts';
+import { makeMeetingPointAt } from '../../../src/base/linux/at-calls.ts';
+import { dataRanges, getXattr, listXattrs, setTimes, setXattr } from '../../../src/base/linux/posix.ts';
 import { runProgram } from './programs.ts';
 
 export const smallFiles = 4000;

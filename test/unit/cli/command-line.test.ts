@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { CkptfsError } from '../../../src/base/errors.ts';
 import { createProgram } from '../../../src/cli/program.ts';
-import { suggestionFor } from '../../../src/cli/suggestion.ts';
-import { understandable } from '../../../src/cli/words.ts';
+import { suggestionFor } from '../../../src/cli/words/suggestion.ts';
+import { understandable } from '../../../src/cli/words/words.ts';
 
 async function failureOf(...words: string[]): Promise<CkptfsError> {
   const program = await createProgram(words, () => {});

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { longListing, modeText, timeText } from '../../../src/cli/listing.ts';
-import { nameJson } from '../../../src/cli/name-json.ts';
+import { longListing, modeText, timeText } from '../../../src/cli/terminal/listing.ts';
+import { nameJson } from '../../../src/cli/terminal/name-json.ts';
 import { NO_TIMES } from '../../support/times.ts';
 
 test.each([

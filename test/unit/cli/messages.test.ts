@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { CkptfsError, ioError } from '../../../src/base/errors.ts';
-import { debugText, exitCodeOf, failureLine } from '../../../src/cli/messages.ts';
+import { debugText, exitCodeOf, failureLine } from '../../../src/cli/terminal/messages.ts';
 
 test('one line: what is wrong, then what to do', () => {
   const error = new CkptfsError('exists', 'out exists', { advice: 'Name another directory.' });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { CkptfsError } from '../../../src/base/errors.ts';
-import { parseMountOptions } from '../../../src/cli/mount-options.ts';
+import { parseMountOptions } from '../../../src/cli/options/mount-options.ts';
 
 function refusal(list: string): CkptfsError {
   try {

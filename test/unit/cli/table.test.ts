@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { table } from '../../../src/cli/table.ts';
+import { table } from '../../../src/cli/terminal/table.ts';
 
 test('columns are aligned, numbers to the right, and no line ends in spaces', () => {
   const rows = [

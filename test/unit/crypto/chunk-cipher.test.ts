@@ -2,7 +2,7 @@ import { createCipheriv, createHmac, randomBytes } from 'node:crypto';
 import { chacha20poly1305 } from '@noble/ciphers/chacha.js';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { Region } from '../../../src/base/native.ts';
+import { Region } from '../../../src/base/linux/native.ts';
 import type { ChunkCipher } from '../../../src/crypto/chunk-cipher.ts';
 import { createChunkCipher } from '../../../src/crypto/chunk-ciphers.ts';
 import type { Primitives } from '../../../src/crypto/primitives.ts';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { Region } from '../../../src/base/native.ts';
+import { Region } from '../../../src/base/linux/native.ts';
 import type { AeadKey, Primitives } from '../../../src/crypto/primitives.ts';
 import { primitives } from '../../../src/crypto/select.ts';
 import { hex, regionOf, vectors } from './vectors.ts';

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { format, inspect } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { describe, expect, test } from 'vitest';
-import { Region } from '../../../src/base/native.ts';
+import { Region } from '../../../src/base/linux/native.ts';
 import { Secret } from '../../../src/crypto/secret.ts';
 
 const marked = Buffer.from('0f1e2d3c4b5a69788796a5b4c3d2e1f0', 'hex');

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { Region } from '../../../src/base/native.ts';
+import { Region } from '../../../src/base/linux/native.ts';
 import { fillRandom, randomBytes } from '../../../src/crypto/system-random.ts';
 
 test('fills what it was asked to, and nothing beside it', () => {

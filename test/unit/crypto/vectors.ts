@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { Region } from '../../../src/base/native.ts';
+import { Region } from '../../../src/base/linux/native.ts';
 
 /**
  * A list of published test vectors from test/vectors/crypto. Each names its source; all other values are hexadecimal.

@@ -1,9 +1,9 @@
 // Reading files and links: feeds encoded requests to a connection on a tree in memory.
 import { constants } from 'node:os';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { Opcode } from '../../../src/fuse/abi.ts';
-import { Connection } from '../../../src/fuse/connection.ts';
-import { Counter } from '../../../src/fuse/counters.ts';
+import { Connection } from '../../../src/fuse/device/connection.ts';
+import { Opcode } from '../../../src/fuse/protocol/abi.ts';
+import { Counter } from '../../../src/fuse/protocol/counters.ts';
 import { nameBody, readBody, u32s, u64s } from './request-encoder.ts';
 import {
   ask,

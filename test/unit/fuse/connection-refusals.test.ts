@@ -1,9 +1,9 @@
 // Operations and users that a connection refuses, each by the errno of its reply.
 import { constants } from 'node:os';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { Opcode } from '../../../src/fuse/abi.ts';
-import { Connection } from '../../../src/fuse/connection.ts';
-import { Counter } from '../../../src/fuse/counters.ts';
+import { Connection } from '../../../src/fuse/device/connection.ts';
+import { Opcode } from '../../../src/fuse/protocol/abi.ts';
+import { Counter } from '../../../src/fuse/protocol/counters.ts';
 import { encodeRequest, exchange, nameBody, readBody, u32s } from './request-encoder.ts';
 import { ask, connection, counters, errorOf, file, serveAnew, tree } from './served-tree.ts';
 

@@ -1,8 +1,8 @@
 import { constants } from 'node:os';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { Region } from '../../../src/base/native.ts';
-import { Connection } from '../../../src/fuse/connection.ts';
+import { Region } from '../../../src/base/linux/native.ts';
+import { Connection } from '../../../src/fuse/device/connection.ts';
 import { MemoryFileSystem } from './memory-file-system.ts';
 import { encodeRequest, nameBody, readBody, u32s, u64s } from './request-encoder.ts';
 

@@ -1,11 +1,11 @@
-import type { Region } from '../../../src/base/native.ts';
+import type { Region } from '../../../src/base/linux/native.ts';
 import {
   type Attributes,
   type DirectoryEntry,
   Errno,
   type FileSystem,
   type Statistics,
-} from '../../../src/fuse/filesystem.ts';
+} from '../../../src/fuse/protocol/filesystem.ts';
 import { allTimes } from '../../support/times.ts';
 
 export interface MemoryNode {

@@ -1,4 +1,10 @@
-import { type AttributeChanges, type Attributes, type Caller, Errno, type Time } from '../../../src/fuse/filesystem.ts';
+import {
+  type AttributeChanges,
+  type Attributes,
+  type Caller,
+  Errno,
+  type Time,
+} from '../../../src/fuse/protocol/filesystem.ts';
 import type { MemoryDirectory } from './memory-directory.ts';
 import type { SparseContent } from './sparse-content.ts';
 

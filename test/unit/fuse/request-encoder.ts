@@ -1,5 +1,5 @@
-import { Region } from '../../../src/base/native.ts';
-import type { Connection } from '../../../src/fuse/connection.ts';
+import { Region } from '../../../src/base/linux/native.ts';
+import type { Connection } from '../../../src/fuse/device/connection.ts';
 
 export interface RequestFields {
   readonly opcode: number;

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { Region } from '../../../src/base/native.ts';
-import { Errno } from '../../../src/fuse/filesystem.ts';
-import { Request } from '../../../src/fuse/request.ts';
+import { Region } from '../../../src/base/linux/native.ts';
+import { Errno } from '../../../src/fuse/protocol/filesystem.ts';
+import { Request } from '../../../src/fuse/protocol/request.ts';
 import { encodeRequest, u64s } from './request-encoder.ts';
 
 const invalid = Errno.of('EINVAL');

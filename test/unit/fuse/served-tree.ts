@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
-import { Connection } from '../../../src/fuse/connection.ts';
-import { counterSlots } from '../../../src/fuse/counters.ts';
+import { Connection } from '../../../src/fuse/device/connection.ts';
+import { counterSlots } from '../../../src/fuse/protocol/counters.ts';
 import { MemoryFileSystem } from './memory-file-system.ts';
 import { type DecodedReply, encodeRequest, exchange, type RequestFields } from './request-encoder.ts';
 

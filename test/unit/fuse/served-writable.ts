@@ -1,4 +1,4 @@
-import { Connection } from '../../../src/fuse/connection.ts';
+import { Connection } from '../../../src/fuse/device/connection.ts';
 import { type DecodedReply, encodeRequest, exchange, nameBody, type RequestFields } from './request-encoder.ts';
 import { WritableMemoryFileSystem } from './writable-memory-file-system.ts';
 

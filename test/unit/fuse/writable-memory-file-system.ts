@@ -1,4 +1,4 @@
-import type { Region } from '../../../src/base/native.ts';
+import type { Region } from '../../../src/base/linux/native.ts';
 import {
   type AllocateMode,
   type AttributeChanges,
@@ -11,7 +11,7 @@ import {
   type Statistics,
   type Time,
   type WritableFileSystem,
-} from '../../../src/fuse/filesystem.ts';
+} from '../../../src/fuse/protocol/filesystem.ts';
 import { MemoryDirectory } from './memory-directory.ts';
 import { MemoryNode, now } from './memory-node.ts';
 import { SparseContent } from './sparse-content.ts';

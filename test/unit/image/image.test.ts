@@ -6,7 +6,7 @@ import { deriveHeaderMacKey } from '../../../src/crypto/image-keys.ts';
 import { Secret } from '../../../src/crypto/secret.ts';
 import { primitives } from '../../../src/crypto/select.ts';
 import { authenticatedHeaderBytes, encodeHeader } from '../../../src/format/header.ts';
-import { authenticateHeader, readAnyHeader, readHeader } from '../../../src/image/image.ts';
+import { authenticateHeader, readAnyHeader, readHeader } from '../../../src/image/read/image.ts';
 import { MemoryStore } from './memory-store.ts';
 
 type Name = Parameters<MemoryStore['has']>[0];

@@ -10,8 +10,8 @@ import {
   SMALL_FILE,
   segmentsInGroup,
   usedSectors,
-} from '../../../src/image/plan.ts';
-import type { SourceFile, SourceTree } from '../../../src/image/source.ts';
+} from '../../../src/image/create/plan.ts';
+import type { SourceFile, SourceTree } from '../../../src/image/create/source.ts';
 import { NO_TIMES } from '../../support/times.ts';
 
 const SECTOR = 4096;

@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Secret } from '../../../src/crypto/secret.ts';
 import { Geometry } from '../../../src/format/geometry.ts';
-import { planImage, segmentsInGroup } from '../../../src/image/plan.ts';
-import { scanSource } from '../../../src/image/scan-source.ts';
-import { sealWorker } from '../../../src/image/seal-worker.ts';
-import { openSource } from '../../../src/image/source.ts';
-import { shareNames } from '../../../src/image/source-names.ts';
+import { planImage, segmentsInGroup } from '../../../src/image/create/plan.ts';
+import { scanSource } from '../../../src/image/create/scan-source.ts';
+import { sealWorker } from '../../../src/image/create/seal-worker.ts';
+import { openSource } from '../../../src/image/create/source.ts';
+import { shareNames } from '../../../src/image/create/source-names.ts';
 import { createStore } from '../../../src/stores/open-store.ts';
 
 let base: string;

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { ImageTree } from '../../../src/image/tree.ts';
+import { ImageTree } from '../../../src/image/read/tree.ts';
 import { NO_TIMES } from '../../support/times.ts';
 import { manifests } from '../format/arbitraries.ts';
 

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Header } from '../../../src/format/header.ts';
 import type { Extent, Inode, Manifest } from '../../../src/format/manifest.ts';
-import { FilesOfObjects } from '../../../src/image/verify.ts';
+import { FilesOfObjects } from '../../../src/image/verify/verify.ts';
 import { NO_TIMES } from '../../support/times.ts';
 
 const chunkSize = 4096;

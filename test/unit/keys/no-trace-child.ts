@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { Region } from '../../../src/base/native.ts';
+import { Region } from '../../../src/base/linux/native.ts';
 import { createChunkCipher } from '../../../src/crypto/chunk-ciphers.ts';
 import { headerMac } from '../../../src/crypto/header-mac.ts';
 import { deriveHeaderMacKey, deriveManifestKey } from '../../../src/crypto/image-keys.ts';

@@ -5,11 +5,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Deadline } from '../../../src/base/deadline.ts';
-import { Directory } from '../../../src/base/directory.ts';
-import { type ControlName, ControlSocket, controlNames, type DaemonStatus } from '../../../src/serve/control.ts';
-import { callDaemon, type DaemonLink, linkTo, removeStaleSockets } from '../../../src/serve/control-client.ts';
-import { isStopped } from '../../../src/serve/peer.ts';
-import { ownStateDirectory } from '../../../src/serve/state-directory.ts';
+import { Directory } from '../../../src/base/linux/directory.ts';
+import {
+  type ControlName,
+  ControlSocket,
+  controlNames,
+  type DaemonStatus,
+} from '../../../src/serve/control/control.ts';
+import { callDaemon, type DaemonLink, linkTo, removeStaleSockets } from '../../../src/serve/control/control-client.ts';
+import { isStopped } from '../../../src/serve/control/peer.ts';
+import { ownStateDirectory } from '../../../src/serve/mounts/state-directory.ts';
 
 /** Of no mount: device numbers end at 2^20. */
 const device = `9999999:${process.pid}`;

@@ -1,8 +1,8 @@
 import fs from 'node:fs';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { sendDescriptor, socketPair } from '../../../src/base/passed-descriptors.ts';
+import { sendDescriptor, socketPair } from '../../../src/base/linux/passed-descriptors.ts';
 import { Secret } from '../../../src/crypto/secret.ts';
-import { handOverKey, offerKeyChannel, receiveKey } from '../../../src/serve/key-channel.ts';
+import { handOverKey, offerKeyChannel, receiveKey } from '../../../src/serve/handover/key-channel.ts';
 
 let command: number;
 let daemon: number;

@@ -3,11 +3,11 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { socketPair } from '../../../src/base/passed-descriptors.ts';
-import type { DaemonConfig } from '../../../src/serve/config.ts';
-import { checkMount, daemonConfig, type MountOptions } from '../../../src/serve/daemon-config.ts';
-import { daemonEnvironment, sendConfig } from '../../../src/serve/launch.ts';
-import { findLog, openLog } from '../../../src/serve/log-file.ts';
+import { socketPair } from '../../../src/base/linux/passed-descriptors.ts';
+import type { DaemonConfig } from '../../../src/serve/handover/config.ts';
+import { checkMount, daemonConfig, type MountOptions } from '../../../src/serve/launch/daemon-config.ts';
+import { daemonEnvironment, sendConfig } from '../../../src/serve/launch/launch.ts';
+import { findLog, openLog } from '../../../src/serve/mounts/log-file.ts';
 
 const directory = fs.mkdtempSync(join(tmpdir(), 'ckptfs-launch-'));
 const location = join(directory, 'enc');

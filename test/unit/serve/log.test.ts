@@ -2,7 +2,7 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { Log } from '../../../src/serve/log.ts';
+import { Log } from '../../../src/serve/mounts/log.ts';
 
 let directory: string;
 let file: string;

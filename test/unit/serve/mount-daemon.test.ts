@@ -1,9 +1,9 @@
 import { afterEach, expect, test } from 'vitest';
 import { Deadline } from '../../../src/base/deadline.ts';
-import type { MountInfo } from '../../../src/fuse/mountinfo.ts';
-import { ControlSocket, type DaemonStatus } from '../../../src/serve/control.ts';
-import { MountDaemon } from '../../../src/serve/mount-daemon.ts';
-import { withStateDirectories } from '../../../src/serve/state-directory.ts';
+import type { MountInfo } from '../../../src/fuse/mount/mountinfo.ts';
+import { ControlSocket, type DaemonStatus } from '../../../src/serve/control/control.ts';
+import { MountDaemon } from '../../../src/serve/control/mount-daemon.ts';
+import { withStateDirectories } from '../../../src/serve/mounts/state-directory.ts';
 
 /** Of no mount: device numbers end at 2^20. */
 const device = `9999997:${process.pid}`;

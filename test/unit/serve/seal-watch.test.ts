@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { SealWatch } from '../../../src/serve/seal-watch.ts';
+import { SealWatch } from '../../../src/serve/daemon/seal-watch.ts';
 
 test('an image that is not written on, or was never opened, needs no sealing', () => {
   const watch = new SealWatch(() => '/enc');

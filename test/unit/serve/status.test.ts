@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { ControlSocket, type DaemonStatus } from '../../../src/serve/control.ts';
-import { listMounts, type MountStatus } from '../../../src/serve/status.ts';
+import { ControlSocket, type DaemonStatus } from '../../../src/serve/control/control.ts';
+import { listMounts, type MountStatus } from '../../../src/serve/control/status.ts';
 
 /** Of no mount: device numbers end at 2^20. */
 const device = `9999998:${process.pid}`;

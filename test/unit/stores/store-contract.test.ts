@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { CkptfsError } from '../../../src/base/errors.ts';
-import { Region } from '../../../src/base/native.ts';
+import { Region } from '../../../src/base/linux/native.ts';
 import { LocalStore } from '../../../src/stores/local-store.ts';
 import { LocalWritableStore } from '../../../src/stores/local-writable-store.ts';
 import { isVacant } from '../../../src/stores/open-store.ts';

@@ -11,7 +11,7 @@ import { buildWithout, tricks } from '../../peers/altered.ts';
 import { type Ckptfs, ckptfsKind } from '../../peers/ckptfs.ts';
 
 const project = join(import.meta.dirname, '../../../..');
-const ordinary = join(project, 'dist', 'program');
+const ordinary = join(project, 'dist', 'bundle');
 const content = 'x'.repeat(200_000);
 const all = Object.values(tricks).flat();
 
@@ -54,7 +54,7 @@ describeIf(['root', 'fuse'], 'ckptfs built', () => {
 
   test.for(all)('$without differs from the ordinary program, and serves', async ({ without, constant, value }) => {
     const altered = await ours.without({ without, constant, value });
-    const program = join(base, 'workshop', without.replaceAll(' ', '-'), 'dist', 'program');
+    const program = join(base, 'workshop', without.replaceAll(' ', '-'), 'dist', 'bundle');
     expect([...bundlesIn(program).keys()]).toEqual([...bundlesIn(ordinary).keys()]);
     expect(bundlesIn(program)).not.toEqual(bundlesIn(ordinary));
 

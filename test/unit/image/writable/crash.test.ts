@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ioErrorName } from '../../../../src/base/errors.ts';
 import { recoverImage, sealImage } from '../../../../src/image/writable/close-unsealed.ts';
-import type { CommitterLimits } from '../../../../src/image/writable/committer.ts';
+import type { CommitterLimits } from '../../../../src/image/writable/commit/committer.ts';
 import { openWritable } from '../../../../src/image/writable/open-writable.ts';
 import { type DiskOperation, diskAfter } from '../../../support/memory-disk.ts';
 import { RecordingStore, refuseObjects } from '../../../support/recording-store.ts';

@@ -7,7 +7,7 @@ import { primitives } from '../../../../src/crypto/select.ts';
 import type { JournalEntry, JournalInode } from '../../../../src/format/journal.ts';
 import { encodeEntries, encodeJournalHeader } from '../../../../src/format/journal-codec.ts';
 import { recoverImage } from '../../../../src/image/writable/close-unsealed.ts';
-import { JournalReader } from '../../../../src/image/writable/journal-reader.ts';
+import { JournalReader } from '../../../../src/image/writable/journal/journal-reader.ts';
 import { openWritable } from '../../../../src/image/writable/open-writable.ts';
 import { diskAfter } from '../../../support/memory-disk.ts';
 import { RecordingStore } from '../../../support/recording-store.ts';

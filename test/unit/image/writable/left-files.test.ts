@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { Region } from '../../../../src/base/native.ts';
+import { Region } from '../../../../src/base/linux/native.ts';
 import { sealImage } from '../../../../src/image/writable/close-unsealed.ts';
 import { openWritable } from '../../../../src/image/writable/open-writable.ts';
 import type { WritableImage } from '../../../../src/image/writable/writable-image.ts';

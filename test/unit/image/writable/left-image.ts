@@ -1,9 +1,9 @@
 import { expect } from 'vitest';
 import { Counters } from '../../../../src/base/counters.ts';
-import { Region } from '../../../../src/base/native.ts';
-import { Coverage } from '../../../../src/image/coverage.ts';
-import { openImage } from '../../../../src/image/image.ts';
-import { ObjectReader } from '../../../../src/image/object-reader.ts';
+import { Region } from '../../../../src/base/linux/native.ts';
+import { openImage } from '../../../../src/image/read/image.ts';
+import { ObjectReader } from '../../../../src/image/read/object-reader.ts';
+import { Coverage } from '../../../../src/image/verify/coverage.ts';
 import { recoverImage, sealImage } from '../../../../src/image/writable/close-unsealed.ts';
 import { openWritable } from '../../../../src/image/writable/open-writable.ts';
 import type { MemoryDisk } from '../../../support/memory-disk.ts';

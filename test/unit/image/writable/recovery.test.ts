@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { Region } from '../../../../src/base/native.ts';
-import { openImage, readHeader } from '../../../../src/image/image.ts';
+import { Region } from '../../../../src/base/linux/native.ts';
+import { openImage, readHeader } from '../../../../src/image/read/image.ts';
 import { recoverImage, sealImage } from '../../../../src/image/writable/close-unsealed.ts';
 import { openWritable, type WritableOptions } from '../../../../src/image/writable/open-writable.ts';
 import type { WritableImage } from '../../../../src/image/writable/writable-image.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { ioErrorName } from '../../../../src/base/errors.ts';
-import { Region } from '../../../../src/base/native.ts';
+import { Region } from '../../../../src/base/linux/native.ts';
 import { recoverImage, sealImage } from '../../../../src/image/writable/close-unsealed.ts';
 import { openWritable } from '../../../../src/image/writable/open-writable.ts';
 import { diskAfter } from '../../../support/memory-disk.ts';

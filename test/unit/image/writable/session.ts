@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
-import { Region } from '../../../../src/base/native.ts';
+import { Region } from '../../../../src/base/linux/native.ts';
 import type { Secret } from '../../../../src/crypto/secret.ts';
 import type { CipherName } from '../../../../src/format/ciphers.ts';
 import type { Header } from '../../../../src/format/header.ts';
-import { openImage } from '../../../../src/image/image.ts';
-import { ImageReader } from '../../../../src/image/image-reader.ts';
-import { ImageTree } from '../../../../src/image/tree.ts';
+import { openImage } from '../../../../src/image/read/image.ts';
+import { ImageReader } from '../../../../src/image/read/image-reader.ts';
+import { ImageTree } from '../../../../src/image/read/tree.ts';
 import { beginImage } from '../../../../src/image/writable/begin-image.ts';
-import { FileError } from '../../../../src/image/writable/file-error.ts';
+import { FileError } from '../../../../src/image/writable/model/file-error.ts';
 import { openWritable, type WritableOptions } from '../../../../src/image/writable/open-writable.ts';
 import type { WritableImage } from '../../../../src/image/writable/writable-image.ts';
 import { readWhole } from '../../../support/image-content.ts';

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { ioErrorName } from '../../../../src/base/errors.ts';
-import { StoreRoom } from '../../../../src/image/writable/store-room.ts';
+import { StoreRoom } from '../../../../src/image/writable/commit/store-room.ts';
 import type { WritableStore } from '../../../../src/stores/writable-store.ts';
 
 const MIB = 1 << 20;

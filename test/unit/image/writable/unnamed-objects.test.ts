@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { ioError } from '../../../../src/base/errors.ts';
 import { Geometry } from '../../../../src/format/geometry.ts';
-import { removeUnnamed } from '../../../../src/image/writable/unnamed-objects.ts';
+import { removeUnnamed } from '../../../../src/image/writable/objects/unnamed-objects.ts';
 import { RecordingStore, systemError } from '../../../support/recording-store.ts';
 import { newImage, Session } from './session.ts';
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { Region } from '../../../../src/base/native.ts';
-import { openImage } from '../../../../src/image/image.ts';
-import { ChunkPool } from '../../../../src/image/writable/chunk-pool.ts';
+import { Region } from '../../../../src/base/linux/native.ts';
+import { openImage } from '../../../../src/image/read/image.ts';
+import { ChunkPool } from '../../../../src/image/writable/content/chunk-pool.ts';
 import { openWritable } from '../../../../src/image/writable/open-writable.ts';
 import type { WritableImage } from '../../../../src/image/writable/writable-image.ts';
 import { type BegunImage, newImage, patternBytes, readAll } from './session.ts';

@@ -1,0 +1,115 @@
+import type { Argv } from 'yargs';
+import { CkptfsError } from '../../base/errors.ts';
+import type { Secret } from '../../crypto/secret.ts';
+import { EncryptedImage } from '../../library/encrypted-image.ts';
+import { type OpenOptions, unlockImage } from '../../library/unlock.ts';
+import type { CommonOptions } from '../command.ts';
+import { warn } from '../terminal/output.ts';
+import { HeldKeys, type KeyArguments, withKeyOptions } from './key-options.ts';
+
+/** Arguments of every command that opens an image. */
+export interface ImageArguments extends CommonOptions, KeyArguments {
+  readonly ENC: string;
+  readonly imageId: string | undefined;
+}
+
+export function withImageArguments<T>(yargs: Argv<T>) {
+  return withImageId(withKeyOptions(withEnc(yargs)));
+}
+
+function withEnc<T>(yargs: Argv<T>): Argv<T & { ENC: string }> {
+  return yargs.positional('ENC', {
+    type: 'string',
+    demandOption: true,
+    describe: 'Directory with the encrypted image',
+  });
+}
+
+function withImageId<T>(yargs: Argv<T>): Argv<T & { 'image-id': string | undefined }> {
+  return yargs.option('image-id', {
+    type: 'string',
+    nargs: 1,
+    coerce: imageIdOf,
+    describe: 'Refuse any image but the one with this id',
+  });
+}
+
+/** @throws CkptfsError `bad-argument` */
+export function imageIdOf(text: string): string {
+  if (/^[0-9a-f]{32}$/i.test(text)) return text.toLowerCase();
+  throw new CkptfsError('bad-argument', `image id ${text}: an id has 32 hexadecimal digits`, {
+    advice: '"ckptfs info ENC" shows it.',
+  });
+}
+
+/** Opens the image that the arguments name, does the work, wipes the keys. @throws what opening and `work` throw */
+export async function withOpenImage<T>(args: ImageArguments, work: (image: EncryptedImage) => Promise<T>): Promise<T> {
+  return withKeys(args, async (keys) => {
+    const image = await EncryptedImage.open(args.ENC, {
+      keys: (imageId) => keys.forOpening(imageId),
+      imageId: args.imageId,
+    });
+    try {
+      await warnAbout(keys, args);
+      return await work(image);
+    } finally {
+      image.close();
+    }
+  });
+}
+
+/** As {@link withOpenImage}, for work that opens the image itself. */
+export async function withGivenKeys<T>(args: ImageArguments, work: (options: OpenOptions) => Promise<T>): Promise<T> {
+  return withKeys(args, async (keys) => {
+    const result = await work({ keys: (imageId) => keys.forOpening(imageId), imageId: args.imageId });
+    await warnAbout(keys, args);
+    return result;
+  });
+}
+
+/**
+ * As {@link withOpenImage}, where the image key is all that is needed. The work begins while the key is being unlocked.
+ * @param write the image may be unsealed
+ */
+export async function withImageKey<T>(
+  args: ImageArguments,
+  work: (imageKey: Promise<Secret>) => Promise<T>,
+  { write = false }: { readonly write?: boolean | undefined } = {},
+): Promise<T> {
+  return withKeys(args, async (keys) => {
+    const imageKey = unlock(args, keys, write);
+    try {
+      return await work(imageKey);
+    } finally {
+      // Where the work failed before it asked for the key, its failure is the one to tell.
+      await imageKey.then(
+        (key) => key.wipe(),
+        () => undefined,
+      );
+    }
+  });
+}
+
+async function unlock(args: ImageArguments, keys: HeldKeys, write: boolean): Promise<Secret> {
+  const imageKey = await unlockImage(args.ENC, {
+    keys: (imageId) => keys.forOpening(imageId),
+    imageId: args.imageId,
+    write,
+  });
+  await warnAbout(keys, args);
+  return imageKey;
+}
+
+/** Reads the keys that the arguments name, and wipes them when the work is done. */
+export async function withKeys<T>(args: KeyArguments, work: (keys: HeldKeys) => Promise<T>): Promise<T> {
+  const keys = new HeldKeys(args);
+  try {
+    return await work(keys);
+  } finally {
+    keys.wipe();
+  }
+}
+
+export async function warnAbout(keys: HeldKeys, { quiet }: CommonOptions): Promise<void> {
+  if (!quiet) for (const warning of keys.warnings) await warn(warning);
+}

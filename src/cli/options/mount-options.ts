@@ -1,0 +1,94 @@
+import { CkptfsError } from '../../base/errors.ts';
+import { type Transport, transports } from '../../serve/handover/config.ts';
+import { parseFuseOptions, splitAtCommas, withoutBackslashes } from '../../serve/launch/fuse-options.ts';
+import { imageIdOf } from './image-arguments.ts';
+import { bytesFrom, countFrom, modeFrom } from './options.ts';
+
+/** What `ckptfs mount` can be told by options of its own, and in `-o` (so in fstab) by the same names with `_` for `-`. */
+interface MountSettings {
+  readonly keyFile?: readonly string[] | undefined;
+  readonly imageId?: string | undefined;
+  readonly transport?: Transport | undefined;
+  readonly workers?: number | undefined;
+  readonly cacheSize?: number | undefined;
+  readonly rootMode?: number | undefined;
+  readonly scratch?: boolean | undefined;
+  readonly write?: boolean | undefined;
+  readonly logFile?: string | undefined;
+}
+
+const MAX_WORKERS = 64;
+
+/**
+ * Splits `-o` lists into what is for ckptfs and what is for the mount.
+ * @param lists each as given to one `-o`: separated by commas, of which one behind a backslash belongs to the option
+ * @returns `rest` in the same form
+ * @throws CkptfsError `bad-argument`
+ */
+export function parseMountOptions(lists: readonly string[]): { settings: MountSettings; rest: string[] } {
+  let settings: MountSettings = {};
+  const rest: string[] = [];
+  for (const option of lists.flatMap(splitAtCommas)) {
+    const [name = '', ...parts] = option.split('=');
+    const value = withoutBackslashes(parts.join('='));
+    const own = ownSetting(name, parts.length === 0 ? undefined : value, settings);
+    if (own === undefined) rest.push(option);
+    else settings = { ...settings, ...own };
+  }
+  checkRest(rest);
+  return { settings, rest };
+}
+
+/** Here already, so that a misspelt key_file is called that and not a missing key. */
+function checkRest(rest: readonly string[]): void {
+  try {
+    parseFuseOptions(rest);
+  } catch (cause) {
+    const message = cause instanceof Error ? cause.message : String(cause);
+    throw new CkptfsError('bad-argument', message, { advice: knownOptions, cause });
+  }
+}
+
+const knownOptions =
+  'Known are key_file=FILE, image_id=ID, transport=NAME, workers=N, cache_size=BYTES, root_mode=MODE, log_file=FILE, ' +
+  'scratch, write, allow_other, allow_root, noexec, fsname=NAME, and the general options of fstab.';
+
+function ownSetting(name: string, value: string | undefined, before: MountSettings): MountSettings | undefined {
+  switch (name) {
+    case 'key_file':
+      return { keyFile: [...(before.keyFile ?? []), needed(name, value)] };
+    case 'image_id':
+      return { imageId: imageIdOf(needed(name, value)) };
+    case 'transport':
+      return { transport: transportOf(needed(name, value)) };
+    case 'workers':
+      return { workers: workersFrom(name, needed(name, value)) };
+    case 'cache_size':
+      return { cacheSize: bytesFrom(name, needed(name, value)) };
+    case 'root_mode':
+      return { rootMode: modeFrom(name, needed(name, value)) };
+    case 'log_file':
+      return { logFile: needed(name, value) };
+    case 'scratch':
+    case 'write':
+      if (value !== undefined) throw new CkptfsError('bad-argument', `mount option ${name} takes no value`);
+      return { [name]: true };
+    default:
+      return undefined;
+  }
+}
+
+export function workersFrom(option: string, text: string): number {
+  return countFrom(option, text, MAX_WORKERS);
+}
+
+function needed(name: string, value: string | undefined): string {
+  if (value !== undefined && value !== '') return value;
+  throw new CkptfsError('bad-argument', `mount option ${name} needs a value: ${name}=…`);
+}
+
+function transportOf(text: string): Transport {
+  const known = transports.find((name) => name === text);
+  if (known !== undefined) return known;
+  throw new CkptfsError('bad-argument', `mount option transport=${text}: known are ${transports.join(', ')}`);
+}

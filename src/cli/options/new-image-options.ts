@@ -1,0 +1,51 @@
+import type { Argv } from 'yargs';
+import { CkptfsError } from '../../base/errors.ts';
+import { type CipherName, cipherNames, defaultCipher, isCipherName } from '../../format/ciphers.ts';
+import { DEFAULT_CHUNK_SIZE, isChunkSize } from '../../format/geometry.ts';
+import { formatBytes, parseBytes } from '../terminal/quantities.ts';
+
+/** As they are offered: the one that does not encrypt is nobody's first choice. */
+const cipherChoices = [...cipherNames.filter((name) => name !== 'none'), 'none'] as const;
+
+/** Options of commands that make an image: how its contents are encrypted. */
+export function withNewImageOptions<T>(yargs: Argv<T>) {
+  return yargs
+    .option('cipher', {
+      type: 'string',
+      nargs: 1,
+      choices: cipherChoices,
+      coerce: cipherOf,
+      describe: `How contents are encrypted, ${defaultCipher} unless told; all ciphers authenticate`,
+    })
+    .option('chunk-size', {
+      type: 'string',
+      nargs: 1,
+      coerce: chunkSizeOf,
+      describe: `Bytes that are authenticated together: 4K, 8K, 16K, 32K or 64K; ${formatBytes(DEFAULT_CHUNK_SIZE)} unless told`,
+    });
+}
+
+/** What {@link withNewImageOptions} gave, where no image is made. @throws CkptfsError `bad-argument` */
+export function refuseNewImageOptions(args: {
+  readonly ENC: string;
+  readonly cipher: CipherName | undefined;
+  readonly chunkSize: number | undefined;
+  readonly write: boolean;
+}): void {
+  const given = args.cipher !== undefined ? '--cipher' : args.chunkSize !== undefined ? '--chunk-size' : undefined;
+  if (given === undefined) return;
+  const reason = args.write ? `${args.ENC} is there already, and stays what it is` : 'nothing is made without --write';
+  throw new CkptfsError('bad-argument', `${given} is for a new image: ${reason}`);
+}
+
+function cipherOf(name: string): CipherName {
+  if (isCipherName(name)) return name;
+  const reason = /^aes-?192/i.test(name) ? 'XTS is not defined for AES-192' : 'this cipher is not known';
+  throw new CkptfsError('bad-argument', `--cipher ${name}: ${reason}; it is one of ${cipherChoices.join(', ')}`);
+}
+
+function chunkSizeOf(text: string): number {
+  const bytes = parseBytes(text);
+  if (bytes !== undefined && isChunkSize(bytes)) return bytes;
+  throw new CkptfsError('bad-argument', `chunk size ${text}: it is a power of two from 4K to 64K`);
+}

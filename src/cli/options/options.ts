@@ -1,0 +1,41 @@
+import type { Argv } from 'yargs';
+import { CkptfsError } from '../../base/errors.ts';
+import { parseBytes } from '../terminal/quantities.ts';
+
+/** Options that several commands share. */
+
+const MAX_JOBS = 256;
+
+export function withJson<T>(yargs: Argv<T>): Argv<T & { json: boolean }> {
+  return yargs.option('json', { type: 'boolean', default: false, describe: 'Print JSON' });
+}
+
+export function withJobs<T>(yargs: Argv<T>): Argv<T & { jobs: number | undefined }> {
+  return yargs.option('jobs', {
+    alias: 'j',
+    type: 'string',
+    nargs: 1,
+    coerce: (text: string) => countFrom('--jobs', text, MAX_JOBS),
+    describe: 'Worker threads; one per core unless told',
+  });
+}
+
+/** A number from 1 to `most`. @throws CkptfsError `bad-argument` */
+export function countFrom(option: string, text: string, most: number): number {
+  const count = /^\d{1,9}$/.test(text) ? Number(text) : 0;
+  if (count >= 1 && count <= most) return count;
+  throw new CkptfsError('bad-argument', `${option} ${text}: it is a number from 1 to ${most}`);
+}
+
+/** Permission bits in octal. @throws CkptfsError `bad-argument` */
+export function modeFrom(option: string, text: string): number {
+  if (/^[0-7]{1,5}$/.test(text) && Number.parseInt(text, 8) <= 0o7777) return Number.parseInt(text, 8);
+  throw new CkptfsError('bad-argument', `${option} ${text}: it is a mode in octal, such as 0755`);
+}
+
+/** @throws CkptfsError `bad-argument` */
+export function bytesFrom(option: string, text: string): number {
+  const bytes = parseBytes(text);
+  if (bytes !== undefined) return bytes;
+  throw new CkptfsError('bad-argument', `${option} ${text}: it is a number of bytes, such as 67108864, 64M or 1G`);
+}

@@ -1,0 +1,47 @@
+import type { Argv } from 'yargs';
+import { transports } from '../../serve/handover/config.ts';
+import { workersFrom } from './mount-options.ts';
+import { bytesFrom, modeFrom } from './options.ts';
+
+/** Options of mount and exec that say how the image is served. */
+export function withServingOptions<T>(yargs: Argv<T>) {
+  return yargs
+    .option('transport', {
+      choices: transports,
+      nargs: 1,
+      describe: 'How to talk to the kernel; kernel unless told, fuse-native is an optional package',
+    })
+    .option('workers', {
+      type: 'string',
+      nargs: 1,
+      coerce: (text: string) => workersFrom('--workers', text),
+      describe: 'Threads that serve; one per core unless told, at most 8',
+    })
+    .option('cache-size', {
+      type: 'string',
+      nargs: 1,
+      coerce: (text: string) => bytesFrom('--cache-size', text),
+      describe: 'Memory for opened chunks, such as 64M, which is the default',
+    })
+    .option('root-mode', {
+      type: 'string',
+      nargs: 1,
+      coerce: (text: string) => modeFrom('--root-mode', text),
+      describe: 'Mode of the root directory, in octal, instead of the one it has',
+    })
+    .option('allow-other', { type: 'boolean', default: false, describe: 'Let other users in, root too' })
+    .option('scratch', {
+      type: 'boolean',
+      default: false,
+      describe: 'Files made on the mount go to memory and are gone with it (root only)',
+    });
+}
+
+export function withWriteOption<T>(yargs: Argv<T>) {
+  return yargs.option('write', {
+    alias: 'w',
+    type: 'boolean',
+    default: false,
+    describe: 'Let files be made and changed; makes the image if there is none; it is sealed at the end',
+  });
+}

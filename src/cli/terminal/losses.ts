@@ -1,0 +1,30 @@
+import type { Loss, LossKind } from '../../image/outside/losses.ts';
+import { EXIT_NOT_ALL_KEPT, EXIT_OK } from '../exit-codes.ts';
+import { warn } from './output.ts';
+import { countOf } from './quantities.ts';
+
+const names: Readonly<Record<LossKind, string>> = {
+  entry: 'the name itself',
+  owner: 'the owner',
+  mode: 'the mode',
+  times: 'the times',
+  attributes: 'extended attributes',
+};
+
+/** Says what could not be kept, a bounded number of lines. @returns the exit code that says so */
+export async function reportLosses(losses: readonly Loss[], quiet: boolean): Promise<number> {
+  if (losses.length === 0) return EXIT_OK;
+  if (!quiet) for (const line of lossLines(losses)) await warn(line);
+  return EXIT_NOT_ALL_KEPT;
+}
+
+export function lossLines(losses: readonly Loss[]): string[] {
+  const lines: string[] = [];
+  for (const { kind, count, examples } of losses) {
+    for (const { path, reason } of examples) lines.push(`not kept of ${path}: ${names[kind]} (${reason})`);
+    if (count > examples.length) lines.push(`not kept of ${count - examples.length} more: ${names[kind]}`);
+  }
+  const totals = losses.map(({ kind, count }) => `${names[kind]} of ${countOf(count, 'file')}`);
+  lines.push(`everything else was kept; missing: ${totals.join(', ')}`);
+  return lines;
+}

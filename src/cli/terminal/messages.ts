@@ -1,0 +1,57 @@
+import { CkptfsError, systemErrorName, toPlainError } from '../../base/errors.ts';
+import { printable, printableJson } from '../../base/printable.ts';
+import { exitCodes } from '../exit-codes.ts';
+import { present } from '../present.ts';
+
+/** One line for a person: what is wrong, about which file, and what to do. */
+export function failureLine(error: unknown): string {
+  if (!(error instanceof CkptfsError)) {
+    const text = error instanceof Error ? error.message : String(error);
+    return `ckptfs: internal fault: ${sentence(printable(text))} Please report it with what --debug prints.`;
+  }
+  const message = sentence(printable(error.message));
+  return `ckptfs: ${error.advice === undefined ? message : `${message} ${sentence(printable(error.advice))}`}`;
+}
+
+/** One line of JSON for a program: what {@link failureLine} says, in parts. */
+export function failureJson(error: unknown, exitCode: number): string {
+  const { code, message, advice, path } = toPlainError(error);
+  return printableJson(JSON.stringify({ error: { code, exitCode, message, ...present({ advice, path }) } }));
+}
+
+/** One line of JSON for a program: the text of {@link noticeLine} or {@link warningLine}. */
+export function messageJson(kind: 'notice' | 'warning', message: string): string {
+  return printableJson(JSON.stringify({ [kind]: { message } }));
+}
+
+export function noticeLine(text: string): string {
+  return `ckptfs: ${printable(text)}`;
+}
+
+export function warningLine(text: string): string {
+  return `ckptfs: warning: ${printable(text)}`;
+}
+
+/** The exit number of anything thrown. */
+export function exitCodeOf(error: unknown): number {
+  return exitCodes[error instanceof CkptfsError ? error.code : 'internal'];
+}
+
+/** Everything known about a fault, for --debug. */
+export function debugText(error: unknown): string {
+  const lines: string[] = [];
+  for (let at: unknown = error; at !== undefined; at = at instanceof Error ? at.cause : undefined) {
+    const code = at instanceof CkptfsError ? at.code : systemErrorName(at);
+    const text = at instanceof Error ? (at.stack ?? at.message) : String(at);
+    lines.push(`${lines.length === 0 ? '' : 'caused by: '}${code === undefined ? '' : `[${code}] `}${text}`);
+  }
+  return lines
+    .join('\n')
+    .split('\n')
+    .map((line) => printable(line))
+    .join('\n');
+}
+
+function sentence(text: string): string {
+  return /[.!?]$/.test(text) ? text : `${text}.`;
+}

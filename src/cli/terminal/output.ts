@@ -1,0 +1,64 @@
+import { ioError, systemErrorName } from '../../base/errors.ts';
+import { printableJson } from '../../base/printable.ts';
+import { failureJson, failureLine, messageJson, noticeLine, warningLine } from './messages.ts';
+
+let isForPrograms = false;
+
+/** From now on each line on standard error is an object of JSON, as --json asks. */
+export function speakJson(): void {
+  isForPrograms = true;
+}
+
+/** The reader of our output has gone (`ckptfs ls | head`): nothing to say, nobody to say it to. */
+export class BrokenPipe extends Error {
+  override readonly name = 'BrokenPipe';
+}
+
+/** Writes to stdout and returns when it is written: what was given may be overwritten then. @throws BrokenPipe; CkptfsError `io` */
+export function print(data: string | Uint8Array): Promise<void> {
+  return write(process.stdout, data, 'standard output');
+}
+
+/** Prints one object as JSON text, for a program to read. @throws BrokenPipe */
+export function printJson(value: unknown): Promise<void> {
+  return print(`${printableJson(JSON.stringify(value, null, 2))}\n`);
+}
+
+/** @throws BrokenPipe */
+export function printError(line: string): Promise<void> {
+  return write(process.stderr, `${line}\n`, 'standard error');
+}
+
+/** A failure, and the exit code that the command ends with. @throws BrokenPipe */
+export function printFailure(error: unknown, exitCode: number): Promise<void> {
+  return printError(isForPrograms ? failureJson(error, exitCode) : failureLine(error));
+}
+
+/** What came of a command whose standard output is not ours: a line of JSON on standard error. @throws BrokenPipe */
+export function printResult(result: unknown): Promise<void> {
+  return printError(printableJson(JSON.stringify({ result })));
+}
+
+/** Something to know, of a command whose standard output is not ours. @throws BrokenPipe */
+export function printNotice(text: string): Promise<void> {
+  return printError(isForPrograms ? messageJson('notice', text) : noticeLine(text));
+}
+
+export function warn(text: string): Promise<void> {
+  return printError(isForPrograms ? messageJson('warning', text) : warningLine(text));
+}
+
+function write(stream: NodeJS.WriteStream, data: string | Uint8Array, name: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    stream.write(data, (error) => {
+      if (error === null || error === undefined) resolve();
+      else reject(systemErrorName(error) === 'EPIPE' ? new BrokenPipe() : ioError('write to', name, error));
+    });
+  });
+}
+
+/** Without this, a failed write ends the process with a stack trace before its own caller hears of it. */
+export function leaveWriteErrorsToCallers(): void {
+  process.stdout.on('error', () => {});
+  process.stderr.on('error', () => {});
+}

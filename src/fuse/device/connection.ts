@@ -1,0 +1,171 @@
+import { Region } from '../../base/linux/native.ts';
+import { type Operation, operationOf, type WritingOperation } from '../ops/opcodes.ts';
+import { Opcode } from '../protocol/abi.ts';
+import { Counter, countedOpcodes, counterSlots } from '../protocol/counters.ts';
+import type { Exchange, WritingExchange } from '../protocol/exchange.ts';
+import { Errno, type FileSystem, isWritable } from '../protocol/filesystem.ts';
+import { Reply } from '../protocol/reply.ts';
+import { Request } from '../protocol/request.ts';
+
+/** 1 MiB: the most that the kernel allows unless root raises fs.fuse.max_pages_limit. */
+export const defaultMaxTransfer = 1 << 20;
+
+/** A year: longer than any mount lasts, and far below the kernel's own limits. */
+const FOREVER_SECONDS = 365 * 86400;
+
+/**
+ * Receives every unexpected error: one that a file system threw and that is not an Errno, and replies that the kernel
+ * refused. The request was answered with EIO. `node` is 0 for a request that is about no node.
+ */
+export type ErrorListener = (error: unknown, operation: string, node: number) => void;
+
+interface ConnectionOptions {
+  /** Most bytes in one READ or WRITE: a multiple of 4096, at most 255 MiB. Default {@link defaultMaxTransfer}. */
+  readonly maxTransfer?: number;
+  /** {@link counterSlots} doubles in the layout of {@link Counter}. Only this connection writes them. */
+  readonly counters?: Float64Array;
+  readonly onError?: ErrorListener;
+  /**
+   * Serve only root and this user, and answer EACCES to others, like the mount option `allow_root` of libfuse. The
+   * kernel may then cache no names and attributes, because it would answer other users from its cache.
+   */
+  readonly onlyUid?: number;
+}
+
+/**
+ * Speaks the server's side of the FUSE protocol for one file system: request bytes in, reply bytes out. It has no
+ * device and no thread, so a test can feed it bytes. It never throws, whatever the request holds. It keeps nothing from
+ * one request to the next, so several connections can serve one mount when the file system is immutable.
+ */
+export class Connection {
+  readonly #request: Request;
+  readonly #reply: Reply;
+  readonly #exchange: Exchange;
+  /** Like `#exchange`, but for operations that change something; undefined when the file system is immutable. */
+  readonly #writing: WritingExchange | undefined;
+  readonly #counters: Float64Array;
+  readonly #onError: ErrorListener;
+  readonly #onlyUid: number | undefined;
+
+  constructor(fileSystem: FileSystem, options: ConnectionOptions = {}) {
+    this.#request = new Request(new Region(0));
+    this.#reply = new Reply(options.maxTransfer ?? defaultMaxTransfer);
+    this.#counters = options.counters ?? new Float64Array(counterSlots);
+    this.#onError = options.onError ?? (() => undefined);
+    this.#onlyUid = options.onlyUid;
+    this.#exchange = {
+      fileSystem,
+      request: this.#request,
+      reply: this.#reply,
+      validSeconds: this.#onlyUid !== undefined ? 0 : FOREVER_SECONDS,
+      onlyUid: this.#onlyUid,
+    };
+    this.#writing = isWritable(fileSystem) ? { ...this.#exchange, fileSystem } : undefined;
+  }
+
+  /** The memory that holds the reply to the last request, from its first byte on. */
+  get reply(): Region {
+    return this.#reply.memory;
+  }
+
+  /** Most bytes in one READ or WRITE. */
+  get maxTransfer(): number {
+    return this.#reply.capacity;
+  }
+
+  /**
+   * Answers the request in the first `length` bytes of `memory`.
+   * @returns the length of the reply in {@link reply}; 0 when the kernel wants none, or the request is too short to
+   *   answer
+   */
+  handle(memory: Region, length: number): number {
+    const request = this.#request;
+    if (!request.open(memory, length)) return 0;
+    const operation = operationOf(request.opcode);
+    this.#count(Counter.requests, 1);
+    this.#count(Counter.opcodes + (request.opcode < countedOpcodes ? request.opcode : 0), 1);
+    if (operation.kind === 'silent') {
+      this.#carryOutSilently(operation);
+      return 0;
+    }
+    try {
+      request.readHeader();
+      const bodyLength = this.#carryOut(operation);
+      if (request.opcode === Opcode.FUSE_READ) this.#count(Counter.bytesRead, bodyLength);
+      return this.#reply.finish(0, request.uniqueLow, request.uniqueHigh, bodyLength);
+    } catch (error) {
+      return this.fail(error);
+    }
+  }
+
+  /**
+   * Answers the last request with an error instead: an Errno as it is, anything else with EIO after reporting it.
+   * @returns the length of the reply in {@link reply}
+   */
+  fail(error: unknown): number {
+    const request = this.#request;
+    if (!(error instanceof Errno)) this.#report(error, operationOf(request.opcode).name, request.node);
+    const { errno } = error instanceof Errno ? error : Errno.of('EIO');
+    return this.#reply.finish(errno, request.uniqueLow, request.uniqueHigh, 0);
+  }
+
+  /**
+   * Lets the file system finish deferred work. Must be called after the reply to a request was sent, before the
+   * request's memory is used for another. Never throws.
+   */
+  settle(): void {
+    if (this.#writing === undefined) return;
+    try {
+      this.#writing.fileSystem.settle();
+    } catch (error) {
+      this.#report(error, operationOf(this.#request.opcode).name, this.#request.node);
+    }
+  }
+
+  /** Overwrites the last reply with zeros. */
+  wipe(): void {
+    this.#reply.memory.bytes.fill(0);
+  }
+
+  #carryOut(operation: Operation): number {
+    if (this.#onlyUid !== undefined) this.#checkUser(operation, this.#onlyUid);
+    if (operation.kind === 'session' || operation.kind === 'reads') {
+      if (operation.handle !== undefined) return operation.handle(this.#exchange);
+    } else {
+      if (this.#writing === undefined) throw Errno.of('EROFS');
+      if (operation.handle !== undefined) return operation.handle(this.#writing);
+    }
+    throw Errno.of('ENOSYS');
+  }
+
+  #checkUser({ kind }: Operation, onlyUid: number): void {
+    const { uid } = this.#request;
+    if (uid !== onlyUid && uid !== 0 && kind !== 'session' && kind !== 'writes') throw Errno.of('EACCES');
+  }
+
+  /**
+   * Carries out an operation that has no reply. A malformed request is ignored, because no process waits for an answer.
+   */
+  #carryOutSilently({ name, handle }: WritingOperation): void {
+    if (handle === undefined || this.#writing === undefined) return;
+    try {
+      this.#request.readHeader();
+      handle(this.#writing);
+    } catch (error) {
+      if (!(error instanceof Errno)) this.#report(error, name, this.#request.node);
+    }
+  }
+
+  #report(error: unknown, operation: string, node: number): void {
+    this.#count(Counter.faults, 1);
+    try {
+      this.#onError(error, operation, node);
+    } catch {
+      // A listener that fails must not end the mount, and there is no one else to report to.
+    }
+  }
+
+  #count(slot: number, amount: number): void {
+    this.#counters[slot] = (this.#counters[slot] ?? 0) + amount;
+  }
+}

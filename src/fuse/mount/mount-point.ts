@@ -1,0 +1,138 @@
+import { closeSync, openSync, readlinkSync, writeFileSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { constants } from 'node:os';
+import { basename, dirname, join } from 'node:path';
+import { errnoName, errnoNumber, isErrnoName } from '../../base/errno.ts';
+import { CkptfsError, systemErrorName } from '../../base/errors.ts';
+import { bind, lastErrno } from '../../base/linux/native.ts';
+import { unmountByHelper } from './fusermount.ts';
+import { isScratch, type MountInfo } from './mountinfo.ts';
+import { reach, reachWhole } from './reachable.ts';
+
+/** Mount tables show the type `fuse.ckptfs`, which fstab and mount(8) accept as well. */
+export const subtype = 'ckptfs';
+export const fsType = `fuse.${subtype}`;
+
+/** From sys/mount.h. */
+const MNT_FORCE = 1;
+const MNT_DETACH = 2;
+const UMOUNT_NOFOLLOW = 8;
+/** From fcntl.h: opens a directory without permission to read it. */
+const O_PATH = 0o10000000;
+
+const unmountCall = bind('umount2', 'int', ['str', 'int']);
+
+/**
+ * Returns the absolute path, without symbolic links, of a directory that can be mounted on.
+ * @throws CkptfsError `already-mounted`, `mount-failed`, `no-answer`
+ */
+export async function checkedMountPoint(directory: string): Promise<string> {
+  const { mount: mounted } = await reach(directory);
+  if (mounted !== undefined && (mounted.fsType === fsType || isScratch(mounted))) {
+    throw new CkptfsError('already-mounted', `${mounted.mountPoint} has a mount of ckptfs already`, {
+      advice: 'Unmount it first: ckptfs umount.',
+      path: mounted.mountPoint,
+    });
+  }
+  try {
+    const mountPoint = await reachWhole(directory);
+    if ((await stat(mountPoint)).isDirectory()) return mountPoint;
+  } catch (cause) {
+    if (cause instanceof CkptfsError) throw cause;
+    const reason =
+      systemErrorName(cause) === 'ENOENT' ? 'does not exist' : `cannot be used: ${systemErrorName(cause) ?? cause}`;
+    throw new CkptfsError('mount-failed', `the mount point ${directory} ${reason}`, { path: directory, cause });
+  }
+  throw new CkptfsError('mount-failed', `the mount point ${directory} is not a directory`, { path: directory });
+}
+
+/** Finds the ckptfs mount at a directory. @throws CkptfsError `not-mounted`, `no-answer` */
+export async function findMount(directory: string): Promise<MountInfo> {
+  const { path: mountPoint, mount: found } = await reach(directory);
+  if (found?.fsType === fsType) return found;
+  const what = found === undefined ? 'no mount' : `a mount of type ${found.fsType}`;
+  throw new CkptfsError('not-mounted', `${mountPoint} is ${what}, not a mount of ckptfs`, { path: mountPoint });
+}
+
+export interface UnmountOptions {
+  /** Remove it from the tree at once and end it when its last user is gone, rather than fail when it is in use. */
+  readonly lazy?: boolean;
+  /**
+   * Abort the connection first: present and future requests fail, so every thread in {@link serve} returns, which
+   * otherwise happens only when the last user is gone. Needs root, or fusectl mounted on /sys/fs/fuse/connections.
+   */
+  readonly force?: boolean;
+}
+
+/**
+ * Unmounts a ckptfs mount, also one whose daemon has died. Never accesses the mount itself, so the daemon that serves
+ * it may call this.
+ * @throws CkptfsError `not-mounted`, `busy`, `mount-failed`, `missing-feature`
+ */
+export async function unmount(directory: string, { lazy = false, force = false }: UnmountOptions = {}): Promise<void> {
+  const { mountPoint, device } = await findMount(directory);
+  if (process.geteuid?.() !== 0) {
+    if (force) abortConnection(device);
+    return unmountByHelper(mountPoint, lazy);
+  }
+  const errno = unmountExactly(mountPoint, (lazy ? MNT_DETACH : 0) | (force ? MNT_FORCE : 0));
+  if (errno === 0) return;
+  if (errno === constants.errno.EBUSY) throw new CkptfsError('busy', `${mountPoint} is in use`, { path: mountPoint });
+  if (errno === constants.errno.EPERM) return unmountByHelper(mountPoint, lazy);
+  const reason = errnoName(errno) ?? errno;
+  throw new CkptfsError('mount-failed', `cannot unmount ${mountPoint}: ${reason}`, { path: mountPoint });
+}
+
+/**
+ * Unmounts by umount2(2) the mount that mount tables show at a path, and nothing else. A user who can rename a
+ * directory above it could make the path lead elsewhere in the meantime, so the parent is held open and must be the one
+ * that the path names.
+ * @param flags of umount2, in addition to UMOUNT_NOFOLLOW
+ * @returns 0, or the errno
+ */
+export function unmountExactly(mountPoint: string, flags: number): number {
+  let parent: number;
+  try {
+    parent = openSync(dirname(mountPoint), O_PATH);
+  } catch (cause) {
+    const name = systemErrorName(cause) ?? '';
+    return isErrnoName(name) ? errnoNumber(name) : constants.errno.EIO;
+  }
+  try {
+    const held = `/proc/self/fd/${parent}`;
+    if (readlinkSync(held) !== dirname(mountPoint)) return constants.errno.EXDEV;
+    return unmountCall(join(held, basename(mountPoint)), UMOUNT_NOFOLLOW | flags) === 0 ? 0 : lastErrno();
+  } finally {
+    closeSync(parent);
+  }
+}
+
+function abortConnection(device: string): void {
+  try {
+    writeFileSync(`/sys/fs/fuse/connections/${device.split(':')[1]}/abort`, '1');
+  } catch {
+    // Without fusectl an ordinary user cannot abort a connection; the unmount that follows does what it can.
+  }
+}
+
+/**
+ * Sets the kernel's read-ahead for a mount, which no FUSE message can raise above 128 KiB. Needs root.
+ * @param device `MAJOR:MINOR`
+ * @returns whether it could be set
+ */
+export function setReadAhead(device: string, kibibytes: number): boolean {
+  try {
+    writeFileSync(`/sys/class/bdi/${device}/read_ahead_kb`, String(kibibytes));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Escapes a value for an option string of libfuse, which splits it at commas and takes the character after a backslash
+ * as it is.
+ */
+export function escapeOption(value: string): string {
+  return value.replace(/[\\,]/g, '\\$&');
+}

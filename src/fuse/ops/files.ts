@@ -1,0 +1,88 @@
+import {
+  FOPEN_CACHE_DIR,
+  FOPEN_KEEP_CACHE,
+  fuse_lseek_in,
+  fuse_lseek_out,
+  fuse_open_in,
+  fuse_open_out,
+  fuse_read_in,
+  O_ACCMODE,
+  O_RDONLY,
+  O_TRUNC,
+  SEEK_DATA,
+  SEEK_HOLE,
+} from '../protocol/abi.ts';
+import type { Exchange } from '../protocol/exchange.ts';
+import { Errno, isWritable } from '../protocol/filesystem.ts';
+import type { Reply } from '../protocol/reply.ts';
+
+/**
+ * Answers FUSE_OPEN. The answer is ENOSYS, once: from then on the kernel opens files without asking, keeps their cached
+ * pages (as with FOPEN_KEEP_CACHE) and allows O_DIRECT. O_TRUNC comes as SETATTR in any case. Where only one user is
+ * served the answer is a success instead, because the user is checked at each OPEN.
+ */
+export function open(exchange: Exchange): number {
+  const flags = exchange.request.u32(fuse_open_in.flags);
+  const writing = (flags & O_ACCMODE) !== O_RDONLY || (flags & O_TRUNC) !== 0;
+  if (writing && exchange.fileSystem.immutable) throw Errno.of('EROFS');
+  return opened(exchange, FOPEN_KEEP_CACHE);
+}
+
+/**
+ * Answers FUSE_OPENDIR like {@link open}; the listing stays cached as well (as with FOPEN_CACHE_DIR). The kernel drops
+ * it when it changes the directory.
+ */
+export function openDirectory(exchange: Exchange): number {
+  return opened(exchange, FOPEN_KEEP_CACHE | FOPEN_CACHE_DIR);
+}
+
+function opened({ reply, onlyUid }: Exchange, cacheFlags: number): number {
+  if (onlyUid === undefined) throw Errno.of('ENOSYS');
+  return replyOpened(reply, 0, cacheFlags);
+}
+
+/** Writes struct fuse_open_out into the reply, with file handle 0: ckptfs uses none. Returns the struct's size. */
+export function replyOpened(reply: Reply, at: number, cacheFlags: number): number {
+  reply.u64(at + fuse_open_out.fh, 0);
+  reply.u32(at + fuse_open_out.open_flags, cacheFlags);
+  reply.u32(at + fuse_open_out.padding, 0);
+  return fuse_open_out.sizeof;
+}
+
+/** Answers FUSE_READ. The file system writes the bytes straight into the reply. */
+export function read({ fileSystem, request, reply }: Exchange): number {
+  const offset = request.u64(fuse_read_in.offset);
+  const size = request.u32(fuse_read_in.size);
+  if (size > reply.capacity) throw Errno.of('EINVAL');
+  const count = fileSystem.read(request.node, offset, size, reply.memory, reply.bodyOffset);
+  if (!Number.isInteger(count) || count < 0 || count > size) {
+    throw new RangeError(`the file system returned ${count} bytes where ${size} were asked for`);
+  }
+  return count;
+}
+
+/** Answers FUSE_LSEEK. The kernel sends only SEEK_DATA and SEEK_HOLE. A negative offset arrives as a very large one. */
+export function lseek({ fileSystem, request, reply }: Exchange): number {
+  const whence = request.u32(fuse_lseek_in.whence);
+  if (whence !== SEEK_DATA && whence !== SEEK_HOLE) throw Errno.of('EINVAL');
+  const offset = request.u64(fuse_lseek_in.offset, 'ENXIO');
+  reply.u64(fuse_lseek_out.offset, fileSystem.seek(request.node, offset, whence === SEEK_DATA ? 'data' : 'hole'));
+  return fuse_lseek_out.sizeof;
+}
+
+/**
+ * Answers FUSE_FLUSH, which the kernel sends at every close(2). An immutable file system answers ENOSYS, which means
+ * success and that the kernel need not ask again.
+ */
+export function flush({ fileSystem, request }: Exchange): number {
+  if (!isWritable(fileSystem)) throw Errno.of('ENOSYS');
+  fileSystem.flush(request.node);
+  return 0;
+}
+
+/** Answers FUSE_FSYNC and FUSE_FSYNCDIR, with ENOSYS like {@link flush}. fdatasync(2) does as much as fsync(2). */
+export function sync({ fileSystem, request }: Exchange): number {
+  if (!isWritable(fileSystem)) throw Errno.of('ENOSYS');
+  fileSystem.sync(request.node);
+  return 0;
+}

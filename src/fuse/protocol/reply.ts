@@ -1,0 +1,111 @@
+import { Region } from '../../base/linux/native.ts';
+import { fuse_attr, fuse_attr_out, fuse_entry_out, fuse_out_header } from './abi.ts';
+import type { Attributes } from './filesystem.ts';
+
+const PAGE_SIZE = 4096;
+
+/**
+ * Builds replies: a header, then a body. The body begins on a page boundary, so that the kernel copies the data of a
+ * READ page by page. A reply overwrites the one before, and every method writes all bytes of what it names, so no byte
+ * of an earlier reply is ever sent. Offsets are relative to the body.
+ */
+export class Reply {
+  /** The header and the body, for write(2). */
+  readonly memory: Region;
+  /** Where the body begins in {@link memory}. */
+  readonly bodyOffset = fuse_out_header.sizeof;
+  /** The most bytes in a body. */
+  readonly capacity: number;
+
+  readonly #view: DataView;
+
+  /** @param capacity in bytes, a multiple of the page size */
+  constructor(capacity: number) {
+    const whole = new Region(capacity + 2 * PAGE_SIZE);
+    const body = PAGE_SIZE + ((PAGE_SIZE - (whole.address % PAGE_SIZE)) % PAGE_SIZE);
+    const header = body - this.bodyOffset;
+    this.memory = new Region(whole.bytes.subarray(header, body + capacity));
+    this.capacity = capacity;
+    this.#view = this.memory.view;
+  }
+
+  /**
+   * Writes the header of a reply whose body has `bodyLength` bytes; `errno` is 0 or positive. Returns the whole length.
+   */
+  finish(errno: number, uniqueLow: number, uniqueHigh: number, bodyLength: number): number {
+    const length = fuse_out_header.sizeof + bodyLength;
+    this.#view.setUint32(fuse_out_header.len, length, true);
+    this.#view.setInt32(fuse_out_header.error, -errno, true);
+    this.#view.setUint32(fuse_out_header.unique, uniqueLow, true);
+    this.#view.setUint32(fuse_out_header.unique + 4, uniqueHigh, true);
+    return length;
+  }
+
+  u16(at: number, value: number): void {
+    this.#view.setUint16(this.bodyOffset + at, value, true);
+  }
+
+  u32(at: number, value: number): void {
+    this.#view.setUint32(this.bodyOffset + at, value, true);
+  }
+
+  /** Writes an integer of at most 53 bits; a negative one in two's complement. */
+  u64(at: number, value: number): void {
+    this.#view.setUint32(this.bodyOffset + at, value, true);
+    this.#view.setUint32(this.bodyOffset + at + 4, Math.floor(value / 0x1_0000_0000), true);
+  }
+
+  bytes(at: number, bytes: Uint8Array): void {
+    this.memory.bytes.set(bytes, this.bodyOffset + at);
+  }
+
+  zeros(at: number, length: number): void {
+    this.memory.bytes.fill(0, this.bodyOffset + at, this.bodyOffset + at + length);
+  }
+
+  /** Writes struct fuse_entry_out of a node found under a name. Returns the struct's size. */
+  entry(at: number, attributes: Attributes, validSeconds: number): number {
+    this.u64(at + fuse_entry_out.nodeid, attributes.node);
+    this.u64(at + fuse_entry_out.generation, 0);
+    this.u64(at + fuse_entry_out.entry_valid, validSeconds);
+    this.u64(at + fuse_entry_out.attr_valid, validSeconds);
+    this.u64(at + fuse_entry_out.entry_valid_nsec, 0);
+    this.attributes(at + fuse_entry_out.attr, attributes);
+    return fuse_entry_out.sizeof;
+  }
+
+  /** Writes struct fuse_entry_out of a name that does not exist, for the kernel to cache. Returns the struct's size. */
+  negativeEntry(at: number, validSeconds: number): number {
+    this.zeros(at, fuse_entry_out.sizeof);
+    this.u64(at + fuse_entry_out.entry_valid, validSeconds);
+    return fuse_entry_out.sizeof;
+  }
+
+  /** Writes struct fuse_attr_out. Returns its size. */
+  attributesOut(at: number, attributes: Attributes, validSeconds: number): number {
+    this.u64(at + fuse_attr_out.attr_valid, validSeconds);
+    this.u64(at + fuse_attr_out.attr_valid_nsec, 0);
+    this.attributes(at + fuse_attr_out.attr, attributes);
+    return fuse_attr_out.sizeof;
+  }
+
+  /** Writes struct fuse_attr. */
+  attributes(at: number, attributes: Attributes): void {
+    this.u64(at + fuse_attr.ino, attributes.node);
+    this.u64(at + fuse_attr.size, attributes.size);
+    this.u64(at + fuse_attr.blocks, attributes.blocks);
+    this.u64(at + fuse_attr.atime, attributes.atime.seconds);
+    this.u64(at + fuse_attr.mtime, attributes.mtime.seconds);
+    this.u64(at + fuse_attr.ctime, attributes.ctime.seconds);
+    this.u32(at + fuse_attr.atimensec, attributes.atime.nanoseconds);
+    this.u32(at + fuse_attr.mtimensec, attributes.mtime.nanoseconds);
+    this.u32(at + fuse_attr.ctimensec, attributes.ctime.nanoseconds);
+    this.u32(at + fuse_attr.mode, attributes.mode);
+    this.u32(at + fuse_attr.nlink, attributes.links);
+    this.u32(at + fuse_attr.uid, attributes.uid);
+    this.u32(at + fuse_attr.gid, attributes.gid);
+    this.u32(at + fuse_attr.rdev, 0);
+    this.u32(at + fuse_attr.blksize, PAGE_SIZE);
+    this.u32(at + fuse_attr.flags, 0);
+  }
+}

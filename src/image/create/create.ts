@@ -1,0 +1,164 @@
+import { relative } from 'node:path';
+import { absolutePath } from '../../base/current-directory.ts';
+import { CkptfsError } from '../../base/errors.ts';
+import { Secret } from '../../crypto/secret.ts';
+import { randomBytes } from '../../crypto/system-random.ts';
+import { type CipherName, defaultCipher } from '../../format/ciphers.ts';
+import { DEFAULT_CHUNK_SIZE, Geometry } from '../../format/geometry.ts';
+import { DIGEST_SIZE, ID_SIZE, type Manifest } from '../../format/manifest.ts';
+import { createStore } from '../../stores/open-store.ts';
+import type { WritableStore } from '../../stores/writable-store.ts';
+import type { Loss } from '../outside/losses.ts';
+import { type Cancellation, defaultJobs, type Progress, runTasks } from '../workers/worker-pool.ts';
+import { manifestFile } from './manifest-file.ts';
+import { checkChunkSize, type MakeSlots, writeNewHeader } from './new-header.ts';
+import { type Plan, planImage, segmentsInGroup } from './plan.ts';
+import { scanSource } from './scan-source.ts';
+import type { SealResult, SealSetup, SealTask } from './seal-worker.ts';
+import { checkUnchanged, type OpenSource, openSource } from './source.ts';
+import { shareNames } from './source-names.ts';
+
+export interface CreateOptions extends Cancellation {
+  /** The directory to encrypt. It is only read. */
+  readonly source: string;
+  /** A directory that does not exist, or is empty. */
+  readonly destination: string;
+  readonly makeSlots: MakeSlots;
+  readonly cipher?: CipherName;
+  /** Bytes; see {@link isChunkSize}. */
+  readonly chunkSize?: number;
+  /** Worker threads; one per core by default. */
+  readonly jobs?: number;
+  /** Leave devices out instead of refusing them. */
+  readonly skipSpecial?: boolean;
+  readonly onProgress?: (progress: Progress) => void;
+}
+
+export interface CreatedImage {
+  /** 32 hexadecimal digits. */
+  readonly imageId: string;
+  readonly files: number;
+  readonly bytes: number;
+  /** Paths left out because of `skipSpecial`. */
+  readonly skipped: readonly string[];
+  /** What of the source the image does not keep, beside what the format has no place for. */
+  readonly losses: readonly Loss[];
+}
+
+/**
+ * Encrypts a directory into a new image and makes it durable. Until it returns, what stands at the destination is an
+ * unfinished image, which stays there when this fails.
+ * @throws CkptfsError `exists`, `unsupported-source`, `source-changed`, `io`, `interrupted`, `bad-argument`
+ */
+export async function createImage(options: CreateOptions): Promise<CreatedImage> {
+  checkChunkSize(options.chunkSize ?? DEFAULT_CHUNK_SIZE);
+  refuseInside(options.source, options.destination);
+  const source = openSource(options.source);
+  try {
+    return await encryptSource(source, options);
+  } finally {
+    source.root.close();
+  }
+}
+
+async function encryptSource(source: OpenSource, options: CreateOptions): Promise<CreatedImage> {
+  const { destination, cipher = defaultCipher, chunkSize = DEFAULT_CHUNK_SIZE } = options;
+  const geometry = new Geometry(chunkSize);
+  const tree = scanSource(source, options.skipSpecial ?? false);
+  const plan = planImage(tree, geometry);
+  const imageId = randomBytes(ID_SIZE);
+  const imageKey = Secret.random(32);
+  let store: WritableStore | undefined;
+  try {
+    store = createStore(destination);
+    await writeNewHeader(store, options.makeSlots, imageKey, { imageId, cipher, chunkSize });
+    const shared = { root: source.root.fd, location: source.location, names: shareNames(tree.inodes) };
+    const digests = await sealObjects(store, plan, options, imageKey, { imageId, cipher, geometry, source: shared });
+    checkUnchanged(source, tree);
+    makeDurable(store, plan);
+    const objects = plan.objects.map(({ id, chunks }, at) => ({ id, chunks, digests: digests[at] as Buffer }));
+    const manifest: Manifest = { epoch: 1, objects, inodes: plan.inodes, entries: plan.entries };
+    store.publish('manifest', manifestFile(manifest, imageKey, { imageId, cipher, chunkSize }));
+  } finally {
+    imageKey.wipe();
+    store?.close();
+  }
+  const files = plan.inodes.filter((inode) => inode.type === 'file').length;
+  return {
+    imageId: imageId.toString('hex'),
+    files,
+    bytes: plan.totalBytes,
+    skipped: tree.skipped,
+    losses: tree.losses,
+  };
+}
+
+/** An image within its own source would change what it is made of. */
+function refuseInside(source: string, destination: string): void {
+  const within = relative(absolutePath(source), absolutePath(destination));
+  if (within !== '..' && !within.startsWith('../')) {
+    throw new CkptfsError('bad-argument', `${destination} lies within ${source}`, {
+      path: destination,
+      advice: 'Name a destination outside of the source.',
+    });
+  }
+}
+
+/** Returns the tag-page digests of each object. */
+async function sealObjects(
+  store: WritableStore,
+  plan: Plan,
+  options: CreateOptions,
+  imageKey: Secret,
+  image: Pick<SealSetup, 'imageId' | 'cipher' | 'source'> & { readonly geometry: Geometry },
+): Promise<Buffer[]> {
+  const { geometry, imageId, cipher, source } = image;
+  const digests = plan.objects.map(({ chunks }) => Buffer.alloc(geometry.groupsFor(chunks) * DIGEST_SIZE));
+  let doneBytes = 0;
+  function* tasks(): Generator<SealTask> {
+    for (const [object, planned] of plan.objects.entries()) {
+      const file = store.createObject(planned.id.toString('hex'));
+      try {
+        file.truncate(geometry.objectSize(planned.chunks));
+      } finally {
+        file.close();
+      }
+      for (let group = 0; group < geometry.groupsFor(planned.chunks); group++) {
+        yield { objectId: planned.id, object, group, segments: segmentsInGroup(planned, group, geometry) };
+      }
+    }
+  }
+  await runTasks<SealTask, SealResult, SealSetup>({
+    setup: {
+      job: 'seal',
+      store: store.place,
+      cipher,
+      chunkSize: geometry.chunkSize,
+      imageId,
+      imageKey: imageKey.shared,
+      source,
+    },
+    tasks: tasks(),
+    jobs: options.jobs ?? defaultJobs,
+    signal: options.signal,
+    onCancellable: options.onCancellable,
+    onResult: (digest, task) => {
+      digests[task.object]?.set(digest, task.group * DIGEST_SIZE);
+      doneBytes += task.segments.reduce((sum, segment) => sum + segment.length, 0);
+      options.onProgress?.({ doneBytes, totalBytes: plan.totalBytes });
+    },
+  });
+  return digests;
+}
+
+function makeDurable(store: WritableStore, plan: Plan): void {
+  for (const { id } of plan.objects) {
+    const file = store.openObjectForWriting(id.toString('hex'));
+    try {
+      file.sync();
+    } finally {
+      file.close();
+    }
+  }
+  store.syncNames();
+}

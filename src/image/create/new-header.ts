@@ -1,0 +1,41 @@
+import { CkptfsError } from '../../base/errors.ts';
+import { headerMac } from '../../crypto/header-mac.ts';
+import { deriveHeaderMacKey } from '../../crypto/image-keys.ts';
+import type { Secret } from '../../crypto/secret.ts';
+import { primitives } from '../../crypto/select.ts';
+import { isChunkSize } from '../../format/geometry.ts';
+import { authenticatedHeaderBytes, encodeHeader, type Header, MAX_SLOTS } from '../../format/header.ts';
+import type { SlotJwe } from '../../format/slot.ts';
+import type { WritableStore } from '../../stores/writable-store.ts';
+
+/** Wraps a new image key, once for each recipient. Called before any byte is encrypted. */
+export type MakeSlots = (imageKey: Secret, imageId: Buffer) => Promise<readonly SlotJwe[]>;
+
+/** Writes the header of a new image, durable when this returns. @throws CkptfsError `bad-argument`, `io` */
+export async function writeNewHeader(
+  store: WritableStore,
+  makeSlots: MakeSlots,
+  imageKey: Secret,
+  image: Pick<Header, 'imageId' | 'cipher' | 'chunkSize'>,
+): Promise<Header> {
+  const slots = await makeSlots(imageKey, image.imageId);
+  if (slots.length < 1 || slots.length > MAX_SLOTS) {
+    throw new CkptfsError('bad-argument', `${slots.length} key slots: an image has 1 to ${MAX_SLOTS}`);
+  }
+  const macKey = deriveHeaderMacKey(primitives(), imageKey, image.imageId);
+  try {
+    const mac = headerMac(primitives(), macKey, authenticatedHeaderBytes({ ...image, slots }));
+    const header = { ...image, slots, mac };
+    store.publish('ckptfs.json', encodeHeader(header));
+    return header;
+  } finally {
+    macKey.wipe();
+  }
+}
+
+/** @throws CkptfsError `bad-argument` */
+export function checkChunkSize(chunkSize: number): void {
+  if (!isChunkSize(chunkSize)) {
+    throw new CkptfsError('bad-argument', `chunk size ${chunkSize}: it is a power of two from 4096 to 65536`);
+  }
+}

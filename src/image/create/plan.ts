@@ -1,0 +1,130 @@
+import { randomBytes } from '../../crypto/system-random.ts';
+import { type Geometry, SECTOR_SIZE } from '../../format/geometry.ts';
+import { type Entry, type Extent, ID_SIZE, type Inode } from '../../format/manifest.ts';
+import type { SourceFile, SourceTree } from './source.ts';
+
+/** Files below this many bytes share objects; the format puts no bound on it. */
+export const SMALL_FILE = 65536;
+
+/** Which bytes of which file make up an object: its segments, one behind the other, fill the data space without gaps. */
+interface PlannedObject {
+  readonly id: Buffer;
+  readonly chunks: number;
+  readonly segments: readonly Segment[];
+}
+
+export interface Segment {
+  /** Index of the file among the source's inodes. */
+  readonly inode: number;
+  /** Of the file as it was scanned. */
+  readonly stamp: string;
+  readonly fileOffset: number;
+  readonly objectOffset: number;
+  readonly length: number;
+}
+
+/** What an image of a tree will be, before any byte of it is read. */
+export interface Plan {
+  /** In ascending order of id. */
+  readonly objects: readonly PlannedObject[];
+  readonly inodes: readonly Inode[];
+  readonly entries: readonly Entry[];
+  /** Bytes to be read and encrypted. */
+  readonly totalBytes: number;
+}
+
+type PlannedTree = Pick<SourceTree, 'inodes' | 'entries'>;
+
+/** Gives each big file an object of its own, and all small ones one together. */
+export function planImage(tree: PlannedTree, geometry: Geometry): Plan {
+  const objects = layOut(tree, geometry);
+  objects.sort((a, b) => a.id.compare(b.id));
+  const extents = new Map<number, Extent[]>();
+  for (const [object, { segments }] of objects.entries()) {
+    for (const { inode, fileOffset, objectOffset, length } of segments) {
+      const list = extents.get(inode) ?? [];
+      list.push({ fileOffset, object, objectOffset, length });
+      extents.set(inode, list);
+    }
+  }
+  const inodes = tree.inodes.map((inode, at): Inode => {
+    const { type, metadata } = inode;
+    if (type === 'file') return { type, ...metadata, size: inode.size, extents: extents.get(at) ?? [] };
+    if (type === 'symlink') return { type, ...metadata, target: inode.target };
+    return { type, ...metadata };
+  });
+  const entries = tree.entries.map(({ parent, inode, name }) => ({ parent: parent + 1, inode: inode + 1, name }));
+  entries.sort((a, b) => a.parent - b.parent || a.name.compare(b.name));
+  const totalBytes = objects.flatMap((object) => object.segments).reduce((sum, segment) => sum + segment.length, 0);
+  return { objects, inodes, entries, totalBytes };
+}
+
+function layOut(tree: PlannedTree, geometry: Geometry): PlannedObject[] {
+  const files: IndexedFile[] = [];
+  for (const [inode, file] of tree.inodes.entries()) {
+    if (file.type === 'file' && file.ranges.length > 0) files.push({ inode, file });
+  }
+  const big = files.filter(({ file }) => file.size >= SMALL_FILE).map((file) => [file]);
+  const small = files.filter(({ file }) => file.size < SMALL_FILE);
+  return [...big, ...(small.length > 0 ? [small] : [])].map((group) => {
+    const segments = segmentsOf(group);
+    const last = segments.at(-1) as Segment;
+    return { id: randomBytes(ID_SIZE), chunks: geometry.chunksFor(last.objectOffset + last.length), segments };
+  });
+}
+
+interface IndexedFile {
+  readonly inode: number;
+  readonly file: SourceFile;
+}
+
+function segmentsOf(files: readonly IndexedFile[]): Segment[] {
+  const segments: Segment[] = [];
+  let end = 0;
+  for (const { inode, file } of files) {
+    const { stamp, ranges } = file;
+    for (const [start, stop] of ranges) {
+      segments.push({ inode, stamp, fileOffset: start, objectOffset: end, length: stop - start });
+      end += stop - start;
+    }
+  }
+  return segments;
+}
+
+/** The parts of an object's segments that fall into one group, their objectOffset counted from the group's first byte. */
+export function segmentsInGroup(object: PlannedObject, group: number, geometry: Geometry): Segment[] {
+  const start = group * geometry.groupSize;
+  const end = start + geometry.groupSize;
+  const parts: Segment[] = [];
+  for (let at = firstSegmentBehind(object.segments, start); at < object.segments.length; at++) {
+    const { inode, stamp, fileOffset, objectOffset, length } = object.segments[at] as Segment;
+    if (objectOffset >= end) break;
+    const skip = Math.max(0, start - objectOffset);
+    const stop = Math.min(end, objectOffset + length);
+    parts.push({
+      inode,
+      stamp,
+      fileOffset: fileOffset + skip,
+      objectOffset: objectOffset + skip - start,
+      length: stop - objectOffset - skip,
+    });
+  }
+  return parts;
+}
+
+function firstSegmentBehind(segments: readonly Segment[], offset: number): number {
+  let low = 0;
+  let high = segments.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    const { objectOffset, length } = segments[middle] as Segment;
+    if (objectOffset + length > offset) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
+
+/** Sectors of a chunk that hold data, of `dataLength` bytes that stand at its start. */
+export function usedSectors(dataLength: number): number {
+  return Math.ceil(Math.max(0, dataLength) / SECTOR_SIZE);
+}

@@ -1,0 +1,174 @@
+import fs from 'node:fs';
+import { CkptfsError, ioError, systemErrorName } from '../../base/errors.ts';
+import { Directory } from '../../base/linux/directory.ts';
+import { Region } from '../../base/linux/native.ts';
+import { printable } from '../../base/printable.ts';
+import { createChunkCipher } from '../../crypto/chunk-ciphers.ts';
+import { Secret } from '../../crypto/secret.ts';
+import { primitives } from '../../crypto/select.ts';
+import { fillRandom } from '../../crypto/system-random.ts';
+import type { CipherName } from '../../format/ciphers.ts';
+import { CHUNKS_PER_GROUP, Geometry, PAGE_SIZE, RECORD_SIZE, SECTOR_SIZE } from '../../format/geometry.ts';
+import { DIGEST_SIZE } from '../../format/manifest.ts';
+import { encodeObjectHeader } from '../../format/object-header.ts';
+import { NONCE_SIZE } from '../../format/record.ts';
+import { openWritableStore } from '../../stores/open-store.ts';
+import type { StorePlace } from '../../stores/store.ts';
+import { MAX_PATH_SHOWN } from '../outside/losses.ts';
+import { type FindPlace, pathInTree, TreeDirectories } from '../outside/tree-directories.ts';
+import type { JobWorker } from '../workers/worker-messages.ts';
+import { type Segment, usedSectors } from './plan.ts';
+import { goneErrors, sourceChanged, stampOf } from './source.ts';
+import { placeIn, type SharedNames } from './source-names.ts';
+
+export interface SealSetup {
+  readonly job: 'seal';
+  readonly store: StorePlace;
+  readonly cipher: CipherName;
+  readonly chunkSize: number;
+  readonly imageId: Uint8Array;
+  readonly imageKey: SharedArrayBuffer;
+  readonly source: {
+    /** Descriptor of the root, of this process. */
+    readonly root: number;
+    readonly location: string;
+    readonly names: SharedNames;
+  };
+}
+
+/** One group of one object: read it from the source, encrypt it, write it. */
+export interface SealTask {
+  readonly objectId: Uint8Array;
+  readonly object: number;
+  readonly group: number;
+  /** Within the group, without gaps from its first byte on. */
+  readonly segments: readonly Segment[];
+}
+
+/** Directories that one thread keeps open: there may be 256 threads. */
+const MAX_OPEN = 8;
+
+/** SHA-256 of the group's tag page. */
+export type SealResult = Uint8Array;
+
+export function sealWorker(setup: SealSetup): JobWorker {
+  const geometry = new Geometry(setup.chunkSize);
+  const crypto = primitives();
+  const imageKey = Secret.fromShared(setup.imageKey);
+  const store = openWritableStore(setup.store);
+  const plain = new Region(geometry.groupSize);
+  const stored = new Region(geometry.groupStride);
+  const digest = new Region(DIGEST_SIZE);
+  const nonces = new Region(CHUNKS_PER_GROUP * NONCE_SIZE);
+  const source = new SourceReader(setup.source);
+
+  const run = (task: SealTask): SealResult => {
+    const id = Buffer.from(task.objectId);
+    const length = source.read(task.segments, plain);
+    const chunks = geometry.chunksFor(length);
+    stored.bytes.fill(0, 0, PAGE_SIZE);
+    // For the whole group by one call, and for no other: see Nonces.
+    fillRandom(nonces, 0, chunks * NONCE_SIZE);
+    const cipher = createChunkCipher(crypto, setup.cipher, imageKey, setup.imageId, id, geometry);
+    try {
+      for (let i = 0; i < chunks; i++) {
+        const used = Math.min(geometry.sectorsPerChunk, usedSectors(length - i * geometry.chunkSize));
+        const holes = geometry.holeMask & ~(2 ** used - 1);
+        const at = i * geometry.chunkSize;
+        const record = i * RECORD_SIZE;
+        stored.bytes.set(nonces.bytes.subarray(i * NONCE_SIZE, (i + 1) * NONCE_SIZE), record);
+        cipher.seal(task.group * CHUNKS_PER_GROUP + i, holes, plain, at, stored, PAGE_SIZE + at, stored, record);
+      }
+    } finally {
+      cipher.dispose();
+    }
+    const file = store.openObjectForWriting(id.toString('hex'));
+    try {
+      if (task.group === 0) {
+        const header = encodeObjectHeader(setup.cipher, setup.chunkSize, setup.imageId, id);
+        file.write(new Region(header), 0, PAGE_SIZE, 0);
+      }
+      const end = PAGE_SIZE + usedSectors(length) * SECTOR_SIZE;
+      file.write(stored, 0, end, geometry.tagPageOffset(task.group));
+    } finally {
+      file.close();
+    }
+    crypto.sha256(stored, 0, PAGE_SIZE, digest, 0);
+    return Uint8Array.from(digest.bytes);
+  };
+
+  return {
+    run: (task) => run(task as SealTask),
+    close: () => {
+      source.close();
+      store.close();
+      plain.bytes.fill(0);
+    },
+  };
+}
+
+/** Reads segments of source files; keeps the last file open, since a big one comes in many pieces. */
+class SourceReader {
+  readonly #location: string;
+  readonly #place: FindPlace;
+  readonly #directories: TreeDirectories;
+  #inode: number | undefined;
+  #fd = -1;
+
+  constructor({ root, location, names }: SealSetup['source']) {
+    this.#location = location;
+    this.#place = (inode) => placeIn(names, inode);
+    this.#directories = new TreeDirectories(Directory.fromDescriptor(root), this.#place, { maxOpen: MAX_OPEN });
+  }
+
+  /** Fills `to` and zeros up to the end of the last sector; returns the number of bytes before those zeros. */
+  read(segments: readonly Segment[], to: Region): number {
+    let end = 0;
+    for (const segment of segments) {
+      end = segment.objectOffset + segment.length;
+      try {
+        this.#open(segment.inode, segment.stamp);
+        let done = 0;
+        while (done < segment.length) {
+          const at = segment.objectOffset + done;
+          const count = fs.readSync(this.#fd, to.bytes, at, segment.length - done, segment.fileOffset + done);
+          if (count === 0) throw sourceChanged(this.#pathOf(segment.inode));
+          done += count;
+        }
+      } catch (cause) {
+        if (goneErrors.has(systemErrorName(cause) ?? '')) throw sourceChanged(this.#pathOf(segment.inode));
+        throw ioError('read', this.#pathOf(segment.inode), cause);
+      }
+    }
+    to.bytes.fill(0, end, usedSectors(end) * SECTOR_SIZE);
+    return end;
+  }
+
+  close(): void {
+    this.#closeFile();
+    this.#directories.close();
+  }
+
+  /**
+   * The stamp tells the file by its device and number, so it does not matter which directories led to it.
+   * @throws CkptfsError `source-changed` when the names lead to another file than the scan saw
+   */
+  #open(inode: number, stamp: string): void {
+    if (this.#inode === inode) return;
+    this.#closeFile();
+    const place = this.#place(inode);
+    if (place === undefined) throw new CkptfsError('internal', `inode ${inode} of the source is no file`);
+    this.#fd = this.#directories.get(place.parent).openFile(place.name, fs.constants.O_RDONLY);
+    this.#inode = inode;
+    if (stampOf(fs.fstatSync(this.#fd, { bigint: true })) !== stamp) throw sourceChanged(this.#pathOf(inode));
+  }
+
+  #closeFile(): void {
+    if (this.#inode !== undefined) fs.closeSync(this.#fd);
+    this.#inode = undefined;
+  }
+
+  #pathOf(inode: number): string {
+    return printable(pathInTree(this.#location, inode, this.#place), MAX_PATH_SHOWN);
+  }
+}

@@ -1,0 +1,99 @@
+import fs from 'node:fs';
+import type { Inode } from '../../format/manifest.ts';
+import { openEmptyDirectory } from '../../stores/empty-directory.ts';
+import { type Loss, Losses } from '../outside/losses.ts';
+import type { Image } from '../read/image.ts';
+import { ImageTree } from '../read/tree.ts';
+import type { Progress } from '../workers/worker-pool.ts';
+import { type Cancellation, defaultJobs, runTasks } from '../workers/worker-pool.ts';
+import { setAllMetadata } from './extract-metadata.ts';
+import { makeNames } from './extract-names.ts';
+import { ExtractedTree, type Place } from './extract-place.ts';
+import type { ExtractSetup, ExtractTask, Piece } from './extract-worker.ts';
+
+export interface ExtractOptions extends Cancellation {
+  readonly jobs?: number;
+  readonly onProgress?: (progress: Progress) => void;
+}
+
+export interface ExtractReport {
+  /**
+   * What the destination could not keep; all else is there. Owners are not among it unless root extracts: an ordinary
+   * user cannot give files away, and then all are that user's, as with tar and cp.
+   */
+  readonly losses: readonly Loss[];
+}
+
+/** A task is worth a message when it is about this many bytes or files. */
+const TASK_BYTES = 4 << 20;
+const TASK_PIECES = 64;
+
+/**
+ * Writes an image's tree in clear into a directory that does not exist, or is empty and the caller's own: contents, holes, links, modes, times, `user.`
+ * attributes, and owners where the caller may set them. What the destination cannot keep is reported. What it wrote before it fails stays there.
+ * @throws CkptfsError `exists`, `damaged`, `io`, `interrupted`
+ */
+export async function extractImage(image: Image, target: string, options: ExtractOptions = {}): Promise<ExtractReport> {
+  const { inodes } = image.manifest;
+  const tree = new ImageTree(image.manifest);
+  // Nobody else gets past the directory's mode, so names below it stay what they are; that mode is set last.
+  const root = openEmptyDirectory(target);
+  const extracted = new ExtractedTree(tree, { root, target });
+  const losses = new Losses();
+  try {
+    const madeTree = makeNames(tree, inodes.length, extracted, losses);
+    await writeContents(image, madeTree.made, extracted.place, options);
+    setAllMetadata(tree, madeTree, extracted, losses);
+  } finally {
+    extracted.close();
+    fs.closeSync(root);
+  }
+  const isRoot = process.geteuid?.() === 0;
+  return { losses: losses.list().filter(({ kind }) => isRoot || kind !== 'owner') };
+}
+
+async function writeContents(image: Image, made: Uint8Array, place: Place, options: ExtractOptions): Promise<void> {
+  const { inodes } = image.manifest;
+  let totalBytes = 0;
+  for (const [at, inode] of inodes.entries()) {
+    if (inode.type === 'file' && made[at + 1] === 1) for (const { length } of inode.extents) totalBytes += length;
+  }
+  let doneBytes = 0;
+  await runTasks<ExtractTask, void, ExtractSetup>({
+    setup: { job: 'extract', store: image.store.place, imageKey: image.imageKey.shared, place },
+    tasks: tasksOf(inodes, made),
+    jobs: options.jobs ?? defaultJobs,
+    signal: options.signal,
+    onCancellable: options.onCancellable,
+    onResult: (_, { pieces }) => {
+      for (const { length } of pieces) doneBytes += length;
+      options.onProgress?.({ doneBytes, totalBytes });
+    },
+  });
+}
+
+function* tasksOf(inodes: readonly Inode[], made: Uint8Array): Generator<ExtractTask> {
+  let pieces: Piece[] = [];
+  let bytes = 0;
+  for (const piece of piecesOf(inodes, made)) {
+    pieces.push(piece);
+    bytes += piece.length;
+    if (bytes >= TASK_BYTES || pieces.length >= TASK_PIECES) {
+      yield { pieces };
+      pieces = [];
+      bytes = 0;
+    }
+  }
+  if (pieces.length > 0) yield { pieces };
+}
+
+function* piecesOf(inodes: readonly Inode[], made: Uint8Array): Generator<Piece> {
+  for (const [at, inode] of inodes.entries()) {
+    if (inode.type !== 'file' || made[at + 1] !== 1) continue;
+    for (const { fileOffset, length } of inode.extents) {
+      for (let done = 0; done < length; done += TASK_BYTES) {
+        yield { inode: at + 1, offset: fileOffset + done, length: Math.min(TASK_BYTES, length - done) };
+      }
+    }
+  }
+}

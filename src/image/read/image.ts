@@ -1,0 +1,171 @@
+import { MalformedError } from '../../base/bytes.ts';
+import { CkptfsError } from '../../base/errors.ts';
+import { verifyHeaderMac } from '../../crypto/header-mac.ts';
+import { deriveHeaderMacKey, deriveManifestKey } from '../../crypto/image-keys.ts';
+import { openManifest } from '../../crypto/manifest-aead.ts';
+import type { Secret } from '../../crypto/secret.ts';
+import { primitives } from '../../crypto/select.ts';
+import { authenticatedHeaderBytes, type Header, MAX_HEADER_SIZE, parseHeader } from '../../format/header.ts';
+import type { Manifest } from '../../format/manifest.ts';
+import { decodeManifest } from '../../format/manifest-codec.ts';
+import { MAX_MANIFEST_SIZE, manifestAdditionalData, parseManifestEnvelope } from '../../format/manifest-envelope.ts';
+import { describeNames } from '../../stores/empty-directory.ts';
+import { isNameOfFileSystem } from '../../stores/file-system-names.ts';
+import type { Store, StoreLock } from '../../stores/store.ts';
+
+/** A sealed image whose header and manifest have been authenticated. The key stays the caller's to wipe. */
+export interface Image {
+  readonly store: Store;
+  readonly header: Header;
+  readonly manifest: Manifest;
+  readonly imageKey: Secret;
+  /** Bytes of the stored manifest file. */
+  readonly manifestSize: number;
+}
+
+/**
+ * Keeps writers out of an image for as long as it is read.
+ * @throws CkptfsError `unsealed` while one writes, and what else {@link readHeader} finds then; `locked` while one begins or ends
+ */
+export function lockForReading(store: Store): StoreLock {
+  try {
+    return store.lockForReading();
+  } catch (error) {
+    // The journal of a writer says more than its lock.
+    readHeader(store);
+    throw error;
+  }
+}
+
+/**
+ * The header of a sealed image, not authenticated yet: good for finding a slot that opens.
+ * @throws CkptfsError `not-an-image`, `unfinished`, `unsealed`, `unsupported-format`, `damaged`, `io`
+ */
+export function readHeader(store: Store): Header {
+  const header = readAnyHeader(store);
+  if (store.has('journal')) throw unsealed(store);
+  if (!store.has('manifest')) throw unfinished(store);
+  return header;
+}
+
+/**
+ * The header of an image that may be sealed, unsealed or unfinished (format.md §2), not authenticated yet.
+ * @throws CkptfsError `not-an-image`, `unfinished` when it did not come as far as a header, `unsupported-format`, `damaged`, `io`
+ */
+export function readAnyHeader(store: Store): Header {
+  const bytes = store.readNamed('ckptfs.json', MAX_HEADER_SIZE);
+  if (bytes === undefined && (store.has('manifest') || store.has('journal'))) {
+    throw damaged(store, 'its header, ckptfs.json, is missing');
+  }
+  if (bytes === undefined && store.begun()) throw unfinished(store);
+  if (bytes === undefined) {
+    throw new CkptfsError('not-an-image', `${store.location} is not a ckptfs image: it has no ckptfs.json`, {
+      path: store.location,
+      advice: 'Name the directory that "ckptfs encrypt" made.',
+    });
+  }
+  return located(store, () => parseHeader(bytes));
+}
+
+/**
+ * Reads the header of an image that is to be written on. Where there is none yet it says why none is made there.
+ * @throws CkptfsError as {@link readAnyHeader}
+ */
+export function readHeaderToWriteOn(store: Store): Header {
+  try {
+    return readAnyHeader(store);
+  } catch (cause) {
+    if (!(cause instanceof CkptfsError) || cause.code !== 'not-an-image') throw cause;
+    const inTheWay = store.list().unexpected.filter((name) => !isNameOfFileSystem(name));
+    if (inTheWay.length === 0) throw cause;
+    throw new CkptfsError('not-an-image', `${cause.message}, and is not empty: it has ${describeNames(inTheWay)}`, {
+      path: store.location,
+      advice: 'A new image needs a directory that does not exist, or is empty.',
+      cause,
+    });
+  }
+}
+
+/**
+ * Authenticates header and manifest (format.md §4, §5).
+ * @throws CkptfsError `unfinished`, `damaged`, `io`
+ */
+export function openImage(store: Store, header: Header, imageKey: Secret): Image {
+  authenticateHeader(store, header, imageKey);
+  const bytes = store.readNamed('manifest', MAX_MANIFEST_SIZE);
+  if (bytes === undefined) throw unfinished(store);
+  return {
+    store,
+    header,
+    imageKey,
+    manifest: unsealManifest(store, header, imageKey, bytes),
+    manifestSize: bytes.length,
+  };
+}
+
+/** @throws CkptfsError `damaged` */
+export function authenticateHeader(store: Store, header: Header, imageKey: Secret): void {
+  const crypto = primitives();
+  const macKey = deriveHeaderMacKey(crypto, imageKey, header.imageId);
+  try {
+    if (!verifyHeaderMac(crypto, macKey, authenticatedHeaderBytes(header), header.mac)) {
+      throw damaged(store, 'header fails authentication');
+    }
+  } finally {
+    macKey.wipe();
+  }
+}
+
+function unsealManifest(store: Store, header: Header, imageKey: Secret, bytes: Uint8Array): Manifest {
+  const { imageId, cipher, chunkSize } = header;
+  const key = deriveManifestKey(primitives(), imageKey, imageId);
+  try {
+    const { nonce, sealed } = parseManifestEnvelope(bytes);
+    const plain = openManifest(key, nonce, manifestAdditionalData(imageId, cipher, chunkSize), sealed);
+    if (plain === undefined) throw damaged(store, 'manifest fails authentication');
+    return decodeManifest(plain, chunkSize);
+  } catch (cause) {
+    if (cause instanceof MalformedError) throw damaged(store, cause.message);
+    throw cause;
+  } finally {
+    key.wipe();
+  }
+}
+
+function unfinished(store: Store): CkptfsError {
+  return new CkptfsError('unfinished', `${store.location} is an unfinished image: it was never sealed`, {
+    path: store.location,
+    advice: 'Its creation was interrupted. Remove it and encrypt again; the source was not touched.',
+  });
+}
+
+function unsealed(store: Store): CkptfsError {
+  return new CkptfsError(
+    'unsealed',
+    `${store.location} is not sealed: it is being written, or writing it was interrupted`,
+    {
+      path: store.location,
+      advice:
+        'Unmount it where it is being written; after a crash run "ckptfs seal", or "ckptfs recover" if that refuses.',
+    },
+  );
+}
+
+function damaged(store: Store, reason: string): CkptfsError {
+  return new CkptfsError('damaged', `${store.location}: ${reason}`, { path: store.location });
+}
+
+/** Gives errors of a pure parser the place they are about. */
+function located<T>(store: Store, parse: () => T): T {
+  try {
+    return parse();
+  } catch (cause) {
+    if (!(cause instanceof CkptfsError)) throw cause;
+    const advice = cause.advice === undefined ? {} : { advice: cause.advice };
+    throw new CkptfsError(cause.code, `${store.location}: ${cause.message}`, {
+      path: store.location,
+      cause,
+      ...advice,
+    });
+  }
+}

@@ -1,0 +1,260 @@
+import { LRUCache } from 'lru-cache';
+import type { Counters } from '../../base/counters.ts';
+import { CkptfsError } from '../../base/errors.ts';
+import { Region } from '../../base/linux/native.ts';
+import type { ChunkCipher } from '../../crypto/chunk-cipher.ts';
+import { createChunkCipher } from '../../crypto/chunk-ciphers.ts';
+import { primitives } from '../../crypto/select.ts';
+import { CHUNKS_PER_GROUP, Geometry, PAGE_SIZE, RECORD_SIZE } from '../../format/geometry.ts';
+import { DIGEST_SIZE, type ObjectEntry } from '../../format/manifest.ts';
+import { encodeObjectHeader } from '../../format/object-header.ts';
+import type { Store, StoredObject } from '../../stores/store.ts';
+import type { Image } from './image.ts';
+
+/** Where the objects to be read are listed: a sealed image, or one that is being written, to which objects may be added. */
+export type ObjectSource = Pick<Image, 'store' | 'header' | 'imageKey'> & {
+  readonly manifest: { readonly objects: readonly ReadableObject[] };
+};
+
+export interface ReadableObject extends ObjectEntry {
+  /** Set while the object is being filled: it has no exact size yet, and not all of its tag pages stand in it. */
+  readonly growing?: GrowingObject | undefined;
+}
+
+export interface GrowingObject {
+  /** The tag page of a group, unless it stands in the object. */
+  page(group: number): Region | undefined;
+}
+
+/** An object that is open: its file and its keys. */
+interface OpenObject {
+  readonly id: string;
+  readonly file: StoredObject;
+  readonly cipher: ChunkCipher;
+  readonly entry: ReadableObject;
+}
+
+/** A chunk that fails, and why. */
+export interface ChunkFault {
+  readonly chunk: number;
+  readonly reason: string;
+}
+
+const OPEN_OBJECTS = 128;
+const TAG_PAGES = 512;
+
+/**
+ * Walks manifest → tag page → record → chunk (format.md §6) for the objects of one image, and keeps what it verified of tag
+ * pages. Belongs to one thread.
+ */
+export class ObjectReader {
+  readonly geometry: Geometry;
+  readonly #source: ObjectSource;
+  readonly #counters: Counters;
+  readonly #objects: LRUCache<number, OpenObject>;
+  readonly #tagPages: LRUCache<number, Region>;
+  readonly #sparePages: Region[] = [];
+  /** Number of the first tag page of each object among all tag pages of the image. */
+  readonly #firstGroups: number[] = [0];
+  readonly #digest = new Region(DIGEST_SIZE);
+  /** The object used last, found without a look into the cache. */
+  #lastIndex = -1;
+  #last: OpenObject | undefined;
+
+  constructor(source: ObjectSource, counters: Counters) {
+    this.#source = source;
+    this.#counters = counters;
+    this.geometry = new Geometry(source.header.chunkSize);
+    this.#objects = new LRUCache({ max: OPEN_OBJECTS, dispose: (object) => this.#close(object) });
+    this.#tagPages = new LRUCache({ max: TAG_PAGES, dispose: (page) => this.#sparePages.push(page) });
+  }
+
+  /**
+   * A number for each chunk of the image that no other has. Exact: the manifest's size bounds the tag pages of an image far
+   * below 2^46.
+   */
+  chunkKey(object: number, chunk: number): number {
+    return this.#firstGroup(object) * CHUNKS_PER_GROUP + chunk;
+  }
+
+  /**
+   * Reads `count` chunks that stand in one group into `data`, verifies each, and returns the group's tag page, which is valid until
+   * the next call.
+   * @throws CkptfsError `damaged` (nothing of `data` may then be used), `io`
+   */
+  openChunks(object: number, first: number, count: number, data: Region, dataOffset: number): Region {
+    const { chunkSize } = this.geometry;
+    const opened = this.#open(object);
+    const page = this.#tagPage(object, opened, Math.floor(first / CHUNKS_PER_GROUP));
+    const length = count * chunkSize;
+    const read = opened.file.read(data, dataOffset, length, this.geometry.chunkOffset(first));
+    this.#counters.add('storedBytesRead', read);
+    if (read !== length && opened.entry.growing === undefined) {
+      throw this.#damaged(opened, first, 'the file ends early');
+    }
+    // The last sectors of a chunk may be holes that the file of a growing object does not reach.
+    data.bytes.fill(0, dataOffset + read, dataOffset + length);
+    for (let i = 0; i < count; i++) {
+      if (!opened.cipher.authenticate(first + i, data, dataOffset + i * chunkSize, page, recordOffset(first + i))) {
+        throw this.#damaged(opened, first + i, 'its tag does not match');
+      }
+    }
+    return page;
+  }
+
+  /** The cipher of an object, for reading sectors of its opened chunks; valid until the next call. @throws CkptfsError `damaged`, `io` */
+  cipher(object: number): ChunkCipher {
+    return this.#open(object).cipher;
+  }
+
+  /** Opens an object, which checks its length and header page. @throws CkptfsError `damaged`, `io` */
+  checkObject(object: number): void {
+    this.#open(object);
+  }
+
+  /**
+   * Everything wrong with one group of an object that opens.
+   * @param data room for a whole group's chunks
+   * @param covered which chunks of the group to look at: bit i % 8 of byte i / 8 for the i-th
+   * @throws CkptfsError `damaged` when the object does not open, `io`
+   */
+  faults(object: number, group: number, data: Region, covered: Uint8Array): readonly ChunkFault[] {
+    const { chunkSize } = this.geometry;
+    const opened = this.#open(object);
+    const first = group * CHUNKS_PER_GROUP;
+    const count = Math.min(CHUNKS_PER_GROUP, opened.entry.chunks - first);
+    const page = this.#findTagPage(object, opened, group);
+    const read = opened.file.read(data, 0, count * chunkSize, this.geometry.chunkOffset(first));
+    const faults: ChunkFault[] = [];
+    for (let i = 0; i < count; i++) {
+      const chunk = first + i;
+      if (((covered[i >>> 3] ?? 0) & (1 << (i & 7))) === 0) continue;
+      if (typeof page === 'string') faults.push({ chunk, reason: page });
+      else if ((i + 1) * chunkSize > read) faults.push({ chunk, reason: 'the file ends early' });
+      else if (!opened.cipher.authenticate(chunk, data, i * chunkSize, page, recordOffset(chunk))) {
+        faults.push({ chunk, reason: 'its tag does not match' });
+      }
+    }
+    return faults;
+  }
+
+  close(): void {
+    this.#objects.clear();
+    this.#tagPages.clear();
+    this.#sparePages.length = 0;
+  }
+
+  #open(index: number): OpenObject {
+    if (index === this.#lastIndex && this.#last !== undefined) return this.#last;
+    const found = this.#objects.get(index) ?? this.#openFile(index);
+    this.#lastIndex = index;
+    this.#last = found;
+    return found;
+  }
+
+  #close(object: OpenObject): void {
+    if (object === this.#last) this.#last = undefined;
+    object.cipher.dispose();
+    try {
+      object.file.close();
+    } catch {
+      // It was only read, and this runs within the opening of another one, which it must not undo.
+    }
+  }
+
+  #openFile(index: number): OpenObject {
+    const { store, header, manifest, imageKey } = this.#source;
+    const entry = manifest.objects[index];
+    if (entry === undefined) throw new CkptfsError('internal', `no object ${index}`);
+    const id = entry.id.toString('hex');
+    const file = this.#openStored(store, id);
+    try {
+      this.#checkFile(id, file, entry);
+      const cipher = createChunkCipher(primitives(), header.cipher, imageKey, header.imageId, entry.id, this.geometry);
+      const opened = { id, file, cipher, entry };
+      this.#objects.set(index, opened);
+      return opened;
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+  }
+
+  /** What is missing counts like what fails authentication: both give whoever reads EIO. */
+  #openStored(store: Store, id: string): StoredObject {
+    try {
+      return store.openObject(id);
+    } catch (error) {
+      if (error instanceof CkptfsError && error.code === 'damaged') this.#counters.add('authenticationFailures', 1);
+      throw error;
+    }
+  }
+
+  #checkFile(id: string, file: StoredObject, entry: ReadableObject): void {
+    const { cipher, chunkSize, imageId } = this.#source.header;
+    const size = this.geometry.objectSize(entry.chunks);
+    if (file.size !== size && entry.growing === undefined) {
+      this.#counters.add('authenticationFailures', 1);
+      throw new CkptfsError('damaged', `object ${id}: has ${file.size} bytes, not ${size}`);
+    }
+    const page = new Region(PAGE_SIZE);
+    const read = file.read(page, 0, PAGE_SIZE, 0);
+    if (read !== PAGE_SIZE || !encodeObjectHeader(cipher, chunkSize, imageId, entry.id).equals(page.bytes)) {
+      this.#counters.add('authenticationFailures', 1);
+      throw new CkptfsError('damaged', `object ${id}: its header page is not this object's`);
+    }
+  }
+
+  #tagPage(object: number, opened: OpenObject, group: number): Region {
+    const page = this.#findTagPage(object, opened, group);
+    if (typeof page === 'string') throw this.#damaged(opened, group * CHUNKS_PER_GROUP, page);
+    return page;
+  }
+
+  /** The verified tag page of a group, or why there is none. */
+  #findTagPage(object: number, opened: OpenObject, group: number): Region | string {
+    const growing = opened.entry.growing?.page(group);
+    if (growing !== undefined) return growing;
+    const key = this.#firstGroup(object) + group;
+    const known = this.#tagPages.get(key);
+    if (known !== undefined) return known;
+    const page = this.#sparePages.pop() ?? new Region(PAGE_SIZE);
+    const read = opened.file.read(page, 0, PAGE_SIZE, this.geometry.tagPageOffset(group));
+    this.#counters.add('storedBytesRead', read);
+    primitives().sha256(page, 0, PAGE_SIZE, this.#digest, 0);
+    const expected = opened.entry.digests.subarray(group * DIGEST_SIZE, (group + 1) * DIGEST_SIZE);
+    if (read !== PAGE_SIZE || !this.#digest.bytes.equals(expected)) {
+      this.#sparePages.push(page);
+      return 'its tag page is not the sealed one';
+    }
+    const records = Math.min(CHUNKS_PER_GROUP, opened.entry.chunks - group * CHUNKS_PER_GROUP);
+    if (page.bytes.subarray(records * RECORD_SIZE).some((byte) => byte !== 0)) {
+      this.#sparePages.push(page);
+      return 'its tag page has a record behind the last chunk';
+    }
+    this.#tagPages.set(key, page);
+    return page;
+  }
+
+  /** Objects may have been added behind those counted so far; only the last one grows. */
+  #firstGroup(object: number): number {
+    const known = this.#firstGroups[object];
+    if (known !== undefined) return known;
+    const { objects } = this.#source.manifest;
+    for (let next = this.#firstGroups.length; next <= object; next++) {
+      const groups = this.geometry.groupsFor(objects[next - 1]?.chunks ?? 0);
+      this.#firstGroups.push((this.#firstGroups[next - 1] ?? 0) + groups);
+    }
+    return this.#firstGroups[object] ?? 0;
+  }
+
+  #damaged(object: OpenObject, chunk: number, reason: string): CkptfsError {
+    this.#counters.add('authenticationFailures', 1);
+    return new CkptfsError('damaged', `object ${object.id}, chunk ${chunk}: ${reason}`);
+  }
+}
+
+/** Where in its tag page the record of a chunk stands. */
+export function recordOffset(chunk: number): number {
+  return (chunk % CHUNKS_PER_GROUP) * RECORD_SIZE;
+}

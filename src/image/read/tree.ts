@@ -1,0 +1,116 @@
+import { CkptfsError } from '../../base/errors.ts';
+import { type Entry, type Inode, type Manifest, ROOT_INODE } from '../../format/manifest.ts';
+
+/** A name in a directory and the inode it leads to. */
+interface Child {
+  readonly name: Buffer;
+  /** Inode number. */
+  readonly inode: number;
+}
+
+/** Finds its way in a manifest: by name, by path, by directory. Nothing is copied; a directory is a run of the sorted entries. */
+export class ImageTree {
+  readonly #manifest: Manifest;
+  /** For each inode number: where the entries of that directory start. One more at the end. */
+  readonly #start: Uint32Array;
+  /** For each inode number: the entry that first names it, or none for the root. */
+  readonly #named: Int32Array;
+  readonly #links: Uint32Array;
+
+  constructor(manifest: Manifest) {
+    const { inodes, entries } = manifest;
+    this.#manifest = manifest;
+    this.#start = new Uint32Array(inodes.length + 2);
+    this.#named = new Int32Array(inodes.length + 1).fill(-1);
+    this.#links = new Uint32Array(inodes.length + 1);
+    for (const [at, { parent, inode }] of entries.entries()) {
+      this.#start[parent + 1] = at + 1;
+      if (this.#named[inode] === -1) this.#named[inode] = at;
+      this.#links[inode] = (this.#links[inode] ?? 0) + 1;
+      if (inodes[inode - 1]?.type === 'directory') this.#links[parent] = (this.#links[parent] ?? 0) + 1;
+    }
+    for (let at = 1; at < this.#start.length; at++) {
+      this.#start[at] = Math.max(this.#start[at] ?? 0, this.#start[at - 1] ?? 0);
+    }
+  }
+
+  inode(number: number): Inode | undefined {
+    return this.#manifest.inodes[number - 1];
+  }
+
+  /** As in st_nlink: names of a file; for a directory 2 and one for each directory in it. */
+  links(number: number): number {
+    const counted = this.#links[number] ?? 0;
+    if (this.inode(number)?.type !== 'directory') return counted;
+    return number === ROOT_INODE ? counted + 2 : counted + 1;
+  }
+
+  /** Number of the directory that a directory lies in; the root lies in itself. */
+  parent(directory: number): number {
+    return this.#manifest.entries[this.#named[directory] ?? -1]?.parent ?? ROOT_INODE;
+  }
+
+  /** The entry that first names an inode; undefined for the root. */
+  place(number: number): Entry | undefined {
+    return this.#manifest.entries[this.#named[number] ?? -1];
+  }
+
+  childCount(directory: number): number {
+    return (this.#start[directory + 1] ?? 0) - (this.#start[directory] ?? 0);
+  }
+
+  /** The child at a position, in byte order of names, or undefined past the last. */
+  child(directory: number, position: number): Child | undefined {
+    if (position < 0 || position >= this.childCount(directory)) return undefined;
+    return this.#manifest.entries[(this.#start[directory] ?? 0) + position];
+  }
+
+  /** The inode number a name in a directory leads to, or undefined. */
+  lookup(directory: number, name: Uint8Array): number | undefined {
+    let low = this.#start[directory] ?? 0;
+    let high = this.#start[directory + 1] ?? 0;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const entry = this.#manifest.entries[middle];
+      if (entry === undefined) return undefined;
+      const order = Buffer.compare(entry.name, name);
+      if (order === 0) return entry.inode;
+      if (order < 0) low = middle + 1;
+      else high = middle;
+    }
+    return undefined;
+  }
+
+  /** Path of an inode by its first name, '/' between names, without one in front; empty for the root. */
+  pathOf(number: number): Buffer {
+    const names: Buffer[] = [];
+    for (let at = number; at !== ROOT_INODE; ) {
+      const entry = this.#manifest.entries[this.#named[at] ?? -1];
+      if (entry === undefined) break;
+      names.unshift(entry.name, SLASH);
+      at = entry.parent;
+    }
+    return Buffer.concat(names.slice(0, -1));
+  }
+
+  /**
+   * The inode number at a path; symbolic links are not followed; '/' at either end and twice does no harm.
+   * @throws CkptfsError `no-such-file`
+   */
+  resolve(path: string | Uint8Array): number {
+    const text = Buffer.from(path as Uint8Array).toString('latin1');
+    let at = ROOT_INODE;
+    for (const name of text.split('/')) {
+      if (name === '' || name === '.') continue;
+      const next = name === '..' ? this.parent(at) : this.lookup(at, Buffer.from(name, 'latin1'));
+      if (next === undefined) {
+        const shown = Buffer.from(text, 'latin1').toString();
+        throw new CkptfsError('no-such-file', `the image has no file ${shown}`, { path: shown });
+      }
+      at = next;
+    }
+    return at;
+  }
+}
+
+const SLASH = Buffer.from('/');

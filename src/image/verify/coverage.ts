@@ -1,0 +1,47 @@
+import { CHUNKS_PER_GROUP, type Geometry } from '../../format/geometry.ts';
+import type { Manifest } from '../../format/manifest.ts';
+
+const BYTES_PER_GROUP = CHUNKS_PER_GROUP / 8;
+
+/** Which chunks of an image's objects some file has bytes in. The others are dead: nobody reads them (format.md §6). */
+export class Coverage {
+  /** A bit for each chunk of each object, the first of a byte its lowest. */
+  readonly #bits: readonly Uint8Array[];
+
+  constructor({ objects, inodes }: Pick<Manifest, 'objects' | 'inodes'>, geometry: Geometry) {
+    const { chunkSize } = geometry;
+    this.#bits = objects.map(({ chunks }) => new Uint8Array(geometry.groupsFor(chunks) * BYTES_PER_GROUP));
+    for (const inode of inodes) {
+      if (inode.type !== 'file') continue;
+      for (const { object, objectOffset, length } of inode.extents) {
+        const bits = this.#bits[object];
+        if (bits === undefined) continue;
+        const last = Math.floor((objectOffset + length - 1) / chunkSize);
+        for (let chunk = Math.floor(objectOffset / chunkSize); chunk <= last; chunk++) {
+          const at = Math.floor(chunk / 8);
+          bits[at] = (bits[at] as number) | (1 << (chunk % 8));
+        }
+      }
+    }
+  }
+
+  /** Of one group: bit i % 8 of byte i / 8 stands for its i-th chunk. A view. */
+  ofGroup(object: number, group: number): Uint8Array {
+    return this.#bits[object]?.subarray(group * BYTES_PER_GROUP, (group + 1) * BYTES_PER_GROUP) ?? new Uint8Array();
+  }
+
+  has(object: number, chunk: number): boolean {
+    return ((this.#bits[object]?.[Math.floor(chunk / 8)] ?? 0) & (1 << (chunk % 8))) !== 0;
+  }
+
+  /** Covered chunks of all objects. */
+  count(): number {
+    return this.#bits.reduce((sum, bits) => sum + countBits(bits), 0);
+  }
+}
+
+export function countBits(bits: Uint8Array): number {
+  let count = 0;
+  for (const byte of bits) for (let rest = byte; rest !== 0; rest &= rest - 1) count++;
+  return count;
+}

@@ -1,0 +1,197 @@
+import { Counters } from '../../base/counters.ts';
+import { CkptfsError } from '../../base/errors.ts';
+import { Geometry } from '../../format/geometry.ts';
+import type { Image } from '../read/image.ts';
+import { ObjectReader } from '../read/object-reader.ts';
+import { ImageTree } from '../read/tree.ts';
+import type { Progress } from '../workers/worker-pool.ts';
+import { type Cancellation, defaultJobs, runTasks } from '../workers/worker-pool.ts';
+import { Coverage, countBits } from './coverage.ts';
+import type { VerifyResult, VerifySetup, VerifyTask } from './verify-worker.ts';
+
+export interface VerifyOptions extends Cancellation {
+  readonly jobs?: number;
+  readonly onProgress?: (progress: Progress) => void;
+}
+
+/** One fault. What no file can be named for (an extra object) has no `file`; what is about a whole object has no `chunk`. */
+export interface Damage {
+  /** Path within the image, '/' between names. */
+  readonly file?: Buffer;
+  /** Object id, 32 hexadecimal digits, or the path of what stands where objects should. */
+  readonly object: string;
+  readonly chunk?: number;
+  readonly reason: string;
+}
+
+export interface VerifyReport {
+  readonly objects: number;
+  /** Those in which files have bytes. */
+  readonly chunks: number;
+  /** Empty: every byte of the image is what was sealed. */
+  readonly damage: readonly Damage[];
+  /** Paths in the image's directory that are no part of an image: they were not looked into, and do no harm. */
+  readonly unexpected: readonly string[];
+}
+
+/**
+ * Reads and authenticates every chunk of an image that a file has bytes in, and looks for what is missing and what is too much.
+ * @throws CkptfsError `io`, `interrupted`
+ */
+export async function verifyImage(image: Image, options: VerifyOptions = {}): Promise<VerifyReport> {
+  const { objects } = image.manifest;
+  const geometry = new Geometry(image.header.chunkSize);
+  const files = new FilesOfObjects(image);
+  const coverage = new Coverage(image.manifest, geometry);
+  const broken = brokenObjects(image);
+  const { damage, unexpected } = surplus(image);
+  for (const [object, reason] of broken) {
+    for (const file of files.of(object)) damage.push({ file, object: objectId(image, object), reason });
+  }
+  const chunks = coverage.count();
+  const totalBytes = chunks * geometry.chunkSize;
+  let doneBytes = 0;
+  function* tasks(): Generator<VerifyTask> {
+    for (const [object, { chunks }] of objects.entries()) {
+      if (broken.has(object)) continue;
+      for (let group = 0; group < geometry.groupsFor(chunks); group++) {
+        const covered = coverage.ofGroup(object, group).slice();
+        if (covered.some((byte) => byte !== 0)) yield { object, group, covered };
+      }
+    }
+  }
+  await runTasks<VerifyTask, VerifyResult, VerifySetup>({
+    setup: { job: 'verify', store: image.store.place, imageKey: image.imageKey.shared },
+    tasks: tasks(),
+    jobs: options.jobs ?? defaultJobs,
+    signal: options.signal,
+    onCancellable: options.onCancellable,
+    onResult: (faults, { object, covered }) => {
+      for (const { chunk, reason } of faults) {
+        const place = { object: objectId(image, object), chunk, reason };
+        const hit = files.of(object, chunk);
+        if (hit.length === 0) damage.push(place);
+        for (const file of hit) damage.push({ file, ...place });
+      }
+      doneBytes += countBits(covered) * geometry.chunkSize;
+      options.onProgress?.({ doneBytes, totalBytes });
+    },
+  });
+  return { objects: objects.length, chunks, damage: damage.sort(byPlace), unexpected: unexpected.sort() };
+}
+
+function objectId(image: Image, object: number): string {
+  return image.manifest.objects[object]?.id.toString('hex') ?? '';
+}
+
+/** Objects that do not even open, with the reason. */
+function brokenObjects(image: Image): Map<number, string> {
+  const reader = new ObjectReader(image, new Counters());
+  const broken = new Map<number, string>();
+  try {
+    for (const object of image.manifest.objects.keys()) {
+      try {
+        reader.checkObject(object);
+      } catch (error) {
+        if (!(error instanceof CkptfsError) || error.code !== 'damaged') throw error;
+        broken.set(object, error.message.replace(/^object [0-9a-f]{32}:? /, ''));
+      }
+    }
+  } finally {
+    reader.close();
+  }
+  return broken;
+}
+
+/** Finds what is too much: objects that do not belong to the image, and files that are none of any image. */
+function surplus({ store, manifest }: Image): { readonly damage: Damage[]; readonly unexpected: string[] } {
+  const known = new Set(manifest.objects.map(({ id }) => id.toString('hex')));
+  try {
+    const { objects, unexpected } = store.list();
+    const extra = objects.filter(({ id }) => !known.has(id));
+    return {
+      damage: extra.map(({ id }) => ({ object: id, reason: 'this object does not belong to the image' })),
+      unexpected: [...unexpected],
+    };
+  } catch (error) {
+    // A symbolic link, say, where objects are looked for: then some are missing, too, and the files in them are named.
+    if (!(error instanceof CkptfsError) || error.code !== 'damaged') throw error;
+    return { damage: [{ object: 'objects', reason: error.message }], unexpected: [] };
+  }
+}
+
+interface Span {
+  readonly file: Buffer;
+  /** Chunks. */
+  readonly first: number;
+  readonly last: number;
+}
+
+/** Which image files lie in which chunks of which object. */
+export class FilesOfObjects {
+  /** Of each object, by first chunk. */
+  readonly #spans: Span[][];
+  /** For each span: the furthest last chunk of those up to it, since spans may overlap. */
+  readonly #reach: readonly Float64Array[];
+
+  constructor(image: Pick<Image, 'manifest' | 'header'>) {
+    const tree = new ImageTree(image.manifest);
+    const { chunkSize } = image.header;
+    this.#spans = image.manifest.objects.map(() => []);
+    for (const [at, inode] of image.manifest.inodes.entries()) {
+      if (inode.type !== 'file') continue;
+      const file = tree.pathOf(at + 1);
+      for (const { object, objectOffset, length } of inode.extents) {
+        const first = Math.floor(objectOffset / chunkSize);
+        const last = Math.floor((objectOffset + length - 1) / chunkSize);
+        this.#spans[object]?.push({ file, first, last });
+      }
+    }
+    for (const spans of this.#spans) spans.sort((a, b) => a.first - b.first);
+    this.#reach = this.#spans.map(reachOf);
+  }
+
+  /** Paths of the files that have bytes in a chunk, or in the object at all; each once. */
+  of(object: number, chunk?: number): Buffer[] {
+    const spans = this.#spans[object] ?? [];
+    const hit = chunk === undefined ? spans : this.#spansAt(spans, this.#reach[object] ?? [], chunk);
+    return [...new Map(hit.map(({ file }) => [file.toString('latin1'), file])).values()];
+  }
+
+  #spansAt(spans: readonly Span[], reach: ArrayLike<number>, chunk: number): Span[] {
+    const found: Span[] = [];
+    for (let at = firstAtLeast(reach, chunk); at < spans.length; at++) {
+      const span = spans[at] as Span;
+      if (span.first > chunk) break;
+      if (span.last >= chunk) found.push(span);
+    }
+    return found;
+  }
+}
+
+function reachOf(spans: readonly Span[]): Float64Array {
+  const reach = new Float64Array(spans.length);
+  let furthest = 0;
+  for (const [at, { last }] of spans.entries()) {
+    furthest = Math.max(furthest, last);
+    reach[at] = furthest;
+  }
+  return reach;
+}
+
+/** Index of the first of ascending numbers that is not below a bound. */
+function firstAtLeast(numbers: ArrayLike<number>, bound: number): number {
+  let low = 0;
+  let high = numbers.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((numbers[middle] ?? 0) >= bound) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
+
+function byPlace(a: Damage, b: Damage): number {
+  const byFile = Buffer.compare(a.file ?? Buffer.alloc(0), b.file ?? Buffer.alloc(0));
+  return byFile || a.object.localeCompare(b.object) || (a.chunk ?? -1) - (b.chunk ?? -1);
+}

@@ -1,0 +1,45 @@
+import { namedFiles } from '../model/left-files.ts';
+import type { LiveTree } from '../model/live-tree.ts';
+import type { PendingContents } from '../model/pending-contents.ts';
+import type { DirtyChunks } from './dirty-chunks.ts';
+import type { RefusedContents } from './refused-contents.ts';
+
+/** What of the files' contents is not in the store yet, and what the journal is to say of it. */
+export class UnstoredContents {
+  readonly #tree: LiveTree;
+  readonly #pending: PendingContents;
+  readonly #dirty: DirtyChunks;
+  readonly #refused: RefusedContents;
+
+  constructor(tree: LiveTree, pending: PendingContents, dirty: DirtyChunks, refused: RefusedContents) {
+    this.#tree = tree;
+    this.#pending = pending;
+    this.#dirty = dirty;
+    this.#refused = refused;
+  }
+
+  /** Notes that the writer of a file has closed it: until it is changed again, it is whole. The next commit tells the journal. */
+  closed(number: number): void {
+    const file = this.#tree.inode(number);
+    if (file?.type !== 'file' || !file.open) return;
+    file.open = false;
+    this.#pending.touch(file);
+  }
+
+  /**
+   * Notes that the store refused a write that the caller keeps: its file is marked as lost in the journal.
+   * @param number of the file; undefined when there is no such write any more
+   */
+  setRefusedWrite(number: number | undefined): void {
+    const file = number === undefined ? undefined : this.#tree.inode(number);
+    this.#refused.setDeferred(file?.type === 'file' ? file : undefined);
+  }
+
+  /** Names the files with contents that are not in the store, or that the journal was not told of; undefined when there are none. */
+  describe(): string | undefined {
+    const files = new Set([...this.#refused.files, ...this.#dirty.files, ...this.#pending.files]);
+    if (files.size === 0) return undefined;
+    const numbers = [...files].map(({ number }) => number).sort((a, b) => a - b);
+    return namedFiles(this.#tree, numbers);
+  }
+}

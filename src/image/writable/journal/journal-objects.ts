@@ -1,0 +1,56 @@
+import { CkptfsError } from '../../../base/errors.ts';
+import { CHUNKS_PER_GROUP, RECORD_SIZE } from '../../../format/geometry.ts';
+import type { JournalEntry } from '../../../format/journal.ts';
+import { recordOffset } from '../../read/object-reader.ts';
+import type { LiveObject, ObjectTable } from '../model/object-table.ts';
+import type { ChunkEntries } from '../model/pending-contents.ts';
+
+/** The objects as the journal numbers them: those it knows, and, while a frame is made, those that it is about to be told of. */
+export class JournalObjects implements ChunkEntries {
+  readonly #table: ObjectTable;
+  /** How many the journal knows. */
+  #count: number;
+  #begun: LiveObject[] = [];
+
+  constructor(table: ObjectTable, count: number) {
+    this.#table = table;
+    this.#count = count;
+  }
+
+  /** See {@link ChunkEntries}. The object is about to be told of if the journal does not know it. */
+  of(index: number, objectChunk: number, count: number): { readonly object: number; readonly records: Buffer } {
+    const object = this.#table.at(index);
+    const records = Buffer.alloc(count * RECORD_SIZE);
+    for (let done = 0; done < count; ) {
+      const chunk = objectChunk + done;
+      const part = Math.min(count - done, CHUNKS_PER_GROUP - (chunk % CHUNKS_PER_GROUP));
+      const page = object.growing?.page(Math.floor(chunk / CHUNKS_PER_GROUP));
+      if (page === undefined) throw new CkptfsError('internal', `no records of chunk ${chunk}`);
+      const start = recordOffset(chunk);
+      page.bytes.copy(records, done * RECORD_SIZE, start, start + part * RECORD_SIZE);
+      done += part;
+    }
+    return { object: object.number ?? this.#numberOfBegun(object), records };
+  }
+
+  /** What the journal is to be told before it is told of their chunks. */
+  begun(): JournalEntry[] {
+    return this.#begun.map(({ id }) => ({ kind: 'object', id, chunks: 0, digests: Buffer.alloc(0) }));
+  }
+
+  /** The journal was told. */
+  adopt(): void {
+    for (const object of this.#begun) object.number = this.#count++;
+    this.#begun = [];
+  }
+
+  /** The journal was not told. */
+  forget(): void {
+    this.#begun = [];
+  }
+
+  #numberOfBegun(object: LiveObject): number {
+    const known = this.#begun.indexOf(object);
+    return this.#count + (known < 0 ? this.#begun.push(object) - 1 : known);
+  }
+}

@@ -1,0 +1,67 @@
+import { Region } from '../../../base/linux/native.ts';
+import { CHUNKS_PER_GROUP, PAGE_SIZE, RECORD_SIZE } from '../../../format/geometry.ts';
+import type { GrowingObject } from '../../read/object-reader.ts';
+
+/** Chunks after which an object is full, and another one begun. */
+export const MAX_GROWN_CHUNKS = 65536;
+
+interface TagPage {
+  readonly region: Region;
+  /** Whether it stands in the object as it is here. */
+  written: boolean;
+}
+
+/** The tag pages of an object being filled that are still needed: not full, not written, or with records the journal does not have yet. */
+export class GrowingRecords implements GrowingObject {
+  /** By group. */
+  readonly #pages = new Map<number, TagPage>();
+
+  page(group: number): Region | undefined {
+    return this.#pages.get(group)?.region;
+  }
+
+  /** The page that the record of a chunk is about to be put on. */
+  pageToFill(chunk: number): Region {
+    const group = Math.floor(chunk / CHUNKS_PER_GROUP);
+    const known = this.#pages.get(group);
+    if (known !== undefined) {
+      known.written = false;
+      return known.region;
+    }
+    const region = new Region(PAGE_SIZE);
+    this.#pages.set(group, { region, written: false });
+    return region;
+  }
+
+  get isEmpty(): boolean {
+    return this.#pages.size === 0;
+  }
+
+  /** Those whose object does not have them, with their group. */
+  *unwritten(): Generator<readonly [group: number, page: Region]> {
+    for (const [group, { region, written }] of this.#pages) if (!written) yield [group, region];
+  }
+
+  setWritten(group: number): void {
+    const page = this.#pages.get(group);
+    if (page !== undefined) page.written = true;
+  }
+
+  /** Takes away the records behind the first `chunks`. */
+  cut(chunks: number): void {
+    const last = Math.floor(chunks / CHUNKS_PER_GROUP);
+    for (const [group, page] of this.#pages) {
+      if (group < last) continue;
+      const kept = group === last ? (chunks % CHUNKS_PER_GROUP) * RECORD_SIZE : 0;
+      page.region.bytes.fill(0, kept);
+      page.written = false;
+      if (kept === 0) this.#pages.delete(group);
+    }
+  }
+
+  /** Forgets full pages that are written: the journal has their records now. @param chunks of the object so far */
+  forgetFull(chunks: number): void {
+    const full = Math.floor(chunks / CHUNKS_PER_GROUP);
+    for (const [group, { written }] of this.#pages) if (written && group < full) this.#pages.delete(group);
+  }
+}

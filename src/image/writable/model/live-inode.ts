@@ -1,0 +1,112 @@
+import type { Extent } from '../../../format/manifest.ts';
+import type { Time } from '../../../format/time.ts';
+import type { XattrList } from '../../../format/xattrs.ts';
+import type { DirtyChunk } from '../content/dirty-chunks.ts';
+import { Children } from './children.ts';
+import type { ChunkMap } from './chunk-map.ts';
+import type { ChunkRanges } from './chunk-ranges.ts';
+
+/** What all inodes of a writable image have. */
+export interface LiveMetadata {
+  /** Permission bits. */
+  mode: number;
+  uid: number;
+  gid: number;
+  atime: Time;
+  mtime: Time;
+  ctime: Time;
+  xattrs: XattrList;
+}
+
+abstract class LiveBase implements LiveMetadata {
+  /** Never given to another inode. */
+  readonly number: number;
+  mode: number;
+  uid: number;
+  gid: number;
+  atime: Time;
+  mtime: Time;
+  ctime: Time;
+  xattrs: XattrList;
+  /** How many names lead to it. */
+  names = 0;
+
+  constructor(number: number, metadata: LiveMetadata) {
+    this.number = number;
+    this.mode = metadata.mode;
+    this.uid = metadata.uid;
+    this.gid = metadata.gid;
+    this.atime = metadata.atime;
+    this.mtime = metadata.mtime;
+    this.ctime = metadata.ctime;
+    this.xattrs = metadata.xattrs;
+  }
+
+  /** As in st_nlink. */
+  get links(): number {
+    return this.names;
+  }
+}
+
+/**
+ * A regular file. What it holds stands, chunk by chunk, in one of three: in `dirty`, which hides the others, else in `map`, else in
+ * `base`, which is never in the way of `map`.
+ */
+export class LiveFile extends LiveBase {
+  readonly type = 'file';
+  /** Bytes. What is stored behind it within its last sector is zero, and behind that nothing is stored. */
+  size = 0;
+  /** Whether it was changed and its writer has not closed it since. */
+  open = false;
+  /** Whether the store refused contents that were written to it. */
+  lost = false;
+  /** Bytes of sectors that are no holes. */
+  dataBytes = 0;
+  /** What a seal left: as in a manifest, but `object` is an index into the image's live objects. */
+  base: Extent[] = [];
+  /** What was written since, whole chunks. */
+  map: ChunkMap | undefined;
+  /** Plaintext of chunks that are not stored yet. */
+  dirty: Map<number, DirtyChunk> | undefined;
+  /** Chunks that lie elsewhere than the journal knows. */
+  changed: ChunkRanges | undefined;
+}
+
+export class LiveDirectory extends LiveBase {
+  readonly type = 'directory';
+  readonly children = new Children();
+  /** Inode number of the directory it lies in; the root lies in itself. */
+  parent: number;
+  subdirectories = 0;
+
+  constructor(number: number, metadata: LiveMetadata) {
+    super(number, metadata);
+    this.parent = number;
+  }
+
+  override get links(): number {
+    return 2 + this.subdirectories;
+  }
+}
+
+export class LiveSymlink extends LiveBase {
+  readonly type = 'symlink';
+  readonly target: Buffer;
+
+  constructor(number: number, metadata: LiveMetadata, target: Buffer) {
+    super(number, metadata);
+    this.target = target;
+  }
+}
+
+/** A FIFO or a socket. */
+export class LiveMeeting extends LiveBase {
+  readonly type: 'fifo' | 'socket';
+
+  constructor(type: 'fifo' | 'socket', number: number, metadata: LiveMetadata) {
+    super(number, metadata);
+    this.type = type;
+  }
+}
+
+export type LiveInode = LiveFile | LiveDirectory | LiveSymlink | LiveMeeting;

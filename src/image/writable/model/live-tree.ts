@@ -1,0 +1,119 @@
+import { ROOT_INODE } from '../../../format/manifest.ts';
+import { LiveDirectory, type LiveInode, type LiveMetadata } from './live-inode.ts';
+
+const MAX_INODE = 0xffff_ffff;
+
+/** All inodes and names of a writable image. Here they are only moved about; what is allowed is for the callers to see. */
+export class LiveTree {
+  readonly #inodes = new Map<number, LiveInode>();
+  #next = ROOT_INODE;
+
+  /** @throws Error when there is none: trees are made with one */
+  get root(): LiveDirectory {
+    const root = this.#inodes.get(ROOT_INODE);
+    if (root?.type !== 'directory') throw new Error('a tree without a root');
+    return root;
+  }
+
+  get count(): number {
+    return this.#inodes.size;
+  }
+
+  /** A tree of nothing but a root directory. */
+  static withRoot(metadata: LiveMetadata): LiveTree {
+    const tree = new LiveTree();
+    tree.add(new LiveDirectory(ROOT_INODE, metadata));
+    return tree;
+  }
+
+  inode(number: number): LiveInode | undefined {
+    return this.#inodes.get(number);
+  }
+
+  directory(number: number): LiveDirectory | undefined {
+    const inode = this.#inodes.get(number);
+    return inode?.type === 'directory' ? inode : undefined;
+  }
+
+  /** In no order. */
+  inodes(): IterableIterator<LiveInode> {
+    return this.#inodes.values();
+  }
+
+  /** A number that no inode ever had, or undefined when all were given away. */
+  freeNumber(): number | undefined {
+    return this.#next <= MAX_INODE ? this.#next : undefined;
+  }
+
+  add(inode: LiveInode): void {
+    this.#inodes.set(inode.number, inode);
+    this.#next = Math.max(this.#next, inode.number + 1);
+  }
+
+  remove(number: number): void {
+    this.#inodes.delete(number);
+  }
+
+  /** Makes a name of a directory lead to an inode, whatever it led to before. */
+  bind(directory: LiveDirectory, key: string, inode: LiveInode): void {
+    const before = directory.children.get(key);
+    if (before !== undefined) this.#leave(directory, before.inode);
+    directory.children.put(key, inode.number);
+    inode.names++;
+    if (inode.type === 'directory') {
+      inode.parent = directory.number;
+      directory.subdirectories++;
+    }
+  }
+
+  /** Removes a name, if it is there. @returns a way to put it back */
+  unbind(directory: LiveDirectory, key: string): (() => void) | undefined {
+    const child = directory.children.remove(key);
+    if (child === undefined) return undefined;
+    const inode = this.#leave(directory, child.inode);
+    return () => {
+      directory.children.restore(child);
+      if (inode === undefined) return;
+      inode.names++;
+      if (inode.type === 'directory') {
+        inode.parent = directory.number;
+        directory.subdirectories++;
+      }
+    };
+  }
+
+  /**
+   * Calls back for every name, those of a directory after the directory's own; a directory that no path from the root leads to is
+   * not met.
+   */
+  walk(visit: (directory: LiveDirectory, key: string, inode: LiveInode) => void): void {
+    const directories = [this.root];
+    for (let at = 0; at < directories.length; at++) {
+      const directory = directories[at] as LiveDirectory;
+      for (const { key, inode } of directory.children.all()) {
+        const child = this.#inodes.get(inode);
+        if (child === undefined) continue;
+        visit(directory, key, child);
+        if (child.type === 'directory' && child.parent === directory.number) directories.push(child);
+      }
+    }
+  }
+
+  /** The names of one path to an inode; none for the root, and for what has no name. Looks everywhere. */
+  pathOf(number: number): string[] {
+    const found = new Map<number, readonly [parent: number, key: string]>();
+    this.walk((directory, key, inode) => found.set(inode.number, [directory.number, key]));
+    const names: string[] = [];
+    for (let place = found.get(number); place !== undefined; place = found.get(place[0])) names.unshift(place[1]);
+    return names;
+  }
+
+  /** One name less for an inode. */
+  #leave(directory: LiveDirectory, number: number): LiveInode | undefined {
+    const inode = this.#inodes.get(number);
+    if (inode === undefined) return undefined;
+    inode.names--;
+    if (inode.type === 'directory') directory.subdirectories--;
+    return inode;
+  }
+}

@@ -1,0 +1,44 @@
+import { Region } from '../../../base/linux/native.ts';
+import { primitives } from '../../../crypto/select.ts';
+import { CHUNKS_PER_GROUP, type Geometry, PAGE_SIZE } from '../../../format/geometry.ts';
+import type { Header } from '../../../format/header.ts';
+import { DIGEST_SIZE } from '../../../format/manifest.ts';
+import { encodeObjectHeader } from '../../../format/object-header.ts';
+import type { WritableObject } from '../../../stores/writable-store.ts';
+import type { GrowingRecords } from '../model/growing-records.ts';
+import type { LiveObject } from '../model/object-table.ts';
+
+/** @throws CkptfsError `io` */
+export function writeObjectHeader(file: WritableObject, { cipher, chunkSize, imageId }: Header, id: Buffer): void {
+  file.write(new Region(encodeObjectHeader(cipher, chunkSize, imageId, id)), 0, PAGE_SIZE, 0);
+}
+
+/** Writes the tag page of a group as it is now, and its digest into the object's. @throws CkptfsError `io` */
+export function writeTagPage(
+  object: LiveObject,
+  growing: GrowingRecords,
+  group: number,
+  page: Region,
+  file: WritableObject,
+  geometry: Geometry,
+): void {
+  file.write(page, 0, PAGE_SIZE, geometry.tagPageOffset(group));
+  const digest = new Region(DIGEST_SIZE);
+  primitives().sha256(page, 0, PAGE_SIZE, digest, 0);
+  object.digests.set(digest.bytes, group * DIGEST_SIZE);
+  growing.setWritten(group);
+}
+
+/**
+ * Makes an object what a manifest can name: all tag pages written, of its exact size. It is not durable yet, and must not grow any more.
+ * May be done again after it failed.
+ * @throws CkptfsError `io`
+ */
+export function finishObject(object: LiveObject, file: WritableObject, geometry: Geometry): void {
+  const { growing } = object;
+  if (growing === undefined) return;
+  for (const [group, page] of growing.unwritten()) writeTagPage(object, growing, group, page, file, geometry);
+  file.truncate(geometry.objectSize(object.chunks));
+  object.digests = object.digests.subarray(0, Math.ceil(object.chunks / CHUNKS_PER_GROUP) * DIGEST_SIZE);
+  object.growing = undefined;
+}

@@ -1,0 +1,45 @@
+import { Region } from '../../../base/linux/native.ts';
+import { fillRandom } from '../../../crypto/system-random.ts';
+import { NONCE_SIZE } from '../../../format/record.ts';
+
+/** Most nonces that are drawn by one call. */
+const MAX_DRAWN = 1024;
+
+/**
+ * Random nonces for chunk records, each given out once. They are drawn for one batch when it begins, and none of them is left for the
+ * next: a virtual machine or a process that is resumed twice between batches draws other ones each time (format.md §7).
+ */
+export class Nonces {
+  readonly #drawn = new Region(MAX_DRAWN * NONCE_SIZE);
+  /** Of the batch, nonces that are not drawn yet. */
+  #undrawn = 0;
+  #next = 0;
+  #end = 0;
+
+  /** Draws what a batch of `count` chunks needs, by one call where it has at most 1,024. What is left of the last batch is dropped. */
+  begin(count: number): void {
+    this.#undrawn = count;
+    this.#draw();
+  }
+
+  /** Puts a fresh nonce at an offset. */
+  take(to: Region, offset: number): void {
+    if (this.#next === this.#end) {
+      if (this.#undrawn === 0) throw new Error('more nonces taken than the batch has chunks');
+      this.#draw();
+    }
+    // Three words rather than a copy: this runs for every chunk, and so allocates nothing.
+    for (let i = 0; i < NONCE_SIZE; i += 4) {
+      to.view.setUint32(offset + i, this.#drawn.view.getUint32(this.#next + i, true), true);
+    }
+    this.#next += NONCE_SIZE;
+  }
+
+  #draw(): void {
+    const count = Math.min(this.#undrawn, MAX_DRAWN);
+    fillRandom(this.#drawn, 0, count * NONCE_SIZE);
+    this.#undrawn -= count;
+    this.#next = 0;
+    this.#end = count * NONCE_SIZE;
+  }
+}

@@ -1,0 +1,274 @@
+import { CkptfsError, ioErrorName } from '../../../base/errors.ts';
+import type { Region } from '../../../base/linux/native.ts';
+import type { ChunkCipher } from '../../../crypto/chunk-cipher.ts';
+import { createChunkCipher } from '../../../crypto/chunk-ciphers.ts';
+import type { Secret } from '../../../crypto/secret.ts';
+import { primitives } from '../../../crypto/select.ts';
+import { randomBytes } from '../../../crypto/system-random.ts';
+import { CHUNKS_PER_GROUP, type Geometry } from '../../../format/geometry.ts';
+import type { Header } from '../../../format/header.ts';
+import { ID_SIZE } from '../../../format/manifest.ts';
+import type { WritableObject, WritableStore } from '../../../stores/writable-store.ts';
+import { recordOffset } from '../../read/object-reader.ts';
+import { type GrowingRecords, MAX_GROWN_CHUNKS } from '../model/growing-records.ts';
+import { LiveObject, type ObjectTable } from '../model/object-table.ts';
+import { Placements } from '../model/placements.ts';
+import { finishObject, writeObjectHeader, writeTagPage } from './finish-object.ts';
+import { Nonces } from './nonces.ts';
+import { Staging } from './staging.ts';
+
+/** An object being filled. */
+interface FilledObject {
+  readonly index: number;
+  readonly object: LiveObject;
+  readonly growing: GrowingRecords;
+  readonly file: WritableObject;
+  readonly cipher: ChunkCipher;
+}
+
+/**
+ * Seals chunks and writes them behind one another into objects, each under a fresh nonce at a place that nobody was ever told of.
+ * They come in batches, which succeed or fail as a whole: the next one takes the places of one that failed.
+ */
+export class ObjectAppender {
+  readonly #store: WritableStore;
+  readonly #header: Header;
+  readonly #imageKey: Secret;
+  readonly #geometry: Geometry;
+  readonly #table: ObjectTable;
+  readonly #nonces = new Nonces();
+  /** Its last chunk is the current object's last. */
+  readonly #staging: Staging;
+  /** Of the batch there is. */
+  #placements = new Placements();
+  #current: FilledObject | undefined;
+  /** Objects that no more goes into, but whose records may still be needed. */
+  readonly #full = new Set<FilledObject>();
+  /** Objects with writes that may not be durable. */
+  readonly #unsynced = new Set<FilledObject>();
+  #namesChanged = false;
+
+  constructor(store: WritableStore, header: Header, imageKey: Secret, geometry: Geometry, table: ObjectTable) {
+    this.#store = store;
+    this.#header = header;
+    this.#imageKey = imageKey;
+    this.#geometry = geometry;
+    this.#table = table;
+    this.#staging = new Staging(geometry);
+  }
+
+  /**
+   * Stores a batch of chunks.
+   * @param placements is filled with where its chunks come to lie
+   * @param count how many chunks it has at most
+   * @param addAll calls {@link add} for each chunk; it is called again when the batch has to go into another object
+   * @throws CkptfsError `io`: the batch has failed
+   */
+  append(placements: Placements, count: number, addAll: () => void): void {
+    this.#placements = placements;
+    try {
+      this.#appendOnce(count, addAll);
+    } catch (error) {
+      if (!this.#leaveLimitedObject(error)) throw error;
+      this.#appendOnce(count, addAll);
+    }
+  }
+
+  /**
+   * Seals a chunk into the batch. Its plaintext is not looked at any more afterwards.
+   * @param holes bit s set means that sector s holds nothing: it is not looked at, and not stored
+   * @throws CkptfsError `io`: for {@link append}
+   */
+  add(plain: Region, offset: number, holes: number): void {
+    const { object, index, growing, cipher } = this.#objectWithRoom();
+    const chunk = object.chunks++;
+    const { region, nextOffset } = this.#staging;
+    const page = growing.pageToFill(chunk);
+    const record = recordOffset(chunk);
+    this.#placements.add(index, chunk);
+    this.#nonces.take(page, record);
+    cipher.seal(chunk, holes, plain, offset, region, nextOffset, page, record);
+    this.#staging.add(holes);
+  }
+
+  /** Leaves the places of a batch unused for ever. */
+  abandon(placements: Placements): void {
+    const { abandoned } = this.#table;
+    for (let at = 0; at < placements.count; at++) abandoned.add(placements.object(at), placements.chunk(at));
+    placements.reset();
+  }
+
+  /** To be called when the journal has the records of all chunks of the batches so far: those not needed any more are forgotten. */
+  forgetRecords(): void {
+    this.#current?.growing.forgetFull(this.#current.object.chunks);
+    for (const filled of this.#full) {
+      filled.growing.forgetFull(filled.object.chunks);
+      if (!filled.growing.isEmpty) continue;
+      filled.object.growing = undefined;
+      this.#full.delete(filled);
+      this.#closeUnused(filled);
+    }
+  }
+
+  /**
+   * Makes an end of all objects; what comes next goes into another. To be called when the journal has all records.
+   * @throws CkptfsError `io`: it may be tried again
+   */
+  finishObjects(): void {
+    this.#retire();
+    for (const filled of this.#full) {
+      this.#unsynced.add(filled);
+      finishObject(filled.object, filled.file, this.#geometry);
+      this.#full.delete(filled);
+    }
+  }
+
+  /** Whether there is anything that {@link sync} would do. */
+  get isUnsynced(): boolean {
+    return this.#unsynced.size > 0 || this.#namesChanged;
+  }
+
+  /** Objects that are kept open to be made durable. */
+  get unsyncedCount(): number {
+    return this.#unsynced.size;
+  }
+
+  /** Makes everything written durable, objects' names included. @throws CkptfsError `io` */
+  sync(): void {
+    for (const filled of this.#unsynced) {
+      filled.file.sync();
+      this.#unsynced.delete(filled);
+      this.#closeUnused(filled);
+    }
+    if (this.#namesChanged) this.#store.syncNames();
+    this.#namesChanged = false;
+  }
+
+  /** Wipes keys, and closes everything; the objects stay as they are. */
+  close(): void {
+    this.#retire();
+    for (const { file } of new Set([...this.#full, ...this.#unsynced])) file.close();
+    this.#full.clear();
+    this.#unsynced.clear();
+    this.#staging.region.bytes.fill(0);
+  }
+
+  #closeUnused(filled: FilledObject): void {
+    if (filled !== this.#current && !this.#full.has(filled) && !this.#unsynced.has(filled)) filled.file.close();
+  }
+
+  #retire(): void {
+    const current = this.#current;
+    if (current === undefined) return;
+    current.cipher.dispose();
+    this.#full.add(current);
+    this.#current = undefined;
+  }
+
+  /** The object that the next chunk goes into, with room for it in the staging. */
+  #objectWithRoom(): FilledObject {
+    let current = this.#current;
+    if (current === undefined) {
+      current = this.#beginObject();
+    } else if (current.object.chunks === MAX_GROWN_CHUNKS) {
+      this.#writeStaged();
+      this.#retire();
+      current = this.#beginObject();
+    } else if (this.#staging.isFull || current.object.chunks % CHUNKS_PER_GROUP === 0) {
+      this.#writeStaged();
+    }
+    return current;
+  }
+
+  #beginObject(): FilledObject {
+    const id = randomBytes(ID_SIZE);
+    const object = LiveObject.begun(id);
+    const { growing } = object;
+    if (growing === undefined) throw new Error('an object that does not grow');
+    this.#namesChanged = true;
+    const file = this.#store.createObject(object.name);
+    try {
+      writeObjectHeader(file, this.#header, id);
+    } catch (error) {
+      file.close();
+      this.#store.removeObject(object.name);
+      throw error;
+    }
+    const cipher = this.#cipherOf(id);
+    this.#current = { index: this.#table.add(object), object, growing, file, cipher };
+    return this.#current;
+  }
+
+  #cipherOf(id: Buffer): ChunkCipher {
+    const { cipher, imageId } = this.#header;
+    return createChunkCipher(primitives(), cipher, this.#imageKey, imageId, id, this.#geometry);
+  }
+
+  /** Writes the staged chunks, all of one group, and the group's tag page when it is full. */
+  #writeStaged(): void {
+    const current = this.#current;
+    if (current === undefined || this.#staging.count === 0) return;
+    const { object, growing, file } = current;
+    this.#unsynced.add(current);
+    this.#staging.write(file, this.#geometry.chunkOffset(object.chunks - this.#staging.count));
+    // A limit of file size must not be met when the object is finished: then it is too late to take another one.
+    if (this.#staging.endsInHole) file.truncate(this.#geometry.objectSize(object.chunks));
+    this.#staging.clear();
+    if (object.chunks % CHUNKS_PER_GROUP !== 0) return;
+    for (const [group, page] of growing.unwritten()) {
+      writeTagPage(object, growing, group, page, file, this.#geometry);
+    }
+  }
+
+  #appendOnce(count: number, addAll: () => void): void {
+    this.#placements.reset();
+    this.#nonces.begin(count);
+    try {
+      addAll();
+      this.#writeStaged();
+    } catch (error) {
+      this.#staging.clear();
+      this.#takeBack();
+      throw error;
+    }
+  }
+
+  /**
+   * Takes back the places of a batch that failed, and the room that a part of it took: so the journal has that, and trying again
+   * and again takes no more room, memory or files. Places in an object that became full on the way are dead.
+   */
+  #takeBack(): void {
+    const placements = this.#placements;
+    const current = this.#current;
+    let kept = placements.count;
+    while (kept > 0 && placements.object(kept - 1) === current?.index) kept--;
+    if (current !== undefined && kept < placements.count) {
+      current.object.chunks = placements.chunk(kept);
+      current.growing.cut(current.object.chunks);
+      cutFile(current.file, this.#geometry.objectSize(current.object.chunks));
+    }
+    placements.cut(kept);
+    this.abandon(placements);
+  }
+
+  /**
+   * Leaves an object that has reached the limit of file size (RLIMIT_FSIZE), which another one has not.
+   * @param error of the batch that failed
+   * @returns whether there was such an object, with something in it
+   */
+  #leaveLimitedObject(error: unknown): boolean {
+    if (ioErrorName(error) !== 'EFBIG' || this.#current === undefined || this.#current.object.chunks === 0)
+      return false;
+    this.#retire();
+    return true;
+  }
+}
+
+/** Cuts what no file needs, where the store lets: the next batch writes over it otherwise. */
+function cutFile(file: WritableObject, size: number): void {
+  try {
+    file.truncate(size);
+  } catch (error) {
+    if (!(error instanceof CkptfsError)) throw error;
+  }
+}

@@ -1,0 +1,66 @@
+import { CkptfsError } from '../../../base/errors.ts';
+import { CHUNKS_PER_GROUP, type Geometry } from '../../../format/geometry.ts';
+import type { WritableStore } from '../../../stores/writable-store.ts';
+
+/** Told, in one line, of what could not be done and does no harm. */
+export type WarningListener = (line: string) => void;
+
+/** Gives the room of dead chunks and objects back to the file system below, as far as that can be done: it only saves space. */
+export class Puncher {
+  readonly #store: WritableStore;
+  readonly #geometry: Geometry;
+  readonly #onWarning: WarningListener;
+  #isPossible = true;
+
+  constructor(store: WritableStore, geometry: Geometry, onWarning: WarningListener) {
+    this.#store = store;
+    this.#geometry = geometry;
+    this.#onWarning = onWarning;
+  }
+
+  /** @param id of the object, 32 hexadecimal digits @param runs of its chunks */
+  punch(id: string, runs: readonly { readonly first: number; readonly count: number }[]): void {
+    if (!this.#isPossible || runs.length === 0) return;
+    this.#attempt(() => {
+      const file = this.#store.openObjectForWriting(id);
+      try {
+        for (const [position, length] of this.#spans(runs)) this.#isPossible &&= file.punch(position, length);
+      } finally {
+        file.close();
+      }
+    });
+  }
+
+  /** Tells what could not be done and does no harm. */
+  warn(line: string): void {
+    this.#onWarning(line);
+  }
+
+  /** Removes a dead object. */
+  remove(id: string): void {
+    this.#attempt(() => this.#store.removeObject(id));
+  }
+
+  #attempt(action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      if (!(error instanceof CkptfsError)) throw error;
+      this.#onWarning(`space was not given back: ${error.message}`);
+    }
+  }
+
+  /** Bytes of the object's file; between groups stands a tag page. */
+  *#spans(
+    runs: readonly { readonly first: number; readonly count: number }[],
+  ): Generator<readonly [position: number, length: number]> {
+    for (const { first, count } of runs) {
+      for (let done = 0; done < count; ) {
+        const chunk = first + done;
+        const part = Math.min(count - done, CHUNKS_PER_GROUP - (chunk % CHUNKS_PER_GROUP));
+        yield [this.#geometry.chunkOffset(chunk), part * this.#geometry.chunkSize];
+        done += part;
+      }
+    }
+  }
+}

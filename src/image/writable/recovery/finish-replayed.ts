@@ -1,0 +1,57 @@
+import { isFull } from '../../../base/errors.ts';
+import { CHUNKS_PER_GROUP, type Geometry } from '../../../format/geometry.ts';
+import type { Header } from '../../../format/header.ts';
+import type { WritableStore } from '../../../stores/writable-store.ts';
+import type { ObjectTable } from '../model/object-table.ts';
+import { finishObject, writeObjectHeader } from '../objects/finish-object.ts';
+import type { WarningListener } from '../objects/puncher.ts';
+import { removeUnnamed } from '../objects/unnamed-objects.ts';
+
+/**
+ * Finishes the objects that were begun in a journal and are still used: what of them was not durable but the journal's records is
+ * written again. Durable when this returns; may be done again after it failed.
+ * @throws CkptfsError `io`, `damaged` when an object is missing
+ */
+export function finishReplayed(store: WritableStore, header: Header, geometry: Geometry, table: ObjectTable): void {
+  for (const object of table.objects) {
+    const { growing } = object;
+    if (growing === undefined || object.live === 0) continue;
+    // Also those of which the journal names no chunk.
+    for (let first = 0; first < object.chunks; first += CHUNKS_PER_GROUP) growing.pageToFill(first);
+    const file = store.openObjectForWriting(object.name);
+    try {
+      writeObjectHeader(file, header, object.id);
+      finishObject(object, file, geometry);
+      file.sync();
+    } finally {
+      file.close();
+    }
+  }
+  store.syncNames();
+}
+
+/**
+ * Does what takes over a journal, such as {@link finishReplayed} and what follows. Where the storage is full, it does so once more
+ * without the objects that the journal does not name at all: they were never committed. They are left alone otherwise, until
+ * the work has succeeded.
+ * @param work may be done again after it failed
+ * @throws CkptfsError what `work` throws
+ */
+export function withRoom<T>(
+  store: WritableStore,
+  geometry: Geometry,
+  { objects }: ObjectTable,
+  onWarning: WarningListener,
+  work: () => T,
+): T {
+  try {
+    return work();
+  } catch (error) {
+    if (!isFull(error)) throw error;
+  }
+  const dead = new Set(objects.filter(({ live }) => live === 0).map(({ name }) => name));
+  const stored = store.list().objects.flatMap(({ id }) => (dead.has(id) ? [] : [id]));
+  const live = objects.filter((object) => object.live > 0);
+  removeUnnamed(store, stored, live, geometry, onWarning);
+  return work();
+}

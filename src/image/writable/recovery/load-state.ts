@@ -1,0 +1,75 @@
+import { CkptfsError } from '../../../base/errors.ts';
+import type { Secret } from '../../../crypto/secret.ts';
+import type { Geometry } from '../../../format/geometry.ts';
+import type { Header } from '../../../format/header.ts';
+import { type Manifest, ROOT_INODE } from '../../../format/manifest.ts';
+import type { WritableStore } from '../../../stores/writable-store.ts';
+import { openImage } from '../../read/image.ts';
+import { JournalReader, journalDamaged } from '../journal/journal-reader.ts';
+import { keyOf } from '../model/children.ts';
+import { FileChunks } from '../model/file-chunks.ts';
+import { LiveDirectory, LiveFile, type LiveInode, LiveMeeting, LiveSymlink } from '../model/live-inode.ts';
+import type { LiveState } from '../model/live-state.ts';
+import { LiveTree } from '../model/live-tree.ts';
+import { LiveObject, ObjectTable } from '../model/object-table.ts';
+import { type ReplayedJournal, replayJournal } from './replay-journal.ts';
+
+/** What there is of an image. */
+export type FoundImage =
+  | ({ readonly kind: 'unsealed' } & ReplayedJournal)
+  /** With a journal beside it, left by a seal that was interrupted at its end, or without. */
+  | { readonly kind: 'sealed'; readonly manifest: Manifest; readonly hasStaleJournal: boolean };
+
+/**
+ * Finds out in which state an image is, and authenticates it. The writer's lock must be held.
+ * @throws CkptfsError `unfinished`, `damaged`, `io`
+ */
+export function findImage(store: WritableStore, header: Header, imageKey: Secret, geometry: Geometry): FoundImage {
+  const manifest = store.has('manifest') ? openImage(store, header, imageKey).manifest : undefined;
+  const file = store.readJournal();
+  if (file === undefined) {
+    if (manifest === undefined) throw unfinished(store.location);
+    return { kind: 'sealed', manifest, hasStaleJournal: false };
+  }
+  const reader = JournalReader.open(store.location, header, imageKey, file);
+  try {
+    const sealed = manifest?.epoch ?? 0;
+    const epoch = reader.epoch();
+    if (epoch > sealed) throw journalDamaged(store.location, `it continues seal ${epoch}, and the last is ${sealed}`);
+    if (manifest !== undefined && epoch < sealed) return { kind: 'sealed', manifest, hasStaleJournal: true };
+    return { kind: 'unsealed', ...replayJournal(store, header, imageKey, geometry, reader) };
+  } finally {
+    reader.close();
+  }
+}
+
+/** A sealed image as a state that can be written on from. */
+export function stateOf({ epoch, objects, inodes, entries }: Manifest, geometry: Geometry): LiveState {
+  const table = new ObjectTable();
+  for (const object of objects) table.add(LiveObject.finished(object));
+  const chunks = new FileChunks(geometry, table);
+  const tree = new LiveTree();
+  for (const [at, inode] of inodes.entries()) {
+    const number = ROOT_INODE + at;
+    if (inode.type === 'directory') tree.add(new LiveDirectory(number, inode));
+    else if (inode.type === 'symlink') tree.add(new LiveSymlink(number, inode, inode.target));
+    else if (inode.type !== 'file') tree.add(new LiveMeeting(inode.type, number, inode));
+    else {
+      const file = new LiveFile(number, inode);
+      file.size = inode.size;
+      for (const extent of inode.extents) chunks.append(file, extent);
+      tree.add(file);
+    }
+  }
+  for (const { parent, inode, name } of entries) {
+    tree.bind(tree.directory(parent) as LiveDirectory, keyOf(name), tree.inode(inode) as LiveInode);
+  }
+  return { epoch, tree, objects: table };
+}
+
+function unfinished(location: string): CkptfsError {
+  return new CkptfsError('unfinished', `${location} is an unfinished image: it was never sealed`, {
+    path: location,
+    advice: 'Its creation was interrupted. Remove it and begin again.',
+  });
+}

@@ -1,0 +1,123 @@
+import { MalformedError } from '../../../base/bytes.ts';
+import { Region } from '../../../base/linux/native.ts';
+import { type Geometry, RECORD_SIZE } from '../../../format/geometry.ts';
+import type { ChunksEntry, HolesEntry, JournalObject } from '../../../format/journal.ts';
+import type { Extent } from '../../../format/manifest.ts';
+import { isRecordWellFormed, readHoles } from '../../../format/record.ts';
+import { recordOffset } from '../../read/object-reader.ts';
+import { ChunkMap } from '../model/chunk-map.ts';
+import { FileChunks } from '../model/file-chunks.ts';
+import { MAX_GROWN_CHUNKS } from '../model/growing-records.ts';
+import type { LiveFile } from '../model/live-inode.ts';
+import { LiveObject, ObjectTable } from '../model/object-table.ts';
+
+/** Objects and what files hold as a journal tells them; everything throws MalformedError for what contradicts what is known. */
+export class ReplayedContents {
+  readonly objects = new ObjectTable();
+  readonly #geometry: Geometry;
+  readonly #chunks: FileChunks;
+  /** Hexadecimal. */
+  readonly #ids = new Set<string>();
+  /** 1 for each chunk that has been named, by object. */
+  readonly #named = new Map<LiveObject, Uint8Array>();
+
+  constructor(geometry: Geometry) {
+    this.#geometry = geometry;
+    this.#chunks = new FileChunks(geometry, this.objects);
+  }
+
+  addObject({ id, chunks, digests }: JournalObject): void {
+    const object = chunks === 0 ? LiveObject.begun(id) : LiveObject.finished({ id, chunks, digests });
+    if (this.#ids.has(object.name)) throw new MalformedError('object that is there already');
+    this.#ids.add(object.name);
+    this.objects.add(object);
+  }
+
+  appendExtents(file: LiveFile, extents: readonly Extent[]): void {
+    if (file.map !== undefined) throw new MalformedError('extents of a file that has chunks');
+    for (const extent of extents) {
+      const last = file.base.at(-1);
+      if (last !== undefined && last.fileOffset + last.length > extent.fileOffset) {
+        throw new MalformedError('extents out of order');
+      }
+      const object = this.#object(extent.object);
+      if (extent.fileOffset + extent.length > file.size) throw new MalformedError('extent beyond its file');
+      const isWithin = extent.objectOffset + extent.length <= object.chunks * this.#geometry.chunkSize;
+      if (object.growing !== undefined || !isWithin) throw new MalformedError('extent beyond its object');
+      this.#chunks.append(file, extent);
+    }
+  }
+
+  placeChunks(file: LiveFile, { fileChunk, object: number, objectChunk, records }: ChunksEntry): void {
+    const object = this.#object(number);
+    const { growing } = object;
+    const count = records.length / RECORD_SIZE;
+    if (growing === undefined || objectChunk + count > MAX_GROWN_CHUNKS) {
+      throw new MalformedError('chunk beyond its object');
+    }
+    const from = new Region(records);
+    this.#chunks.clear(file, fileChunk, fileChunk + count);
+    for (let at = 0; at < count; at++) {
+      const chunk = objectChunk + at;
+      const record = at * RECORD_SIZE;
+      if (!isRecordWellFormed(from.view, record, this.#geometry)) throw new MalformedError('hole beyond its chunk');
+      this.#putRecord(object, chunk, growing.pageToFill(chunk), from.bytes.subarray(record, record + RECORD_SIZE));
+      object.chunks = Math.max(object.chunks, chunk + 1);
+      this.#chunks.place(file, fileChunk + at, number, chunk, readHoles(from.view, record));
+    }
+  }
+
+  clearChunks(file: LiveFile, { fileChunk, count }: HolesEntry): void {
+    this.#chunks.clear(file, fileChunk, fileChunk + count);
+    // From now on it takes no extents.
+    file.map ??= new ChunkMap();
+  }
+
+  /** Gives up all that a file holds. */
+  drop(file: LiveFile): void {
+    this.#chunks.clear(file, 0, Number.POSITIVE_INFINITY);
+  }
+
+  /** A file holds nothing in chunks behind its end; of an extent that a smaller size cut the rest counts. */
+  finish(file: LiveFile): void {
+    const chunks = this.#geometry.chunksFor(file.size);
+    const last = file.base.at(-1);
+    const baseChunks = last === undefined ? 0 : this.#geometry.chunksFor(last.fileOffset + last.length);
+    if (baseChunks > chunks || (file.map?.last() ?? -1) >= chunks) {
+      throw new MalformedError('content beyond the end of its file');
+    }
+    this.#chunks.trim(file);
+  }
+
+  /**
+   * Forgets which chunks came free, but for those that no file uses in the end: a later entry may have put a chunk back
+   * that an earlier one took away, and room that came free is given back when the journal is continued.
+   */
+  settleFreed(): void {
+    const { freed } = this.objects;
+    for (const { object, first, count } of freed.drain()) {
+      for (let chunk = first; chunk < first + count; chunk++) {
+        if (!this.objects.at(object).isUsed(chunk)) freed.add(object, chunk);
+      }
+    }
+  }
+
+  /** A chunk is written once: two records of it that differ cannot both be right. */
+  #putRecord(object: LiveObject, chunk: number, page: Region, record: Buffer): void {
+    let named = this.#named.get(object);
+    if (named === undefined) {
+      named = new Uint8Array(MAX_GROWN_CHUNKS);
+      this.#named.set(object, named);
+    }
+    const place = page.bytes.subarray(recordOffset(chunk), recordOffset(chunk) + RECORD_SIZE);
+    if (named[chunk] === 1 && !place.equals(record)) throw new MalformedError('chunk of two records');
+    named[chunk] = 1;
+    record.copy(place);
+  }
+
+  #object(number: number): LiveObject {
+    const object = this.objects.objects[number];
+    if (object === undefined) throw new MalformedError('object that is none');
+    return object;
+  }
+}

@@ -1,0 +1,4 @@
+import { runDaemon } from '../serve/daemon/run-daemon.ts';
+
+/** The daemon: the process that serves a mount. */
+void runDaemon();

@@ -1,0 +1,161 @@
+import { Deadline } from '../../base/deadline.ts';
+import { isScratch, type MountInfo, readMounts } from '../../fuse/mount/mountinfo.ts';
+import { ask as askMount } from '../../fuse/mount/reachable.ts';
+import { isOwn, ownerOf } from '../mounts/own-mounts.ts';
+import { type StateDirectory, withStateDirectories } from '../mounts/state-directory.ts';
+import { type ControlName, controlNames, type DaemonStatus } from './control.ts';
+import { callDaemon } from './control-client.ts';
+
+/**
+ * - `serving`: mounted here, and its daemon answers.
+ * - `sealing`: unmounted; its daemon seals what was written, and ends then.
+ * - `elsewhere`: its daemon answers, but nothing of it is mounted where this process looks: detached lazily, or in another
+ *   namespace.
+ * - `silent`: mounted here, and its daemon is there but does not answer: stopped, frozen, or the host is very busy. Or it has
+ *   no socket where this process looks, as when its state directory was emptied, or is another one in this namespace.
+ * - `dead`: mounted here, and by the kernel's word nobody serves it: its daemon was killed. `ckptfs umount` clears it.
+ * - `unknown`: mounted here by another user, whose daemons this process may not ask.
+ */
+export type MountState = 'serving' | 'sealing' | 'elsewhere' | 'silent' | 'dead' | 'unknown';
+
+export interface MountStatus {
+  readonly state: MountState;
+  readonly mountPoint: string;
+  /** `MAJOR:MINOR`. */
+  readonly device: string;
+  readonly scratch: boolean;
+  /** What mount tables name as the source; of a daemon that answers, the image. */
+  readonly source: string;
+  /** Of the daemon, in this process's pid namespace; null when it is not visible there, or not known. */
+  readonly pid: number | null;
+  /** Of `serving`, `sealing` and `elsewhere`. */
+  readonly daemon: DaemonStatus | undefined;
+}
+
+/** All daemons together have so long to answer, whatever each of them says until then. */
+const ANSWER_MILLISECONDS = 5000;
+/** Mounts without a daemon that are asked whether they are dead: another user may have made any number. */
+const MAX_ASKED = 64;
+
+/**
+ * Lists the mounts of ours on this host, as far as this user can see them. Never looks at a mount itself; a child process does
+ * at those that no daemon answers for.
+ */
+export async function listMounts(): Promise<MountStatus[]> {
+  const claims = await withStateDirectories(claimsIn);
+  const answered = claims.filter(hasAnswered);
+  // The device of one that seals may be another mount's already.
+  const serving = answered.filter(({ status }) => status.state === 'serving');
+  const sealing = answered.filter(({ status }) => status.state === 'sealing');
+  const silent = claims.filter(({ status }) => status === undefined);
+  const mounts = (await readMounts()).filter(isOwn);
+  const ended = await endedAmong(mounts.filter((mount) => claimOf(mount, [...serving, ...silent]) === undefined));
+  return [
+    ...mounts.map((mount) => statusOf(mount, claimOf(mount, serving), claimOf(mount, silent), ended.has(mount.id))),
+    ...elsewhere(serving, new Set(mounts.map(({ device }) => device))).map((one) => unmounted('elsewhere', one)),
+    ...sealing.map((one) => unmounted('sealing', one)),
+  ];
+}
+
+/** What the process that listens at a socket says; as what the socket is named, as long as it says nothing. */
+interface Claim {
+  /** User id, by the kernel's word. */
+  readonly owner: number;
+  readonly pid: number | null;
+  readonly device: string;
+  /** Undefined when it did not answer. */
+  readonly status: DaemonStatus | undefined;
+}
+
+interface Answer extends Claim {
+  readonly status: DaemonStatus;
+}
+
+function hasAnswered(claim: Claim): claim is Answer {
+  return claim.status !== undefined;
+}
+
+/** Nothing but the owner tells a daemon from another user's program that names the same device. */
+function claimOf<T extends Claim>(mount: MountInfo, claims: readonly T[]): T | undefined {
+  return claims.find(({ device, owner }) => device === mount.device && owner === ownerOf(mount));
+}
+
+/** Returns the ids of the mounts that by the kernel's word nobody serves any more. */
+async function endedAmong(mounts: readonly MountInfo[]): Promise<ReadonlySet<number>> {
+  const deadline = Deadline.after(ANSWER_MILLISECONDS);
+  const asked = mounts.filter(mayAskDaemonOf).slice(0, MAX_ASKED);
+  const answers = await Promise.all(asked.map((mount) => askMount(mount, deadline, { asOwner: true })));
+  return new Set(asked.filter((_, at) => answers[at] === 'ended').map(({ id }) => id));
+}
+
+function statusOf(
+  mount: MountInfo,
+  serving: Answer | undefined,
+  silent: Claim | undefined,
+  hasEnded: boolean,
+): MountStatus {
+  const { mountPoint, device, source } = mount;
+  const others = mayAskDaemonOf(mount) ? 'silent' : 'unknown';
+  const common = { mountPoint, device, scratch: isScratch(mount) };
+  if (serving === undefined) {
+    const pid = silent?.pid ?? null;
+    return {
+      state: hasEnded ? 'dead' : silent === undefined ? others : 'silent',
+      ...common,
+      source,
+      pid,
+      daemon: undefined,
+    };
+  }
+  const { pid, status: daemon } = serving;
+  return { state: 'serving', ...common, source: daemon.location, pid, daemon };
+}
+
+function unmounted(state: 'elsewhere' | 'sealing', { pid, status: daemon }: Answer): MountStatus {
+  const { mountPoint, device, scratch, location: source } = daemon;
+  return { state, mountPoint, device, scratch, source, pid, daemon };
+}
+
+/** Returns what answers for devices that no mount here has: for each the first, but root's rather than anybody's. */
+function elsewhere(claims: readonly Answer[], visible: ReadonlySet<string>): Answer[] {
+  const found = new Map<string, Answer>();
+  for (const claim of [...claims].sort((a, b) => Number(b.owner === 0) - Number(a.owner === 0))) {
+    if (!visible.has(claim.device) && !found.has(claim.device)) found.set(claim.device, claim);
+  }
+  return [...found.values()];
+}
+
+function mayAskDaemonOf(mount: MountInfo): boolean {
+  const user = process.geteuid?.() ?? 0;
+  return user === 0 || ownerOf(mount) === user;
+}
+
+/**
+ * Asks all at the same time. This user's own come first: sockets of others, of which there may be many, cannot use up the
+ * descriptors for those.
+ */
+async function claimsIn(directories: readonly StateDirectory[]): Promise<Claim[]> {
+  const deadline = Deadline.after(ANSWER_MILLISECONDS);
+  const asked = directories.flatMap(({ directory, owner }) =>
+    controlNames(directory).map((name) => ask(name, owner, deadline)),
+  );
+  return (await Promise.all(asked)).flat();
+}
+
+async function ask(name: ControlName, owner: number, deadline: Deadline, isRepeated = false): Promise<Claim[]> {
+  const { device } = name;
+  const call = callDaemon(name, owner);
+  if (call === 'dead' || call === 'stranger') return [];
+  if (call === 'silent') return [{ owner, pid: null, device, status: undefined }];
+  const pid = call.peer.pid === 0 ? null : call.peer.pid;
+  try {
+    const status = await call.status(deadline);
+    // Only the daemon of a mount that says so itself.
+    if (status !== undefined) return status.device === device ? [{ owner, pid, device, status }] : [];
+    // It has ended meanwhile, which the kernel then says, or it has too many callers.
+    if (!isRepeated && (await call.ended(Deadline.after(0)))) return ask(name, owner, deadline, true);
+    return [{ owner, pid, device, status }];
+  } finally {
+    call.close();
+  }
+}

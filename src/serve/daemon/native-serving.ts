@@ -1,0 +1,48 @@
+import { Counters, counterNames } from '../../base/counters.ts';
+import { toPlainError } from '../../base/errors.ts';
+import { setReadAhead } from '../../fuse/mount/mount-point.ts';
+import { mountNative } from '../../fuse/native/native-transport.ts';
+import type { ComingKey, CounterSums, Serving } from '../control/serving.ts';
+import type { DaemonConfig } from '../handover/config.ts';
+import type { Log } from '../mounts/log.ts';
+import { openTree } from '../worker/open-tree.ts';
+import { CountedFileSystem } from './counted-file-system.ts';
+import type { HeldStore } from './held-store.ts';
+
+const MAX_READ = 128 << 10;
+const READ_AHEAD_KIBIBYTES = 1024;
+
+/**
+ * Serves an image through the package fuse-native, on this thread.
+ * @throws CkptfsError as openImage and mountNative do
+ */
+export async function serveThroughNative(
+  config: DaemonConfig,
+  store: HeldStore,
+  key: ComingKey,
+  log: Log,
+): Promise<Serving> {
+  await key.arrived;
+  const counters = new Counters();
+  const opened = openTree(store.place, key.imageKey, config, counters, (line) => log.error(line));
+  try {
+    const made = await mountNative(config.mountPoint, new CountedFileSystem(opened.tree, counters), {
+      source: config.fsName,
+      allowOther: config.allowOther,
+      noExec: config.noExec,
+      maxRead: MAX_READ,
+      onError: (error, operation) => log.error(`${operation} failed: ${toPlainError(error).stack}`),
+    });
+    setReadAhead(made.device, READ_AHEAD_KIBIBYTES);
+    const sums = (): CounterSums =>
+      Object.fromEntries(counterNames.map((name) => [name, counters.get(name)])) as CounterSums;
+    const { mountPoint, device } = made;
+    const stopped = made.ended.finally(() => opened.close());
+    const ended = stopped.then(() => undefined);
+    const { imageId } = opened.image;
+    return { mountPoint, device, imageId, workers: 1, stopped, isSealing: false, ended, counters: sums };
+  } catch (cause) {
+    opened.close();
+    throw cause;
+  }
+}

@@ -1,0 +1,23 @@
+import { CkptfsError, toPlainError } from '../../base/errors.ts';
+import { enterPrivateMountNamespace } from '../../base/linux/system-calls.ts';
+import { tryMount } from '../../fuse/mount/mount-trial.ts';
+
+/** Keeps the mount out of everybody's sight where this process may, as root does in most places. */
+function hide(): void {
+  if (process.geteuid?.() !== 0) return;
+  try {
+    enterPrivateMountNamespace();
+  } catch (error) {
+    if (!(error instanceof CkptfsError)) throw error;
+  }
+}
+
+/** Tries to mount at `directory`, and prints a MountTrial or a PlainError as JSON. */
+export async function runMountTrial(directory: string): Promise<void> {
+  try {
+    hide();
+    process.stdout.write(JSON.stringify(await tryMount(directory)));
+  } catch (error) {
+    process.stdout.write(JSON.stringify(toPlainError(error)));
+  }
+}

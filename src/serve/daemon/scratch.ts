@@ -1,0 +1,104 @@
+import fs from 'node:fs';
+import { join } from 'node:path';
+import { CkptfsError, systemErrorName } from '../../base/errors.ts';
+import { setTimes } from '../../base/linux/posix.ts';
+import { MS_NODEV, MS_NOEXEC, MS_NOSUID, makePrivate, mount, unmountPath } from '../../base/linux/system-calls.ts';
+import { checkedMountPoint } from '../../fuse/mount/mount-point.ts';
+import { isScratch, readMounts, SCRATCH_SOURCE, topmostAt } from '../../fuse/mount/mountinfo.ts';
+import type { DaemonConfig } from '../handover/config.ts';
+import type { Log } from '../mounts/log.ts';
+import { ownStateDirectory } from '../mounts/state-directory.ts';
+import type { RootAttributes } from '../worker/worker-messages.ts';
+
+type Access = Pick<DaemonConfig, 'allowOther' | 'allowRoot' | 'noExec'>;
+
+/**
+ * A mount that can be written to, in memory alone: overlayfs of the image and of a tmpfs. Both lie in a hidden directory only until the
+ * overlay is made. It keeps mounts of its layers of its own, so once it is unmounted nothing holds them and the image's mount ends too.
+ */
+export class ScratchSpace {
+  /** Where the image is to be mounted. */
+  readonly lower: string;
+  readonly #mountPoint: string;
+  readonly #hidden: string;
+
+  private constructor(hidden: string, mountPoint: string) {
+    this.#hidden = hidden;
+    this.#mountPoint = mountPoint;
+    this.lower = join(hidden, 'lower');
+  }
+
+  /** Needs root. @throws CkptfsError `mount-failed`, `io` */
+  static async prepare(directory: string, log: Log): Promise<ScratchSpace> {
+    const mountPoint = await checkedMountPoint(directory);
+    const space = new ScratchSpace(fs.mkdtempSync(join(ownStateDirectory(), 'scratch-')), mountPoint);
+    try {
+      mountMemory(space.#hidden, log);
+      // What is mounted below from here on shows up in no other mount namespace.
+      makePrivate(space.#hidden, false);
+      for (const name of ['lower', 'upper', 'work']) fs.mkdirSync(join(space.#hidden, name));
+      return space;
+    } catch (cause) {
+      space.abandon();
+      throw mountFailed(mountPoint, cause);
+    }
+  }
+
+  /**
+   * Puts image and memory together at the mount point. The image must be served already, by other threads.
+   * @throws CkptfsError `mount-failed`
+   */
+  async publish(
+    root: RootAttributes,
+    access: Access,
+  ): Promise<{ readonly mountPoint: string; readonly device: string }> {
+    const [upper, work] = ['upper', 'work'].map((name) => join(this.#hidden, name)) as [string, string];
+    try {
+      // The root of an overlay is that of its upper layer. FUSE never learns who asks, since overlayfs reads its layers as root: who
+      // may come in is for this directory alone to say.
+      const open = access.allowOther && !access.allowRoot;
+      fs.chownSync(upper, open ? root.uid : 0, open ? root.gid : 0);
+      fs.chmodSync(upper, open ? root.mode : 0o700);
+      setTimes(Buffer.from(upper), root.atime, root.mtime);
+      const layers = `lowerdir=${this.lower},upperdir=${upper},workdir=${work}`;
+      const flags = MS_NOSUID | MS_NODEV | (access.noExec ? MS_NOEXEC : 0);
+      mount(SCRATCH_SOURCE, this.#mountPoint, 'overlay', flags, layers);
+    } catch (cause) {
+      throw mountFailed(this.#mountPoint, cause);
+    }
+    this.abandon();
+    const made = topmostAt(await readMounts(), this.#mountPoint);
+    if (made !== undefined && isScratch(made)) return { mountPoint: this.#mountPoint, device: made.device };
+    throw new CkptfsError('mount-failed', `${this.#mountPoint} was mounted and is gone again`);
+  }
+
+  /** Takes the hidden directory away, with all that is mounted there; what an overlay was made of lives on in it. */
+  abandon(): void {
+    try {
+      unmountPath(this.#hidden, true);
+    } catch {
+      // Nothing was mounted there yet.
+    }
+    fs.rmdirSync(this.#hidden);
+  }
+}
+
+/** A tmpfs that is never swapped out where the kernel has that (6.4), else a plain one and a warning. */
+function mountMemory(directory: string, log: Log): void {
+  const make = (options: string): void => mount('ckptfs-scratch', directory, 'tmpfs', MS_NOSUID | MS_NODEV, options);
+  try {
+    make('mode=0700,noswap');
+  } catch (cause) {
+    if (systemErrorName(cause) !== 'EINVAL') throw cause;
+    make('mode=0700');
+    log.warning(
+      'scratch files may be swapped out: this kernel has no tmpfs without swap; "ckptfs doctor" looks at the swap',
+    );
+  }
+}
+
+function mountFailed(path: string, cause: unknown): CkptfsError {
+  if (cause instanceof CkptfsError) return cause;
+  const reason = systemErrorName(cause) ?? String(cause);
+  return new CkptfsError('mount-failed', `cannot mount scratch space on ${path}: ${reason}`, { path, cause });
+}

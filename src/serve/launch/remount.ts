@@ -1,0 +1,53 @@
+import { CkptfsError } from '../../base/errors.ts';
+import type { Secret } from '../../crypto/secret.ts';
+import { escapeOption } from '../../fuse/mount/mount-point.ts';
+import type { DaemonStatus } from '../control/control.ts';
+import { listMounts } from '../control/status.ts';
+import { unmountImage } from '../control/umount.ts';
+import { findOwnMount } from '../mounts/own-mounts.ts';
+import { type MountHandle, mountImage } from './mount.ts';
+
+/**
+ * The daemon of a writable mount that serves.
+ * @throws CkptfsError `not-mounted`; `bad-argument` where the image is not written on; `missing-feature` when its daemon does not answer
+ */
+export async function findWriter(directory: string): Promise<DaemonStatus> {
+  const { mountPoint, device } = await findOwnMount(directory);
+  const daemon = (await listMounts()).find((mount) => mount.device === device && mount.state === 'serving')?.daemon;
+  if (daemon === undefined) {
+    throw new CkptfsError('missing-feature', `the daemon of ${mountPoint} does not answer`, { path: mountPoint });
+  }
+  if (daemon.write) return daemon;
+  throw new CkptfsError('bad-argument', `${mountPoint} is mounted read-only already`, { path: mountPoint });
+}
+
+/**
+ * Unmounts a writable mount, which seals its image, and mounts the image again read-only, at the same place with the same options. In between
+ * nothing is mounted there.
+ * @param imageKey unlocked before anything is unmounted; stays the caller's to wipe
+ * @throws CkptfsError as unmountImage; the message says when the image is sealed but could not be mounted again
+ */
+export async function remountSealed(writer: DaemonStatus, imageKey: Secret): Promise<MountHandle> {
+  const { mountPoint, location, imageId, options } = writer;
+  const { allowOther, allowRoot, noExec, fsName, cacheSize, logFile } = options;
+  await unmountImage(mountPoint);
+  try {
+    return await mountImage({
+      location,
+      mountPoint,
+      imageKey,
+      allowOther,
+      allowRoot,
+      cacheSize,
+      fuseOptions: [...(noExec ? ['noexec'] : []), `fsname=${escapeOption(fsName)}`],
+      ...(logFile === undefined ? {} : { logFile }),
+    });
+  } catch (cause) {
+    if (!(cause instanceof CkptfsError)) throw cause;
+    throw new CkptfsError(cause.code, `image ${imageId} is sealed, but not mounted again: ${cause.message}`, {
+      advice: cause.advice ?? `Mount it by "ckptfs mount ${location} ${mountPoint}".`,
+      path: mountPoint,
+      cause,
+    });
+  }
+}

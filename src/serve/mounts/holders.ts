@@ -1,0 +1,90 @@
+import fs from 'node:fs';
+import { printable } from '../../base/printable.ts';
+import type { MountInfo } from '../../fuse/mount/mountinfo.ts';
+import { readMounts } from '../../fuse/mount/mountinfo.ts';
+
+/** Who keeps a mount in use. */
+interface Holder {
+  readonly pid: number;
+  /** As in /proc/PID/comm. */
+  readonly command: string;
+}
+
+interface HolderOptions {
+  /** Whether to look at what processes have mapped: the kernel tells that of none that waits for a page and has threads. */
+  readonly maps: boolean;
+}
+
+/**
+ * The processes that have a file or directory of a mount open, mapped, or as their working or root directory, as far as this process may
+ * look. Looks only at what the kernel tells of processes, never at the mount.
+ */
+export function holdersOf(found: MountInfo, { maps }: HolderOptions = { maps: true }): Holder[] {
+  const holders: Holder[] = [];
+  for (const name of namesIn('/proc')) {
+    if (!/^[0-9]+$/.test(name) || !holds(`/proc/${name}`, found, maps)) continue;
+    holders.push({ pid: Number(name), command: text(`/proc/${name}/comm`).replace(/\n$/, '') });
+  }
+  return holders;
+}
+
+/** Mount points on top of a mount, which keep it in use as well. */
+async function mountsBelow({ mountPoint }: MountInfo): Promise<string[]> {
+  const mounts = await readMounts();
+  return mounts.map((mount) => mount.mountPoint).filter((path) => path !== mountPoint && isWithin(path, mountPoint));
+}
+
+/** Who is to blame, for a message: `bash (pid 123), tail (pid 130)`; empty when nobody could be found. */
+export async function describeHolders(found: MountInfo, options?: HolderOptions): Promise<string> {
+  const processes = holdersOf(found, options).map(({ command, pid }) => `${printable(command)} (pid ${pid})`);
+  const mounts = (await mountsBelow(found)).map((path) => `a mount on ${printable(path)}`);
+  return [...processes, ...mounts].join(', ');
+}
+
+function holds(process: string, { mountPoint, device }: MountInfo, lookAtMaps: boolean): boolean {
+  const links = [
+    ...['cwd', 'root', 'exe'].map((name) => `${process}/${name}`),
+    ...namesIn(`${process}/fd`).map((fd) => `${process}/fd/${fd}`),
+  ];
+  return links.some((link) => isWithin(target(link), mountPoint)) || (lookAtMaps && maps(process, device));
+}
+
+function maps(process: string, device: string): boolean {
+  const [major = 0, minor = 0] = device.split(':').map(Number);
+  const shown = `${hex(major)}:${hex(minor)}`;
+  return text(`${process}/maps`)
+    .split('\n')
+    .some((line) => line.split(' ')[3] === shown);
+}
+
+function hex(number: number): string {
+  return number.toString(16).padStart(2, '0');
+}
+
+function isWithin(path: string, directory: string): boolean {
+  return path === directory || path.startsWith(directory === '/' ? '/' : `${directory}/`);
+}
+
+function target(link: string): string {
+  try {
+    return fs.readlinkSync(link);
+  } catch {
+    return '';
+  }
+}
+
+function text(path: string): string {
+  try {
+    return fs.readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+function namesIn(path: string): string[] {
+  try {
+    return fs.readdirSync(path);
+  } catch {
+    return [];
+  }
+}

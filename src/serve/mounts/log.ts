@@ -1,0 +1,94 @@
+import fs from 'node:fs';
+import { printable } from '../../base/printable.ts';
+
+const STANDARD_ERROR = 2;
+const MAX_LOG_SIZE = 1 << 20;
+const REPEAT_AFTER_MILLISECONDS = 60_000;
+const MAX_REMEMBERED = 10_000;
+const COPY_SIZE = 65536;
+
+export type Level = 'info' | 'warning' | 'error';
+
+/**
+ * The daemon's log, one line per event, as syslog has it: time, program with pid, level, text. Never given a secret or contents of an
+ * image, though names of image files where they are damaged. A line that repeats is written once a minute, and nothing
+ * in one acts on a terminal: standard error may be one, and so may be what shows the log.
+ */
+export class Log {
+  readonly #file: string | undefined;
+  readonly #fd: number;
+  readonly #last = new Map<string, number>();
+
+  /**
+   * @param file the path of what the descriptor already appends to, kept below 1 MiB with one older part beside it as FILE.old; or
+   * undefined when it goes elsewhere
+   */
+  constructor(file: string | undefined, fd: number = STANDARD_ERROR) {
+    this.#file = file;
+    this.#fd = fd;
+  }
+
+  info(text: string): void {
+    this.write('info', text);
+  }
+
+  warning(text: string): void {
+    this.write('warning', text);
+  }
+
+  error(text: string): void {
+    this.write('error', text);
+  }
+
+  /** A fault with what can be done about it. */
+  failure({ message, advice }: { readonly message: string; readonly advice?: string | undefined }): void {
+    this.error(advice === undefined ? message : `${message}. ${advice}`);
+  }
+
+  write(level: Level, text: string): void {
+    const now = new Date();
+    if (this.#repeats(`${level} ${text}`, now.getTime())) return;
+    const line = printable(text.replaceAll(/[\n\r]+\s*/g, ' | '));
+    try {
+      this.#keepSmall();
+      fs.writeSync(this.#fd, `${now.toISOString()} ckptfs[${process.pid}]: ${level}: ${line}\n`);
+    } catch {
+      // A full disk, or a terminal that is gone: serving goes on without a log.
+    }
+  }
+
+  #repeats(line: string, now: number): boolean {
+    const last = this.#last.get(line);
+    if (last !== undefined && now - last < REPEAT_AFTER_MILLISECONDS) return true;
+    if (this.#last.size >= MAX_REMEMBERED) this.#last.clear();
+    this.#last.set(line, now);
+    return false;
+  }
+
+  /** In place, so that other daemons of the same image, and Node's own last words, go on into the same file. */
+  #keepSmall(): void {
+    if (this.#file === undefined || fs.fstatSync(this.#fd).size < MAX_LOG_SIZE) return;
+    try {
+      copyInto(this.#fd, `${this.#file}.old`);
+    } catch {
+      // Something is in the way, or the disk is full. The bound counts for more than the older part.
+    }
+    fs.ftruncateSync(this.#fd, 0);
+  }
+}
+
+/** Copies an open file into a new one. What stood there is removed, not written to: it may be a link that somebody else made. */
+function copyInto(from: number, path: string): void {
+  const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = fs.constants;
+  fs.rmSync(path, { force: true });
+  const to = fs.openSync(path, O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY, 0o600);
+  try {
+    const part = Buffer.alloc(COPY_SIZE);
+    for (let done = 0, count = 1; count > 0; done += count) {
+      count = fs.readSync(from, part, 0, part.length, done);
+      fs.writeSync(to, part, 0, count);
+    }
+  } finally {
+    fs.closeSync(to);
+  }
+}

@@ -1,0 +1,73 @@
+import fs from 'node:fs';
+import { enterMountNamespace } from '../../base/linux/system-calls.ts';
+
+/** From fcntl.h: holds a directory without leave to read it. */
+const O_PATH = 0o10000000;
+
+/** A mount namespace, with the root and the working directory that a thread has in it. */
+export class MountNamespace {
+  readonly #namespace: number;
+  readonly #root: number;
+  readonly #directory: number;
+
+  private constructor(namespace: number, root: number, directory: number) {
+    this.#namespace = namespace;
+    this.#root = root;
+    this.#directory = directory;
+  }
+
+  /** Holds that of the calling thread by descriptors, which no child inherits. @throws Error */
+  static ofThisThread(): MountNamespace {
+    return MountNamespace.#open('/proc/thread-self/ns/mnt', '/', '.');
+  }
+
+  /** Holds that of another process, whose root is the working directory as well. @throws Error when it may not be looked into, or has ended */
+  static ofProcess(pid: number): MountNamespace {
+    return MountNamespace.#open(`/proc/${pid}/ns/mnt`, `/proc/${pid}/root`, `/proc/${pid}/root`);
+  }
+
+  /** Takes over descriptors of a namespace and of a directory that is the root there. @throws Error */
+  static fromDescriptors(namespace: number, root: number): MountNamespace {
+    return new MountNamespace(namespace, root, fs.openSync(`/proc/self/fd/${root}`, O_PATH));
+  }
+
+  static #open(namespace: string, root: string, directory: string): MountNamespace {
+    const opened: number[] = [];
+    try {
+      opened.push(fs.openSync(namespace, fs.constants.O_RDONLY));
+      for (const path of [root, directory]) opened.push(fs.openSync(path, O_PATH));
+      return new MountNamespace(...(opened as [number, number, number]));
+    } catch (cause) {
+      for (const fd of opened) fs.closeSync(fd);
+      throw cause;
+    }
+  }
+
+  /** Runs something short in it, on this thread, which is in `own` before and afterwards. @throws what `work` throws, Error */
+  run<T>(own: MountNamespace, work: () => T): T {
+    this.#enter();
+    try {
+      return work();
+    } finally {
+      own.#enter();
+    }
+  }
+
+  /** Like {@link run}, but the thread stays in it until the promise settles: whatever else it does meanwhile, it does there. */
+  async runAsync<T>(own: MountNamespace, work: () => Promise<T>): Promise<T> {
+    this.#enter();
+    try {
+      return await work();
+    } finally {
+      own.#enter();
+    }
+  }
+
+  close(): void {
+    for (const fd of [this.#namespace, this.#root, this.#directory]) fs.closeSync(fd);
+  }
+
+  #enter(): void {
+    enterMountNamespace(this.#namespace, this.#root, this.#directory);
+  }
+}

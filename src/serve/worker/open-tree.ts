@@ -1,0 +1,73 @@
+import type { Counters } from '../../base/counters.ts';
+import { CkptfsError } from '../../base/errors.ts';
+import type { Secret } from '../../crypto/secret.ts';
+import { ROOT_INODE } from '../../format/manifest.ts';
+import { type DamageListener, ReadOnlyTree } from '../../fs/read-only-tree.ts';
+import type { FileSystem } from '../../fuse/protocol/filesystem.ts';
+import { type Image, openImage, readHeader } from '../../image/read/image.ts';
+import { ImageReader } from '../../image/read/image-reader.ts';
+import { ImageTree } from '../../image/read/tree.ts';
+import { openStore } from '../../stores/open-store.ts';
+import type { Store, StorePlace } from '../../stores/store.ts';
+import type { OpenedImage } from './worker-messages.ts';
+
+/** An image opened to be served by one thread. */
+export interface OpenTree {
+  readonly tree: FileSystem;
+  readonly image: OpenedImage;
+  /** Of an image that is written on: seals it, once nothing is served any more. @throws CkptfsError what kept it unsealed, and what to do */
+  readonly seal: (() => void) | undefined;
+  /** Wipes cache and object keys. The image key stays. */
+  close(): void;
+}
+
+/** How an image is opened to be served. */
+export interface TreeOptions {
+  /** Bytes. */
+  readonly cacheSize: number;
+  /** Permission bits that the root directory is to have instead of its own. */
+  readonly rootMode?: number | undefined;
+}
+
+/** @throws CkptfsError as readHeader and openImage do */
+export function openTree(
+  place: StorePlace,
+  imageKey: Secret,
+  { cacheSize, rootMode }: TreeOptions,
+  counters: Counters,
+  onDamage: DamageListener,
+): OpenTree {
+  const store = openStore(place);
+  const image = withRootMode(opened(store, imageKey), rootMode);
+  const reader = new ImageReader(image, cacheSize, counters);
+  const root = image.manifest.inodes[ROOT_INODE - 1];
+  if (root === undefined) throw new CkptfsError('internal', 'an image without a root directory');
+  const { mode, uid, gid, atime, mtime } = root;
+  return {
+    tree: new ReadOnlyTree(image, new ImageTree(image.manifest), reader, onDamage),
+    image: {
+      imageId: image.header.imageId.toString('hex'),
+      root: { mode, uid, gid, atime, mtime },
+    },
+    seal: undefined,
+    close: () => {
+      reader.close();
+      store.close();
+    },
+  };
+}
+
+function opened(store: Store, imageKey: Secret): Image {
+  try {
+    return openImage(store, readHeader(store), imageKey);
+  } catch (error) {
+    store.close();
+    throw error;
+  }
+}
+
+function withRootMode(image: Image, mode: number | undefined): Image {
+  const [root, ...others] = image.manifest.inodes;
+  if (mode === undefined || root === undefined) return image;
+  return { ...image, manifest: { ...image.manifest, inodes: [{ ...root, mode }, ...others] } };
+}

@@ -1,0 +1,81 @@
+import type { Counters } from '../../base/counters.ts';
+import { CkptfsError, ioErrorName, isFull } from '../../base/errors.ts';
+import type { Secret } from '../../crypto/secret.ts';
+import { ROOT_INODE } from '../../format/manifest.ts';
+import { WritableTree } from '../../fs/writable-tree.ts';
+import { readAnyHeader } from '../../image/read/image.ts';
+import { openWritable } from '../../image/writable/open-writable.ts';
+import { openWritableStore } from '../../stores/open-store.ts';
+import type { StorePlace } from '../../stores/store.ts';
+import type { Level } from '../mounts/log.ts';
+import type { OpenTree, TreeOptions } from './open-tree.ts';
+
+/**
+ * Opens an image to be written on, which it is from then on, until it is sealed.
+ * @throws CkptfsError as readAnyHeader and openWritable do
+ */
+export function openWritableTree(
+  place: StorePlace,
+  imageKey: Secret,
+  { cacheSize, rootMode }: TreeOptions,
+  counters: Counters,
+  log: (level: Level, text: string) => void,
+): OpenTree {
+  const store = openWritableStore(place);
+  const header = readAnyHeader(store);
+  const image = openWritable(store, header, imageKey, {
+    cacheSize,
+    counters,
+    onWarning: (text) => log('warning', text),
+  });
+  if (rootMode !== undefined && image.inode(ROOT_INODE)?.mode !== rootMode) {
+    try {
+      image.setMetadata(ROOT_INODE, { mode: rootMode });
+    } catch (error) {
+      image.close();
+      store.close();
+      throw error;
+    }
+  }
+  const root = image.inode(ROOT_INODE);
+  if (root === undefined) throw new CkptfsError('internal', 'an image without a root directory');
+  const { mode, uid, gid, atime, mtime } = root;
+  const tree = new WritableTree(image, (line) => log('error', line));
+  return {
+    tree,
+    image: { imageId: header.imageId.toString('hex'), root: { mode, uid, gid, atime, mtime } },
+    seal: () => {
+      try {
+        tree.finish();
+        image.seal();
+      } catch (cause) {
+        throw notSealed(store.location, cause);
+      }
+    },
+    close: () => {
+      tree.close();
+      image.close();
+      store.close();
+    },
+  };
+}
+
+function notSealed(location: string, cause: unknown): CkptfsError {
+  const code = cause instanceof CkptfsError ? cause.code : 'internal';
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new CkptfsError(code, `${location} is left unsealed: ${reason}`, {
+    path: location,
+    advice: adviceOf(location, cause),
+    cause,
+  });
+}
+
+function adviceOf(location: string, cause: unknown): string {
+  const known = cause instanceof CkptfsError ? cause.advice : undefined;
+  if (known !== undefined) return known;
+  if (isFull(cause)) {
+    const first = ioErrorName(cause) === 'EFBIG' ? 'Raise that limit' : 'Make room there';
+    return `${first}, then run "ckptfs seal ${location}".`;
+  }
+  return `When that is mended, run "ckptfs seal ${location}", or "ckptfs recover ${location}" if it refuses.`;
+}
