@@ -267,7 +267,7 @@ describeIf(['root', 'fuse'], 'an image that a killed writer left', () => {
   test('recover, where something is: says what, and the rest can be sealed', async () => {
     await leaveUnsealed();
     losePower();
-    const lost = 'the last commit: data of files had not come to the disk';
+    const lost = 'the last commit: the contents of files had not reached the disk';
     const refused =
       `enc was not closed, and this would be lost: ${lost}. ` +
       'Run "ckptfs recover", which says what is lost and makes what is left usable.';
@@ -289,7 +289,7 @@ describeIf(['root', 'fuse'], 'an image that a killed writer left', () => {
   test('recover, for programs and the quiet: a loss is said in any case', async () => {
     await leaveUnsealed();
     fs.appendFileSync(at('enc/journal'), Buffer.alloc(100, 0x77));
-    const lost = 'what stood at the end of the journal: it had not come to the disk as it was written';
+    const lost = 'the end of the journal: it had not reached the disk as it was written';
     fs.cpSync(at('enc'), at('copy'), { recursive: true });
     expect(run('recover', 'enc', ...key, '-q')).toEqual(success(`image ID: lost: ${lost}\n`));
     expect(JSON.parse(run('recover', 'copy', ...key, '--json').stdout)).toMatchObject({ imageId: 'ID', dropped: lost });

@@ -4,7 +4,7 @@ import { LockedPages } from '../../crypto/locked-pages.ts';
 import { wipe } from '../../crypto/wipe.ts';
 import type { WritableImage } from './writable-image.ts';
 
-/** Where a write's bytes are, and where in which file they belong. */
+/** Where the bytes of a write are, and where in which file they belong. */
 interface Pending {
   readonly inode: number;
   readonly offset: number;
@@ -14,13 +14,16 @@ interface Pending {
   fromOffset: number;
 }
 
-/** The one write that was accepted and is not stored yet, if there is one: first where whoever asked for it put its bytes, then in memory of its own. */
+/**
+ * At most one deferred write: one that was answered and is not stored yet (W15). It borrows the buffer of the request
+ * until {@link keep} copies the bytes.
+ */
 export class AcceptedWrite {
   readonly #image: WritableImage;
   #pending: Pending | undefined;
-  /** Whether its file is marked for it as lost. */
+  /** Whether the store refused it, so that its file is marked as lost. */
   #isRefused = false;
-  /** Room to keep it in: made before anything is accepted, so that nothing can fail then. */
+  /** Memory to keep it in. It is taken before a write is deferred, so that keeping it cannot fail. */
   #spare: LockedPages | undefined;
 
   constructor(image: WritableImage) {
@@ -31,12 +34,15 @@ export class AcceptedWrite {
     return this.#pending?.inode;
   }
 
-  /** Where in its file it ends; 0 for what is not its file. Bytes. */
+  /** Returns the offset at which it ends, if it is a write to this file, and 0 otherwise. */
   endIn(inode: number): number {
     return this.#pending?.inode === inode ? this.#pending.offset + this.#pending.length : 0;
   }
 
-  /** Takes a write over, for which room was made. There must be no other. @throws RangeError without memory for it: nothing was accepted */
+  /**
+   * Takes a write over, for which space was reserved. There must be no other.
+   * @throws RangeError when there is no memory: nothing is deferred
+   */
   accept(inode: number, offset: number, length: number, from: Region, fromOffset: number): void {
     if (this.#spare === undefined || this.#spare.bytes.length < length) {
       const memory = new ArrayBuffer(LockedPages.memoryFor(length));
@@ -46,7 +52,7 @@ export class AcceptedWrite {
     this.#pending = { inode, offset, length, from, fromOffset };
   }
 
-  /** @throws FileError, CkptfsError as {@link WritableImage.write}: it may be tried again */
+  /** Stores it. @throws FileError, CkptfsError as {@link WritableImage.write}: it waits and may be stored later */
   store(): void {
     if (this.#pending === undefined) return;
     const { inode, offset, length, from, fromOffset } = this.#pending;
@@ -61,14 +67,14 @@ export class AcceptedWrite {
   }
 
   /**
-   * Stores it, and all else that waits, now or never; what can be stored is made durable in any case.
-   * @throws CkptfsError which names every file of which something is lost, and says why
+   * Stores it and all else that waits, for the last time. What the store takes is made durable in any case.
+   * @throws CkptfsError `io`, and others of {@link WritableImage.write}: it names each file of which something is lost
    */
   finish(): void {
     let failure = failureIn(() => this.store());
     let unsynced = failureIn(() => this.#image.sync());
     if (failure !== undefined && unsynced === undefined) {
-      // Making the rest durable may have given room back.
+      // Making the rest durable may have given space back.
       failure = failureIn(() => this.store());
       unsynced = failureIn(() => this.#image.sync());
     }
@@ -83,7 +89,7 @@ export class AcceptedWrite {
     });
   }
 
-  /** Copies its bytes, if that is not done: where they are, others are about to be. */
+  /** Copies its bytes, unless that is done: the buffer of its request is about to be used again. */
   keep(): void {
     if (this.#pending === undefined || this.#spare === undefined || this.#isKept) return;
     const { from, fromOffset, length } = this.#pending;
@@ -92,14 +98,14 @@ export class AcceptedWrite {
     this.#pending.fromOffset = 0;
   }
 
-  /** Gives up what of it lies behind a size that its file is about to get. */
+  /** Gives up the part of it that is after the size that its file is about to get. */
   cut(size: number): void {
     if (this.#pending === undefined) return;
     this.#pending.length = Math.min(this.#pending.length, size - this.#pending.offset);
     if (this.#pending.length <= 0) this.drop();
   }
 
-  /** Gives it up. */
+  /** Forgets it and wipes its copy: it is stored, or nothing needs it. */
   drop(): void {
     if (this.#spare !== undefined && this.#isKept) wipe(this.#spare.bytes);
     this.#pending = undefined;
@@ -111,13 +117,14 @@ export class AcceptedWrite {
     return this.#pending?.from.bytes.buffer === this.#spare?.bytes.buffer;
   }
 
-  /** Wipes it; it must not be used afterwards. */
+  /** Wipes everything. The object must not be used afterwards. */
   close(): void {
     this.#pending = undefined;
     this.#spare?.release();
   }
 }
 
+/** Runs `action` and returns the failure that it threw, if it threw one. */
 function failureIn(action: () => void): CkptfsError | undefined {
   try {
     action();

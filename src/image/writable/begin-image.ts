@@ -20,7 +20,7 @@ export interface BeginOptions {
   /** The root directory. */
   readonly root: NewInode;
   readonly cipher?: CipherName;
-  /** Bytes; see {@link isChunkSize}. */
+  /** Bytes, as {@link isChunkSize} allows. */
   readonly chunkSize?: number;
 }
 
@@ -31,9 +31,9 @@ export interface BegunImage {
 }
 
 /**
- * Makes a new image that is unsealed and has nothing in it but its root, to be opened by `openWritable`. What stands there until this
- * returns is an unfinished image.
- * @param store an empty one
+ * Makes a new, unsealed image of nothing but a root directory, for `openWritable`. Until it returns, the store has an
+ * unfinished image.
+ * @param store must be empty
  * @throws CkptfsError `bad-argument`, `io`
  */
 export async function beginImage(store: WritableStore, options: BeginOptions): Promise<BegunImage> {

@@ -15,16 +15,17 @@ import { finishReplayed, withRoom } from './recovery/finish-replayed.ts';
 import { type FoundImage, findImage } from './recovery/load-state.ts';
 
 export interface RecoveredImage {
-  /** What is lost, one sentence; undefined when nothing is that anybody was told of. */
+  /** What is lost, in one clause; undefined when nothing that was committed is. */
   readonly dropped: string | undefined;
 }
 
 /**
- * Seals an image that was left unsealed; one that is sealed stays as it is.
+ * Seals an image that was left unsealed. A sealed image stays as it is.
  * @param header not authenticated yet
- * @param onWarning is told, when the image is sealed, also what its writer had not ended: files that were open, dumps that look incomplete
- * @throws CkptfsError `locked`; `unsealed` when something of it would be lost: it is for {@link recoverImage} to say what; `unfinished`,
- * `damaged`, `unsupported-source`, `io`
+ * @param onWarning is called, once the image is sealed, also for what its writer had not ended: files that were open,
+ * dumps that look incomplete
+ * @throws CkptfsError `locked`; `unsealed` when something would be lost, so that {@link recoverImage} has to be used;
+ * `unfinished`, `damaged`, `unsupported-source`, `io`
  */
 export function sealImage(
   store: WritableStore,
@@ -50,8 +51,8 @@ export function sealImage(
 }
 
 /**
- * Makes an image that was left unsealed one that can be sealed and written on, without what cannot be had any more; one of which nothing is
- * missing stays as it is. It is not sealed by that.
+ * Drops what is lost of an image that was left unsealed, so that it can be sealed or continued. It does not seal it. An
+ * image of which nothing is lost stays as it is.
  * @param header not authenticated yet
  * @throws CkptfsError `locked`, `unfinished`, `damaged`, `unsupported-source`, `io`
  */
@@ -84,7 +85,7 @@ export function recoverImage(
   });
 }
 
-/** Ends a seal that was interrupted at its end. */
+/** Does the rest of a seal that was interrupted after its manifest was in place (W19). */
 function endIfBegun(
   store: WritableStore,
   found: FoundImage & { kind: 'sealed' },

@@ -31,24 +31,25 @@ const DEFAULT_CACHE_SIZE = 16 << 20;
 const DEFAULT_POOL_SIZE = 4 << 20;
 
 export interface WritableOptions {
-  /** Bytes of verified chunks kept at most. */
+  /** Bytes of verified chunks kept in memory at most. */
   readonly cacheSize?: number;
-  /** Bytes of plaintext kept at most of chunks that are not written whole; locked in memory as far as the system lets. */
+  /** Bytes of plaintext of dirty chunks kept at most. They are locked in memory if the system allows it. */
   readonly poolSize?: number;
   readonly onWarning?: WarningListener;
-  /** Milliseconds since 1970; the system's by default. */
+  /** Returns milliseconds since 1970; the system's clock by default. */
   readonly clock?: () => number;
   readonly limits?: CommitterLimits;
-  /** Of what is read. */
+  /** Counts what is read. */
   readonly counters?: Counters;
 }
 
 /**
- * Opens an image to be written on: a sealed one, which is unsealed from then on, or one that was left unsealed. Takes the image's lock until
- * {@link WritableImage.close}.
- * @param header not authenticated yet @param imageKey stays the caller's to wipe, after the image is closed
- * @throws CkptfsError `locked`; `unsealed` when something of it would be lost: it is for `recover` to say what; `unfinished`, `damaged`,
- * `unsupported-source` for what cannot be written on from, `io`
+ * Opens an image to be written: a sealed one, which is unsealed from then on, or one that was left unsealed. It holds
+ * the lock of the image until {@link WritableImage.close}.
+ * @param header not authenticated yet
+ * @param imageKey the caller wipes it, after the image is closed
+ * @throws CkptfsError `locked`; `unsealed` when something would be lost, so that `recoverImage` has to be used;
+ * `unfinished`, `damaged`, `io`; `unsupported-source` when the image has something that a journal cannot have
  */
 export function openWritable(
   store: WritableStore,
@@ -82,7 +83,7 @@ export function openWritable(
     try {
       removeUnnamed(store, stored, live, geometry, onWarning, (id) => puncher.remove(id));
     } catch (error) {
-      // Of no use now; the next writer looks again.
+      // They only take space, and the next writer looks for them again.
       if (!(error instanceof CkptfsError)) throw error;
       onWarning(`objects that do not belong to the image were not removed: ${error.message}`);
     }
@@ -93,25 +94,28 @@ export function openWritable(
   }
 }
 
-/** Takes the lock of the writer, and warns of readers that it cannot keep out. @throws CkptfsError `locked`, `damaged`, `io` */
+/**
+ * Takes the lock of the writer (W21), and warns of readers that it cannot keep out.
+ * @throws CkptfsError `locked`, `damaged`, `io`
+ */
 export function lockImage(store: WritableStore, onWarning: WarningListener): WriterLock {
   const lock = store.lock(`${hostname()} ${process.pid}`);
   if (lock.unseenReaders !== undefined) onWarning(`${store.location}: ${lock.unseenReaders}`);
   return lock;
 }
 
-/** @throws CkptfsError `io` */
+/** Returns the ids of all objects in a store. @throws CkptfsError `io` */
 export function storedIds(store: WritableStore): string[] {
   return store.list().objects.map(({ id }) => id);
 }
 
-/** Says what of an image that was left unsealed cannot be had any more; undefined when nothing that anybody was told of is missing. */
+/** Says what is lost of an image that was left unsealed; undefined when nothing that was committed is. */
 export function missing({ tree }: LiveState, dropped: string | undefined): string | undefined {
   const all = [dropped, describeLost(tree)].filter((text) => text !== undefined);
   return all.length === 0 ? undefined : all.join('; and ');
 }
 
-/** @throws CkptfsError `unsealed` */
+/** Refuses to go on where something would be lost. @throws CkptfsError `unsealed` */
 export function refuseDropping({ location }: WritableStore, dropped: string | undefined): void {
   if (dropped === undefined) return;
   throw new CkptfsError('unsealed', `${location} was not closed, and this would be lost: ${dropped}`, {
@@ -178,7 +182,7 @@ function assemble(
   return new WritableImage({ header, tree, reader, writer, committer, unstored, clock, close });
 }
 
-/** Gives the memory back when there is to be no image. */
+/** Gives the pool back if `action` fails. */
 function withPool<T>(pool: ChunkPool, action: () => T): T {
   try {
     return action();

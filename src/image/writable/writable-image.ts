@@ -16,7 +16,7 @@ import { Namespace, type RenameMode } from './model/namespace.ts';
 import { TreeEdit } from './model/tree-edit.ts';
 import { xattrsWith, xattrsWithout } from './model/xattr-list.ts';
 
-/** What whoever makes a file, directory or symbolic link says of it. */
+/** Mode and owner of a new file, directory or symbolic link. */
 export interface NewInode {
   /** Permission bits. */
   readonly mode: number;
@@ -24,7 +24,7 @@ export interface NewInode {
   readonly gid: number;
 }
 
-/** What is not there stays as it is. */
+/** Changes of metadata. What is absent stays as it is. */
 export interface MetadataChanges {
   /** Permission bits. */
   readonly mode?: number;
@@ -39,11 +39,11 @@ export interface DirectoryName {
   /** Raw bytes. */
   readonly name: Buffer;
   readonly inode: number;
-  /** From 1; a later name has a higher one, and keeps it as long as it is in its directory. */
+  /** From 1. A name that was added later has a higher one, and keeps it while it is in its directory. */
   readonly serial: number;
 }
 
-/** What a writable image is made of. */
+/** The parts that a writable image is made of. */
 export interface WritableParts {
   readonly header: Header;
   readonly tree: LiveTree;
@@ -51,28 +51,30 @@ export interface WritableParts {
   readonly writer: ContentWriter;
   readonly committer: Committer;
   readonly unstored: UnstoredContents;
-  /** Milliseconds since 1970. */
+  /** Returns milliseconds since 1970. */
   readonly clock: () => number;
-  /** Wipes and closes all of it. */
+  /** Wipes and closes everything. */
   readonly close: () => void;
 }
 
 /**
- * An image that is being written: a tree of inodes with numbers, the root's being 1, whose every byte is sealed before it reaches the
- * store. Belongs to one thread.
+ * An image that is being written: a tree of numbered inodes, of which the root has number 1. Every byte is sealed
+ * before it reaches the store. It belongs to one thread. README.md in this folder has the invariants, such as W7, and
+ * the states.
  *
- * **What survives.** The journal takes the whole state, or nothing: whatever was done up to a {@link commit} that returned survives the end of
- * this process, up to a {@link sync} loss of power. What changes names or metadata commits before it returns, and with it all contents
- * written before. `write`, `truncate`, `punch` and `extend` do not: they wait for the next commit, at the latest until memory wants it.
+ * **What survives.** A frame of the journal has the whole state (W7). Everything done before a {@link commit} that
+ * returned survives the end of this process, and before a {@link sync} that returned, loss of power. A change of names
+ * or metadata commits before it returns, and so do all contents written before. `write`, `truncate`, `punch` and
+ * `extend` wait for the next commit, or until memory runs short.
  *
- * **What fails.** FileError: refused, nothing has changed. CkptfsError `io` (its cause has the system error: ENOSPC, EDQUOT, EIO, …) and
- * `damaged`: the call has changed nothing; what a failed `commit` was to tell is still to be told, by the next one. Contents that wait in
- * memory and that the store refuses go on waiting, and the journal marks their file as lost. Names and metadata can be changed meanwhile;
- * each `write`, `commit` and `sync` tries again, and fails until they are stored or their file is cut or released; a file of which
- * they cover the end does not grow.
+ * **What fails.** A FileError is a refusal. CkptfsError `io` (its cause has the system error: ENOSPC, EDQUOT, EIO, …)
+ * and `damaged` are failures of the store. The call has changed nothing then (W12). What a failed commit should have
+ * had is in the next one. Contents that the store refuses wait in memory, and the journal marks their file as lost
+ * (W14). Names and metadata can be changed meanwhile. Each `write`, `commit` and `sync` tries again, and fails until
+ * they are stored or their file is cut or released. A file does not grow while contents at its end are refused.
  *
- * When making something durable has failed once, nothing can be changed any more, as nobody knows what of it is on the disk; what can be
- * read still can, and the image is for `sealImage` or `recoverImage` afterwards.
+ * After something could not be made durable, nothing can be changed any more (W20). Everything can still be read, and
+ * `sealImage`, `recoverImage` or another writer can take the image over once it is closed.
  */
 export class WritableImage {
   readonly header: Header;
@@ -85,7 +87,7 @@ export class WritableImage {
   readonly #clock: () => number;
   readonly #close: () => void;
 
-  /** For {@link openWritable}. */
+  /** Only {@link openWritable} calls it. */
   constructor({ header, tree, reader, writer, committer, unstored, clock, close }: WritableParts) {
     this.header = header;
     this.#tree = tree;
@@ -98,24 +100,27 @@ export class WritableImage {
     this.#close = close;
   }
 
-  /** How many inodes there are, those without a name included. */
+  /** How many inodes there are, with those that have no name. */
   get inodeCount(): number {
     return this.#tree.count;
   }
 
-  /** As it is now, and as it changes; to be looked at only. */
+  /** Returns an inode, which changes as the image does. */
   inode(number: number): Readonly<LiveInode> | undefined {
     return this.#tree.inode(number);
   }
 
-  /** The inode a name leads to. @throws FileError ENOENT when the directory is none, ENOTDIR */
+  /**
+   * Returns the inode that a name leads to, if there is such a name.
+   * @throws FileError ENOENT for an unknown directory, ENOTDIR
+   */
   lookup(directory: number, name: Uint8Array): number | undefined {
     return this.#names.directory(directory).children.get(keyOf(name))?.inode;
   }
 
   /**
-   * The newest name of those in a directory whose serial is below a bound: a listing goes from the newest, with infinity as bound, to the
-   * oldest, and meets none that was added meanwhile.
+   * Returns the newest name in a directory with a serial below a bound. A listing begins with infinity and goes on with
+   * the serial of the last name, so it does not meet names that are added meanwhile.
    * @throws FileError ENOENT, ENOTDIR
    */
   nameBefore(directory: number, serial: number): DirectoryName | undefined {
@@ -123,52 +128,70 @@ export class WritableImage {
     return child && { name: Buffer.from(child.key, 'latin1'), inode: child.inode, serial: child.serial };
   }
 
-  /** A path of an inode for messages, '/' between names; empty for the root and for what has no name. Looks everywhere. */
+  /**
+   * Returns a path of an inode for messages, empty for the root and for an inode without a name. It walks the whole
+   * tree.
+   */
   pathOf(number: number): Buffer {
     return Buffer.from(this.#tree.pathOf(number).join('/'), 'latin1');
   }
 
-  /** Makes an empty regular file; returns its number. @throws FileError ENOENT, ENOTDIR, EEXIST, EINVAL, ENAMETOOLONG, ENOSPC; CkptfsError `io` */
+  /**
+   * Makes an empty regular file and returns its number.
+   * @throws FileError ENOENT, ENOTDIR, EEXIST, EINVAL, ENAMETOOLONG, ENOSPC
+   * @throws CkptfsError `io`
+   */
   create(parent: number, name: Uint8Array, inode: NewInode): number {
     return this.#edit((edit) => this.#names.make(edit, 'file', parent, name, this.#metadata(inode))).number;
   }
 
-  /** As {@link create}. */
+  /** Makes a directory. Like {@link create} otherwise. */
   mkdir(parent: number, name: Uint8Array, inode: NewInode): number {
     return this.#edit((edit) => this.#names.make(edit, 'directory', parent, name, this.#metadata(inode))).number;
   }
 
-  /** As {@link create}. @param target 1 to 4095 bytes without NUL */
+  /** Makes a symbolic link. Like {@link create} otherwise. @param target 1 to 4095 bytes without NUL */
   symlink(parent: number, name: Uint8Array, target: Uint8Array, inode: NewInode): number {
     return this.#edit((edit) => this.#names.make(edit, 'symlink', parent, name, this.#metadata(inode), target)).number;
   }
 
-  /** Makes a FIFO or a socket. As {@link create}. */
+  /** Makes a FIFO or a socket. Like {@link create} otherwise. */
   mknod(parent: number, name: Uint8Array, type: 'fifo' | 'socket', inode: NewInode): number {
     return this.#edit((edit) => this.#names.make(edit, type, parent, name, this.#metadata(inode))).number;
   }
 
-  /** One more name. @throws FileError ENOENT, ENOTDIR, EEXIST, EINVAL, ENAMETOOLONG, EPERM for a directory; CkptfsError `io` */
+  /**
+   * Adds a name to an inode.
+   * @throws FileError ENOENT, ENOTDIR, EEXIST, EINVAL, ENAMETOOLONG, EPERM for a directory
+   * @throws CkptfsError `io`
+   */
   link(inode: number, parent: number, name: Uint8Array): void {
     this.#edit((edit) => this.#names.link(edit, inode, parent, name, this.#now()));
   }
 
   /**
-   * Takes a name away. What has no name is there until {@link release}: whoever takes the last one releases it as soon as nobody has it open.
-   * @throws FileError ENOENT, ENOTDIR, EISDIR; CkptfsError `io`
+   * Removes a name that is not of a directory. An inode without a name stays until {@link release}, which the caller
+   * calls as soon as no process has it open.
+   * @throws FileError ENOENT, ENOTDIR, EISDIR
+   * @throws CkptfsError `io`
    */
   unlink(parent: number, name: Uint8Array): void {
     this.#edit((edit) => this.#names.unlink(edit, parent, name, this.#now()));
   }
 
-  /** See {@link unlink}. @throws FileError ENOENT, ENOTDIR, ENOTEMPTY; CkptfsError `io` */
+  /**
+   * Removes the name of an empty directory, which then stays as {@link unlink} says.
+   * @throws FileError ENOENT, ENOTDIR, ENOTEMPTY; CkptfsError `io`
+   */
   rmdir(parent: number, name: Uint8Array): void {
     this.#edit((edit) => this.#names.rmdir(edit, parent, name, this.#now()));
   }
 
   /**
-   * See {@link unlink} for what is replaced. Nothing happens when both names are one inode's.
-   * @throws FileError ENOENT, ENOTDIR, EISDIR, EEXIST, ENOTEMPTY, EINVAL for a directory into itself, ENAMETOOLONG; CkptfsError `io`
+   * Changes a name. An inode that is replaced stays as {@link unlink} says. Nothing happens when both names lead to one
+   * inode.
+   * @throws FileError ENOENT, ENOTDIR, EISDIR, EEXIST, ENOTEMPTY, EINVAL for a directory into itself, ENAMETOOLONG
+   * @throws CkptfsError `io`
    */
   rename(parent: number, name: Uint8Array, newParent: number, newName: Uint8Array, how: RenameMode = 'replace'): void {
     this.#edit((edit) => this.#names.rename(edit, parent, name, newParent, newName, how, this.#now()));
@@ -180,8 +203,11 @@ export class WritableImage {
   }
 
   /**
+   * Sets an extended attribute.
    * @param name `user.` and 1 to 250 more bytes
-   * @throws FileError ENOENT, EEXIST (`create`), ENODATA (`replace`), EPERM for another name, E2BIG, ENOSPC when there are too many; CkptfsError `io`
+   * @throws FileError ENOENT, EEXIST (`create`), ENODATA (`replace`), EPERM for another name, E2BIG, ENOSPC for too
+   * many
+   * @throws CkptfsError `io`
    */
   setxattr(number: number, name: Uint8Array, value: Uint8Array, how: 'any' | 'create' | 'replace'): void {
     const inode = this.#inode(number);
@@ -190,7 +216,7 @@ export class WritableImage {
     this.#edit((edit) => edit.set(inode, { xattrs, ctime: this.#now() }));
   }
 
-  /** @throws FileError ENOENT, ENODATA; CkptfsError `io` */
+  /** Removes an extended attribute. @throws FileError ENOENT, ENODATA; CkptfsError `io` */
   removexattr(number: number, name: Uint8Array): void {
     const inode = this.#inode(number);
     const xattrs: readonly Xattr[] = xattrsWithout(inode.xattrs, name);
@@ -198,34 +224,45 @@ export class WritableImage {
   }
 
   /**
-   * Reads into `out` at `outOffset` and returns the number of bytes: `length`, or fewer because the file ends there.
-   * @throws FileError ENOENT, EISDIR, EINVAL; CkptfsError `damaged`, `io`: `out` then holds zeros from `outOffset` on
+   * Reads into `out` at `outOffset` and returns the number of bytes: `length`, or fewer if the file ends before.
+   * @throws FileError ENOENT, EISDIR, EINVAL
+   * @throws CkptfsError `damaged`, `io`: `out` has zeros from `outOffset` on
    */
   read(number: number, offset: number, length: number, out: Region, outOffset: number): number {
     return this.#reader.read(this.#file(number), offset, length, out, outOffset);
   }
 
-  /** Writes at most 16 MiB, all of it, and sets the mtime. @throws FileError ENOENT, EISDIR, EINVAL, EFBIG; CkptfsError `io`, `damaged` */
+  /**
+   * Writes at most 16 MiB, all of it, and sets the mtime.
+   * @throws FileError ENOENT, EISDIR, EINVAL, EFBIG
+   * @throws CkptfsError `io`, `damaged`
+   */
   write(number: number, offset: number, length: number, from: Region, fromOffset: number): void {
     this.claim(number, offset, length);
     this.writeClaimed(number, offset, length, from, fromOffset);
   }
 
   /**
-   * The first half of {@link write}: all that can be refused.
-   * @returns whether the other half reads what is stored, and so may find it damaged @throws FileError ENOENT, EISDIR, EINVAL; CkptfsError `io`
+   * Does the first half of {@link write}: makes the checks and reserves space.
+   * @returns whether the second half reads a stored chunk, which may be damaged
+   * @throws FileError ENOENT, EISDIR, EINVAL
+   * @throws CkptfsError `io`
    */
   claim(number: number, offset: number, length: number): boolean {
     const file = this.#file(number);
     this.#committer.storeRefused();
     const { chunkSize } = this.header;
-    // Each chunk that is touched is stored anew.
+    // Each chunk that the write touches gets a new place.
     const chunks = Math.ceil((offset + length) / chunkSize) - Math.floor(offset / chunkSize);
     this.#committer.makeRoom(chunks * chunkSize);
     return this.#writer.reads(file, offset, length);
   }
 
-  /** The second half. @throws FileError ENOENT, EISDIR, EINVAL, EFBIG; CkptfsError `io`, `damaged` */
+  /**
+   * Does the second half of {@link write}, for which space was reserved.
+   * @throws FileError ENOENT, EISDIR, EINVAL, EFBIG
+   * @throws CkptfsError `io`, `damaged`
+   */
   writeClaimed(number: number, offset: number, length: number, from: Region, fromOffset: number): void {
     const file = this.#file(number);
     this.#committer.makeRoom();
@@ -233,7 +270,11 @@ export class WritableImage {
     this.#touch(file);
   }
 
-  /** Cuts or lengthens a file and sets the mtime. @throws FileError ENOENT, EISDIR, EINVAL, EFBIG; CkptfsError `io`, `damaged` */
+  /**
+   * Cuts or lengthens a file and sets the mtime.
+   * @throws FileError ENOENT, EISDIR, EINVAL, EFBIG
+   * @throws CkptfsError `io`, `damaged`
+   */
   truncate(number: number, size: number): void {
     const file = this.#file(number);
     this.#committer.makeRoom();
@@ -241,7 +282,11 @@ export class WritableImage {
     this.#touch(file);
   }
 
-  /** Makes a range read as zeros, of whole sectors a hole; the size stays. Sets the mtime. @throws FileError ENOENT, EISDIR, EINVAL; CkptfsError `io`, `damaged` */
+  /**
+   * Makes a range read as zeros, and its whole sectors holes. The size stays. Sets the mtime.
+   * @throws FileError ENOENT, EISDIR, EINVAL
+   * @throws CkptfsError `io`, `damaged`
+   */
   punch(number: number, offset: number, length: number): void {
     const file = this.#file(number);
     this.#committer.makeRoom();
@@ -249,25 +294,30 @@ export class WritableImage {
     this.#touch(file);
   }
 
-  /** Lengthens a file, with a hole, to at least `size` bytes; a larger one stays as it is. No space is reserved. @throws FileError ENOENT, EISDIR, EINVAL, EFBIG; CkptfsError `io` */
+  /**
+   * Lengthens a file by a hole to at least `size` bytes. It reserves no space.
+   * @throws FileError ENOENT, EISDIR, EINVAL, EFBIG
+   * @throws CkptfsError `io`
+   */
   extend(number: number, size: number): void {
     if (size > this.#file(number).size) this.truncate(number, size);
   }
 
-  /** Sets mtime and ctime of a file as any change of its contents does. @throws FileError ENOENT, EISDIR, EINVAL */
+  /** Sets the mtime and ctime of a file, as a change of its contents does. @throws FileError ENOENT, EISDIR, EINVAL */
   touch(number: number): void {
     this.#touch(this.#file(number));
   }
 
   /**
-   * The next data or hole (whole sectors) at or behind an offset; undefined when there is none before the end, at which there always is a hole.
+   * Returns the next offset, from `offset` on, that is in data or in a hole of whole sectors, as lseek(2) does.
+   * Undefined means that there is none. The end of the file counts as a hole.
    * @throws FileError ENOENT, EISDIR, EINVAL
    */
   seek(number: number, offset: number, whence: 'data' | 'hole'): number | undefined {
     return this.#reader.seek(this.#file(number), offset, whence);
   }
 
-  /** Forgets an inode that has no name, with all that it holds; any other, or a number that is none, stays as it is. The next commit tells the journal. */
+  /** Removes an inode that has no name, with its contents. Does nothing for any other number. The next frame has it. */
   release(number: number): void {
     const inode = this.#tree.inode(number);
     if (inode === undefined || inode.names > 0 || number === ROOT_INODE) return;
@@ -277,30 +327,33 @@ export class WritableImage {
     this.#committer.giveBack();
   }
 
-  /** From now on all that was done survives the end of this process. @throws CkptfsError `io`: it is still to be done */
+  /** Makes all that was done survive the end of this process. @throws CkptfsError `io`: the next commit has it */
   commit(): void {
     this.#committer.commit();
   }
 
-  /** From now on all that was done survives loss of power. @throws CkptfsError `io`: see the class */
+  /** Makes all that was done survive loss of power. @throws CkptfsError `io`, as the class describes */
   sync(): void {
     this.#committer.sync();
   }
 
-  /** Of the file system the image lies on. @throws CkptfsError `io` */
+  /** Returns the space of the file system that the image is on. @throws CkptfsError `io` */
   space(): StoreSpace {
     return this.#committer.space();
   }
 
   /**
-   * Makes a sealed image of it, under an epoch higher by one; {@link close} is what remains to be done.
-   * @throws CkptfsError `io`: it stays unsealed, and nothing of it is lost
+   * Seals the image, under an epoch higher by one. After that it can only be closed.
+   * @throws CkptfsError `io`: it stays unsealed, and nothing is lost
    */
   seal(): void {
     this.#committer.seal();
   }
 
-  /** Wipes all plaintext and keys, and lets others write the image. What was not committed is lost; what was not sealed stays unsealed. */
+  /**
+   * Wipes plaintext and keys, and releases the lock. What was not committed is lost. An image that was not sealed stays
+   * unsealed.
+   */
   close(): void {
     this.#close();
   }

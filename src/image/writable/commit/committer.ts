@@ -18,23 +18,23 @@ import type { Puncher, WarningListener } from '../objects/puncher.ts';
 import { sealState } from './seal-state.ts';
 import type { StoreRoom } from './store-room.ts';
 
-/** How much may come together before something is done about it; in bytes. */
+/** Bytes that may wait, each before something is done about it. */
 export interface CommitterLimits {
   /** Journal entries that wait for a commit. */
   readonly pending: number;
-  /** The journal: a larger one, if it is also larger than four of its snapshots, gives way to a new one. */
+  /** A journal that is larger than this, and than four of its snapshots, is renewed. */
   readonly journal: number;
-  /** Dead chunks that wait to be punched. */
+  /** Freed places that wait to be punched. */
   readonly freed: number;
 }
 
 export const defaultLimits: CommitterLimits = { pending: 512 * 1024, journal: 64 << 20, freed: 16 << 20 };
 
 const SNAPSHOTS_IN_JOURNAL = 4;
-/** Objects that may be open only to be made durable, each of 65,536 chunks. */
+/** Objects that may be open only to be made durable. Each has 65,536 chunks. */
 const MAX_UNSYNCED = 8;
 
-/** What a committer works on. */
+/** What a {@link Committer} works on. */
 export interface CommitterParts {
   readonly store: WritableStore;
   readonly header: Header;
@@ -52,19 +52,19 @@ export interface CommitterParts {
   readonly limits: CommitterLimits;
 }
 
-/** Makes what is in memory survive: tells the journal, makes it durable, gives back the room of what is dead then, seals. */
+/** Makes what is in memory survive: commits it to the journal, makes it durable, gives freed space back, and seals. */
 export class Committer {
   readonly #parts: CommitterParts;
   #journal: JournalWriter;
   #objects: JournalObjects;
-  /** Bytes. */
+  /** Bytes that the journal may have before it is renewed. */
   #largeJournal: number;
-  /** Dead since before the journal was durable last: to be punched when a durable frame says so. */
+  /** Places freed by frames that are durable. They are punched when a barrier after these frames is durable (W10). */
   readonly #settled = new FreePlaces();
-  /** Why nothing can be changed any more. */
+  /** Why nothing can be changed any more (W20). */
   #failure: CkptfsError | undefined;
 
-  /** Begins the journal. @throws CkptfsError `io`, `unsupported-source` */
+  /** Begins a journal (W11). @throws CkptfsError `io`, `unsupported-source` */
   constructor(parts: CommitterParts) {
     this.#parts = parts;
     const snapshot = new Snapshot(parts.state, parts.chunks);
@@ -78,15 +78,16 @@ export class Committer {
   }
 
   /**
-   * To be called before contents change: keeps what waits within bounds, and sees that there is room in the store, if need be where dead
-   * chunks lie.
-   * @param bytes about to be stored @throws CkptfsError `io`
+   * Keeps what waits within bounds, and reserves space in the store, if need be by giving back that of freed places. It
+   * is to be called before contents change.
+   * @param bytes about to be stored
+   * @throws CkptfsError `io`
    */
   makeRoom(bytes = 0): void {
     this.#checkUsable();
     const { limits, geometry, appender, room, state } = this.#parts;
     this.#punch(state.objects.abandoned);
-    if (this.pending.size > limits.pending) this.#tell();
+    if (this.pending.size > limits.pending) this.#commitFrame();
     if (appender.unsyncedCount > MAX_UNSYNCED) this.#makeDurable(() => appender.sync());
     const freed = this.#freedCount;
     if (freed * geometry.chunkSize > limits.freed) this.#reclaim();
@@ -94,7 +95,7 @@ export class Committer {
     if (bytes > 0) room.claim(bytes);
   }
 
-  /** As {@link makeRoom}, where nobody waits for it: what fails is told as a warning, and met again by the next operation. */
+  /** Like {@link makeRoom}, but warns where that throws: the next operation meets the same failure. */
   giveBack(): void {
     try {
       this.makeRoom();
@@ -105,8 +106,8 @@ export class Committer {
   }
 
   /**
-   * Stores what the store refused before, if there is anything.
-   * @throws CkptfsError `io`: it is refused again
+   * Tries again to store the dirty chunks that the store refused, if there are any.
+   * @throws CkptfsError `io`: it refuses them again
    */
   storeRefused(): void {
     this.#checkUsable();
@@ -115,22 +116,25 @@ export class Committer {
     if (refusal !== undefined) throw refusal;
   }
 
-  /** Tells the journal a change of the tree, and all else. @throws CkptfsError `io`: it knows nothing of the change */
+  /** Commits a change of the tree, and all else. @throws CkptfsError `io`: the journal is unchanged */
   commitEdit(edit: TreeEdit): void {
-    this.#tell(edit);
+    this.#commitFrame(edit);
   }
 
   /**
-   * Tells the journal everything, in one frame.
-   * @throws CkptfsError `io`: the journal knows nothing of it, or the store refused contents, and it knows all but these
+   * Commits everything in one frame (W7).
+   * @throws CkptfsError `io`: the journal is unchanged, or the store refused contents, and the frame has all but these
    */
   commit(): void {
-    const refusal = this.#tell();
+    const refusal = this.#commitFrame();
     if (refusal !== undefined) throw refusal;
   }
 
-  /** Returns why the store refused contents, which then still wait and are marked as lost. @throws CkptfsError `io` */
-  #tell(edit?: TreeEdit): CkptfsError | undefined {
+  /**
+   * Commits in one frame all that the store takes. Returns why it refused contents, if it did.
+   * @throws CkptfsError `io`
+   */
+  #commitFrame(edit?: TreeEdit): CkptfsError | undefined {
     this.#checkUsable();
     const refusal = this.#storeDirty();
     this.#appendFrame(edit);
@@ -151,14 +155,14 @@ export class Committer {
     }
   }
 
-  /** Does as {@link commit}, and makes it durable. @throws CkptfsError `io`, as commit */
+  /** Like {@link commit}, but also makes everything durable. @throws CkptfsError `io`, as commit does */
   sync(): void {
-    const refusal = this.#retried(() => this.#tell());
+    const refusal = this.#retried(() => this.#commitFrame());
     this.#settle();
     if (refusal !== undefined) throw refusal;
   }
 
-  /** Returns why the store refused contents, if it did. */
+  /** Stores all dirty chunks. Returns why the store refused them, if it did. */
   #storeDirty(): CkptfsError | undefined {
     try {
       this.#parts.dirty.store();
@@ -171,19 +175,19 @@ export class Committer {
   }
 
   /**
-   * Makes an attempt to store contents, and another one if the first is refused for lack of room and dead chunks have some.
+   * Tries to store contents, and once more if the store is full and freed places have space to give back.
    * @returns why the store refused them in the end, if it did
    */
   #retried(attempt: () => CkptfsError | undefined): CkptfsError | undefined {
     const refusal = attempt();
     if (!isFull(refusal) || this.#freedCount === 0) return refusal;
-    // What was refused is marked as lost: a frame without it is true.
+    // Files with refused contents are marked as lost (W14), so a frame without these contents is true.
     this.#appendFrame();
-    this.#punchDead();
+    this.#punchFreed();
     return attempt();
   }
 
-  /** Makes durable what the journal was told. @throws CkptfsError `io` */
+  /** Makes everything that frames name durable, and then the frames (W8). @throws CkptfsError `io` */
   #settle(): void {
     const { appender, state } = this.#parts;
     const hasNews = this.#journal.isUnsynced;
@@ -192,19 +196,22 @@ export class Committer {
       appender.sync();
       this.#journal.sync();
     });
-    // The first of the frames that are durable now said that all before them was.
+    // The first of these frames began with the barrier that the settled places wait for.
     if (hasNews) this.#punch(this.#settled);
     this.#settled.addAll(state.objects.freed);
   }
 
-  /** Puts a manifest in place of the journal. @throws CkptfsError `io`: the image is still unsealed, and nothing can be changed any more */
+  /**
+   * Seals the image.
+   * @throws CkptfsError `io`: it is still unsealed; see {@link sealState} for when nothing can be changed any more
+   */
   seal(): void {
     this.commit();
     this.#parts.appender.finishObjects();
     this.sync();
     const { state } = this.#parts;
     const ids = state.objects.objects.map(({ name }) => name);
-    // When this fails nobody knows whether the manifest is in place, and the journal without meaning.
+    // If this fails, the manifest may be in place, and then a later frame of the journal would count for nothing.
     this.#makeDurable(() => sealState(this.#parts, ids));
     this.#failure = new CkptfsError('internal', 'the image is sealed');
   }
@@ -218,19 +225,19 @@ export class Committer {
     this.#parts.appender.close();
   }
 
-  /** How many dead chunks there are whose room can be given back. */
+  /** How many places are freed whose space was not given back yet. */
   get #freedCount(): number {
     return this.#parts.state.objects.freed.count + this.#settled.count;
   }
 
-  /** Gives back the room of everything that is dead now. */
+  /** Gives back the space of all freed places. */
   #reclaim(): void {
-    this.#tell();
-    this.#punchDead();
+    this.#commitFrame();
+    this.#punchFreed();
   }
 
-  /** Gives back the room of everything that is dead in what the journal was told. */
-  #punchDead(): void {
+  /** Gives back the space of all places that the frames so far have freed. */
+  #punchFreed(): void {
     this.#settle();
     if (this.#settled.count === 0) return;
     this.#journal.append([]);
@@ -238,7 +245,7 @@ export class Committer {
     this.#punch(this.#settled);
   }
 
-  /** Begins a new journal, smaller than the one there is. That one goes on when it cannot be written. */
+  /** Puts a new, smaller journal in place of the present one, which is continued if the new one cannot be written. */
   #renewJournal(): void {
     const { appender, store, header, imageKey, state, chunks, onWarning } = this.#parts;
     const old = this.#journal;
@@ -247,7 +254,7 @@ export class Committer {
       appender.finishObjects();
       this.#makeDurable(() => appender.sync());
       const publish = JournalWriter.draft(store, header, imageKey, snapshot.entries());
-      // When this fails nobody knows which journal is in place; what was committed is in both.
+      // If this fails, either journal may be in place. Both have everything that was committed.
       this.#makeDurable(() => {
         this.#journal = publish();
       });
@@ -261,7 +268,10 @@ export class Committer {
     this.#objects = this.#adopt(snapshot);
   }
 
-  /** What the new journal does not name is of no use to anybody any more. */
+  /**
+   * Takes a new journal over. No state that may come back needs what it does not name, so that space is given back
+   * (W10).
+   */
   #adopt(snapshot: Snapshot): JournalObjects {
     snapshot.adopt();
     const { state, puncher } = this.#parts;
@@ -279,16 +289,19 @@ export class Committer {
   #punch(places: FreePlaces): void {
     const { state, puncher } = this.#parts;
     const runs = places.drain();
-    for (let at = 0; at < runs.length; ) {
-      const { object } = runs[at] as { object: number };
-      const first = at;
-      while (runs[at]?.object === object) at++;
+    for (let next = 0; next < runs.length; ) {
+      const { object } = runs[next] as { object: number };
+      const first = next;
+      while (runs[next]?.object === object) next++;
       const { name, isRemoved } = state.objects.at(object);
-      if (!isRemoved) puncher.punch(name, runs.slice(first, at));
+      if (!isRemoved) puncher.punch(name, runs.slice(first, next));
     }
   }
 
-  /** What fails here cannot be tried again: the system may have dropped what it could not write. */
+  /**
+   * Runs what makes something durable. It cannot be tried again: the system may have dropped what it could not write
+   * (W20).
+   */
   #makeDurable(action: () => void): void {
     try {
       action();

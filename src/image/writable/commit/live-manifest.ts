@@ -4,7 +4,7 @@ import { manifestInode } from '../model/inode-entry.ts';
 import type { LiveInode } from '../model/live-inode.ts';
 import type { LiveState } from '../model/live-state.ts';
 
-/** A state as a manifest has it. Its objects must be finished, its files without dirty chunks; inodes without a name are left out. */
+/** Makes the manifest of a state, which must be whole (W18). Inodes without a name are left out. */
 export function manifestOf({ epoch, tree, objects }: LiveState, chunks: FileChunks): Manifest {
   const numbers = new Map<number, number>();
   const named: LiveInode[] = [];
@@ -32,7 +32,7 @@ export function manifestOf({ epoch, tree, objects }: LiveState, chunks: FileChun
       const { id, chunks: count, digests } = objects.at(index);
       return { id, chunks: count, digests };
     }),
-    inodes: named.map((inode, at) => manifestInode(inode, (extents[at] as Extent[]).map(renumbered))),
+    inodes: named.map((inode, index) => manifestInode(inode, (extents[index] as Extent[]).map(renumbered))),
     entries,
   };
 }

@@ -11,7 +11,7 @@ import type { Puncher } from '../objects/puncher.ts';
 import { removeUnnamed } from '../objects/unnamed-objects.ts';
 import { manifestOf } from './live-manifest.ts';
 
-/** What sealing needs. */
+/** What {@link sealState} works on. */
 export interface SealParts {
   readonly store: WritableStore;
   readonly header: Header;
@@ -23,9 +23,10 @@ export interface SealParts {
 }
 
 /**
- * Puts the manifest of a state in place of the journal. Everything it names must be finished and durable.
- * @param objects ids of all that may have to go
- * @throws CkptfsError `io`, `unsupported-source`: the image is still unsealed; when the manifest is in place already, sealing it again ends what was begun
+ * Puts the manifest of a state in place of the journal (W19). All objects that it names must be finished and durable.
+ * @param objects ids of the objects that may be removed
+ * @throws CkptfsError `io`, `unsupported-source`: the image is still unsealed. If the manifest is in place, sealing
+ * again does the rest
  */
 export function sealState(parts: SealParts, objects: readonly string[]): void {
   const { store, header, imageKey, geometry, state, chunks, puncher } = parts;
@@ -35,10 +36,10 @@ export function sealState(parts: SealParts, objects: readonly string[]): void {
 }
 
 /**
- * What remains to be done when a manifest is in place and a journal of an older epoch beside it: remove objects the manifest does not
- * name, give back the room of dead chunks, and at last remove the journal, which until then says that this was not done.
- * @param objects ids of all that may have to go
- * @throws CkptfsError `io`: it is to be done again
+ * Does what remains when a manifest is in place and a journal of an older epoch is beside it (W19): removes the objects
+ * that the manifest does not name, gives back the space of dead chunks, and removes the journal last.
+ * @param objects ids of the objects that may be removed
+ * @throws CkptfsError `io`: it has to be done again
  */
 export function endSealing(
   store: WritableStore,
@@ -50,12 +51,13 @@ export function endSealing(
   removeUnnamed(store, objects, manifest.objects, geometry, (line) => puncher.warn(line));
   store.syncNames();
   const coverage = new Coverage(manifest, geometry);
-  for (const [at, { id, chunks }] of manifest.objects.entries()) {
-    puncher.punch(id.toString('hex'), deadRuns(coverage, at, chunks));
+  for (const [index, { id, chunks }] of manifest.objects.entries()) {
+    puncher.punch(id.toString('hex'), deadRuns(coverage, index, chunks));
   }
   store.removeJournal();
 }
 
+/** Returns the runs of chunks of an object that no file of a manifest uses. */
 function deadRuns(coverage: Coverage, object: number, chunks: number): { first: number; count: number }[] {
   const runs: { first: number; count: number }[] = [];
   let first = 0;

@@ -2,39 +2,42 @@ import { Region } from '../../../base/linux/native.ts';
 import { LockedPages } from '../../../crypto/locked-pages.ts';
 import { wipe } from '../../../crypto/wipe.ts';
 
-/** There always are as many: one operation needs two at a time. */
+/** One operation needs two chunks at a time. */
 const MIN_CHUNKS = 4;
 
-/** Memory for dirty chunks: bounded, outside the heap, locked as far as the system lets. What is in no use is zeros. */
+/**
+ * Memory for dirty chunks: bounded, outside the heap, locked if the system allows it, and zero where it is free (W16).
+ */
 export class ChunkPool {
   readonly region: Region;
-  /** False means that plaintext may be swapped out (RLIMIT_MEMLOCK). */
+  /** Whether the system locked it. If not (RLIMIT_MEMLOCK), plaintext may be swapped out. */
   readonly locked: boolean;
   readonly #pages: LockedPages;
   readonly #chunkSize: number;
   readonly #free: number[] = [];
 
-  /** @param size bytes, at most; four chunks there always are */
+  /** @param size bytes at most, but never less than four chunks */
   constructor(size: number, chunkSize: number) {
     const count = Math.max(MIN_CHUNKS, Math.floor(size / chunkSize));
     this.#pages = new LockedPages(new ArrayBuffer(LockedPages.memoryFor(count * chunkSize)));
     this.region = new Region(this.#pages.bytes);
     this.locked = this.#pages.locked;
     this.#chunkSize = chunkSize;
-    for (let at = count - 1; at >= 0; at--) this.#free.push(at * chunkSize);
+    for (let index = count - 1; index >= 0; index--) this.#free.push(index * chunkSize);
   }
 
-  /** Offset of room for a chunk, or undefined when there is none. */
+  /** Takes memory for one chunk. Returns its offset, or undefined when all is taken. */
   take(): number | undefined {
     return this.#free.pop();
   }
 
+  /** Wipes the memory of a chunk and makes it free. */
   giveBack(offset: number): void {
     wipe(this.region.bytes.subarray(offset, offset + this.#chunkSize));
     this.#free.push(offset);
   }
 
-  /** Wipes all of it; it must not be used afterwards. */
+  /** Wipes and unlocks all of it. It must not be used afterwards. */
   close(): void {
     this.#pages.release();
   }

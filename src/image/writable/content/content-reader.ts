@@ -6,11 +6,14 @@ import { firstExtentBehind } from '../../read/extents.ts';
 import type { ImageReader } from '../../read/image-reader.ts';
 import type { LiveFile } from '../model/live-inode.ts';
 
-/** Reads files of a writable image: what is not stored yet from memory, all else authenticated, as from a sealed one. */
+/**
+ * Reads files of a writable image: dirty chunks from memory, and all else from the store, authenticated as in a sealed
+ * image.
+ */
 export class ContentReader {
   readonly #geometry: Geometry;
   readonly #reader: ImageReader;
-  /** Where dirty chunks lie. */
+  /** The memory of dirty chunks. */
   readonly #pool: Region;
 
   constructor(geometry: Geometry, reader: ImageReader, pool: Region) {
@@ -19,7 +22,7 @@ export class ContentReader {
     this.#pool = pool;
   }
 
-  /** See {@link WritableImage.read}. */
+  /** Reads a range of a file, as {@link WritableImage.read} describes. */
   read(file: LiveFile, offset: number, length: number, out: Region, outOffset: number): number {
     const end = Math.min(offset + length, file.size);
     if (end <= offset) return 0;
@@ -33,8 +36,8 @@ export class ContentReader {
   }
 
   /**
-   * Reads the bytes `start` to `end` of what is stored of a file, none of which lies in a dirty chunk.
-   * @throws CkptfsError `damaged`, `io`; nothing of `out` may then be used
+   * Reads the stored bytes of a file from `start` to before `end`, none of which may be in a dirty chunk.
+   * @throws CkptfsError `damaged`, `io`: what is in `out` must not be used
    */
   readStored(file: LiveFile, start: number, end: number, out: Region, outOffset: number): void {
     const { chunkSize } = this.#geometry;
@@ -58,7 +61,7 @@ export class ContentReader {
     }
   }
 
-  /** See {@link WritableImage.seek}. */
+  /** Finds the next data or hole, as {@link WritableImage.seek} describes. */
   seek(file: LiveFile, offset: number, whence: 'data' | 'hole'): number | undefined {
     if (offset >= file.size) return undefined;
     let end = offset;
@@ -95,7 +98,7 @@ export class ContentReader {
     if (stored < end) this.readStored(file, stored, end, out, outOffset + stored - offset);
   }
 
-  /** In ascending order, from the one that `offset` is in or before, the ranges that hold data, within the size. */
+  /** Yields the ranges that hold data and end after `offset`, ascending and within the size. */
   *#dataRanges(file: LiveFile, offset: number): Generator<readonly [start: number, end: number]> {
     const { chunkSize, sectorsPerChunk } = this.#geometry;
     for (let chunk = Math.floor(offset / chunkSize); chunk * chunkSize < file.size; ) {
@@ -117,7 +120,7 @@ export class ContentReader {
     }
   }
 
-  /** The first file chunk from `chunk` on that is dirty or in the map, or one behind the end. */
+  /** Returns the first file chunk from `chunk` on that is dirty or in the map, or the number of chunks of the file. */
   #nextWhole(file: LiveFile, chunk: number): number {
     let next = this.#geometry.chunksFor(file.size);
     for (const mapped of file.map?.chunks(chunk, next) ?? []) {
@@ -133,15 +136,18 @@ function follows(map: NonNullable<LiveFile['map']>, chunk: number, object: numbe
   return map.find(chunk) && map.object === object && map.objectChunk === objectChunk;
 }
 
-/** The parts of extents between two file offsets. One ends within a sector where the file ended when it was sealed; all of that sector counts. */
+/**
+ * Yields the parts of extents between two file offsets. An extent that ends within a sector, where the file ended when
+ * it was sealed, counts up to the end of that sector.
+ */
 function* baseRanges(
   base: readonly Extent[],
   from: number,
   to: number,
 ): Generator<readonly [start: number, end: number]> {
   const sector = Math.floor(from / SECTOR_SIZE) * SECTOR_SIZE;
-  for (let at = firstExtentBehind(base, sector); at < base.length; at++) {
-    const { fileOffset, length } = base[at] as Extent;
+  for (let index = firstExtentBehind(base, sector); index < base.length; index++) {
+    const { fileOffset, length } = base[index] as Extent;
     if (fileOffset >= to) return;
     const end = Math.ceil((fileOffset + length) / SECTOR_SIZE) * SECTOR_SIZE;
     yield [Math.max(from, fileOffset), Math.min(to, end)];

@@ -10,10 +10,10 @@ import type { ObjectAppender } from '../objects/object-appender.ts';
 import type { DirtyChunk, DirtyChunks } from './dirty-chunks.ts';
 import type { RefusedContents } from './refused-contents.ts';
 
-/** Bytes of one write at most, so that what the journal is told of it fits into a frame. */
+/** Bytes of one write at most, so that its entries fit into one frame of the journal. */
 const MAX_WRITE = 16 << 20;
 
-/** What the writer works on. */
+/** What a {@link ContentWriter} works on. */
 export interface WriterParts {
   readonly geometry: Geometry;
   readonly chunks: FileChunks;
@@ -21,13 +21,13 @@ export interface WriterParts {
   readonly appender: ObjectAppender;
   readonly pending: PendingContents;
   readonly refused: RefusedContents;
-  /** Where dirty chunks lie. */
+  /** The memory of dirty chunks. */
   readonly pool: Region;
 }
 
 /**
- * Changes what files hold. Each operation does first all that can fail, and then changes all or nothing. Chunks that are written whole are
- * stored at once, straight from the caller's memory; others become dirty.
+ * Changes the contents of files. Each operation first does all that can fail, and then changes everything (W12). A
+ * chunk that is written whole is stored at once, from the caller's memory; one that is written in part becomes dirty.
  */
 export class ContentWriter {
   readonly #parts: WriterParts;
@@ -39,7 +39,7 @@ export class ContentWriter {
     this.#chunkSize = parts.geometry.chunkSize;
   }
 
-  /** See {@link WritableImage.write}. */
+  /** Writes into a file, as {@link WritableImage.write} describes. */
   write(file: LiveFile, offset: number, length: number, from: Region, fromOffset: number): void {
     if (length > MAX_WRITE)
       throw new CkptfsError('bad-argument', `a write of ${length} bytes; ${MAX_WRITE} are possible`);
@@ -48,35 +48,35 @@ export class ContentWriter {
     if (end > file.size) this.#parts.dirty.prepareGrowth(file);
     const source = fromOffset - offset;
     const first = Math.ceil(offset / this.#chunkSize);
-    const behind = Math.max(first, Math.floor(end / this.#chunkSize));
-    this.#append(first, behind, from, source);
+    const endChunk = Math.max(first, Math.floor(end / this.#chunkSize));
+    this.#append(first, endChunk, from, source);
     let head: DirtyChunk | undefined;
     let tail: DirtyChunk | undefined;
     try {
       if (offset < first * this.#chunkSize) head = this.#open(file, first - 1, offset, end);
-      if (end > behind * this.#chunkSize) tail = this.#open(file, behind, offset, end);
+      if (end > endChunk * this.#chunkSize) tail = this.#open(file, endChunk, offset, end);
     } catch (error) {
       this.#parts.appender.abandon(this.#placements);
       throw error;
     }
-    this.#place(file, first, behind);
+    this.#place(file, first, endChunk);
     if (head !== undefined) this.#fill(head, offset, end, from, source);
     if (tail !== undefined) this.#fill(tail, offset, end, from, source);
     file.size = Math.max(file.size, end);
   }
 
-  /** Whether a write would have to read what is stored, since it ends or begins within a chunk. */
+  /** Whether a write has to read a stored chunk, since it begins or ends within one. */
   reads(file: LiveFile, offset: number, length: number): boolean {
     const end = offset + length;
-    const ends = [offset, end].filter((at) => at % this.#chunkSize !== 0);
-    return ends.some((at) => {
-      const chunk = Math.floor(at / this.#chunkSize);
+    const ends = [offset, end].filter((bound) => bound % this.#chunkSize !== 0);
+    return ends.some((bound) => {
+      const chunk = Math.floor(bound / this.#chunkSize);
       const isDirty = file.dirty?.has(chunk) === true;
       return !isDirty && !this.#isOverwritten(file, chunk, offset, end) && this.#parts.chunks.holds(file, chunk);
     });
   }
 
-  /** See {@link WritableImage.truncate}. */
+  /** Sets the size of a file, as {@link WritableImage.truncate} describes. */
   truncate(file: LiveFile, size: number): void {
     checkSize(size);
     const isCut = size < file.size;
@@ -86,13 +86,13 @@ export class ContentWriter {
     if (isCut) this.#parts.dirty.cut(file);
   }
 
-  /** See {@link WritableImage.punch}. */
+  /** Makes a hole, as {@link WritableImage.punch} describes. */
   punch(file: LiveFile, offset: number, length: number): void {
     const end = Math.min(offset + length, file.size);
     if (offset < end) this.#clear(file, offset, end);
   }
 
-  /** Gives up all that a file holds. */
+  /** Gives up the contents of a file. */
   drop(file: LiveFile): void {
     const { dirty, pending, refused } = this.#parts;
     dirty.clear(file, 0, Number.POSITIVE_INFINITY);
@@ -100,43 +100,46 @@ export class ContentWriter {
     pending.forget(file);
   }
 
-  /** Stores the file chunks from `first` to before `behind`. @param source what is to be added to a file offset to find it in `from` */
-  #append(first: number, behind: number, from: Region, source: number): void {
+  /**
+   * Stores the file chunks from `first` to before `end`.
+   * @param source the offset in `from` minus the offset in the file
+   */
+  #append(first: number, end: number, from: Region, source: number): void {
     const { appender } = this.#parts;
-    appender.append(this.#placements, behind - first, () => {
-      for (let chunk = first; chunk < behind; chunk++) appender.add(from, source + chunk * this.#chunkSize, 0);
+    appender.append(this.#placements, end - first, () => {
+      for (let chunk = first; chunk < end; chunk++) appender.add(from, source + chunk * this.#chunkSize, 0);
     });
   }
 
-  /** Makes the stored chunks the file's, from `first` on. */
-  #place(file: LiveFile, first: number, behind: number): void {
-    if (first === behind) return;
+  /** Puts the stored chunks into the file, from `first` to before `end`. */
+  #place(file: LiveFile, first: number, end: number): void {
+    if (first === end) return;
     const { dirty, chunks, pending } = this.#parts;
-    dirty.clear(file, first, behind);
-    for (let at = 0; at < behind - first; at++) {
-      chunks.place(file, first + at, this.#placements.object(at), this.#placements.chunk(at), 0);
+    dirty.clear(file, first, end);
+    for (let index = 0; index < end - first; index++) {
+      chunks.place(file, first + index, this.#placements.object(index), this.#placements.chunk(index), 0);
     }
-    pending.addPlaced(file, first, behind - first);
+    pending.addPlaced(file, first, end - first);
   }
 
-  /** Makes a chunk dirty of which the bytes from `start` to `end` are about to be written. */
+  /** Makes a chunk dirty, of which the bytes from `start` to before `end` are about to be written. */
   #open(file: LiveFile, chunk: number, start: number, end: number): DirtyChunk {
     return this.#parts.dirty.open(file, chunk, this.#isOverwritten(file, chunk, start, end));
   }
 
-  /** Whether the bytes from `start` to `end` are all of a chunk that lies within the size. */
+  /** Whether the bytes from `start` to before `end` are all of a chunk that is within the size. */
   #isOverwritten(file: LiveFile, chunk: number, start: number, end: number): boolean {
     const from = chunk * this.#chunkSize;
     return start <= from && end >= Math.min(from + this.#chunkSize, file.size);
   }
 
-  /** Copies that part of a write into a dirty chunk which falls into it. */
+  /** Copies the part of a write that is in a dirty chunk into it. */
   #fill(dirty: DirtyChunk, start: number, end: number, from: Region, source: number): void {
     const origin = dirty.chunk * this.#chunkSize;
     const first = Math.max(start, origin);
-    const behind = Math.min(end, origin + this.#chunkSize);
-    from.bytes.copy(this.#parts.pool.bytes, dirty.offset + first - origin, source + first, source + behind);
-    const written = sectorBits(Math.floor((first - origin) / SECTOR_SIZE), Math.ceil((behind - origin) / SECTOR_SIZE));
+    const last = Math.min(end, origin + this.#chunkSize);
+    from.bytes.copy(this.#parts.pool.bytes, dirty.offset + first - origin, source + first, source + last);
+    const written = sectorBits(Math.floor((first - origin) / SECTOR_SIZE), Math.ceil((last - origin) / SECTOR_SIZE));
     this.#parts.dirty.setHoles(dirty, dirty.holes & ~written);
   }
 
@@ -144,33 +147,36 @@ export class ContentWriter {
   #clear(file: LiveFile, start: number, end: number): void {
     const { dirty, pending } = this.#parts;
     const first = Math.ceil(start / this.#chunkSize);
-    // Nothing lies behind the end of a file: its last chunk is as good as whole.
-    const behind = end === file.size ? Math.ceil(end / this.#chunkSize) : Math.floor(end / this.#chunkSize);
+    // A file holds nothing after its end, so a range that ends there takes the last chunk as a whole.
+    const endChunk = end === file.size ? Math.ceil(end / this.#chunkSize) : Math.floor(end / this.#chunkSize);
     const head = start < first * this.#chunkSize ? this.#openHeld(file, first - 1) : undefined;
-    const tail = end > behind * this.#chunkSize && behind >= first ? this.#openHeld(file, behind) : undefined;
-    if (first < behind) {
-      dirty.clear(file, first, behind);
-      pending.addHoles(file, first, behind);
+    const tail = end > endChunk * this.#chunkSize && endChunk >= first ? this.#openHeld(file, endChunk) : undefined;
+    if (first < endChunk) {
+      dirty.clear(file, first, endChunk);
+      pending.addHoles(file, first, endChunk);
     }
     for (const part of [head, tail])
       if (part !== undefined) this.#zero(part, start, end === file.size ? Infinity : end);
   }
 
-  /** Makes a chunk dirty, if it holds anything. */
+  /** Makes a chunk dirty if it holds anything. */
   #openHeld(file: LiveFile, chunk: number): DirtyChunk | undefined {
     const { dirty, chunks } = this.#parts;
     if (file.dirty?.has(chunk) !== true && !chunks.holds(file, chunk)) return undefined;
     return dirty.open(file, chunk, false);
   }
 
-  /** Zeros that part of a range which falls into a dirty chunk; whole sectors become holes, and a chunk of nothing else is none. */
+  /**
+   * Zeros the part of a range that is in a dirty chunk. Whole sectors become holes, and a chunk of holes alone is
+   * removed.
+   */
   #zero(part: DirtyChunk, start: number, end: number): void {
     const { dirty, geometry, pending, pool } = this.#parts;
     const origin = part.chunk * this.#chunkSize;
     const first = Math.max(0, start - origin);
-    const behind = Math.min(this.#chunkSize, end - origin);
-    pool.bytes.fill(0, part.offset + first, part.offset + behind);
-    const cleared = sectorBits(Math.ceil(first / SECTOR_SIZE), Math.floor(behind / SECTOR_SIZE));
+    const last = Math.min(this.#chunkSize, end - origin);
+    pool.bytes.fill(0, part.offset + first, part.offset + last);
+    const cleared = sectorBits(Math.ceil(first / SECTOR_SIZE), Math.floor(last / SECTOR_SIZE));
     dirty.setHoles(part, part.holes | cleared);
     if (part.holes !== geometry.holeMask) return;
     dirty.clear(part.file, part.chunk, part.chunk + 1);
@@ -183,7 +189,7 @@ function checkSize(size: number): void {
   if (!Number.isSafeInteger(size)) throw FileError.of('EFBIG');
 }
 
-/** The bits of the sectors from `first` to before `end` of a chunk. */
+/** Returns the bits of the sectors from `first` to before `end` of a chunk. */
 function sectorBits(first: number, end: number): number {
   return first < end ? 2 ** end - 2 ** first : 0;
 }

@@ -8,26 +8,26 @@ import type { ChunkPool } from './chunk-pool.ts';
 import type { ContentReader } from './content-reader.ts';
 import type { RefusedContents } from './refused-contents.ts';
 
-/** A file chunk of which only a part was written: its plaintext, until it is stored. Hole sectors are zeros. */
+/** The plaintext of a file chunk of which only a part was written, until it is stored. Hole sectors are zeros. */
 export interface DirtyChunk {
   readonly file: LiveFile;
   readonly chunk: number;
-  /** Of its first byte in the pool. */
+  /** Offset of its first byte in the pool. */
   readonly offset: number;
-  /** Bit s set: nothing was written to sector s. */
+  /** Bit s is set when nothing was written to sector s. */
   holes: number;
-  /** Bytes of the sectors, no holes, of what is stored at the file chunk: this chunk hides it. */
+  /** Data bytes of what is stored at the file chunk, which this chunk hides. */
   hiddenBytes: number;
-  /** Whether what it hides goes beyond the end of the file, which was cut meanwhile. */
+  /** Whether what it hides goes beyond the end of the file, which was cut since. */
   hidesCut: boolean;
 }
 
-/** How much of the pool is stored when it is full. */
-const EVICTED_PART = 4;
+/** When the pool is full, one in so many chunks is stored. */
+const EVICTED_FRACTION = 4;
 
 /**
- * The dirty chunks of all files. What is stored in the place of one stays there, hidden, until the dirty chunk itself is stored: if
- * that never succeeds, the file still has what it had.
+ * The dirty chunks of all files. What a dirty chunk hides stays stored until the dirty chunk itself is (W13): if that
+ * never succeeds, the file still has what it had.
  */
 export class DirtyChunks {
   readonly #pool: ChunkPool;
@@ -38,7 +38,7 @@ export class DirtyChunks {
   readonly #pending: PendingContents;
   readonly #refused: RefusedContents;
   readonly #placements = new Placements();
-  /** Those opened last are last. */
+  /** In the order in which they were opened last. */
   readonly #all = new Set<DirtyChunk>();
 
   constructor(
@@ -59,14 +59,15 @@ export class DirtyChunks {
     this.#refused = refused;
   }
 
-  /** What storing all of them takes at most. */
+  /** Bytes that storing all of them takes at most. */
   get bytes(): number {
     return this.#all.size * this.#geometry.chunkSize;
   }
 
   /**
-   * Makes a file chunk dirty, if it is not, as it is; the one opened before this one stays open.
-   * @param isOverwritten whether all of it is about to be overwritten that lies within the size: then it is not read
+   * Makes a file chunk dirty, with the contents that it has, unless it is dirty already. The chunk that was opened
+   * before this one stays dirty.
+   * @param isOverwritten whether all of it that is within the size is about to be overwritten; it is not read then
    * @throws CkptfsError `io`, `damaged`: the chunk is as it was
    */
   open(file: LiveFile, chunk: number, isOverwritten: boolean): DirtyChunk {
@@ -76,7 +77,7 @@ export class DirtyChunks {
       this.#all.add(known);
       return known;
     }
-    const offset = this.#room();
+    const offset = this.#space();
     const { chunkSize, holeMask } = this.#geometry;
     const isStored = this.#chunks.holds(file, chunk);
     const storedHoles = isStored ? this.#chunks.holes(file, chunk) : holeMask;
@@ -99,13 +100,13 @@ export class DirtyChunks {
     return made;
   }
 
-  /** Says which sectors of a dirty chunk hold nothing now. */
+  /** Sets which sectors of a dirty chunk are holes now. */
   setHoles(dirty: DirtyChunk, holes: number): void {
     dirty.file.dataBytes += this.#chunks.dataBytes(holes) - this.#chunks.dataBytes(dirty.holes);
     dirty.holes = holes;
   }
 
-  /** Forgets the dirty chunks of a file from `first` to before `end`, and takes away what is stored there. */
+  /** Removes the file chunks from `first` to before `end`, dirty ones and stored ones. */
   clear(file: LiveFile, first: number, end: number): void {
     for (const dirty of file.dirty?.values() ?? []) {
       if (dirty.chunk >= first && dirty.chunk < end) this.#forget(dirty);
@@ -114,8 +115,8 @@ export class DirtyChunks {
   }
 
   /**
-   * To be called when a file has got a smaller size. What the dirty chunk at its end hides counts up to that: all of it that is
-   * left of the file, should the chunk never be stored.
+   * Cuts what the dirty chunk at the end of a file hides, after the file has got a smaller size: should the chunk never
+   * be stored, the file has what it had, up to that size.
    */
   cut(file: LiveFile): void {
     const dirty = this.#atEndOf(file);
@@ -128,20 +129,20 @@ export class DirtyChunks {
   }
 
   /**
-   * To be called before a file gets a larger size: what it was cut by must not come back with it.
-   * @throws CkptfsError `io`: as {@link store}
+   * Stores what keeps a file from getting a larger size: what was cut off must not come back with it.
+   * @throws CkptfsError `io`, as {@link store} does
    */
   prepareGrowth(file: LiveFile): void {
     const dirty = this.#atEndOf(file);
     if (dirty?.hidesCut === true) this.#store([dirty]);
   }
 
-  /** The files that have any. */
+  /** The files that have dirty chunks. */
   get files(): ReadonlySet<LiveFile> {
     return new Set([...this.#all].map(({ file }) => file));
   }
 
-  /** Stores all of them. @throws CkptfsError `io`: all are still dirty, and their files marked as lost */
+  /** Stores all dirty chunks. @throws CkptfsError `io`: all are still dirty, and their files are marked as lost */
   store(): void {
     this.#store([...this.#all]);
   }
@@ -150,17 +151,18 @@ export class DirtyChunks {
     return file.dirty?.get(Math.floor(file.size / this.#geometry.chunkSize));
   }
 
-  #room(): number {
+  /** Takes memory for one more chunk, if need be that of the chunks that were opened longest ago. */
+  #space(): number {
     const offset = this.#pool.take();
     if (offset !== undefined) return offset;
-    const oldest = [...this.#all].slice(0, Math.ceil(this.#all.size / EVICTED_PART));
+    const oldest = [...this.#all].slice(0, Math.ceil(this.#all.size / EVICTED_FRACTION));
     this.#store(oldest);
-    return this.#room();
+    return this.#space();
   }
 
   #store(dirty: DirtyChunk[]): void {
     if (dirty.length === 0) return;
-    // By file and chunk, so that neighbours come to lie beside each other.
+    // Neighbours of a file get neighbouring places.
     dirty.sort((a, b) => a.file.number - b.file.number || a.chunk - b.chunk);
     try {
       this.#appender.append(this.#placements, dirty.length, () => {
@@ -170,11 +172,11 @@ export class DirtyChunks {
       for (const { file } of dirty) this.#refused.addDirty(file);
       throw error;
     }
-    for (const [at, one] of dirty.entries()) {
-      const { file, chunk, holes } = one;
-      this.#forget(one);
+    for (const [index, stored] of dirty.entries()) {
+      const { file, chunk, holes } = stored;
+      this.#forget(stored);
       this.#chunks.clear(file, chunk, chunk + 1);
-      this.#chunks.place(file, chunk, this.#placements.object(at), this.#placements.chunk(at), holes);
+      this.#chunks.place(file, chunk, this.#placements.object(index), this.#placements.chunk(index), holes);
       this.#pending.addPlaced(file, chunk, 1);
     }
   }

@@ -2,12 +2,12 @@ import type { LiveFile } from '../model/live-inode.ts';
 import type { PendingContents } from '../model/pending-contents.ts';
 
 /**
- * The files with contents that the store refused and that wait in memory. Each is marked as lost, which the next frame of the
- * journal says, until they are stored or nobody wants them any more.
+ * The files with contents that the store refused and that wait in memory. Each is marked as lost, and the next frame
+ * has the mark, until they are stored, cut off or removed (W14).
  */
 export class RefusedContents {
   readonly #pending: PendingContents;
-  /** Files of which dirty chunks were refused. */
+  /** Files whose dirty chunks were refused. */
   readonly #dirty = new Set<LiveFile>();
   /** The file of the deferred write, if that was refused. */
   #deferred: LiveFile | undefined;
@@ -20,23 +20,23 @@ export class RefusedContents {
     return this.#deferred === undefined ? this.#dirty : new Set([...this.#dirty, this.#deferred]);
   }
 
-  /** Whether dirty chunks wait. */
+  /** Whether refused dirty chunks wait. */
   get hasDirty(): boolean {
     return this.#dirty.size > 0;
   }
 
-  /** The store refused dirty chunks of a file. */
+  /** Notes that the store refused dirty chunks of a file. */
   addDirty(file: LiveFile): void {
     this.#dirty.add(file);
     this.#mark(file);
   }
 
-  /** No dirty chunk of a file waits any more. */
+  /** Notes that no dirty chunk of a file waits any more. */
   removeDirty(file: LiveFile): void {
     if (this.#dirty.delete(file)) this.#mark(file);
   }
 
-  /** @param file of the deferred write that the store refused; undefined when there is none any more */
+  /** Notes the file of the deferred write that the store refused; undefined when no such write waits any more. */
   setDeferred(file: LiveFile | undefined): void {
     const before = this.#deferred;
     this.#deferred = file;
@@ -44,7 +44,7 @@ export class RefusedContents {
     if (file !== undefined) this.#mark(file);
   }
 
-  /** A file is no more. */
+  /** Forgets a file that was removed. */
   forget(file: LiveFile): void {
     this.#dirty.delete(file);
     if (this.#deferred === file) this.#deferred = undefined;

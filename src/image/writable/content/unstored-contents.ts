@@ -4,7 +4,7 @@ import type { PendingContents } from '../model/pending-contents.ts';
 import type { DirtyChunks } from './dirty-chunks.ts';
 import type { RefusedContents } from './refused-contents.ts';
 
-/** What of the files' contents is not in the store yet, and what the journal is to say of it. */
+/** Which contents are not in the store yet, and how the journal marks their files. */
 export class UnstoredContents {
   readonly #tree: LiveTree;
   readonly #pending: PendingContents;
@@ -18,7 +18,10 @@ export class UnstoredContents {
     this.#refused = refused;
   }
 
-  /** Notes that the writer of a file has closed it: until it is changed again, it is whole. The next commit tells the journal. */
+  /**
+   * Notes that the writer of a file has closed it, so that it is whole until it is changed again. The next frame has
+   * it.
+   */
   closed(number: number): void {
     const file = this.#tree.inode(number);
     if (file?.type !== 'file' || !file.open) return;
@@ -27,15 +30,15 @@ export class UnstoredContents {
   }
 
   /**
-   * Notes that the store refused a write that the caller keeps: its file is marked as lost in the journal.
-   * @param number of the file; undefined when there is no such write any more
+   * Notes that the store refused a write that the caller keeps, so that the next frame marks its file as lost.
+   * @param number of the file; undefined when no such write waits any more
    */
   setRefusedWrite(number: number | undefined): void {
     const file = number === undefined ? undefined : this.#tree.inode(number);
     this.#refused.setDeferred(file?.type === 'file' ? file : undefined);
   }
 
-  /** Names the files with contents that are not in the store, or that the journal was not told of; undefined when there are none. */
+  /** Names the files with contents that are not stored, or not committed; undefined when there are none. */
   describe(): string | undefined {
     const files = new Set([...this.#refused.files, ...this.#dirty.files, ...this.#pending.files]);
     if (files.size === 0) return undefined;

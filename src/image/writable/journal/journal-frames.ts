@@ -7,10 +7,10 @@ import { xattrsSize } from '../model/xattr-list.ts';
 /** Bytes of entries after which a frame of a snapshot is full. */
 const FRAME_SIZE = 1 << 20;
 const BYTES_PER_EXTENT = 28;
-/** More than an entry has besides what is counted. */
+/** Bytes of an entry at most, besides what is counted. */
 const ENTRY_SIZE = 64;
 
-/** Entries cut into pieces that fit into frames. */
+/** Cuts entries into pieces that fit into frames. */
 export function* frames(entries: Iterable<JournalEntry>): Generator<JournalEntry[]> {
   let frame: JournalEntry[] = [];
   let size = 0;
@@ -27,7 +27,7 @@ export function* frames(entries: Iterable<JournalEntry>): Generator<JournalEntry
   if (frame.length > 0) yield frame;
 }
 
-/** The plaintext of a frame. @throws CkptfsError `unsupported-source` for what does not fit into one */
+/** Returns the plaintext of a frame. @throws CkptfsError `unsupported-source` for entries that do not fit into one */
 export function encodeFrame(entries: readonly JournalEntry[]): Buffer {
   try {
     return encodeEntries(entries);

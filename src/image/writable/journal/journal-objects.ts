@@ -5,10 +5,10 @@ import { recordOffset } from '../../read/object-reader.ts';
 import type { LiveObject, ObjectTable } from '../model/object-table.ts';
 import type { ChunkEntries } from '../model/pending-contents.ts';
 
-/** The objects as the journal numbers them: those it knows, and, while a frame is made, those that it is about to be told of. */
+/** Numbers objects as the journal does: those that it has, and, while a frame is made, those that the frame begins. */
 export class JournalObjects implements ChunkEntries {
   readonly #table: ObjectTable;
-  /** How many the journal knows. */
+  /** How many objects the journal has. */
   #count: number;
   #begun: LiveObject[] = [];
 
@@ -17,7 +17,10 @@ export class JournalObjects implements ChunkEntries {
     this.#count = count;
   }
 
-  /** See {@link ChunkEntries}. The object is about to be told of if the journal does not know it. */
+  /**
+   * Finds number and records, as {@link ChunkEntries} describes. The frame begins the object if the journal does not
+   * have it.
+   */
   of(index: number, objectChunk: number, count: number): { readonly object: number; readonly records: Buffer } {
     const object = this.#table.at(index);
     const records = Buffer.alloc(count * RECORD_SIZE);
@@ -33,18 +36,18 @@ export class JournalObjects implements ChunkEntries {
     return { object: object.number ?? this.#numberOfBegun(object), records };
   }
 
-  /** What the journal is to be told before it is told of their chunks. */
+  /** Returns the entries of the objects that the frame begins, which come before those of their chunks. */
   begun(): JournalEntry[] {
     return this.#begun.map(({ id }) => ({ kind: 'object', id, chunks: 0, digests: Buffer.alloc(0) }));
   }
 
-  /** The journal was told. */
+  /** Numbers the objects that the frame began: it was appended. */
   adopt(): void {
     for (const object of this.#begun) object.number = this.#count++;
     this.#begun = [];
   }
 
-  /** The journal was not told. */
+  /** Forgets the objects that the frame would have begun: it was not appended. */
   forget(): void {
     this.#begun = [];
   }

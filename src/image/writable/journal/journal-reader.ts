@@ -9,16 +9,16 @@ import type { JournalEntry } from '../../../format/journal.ts';
 import { decodeEntries, FRAME_OVERHEAD, JOURNAL_HEADER_SIZE, MAX_FRAME } from '../../../format/journal-codec.ts';
 import type { StoredObject } from '../../../stores/store.ts';
 
-/** Bytes of a tail that are looked at at a time. */
+/** Bytes of a tail that are read at a time. */
 const PIECE = 64 << 10;
 
 /**
- * What stands behind the last frame: nothing; the beginning of one that was being written, or room for one; or what no writer
- * leaves there.
+ * What follows the last frame: nothing; the beginning of a frame that was being written, or space taken for one; or
+ * bytes that no writer leaves there.
  */
 export type JournalTail = 'none' | 'torn' | 'garbage';
 
-/** A journal that somebody left: the longest run of frames from its start that authenticate. */
+/** A journal that a writer left: the longest run of frames from its start that authenticate. */
 export class JournalReader {
   readonly #location: string;
   readonly #file: StoredObject;
@@ -31,7 +31,9 @@ export class JournalReader {
   }
 
   /**
-   * @param location of the image, for messages @param file the journal; closed by {@link close}, and when this fails
+   * Opens a journal.
+   * @param location of the image, for messages
+   * @param file the journal, which {@link close} closes, as does this when it fails
    * @throws CkptfsError `damaged`, `io`
    */
   static open(location: string, { imageId }: Header, imageKey: Secret, file: StoredObject): JournalReader {
@@ -47,7 +49,7 @@ export class JournalReader {
     }
   }
 
-  /** Of the seal it continues; 0 when there was none. @throws CkptfsError `damaged`, `io` */
+  /** Returns the epoch of the seal that it continues, or 0 if there was none. @throws CkptfsError `damaged`, `io` */
   epoch(): number {
     const [first] = this.frames().next().value ?? [];
     if (typeof first !== 'object' || first.kind !== 'base') throw journalDamaged(this.#location, 'it has no beginning');
@@ -55,8 +57,7 @@ export class JournalReader {
   }
 
   /**
-   * The entries of each frame, in order.
-   * @returns what stands behind them
+   * Yields the entries of each frame, in order, and returns what follows them.
    * @throws CkptfsError `damaged` for a frame that authenticates and does not parse, `io`
    */
   *frames(): Generator<JournalEntry[], JournalTail> {
@@ -79,14 +80,17 @@ export class JournalReader {
     return 'none';
   }
 
-  /** Whether nothing but zeros stands from `position` on: room that was taken, and what was written there did not come to the disk. */
+  /**
+   * Whether there are only zeros from `position` on: space that was taken, and what was written there never reached the
+   * disk.
+   */
   #isZeros(position: number): boolean {
     const piece = new Region(PIECE);
-    for (let at = position; at < this.#file.size; ) {
-      const read = this.#file.read(piece, 0, Math.min(PIECE, this.#file.size - at), at);
+    for (let next = position; next < this.#file.size; ) {
+      const read = this.#file.read(piece, 0, Math.min(PIECE, this.#file.size - next), next);
       if (read === 0) break;
       if (piece.bytes.subarray(0, read).some((byte) => byte !== 0)) return false;
-      at += read;
+      next += read;
     }
     return true;
   }
@@ -97,6 +101,7 @@ export class JournalReader {
   }
 }
 
+/** Parses, and takes what does not parse for damage. */
 function parsed<T>(location: string, parse: () => T): T {
   try {
     return parse();
@@ -106,6 +111,7 @@ function parsed<T>(location: string, parse: () => T): T {
   }
 }
 
+/** Makes the error of a journal that is damaged. */
 export function journalDamaged(location: string, reason: string): CkptfsError {
   return new CkptfsError('damaged', `${location}: its journal is damaged: ${reason}`, { path: location });
 }

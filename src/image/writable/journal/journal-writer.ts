@@ -11,15 +11,15 @@ import { encodeFrame, frames } from './journal-frames.ts';
 
 const barrier: JournalEntry = { kind: 'barrier' };
 
-/** The journal of an image that is being written. */
+/** The journal of an image that is being written, open to be appended to. */
 export class JournalWriter {
   readonly #file: JournalFile;
   readonly #cipher: JournalCipher;
   #nextFrame: number;
-  /** Whether everything so far was durable when it was looked at last, and no frame says so yet. */
+  /** Whether all frames were durable at some time and no frame says so yet: the next one begins with a barrier (W9). */
   #owesBarrier = false;
   #isUnsynced = false;
-  /** Bytes of the snapshot it begins with. */
+  /** Bytes of the snapshot that it begins with. */
   readonly snapshotSize: number;
 
   private constructor(file: JournalFile, cipher: JournalCipher, nextFrame: number) {
@@ -30,10 +30,11 @@ export class JournalWriter {
   }
 
   /**
-   * Writes a new journal beside the one there is, if any: a snapshot of the whole state. All that it names must be durable.
+   * Writes a new journal beside the present one, if there is one: a snapshot of the whole state (W11). All that it
+   * names must be durable (W8).
    * @param state its entries, from `base` on
-   * @returns puts it in place of the other; when that fails nobody knows which of the two is in place @throws CkptfsError `io`
-   * @throws CkptfsError `io`, `unsupported-source`: then there is no new journal
+   * @returns a function that puts it in place; after it throws (CkptfsError `io`), either journal may be in place
+   * @throws CkptfsError `io`, `unsupported-source`: there is no new journal
    */
   static draft(
     store: WritableStore,
@@ -72,7 +73,10 @@ export class JournalWriter {
     return this.#isUnsynced;
   }
 
-  /** Adds one frame; without entries, one that says only what is owed to be said. @throws CkptfsError `io`: nothing was added */
+  /**
+   * Appends one frame: a barrier, if one is owed, and the entries. Does nothing if there is neither.
+   * @throws CkptfsError `io`: nothing was appended
+   */
   append(entries: readonly JournalEntry[]): void {
     const frame = this.#owesBarrier ? [barrier, ...entries] : entries;
     if (frame.length === 0) return;
@@ -82,7 +86,7 @@ export class JournalWriter {
     this.#isUnsynced = true;
   }
 
-  /** Makes all frames durable. The data they name must be. @throws CkptfsError `io` */
+  /** Makes all frames durable. What they name must be durable (W8). @throws CkptfsError `io` */
   sync(): void {
     this.#file.sync();
     this.#isUnsynced = false;
@@ -95,7 +99,7 @@ export class JournalWriter {
   }
 }
 
-/** The frames of a snapshot, with what says that it is whole: a journal that was cut within its snapshot has no barrier. */
+/** Adds the barrier that says that a snapshot is complete: a journal that was cut within its snapshot has none. */
 function* withBarrier(snapshot: Generator<JournalEntry[]>): Generator<readonly JournalEntry[]> {
   const [base, ...rest] = snapshot.next().value ?? [];
   const second = snapshot.next();

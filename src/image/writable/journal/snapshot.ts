@@ -7,13 +7,16 @@ import type { LiveState } from '../model/live-state.ts';
 
 const EXTENTS_PER_ENTRY = 16384;
 
-/** A state as the beginning of a journal. Its objects must be finished, its files without dirty chunks. */
+/**
+ * A state as the beginning of a journal (W11). Its objects must be finished, and files with dirty chunks marked as
+ * lost.
+ */
 export class Snapshot {
   readonly #state: LiveState;
   readonly #chunks: FileChunks;
-  /** By index: the number each object gets; none for one without use. */
+  /** The number that each object gets, by index; undefined for an object of which nothing is in use. */
   readonly #numbers: (number | undefined)[] = [];
-  /** How many objects it has. */
+  /** How many objects it names. */
   readonly objectCount: number;
 
   constructor(state: LiveState, chunks: FileChunks) {
@@ -26,6 +29,7 @@ export class Snapshot {
     this.objectCount = next;
   }
 
+  /** Yields its entries, in the order that format.md §8 asks for. */
   *entries(): Generator<JournalEntry> {
     const { epoch, objects, tree } = this.#state;
     yield { kind: 'base', epoch };
@@ -41,7 +45,7 @@ export class Snapshot {
     for (const inode of tree.inodes()) if (inode.type === 'file') yield* this.#extents(inode);
   }
 
-  /** Gives the objects the numbers they have in it: it has become the journal. */
+  /** Gives the objects the numbers that they have in it: it has become the journal. */
   adopt(): void {
     for (const [index, object] of this.#state.objects.objects.entries()) object.number = this.#numbers[index];
   }

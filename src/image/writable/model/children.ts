@@ -1,22 +1,22 @@
 /** A name in a directory. */
-interface Child {
+export interface Child {
   /** The name, one character per byte. */
   readonly key: string;
   /** Inode number. */
   inode: number;
-  /** Rises with each name added, and stays as long as the name does. */
+  /** Higher than that of every name added before. It never changes. */
   readonly serial: number;
 }
 
-/** Bytes of a name as a key: one character per byte. */
+/** Returns the bytes of a name as a key: one character per byte. */
 export function keyOf(name: Uint8Array): string {
   return Buffer.from(name.buffer, name.byteOffset, name.length).toString('latin1');
 }
 
-/** The names in one directory, to be found by name, and listed from the newest to the oldest. */
+/** The names in one directory. They are found by name, and listed from the newest to the oldest. */
 export class Children {
   readonly #byName = new Map<string, Child>();
-  /** By serial. Those removed stay until they are as many as the others. */
+  /** Names by serial. Removed ones stay in it until they are more than the others. */
   #order: Child[] = [];
   #nextSerial = 1;
 
@@ -28,7 +28,7 @@ export class Children {
     return this.#byName.get(key);
   }
 
-  /** Adds a name, or makes it another inode's in its place. */
+  /** Adds a name. One that exists keeps its serial and leads to `inode` from now on. */
   put(key: string, inode: number): void {
     const known = this.#byName.get(key);
     if (known !== undefined) {
@@ -40,7 +40,7 @@ export class Children {
     this.#order.push(child);
   }
 
-  /** Returns what was removed, for {@link restore}. */
+  /** Removes a name, and returns what {@link restore} needs to put it back. */
   remove(key: string): Child | undefined {
     const child = this.#byName.get(key);
     if (child === undefined) return undefined;
@@ -51,28 +51,28 @@ export class Children {
     return child;
   }
 
-  /** Puts back what {@link remove} gave, in its place of the listing. The name must not be there. */
+  /** Puts back a name that was removed, at its old place in the listing. The name must not exist. */
   restore(child: Child): void {
     this.#byName.set(child.key, child);
-    const at = this.#firstFrom(child.serial);
-    if (this.#order[at] !== child) this.#order.splice(at, 0, child);
+    const index = this.#firstFrom(child.serial);
+    if (this.#order[index] !== child) this.#order.splice(index, 0, child);
   }
 
-  /** The newest name of those with a serial below a bound, or undefined. */
+  /** Returns the newest name with a serial below a bound, or undefined. */
   before(serial: number): Child | undefined {
-    for (let at = this.#firstFrom(serial) - 1; at >= 0; at--) {
-      const child = this.#order[at] as Child;
+    for (let index = this.#firstFrom(serial) - 1; index >= 0; index--) {
+      const child = this.#order[index] as Child;
       if (this.#byName.get(child.key) === child) return child;
     }
     return undefined;
   }
 
-  /** In no order. */
+  /** Returns all names, in no order. */
   all(): IterableIterator<Readonly<Child>> {
     return this.#byName.values();
   }
 
-  /** Index of the first of the ordered names with a serial not below a bound. */
+  /** Returns the index of the first of the ordered names whose serial is not below a bound. */
   #firstFrom(serial: number): number {
     let low = 0;
     let high = this.#order.length;
@@ -84,5 +84,3 @@ export class Children {
     return low;
   }
 }
-
-export type { Child };

@@ -1,9 +1,9 @@
 /** File chunks of one leaf. */
 const LEAF_CHUNKS = 512;
-/** Words of a chunk: object + 1 (0: nothing lies there), chunk of the object, holes. */
+/** Words of a chunk: object + 1 (0: the file holds nothing there), chunk of the object, holes. */
 const WORDS = 3;
 
-/** A run of file chunks that lie in a run of chunks of one object. */
+/** A run of file chunks that are in a run of chunks of one object. */
 export interface PlacedRun {
   readonly fileChunk: number;
   readonly object: number;
@@ -12,18 +12,18 @@ export interface PlacedRun {
 }
 
 /**
- * Where each chunk of a file lies: in which chunk of which object, and which of its sectors are holes. 12 bytes a chunk, none where
- * nothing lies; as small for a file of one chunk as for one that is nearly all hole.
+ * Maps each chunk of a file to its place, a chunk of an object, and to the sectors of it that are holes. It takes 12
+ * bytes a chunk, and next to nothing for a small file or for one that is nearly all hole.
  */
 export class ChunkMap {
-  /** By number; a leaf is as long as its last chunk needs. */
+  /** Leaves by number. Each is as long as its last chunk needs. */
   readonly #leaves = new Map<number, Uint32Array>();
-  /** Of the chunk found last. */
+  /** Place and holes of the chunk that was found last. */
   object = 0;
   objectChunk = 0;
   holes = 0;
 
-  /** Whether something lies at a file chunk; then `object`, `objectChunk` and `holes` say what. */
+  /** Looks a file chunk up. If it has a place, `object`, `objectChunk` and `holes` describe it until the next look. */
   find(chunk: number): boolean {
     const leaf = this.#leaves.get(Math.floor(chunk / LEAF_CHUNKS));
     return leaf !== undefined && this.#take(leaf, chunk % LEAF_CHUNKS);
@@ -31,39 +31,41 @@ export class ChunkMap {
 
   set(chunk: number, object: number, objectChunk: number, holes: number): void {
     const leaf = this.#leafWith(Math.floor(chunk / LEAF_CHUNKS), chunk % LEAF_CHUNKS);
-    const at = (chunk % LEAF_CHUNKS) * WORDS;
-    leaf[at] = object + 1;
-    leaf[at + 1] = objectChunk;
-    leaf[at + 2] = holes;
+    const word = (chunk % LEAF_CHUNKS) * WORDS;
+    leaf[word] = object + 1;
+    leaf[word + 1] = objectChunk;
+    leaf[word + 2] = holes;
   }
 
-  /** Takes away what lies at the chunks from `first` to before `end`; each is told while it is the one found last. */
+  /** Removes the chunks from `first` to before `end`. Calls back for each while it is the one found last. */
   clear(first: number, end: number, onCleared: () => void): void {
     for (const number of this.#leafNumbers(first, end)) {
       const leaf = this.#leaves.get(number) as Uint32Array;
       const from = Math.max(0, first - number * LEAF_CHUNKS);
       const to = Math.min(leaf.length / WORDS, end - number * LEAF_CHUNKS);
-      for (let at = from; at < to; at++) {
-        if (!this.#take(leaf, at)) continue;
-        leaf[at * WORDS] = 0;
+      for (let index = from; index < to; index++) {
+        if (!this.#take(leaf, index)) continue;
+        leaf[index * WORDS] = 0;
         onCleared();
       }
       if (from === 0 && to === leaf.length / WORDS) this.#leaves.delete(number);
     }
   }
 
-  /** In ascending order the file chunks from `first` to before `end` at which something lies; each is the one found last. */
+  /** Yields the file chunks from `first` to before `end` that have a place, ascending. Each is the one found last. */
   *chunks(first = 0, end = Number.POSITIVE_INFINITY): Generator<number> {
     for (const number of this.#leafNumbers(first, end)) {
       const leaf = this.#leaves.get(number);
       if (leaf === undefined) continue;
       const start = number * LEAF_CHUNKS;
       const to = Math.min(leaf.length / WORDS, end - start);
-      for (let at = Math.max(0, first - start); at < to; at++) if (this.#take(leaf, at)) yield start + at;
+      for (let index = Math.max(0, first - start); index < to; index++) {
+        if (this.#take(leaf, index)) yield start + index;
+      }
     }
   }
 
-  /** The same chunks, as many as possible at a time. */
+  /** Like {@link chunks}, but yields runs of chunks that follow each other in one object, each as long as possible. */
   *runs(first: number, end: number): Generator<PlacedRun> {
     let run: { fileChunk: number; object: number; objectChunk: number; count: number } | undefined;
     for (const chunk of this.chunks(first, end)) {
@@ -83,38 +85,39 @@ export class ChunkMap {
     if (run !== undefined) yield run;
   }
 
-  /** The last file chunk at which something lies, or -1. */
+  /** Returns the last file chunk that has a place, or -1. */
   last(): number {
     for (const number of this.#leafNumbers(0, Number.POSITIVE_INFINITY).reverse()) {
       const leaf = this.#leaves.get(number) as Uint32Array;
-      for (let at = leaf.length / WORDS - 1; at >= 0; at--) {
-        if (leaf[at * WORDS] !== 0) return number * LEAF_CHUNKS + at;
+      for (let index = leaf.length / WORDS - 1; index >= 0; index--) {
+        if (leaf[index * WORDS] !== 0) return number * LEAF_CHUNKS + index;
       }
     }
     return -1;
   }
 
-  #take(leaf: Uint32Array, at: number): boolean {
-    const object = leaf[at * WORDS];
+  /** Makes a chunk of a leaf the one found last, if it has a place. */
+  #take(leaf: Uint32Array, index: number): boolean {
+    const object = leaf[index * WORDS];
     if (object === undefined || object === 0) return false;
     this.object = object - 1;
-    this.objectChunk = leaf[at * WORDS + 1] as number;
-    this.holes = leaf[at * WORDS + 2] as number;
+    this.objectChunk = leaf[index * WORDS + 1] as number;
+    this.holes = leaf[index * WORDS + 2] as number;
     return true;
   }
 
-  /** @param at a chunk of the leaf that there must be room for */
-  #leafWith(number: number, at: number): Uint32Array {
+  /** Returns a leaf that is long enough for the chunk at `index` of it. */
+  #leafWith(number: number, index: number): Uint32Array {
     const known = this.#leaves.get(number);
-    if (known !== undefined && at < known.length / WORDS) return known;
-    const chunks = Math.min(LEAF_CHUNKS, Math.max(at + 1, ((known?.length ?? 0) / WORDS) * 2));
+    if (known !== undefined && index < known.length / WORDS) return known;
+    const chunks = Math.min(LEAF_CHUNKS, Math.max(index + 1, ((known?.length ?? 0) / WORDS) * 2));
     const leaf = new Uint32Array(chunks * WORDS);
     if (known !== undefined) leaf.set(known);
     this.#leaves.set(number, leaf);
     return leaf;
   }
 
-  /** The numbers, ascending, of the leaves there are that have chunks from `first` to before `end`. */
+  /** Returns the numbers of the leaves that have chunks from `first` to before `end`, ascending. */
   #leafNumbers(first: number, end: number): number[] {
     const start = Math.floor(first / LEAF_CHUNKS);
     const stop = Math.ceil(end / LEAF_CHUNKS);

@@ -1,13 +1,13 @@
-/** How many ranges may stand unsorted before they are put in order. */
+/** How many ranges may wait unsorted before they are put in order. */
 const MIN_UNSORTED = 64;
 
-/** A set of file chunks, small when they are neighbours: runs of writes add to its last range. */
+/** A set of file chunks, kept as ranges. Writes in sequence only lengthen its last range. */
 export class ChunkRanges {
-  /** Start and end of each, one behind the other. */
+  /** Start and end of each range, in turn. */
   #bounds: number[] = [];
   #sortedLength = 0;
 
-  /** Chunks from `first` to before `end`. */
+  /** Adds the chunks from `first` to before `end`. */
   add(first: number, end: number): void {
     const bounds = this.#bounds;
     const last = bounds.length - 2;
@@ -19,18 +19,18 @@ export class ChunkRanges {
     if (bounds.length >= 2 * Math.max(MIN_UNSORTED, this.#sortedLength)) this.#sort();
   }
 
-  /** Each range as its first chunk and the one behind its last; ascending, with room between them. */
+  /** Yields the ranges, each by its first chunk and its end. They are in ascending order and do not touch. */
   *ranges(): Generator<readonly [first: number, end: number]> {
     this.#sort();
-    for (let at = 0; at < this.#bounds.length; at += 2) {
-      yield [this.#bounds[at] as number, this.#bounds[at + 1] as number];
+    for (let index = 0; index < this.#bounds.length; index += 2) {
+      yield [this.#bounds[index] as number, this.#bounds[index + 1] as number];
     }
   }
 
   #sort(): void {
     const pairs: [number, number][] = [];
-    for (let at = 0; at < this.#bounds.length; at += 2) {
-      pairs.push([this.#bounds[at] as number, this.#bounds[at + 1] as number]);
+    for (let index = 0; index < this.#bounds.length; index += 2) {
+      pairs.push([this.#bounds[index] as number, this.#bounds[index + 1] as number]);
     }
     pairs.sort((a, b) => a[0] - b[0]);
     const merged: number[] = [];

@@ -6,7 +6,10 @@ import { ChunkMap } from './chunk-map.ts';
 import type { LiveFile } from './live-inode.ts';
 import type { ObjectTable } from './object-table.ts';
 
-/** Where files' stored content lies: keeps each file's map and base, its data bytes, and the uses of objects together. */
+/**
+ * Changes where the contents of files are stored, and keeps their maps, extents and data bytes and the uses of places
+ * in step.
+ */
 export class FileChunks {
   readonly #geometry: Geometry;
   readonly #objects: ObjectTable;
@@ -16,7 +19,7 @@ export class FileChunks {
     this.#objects = objects;
   }
 
-  /** Adds an extent behind those a file has. */
+  /** Adds an extent after those that a file has. */
   append(file: LiveFile, extent: Extent): void {
     file.base.push(extent);
     file.dataBytes += sectorBytes(extent);
@@ -27,7 +30,7 @@ export class FileChunks {
     }
   }
 
-  /** Puts a chunk of an object at a file chunk at which nothing is. */
+  /** Gives a file chunk that has no place one. */
   place(file: LiveFile, chunk: number, object: number, objectChunk: number, holes: number): void {
     file.map ??= new ChunkMap();
     file.map.set(chunk, object, objectChunk, holes);
@@ -35,7 +38,7 @@ export class FileChunks {
     this.#objects.use(object, objectChunk);
   }
 
-  /** Takes away what is stored at the file chunks from `first` to before `end`. */
+  /** Removes what is stored at the file chunks from `first` to before `end`. */
   clear(file: LiveFile, first: number, end: number): void {
     const { map } = file;
     map?.clear(first, end, () => {
@@ -45,7 +48,7 @@ export class FileChunks {
     this.#cutBase(file, first * this.#geometry.chunkSize, end * this.#geometry.chunkSize);
   }
 
-  /** Takes away what a seal left behind the size of a file. */
+  /** Removes what extents hold after the end of a file. */
   trim(file: LiveFile): void {
     this.#cutBase(file, file.size, Number.POSITIVE_INFINITY);
   }
@@ -58,14 +61,14 @@ export class FileChunks {
     return extent !== undefined && extent.fileOffset < (chunk + 1) * chunkSize;
   }
 
-  /** Which sectors of what is stored at a file chunk are holes: bit s for sector s. */
+  /** Returns which sectors of what is stored at a file chunk are holes: bit s for sector s. */
   holes(file: LiveFile, chunk: number): number {
     if (file.map?.find(chunk) === true) return file.map.holes;
     const start = chunk * this.#geometry.chunkSize;
     const end = start + this.#geometry.chunkSize;
     let holes = this.#geometry.holeMask;
-    for (let at = firstExtentBehind(file.base, start); at < file.base.length; at++) {
-      const { fileOffset, length } = file.base[at] as Extent;
+    for (let index = firstExtentBehind(file.base, start); index < file.base.length; index++) {
+      const { fileOffset, length } = file.base[index] as Extent;
       if (fileOffset >= end) break;
       const first = Math.floor((Math.max(start, fileOffset) - start) / SECTOR_SIZE);
       const last = Math.floor((Math.min(end, fileOffset + length) - 1 - start) / SECTOR_SIZE);
@@ -74,7 +77,7 @@ export class FileChunks {
     return holes;
   }
 
-  /** How many bytes the sectors of a chunk have that are no holes. */
+  /** Returns how many bytes are in the sectors of a chunk that are not holes. */
   dataBytes(holes: number): number {
     let sectors = this.#geometry.sectorsPerChunk;
     for (let rest = holes; rest !== 0; rest &= rest - 1) sectors--;
@@ -82,8 +85,8 @@ export class FileChunks {
   }
 
   /**
-   * The stored content of a file that has no dirty chunks, as a manifest has it: whole sectors, but for the last; in ascending order,
-   * neighbours joined. `object` is an index of the table.
+   * Yields the stored contents of a file as a manifest has them: whole sectors, but for the last, in ascending order,
+   * with neighbours joined. `object` is an index of the table. What dirty chunks hide is among them.
    */
   *extents(file: LiveFile): Generator<Extent> {
     let joined: { fileOffset: number; object: number; objectOffset: number; length: number } | undefined;
@@ -106,10 +109,10 @@ export class FileChunks {
   *#pieces(file: LiveFile): Generator<Extent> {
     const { base, map } = file;
     const { chunkSize, sectorsPerChunk } = this.#geometry;
-    let at = 0;
+    let next = 0;
     for (const chunk of map?.chunks() ?? []) {
       const start = chunk * chunkSize;
-      for (; at < base.length && (base[at] as Extent).fileOffset < start; at++) yield base[at] as Extent;
+      for (; next < base.length && (base[next] as Extent).fileOffset < start; next++) yield base[next] as Extent;
       const { object, objectChunk, holes } = map as ChunkMap;
       for (let sector = nextData(holes, 0, sectorsPerChunk); sector < sectorsPerChunk; ) {
         const stop = nextHole(holes, sector, sectorsPerChunk);
@@ -120,17 +123,17 @@ export class FileChunks {
         sector = nextData(holes, stop, sectorsPerChunk);
       }
     }
-    for (; at < base.length; at++) yield base[at] as Extent;
+    for (; next < base.length; next++) yield base[next] as Extent;
   }
 
-  /** Takes the file bytes from `start` to before `end` out of a file's base. */
+  /** Removes the file bytes from `start` to before `end` from the extents of a file. */
   #cutBase(file: LiveFile, start: number, end: number): void {
     const { base } = file;
     const first = firstExtentBehind(base, start);
     const kept: Extent[] = [];
-    let at = first;
-    for (; at < base.length; at++) {
-      const extent = base[at] as Extent;
+    let next = first;
+    for (; next < base.length; next++) {
+      const extent = base[next] as Extent;
       if (extent.fileOffset >= end) break;
       const from = Math.max(start, extent.fileOffset);
       const to = Math.min(end, extent.fileOffset + extent.length);
@@ -141,12 +144,12 @@ export class FileChunks {
       this.#unuseCut(part(extent, from, to) as Extent, before, after);
       file.dataBytes -= sectorBytes(extent) - sectorBytes(before) - sectorBytes(after);
     }
-    if (at > first) base.splice(first, at - first, ...kept);
+    if (next > first) base.splice(first, next - first, ...kept);
   }
 
   /**
-   * Ends the uses of the chunks that a cut out part lies in. What is left of its extent may still touch the first or the last, but never
-   * from both sides, as it is whole file chunks that are cut out of a middle.
+   * Ends the uses of the places that a part was cut out of. The rest of its extent may still use the first or the last
+   * of them, but not one from both sides, since it is whole file chunks that are cut out of the middle of an extent.
    */
   #unuseCut({ object, objectOffset, length }: Extent, before: Extent | undefined, after: Extent | undefined): void {
     const { chunkSize } = this.#geometry;
@@ -160,14 +163,14 @@ export class FileChunks {
   }
 }
 
-/** Bytes of the sectors of a file that an extent touches. */
+/** Returns the bytes of the sectors of a file that an extent touches. */
 function sectorBytes(extent: Extent | undefined): number {
   if (extent === undefined) return 0;
   const end = Math.ceil((extent.fileOffset + extent.length) / SECTOR_SIZE);
   return (end - Math.floor(extent.fileOffset / SECTOR_SIZE)) * SECTOR_SIZE;
 }
 
-/** The part of an extent between two file offsets, or undefined when that is nothing. */
+/** Returns the part of an extent between two file offsets, or undefined when it is empty. */
 function part({ fileOffset, object, objectOffset }: Extent, from: number, to: number): Extent | undefined {
   if (from >= to) return undefined;
   return { fileOffset: from, object, objectOffset: objectOffset + from - fileOffset, length: to - from };

@@ -1,4 +1,4 @@
-/** Why a file operation is refused, by the name of its errno. Faults of the store are CkptfsErrors instead. */
+/** Why a file operation is refused, by the name of its errno. Failures of the store are CkptfsErrors instead. */
 export type FileErrorCode =
   | 'EPERM'
   | 'ENOENT'
@@ -13,7 +13,7 @@ export type FileErrorCode =
   | 'ENOTEMPTY'
   | 'ENODATA';
 
-/** A file operation that cannot be done; nothing has changed. One instance per code: throwing one costs no stack trace. */
+/** A file operation that is refused and has changed nothing. There is one instance per code, without a stack trace. */
 export class FileError extends Error {
   override readonly name = 'FileError';
   readonly code: FileErrorCode;

@@ -6,12 +6,12 @@ export interface ChunkRun {
   readonly count: number;
 }
 
-/** Chunks of objects that nothing uses any more. */
+/** Places, chunks of objects, that nothing uses any more. */
 export class FreePlaces {
   #runs: { object: number; first: number; count: number }[] = [];
   #count = 0;
 
-  /** Chunks. */
+  /** How many there are. */
   get count(): number {
     return this.#count;
   }
@@ -23,7 +23,7 @@ export class FreePlaces {
     else this.#runs.push({ object, first: chunk, count: 1 });
   }
 
-  /** Takes over all that another has, which is empty afterwards. */
+  /** Moves all places of another set into this one. */
   addAll(other: FreePlaces): void {
     for (const run of other.#runs) this.#runs.push(run);
     this.#count += other.#count;
@@ -31,7 +31,7 @@ export class FreePlaces {
     other.#count = 0;
   }
 
-  /** All of them, by object and chunk, as long as possible; there are none afterwards. */
+  /** Empties the set and returns what it had: runs in ascending order of object and chunk, each as long as possible. */
   drain(): ChunkRun[] {
     const runs = this.#runs.sort((a, b) => a.object - b.object || a.first - b.first);
     this.#runs = [];

@@ -2,16 +2,19 @@ import { Region } from '../../../base/linux/native.ts';
 import { CHUNKS_PER_GROUP, PAGE_SIZE, RECORD_SIZE } from '../../../format/geometry.ts';
 import type { GrowingObject } from '../../read/object-reader.ts';
 
-/** Chunks after which an object is full, and another one begun. */
+/** Chunks of an object that was begun in a journal, at most (format.md §8). */
 export const MAX_GROWN_CHUNKS = 65536;
 
 interface TagPage {
   readonly region: Region;
-  /** Whether it stands in the object as it is here. */
+  /** Whether the object has it as it is here. */
   written: boolean;
 }
 
-/** The tag pages of an object being filled that are still needed: not full, not written, or with records the journal does not have yet. */
+/**
+ * The tag pages of a growing object that are still needed: not full, not written, or with records that no frame has yet
+ * (W4).
+ */
 export class GrowingRecords implements GrowingObject {
   /** By group. */
   readonly #pages = new Map<number, TagPage>();
@@ -20,7 +23,7 @@ export class GrowingRecords implements GrowingObject {
     return this.#pages.get(group)?.region;
   }
 
-  /** The page that the record of a chunk is about to be put on. */
+  /** Returns the page that the record of a chunk is about to be written on. */
   pageToFill(chunk: number): Region {
     const group = Math.floor(chunk / CHUNKS_PER_GROUP);
     const known = this.#pages.get(group);
@@ -37,7 +40,7 @@ export class GrowingRecords implements GrowingObject {
     return this.#pages.size === 0;
   }
 
-  /** Those whose object does not have them, with their group. */
+  /** Yields the pages that the object does not have yet, each with its group. */
   *unwritten(): Generator<readonly [group: number, page: Region]> {
     for (const [group, { region, written }] of this.#pages) if (!written) yield [group, region];
   }
@@ -47,7 +50,7 @@ export class GrowingRecords implements GrowingObject {
     if (page !== undefined) page.written = true;
   }
 
-  /** Takes away the records behind the first `chunks`. */
+  /** Removes the records after the first `chunks`. */
   cut(chunks: number): void {
     const last = Math.floor(chunks / CHUNKS_PER_GROUP);
     for (const [group, page] of this.#pages) {
@@ -59,7 +62,7 @@ export class GrowingRecords implements GrowingObject {
     }
   }
 
-  /** Forgets full pages that are written: the journal has their records now. @param chunks of the object so far */
+  /** Forgets full pages that are written. A frame must have their records. @param chunks of the object so far */
   forgetFull(chunks: number): void {
     const full = Math.floor(chunks / CHUNKS_PER_GROUP);
     for (const [group, { written }] of this.#pages) if (written && group < full) this.#pages.delete(group);

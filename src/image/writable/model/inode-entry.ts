@@ -2,12 +2,12 @@ import type { InodeEntry, JournalInode } from '../../../format/journal.ts';
 import type { Extent, Inode, InodeMetadata } from '../../../format/manifest.ts';
 import type { LiveInode, LiveMetadata } from './live-inode.ts';
 
-/** An inode as it is now, for the journal. */
+/** Makes the journal entry of an inode as it is now. */
 export function inodeEntry(inode: LiveInode): InodeEntry {
   return { kind: 'inode', inode: inode.number, value: inodeValue(inode) };
 }
 
-/** Everything of an inode but what it holds. */
+/** Returns everything of an inode but its contents. */
 function inodeValue(inode: LiveInode): JournalInode {
   const metadata = metadataOf(inode);
   const { type } = inode;
@@ -16,7 +16,7 @@ function inodeValue(inode: LiveInode): JournalInode {
   return { type, ...metadata };
 }
 
-/** An inode as it is now, for a manifest. @param extents what it holds, if it is a file */
+/** Returns an inode as it is now, for a manifest. @param extents the contents, if it is a file */
 export function manifestInode(inode: LiveInode, extents: readonly Extent[]): Inode {
   const metadata = metadataOf(inode);
   const { type } = inode;
@@ -25,7 +25,7 @@ export function manifestInode(inode: LiveInode, extents: readonly Extent[]): Ino
   return { type, ...metadata };
 }
 
-/** A copy of what all inodes have. */
+/** Copies the metadata that all inodes have. */
 export function metadataOf({ mode, uid, gid, atime, mtime, ctime, xattrs }: LiveMetadata): InodeMetadata {
   return { mode, uid, gid, atime, mtime, ctime, xattrs };
 }

@@ -2,16 +2,16 @@ import { quotedPath } from '../../../base/printable.ts';
 import type { LiveDirectory, LiveFile } from './live-inode.ts';
 import type { LiveTree } from './live-tree.ts';
 
-/** Names that one message has at most; of more, it says how many. */
+/** Names in one message at most. It says how many more there are. */
 const MAX_SHOWN = 10;
-/** Bytes of a path in a message. */
+/** Bytes of a path in a message at most. */
 const MAX_PATH = 300;
 
-/** Images of CRIU of which every dump has some. */
+/** Image files of CRIU that every dump has. */
 const dumpImage = /^(?:(?:core|mm|ids|pagemap|pages)-[0-9]+|pstree)\.img$/;
 const INVENTORY = 'inventory.img';
 
-/** Names files in quotation marks, the first ten of them. */
+/** Lists the paths of files in quotation marks, the first ten of them. */
 export function namedFiles(tree: LiveTree, numbers: readonly number[]): string {
   const shown = numbers.slice(0, MAX_SHOWN).map((number) => named(tree, number));
   const more = numbers.length - shown.length;
@@ -20,13 +20,13 @@ export function namedFiles(tree: LiveTree, numbers: readonly number[]): string {
   return shown.length === 0 ? last : `${shown.join(', ')} and ${last}`;
 }
 
-/** Says of which files of a state that a writer left the store had refused contents; undefined when there are none. */
+/** Says of which files of a state that a writer left the store refused contents; undefined if there are none. */
 export function describeLost(tree: LiveTree): string | undefined {
   const lost = filesOf(tree, (file) => file.lost);
   return lost.length === 0 ? undefined : `what was written last to ${namedFiles(tree, lost)}: the store refused it`;
 }
 
-/** Says which files of a state that a writer left were open, and which directories look like a dump that was not ended. */
+/** Says which files of a state that a writer left were open, and which directories look like an incomplete dump. */
 export function describeUnended(tree: LiveTree): string[] {
   const open = filesOf(tree, (file) => file.open && file.size > 0);
   const empty = filesOf(tree, (file) => file.open && file.size === 0);
@@ -43,8 +43,8 @@ export function describeUnended(tree: LiveTree): string[] {
 }
 
 /**
- * Says how many files of a state that a writer left were open, for a log, which is in clear and so names no file that is
- * not damaged; undefined when there are none.
+ * Says how many files of a state that a writer left were open; undefined if there are none. It is for a log, which is
+ * not encrypted and so does not name files that are whole.
  */
 export function countUnended(tree: LiveTree): string | undefined {
   const { length } = filesOf(tree, (file) => file.open);

@@ -6,7 +6,7 @@ import { Children } from './children.ts';
 import type { ChunkMap } from './chunk-map.ts';
 import type { ChunkRanges } from './chunk-ranges.ts';
 
-/** What all inodes of a writable image have. */
+/** The metadata that all inodes of a writable image have. */
 export interface LiveMetadata {
   /** Permission bits. */
   mode: number;
@@ -42,40 +42,40 @@ abstract class LiveBase implements LiveMetadata {
     this.xattrs = metadata.xattrs;
   }
 
-  /** As in st_nlink. */
+  /** The number of links, as in st_nlink. */
   get links(): number {
     return this.names;
   }
 }
 
 /**
- * A regular file. What it holds stands, chunk by chunk, in one of three: in `dirty`, which hides the others, else in `map`, else in
- * `base`, which is never in the way of `map`.
+ * A regular file. Each of its chunks is in one of three layers: in `dirty`, which hides the others; else in `map`; else
+ * in `base`. No chunk is in both `map` and `base`.
  */
 export class LiveFile extends LiveBase {
   readonly type = 'file';
-  /** Bytes. What is stored behind it within its last sector is zero, and behind that nothing is stored. */
+  /** Bytes. The rest of its last sector is stored as zeros, and nothing is stored after that. */
   size = 0;
   /** Whether it was changed and its writer has not closed it since. */
   open = false;
   /** Whether the store refused contents that were written to it. */
   lost = false;
-  /** Bytes of sectors that are no holes. */
+  /** Bytes in sectors that are not holes. */
   dataBytes = 0;
-  /** What a seal left: as in a manifest, but `object` is an index into the image's live objects. */
+  /** The extents that a seal left, as in a manifest, but `object` is an index into the image's live objects. */
   base: Extent[] = [];
-  /** What was written since, whole chunks. */
+  /** The places of chunks that were written since. */
   map: ChunkMap | undefined;
-  /** Plaintext of chunks that are not stored yet. */
+  /** The chunks whose plaintext is in memory and not stored yet. */
   dirty: Map<number, DirtyChunk> | undefined;
-  /** Chunks that lie elsewhere than the journal knows. */
+  /** The chunks whose places no frame of the journal has yet. */
   changed: ChunkRanges | undefined;
 }
 
 export class LiveDirectory extends LiveBase {
   readonly type = 'directory';
   readonly children = new Children();
-  /** Inode number of the directory it lies in; the root lies in itself. */
+  /** Inode number of the directory that it is in. The root is in itself. */
   parent: number;
   subdirectories = 0;
 

@@ -1,9 +1,9 @@
 import type { LiveTree } from './live-tree.ts';
 import type { ObjectTable } from './object-table.ts';
 
-/** All there is of a writable image, in memory. */
+/** Everything that a writable image is, in memory. */
 export interface LiveState {
-  /** Of the seal it continues; 0 when there was none. */
+  /** The epoch of the seal that it continues, or 0 if there was none. */
   readonly epoch: number;
   readonly tree: LiveTree;
   readonly objects: ObjectTable;

@@ -3,12 +3,12 @@ import { LiveDirectory, type LiveInode, type LiveMetadata } from './live-inode.t
 
 const MAX_INODE = 0xffff_ffff;
 
-/** All inodes and names of a writable image. Here they are only moved about; what is allowed is for the callers to see. */
+/** All inodes and names of a writable image. It does what it is told: its callers check what is allowed. */
 export class LiveTree {
   readonly #inodes = new Map<number, LiveInode>();
   #next = ROOT_INODE;
 
-  /** @throws Error when there is none: trees are made with one */
+  /** Returns the root directory, which every tree of an image has. */
   get root(): LiveDirectory {
     const root = this.#inodes.get(ROOT_INODE);
     if (root?.type !== 'directory') throw new Error('a tree without a root');
@@ -19,7 +19,7 @@ export class LiveTree {
     return this.#inodes.size;
   }
 
-  /** A tree of nothing but a root directory. */
+  /** Makes a tree of nothing but a root directory. */
   static withRoot(metadata: LiveMetadata): LiveTree {
     const tree = new LiveTree();
     tree.add(new LiveDirectory(ROOT_INODE, metadata));
@@ -35,12 +35,12 @@ export class LiveTree {
     return inode?.type === 'directory' ? inode : undefined;
   }
 
-  /** In no order. */
+  /** Returns all inodes, in no order. */
   inodes(): IterableIterator<LiveInode> {
     return this.#inodes.values();
   }
 
-  /** A number that no inode ever had, or undefined when all were given away. */
+  /** Returns a number that no inode ever had, or undefined when none is left. */
   freeNumber(): number | undefined {
     return this.#next <= MAX_INODE ? this.#next : undefined;
   }
@@ -54,7 +54,7 @@ export class LiveTree {
     this.#inodes.delete(number);
   }
 
-  /** Makes a name of a directory lead to an inode, whatever it led to before. */
+  /** Makes a name in a directory lead to an inode, whatever it led to before. */
   bind(directory: LiveDirectory, key: string, inode: LiveInode): void {
     const before = directory.children.get(key);
     if (before !== undefined) this.#leave(directory, before.inode);
@@ -66,7 +66,7 @@ export class LiveTree {
     }
   }
 
-  /** Removes a name, if it is there. @returns a way to put it back */
+  /** Removes a name. Returns a function that puts it back, or undefined if there is no such name. */
   unbind(directory: LiveDirectory, key: string): (() => void) | undefined {
     const child = directory.children.remove(key);
     if (child === undefined) return undefined;
@@ -82,14 +82,11 @@ export class LiveTree {
     };
   }
 
-  /**
-   * Calls back for every name, those of a directory after the directory's own; a directory that no path from the root leads to is
-   * not met.
-   */
+  /** Calls back for every name that a path from the root leads to. A directory's own name comes before those in it. */
   walk(visit: (directory: LiveDirectory, key: string, inode: LiveInode) => void): void {
     const directories = [this.root];
-    for (let at = 0; at < directories.length; at++) {
-      const directory = directories[at] as LiveDirectory;
+    for (let index = 0; index < directories.length; index++) {
+      const directory = directories[index] as LiveDirectory;
       for (const { key, inode } of directory.children.all()) {
         const child = this.#inodes.get(inode);
         if (child === undefined) continue;
@@ -99,7 +96,9 @@ export class LiveTree {
     }
   }
 
-  /** The names of one path to an inode; none for the root, and for what has no name. Looks everywhere. */
+  /**
+   * Returns the names of one path to an inode: none for the root and for an inode without a name. Walks the whole tree.
+   */
   pathOf(number: number): string[] {
     const found = new Map<number, readonly [parent: number, key: string]>();
     this.walk((directory, key, inode) => found.set(inode.number, [directory.number, key]));
@@ -108,7 +107,7 @@ export class LiveTree {
     return names;
   }
 
-  /** One name less for an inode. */
+  /** Takes one name from an inode. */
   #leave(directory: LiveDirectory, number: number): LiveInode | undefined {
     const inode = this.#inodes.get(number);
     if (inode === undefined) return undefined;

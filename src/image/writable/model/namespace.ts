@@ -6,10 +6,13 @@ import { LiveDirectory, LiveFile, type LiveInode, LiveMeeting, type LiveMetadata
 import type { LiveTree } from './live-tree.ts';
 import type { TreeEdit } from './tree-edit.ts';
 
-/** As in renameat2(2): take the new name from what has it, leave it there, or change names with it. */
+/** What happens to an inode that has the new name, as in renameat2(2). */
 export type RenameMode = 'replace' | 'no-replace' | 'exchange';
 
-/** What POSIX lets names do. Each operation says all it changes to a {@link TreeEdit}, after every check. */
+/**
+ * Changes names by the rules of POSIX. Each operation first makes every check, and then changes the tree by a {@link
+ * TreeEdit}.
+ */
 export class Namespace {
   readonly #tree: LiveTree;
 
@@ -17,7 +20,7 @@ export class Namespace {
     this.#tree = tree;
   }
 
-  /** @throws FileError ENOENT, ENOTDIR */
+  /** Returns a directory. @throws FileError ENOENT, ENOTDIR */
   directory(number: number): LiveDirectory {
     const inode = this.#tree.inode(number);
     if (inode === undefined) throw FileError.of('ENOENT');
@@ -25,7 +28,10 @@ export class Namespace {
     return inode;
   }
 
-  /** Makes an inode and its first name; a symbolic link has a target. @throws FileError ENOENT, ENOTDIR, EEXIST, EINVAL, ENOSPC */
+  /**
+   * Makes an inode and its first name. Only a symbolic link has a target.
+   * @throws FileError ENOENT, ENOTDIR, EEXIST, EINVAL, ENOSPC
+   */
   make(
     edit: TreeEdit,
     type: LiveInode['type'],
@@ -45,7 +51,7 @@ export class Namespace {
     return inode;
   }
 
-  /** @throws FileError ENOENT, ENOTDIR, EEXIST, EINVAL, EPERM */
+  /** Adds a name to an inode. @throws FileError ENOENT, ENOTDIR, EEXIST, EINVAL, EPERM */
   link(edit: TreeEdit, number: number, parent: number, name: Uint8Array, now: Time): void {
     const inode = this.#tree.inode(number);
     if (inode?.type === 'directory') throw FileError.of('EPERM');
@@ -56,7 +62,7 @@ export class Namespace {
     changeContents(edit, directory, now);
   }
 
-  /** @throws FileError ENOENT, ENOTDIR, EISDIR */
+  /** Removes a name that is not of a directory. @throws FileError ENOENT, ENOTDIR, EISDIR */
   unlink(edit: TreeEdit, parent: number, name: Uint8Array, now: Time): void {
     const [directory, key, inode] = this.#child(parent, name);
     if (inode.type === 'directory') throw FileError.of('EISDIR');
@@ -65,7 +71,7 @@ export class Namespace {
     changeContents(edit, directory, now);
   }
 
-  /** @throws FileError ENOENT, ENOTDIR, ENOTEMPTY */
+  /** Removes the name of an empty directory. @throws FileError ENOENT, ENOTDIR, ENOTEMPTY */
   rmdir(edit: TreeEdit, parent: number, name: Uint8Array, now: Time): void {
     const [directory, key, inode] = this.#child(parent, name);
     if (inode.type !== 'directory') throw FileError.of('ENOTDIR');
@@ -75,7 +81,10 @@ export class Namespace {
     changeContents(edit, directory, now);
   }
 
-  /** @throws FileError ENOENT, ENOTDIR, EISDIR, EEXIST, ENOTEMPTY, EINVAL for a directory into itself */
+  /**
+   * Changes a name.
+   * @throws FileError ENOENT, ENOTDIR, EISDIR, EEXIST, ENOTEMPTY, EINVAL for a directory into itself
+   */
   rename(
     edit: TreeEdit,
     parent: number,
@@ -107,7 +116,7 @@ export class Namespace {
     if (to !== from) changeContents(edit, to, now);
   }
 
-  /** A directory that has no name any more takes no new ones. */
+  /** Returns a directory that takes new names. One that was removed does not. */
   #directoryToAddTo(number: number): LiveDirectory {
     const directory = this.directory(number);
     if (directory.names === 0 && number !== ROOT_INODE) throw FileError.of('ENOENT');
@@ -128,17 +137,17 @@ export class Namespace {
     return [directory, key, inode];
   }
 
-  /** Whether a directory is another, or lies somewhere below it. */
+  /** Whether a directory is another one or is below it. */
   #isWithin(directory: LiveDirectory, other: LiveInode): boolean {
-    for (let at = directory; ; ) {
-      if (at === other) return true;
-      if (at.number === ROOT_INODE) return false;
-      at = this.directory(at.parent);
+    for (let ancestor = directory; ; ) {
+      if (ancestor === other) return true;
+      if (ancestor.number === ROOT_INODE) return false;
+      ancestor = this.directory(ancestor.parent);
     }
   }
 }
 
-/** The key of a name that can be one. @throws FileError EINVAL, ENAMETOOLONG */
+/** Returns the key of a name, if it is valid. @throws FileError EINVAL, ENAMETOOLONG */
 function checkedKey(name: Uint8Array): string {
   if (name.length > MAX_NAME_LENGTH) throw FileError.of('ENAMETOOLONG');
   const key = keyOf(name);
@@ -160,7 +169,7 @@ function makeInode(
   metadata: LiveMetadata,
   target: Uint8Array = new Uint8Array(),
 ): LiveInode {
-  // Whoever makes a file has it open.
+  // The process that makes a file has it open.
   if (type === 'file') return Object.assign(new LiveFile(number, metadata), { open: true });
   if (type === 'directory') return new LiveDirectory(number, metadata);
   if (type !== 'symlink') return new LiveMeeting(type, number, metadata);
@@ -168,7 +177,7 @@ function makeInode(
   return new LiveSymlink(number, metadata, Buffer.from(target));
 }
 
-/** Says that the names in a directory changed. */
+/** Sets the times of a directory whose names changed. */
 function changeContents(edit: TreeEdit, directory: LiveDirectory, now: Time): void {
   edit.set(directory, { mtime: now, ctime: now });
 }

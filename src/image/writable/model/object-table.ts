@@ -4,25 +4,25 @@ import type { ReadableObject } from '../../read/object-reader.ts';
 import { FreePlaces } from './free-places.ts';
 import { GrowingRecords, MAX_GROWN_CHUNKS } from './growing-records.ts';
 
-/** A count that is not exact any more: that many or more. */
-const STICKY = 0xffff;
+/** A count of uses that stays as it is: the place may have more uses, and is never freed. */
+const SATURATED = 0xffff;
 
 /** An object of a writable image. */
 export class LiveObject implements ReadableObject {
   /** 16 bytes. */
   readonly id: Buffer;
-  /** In use from the first on, some of them perhaps dead. */
+  /** How many chunks were given out, some of which may be dead. */
   chunks: number;
   digests: Buffer;
-  /** Set until the object is finished. */
+  /** Its records while it grows. Undefined once it is finished. */
   growing: GrowingRecords | undefined;
-  /** Its number in the journal, once that has it. */
+  /** Its number in the journal, once a frame has it. */
   number: number | undefined;
-  /** Chunks that something lies in. */
+  /** How many chunks are in use. */
   live = 0;
-  /** Whether its file was removed, as nothing lies in it any more. */
+  /** Whether its file was removed, since none of its chunks was in use. */
   isRemoved = false;
-  /** How many runs of file bytes touch each chunk. */
+  /** How many runs of file bytes are in each chunk. */
   #uses: Uint16Array;
 
   private constructor(entry: ObjectEntry, growing: GrowingRecords | undefined) {
@@ -33,10 +33,12 @@ export class LiveObject implements ReadableObject {
     this.#uses = new Uint16Array(entry.chunks);
   }
 
+  /** Makes an object of which a manifest or journal has everything. */
   static finished(entry: ObjectEntry): LiveObject {
     return new LiveObject(entry, undefined);
   }
 
+  /** Makes an empty object that grows. */
   static begun(id: Buffer): LiveObject {
     const digests = Buffer.alloc((MAX_GROWN_CHUNKS / CHUNKS_PER_GROUP) * DIGEST_SIZE);
     return new LiveObject({ id, chunks: 0, digests }, new GrowingRecords());
@@ -56,13 +58,13 @@ export class LiveObject implements ReadableObject {
     if (chunk >= this.#uses.length) this.#grow(chunk);
     const uses = this.#uses[chunk] as number;
     if (uses === 0) this.live++;
-    if (uses < STICKY) this.#uses[chunk] = uses + 1;
+    if (uses < SATURATED) this.#uses[chunk] = uses + 1;
   }
 
-  /** @returns whether that was the last use */
+  /** Ends one use of a chunk. Returns whether it was the last. */
   unuse(chunk: number): boolean {
     const uses = this.#uses[chunk] ?? 0;
-    if (uses === 0 || uses === STICKY) return false;
+    if (uses === 0 || uses === SATURATED) return false;
     this.#uses[chunk] = uses - 1;
     if (uses === 1) this.live--;
     return uses === 1;
@@ -75,20 +77,20 @@ export class LiveObject implements ReadableObject {
   }
 }
 
-/** The objects of a writable image, how much of each is used, and what came free. An object keeps its index. */
+/** The objects of a writable image, what of each is in use, and what came free. An object keeps its index. */
 export class ObjectTable {
   readonly objects: LiveObject[] = [];
-  /** Chunks that were used and are not any more; whoever makes the state durable that does without them drains it. */
+  /** Places whose last use has ended. Their space may be given back once no state that can come back needs them. */
   readonly freed = new FreePlaces();
-  /** Chunks that no frame of the journal ever named: whoever drains it may give back their room at once. */
+  /** Places of batches that failed. No frame ever named them, so their space may be given back at once. */
   readonly abandoned = new FreePlaces();
 
-  /** Returns its index. */
+  /** Adds an object and returns its index. */
   add(object: LiveObject): number {
     return this.objects.push(object) - 1;
   }
 
-  /** @throws Error for an index that is none */
+  /** Returns the object of an index. */
   at(index: number): LiveObject {
     const object = this.objects[index];
     if (object === undefined) throw new Error(`no object ${index}`);

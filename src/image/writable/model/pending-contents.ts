@@ -5,22 +5,22 @@ import { inodeEntry } from './inode-entry.ts';
 import type { LiveFile } from './live-inode.ts';
 import { xattrsSize } from './xattr-list.ts';
 
-/** More than an entry has besides records, attributes and a name. */
+/** Bytes of an entry at most, besides records, attributes and a name. */
 const ENTRY_SIZE = 64;
 
-/** Gives what the journal is to be told of runs of chunks. */
+/** Numbers objects for the journal, and finds the records of their chunks. */
 export interface ChunkEntries {
-  /** @param index of the object in the table @returns its number in the journal, and the records of the run */
+  /** Returns the number that an object has in the journal, and the records of a run of its chunks. */
   of(index: number, objectChunk: number, count: number): { readonly object: number; readonly records: Buffer };
 }
 
-/** What changed of the files' sizes, times and contents, and which inodes have gone, since the journal was told last. */
+/** What has changed of the sizes, times and contents of files since the last frame, and which inodes were removed. */
 export class PendingContents {
   readonly #files = new Set<LiveFile>();
   #gone: number[] = [];
   #size = 0;
 
-  /** About as many bytes as its entries take; never less. */
+  /** Bytes that its entries take at most, and not much more. */
   get size(): number {
     return this.#size;
   }
@@ -29,39 +29,39 @@ export class PendingContents {
     return this.#files;
   }
 
-  /** A file's size or metadata changed. */
+  /** Notes that the size or metadata of a file changed. */
   touch(file: LiveFile): void {
     if (this.#files.has(file)) return;
     this.#files.add(file);
     this.#size += ENTRY_SIZE + 8 * file.xattrs.length + xattrsSize(file.xattrs);
   }
 
-  /** A run of file chunks was placed. */
+  /** Notes that a run of file chunks has got new places. */
   addPlaced(file: LiveFile, first: number, count: number): void {
     this.#addRange(file, first, first + count);
     this.#size += ENTRY_SIZE + count * RECORD_SIZE;
   }
 
-  /** The file chunks from `first` to before `end` hold nothing any more. */
+  /** Notes that the file chunks from `first` to before `end` hold nothing any more. */
   addHoles(file: LiveFile, first: number, end: number): void {
     if (first >= end) return;
     this.#addRange(file, first, end);
     this.#size += ENTRY_SIZE;
   }
 
-  /** An inode is no more. */
+  /** Notes that an inode was removed. */
   addGone(inode: number): void {
     this.#gone.push(inode);
     this.#size += ENTRY_SIZE;
   }
 
-  /** Nothing is to be told of a file any more. */
+  /** Forgets the changes of a file that was removed. */
   forget(file: LiveFile): void {
     this.#files.delete(file);
     file.changed = undefined;
   }
 
-  /** All of it, each file's inode before what it holds. */
+  /** Yields the entries of all changes. The inode of a file comes before its contents. */
   *entries(chunks: ChunkEntries): Generator<JournalEntry> {
     for (const file of this.#files) {
       yield inodeEntry(file);
@@ -70,7 +70,7 @@ export class PendingContents {
     for (const inode of this.#gone) yield { kind: 'gone', inode };
   }
 
-  /** The journal has all of it. */
+  /** Forgets all changes: a frame has them. */
   clear(): void {
     for (const file of this.#files) file.changed = undefined;
     this.#files.clear();
@@ -85,7 +85,7 @@ export class PendingContents {
   }
 }
 
-/** What the file chunks from `first` to before `end` hold: runs of chunks, and runs of none. */
+/** Yields entries of what the file chunks from `first` to before `end` hold: runs of chunks, and holes between them. */
 function* contentEntries(file: LiveFile, first: number, end: number, chunks: ChunkEntries): Generator<JournalEntry> {
   const inode = file.number;
   let next = first;

@@ -1,4 +1,7 @@
-/** Where the chunks of one batch were put, in the order they were added. Used again and again, so that a batch allocates nothing. */
+/**
+ * The places of the chunks of one batch, in the order in which they were added. It is used again, so a batch allocates
+ * nothing.
+ */
 export class Placements {
   #objects = new Uint32Array(256);
   #chunks = new Uint32Array(256);
@@ -8,14 +11,14 @@ export class Placements {
     return this.#count;
   }
 
-  /** Index of the live object. */
-  object(at: number): number {
-    return this.#objects[at] as number;
+  /** Returns the index of the object that a chunk of the batch was put into. */
+  object(index: number): number {
+    return this.#objects[index] as number;
   }
 
-  /** Chunk of the object. */
-  chunk(at: number): number {
-    return this.#chunks[at] as number;
+  /** Returns which chunk of its object a chunk of the batch became. */
+  chunk(index: number): number {
+    return this.#chunks[index] as number;
   }
 
   reset(): void {

@@ -3,12 +3,12 @@ import { inodeEntry, metadataOf } from './inode-entry.ts';
 import type { LiveDirectory, LiveInode, LiveMetadata } from './live-inode.ts';
 import type { LiveTree } from './live-tree.ts';
 
-/** One change of the tree, done at once, to be kept when the journal has it, and to be undone when it could not be written. */
+/** One change of the tree. It is made at once, and undone if the frame that has it could not be appended (W12). */
 export class TreeEdit {
   readonly #tree: LiveTree;
   readonly #undo: (() => void)[] = [];
   readonly #inodes = new Set<LiveInode>();
-  /** By directory. */
+  /** Changed names by directory. */
   readonly #names = new Map<LiveDirectory, Set<string>>();
 
   constructor(tree: LiveTree) {
@@ -29,7 +29,7 @@ export class TreeEdit {
     this.#inodes.add(inode);
   }
 
-  /** See {@link LiveTree.bind}. */
+  /** Makes a name lead to an inode, as {@link LiveTree.bind} does. */
   bind(directory: LiveDirectory, key: string, inode: LiveInode): void {
     const before = this.#tree.inode(directory.children.get(key)?.inode ?? 0);
     this.#tree.bind(directory, key, inode);
@@ -47,7 +47,7 @@ export class TreeEdit {
     this.#noteName(directory, key);
   }
 
-  /** What the journal has to say of it. */
+  /** Yields its journal entries. */
   *entries(): Generator<JournalEntry> {
     for (const inode of this.#inodes) yield inodeEntry(inode);
     for (const [directory, keys] of this.#names) {

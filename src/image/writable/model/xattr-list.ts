@@ -2,10 +2,10 @@ import { MAX_XATTR_VALUE } from '../../../format/manifest.ts';
 import type { Xattr, XattrList } from '../../../format/xattrs.ts';
 import { FileError } from './file-error.ts';
 
-/** Bytes of names and values of one inode at most: every change of one writes all of them to the journal. */
+/** Bytes of names and values of one inode at most. Every change of one attribute writes all of them to the journal. */
 const MAX_XATTRS_SIZE = 256 * 1024;
 
-/** A list with one attribute set. @throws FileError EEXIST (`create`), ENODATA (`replace`), E2BIG, ENOSPC */
+/** Returns a list with one attribute set. @throws FileError EEXIST (`create`), ENODATA (`replace`), E2BIG, ENOSPC */
 export function xattrsWith(
   xattrs: XattrList,
   name: Uint8Array,
@@ -22,14 +22,14 @@ export function xattrsWith(
   return changed;
 }
 
-/** A list without an attribute. @throws FileError ENODATA */
+/** Returns a list without an attribute. @throws FileError ENODATA */
 export function xattrsWithout(xattrs: XattrList, name: Uint8Array): XattrList {
   const others = xattrs.filter((xattr) => !xattr.name.equals(name));
   if (others.length === xattrs.length) throw FileError.of('ENODATA');
   return others;
 }
 
-/** Bytes of names and values. */
+/** Returns the bytes that names and values take. */
 export function xattrsSize(xattrs: XattrList): number {
   return xattrs.reduce((sum, { name, value }) => sum + name.length + value.length, 0);
 }

@@ -8,12 +8,12 @@ import type { WritableObject } from '../../../stores/writable-store.ts';
 import type { GrowingRecords } from '../model/growing-records.ts';
 import type { LiveObject } from '../model/object-table.ts';
 
-/** @throws CkptfsError `io` */
+/** Writes the header page of an object. @throws CkptfsError `io` */
 export function writeObjectHeader(file: WritableObject, { cipher, chunkSize, imageId }: Header, id: Buffer): void {
   file.write(new Region(encodeObjectHeader(cipher, chunkSize, imageId, id)), 0, PAGE_SIZE, 0);
 }
 
-/** Writes the tag page of a group as it is now, and its digest into the object's. @throws CkptfsError `io` */
+/** Writes the tag page of a group as it is now, and puts its digest into the object's. @throws CkptfsError `io` */
 export function writeTagPage(
   object: LiveObject,
   growing: GrowingRecords,
@@ -30,9 +30,9 @@ export function writeTagPage(
 }
 
 /**
- * Makes an object what a manifest can name: all tag pages written, of its exact size. It is not durable yet, and must not grow any more.
- * May be done again after it failed.
- * @throws CkptfsError `io`
+ * Finishes an object, so that a manifest can name it: writes its tag pages and gives it its exact size. It takes no
+ * more chunks then, and is not durable yet.
+ * @throws CkptfsError `io`: it may be tried again
  */
 export function finishObject(object: LiveObject, file: WritableObject, geometry: Geometry): void {
   const { growing } = object;

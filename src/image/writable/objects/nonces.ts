@@ -2,27 +2,30 @@ import { Region } from '../../../base/linux/native.ts';
 import { fillRandom } from '../../../crypto/system-random.ts';
 import { NONCE_SIZE } from '../../../format/record.ts';
 
-/** Most nonces that are drawn by one call. */
+/** Nonces drawn by one call at most. */
 const MAX_DRAWN = 1024;
 
 /**
- * Random nonces for chunk records, each given out once. They are drawn for one batch when it begins, and none of them is left for the
- * next: a virtual machine or a process that is resumed twice between batches draws other ones each time (format.md §7).
+ * Random nonces for chunk records, each given out once. They are drawn for one batch when it begins, and none is left
+ * for the next (W2): a virtual machine or a process that is resumed twice between batches draws other ones (format.md
+ * §7).
  */
 export class Nonces {
   readonly #drawn = new Region(MAX_DRAWN * NONCE_SIZE);
-  /** Of the batch, nonces that are not drawn yet. */
+  /** How many nonces of the batch are not drawn yet. */
   #undrawn = 0;
   #next = 0;
   #end = 0;
 
-  /** Draws what a batch of `count` chunks needs, by one call where it has at most 1,024. What is left of the last batch is dropped. */
+  /**
+   * Begins a batch of at most `count` chunks and draws up to 1,024 nonces. Those left of the last batch are dropped.
+   */
   begin(count: number): void {
     this.#undrawn = count;
     this.#draw();
   }
 
-  /** Puts a fresh nonce at an offset. */
+  /** Puts a nonce that was never given out at an offset. */
   take(to: Region, offset: number): void {
     if (this.#next === this.#end) {
       if (this.#undrawn === 0) throw new Error('more nonces taken than the batch has chunks');

@@ -17,7 +17,7 @@ import { finishObject, writeObjectHeader, writeTagPage } from './finish-object.t
 import { Nonces } from './nonces.ts';
 import { Staging } from './staging.ts';
 
-/** An object being filled. */
+/** An object that is being filled. */
 interface FilledObject {
   readonly index: number;
   readonly object: LiveObject;
@@ -27,8 +27,8 @@ interface FilledObject {
 }
 
 /**
- * Seals chunks and writes them behind one another into objects, each under a fresh nonce at a place that nobody was ever told of.
- * They come in batches, which succeed or fail as a whole: the next one takes the places of one that failed.
+ * Seals chunks and appends them to objects, each under a nonce of its own (W2) at a place that nothing names yet (W1).
+ * They come in batches, which succeed or fail as a whole. The next batch takes the places of one that failed.
  */
 export class ObjectAppender {
   readonly #store: WritableStore;
@@ -37,12 +37,12 @@ export class ObjectAppender {
   readonly #geometry: Geometry;
   readonly #table: ObjectTable;
   readonly #nonces = new Nonces();
-  /** Its last chunk is the current object's last. */
+  /** Sealed chunks that are not written yet, the last ones of the current object. */
   readonly #staging: Staging;
-  /** Of the batch there is. */
+  /** Places of the current batch. */
   #placements = new Placements();
   #current: FilledObject | undefined;
-  /** Objects that no more goes into, but whose records may still be needed. */
+  /** Objects that take no more chunks, but are not finished. */
   readonly #full = new Set<FilledObject>();
   /** Objects with writes that may not be durable. */
   readonly #unsynced = new Set<FilledObject>();
@@ -59,10 +59,10 @@ export class ObjectAppender {
 
   /**
    * Stores a batch of chunks.
-   * @param placements is filled with where its chunks come to lie
-   * @param count how many chunks it has at most
+   * @param placements is filled with their places
+   * @param count how many chunks the batch has at most
    * @param addAll calls {@link add} for each chunk; it is called again when the batch has to go into another object
-   * @throws CkptfsError `io`: the batch has failed
+   * @throws CkptfsError `io`: nothing of the batch is stored
    */
   append(placements: Placements, count: number, addAll: () => void): void {
     this.#placements = placements;
@@ -75,12 +75,12 @@ export class ObjectAppender {
   }
 
   /**
-   * Seals a chunk into the batch. Its plaintext is not looked at any more afterwards.
-   * @param holes bit s set means that sector s holds nothing: it is not looked at, and not stored
-   * @throws CkptfsError `io`: for {@link append}
+   * Seals a chunk into the batch. Its plaintext may change as soon as this returns.
+   * @param holes bit s means that sector s is a hole, which is neither read nor stored
+   * @throws CkptfsError `io`, which {@link append} must see
    */
   add(plain: Region, offset: number, holes: number): void {
-    const { object, index, growing, cipher } = this.#objectWithRoom();
+    const { object, index, growing, cipher } = this.#objectToFill();
     const chunk = object.chunks++;
     const { region, nextOffset } = this.#staging;
     const page = growing.pageToFill(chunk);
@@ -91,14 +91,16 @@ export class ObjectAppender {
     this.#staging.add(holes);
   }
 
-  /** Leaves the places of a batch unused for ever. */
+  /** Gives up the places of a batch. They are never used again. */
   abandon(placements: Placements): void {
     const { abandoned } = this.#table;
-    for (let at = 0; at < placements.count; at++) abandoned.add(placements.object(at), placements.chunk(at));
+    for (let index = 0; index < placements.count; index++) {
+      abandoned.add(placements.object(index), placements.chunk(index));
+    }
     placements.reset();
   }
 
-  /** To be called when the journal has the records of all chunks of the batches so far: those not needed any more are forgotten. */
+  /** Forgets the records that nothing needs any more (W4). A frame must have those of all batches so far. */
   forgetRecords(): void {
     this.#current?.growing.forgetFull(this.#current.object.chunks);
     for (const filled of this.#full) {
@@ -111,7 +113,7 @@ export class ObjectAppender {
   }
 
   /**
-   * Makes an end of all objects; what comes next goes into another. To be called when the journal has all records.
+   * Finishes all objects. The next batch goes into a new one. A frame must have the records of all batches so far.
    * @throws CkptfsError `io`: it may be tried again
    */
   finishObjects(): void {
@@ -123,17 +125,17 @@ export class ObjectAppender {
     }
   }
 
-  /** Whether there is anything that {@link sync} would do. */
+  /** Whether {@link sync} has anything to do. */
   get isUnsynced(): boolean {
     return this.#unsynced.size > 0 || this.#namesChanged;
   }
 
-  /** Objects that are kept open to be made durable. */
+  /** How many objects are open only to be made durable. */
   get unsyncedCount(): number {
     return this.#unsynced.size;
   }
 
-  /** Makes everything written durable, objects' names included. @throws CkptfsError `io` */
+  /** Makes everything written durable, and the names of objects. @throws CkptfsError `io` */
   sync(): void {
     for (const filled of this.#unsynced) {
       filled.file.sync();
@@ -144,7 +146,7 @@ export class ObjectAppender {
     this.#namesChanged = false;
   }
 
-  /** Wipes keys, and closes everything; the objects stay as they are. */
+  /** Wipes keys and closes files. The objects stay as they are. */
   close(): void {
     this.#retire();
     for (const { file } of new Set([...this.#full, ...this.#unsynced])) file.close();
@@ -165,8 +167,8 @@ export class ObjectAppender {
     this.#current = undefined;
   }
 
-  /** The object that the next chunk goes into, with room for it in the staging. */
-  #objectWithRoom(): FilledObject {
+  /** Returns the object that the next chunk goes into, with space for it in the staging. */
+  #objectToFill(): FilledObject {
     let current = this.#current;
     if (current === undefined) {
       current = this.#beginObject();
@@ -204,14 +206,14 @@ export class ObjectAppender {
     return createChunkCipher(primitives(), cipher, this.#imageKey, imageId, id, this.#geometry);
   }
 
-  /** Writes the staged chunks, all of one group, and the group's tag page when it is full. */
+  /** Writes the staged chunks, which are all of one group, and the tag page of the group if it is full. */
   #writeStaged(): void {
     const current = this.#current;
     if (current === undefined || this.#staging.count === 0) return;
     const { object, growing, file } = current;
     this.#unsynced.add(current);
     this.#staging.write(file, this.#geometry.chunkOffset(object.chunks - this.#staging.count));
-    // A limit of file size must not be met when the object is finished: then it is too late to take another one.
+    // Finishing the object must not meet a limit of file size, when it is too late to take another object.
     if (this.#staging.endsInHole) file.truncate(this.#geometry.objectSize(object.chunks));
     this.#staging.clear();
     if (object.chunks % CHUNKS_PER_GROUP !== 0) return;
@@ -234,8 +236,8 @@ export class ObjectAppender {
   }
 
   /**
-   * Takes back the places of a batch that failed, and the room that a part of it took: so the journal has that, and trying again
-   * and again takes no more room, memory or files. Places in an object that became full on the way are dead.
+   * Takes back the places of a batch that failed (W1), and the space that a part of it took, so that trying again and
+   * again takes no more space, memory or files. Places in an object that became full meanwhile are abandoned.
    */
   #takeBack(): void {
     const placements = this.#placements;
@@ -252,9 +254,9 @@ export class ObjectAppender {
   }
 
   /**
-   * Leaves an object that has reached the limit of file size (RLIMIT_FSIZE), which another one has not.
-   * @param error of the batch that failed
-   * @returns whether there was such an object, with something in it
+   * Takes no more chunks into an object that has reached the limit of file size (RLIMIT_FSIZE), as a new one has not.
+   * @param error why the batch failed
+   * @returns whether there was such an object, with anything in it
    */
   #leaveLimitedObject(error: unknown): boolean {
     if (ioErrorName(error) !== 'EFBIG' || this.#current === undefined || this.#current.object.chunks === 0)
@@ -264,7 +266,7 @@ export class ObjectAppender {
   }
 }
 
-/** Cuts what no file needs, where the store lets: the next batch writes over it otherwise. */
+/** Cuts what no file needs, if the store lets it: otherwise the next batch writes over it. */
 function cutFile(file: WritableObject, size: number): void {
   try {
     file.truncate(size);

@@ -2,10 +2,13 @@ import { CkptfsError } from '../../../base/errors.ts';
 import { CHUNKS_PER_GROUP, type Geometry } from '../../../format/geometry.ts';
 import type { WritableStore } from '../../../stores/writable-store.ts';
 
-/** Told, in one line, of what could not be done and does no harm. */
+/** Is called with one line for each thing that could not be done and does no harm. */
 export type WarningListener = (line: string) => void;
 
-/** Gives the room of dead chunks and objects back to the file system below, as far as that can be done: it only saves space. */
+/**
+ * Gives the space of dead chunks and objects back to the store. Where that is not possible it warns, since it only
+ * saves space.
+ */
 export class Puncher {
   readonly #store: WritableStore;
   readonly #geometry: Geometry;
@@ -18,7 +21,7 @@ export class Puncher {
     this.#onWarning = onWarning;
   }
 
-  /** @param id of the object, 32 hexadecimal digits @param runs of its chunks */
+  /** Punches chunks of an object. @param id of the object, 32 hexadecimal digits @param runs of its chunks */
   punch(id: string, runs: readonly { readonly first: number; readonly count: number }[]): void {
     if (!this.#isPossible || runs.length === 0) return;
     this.#attempt(() => {
@@ -31,7 +34,7 @@ export class Puncher {
     });
   }
 
-  /** Tells what could not be done and does no harm. */
+  /** Warns of something that could not be done and does no harm. */
   warn(line: string): void {
     this.#onWarning(line);
   }
@@ -50,7 +53,9 @@ export class Puncher {
     }
   }
 
-  /** Bytes of the object's file; between groups stands a tag page. */
+  /**
+   * Yields the ranges of the object's file that runs of chunks are in. A run is cut where a tag page is between groups.
+   */
   *#spans(
     runs: readonly { readonly first: number; readonly count: number }[],
   ): Generator<readonly [position: number, length: number]> {

@@ -3,10 +3,10 @@ import { type Geometry, SECTOR_SIZE } from '../../../format/geometry.ts';
 import { nextData, nextHole } from '../../../format/record.ts';
 import type { WritableObject } from '../../../stores/writable-store.ts';
 
-/** Ciphertext written at once. */
+/** Bytes of ciphertext that are written at once. */
 const SIZE = 1 << 20;
 
-/** Sealed chunks that lie behind one another in one group of an object, on their way into it. */
+/** Sealed chunks that follow each other in one group of an object and are not written to it yet. */
 export class Staging {
   readonly region = new Region(SIZE);
   readonly #geometry: Geometry;
@@ -18,7 +18,7 @@ export class Staging {
     this.#holes = new Uint16Array(SIZE / geometry.chunkSize);
   }
 
-  /** Chunks. */
+  /** How many chunks there are. */
   get count(): number {
     return this.#count;
   }
@@ -27,19 +27,19 @@ export class Staging {
     return this.#count === this.#holes.length;
   }
 
-  /** Whether nothing is written of the last sector. */
+  /** Whether the last sector is a hole, so that nothing of it is written. */
   get endsInHole(): boolean {
     return (
       this.#count > 0 && ((this.#holes[this.#count - 1] as number) >>> (this.#geometry.sectorsPerChunk - 1)) % 2 === 1
     );
   }
 
-  /** Where in the region the next chunk is to be put. */
+  /** Offset in the region at which the next chunk is to be sealed. */
   get nextOffset(): number {
     return this.#count * this.#geometry.chunkSize;
   }
 
-  /** The next chunk is there. @param holes bit s set: sector s is not to be written */
+  /** Adds the chunk at {@link nextOffset}. @param holes bit s means that sector s is not written */
   add(holes: number): void {
     this.#holes[this.#count++] = holes;
   }
@@ -48,7 +48,11 @@ export class Staging {
     this.#count = 0;
   }
 
-  /** Writes the chunks but for holes, all at once where there are none. @param position of the first in the file @throws CkptfsError `io` */
+  /**
+   * Writes the chunks without their holes, in one piece if there are none.
+   * @param position of the first chunk in the file
+   * @throws CkptfsError `io`
+   */
   write(file: WritableObject, position: number): void {
     const { sectorsPerChunk } = this.#geometry;
     let start = 0;

@@ -3,21 +3,21 @@ import type { Geometry } from '../../../format/geometry.ts';
 import type { WritableStore } from '../../../stores/writable-store.ts';
 import type { WarningListener } from './puncher.ts';
 
-/** An object in which something of an image lies. */
+/** An object that an image names. */
 export interface NamedObject {
   /** 16 bytes. */
   readonly id: Buffer;
   readonly chunks: number;
-  /** Set while it has no exact size yet. */
+  /** Set while it is not finished and has no exact size. */
   readonly growing?: unknown;
 }
 
 /**
- * Removes the objects of a store that an image does not name, once all that it names were found there. Where one is not, that is
- * warned of, and nothing is removed: the directory may be another image's by mistake, or somebody tampers with it, and what
- * looks superfluous may be all that is left of something.
- * @param stored ids of all that may have to go
- * @param remove what removes one; the store by default
+ * Removes the objects of a store that an image does not name, after it has found all that the image names. If one is
+ * missing, it warns and removes nothing: the directory may be that of another image, or someone tampers with it, and
+ * the other objects may be all that is left of something.
+ * @param stored ids of the objects that may be removed
+ * @param remove removes one, by default from the store
  * @throws CkptfsError `io`
  */
 export function removeUnnamed(
@@ -36,7 +36,7 @@ export function removeUnnamed(
   else onWarning(`${missing}: objects that do not belong to the image were therefore not removed`);
 }
 
-/** Says which object is not there, or not as it must be; undefined when all are. */
+/** Says which object is missing or has a wrong size; undefined if none is. */
 function findMissing(store: WritableStore, named: readonly NamedObject[], geometry: Geometry): string | undefined {
   for (const object of named) {
     const id = object.id.toString('hex');
@@ -44,7 +44,7 @@ function findMissing(store: WritableStore, named: readonly NamedObject[], geomet
       const file = store.openObject(id);
       file.close();
       if (object.growing === undefined && file.size !== geometry.objectSize(object.chunks)) {
-        return `object ${id} has another size than it was sealed with`;
+        return `object ${id} has another size than when it was sealed`;
       }
     } catch (error) {
       if (!(error instanceof CkptfsError) || error.code !== 'damaged') throw error;

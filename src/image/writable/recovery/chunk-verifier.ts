@@ -14,14 +14,14 @@ interface OpenObject {
   readonly cipher: ChunkCipher;
 }
 
-/** Looks whether chunks that a journal names are what it says, before anything is believed of them. */
+/** Checks whether the store has the chunks that a journal names. */
 export class ChunkVerifier {
   readonly #store: Store;
   readonly #header: Header;
   readonly #imageKey: Secret;
   readonly #geometry: Geometry;
   readonly #data: Region;
-  /** The object looked at last. */
+  /** The object used last. */
   #open: OpenObject | undefined;
 
   constructor(store: Store, header: Header, imageKey: Secret, geometry: Geometry) {
@@ -33,8 +33,9 @@ export class ChunkVerifier {
   }
 
   /**
-   * Whether a run of chunks fits its records.
-   * @param objectId 16 bytes @param records 32 bytes each
+   * Whether a run of chunks authenticates under its records.
+   * @param objectId 16 bytes
+   * @param records 32 bytes each
    * @throws CkptfsError `io`
    */
   isAuthentic(objectId: Buffer, first: number, records: Buffer): boolean {
@@ -42,12 +43,12 @@ export class ChunkVerifier {
     if (object === undefined) return false;
     const { chunkSize } = this.#geometry;
     const record = new Region(records);
-    for (let at = 0; at < records.length / RECORD_SIZE; at++) {
-      const chunk = first + at;
+    for (let index = 0; index < records.length / RECORD_SIZE; index++) {
+      const chunk = first + index;
       const read = object.file.read(this.#data, 0, chunkSize, this.#geometry.chunkOffset(chunk));
-      // A chunk's last sectors may be holes that the object's file does not reach.
+      // The last sectors of a chunk may be holes after the end of the file.
       this.#data.bytes.fill(0, read);
-      if (!object.cipher.authenticate(chunk, this.#data, 0, record, at * RECORD_SIZE)) return false;
+      if (!object.cipher.authenticate(chunk, this.#data, 0, record, index * RECORD_SIZE)) return false;
     }
     return true;
   }
@@ -59,7 +60,7 @@ export class ChunkVerifier {
     this.#data.bytes.fill(0);
   }
 
-  /** Undefined when it is not there. */
+  /** Opens an object. Returns undefined if it is missing. */
   #openObject(objectId: Buffer): OpenObject | undefined {
     const id = objectId.toString('hex');
     if (this.#open?.id === id) return this.#open;

@@ -8,15 +8,15 @@ import type { WarningListener } from '../objects/puncher.ts';
 import { removeUnnamed } from '../objects/unnamed-objects.ts';
 
 /**
- * Finishes the objects that were begun in a journal and are still used: what of them was not durable but the journal's records is
- * written again. Durable when this returns; may be done again after it failed.
- * @throws CkptfsError `io`, `damaged` when an object is missing
+ * Finishes the objects that were begun in a journal and are in use. Their header and tag pages may never have reached
+ * the disk, and are written again. They are durable when this returns.
+ * @throws CkptfsError `io`: it may be tried again; `damaged` when an object is missing
  */
 export function finishReplayed(store: WritableStore, header: Header, geometry: Geometry, table: ObjectTable): void {
   for (const object of table.objects) {
     const { growing } = object;
     if (growing === undefined || object.live === 0) continue;
-    // Also those of which the journal names no chunk.
+    // Also the pages of groups of which the journal names no chunk.
     for (let first = 0; first < object.chunks; first += CHUNKS_PER_GROUP) growing.pageToFill(first);
     const file = store.openObjectForWriting(object.name);
     try {
@@ -31,11 +31,11 @@ export function finishReplayed(store: WritableStore, header: Header, geometry: G
 }
 
 /**
- * Does what takes over a journal, such as {@link finishReplayed} and what follows. Where the storage is full, it does so once more
- * without the objects that the journal does not name at all: they were never committed. They are left alone otherwise, until
+ * Takes over a journal, such as by {@link finishReplayed} and what follows. If the store is full, it removes the
+ * objects that the journal does not name, which were never committed, and tries once more. Otherwise they stay until
  * the work has succeeded.
- * @param work may be done again after it failed
- * @throws CkptfsError what `work` throws
+ * @param work can be done again after it failed
+ * @throws what `work` throws
  */
 export function withRoom<T>(
   store: WritableStore,

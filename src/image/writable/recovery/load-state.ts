@@ -14,14 +14,14 @@ import { LiveTree } from '../model/live-tree.ts';
 import { LiveObject, ObjectTable } from '../model/object-table.ts';
 import { type ReplayedJournal, replayJournal } from './replay-journal.ts';
 
-/** What there is of an image. */
+/** The state in which an image was left. */
 export type FoundImage =
   | ({ readonly kind: 'unsealed' } & ReplayedJournal)
-  /** With a journal beside it, left by a seal that was interrupted at its end, or without. */
+  /** A journal beside the manifest is stale: a seal was interrupted before it had removed it. */
   | { readonly kind: 'sealed'; readonly manifest: Manifest; readonly hasStaleJournal: boolean };
 
 /**
- * Finds out in which state an image is, and authenticates it. The writer's lock must be held.
+ * Finds out in which state an image was left, and authenticates it. The caller holds the lock of the writer (W21).
  * @throws CkptfsError `unfinished`, `damaged`, `io`
  */
 export function findImage(store: WritableStore, header: Header, imageKey: Secret, geometry: Geometry): FoundImage {
@@ -35,7 +35,9 @@ export function findImage(store: WritableStore, header: Header, imageKey: Secret
   try {
     const sealed = manifest?.epoch ?? 0;
     const epoch = reader.epoch();
-    if (epoch > sealed) throw journalDamaged(store.location, `it continues seal ${epoch}, and the last is ${sealed}`);
+    if (epoch > sealed) {
+      throw journalDamaged(store.location, `it continues seal ${epoch}, but the manifest is of seal ${sealed}`);
+    }
     if (manifest !== undefined && epoch < sealed) return { kind: 'sealed', manifest, hasStaleJournal: true };
     return { kind: 'unsealed', ...replayJournal(store, header, imageKey, geometry, reader) };
   } finally {
@@ -43,14 +45,14 @@ export function findImage(store: WritableStore, header: Header, imageKey: Secret
   }
 }
 
-/** A sealed image as a state that can be written on from. */
+/** Makes the state that a sealed image is continued from. */
 export function stateOf({ epoch, objects, inodes, entries }: Manifest, geometry: Geometry): LiveState {
   const table = new ObjectTable();
   for (const object of objects) table.add(LiveObject.finished(object));
   const chunks = new FileChunks(geometry, table);
   const tree = new LiveTree();
-  for (const [at, inode] of inodes.entries()) {
-    const number = ROOT_INODE + at;
+  for (const [index, inode] of inodes.entries()) {
+    const number = ROOT_INODE + index;
     if (inode.type === 'directory') tree.add(new LiveDirectory(number, inode));
     else if (inode.type === 'symlink') tree.add(new LiveSymlink(number, inode, inode.target));
     else if (inode.type !== 'file') tree.add(new LiveMeeting(inode.type, number, inode));

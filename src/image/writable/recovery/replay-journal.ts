@@ -9,23 +9,24 @@ import type { LiveState } from '../model/live-state.ts';
 import { ChunkVerifier } from './chunk-verifier.ts';
 import { Replay } from './replay.ts';
 
-/** What a journal gives. */
+/** The state that a journal leads to. */
 export interface ReplayedJournal {
   readonly state: LiveState;
-  /** What of it could not be used, one sentence; undefined when nothing that anybody was told of is missing. */
+  /** What of the journal could not be used, in one clause; undefined when nothing that was committed is missing. */
   readonly dropped: string | undefined;
 }
 
-/** What a look through a journal shows before anything is believed. */
+/** What a first pass through a journal finds, before any of it is applied. */
 interface Outline {
   readonly frames: number;
-  /** Number of the last frame with a barrier. */
+  /** The number of the last frame with a barrier. */
   readonly lastBarrier: number;
   readonly tail: JournalTail;
 }
 
 /**
- * The last state a journal leads to of which every chunk written after the last barrier is there. Objects begun in it are not finished.
+ * Returns the last state that a journal leads to for which every chunk named after the last barrier is in the store.
+ * The objects that were begun in the journal are not finished.
  * @throws CkptfsError `damaged`, `io`
  */
 export function replayJournal(
@@ -37,7 +38,7 @@ export function replayJournal(
 ): ReplayedJournal {
   const verifier = new ChunkVerifier(store, header, imageKey, geometry);
   try {
-    const outline = look(store, reader);
+    const outline = outlineOf(store, reader);
     const replay = new Replay(geometry);
     const used = applyFrames(reader, replay, verifier, outline);
     return { state: replay.state(), dropped: describeDropped(outline, used) };
@@ -49,14 +50,14 @@ export function replayJournal(
   }
 }
 
-function look(store: Store, reader: JournalReader): Outline {
+function outlineOf(store: Store, reader: JournalReader): Outline {
   const frames = reader.frames();
   let lastBarrier: number | undefined;
   let count = 0;
   for (let next = frames.next(); ; next = frames.next()) {
     if (next.done === true) {
-      // The snapshot it begins with is not whole without.
-      if (lastBarrier === undefined) throw journalDamaged(store.location, 'it ends within the snapshot it begins with');
+      // Only the first barrier says that the snapshot is complete.
+      if (lastBarrier === undefined) throw journalDamaged(store.location, 'it ends within its first snapshot');
       return { frames: count, lastBarrier, tail: next.value };
     }
     const [first, second] = next.value;
@@ -65,15 +66,12 @@ function look(store: Store, reader: JournalReader): Outline {
   }
 }
 
-/** Returns how many frames were applied: all, or those before the first that names a chunk which is not there. */
+/** Applies the frames before the first one that names a chunk which is not in the store. Returns how many those are. */
 function applyFrames(reader: JournalReader, replay: Replay, verifier: ChunkVerifier, { lastBarrier }: Outline): number {
   let applied = 0;
   for (const entries of reader.frames()) {
     if (applied >= lastBarrier && !areChunksThere(entries, replay, verifier)) break;
-    for (const [at, entry] of entries.entries()) {
-      if (entry.kind === 'base' && (applied > 0 || at > 0)) throw new MalformedError('base where it cannot be');
-      replay.apply(entry);
-    }
+    for (const entry of entries) replay.apply(entry);
     applied++;
   }
   return applied;
@@ -85,7 +83,7 @@ function areChunksThere(entries: readonly JournalEntry[], replay: Replay, verifi
     if (entry.kind === 'object') ids.push(entry.id);
     if (entry.kind !== 'chunks') continue;
     const id = ids[entry.object];
-    if (id === undefined) throw new MalformedError('object that is none');
+    if (id === undefined) throw new MalformedError(`object ${entry.object}, but only ${ids.length} are known`);
     if (!verifier.isAuthentic(id, entry.objectChunk, entry.records)) return false;
   }
   return true;
@@ -94,9 +92,7 @@ function areChunksThere(entries: readonly JournalEntry[], replay: Replay, verifi
 function describeDropped({ frames, tail }: Outline, used: number): string | undefined {
   if (used < frames) {
     const count = frames - used;
-    return `the last ${count === 1 ? 'commit' : `${count} commits`}: data of files had not come to the disk`;
+    return `the last ${count === 1 ? 'commit' : `${count} commits`}: the contents of files had not reached the disk`;
   }
-  return tail === 'garbage'
-    ? 'what stood at the end of the journal: it had not come to the disk as it was written'
-    : undefined;
+  return tail === 'garbage' ? 'the end of the journal: it had not reached the disk as it was written' : undefined;
 }

@@ -6,7 +6,7 @@ import type { LiveObject } from '../model/object-table.ts';
 import { ReplayedContents } from './replayed-contents.ts';
 import { ReplayedTree } from './replayed-tree.ts';
 
-/** Makes a state of a journal's entries. What they say is held against the state they are said of. */
+/** Makes a state from the entries of a journal. Each entry is checked against what is known by then. */
 export class Replay {
   readonly #tree = new ReplayedTree();
   readonly #contents: ReplayedContents;
@@ -16,14 +16,15 @@ export class Replay {
     this.#contents = new ReplayedContents(geometry);
   }
 
-  /** In the order of their numbers. */
+  /** The objects so far, by their number in the journal. */
   get objects(): readonly LiveObject[] {
     return this.#contents.objects.objects;
   }
 
-  /** @throws MalformedError when the entry contradicts what is known */
+  /** Applies the next entry. @throws MalformedError when it contradicts what is known */
   apply(entry: JournalEntry): void {
-    if ((this.#epoch === undefined) !== (entry.kind === 'base')) throw new MalformedError('base where it cannot be');
+    if (this.#epoch === undefined && entry.kind !== 'base') throw new MalformedError('its first entry is not "base"');
+    if (this.#epoch !== undefined && entry.kind === 'base') throw new MalformedError('a second entry "base"');
     switch (entry.kind) {
       case 'base':
         this.#epoch = entry.epoch;
@@ -59,11 +60,11 @@ export class Replay {
   }
 
   /**
-   * The state when all entries have been applied; what has no name any more is left out.
-   * @throws MalformedError when it is no tree of files
+   * Returns the state after all entries. Inodes without a name are left out.
+   * @throws MalformedError when it is not a tree of files
    */
   state(): LiveState {
-    if (this.#epoch === undefined) throw new MalformedError('no base');
+    if (this.#epoch === undefined) throw new MalformedError('no entry "base"');
     for (const inode of this.#tree.removeNameless()) if (inode.type === 'file') this.#contents.drop(inode);
     this.#tree.check();
     const { tree } = this.#tree;

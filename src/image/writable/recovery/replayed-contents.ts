@@ -11,14 +11,16 @@ import { MAX_GROWN_CHUNKS } from '../model/growing-records.ts';
 import type { LiveFile } from '../model/live-inode.ts';
 import { LiveObject, ObjectTable } from '../model/object-table.ts';
 
-/** Objects and what files hold as a journal tells them; everything throws MalformedError for what contradicts what is known. */
+/**
+ * The objects and the contents of files that a journal leads to. Its methods throw MalformedError for a contradiction.
+ */
 export class ReplayedContents {
   readonly objects = new ObjectTable();
   readonly #geometry: Geometry;
   readonly #chunks: FileChunks;
-  /** Hexadecimal. */
+  /** Ids of all objects, hexadecimal. */
   readonly #ids = new Set<string>();
-  /** 1 for each chunk that has been named, by object. */
+  /** By object, 1 for each chunk that was named. */
   readonly #named = new Map<LiveObject, Uint8Array>();
 
   constructor(geometry: Geometry) {
@@ -28,22 +30,24 @@ export class ReplayedContents {
 
   addObject({ id, chunks, digests }: JournalObject): void {
     const object = chunks === 0 ? LiveObject.begun(id) : LiveObject.finished({ id, chunks, digests });
-    if (this.#ids.has(object.name)) throw new MalformedError('object that is there already');
+    if (this.#ids.has(object.name)) throw new MalformedError(`object ${object.name} for the second time`);
     this.#ids.add(object.name);
     this.objects.add(object);
   }
 
   appendExtents(file: LiveFile, extents: readonly Extent[]): void {
-    if (file.map !== undefined) throw new MalformedError('extents of a file that has chunks');
+    if (file.map !== undefined) throw new MalformedError('extents of a file that has chunks or holes already');
     for (const extent of extents) {
       const last = file.base.at(-1);
       if (last !== undefined && last.fileOffset + last.length > extent.fileOffset) {
         throw new MalformedError('extents out of order');
       }
       const object = this.#object(extent.object);
-      if (extent.fileOffset + extent.length > file.size) throw new MalformedError('extent beyond its file');
+      if (extent.fileOffset + extent.length > file.size)
+        throw new MalformedError('an extent beyond the end of its file');
       const isWithin = extent.objectOffset + extent.length <= object.chunks * this.#geometry.chunkSize;
-      if (object.growing !== undefined || !isWithin) throw new MalformedError('extent beyond its object');
+      if (object.growing !== undefined || !isWithin)
+        throw new MalformedError('an extent outside the chunks of a finished object');
       this.#chunks.append(file, extent);
     }
   }
@@ -53,38 +57,41 @@ export class ReplayedContents {
     const { growing } = object;
     const count = records.length / RECORD_SIZE;
     if (growing === undefined || objectChunk + count > MAX_GROWN_CHUNKS) {
-      throw new MalformedError('chunk beyond its object');
+      throw new MalformedError('a chunk that its object cannot have');
     }
     const from = new Region(records);
     this.#chunks.clear(file, fileChunk, fileChunk + count);
-    for (let at = 0; at < count; at++) {
-      const chunk = objectChunk + at;
-      const record = at * RECORD_SIZE;
-      if (!isRecordWellFormed(from.view, record, this.#geometry)) throw new MalformedError('hole beyond its chunk');
+    for (let index = 0; index < count; index++) {
+      const chunk = objectChunk + index;
+      const record = index * RECORD_SIZE;
+      if (!isRecordWellFormed(from.view, record, this.#geometry))
+        throw new MalformedError('a hole beyond the end of its chunk');
       this.#putRecord(object, chunk, growing.pageToFill(chunk), from.bytes.subarray(record, record + RECORD_SIZE));
       object.chunks = Math.max(object.chunks, chunk + 1);
-      this.#chunks.place(file, fileChunk + at, number, chunk, readHoles(from.view, record));
+      this.#chunks.place(file, fileChunk + index, number, chunk, readHoles(from.view, record));
     }
   }
 
   clearChunks(file: LiveFile, { fileChunk, count }: HolesEntry): void {
     this.#chunks.clear(file, fileChunk, fileChunk + count);
-    // From now on it takes no extents.
+    // A file with a map takes no more extents.
     file.map ??= new ChunkMap();
   }
 
-  /** Gives up all that a file holds. */
+  /** Gives up the contents of a file. */
   drop(file: LiveFile): void {
     this.#chunks.clear(file, 0, Number.POSITIVE_INFINITY);
   }
 
-  /** A file holds nothing in chunks behind its end; of an extent that a smaller size cut the rest counts. */
+  /**
+   * Checks that a file holds nothing in chunks after its end, and cuts an extent that goes beyond it within a chunk.
+   */
   finish(file: LiveFile): void {
     const chunks = this.#geometry.chunksFor(file.size);
     const last = file.base.at(-1);
     const baseChunks = last === undefined ? 0 : this.#geometry.chunksFor(last.fileOffset + last.length);
     if (baseChunks > chunks || (file.map?.last() ?? -1) >= chunks) {
-      throw new MalformedError('content beyond the end of its file');
+      throw new MalformedError('contents beyond the end of their file');
     }
     this.#chunks.trim(file);
   }
@@ -102,7 +109,9 @@ export class ReplayedContents {
     }
   }
 
-  /** A chunk is written once: two records of it that differ cannot both be right. */
+  /**
+   * Puts the record of a chunk on its page. A chunk is written once (W1), so it cannot have two records that differ.
+   */
   #putRecord(object: LiveObject, chunk: number, page: Region, record: Buffer): void {
     let named = this.#named.get(object);
     if (named === undefined) {
@@ -110,14 +119,16 @@ export class ReplayedContents {
       this.#named.set(object, named);
     }
     const place = page.bytes.subarray(recordOffset(chunk), recordOffset(chunk) + RECORD_SIZE);
-    if (named[chunk] === 1 && !place.equals(record)) throw new MalformedError('chunk of two records');
+    if (named[chunk] === 1 && !place.equals(record)) throw new MalformedError('two records of one chunk');
     named[chunk] = 1;
     record.copy(place);
   }
 
   #object(number: number): LiveObject {
     const object = this.objects.objects[number];
-    if (object === undefined) throw new MalformedError('object that is none');
+    if (object === undefined) {
+      throw new MalformedError(`object ${number}, but only ${this.objects.objects.length} are known`);
+    }
     return object;
   }
 }

@@ -6,7 +6,7 @@ import { metadataOf } from '../model/inode-entry.ts';
 import { LiveDirectory, LiveFile, type LiveInode, LiveMeeting, LiveSymlink } from '../model/live-inode.ts';
 import { LiveTree } from '../model/live-tree.ts';
 
-/** Inodes and names as a journal tells them; everything throws MalformedError for what contradicts the tree there is. */
+/** The inodes and names that a journal leads to. Its methods throw MalformedError for a contradiction. */
 export class ReplayedTree {
   readonly tree = new LiveTree();
 
@@ -16,9 +16,9 @@ export class ReplayedTree {
       this.tree.add(made(number, value));
       return;
     }
-    if (known.type !== value.type) throw new MalformedError('inode of two types');
+    if (known.type !== value.type) throw new MalformedError(`inode ${number} changes its type`);
     if (known.type === 'symlink' && value.type === 'symlink' && !known.target.equals(value.target)) {
-      throw new MalformedError('symbolic link of two targets');
+      throw new MalformedError(`inode ${number}, a symbolic link, changes its target`);
     }
     Object.assign(known, metadataOf(value));
     if (known.type === 'file' && value.type === 'file') putFileState(known, value);
@@ -29,22 +29,23 @@ export class ReplayedTree {
   }
 
   takeName({ parent, name }: UnnameEntry): void {
-    if (this.tree.unbind(this.#directory(parent), keyOf(name)) === undefined)
-      throw new MalformedError('name that is none');
+    if (this.tree.unbind(this.#directory(parent), keyOf(name)) === undefined) {
+      throw new MalformedError(`no such name in directory ${parent}`);
+    }
   }
 
-  /** Returns what was removed. */
+  /** Removes an inode and returns it. */
   remove(number: number): LiveInode {
     const inode = this.inode(number);
-    if (inode.names > 0) throw new MalformedError('inode that is gone and has a name');
+    if (inode.names > 0) throw new MalformedError(`inode ${number} is removed and has a name`);
     if (inode.type === 'directory' && inode.children.count > 0) {
-      throw new MalformedError('directory that has no name and is not empty');
+      throw new MalformedError(`directory ${number} has no name and is not empty`);
     }
     this.tree.remove(number);
     return inode;
   }
 
-  /** Removes what has no name. Returns it. */
+  /** Removes the inodes without a name and returns them. */
   removeNameless(): LiveInode[] {
     const nameless = [...this.tree.inodes()].filter(({ names, number }) => names === 0 && number !== ROOT_INODE);
     return nameless.map(({ number }) => this.remove(number));
@@ -52,36 +53,37 @@ export class ReplayedTree {
 
   inode(number: number): LiveInode {
     const inode = this.tree.inode(number);
-    if (inode === undefined) throw new MalformedError(`inode ${number} that is none`);
+    if (inode === undefined) throw new MalformedError(`no inode ${number}`);
     return inode;
   }
 
   file(number: number): LiveFile {
     const inode = this.inode(number);
-    if (inode.type !== 'file') throw new MalformedError('content of what is no file');
+    if (inode.type !== 'file') throw new MalformedError(`contents for inode ${number}, which is not a file`);
     return inode;
   }
 
-  /** Every directory is to be reached from the root, in one way. */
+  /** Checks that one path leads from the root to every directory. */
   check(): void {
-    if (this.tree.directory(ROOT_INODE) === undefined) throw new MalformedError('no root');
+    if (this.tree.directory(ROOT_INODE) === undefined) throw new MalformedError('no root directory');
     let unreached = -1;
     for (const { type, names } of this.tree.inodes()) {
       if (type !== 'directory') continue;
-      if (names > 1) throw new MalformedError('directory with two names');
+      if (names > 1) throw new MalformedError('a directory with two names');
       unreached++;
     }
     this.tree.walk((directory, _key, inode) => {
       if (inode.type !== 'directory') return;
-      if (inode.parent !== directory.number) throw new MalformedError('directory in another than its parent');
+      if (inode.parent !== directory.number)
+        throw new MalformedError(`directory ${inode.number} is not in the directory that it was put into last`);
       unreached--;
     });
-    if (unreached !== 0) throw new MalformedError('directories in a circle');
+    if (unreached !== 0) throw new MalformedError('directories that no path from the root leads to');
   }
 
   #directory(number: number): LiveDirectory {
     const inode = this.inode(number);
-    if (inode.type !== 'directory') throw new MalformedError('name in what is no directory');
+    if (inode.type !== 'directory') throw new MalformedError(`a name in inode ${number}, which is not a directory`);
     return inode;
   }
 }

@@ -15,7 +15,9 @@ import { RecordingStore } from '../../../support/recording-store.ts';
 import { operation } from './operations.ts';
 import { type BegunImage, describeModel, modelOfSealed, Session } from './session.ts';
 
-/** A frozen image, made by `encrypt`, copied into memory: small files packed into one object, sparse ones, odd names. */
+/**
+ * A frozen image, made by `encrypt`, copied into memory: small files packed into one object, sparse ones, odd names.
+ */
 async function frozenImage(name: string): Promise<BegunImage> {
   const directory = imageDirectory(name);
   const disk = new MemoryDisk();

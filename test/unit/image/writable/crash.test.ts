@@ -62,7 +62,9 @@ function lossy(seed: number): Loss {
   };
 }
 
-/** Throws unless a recovered state is one that the image was in, not before what was promised, not after what was done. */
+/**
+ * Throws unless a recovered state is one that the image was in, not before what was promised, not after what was done.
+ */
 function checkMoment(
   moments: readonly Moment[],
   text: string,
@@ -145,7 +147,9 @@ describe('a crash at any moment while the store refuses contents', () => {
   /** Flushes a small file, which is refused, goes on, and, when the store takes contents again, does so once more. */
   async function refused(journal: number): Promise<{
     readonly begun: BegunImage;
-    /** Operations of the disk when the store began to refuse, when it took contents again, and when it had all of them. */
+    /**
+     * Operations of the disk when the store began to refuse, when it took contents again, and when it had all of them.
+     */
     readonly from: number;
     readonly healed: number;
     readonly stored: number;
@@ -189,7 +193,8 @@ describe('a crash at any moment while the store refuses contents', () => {
         const isLost = dropped?.includes('the store refused it') === true;
         if (isLost) losses++;
         if (crash === from || crash >= stored) expect(isLost, `after ${crash}`).toBe(false);
-        // What was durable stays as long as nothing takes its place, and of what was cut off and written again nothing is seen.
+        // What was durable stays as long as nothing takes its place, and of what was cut off and written again nothing
+        // is seen.
         if (crash <= healed) {
           expect(a.length).toBeGreaterThan(chunkSize);
           expect(a.equals(patternBytes(1, 2 * chunkSize + 300).subarray(0, a.length)), `after ${crash}`).toBe(true);

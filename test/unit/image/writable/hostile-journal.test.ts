@@ -73,27 +73,33 @@ describe('a journal that authenticates and contradicts itself is damaged', () =>
   > = {
     'no frame': { reason: 'it has no beginning', frames: [] },
     'no base': { reason: 'it has no beginning', frames: [[root], [barrier]] },
-    'base twice': { reason: 'base where it cannot be', frames: [[base, root], [barrier], [base]] },
-    'snapshot without an end': { reason: 'it ends within the snapshot', frames: [[base, root], [inode(2, directory)]] },
-    'no root': { reason: 'no root', frames: [[base], [barrier]] },
+    'base twice': { reason: 'a second entry "base"', frames: [[base, root], [barrier], [base]] },
+    'snapshot without an end': {
+      reason: 'it ends within its first snapshot',
+      frames: [[base, root], [inode(2, directory)]],
+    },
+    'no root': { reason: 'no root directory', frames: [[base], [barrier]] },
     'a seal there never was': {
       reason: 'it continues seal 1',
       frames: [[{ kind: 'base', epoch: 1 }, root], [barrier]],
     },
-    'object twice': { reason: 'object that is there already', frames: [[...begin, begunObject], [barrier]] },
-    'name of what is no inode': { reason: 'inode 9 that is none', frames: [[...begin, name(1, 9, 'x')], [barrier]] },
-    'name in what is no inode': { reason: 'inode 9 that is none', frames: [[...begin, name(9, 2, 'x')], [barrier]] },
-    'name in a file': { reason: 'name in what is no directory', frames: [[...begin, name(2, 2, 'x')], [barrier]] },
+    'object twice': { reason: 'for the second time', frames: [[...begin, begunObject], [barrier]] },
+    'name of an unknown inode': { reason: 'no inode 9', frames: [[...begin, name(1, 9, 'x')], [barrier]] },
+    'name in an unknown inode': { reason: 'no inode 9', frames: [[...begin, name(9, 2, 'x')], [barrier]] },
+    'name in a file': {
+      reason: 'a name in inode 2, which is not a directory',
+      frames: [[...begin, name(2, 2, 'x')], [barrier]],
+    },
     'unname in a file': {
-      reason: 'name in what is no directory',
+      reason: 'a name in inode 2, which is not a directory',
       frames: [[...begin, { kind: 'unname', parent: 2, name: Buffer.from('x') }], [barrier]],
     },
     'inode that changes its type': {
-      reason: 'inode of two types',
+      reason: 'inode 2 changes its type',
       frames: [[...begin, inode(2, directory)], [barrier]],
     },
     'symbolic link that changes its target': {
-      reason: 'symbolic link of two targets',
+      reason: 'inode 3, a symbolic link, changes its target',
       frames: [
         [
           ...begin,
@@ -104,15 +110,15 @@ describe('a journal that authenticates and contradicts itself is damaged', () =>
       ],
     },
     'directory with two names': {
-      reason: 'directory with two names',
+      reason: 'a directory with two names',
       frames: [[...begin, inode(3, directory), name(1, 3, 'a'), name(1, 3, 'b')], [barrier]],
     },
     'directories in a circle': {
-      reason: 'directories in a circle',
+      reason: 'directories that no path from the root leads to',
       frames: [[...begin, inode(3, directory), inode(4, directory), name(3, 4, 'a'), name(4, 3, 'b')], [barrier]],
     },
     'directory in another than the one it was put into last': {
-      reason: 'directory in another than its parent',
+      reason: 'directory 5 is not in the directory that it was put into last',
       frames: [
         [
           ...begin,
@@ -124,43 +130,43 @@ describe('a journal that authenticates and contradicts itself is damaged', () =>
       ],
     },
     'directory without a name that is not empty': {
-      reason: 'directory that has no name and is not empty',
+      reason: 'directory 3 has no name and is not empty',
       frames: [[...begin, inode(3, directory), name(3, 2, 'x')], [barrier]],
     },
     'gone, with a name': {
-      reason: 'inode that is gone and has a name',
+      reason: 'inode 2 is removed and has a name',
       frames: [[...begin, { kind: 'gone', inode: 2 }], [barrier]],
     },
     'gone, and never there': {
-      reason: 'inode 7 that is none',
+      reason: 'no inode 7',
       frames: [[...begin, { kind: 'gone', inode: 7 }], [barrier]],
     },
     'gone, a directory that is not empty': {
-      reason: 'directory that has no name and is not empty',
+      reason: 'directory 3 has no name and is not empty',
       frames: [[...begin, inode(3, directory), name(3, 2, 'x'), { kind: 'gone', inode: 3 }], [barrier]],
     },
-    'chunks of what is no inode': {
-      reason: 'inode 9 that is none',
+    'chunks of an unknown inode': {
+      reason: 'no inode 9',
       frames: [[...begin, chunks(1, 0, 1, 0, 9)], [barrier]],
     },
     'chunks of a directory': {
-      reason: 'content of what is no file',
+      reason: 'contents for inode 1, which is not a file',
       frames: [[...begin, chunks(1, 0, 1, 0, 1)], [barrier]],
     },
-    'chunks of an object that is none': {
-      reason: 'object that is none',
+    'chunks of an unknown object': {
+      reason: 'object 2, but only 2 are known',
       frames: [[...begin, chunks(2, 0, 1)], [barrier]],
     },
     'chunks of an object that is finished': {
-      reason: 'chunk beyond its object',
+      reason: 'a chunk that its object cannot have',
       frames: [[...begin, chunks(0, 0, 1)], [barrier]],
     },
     'chunks beyond the most an object has': {
-      reason: 'chunk beyond its object',
+      reason: 'a chunk that its object cannot have',
       frames: [[...begin, chunks(1, 65535, 2)], [barrier]],
     },
     'a chunk of two records': {
-      reason: 'chunk of two records',
+      reason: 'two records of one chunk',
       frames: [
         [
           ...begin,
@@ -171,11 +177,11 @@ describe('a journal that authenticates and contradicts itself is damaged', () =>
       ],
     },
     'chunks beyond the end of the file': {
-      reason: 'content beyond the end of its file',
+      reason: 'contents beyond the end of their file',
       frames: [[...begin, chunks(1, 0, 2, 9)], [barrier]],
     },
     'a hole beyond the last sector': {
-      reason: 'hole beyond its chunk',
+      reason: 'a hole beyond the end of its chunk',
       frames: [
         [
           ...begin,
@@ -184,38 +190,38 @@ describe('a journal that authenticates and contradicts itself is damaged', () =>
         [barrier],
       ],
     },
-    'extents of an object that is none': {
-      reason: 'object that is none',
+    'extents of an unknown object': {
+      reason: 'object 5, but only 2 are known',
       frames: [
         [...begin, { kind: 'extents', inode: 2, extents: [{ fileOffset: 0, object: 5, objectOffset: 0, length: 1 }] }],
         [barrier],
       ],
     },
     'extents of an object that is not finished': {
-      reason: 'extent beyond its object',
+      reason: 'an extent outside the chunks of a finished object',
       frames: [
         [...begin, { kind: 'extents', inode: 2, extents: [{ fileOffset: 0, object: 1, objectOffset: 0, length: 1 }] }],
         [barrier],
       ],
     },
     'extents beyond their object': {
-      reason: 'extent beyond its object',
+      reason: 'an extent outside the chunks of a finished object',
       frames: [[...begin, extents([0, chunkSize, chunkSize + 1])], [barrier]],
     },
     'extents beyond the end of the file': {
-      reason: 'extent beyond its file',
+      reason: 'an extent beyond the end of its file',
       frames: [[...begin, extents([10 * chunkSize - 1, 0, 2])], [barrier]],
     },
     'extents in chunks beyond a size that came later': {
-      reason: 'content beyond the end of its file',
+      reason: 'contents beyond the end of their file',
       frames: [[...begin, extents([0, 0, chunkSize + 1]), inode(2, { ...file, size: chunkSize })], [barrier]],
     },
-    'extents behind holes of the same file': {
-      reason: 'extents of a file that has chunks',
+    'extents after holes of the same file': {
+      reason: 'extents of a file that has chunks or holes already',
       frames: [[...begin, { kind: 'holes', inode: 2, fileChunk: 5, count: 1 }, extents([0, 0, 1])], [barrier]],
     },
     'a name taken out that is not there': {
-      reason: 'name that is none',
+      reason: 'no such name in directory 1',
       frames: [[...begin, { kind: 'unname', parent: 1, name: Buffer.from('x') }], [barrier]],
     },
     'extents out of order': {
@@ -223,34 +229,34 @@ describe('a journal that authenticates and contradicts itself is damaged', () =>
       frames: [[...begin, extents([100, 0, 100]), extents([150, 0, 10])], [barrier]],
     },
     'extents of a file that has chunks': {
-      reason: 'extents of a file that has chunks',
+      reason: 'extents of a file that has chunks or holes already',
       frames: [[...begin, chunks(1, 0, 1), extents([chunkSize, 0, 10])], [barrier]],
     },
     'a FIFO that was a socket': {
-      reason: 'inode of two types',
+      reason: 'inode 3 changes its type',
       frames: [
         [...begin, inode(3, { type: 'socket', ...metadata }), inode(3, { type: 'fifo', ...metadata })],
         [barrier],
       ],
     },
     'chunks of a FIFO': {
-      reason: 'content of what is no file',
+      reason: 'contents for inode 3, which is not a file',
       frames: [[...begin, inode(3, { type: 'fifo', ...metadata }), name(1, 3, 'p'), chunks(1, 0, 1, 0, 3)], [barrier]],
     },
     'a name in a socket': {
-      reason: 'name in what is no directory',
+      reason: 'a name in inode 3, which is not a directory',
       frames: [[...begin, inode(3, { type: 'socket', ...metadata }), name(1, 3, 's'), name(3, 2, 'x')], [barrier]],
     },
     'holes in a directory': {
-      reason: 'content of what is no file',
+      reason: 'contents for inode 1, which is not a file',
       frames: [[...begin, { kind: 'holes', inode: 1, fileChunk: 0, count: 1 }], [barrier]],
     },
-    'a contradiction behind the last barrier': {
-      reason: 'inode 9 that is none',
+    'a contradiction after the last barrier': {
+      reason: 'no inode 9',
       frames: [[...begin], [barrier], [name(1, 9, 'x')]],
     },
-    'an unknown object behind the last barrier': {
-      reason: 'object that is none',
+    'an unknown object after the last barrier': {
+      reason: 'object 7, but only 2 are known',
       frames: [[...begin], [barrier], [chunks(7, 0, 1)]],
     },
   };
@@ -265,7 +271,7 @@ describe('a journal that authenticates and contradicts itself is damaged', () =>
     begun.store.lock().release();
   });
 
-  test('a snapshot in one frame has its barrier behind base', async () => {
+  test('a snapshot in one frame has its barrier right after base', async () => {
     const begun = await imageWithJournal([[base, barrier, finished, root, ...named, extents([0, 0, chunkSize])]]);
     const image = openWritable(begun.store, begun.header, begun.imageKey);
     expect(image.inode(2)).toMatchObject({ size: 10 * chunkSize, dataBytes: chunkSize });
@@ -361,7 +367,10 @@ describe('a journal that somebody changed without the key', () => {
     return [begun, states, begun.store.disk.names.get('journal')?.size ?? 0];
   }
 
-  /** The state that is there after a change to the journal; the code of the error when it is not to be opened, even by recover. */
+  /**
+   * The state that is there after a change to the journal; the code of the error when it is not to be opened, even by
+   * recover.
+   */
   function stateAfter(begun: BegunImage, change: (store: RecordingStore) => void): string {
     const store = new RecordingStore(diskAfter(begun.store.log, (operation) => operation));
     change(store);

@@ -22,7 +22,9 @@ export function recovered({ header, imageKey }: BegunImage, disk: MemoryDisk): s
   return text;
 }
 
-/** Reads every chunk of a sealed image. Throws when one is damaged, or the store has files that the image does not name. */
+/**
+ * Reads every chunk of a sealed image. Throws when one is damaged, or the store has files that the image does not name.
+ */
 export function checkSealed(
   store: RecordingStore,
   { header, imageKey }: Pick<BegunImage, 'header' | 'imageKey'>,

@@ -1,6 +1,9 @@
 import fc from 'fast-check';
 
-/** Something done to an image. Numbers that name a file, directory or entry count through those there are, and begin again. */
+/**
+ * Something done to an image. Numbers that name a file, directory or entry count through those there are, and begin
+ * again.
+ */
 export type Operation =
   | {
       readonly kind: 'create' | 'mkdir' | 'symlink' | 'fifo' | 'socket';

@@ -9,7 +9,10 @@ import { type BegunImage, describeImage, describeModel, newImage, Session } from
 const chunkSize = 4096;
 const limits = { pending: 2000, journal: 4000, freed: 12 * chunkSize };
 
-/** Something of everything: whole chunks and parts, a pool that overflows, space given back, journals renewed, a seal and what comes behind. */
+/**
+ * Something of everything: whole chunks and parts, a pool that overflows, space given back, journals renewed, a seal
+ * and what comes behind.
+ */
 const script: readonly Operation[] = [
   { kind: 'create', directory: 0, name: 'a' },
   { kind: 'write', file: 0, offset: 0, length: 10 * chunkSize, seed: 1 },
@@ -84,7 +87,10 @@ function afterCrash({ store, header, imageKey }: BegunImage): string {
   return text;
 }
 
-/** Runs the script on a disk that fails from its `at`-th operation on, until the failed step ends. Throws when anything is wrong then. */
+/**
+ * Runs the script on a disk that fails from its `at`-th operation on, until the failed step ends. Throws when anything
+ * is wrong then.
+ */
 async function runWithFault(at: number, code: string, isLasting: boolean): Promise<void> {
   const warnings: string[] = [];
   const [begun, session] = await newSession((line) => warnings.push(line));

@@ -1,5 +1,6 @@
-// Plays a crash after each operation of the disk that one transition of the writer makes (README of src/image/writable),
-// with all or nothing left of what was not durable. What is there then is the state before or the state after.
+// Plays a crash after each operation of the disk that one transition of the writer makes (README of
+// src/image/writable), with all or nothing left of what was not durable. What is there then is the state before or the
+// state after.
 import { describe, expect, test } from 'vitest';
 import { Region } from '../../../../src/base/linux/native.ts';
 import { recoverImage, sealImage } from '../../../../src/image/writable/close-unsealed.ts';

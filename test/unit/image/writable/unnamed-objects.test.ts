@@ -41,7 +41,7 @@ test('what an image does not name goes when all that it names is there', () => {
 test.each([
   ['is missing', [growing.id]],
   ['is missing', [named.id]],
-  ['has another size than it was sealed with', [named.id, growing.id]],
+  ['has another size than when it was sealed', [named.id, growing.id]],
 ])('nothing goes when an object that it names %s', (reason, ids) => {
   const store = storeWith([
     ...ids.map((id) => [id, reason === 'is missing' ? geometry.objectSize(3) : 5] as const),

@@ -318,7 +318,7 @@ test('each chunk that is written has a nonce of its own, also with the same cont
   expect(nonces.size).toBe(chunks);
 });
 
-test('nothing stands in the store in clear', async () => {
+test('nothing is in clear in the store', async () => {
   const begun = await newImage('aes-256-xts', 4096);
   const image = openWritable(begun.store, begun.header, begun.imageKey);
   const secrets = ['a secret name', 'user.secret', 'a secret value', 'a secret content', 'a secret target'].map(bytes);
