@@ -46,7 +46,10 @@ const root = path.join(import.meta.dirname, '..');
 
 /** Leaves out frozen data, and this file, which names the phrases. */
 function isProse(file: string): boolean {
-  return /\.(?:ts|js|mjs|sh|md|c|h|py|java)$/.test(file) && !/^test\/(?:vectors|images)\/|check-prose\.ts$/.test(file);
+  return (
+    /\.(?:ts|js|mjs|sh|md|c|h|py|java|1|service)$/.test(file) &&
+    !/^test\/(?:vectors|images)\/|check-prose\.ts$/.test(file)
+  );
 }
 
 function isComment(line: string): boolean {
