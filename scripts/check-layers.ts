@@ -1,5 +1,5 @@
 // Holds every import in src, of types too, against the houses, doors and rooms of scripts/rooms.ts: data flows one way,
-// and no files import each other in a circle.
+// and no files import each other in a circle. Holds the map in docs/design.md §2 against scripts/rooms.ts as well.
 import fs from 'node:fs';
 import path from 'node:path';
 import { HOUSES } from './rooms.ts';
@@ -38,6 +38,7 @@ for (const [house, { imports: allowed, doors = [] }] of Object.entries(HOUSES)) 
   for (const file of named)
     if (!imports.has(file)) faults.push(`scripts/rooms.ts names src/${file}, which does not exist`);
 }
+compareWithDocument(fs.readFileSync(path.join(source, '..', 'docs', 'design.md'), 'utf8'));
 const circles = circlesIn(imports).map((files) => files.join(', '));
 const known = KNOWN_CIRCLES.map((files) => files.join(', '));
 for (const circle of circles) if (!known.includes(circle)) faults.push(`files that import each other: ${circle}`);
@@ -68,6 +69,26 @@ function placeOf(file: string): { house: string; room: string } {
   const fits = (house: string): boolean => folder === house || folder.startsWith(`${house}/`);
   const house = Object.keys(HOUSES).filter(fits).sort().at(-1) ?? folder;
   return { house, room: path.relative(house, folder) || '.' };
+}
+
+/** Notes what the tables of docs/design.md §2 say of houses, rooms and doors otherwise than scripts/rooms.ts. */
+function compareWithDocument(text: string): void {
+  const map = text.slice(text.indexOf('\n## 2.'), text.indexOf('\n## 3.'));
+  const rows = [...map.matchAll(/^\| `([^`]+)`( \(top\))? \|.*\| ([^|]+) \|$/gm)];
+  const written = new Map(rows.map(([, name = '', top = '', last = '']) => [name + top, last]));
+  for (const [house, { rooms = {}, doors }] of Object.entries(HOUSES)) {
+    if (!written.delete(house)) faults.push(`docs/design.md §2 has no row for the house ${house}`);
+    const inRooms = (doors ?? []).map((door) => path.dirname(door));
+    for (const room of new Set([...inRooms, ...Object.keys(rooms).filter((name) => name !== '.')])) {
+      const row = room === '.' ? `${house} (top)` : `${house}/${room}`;
+      const own = doors?.filter((door) => path.dirname(door) === room).map((door) => path.basename(door, '.ts'));
+      const names = own?.sort().map((door) => `\`${door}\``);
+      const expected = names === undefined ? 'all' : names.join(', ') || 'none';
+      if (written.get(row) !== expected) faults.push(`docs/design.md §2: the last cell of ${row} must be: ${expected}`);
+      written.delete(row);
+    }
+  }
+  for (const row of written.keys()) faults.push(`docs/design.md §2: scripts/rooms.ts has no ${row}`);
 }
 
 /** Returns the groups of files each of which leads to every other of its group, by Tarjan's algorithm. */

@@ -1,5 +1,6 @@
-// Fails on comments and documents wider than 120 columns, and on phrases that a newcomer has to decode. The formatter
-// sees to code; tables, code blocks and links of Markdown may be wider.
+// Fails on comments and documents wider than 120 columns, on phrases that a newcomer has to decode, and on documents that
+// name a source file which does not exist. The formatter sees to code; tables, code blocks and links of Markdown may be
+// wider.
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -61,8 +62,19 @@ function mayBeWide(line: string): boolean {
   return /^(?:\s*\||\s{4}|\s*\S+$)/.test(line);
 }
 
+/** The folders below the root that a document may leave out of a path. */
+const PLACES = ['', 'src', 'test', 'scripts'];
+
+/** Returns the source files that a line of a document names by a path and that do not exist. */
+function missingFiles(document: string, line: string): string[] {
+  const places = [path.dirname(document), ...PLACES];
+  const named = [...line.matchAll(/`((?:[\w.-]+\/)+[\w.-]+\.(?:ts|js|mjs|sh|py|c))`/g)].map(([, name = '']) => name);
+  return named.filter((name) => !places.some((place) => fs.existsSync(path.join(root, place, name))));
+}
+
 function findingsIn(file: string): string[] {
   const isMarkdown = file.endsWith('.md');
+  const isHistory = file === 'CHANGELOG.md';
   const lines = fs.readFileSync(path.join(root, file), 'utf8').split('\n');
   let isCode = false;
   return lines.flatMap((line, index) => {
@@ -74,6 +86,8 @@ function findingsIn(file: string): string[] {
       const [phrase] = pattern.exec(line) ?? [];
       return phrase === undefined ? [] : [`${place}: "${phrase}": write ${instead}`];
     });
+    const missing = isMarkdown && !isHistory ? missingFiles(file, line) : [];
+    found.push(...missing.map((name) => `${place}: there is no ${name}`));
     return isWide ? [`${place}: wider than ${MAX_COLUMNS} columns`, ...found] : found;
   });
 }

@@ -8,7 +8,7 @@ export interface House {
   readonly rooms?: Readonly<Record<string, readonly string[]>>;
 }
 
-/** The map of src that docs/design.md §2 describes. */
+/** The map of src. The tables of docs/design.md §2 must say the same. */
 export const HOUSES: Readonly<Record<string, House>> = {
   base: { imports: [], rooms: { '.': [], linux: ['.'] } },
   format: { imports: ['base'] },
