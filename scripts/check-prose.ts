@@ -1,5 +1,5 @@
 // Fails on comments and documents wider than 120 columns, on phrases that a newcomer has to decode, and on documents that
-// name a source file which does not exist. The formatter sees to code; tables, code blocks and links of Markdown may be
+// name a file which does not exist. The formatter sees to code; tables, code blocks and links of Markdown may be
 // wider.
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -65,10 +65,10 @@ function mayBeWide(line: string): boolean {
 /** The folders below the root that a document may leave out of a path. */
 const PLACES = ['', 'src', 'test', 'scripts'];
 
-/** Returns the source files that a line of a document names by a path and that do not exist. */
+/** Returns the files that a line of a document names by a path and that do not exist. */
 function missingFiles(document: string, line: string): string[] {
   const places = [path.dirname(document), ...PLACES];
-  const named = [...line.matchAll(/`((?:[\w.-]+\/)+[\w.-]+\.(?:ts|js|mjs|sh|py|c))`/g)].map(([, name = '']) => name);
+  const named = [...line.matchAll(/`((?:[\w.-]+\/)+[\w.-]+\.(?:ts|js|mjs|sh|py|c|md))`/g)].map(([, name = '']) => name);
   return named.filter((name) => !places.some((place) => fs.existsSync(path.join(root, place, name))));
 }
 
