@@ -74,7 +74,6 @@ export const HOUSES: Readonly<Record<string, House>> = {
       'accepted-write.ts',
       'begin-image.ts',
       'close-unsealed.ts',
-      'model/file-error.ts',
       'model/live-inode.ts',
       'open-writable.ts',
       'writable-image.ts',

@@ -69,8 +69,8 @@ for (const [name, number] of Object.entries(numbers)) {
 }
 
 /**
- * Returns the name of an error number, or undefined when Linux has no such number. Node itself names fewer of them: with EDQUOT, for
- * one, `code` is "Unknown system error -122".
+ * Returns the name of an error number, or undefined when Linux has no such number. Node itself names fewer of them: with
+ * EDQUOT, for one, `code` is "Unknown system error -122".
  */
 export function errnoName(number: number): ErrnoName | undefined {
   return names.get(number);
@@ -83,4 +83,33 @@ export function errnoNumber(name: ErrnoName): number {
 /** Whether a name is that of an error number. */
 export function isErrnoName(name: string): name is ErrnoName {
   return Object.hasOwn(numbers, name);
+}
+
+/**
+ * A file operation that is refused, as a program is told of it: nothing has changed. Faults of the store are CkptfsErrors
+ * instead. There is one instance per errno, made once, so throwing one costs no stack trace.
+ */
+export class Errno extends Error {
+  override readonly name = 'Errno';
+  readonly errno: number;
+  readonly code: ErrnoName;
+
+  private constructor(code: ErrnoName) {
+    const limit = Error.stackTraceLimit;
+    Error.stackTraceLimit = 0;
+    super(code);
+    Error.stackTraceLimit = limit;
+    this.code = code;
+    this.errno = errnoNumber(code);
+  }
+
+  static readonly #all = new Map<ErrnoName, Errno>();
+
+  static of(code: ErrnoName): Errno {
+    const known = Errno.#all.get(code);
+    if (known !== undefined) return known;
+    const made = new Errno(code);
+    Errno.#all.set(code, made);
+    return made;
+  }
 }

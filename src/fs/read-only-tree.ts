@@ -1,15 +1,10 @@
+import { Errno } from '../base/errno.ts';
 import { CkptfsError } from '../base/errors.ts';
 import type { Region } from '../base/linux/native.ts';
 import { quotedPath } from '../base/printable.ts';
 import { STOPS_XATTR_REQUESTS } from '../base/tuning.ts';
 import type { FileInode, Inode } from '../format/manifest.ts';
-import {
-  type Attributes,
-  type DirectoryEntry,
-  Errno,
-  type FileSystem,
-  type Statistics,
-} from '../fuse/protocol/filesystem.ts';
+import type { Attributes, DirectoryEntry, FileSystem, Statistics } from '../fuse/protocol/filesystem.ts';
 import { dataBytes, seekExtent } from '../image/read/extents.ts';
 import type { Image } from '../image/read/image.ts';
 import type { ImageReader } from '../image/read/image-reader.ts';

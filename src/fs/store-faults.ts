@@ -1,9 +1,7 @@
-import type { ErrnoName } from '../base/errno.ts';
+import { Errno, type ErrnoName } from '../base/errno.ts';
 import { CkptfsError, ioErrorName, isFull } from '../base/errors.ts';
 import { quotedPath } from '../base/printable.ts';
 import { ROOT_INODE } from '../format/manifest.ts';
-import { Errno } from '../fuse/protocol/filesystem.ts';
-import { FileError } from '../image/writable/model/file-error.ts';
 import type { WritableImage } from '../image/writable/writable-image.ts';
 
 /** Told, in one line without line breaks, of each operation that failed because of what is stored, or of where. */
@@ -42,7 +40,6 @@ const misleading: ReadonlySet<ErrnoName> = new Set([
 
 /** Returns how a program is told what an operation on a writable image threw; undefined for what should never be thrown. */
 function failureOf(error: unknown): Failure | undefined {
-  if (error instanceof FileError) return { errno: Errno.of(error.code), fault: undefined };
   if (error instanceof Errno) return { errno: error, fault: undefined };
   if (!(error instanceof CkptfsError) || error.code === 'internal') return undefined;
   const name = ioErrorName(error);

@@ -1,20 +1,20 @@
+import { Errno } from '../base/errno.ts';
 import type { Region } from '../base/linux/native.ts';
 import { MIN_DEFERRED_WRITE } from '../base/tuning.ts';
 import { ROOT_INODE } from '../format/manifest.ts';
 import { timeAt } from '../format/time.ts';
 import { isKeptXattr } from '../format/xattrs.ts';
-import {
-  type AllocateMode,
-  type AttributeChanges,
-  type Attributes,
-  type Caller,
-  type DirectoryEntry,
-  Errno,
-  type MeetingType,
-  type RenameMode,
-  type Statistics,
-  type Time,
-  type WritableFileSystem,
+import type {
+  AllocateMode,
+  AttributeChanges,
+  Attributes,
+  Caller,
+  DirectoryEntry,
+  MeetingType,
+  RenameMode,
+  Statistics,
+  Time,
+  WritableFileSystem,
 } from '../fuse/protocol/filesystem.ts';
 import { AcceptedWrite } from '../image/writable/accepted-write.ts';
 import type { LiveDirectory, LiveInode } from '../image/writable/model/live-inode.ts';

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { Errno } from '../base/errno.ts';
 import { CkptfsError } from '../base/errors.ts';
 import { Region } from '../base/linux/native.ts';
 import { quotedPath } from '../base/printable.ts';
@@ -6,7 +7,6 @@ import type { Secret } from '../crypto/secret.ts';
 import { ROOT_INODE } from '../format/manifest.ts';
 import { discardImage, type MadeImage } from '../image/discard-image.ts';
 import { beginImage } from '../image/writable/begin-image.ts';
-import { FileError } from '../image/writable/model/file-error.ts';
 import { openWritable } from '../image/writable/open-writable.ts';
 import type { NewInode, WritableImage } from '../image/writable/writable-image.ts';
 import { createStore } from '../stores/open-store.ts';
@@ -170,7 +170,7 @@ export class ImageWriter {
   #placeOf(path: ImagePath): { readonly directory: number; readonly name: Buffer } {
     const names = namesIn(path);
     const name = names.pop();
-    if (name === undefined) throw FileError.of('EISDIR');
+    if (name === undefined) throw Errno.of('EISDIR');
     return { directory: this.#directory(names, DIRECTORY_MODE), name };
   }
 
@@ -180,7 +180,7 @@ export class ImageWriter {
     for (const [index, name] of names.entries()) {
       const own = index === names.length - 1 ? mode : DIRECTORY_MODE;
       at = this.#image.lookup(at, name) ?? this.#image.mkdir(at, name, { mode: own, ...this.#owner });
-      if (this.#image.inode(at)?.type !== 'directory') throw FileError.of('EEXIST');
+      if (this.#image.inode(at)?.type !== 'directory') throw Errno.of('EEXIST');
     }
     return at;
   }
@@ -190,7 +190,7 @@ export class ImageWriter {
     try {
       return change();
     } catch (cause) {
-      if (!(cause instanceof FileError)) throw cause;
+      if (!(cause instanceof Errno)) throw cause;
       const shown = Buffer.from(path as Uint8Array);
       const exists = cause.code === 'EEXIST';
       const message = `${quotedPath(shown)} in the image ${exists ? 'already exists' : `cannot be made: ${cause.code}`}`;
@@ -216,7 +216,7 @@ function piecesOf(contents: FileContents): Iterable<Uint8Array> | AsyncIterable<
   return contents instanceof Uint8Array ? [contents] : contents;
 }
 
-/** @throws FileError EINVAL for "." and ".." */
+/** @throws Errno EINVAL for "." and ".." */
 function namesIn(path: ImagePath): Buffer[] {
   const bytes = Buffer.from(path as Uint8Array);
   const names: Buffer[] = [];
@@ -226,7 +226,6 @@ function namesIn(path: ImagePath): Buffer[] {
     if (end > start) names.push(bytes.subarray(start, end));
     start = end + 1;
   }
-  if (names.some((name) => name.equals(Buffer.from('.')) || name.equals(Buffer.from('..'))))
-    throw FileError.of('EINVAL');
+  if (names.some((name) => name.equals(Buffer.from('.')) || name.equals(Buffer.from('..')))) throw Errno.of('EINVAL');
   return names;
 }

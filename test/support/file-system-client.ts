@@ -1,6 +1,7 @@
 import { expect } from 'vitest';
+import { Errno } from '../../src/base/errno.ts';
 import { Region } from '../../src/base/linux/native.ts';
-import { Errno, type WritableFileSystem } from '../../src/fuse/protocol/filesystem.ts';
+import type { WritableFileSystem } from '../../src/fuse/protocol/filesystem.ts';
 
 /** On whose behalf {@link FileSystemClient} makes things. */
 export const caller = { uid: 1000, gid: 100 };

@@ -1,9 +1,10 @@
+import { Errno } from '../../base/errno.ts';
 import { Region } from '../../base/linux/native.ts';
 import { type Operation, operationOf, type WritingOperation } from '../ops/opcodes.ts';
 import { Opcode } from '../protocol/abi.ts';
 import { Counter, countedOpcodes, counterSlots } from '../protocol/counters.ts';
 import type { Exchange, WritingExchange } from '../protocol/exchange.ts';
-import { Errno, type FileSystem, isWritable } from '../protocol/filesystem.ts';
+import { type FileSystem, isWritable } from '../protocol/filesystem.ts';
 import { Reply } from '../protocol/reply.ts';
 import { Request } from '../protocol/request.ts';
 

@@ -1,9 +1,10 @@
 import { closeSync, readSync, writeSync } from 'node:fs';
+import { Errno } from '../../base/errno.ts';
 import { CkptfsError } from '../../base/errors.ts';
 import { Region } from '../../base/linux/native.ts';
 import { Connection } from '../device/connection.ts';
 import { FUSE_KERNEL_VERSION, FUSE_MIN_READ_BUFFER, fuse_in_header, fuse_init_in, Opcode } from '../protocol/abi.ts';
-import { Errno, type FileSystem } from '../protocol/filesystem.ts';
+import type { FileSystem } from '../protocol/filesystem.ts';
 import { mountKernel } from './mount-kernel.ts';
 import { unmount } from './mount-point.ts';
 

@@ -1,3 +1,4 @@
+import { Errno } from '../../base/errno.ts';
 import {
   FATTR_ATIME,
   FATTR_ATIME_NOW,
@@ -11,7 +12,7 @@ import {
   fuse_setattr_in,
 } from '../protocol/abi.ts';
 import type { WritingExchange } from '../protocol/exchange.ts';
-import { type AttributeChanges, Errno, type Time } from '../protocol/filesystem.ts';
+import type { AttributeChanges, Time } from '../protocol/filesystem.ts';
 import type { Request } from '../protocol/request.ts';
 
 const PERMISSIONS = 0o7777;

@@ -1,6 +1,7 @@
+import { Errno } from '../../base/errno.ts';
 import { fuse_dirent, fuse_entry_out, fuse_read_in } from '../protocol/abi.ts';
 import { type Exchange, replyEntry } from '../protocol/exchange.ts';
-import { type DirectoryEntry, Errno } from '../protocol/filesystem.ts';
+import type { DirectoryEntry } from '../protocol/filesystem.ts';
 
 /** The cookie of ".."; those of children are greater, see FileSystem.entryAfter. */
 const LAST_DOT_COOKIE = 2;

@@ -1,3 +1,4 @@
+import { Errno } from '../../base/errno.ts';
 import {
   FOPEN_CACHE_DIR,
   FOPEN_KEEP_CACHE,
@@ -13,7 +14,7 @@ import {
   SEEK_HOLE,
 } from '../protocol/abi.ts';
 import type { Exchange } from '../protocol/exchange.ts';
-import { Errno, isWritable } from '../protocol/filesystem.ts';
+import { isWritable } from '../protocol/filesystem.ts';
 import type { Reply } from '../protocol/reply.ts';
 
 /**

@@ -1,3 +1,4 @@
+import { Errno } from '../../base/errno.ts';
 import {
   FOPEN_KEEP_CACHE,
   fuse_create_in,
@@ -14,7 +15,7 @@ import {
   S_IFSOCK,
 } from '../protocol/abi.ts';
 import { replyEntry, type WritingExchange } from '../protocol/exchange.ts';
-import { Errno, type MeetingType, type RenameMode } from '../protocol/filesystem.ts';
+import type { MeetingType, RenameMode } from '../protocol/filesystem.ts';
 import { replyOpened } from './files.ts';
 
 /** The bits of st_mode for PERMISSIONS, set-user-id, set-group-id and sticky. */

@@ -1,6 +1,7 @@
+import { Errno } from '../../base/errno.ts';
 import { fuse_access_in, W_OK } from '../protocol/abi.ts';
 import { type Exchange, replyEntry } from '../protocol/exchange.ts';
-import { type Attributes, Errno, type FileSystem } from '../protocol/filesystem.ts';
+import type { Attributes, FileSystem } from '../protocol/filesystem.ts';
 
 const DOT = 0x2e;
 /** The cookie of ".", see FileSystem.entryAfter. */

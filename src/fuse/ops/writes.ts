@@ -1,3 +1,4 @@
+import { Errno } from '../../base/errno.ts';
 import {
   FALLOC_FL_KEEP_SIZE,
   FALLOC_FL_PUNCH_HOLE,
@@ -8,7 +9,7 @@ import {
   fuse_write_out,
 } from '../protocol/abi.ts';
 import type { WritingExchange } from '../protocol/exchange.ts';
-import { type AllocateMode, Errno } from '../protocol/filesystem.ts';
+import type { AllocateMode } from '../protocol/filesystem.ts';
 
 /** Answers FUSE_WRITE. The file system takes the data straight from the request, and writes all of it or none. */
 export function write({ fileSystem, request, reply }: WritingExchange): number {

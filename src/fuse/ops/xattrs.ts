@@ -1,6 +1,6 @@
+import { Errno } from '../../base/errno.ts';
 import { fuse_getxattr_in, fuse_getxattr_out, fuse_setxattr_in, XATTR_CREATE, XATTR_REPLACE } from '../protocol/abi.ts';
 import type { Exchange, WritingExchange } from '../protocol/exchange.ts';
-import { Errno } from '../protocol/filesystem.ts';
 
 /** Answers FUSE_GETXATTR with the value, or only with its size when the caller's buffer has size 0, see getxattr(2). */
 export function getxattr({ fileSystem, request, reply }: Exchange): number {

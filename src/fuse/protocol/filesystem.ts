@@ -1,9 +1,8 @@
-import { type ErrnoName, errnoNumber } from '../../base/errno.ts';
 import type { Region } from '../../base/linux/native.ts';
 
 /**
  * The one interface between a transport and a file system. It is synchronous, has one method per operation, and names
- * nodes by number (the root is 1). A method that fails throws an {@link Errno}; any other error becomes EIO. A
+ * nodes by number (the root is 1). A method that fails throws an Errno; any other error becomes EIO. A
  * transport knows nothing of images, and an implementation knows nothing of bytes on /dev/fuse. For an immutable file
  * system the transport answers operations that change something with EROFS.
  *
@@ -225,29 +224,4 @@ export interface Statistics {
   readonly files: number;
   readonly freeFiles: number;
   readonly nameMax: number;
-}
-
-/** A failed file operation. There is one instance per errno, made once, so throwing one costs no stack trace. */
-export class Errno extends Error {
-  readonly errno: number;
-  readonly code: ErrnoName;
-
-  private constructor(code: ErrnoName) {
-    const limit = Error.stackTraceLimit;
-    Error.stackTraceLimit = 0;
-    super(code);
-    Error.stackTraceLimit = limit;
-    this.code = code;
-    this.errno = errnoNumber(code);
-  }
-
-  static readonly #all = new Map<ErrnoName, Errno>();
-
-  static of(code: ErrnoName): Errno {
-    const known = Errno.#all.get(code);
-    if (known !== undefined) return known;
-    const made = new Errno(code);
-    Errno.#all.set(code, made);
-    return made;
-  }
 }

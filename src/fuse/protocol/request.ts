@@ -1,6 +1,7 @@
+import { Errno } from '../../base/errno.ts';
 import type { Region } from '../../base/linux/native.ts';
 import { fuse_in_header } from './abi.ts';
-import { type Caller, Errno } from './filesystem.ts';
+import type { Caller } from './filesystem.ts';
 
 const NUL = 0;
 const SLASH = 0x2f;

@@ -52,7 +52,7 @@ export class AcceptedWrite {
     this.#pending = { inode, offset, length, from, fromOffset };
   }
 
-  /** Stores it. @throws FileError, CkptfsError as {@link WritableImage.write}: it waits and may be stored later */
+  /** Stores it. @throws Errno, CkptfsError as {@link WritableImage.write}: it waits and may be stored later */
   store(): void {
     if (this.#pending === undefined) return;
     const { inode, offset, length, from, fromOffset } = this.#pending;

@@ -1,3 +1,4 @@
+import { Errno } from '../../base/errno.ts';
 import type { Region } from '../../base/linux/native.ts';
 import type { Header } from '../../format/header.ts';
 import { ROOT_INODE } from '../../format/manifest.ts';
@@ -9,7 +10,6 @@ import type { ContentReader } from './content/content-reader.ts';
 import type { ContentWriter } from './content/content-writer.ts';
 import type { UnstoredContents } from './content/unstored-contents.ts';
 import { keyOf } from './model/children.ts';
-import { FileError } from './model/file-error.ts';
 import type { LiveFile, LiveInode, LiveMetadata } from './model/live-inode.ts';
 import type { LiveTree } from './model/live-tree.ts';
 import { Namespace, type RenameMode } from './model/namespace.ts';
@@ -67,7 +67,7 @@ export interface WritableParts {
  * or metadata commits before it returns, and so do all contents written before. `write`, `truncate`, `punch` and
  * `extend` wait for the next commit, or until memory runs short.
  *
- * **What fails.** A FileError is a refusal. CkptfsError `io` (its cause has the system error: ENOSPC, EDQUOT, EIO, …)
+ * **What fails.** A Errno is a refusal. CkptfsError `io` (its cause has the system error: ENOSPC, EDQUOT, EIO, …)
  * and `damaged` are failures of the store. The call has changed nothing then (W12). What a failed commit should have
  * had is in the next one. Contents that the store refuses wait in memory, and the journal marks their file as lost
  * (W14). Names and metadata can be changed meanwhile. Each `write`, `commit` and `sync` tries again, and fails until
@@ -112,7 +112,7 @@ export class WritableImage {
 
   /**
    * Returns the inode that a name leads to, if there is such a name.
-   * @throws FileError ENOENT for an unknown directory, ENOTDIR
+   * @throws Errno ENOENT for an unknown directory, ENOTDIR
    */
   lookup(directory: number, name: Uint8Array): number | undefined {
     return this.#names.directory(directory).children.get(keyOf(name))?.inode;
@@ -121,7 +121,7 @@ export class WritableImage {
   /**
    * Returns the newest name in a directory with a serial below a bound. A listing begins with infinity and goes on with
    * the serial of the last name, so it does not meet names that are added meanwhile.
-   * @throws FileError ENOENT, ENOTDIR
+   * @throws Errno ENOENT, ENOTDIR
    */
   nameBefore(directory: number, serial: number): DirectoryName | undefined {
     const child = this.#names.directory(directory).children.before(serial);
@@ -138,7 +138,7 @@ export class WritableImage {
 
   /**
    * Makes an empty regular file and returns its number.
-   * @throws FileError ENOENT, ENOTDIR, EEXIST, EINVAL, ENAMETOOLONG, ENOSPC
+   * @throws Errno ENOENT, ENOTDIR, EEXIST, EINVAL, ENAMETOOLONG, ENOSPC
    * @throws CkptfsError `io`
    */
   create(parent: number, name: Uint8Array, inode: NewInode): number {
@@ -162,7 +162,7 @@ export class WritableImage {
 
   /**
    * Adds a name to an inode.
-   * @throws FileError ENOENT, ENOTDIR, EEXIST, EINVAL, ENAMETOOLONG, EPERM for a directory
+   * @throws Errno ENOENT, ENOTDIR, EEXIST, EINVAL, ENAMETOOLONG, EPERM for a directory
    * @throws CkptfsError `io`
    */
   link(inode: number, parent: number, name: Uint8Array): void {
@@ -172,7 +172,7 @@ export class WritableImage {
   /**
    * Removes a name that is not of a directory. An inode without a name stays until {@link release}, which the caller
    * calls as soon as no process has it open.
-   * @throws FileError ENOENT, ENOTDIR, EISDIR
+   * @throws Errno ENOENT, ENOTDIR, EISDIR
    * @throws CkptfsError `io`
    */
   unlink(parent: number, name: Uint8Array): void {
@@ -181,7 +181,7 @@ export class WritableImage {
 
   /**
    * Removes the name of an empty directory, which then stays as {@link unlink} says.
-   * @throws FileError ENOENT, ENOTDIR, ENOTEMPTY; CkptfsError `io`
+   * @throws Errno ENOENT, ENOTDIR, ENOTEMPTY; CkptfsError `io`
    */
   rmdir(parent: number, name: Uint8Array): void {
     this.#edit((edit) => this.#names.rmdir(edit, parent, name, this.#now()));
@@ -190,14 +190,14 @@ export class WritableImage {
   /**
    * Changes a name. An inode that is replaced stays as {@link unlink} says. Nothing happens when both names lead to one
    * inode.
-   * @throws FileError ENOENT, ENOTDIR, EISDIR, EEXIST, ENOTEMPTY, EINVAL for a directory into itself, ENAMETOOLONG
+   * @throws Errno ENOENT, ENOTDIR, EISDIR, EEXIST, ENOTEMPTY, EINVAL for a directory into itself, ENAMETOOLONG
    * @throws CkptfsError `io`
    */
   rename(parent: number, name: Uint8Array, newParent: number, newName: Uint8Array, how: RenameMode = 'replace'): void {
     this.#edit((edit) => this.#names.rename(edit, parent, name, newParent, newName, how, this.#now()));
   }
 
-  /** Changes metadata, and so the ctime. @throws FileError ENOENT; CkptfsError `io` */
+  /** Changes metadata, and so the ctime. @throws Errno ENOENT; CkptfsError `io` */
   setMetadata(number: number, changes: MetadataChanges): void {
     this.#edit((edit) => edit.set(this.#inode(number), { ...changes, ctime: this.#now() }));
   }
@@ -205,18 +205,18 @@ export class WritableImage {
   /**
    * Sets an extended attribute.
    * @param name `user.` and 1 to 250 more bytes
-   * @throws FileError ENOENT, EEXIST (`create`), ENODATA (`replace`), EPERM for another name, E2BIG, ENOSPC for too
+   * @throws Errno ENOENT, EEXIST (`create`), ENODATA (`replace`), EPERM for another name, E2BIG, ENOSPC for too
    * many
    * @throws CkptfsError `io`
    */
   setxattr(number: number, name: Uint8Array, value: Uint8Array, how: 'any' | 'create' | 'replace'): void {
     const inode = this.#inode(number);
-    if (!isKeptXattr(name)) throw FileError.of('EPERM');
+    if (!isKeptXattr(name)) throw Errno.of('EPERM');
     const xattrs = xattrsWith(inode.xattrs, name, value, how);
     this.#edit((edit) => edit.set(inode, { xattrs, ctime: this.#now() }));
   }
 
-  /** Removes an extended attribute. @throws FileError ENOENT, ENODATA; CkptfsError `io` */
+  /** Removes an extended attribute. @throws Errno ENOENT, ENODATA; CkptfsError `io` */
   removexattr(number: number, name: Uint8Array): void {
     const inode = this.#inode(number);
     const xattrs: readonly Xattr[] = xattrsWithout(inode.xattrs, name);
@@ -225,7 +225,7 @@ export class WritableImage {
 
   /**
    * Reads into `out` at `outOffset` and returns the number of bytes: `length`, or fewer if the file ends before.
-   * @throws FileError ENOENT, EISDIR, EINVAL
+   * @throws Errno ENOENT, EISDIR, EINVAL
    * @throws CkptfsError `damaged`, `io`: `out` has zeros from `outOffset` on
    */
   read(number: number, offset: number, length: number, out: Region, outOffset: number): number {
@@ -234,7 +234,7 @@ export class WritableImage {
 
   /**
    * Writes at most 16 MiB, all of it, and sets the mtime.
-   * @throws FileError ENOENT, EISDIR, EINVAL, EFBIG
+   * @throws Errno ENOENT, EISDIR, EINVAL, EFBIG
    * @throws CkptfsError `io`, `damaged`
    */
   write(number: number, offset: number, length: number, from: Region, fromOffset: number): void {
@@ -245,7 +245,7 @@ export class WritableImage {
   /**
    * Does the first half of {@link write}: makes the checks and reserves space.
    * @returns whether the second half reads a stored chunk, which may be damaged
-   * @throws FileError ENOENT, EISDIR, EINVAL
+   * @throws Errno ENOENT, EISDIR, EINVAL
    * @throws CkptfsError `io`
    */
   claim(number: number, offset: number, length: number): boolean {
@@ -260,7 +260,7 @@ export class WritableImage {
 
   /**
    * Does the second half of {@link write}, for which space was reserved.
-   * @throws FileError ENOENT, EISDIR, EINVAL, EFBIG
+   * @throws Errno ENOENT, EISDIR, EINVAL, EFBIG
    * @throws CkptfsError `io`, `damaged`
    */
   writeClaimed(number: number, offset: number, length: number, from: Region, fromOffset: number): void {
@@ -272,7 +272,7 @@ export class WritableImage {
 
   /**
    * Cuts or lengthens a file and sets the mtime.
-   * @throws FileError ENOENT, EISDIR, EINVAL, EFBIG
+   * @throws Errno ENOENT, EISDIR, EINVAL, EFBIG
    * @throws CkptfsError `io`, `damaged`
    */
   truncate(number: number, size: number): void {
@@ -284,7 +284,7 @@ export class WritableImage {
 
   /**
    * Makes a range read as zeros, and its whole sectors holes. The size stays. Sets the mtime.
-   * @throws FileError ENOENT, EISDIR, EINVAL
+   * @throws Errno ENOENT, EISDIR, EINVAL
    * @throws CkptfsError `io`, `damaged`
    */
   punch(number: number, offset: number, length: number): void {
@@ -296,14 +296,14 @@ export class WritableImage {
 
   /**
    * Lengthens a file by a hole to at least `size` bytes. It reserves no space.
-   * @throws FileError ENOENT, EISDIR, EINVAL, EFBIG
+   * @throws Errno ENOENT, EISDIR, EINVAL, EFBIG
    * @throws CkptfsError `io`
    */
   extend(number: number, size: number): void {
     if (size > this.#file(number).size) this.truncate(number, size);
   }
 
-  /** Sets the mtime and ctime of a file, as a change of its contents does. @throws FileError ENOENT, EISDIR, EINVAL */
+  /** Sets the mtime and ctime of a file, as a change of its contents does. @throws Errno ENOENT, EISDIR, EINVAL */
   touch(number: number): void {
     this.#touch(this.#file(number));
   }
@@ -311,7 +311,7 @@ export class WritableImage {
   /**
    * Returns the next offset, from `offset` on, that is in data or in a hole of whole sectors, as lseek(2) does.
    * Undefined means that there is none. The end of the file counts as a hole.
-   * @throws FileError ENOENT, EISDIR, EINVAL
+   * @throws Errno ENOENT, EISDIR, EINVAL
    */
   seek(number: number, offset: number, whence: 'data' | 'hole'): number | undefined {
     return this.#reader.seek(this.#file(number), offset, whence);
@@ -373,14 +373,14 @@ export class WritableImage {
 
   #inode(number: number): LiveInode {
     const inode = this.#tree.inode(number);
-    if (inode === undefined) throw FileError.of('ENOENT');
+    if (inode === undefined) throw Errno.of('ENOENT');
     return inode;
   }
 
   #file(number: number): LiveFile {
     const inode = this.#inode(number);
-    if (inode.type === 'directory') throw FileError.of('EISDIR');
-    if (inode.type !== 'file') throw FileError.of('EINVAL');
+    if (inode.type === 'directory') throw Errno.of('EISDIR');
+    if (inode.type !== 'file') throw Errno.of('EINVAL');
     return inode;
   }
 

@@ -4,18 +4,14 @@
  * Speaks as pattern-daemon.mjs does. An operation on a file whose attribute `user.fail` names it fails with EIO.
  */
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
+import { Errno } from '../../../src/base/errno.ts';
 import type { Region } from '../../../src/base/linux/native.ts';
 import { Connection } from '../../../src/fuse/device/connection.ts';
 import { serve } from '../../../src/fuse/device/device-loop.ts';
 import { mountKernel } from '../../../src/fuse/mount/mount-kernel.ts';
 import { unmount } from '../../../src/fuse/mount/mount-point.ts';
 import { counterSlots } from '../../../src/fuse/protocol/counters.ts';
-import {
-  type AllocateMode,
-  type AttributeChanges,
-  type Attributes,
-  Errno,
-} from '../../../src/fuse/protocol/filesystem.ts';
+import type { AllocateMode, AttributeChanges, Attributes } from '../../../src/fuse/protocol/filesystem.ts';
 import { WritableMemoryFileSystem } from '../../unit/fuse/writable-memory-file-system.ts';
 
 /** 64 MiB. */

@@ -5,13 +5,13 @@
  */
 import { fstatSync } from 'node:fs';
 import { isMainThread, Worker, workerData } from 'node:worker_threads';
+import { Errno } from '../../../dist/base/errno.js';
 import { Connection } from '../../../dist/fuse/device/connection.js';
 import { serve } from '../../../dist/fuse/device/device-loop.js';
 import { mountKernel } from '../../../dist/fuse/mount/mount-kernel.js';
 import { setReadAhead, unmount } from '../../../dist/fuse/mount/mount-point.js';
 import { mountNative } from '../../../dist/fuse/native/native-transport.js';
 import { counterSlots } from '../../../dist/fuse/protocol/counters.js';
-import { Errno } from '../../../dist/fuse/protocol/filesystem.js';
 
 const blockSize = 4096;
 const gibibyte = 2 ** 30;

@@ -1,11 +1,6 @@
+import { Errno } from '../../../src/base/errno.ts';
 import type { Region } from '../../../src/base/linux/native.ts';
-import {
-  type Attributes,
-  type DirectoryEntry,
-  Errno,
-  type FileSystem,
-  type Statistics,
-} from '../../../src/fuse/protocol/filesystem.ts';
+import type { Attributes, DirectoryEntry, FileSystem, Statistics } from '../../../src/fuse/protocol/filesystem.ts';
 import { allTimes } from '../../support/times.ts';
 
 export interface MemoryNode {

@@ -1,10 +1,5 @@
-import {
-  type AttributeChanges,
-  type Attributes,
-  type Caller,
-  Errno,
-  type Time,
-} from '../../../src/fuse/protocol/filesystem.ts';
+import { Errno } from '../../../src/base/errno.ts';
+import type { AttributeChanges, Attributes, Caller, Time } from '../../../src/fuse/protocol/filesystem.ts';
 import type { MemoryDirectory } from './memory-directory.ts';
 import type { SparseContent } from './sparse-content.ts';
 

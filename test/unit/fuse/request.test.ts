@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
+import { Errno } from '../../../src/base/errno.ts';
 import { Region } from '../../../src/base/linux/native.ts';
-import { Errno } from '../../../src/fuse/protocol/filesystem.ts';
 import { Request } from '../../../src/fuse/protocol/request.ts';
 import { encodeRequest, u64s } from './request-encoder.ts';
 

@@ -1,16 +1,16 @@
+import { Errno } from '../../../src/base/errno.ts';
 import type { Region } from '../../../src/base/linux/native.ts';
-import {
-  type AllocateMode,
-  type AttributeChanges,
-  type Attributes,
-  type Caller,
-  type DirectoryEntry,
-  Errno,
-  type MeetingType,
-  type RenameMode,
-  type Statistics,
-  type Time,
-  type WritableFileSystem,
+import type {
+  AllocateMode,
+  AttributeChanges,
+  Attributes,
+  Caller,
+  DirectoryEntry,
+  MeetingType,
+  RenameMode,
+  Statistics,
+  Time,
+  WritableFileSystem,
 } from '../../../src/fuse/protocol/filesystem.ts';
 import { MemoryDirectory } from './memory-directory.ts';
 import { MemoryNode, now } from './memory-node.ts';

@@ -1,8 +1,8 @@
+import { Errno } from '../../../base/errno.ts';
 import { CkptfsError } from '../../../base/errors.ts';
 import type { Region } from '../../../base/linux/native.ts';
 import { type Geometry, SECTOR_SIZE } from '../../../format/geometry.ts';
 import type { FileChunks } from '../model/file-chunks.ts';
-import { FileError } from '../model/file-error.ts';
 import type { LiveFile } from '../model/live-inode.ts';
 import type { PendingContents } from '../model/pending-contents.ts';
 import { Placements } from '../model/placements.ts';
@@ -184,9 +184,9 @@ export class ContentWriter {
   }
 }
 
-/** @throws FileError EFBIG */
+/** @throws Errno EFBIG */
 function checkSize(size: number): void {
-  if (!Number.isSafeInteger(size)) throw FileError.of('EFBIG');
+  if (!Number.isSafeInteger(size)) throw Errno.of('EFBIG');
 }
 
 /** Returns the bits of the sectors from `first` to before `end` of a chunk. */

@@ -1,7 +1,7 @@
+import { Errno } from '../../../base/errno.ts';
 import { MAX_NAME_LENGTH, MAX_TARGET_LENGTH, ROOT_INODE } from '../../../format/manifest.ts';
 import type { Time } from '../../../format/time.ts';
 import { keyOf } from './children.ts';
-import { FileError } from './file-error.ts';
 import { LiveDirectory, LiveFile, type LiveInode, LiveMeeting, type LiveMetadata, LiveSymlink } from './live-inode.ts';
 import type { LiveTree } from './live-tree.ts';
 import type { TreeEdit } from './tree-edit.ts';
@@ -20,17 +20,17 @@ export class Namespace {
     this.#tree = tree;
   }
 
-  /** Returns a directory. @throws FileError ENOENT, ENOTDIR */
+  /** Returns a directory. @throws Errno ENOENT, ENOTDIR */
   directory(number: number): LiveDirectory {
     const inode = this.#tree.inode(number);
-    if (inode === undefined) throw FileError.of('ENOENT');
-    if (inode.type !== 'directory') throw FileError.of('ENOTDIR');
+    if (inode === undefined) throw Errno.of('ENOENT');
+    if (inode.type !== 'directory') throw Errno.of('ENOTDIR');
     return inode;
   }
 
   /**
    * Makes an inode and its first name. Only a symbolic link has a target.
-   * @throws FileError ENOENT, ENOTDIR, EEXIST, EINVAL, ENOSPC
+   * @throws Errno ENOENT, ENOTDIR, EEXIST, EINVAL, ENOSPC
    */
   make(
     edit: TreeEdit,
@@ -43,7 +43,7 @@ export class Namespace {
     const directory = this.#directoryToAddTo(parent);
     const key = this.#freeKey(directory, name);
     const number = this.#tree.freeNumber();
-    if (number === undefined) throw FileError.of('ENOSPC');
+    if (number === undefined) throw Errno.of('ENOSPC');
     const inode = makeInode(type, number, metadata, target);
     edit.add(inode);
     edit.bind(directory, key, inode);
@@ -51,31 +51,31 @@ export class Namespace {
     return inode;
   }
 
-  /** Adds a name to an inode. @throws FileError ENOENT, ENOTDIR, EEXIST, EINVAL, EPERM */
+  /** Adds a name to an inode. @throws Errno ENOENT, ENOTDIR, EEXIST, EINVAL, EPERM */
   link(edit: TreeEdit, number: number, parent: number, name: Uint8Array, now: Time): void {
     const inode = this.#tree.inode(number);
-    if (inode?.type === 'directory') throw FileError.of('EPERM');
-    if (inode === undefined || inode.names === 0) throw FileError.of('ENOENT');
+    if (inode?.type === 'directory') throw Errno.of('EPERM');
+    if (inode === undefined || inode.names === 0) throw Errno.of('ENOENT');
     const directory = this.#directoryToAddTo(parent);
     edit.bind(directory, this.#freeKey(directory, name), inode);
     edit.set(inode, { ctime: now });
     changeContents(edit, directory, now);
   }
 
-  /** Removes a name that is not of a directory. @throws FileError ENOENT, ENOTDIR, EISDIR */
+  /** Removes a name that is not of a directory. @throws Errno ENOENT, ENOTDIR, EISDIR */
   unlink(edit: TreeEdit, parent: number, name: Uint8Array, now: Time): void {
     const [directory, key, inode] = this.#child(parent, name);
-    if (inode.type === 'directory') throw FileError.of('EISDIR');
+    if (inode.type === 'directory') throw Errno.of('EISDIR');
     edit.unbind(directory, key);
     edit.set(inode, { ctime: now });
     changeContents(edit, directory, now);
   }
 
-  /** Removes the name of an empty directory. @throws FileError ENOENT, ENOTDIR, ENOTEMPTY */
+  /** Removes the name of an empty directory. @throws Errno ENOENT, ENOTDIR, ENOTEMPTY */
   rmdir(edit: TreeEdit, parent: number, name: Uint8Array, now: Time): void {
     const [directory, key, inode] = this.#child(parent, name);
-    if (inode.type !== 'directory') throw FileError.of('ENOTDIR');
-    if (inode.children.count > 0) throw FileError.of('ENOTEMPTY');
+    if (inode.type !== 'directory') throw Errno.of('ENOTDIR');
+    if (inode.children.count > 0) throw Errno.of('ENOTEMPTY');
     edit.unbind(directory, key);
     edit.set(inode, { ctime: now });
     changeContents(edit, directory, now);
@@ -83,7 +83,7 @@ export class Namespace {
 
   /**
    * Changes a name.
-   * @throws FileError ENOENT, ENOTDIR, EISDIR, EEXIST, ENOTEMPTY, EINVAL for a directory into itself
+   * @throws Errno ENOENT, ENOTDIR, EISDIR, EEXIST, ENOTEMPTY, EINVAL for a directory into itself
    */
   rename(
     edit: TreeEdit,
@@ -98,12 +98,12 @@ export class Namespace {
     const to = this.#directoryToAddTo(newParent);
     const newKey = checkedKey(newName);
     const other = this.#tree.inode(to.children.get(newKey)?.inode ?? 0);
-    if (other !== undefined && how === 'no-replace') throw FileError.of('EEXIST');
-    if (other === undefined && how === 'exchange') throw FileError.of('ENOENT');
-    if (this.#isWithin(to, inode)) throw FileError.of('EINVAL');
+    if (other !== undefined && how === 'no-replace') throw Errno.of('EEXIST');
+    if (other === undefined && how === 'exchange') throw Errno.of('ENOENT');
+    if (this.#isWithin(to, inode)) throw Errno.of('EINVAL');
     if (other === inode) return;
     if (other !== undefined && how === 'exchange') {
-      if (this.#isWithin(from, other)) throw FileError.of('EINVAL');
+      if (this.#isWithin(from, other)) throw Errno.of('EINVAL');
       edit.bind(from, key, other);
     } else {
       if (other !== undefined) checkReplaceable(other, inode);
@@ -119,13 +119,13 @@ export class Namespace {
   /** Returns a directory that takes new names. One that was removed does not. */
   #directoryToAddTo(number: number): LiveDirectory {
     const directory = this.directory(number);
-    if (directory.names === 0 && number !== ROOT_INODE) throw FileError.of('ENOENT');
+    if (directory.names === 0 && number !== ROOT_INODE) throw Errno.of('ENOENT');
     return directory;
   }
 
   #freeKey(directory: LiveDirectory, name: Uint8Array): string {
     const key = checkedKey(name);
-    if (directory.children.get(key) !== undefined) throw FileError.of('EEXIST');
+    if (directory.children.get(key) !== undefined) throw Errno.of('EEXIST');
     return key;
   }
 
@@ -133,7 +133,7 @@ export class Namespace {
     const directory = this.directory(parent);
     const key = checkedKey(name);
     const inode = this.#tree.inode(directory.children.get(key)?.inode ?? 0);
-    if (inode === undefined) throw FileError.of('ENOENT');
+    if (inode === undefined) throw Errno.of('ENOENT');
     return [directory, key, inode];
   }
 
@@ -147,20 +147,19 @@ export class Namespace {
   }
 }
 
-/** Returns the key of a name, if it is valid. @throws FileError EINVAL, ENAMETOOLONG */
+/** Returns the key of a name, if it is valid. @throws Errno EINVAL, ENAMETOOLONG */
 function checkedKey(name: Uint8Array): string {
-  if (name.length > MAX_NAME_LENGTH) throw FileError.of('ENAMETOOLONG');
+  if (name.length > MAX_NAME_LENGTH) throw Errno.of('ENAMETOOLONG');
   const key = keyOf(name);
-  if (key === '' || key === '.' || key === '..' || key.includes('/') || key.includes('\0'))
-    throw FileError.of('EINVAL');
+  if (key === '' || key === '.' || key === '..' || key.includes('/') || key.includes('\0')) throw Errno.of('EINVAL');
   return key;
 }
 
 function checkReplaceable(replaced: LiveInode, by: LiveInode): void {
   if (replaced.type === 'directory') {
-    if (by.type !== 'directory') throw FileError.of('EISDIR');
-    if (replaced.children.count > 0) throw FileError.of('ENOTEMPTY');
-  } else if (by.type === 'directory') throw FileError.of('ENOTDIR');
+    if (by.type !== 'directory') throw Errno.of('EISDIR');
+    if (replaced.children.count > 0) throw Errno.of('ENOTEMPTY');
+  } else if (by.type === 'directory') throw Errno.of('ENOTDIR');
 }
 
 function makeInode(
@@ -173,7 +172,7 @@ function makeInode(
   if (type === 'file') return Object.assign(new LiveFile(number, metadata), { open: true });
   if (type === 'directory') return new LiveDirectory(number, metadata);
   if (type !== 'symlink') return new LiveMeeting(type, number, metadata);
-  if (target.length < 1 || target.length > MAX_TARGET_LENGTH || target.includes(0)) throw FileError.of('EINVAL');
+  if (target.length < 1 || target.length > MAX_TARGET_LENGTH || target.includes(0)) throw Errno.of('EINVAL');
   return new LiveSymlink(number, metadata, Buffer.from(target));
 }
 

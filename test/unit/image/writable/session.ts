@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { Errno } from '../../../../src/base/errno.ts';
 import { Region } from '../../../../src/base/linux/native.ts';
 import type { Secret } from '../../../../src/crypto/secret.ts';
 import type { CipherName } from '../../../../src/format/ciphers.ts';
@@ -7,7 +8,6 @@ import { openImage } from '../../../../src/image/read/image.ts';
 import { ImageReader } from '../../../../src/image/read/image-reader.ts';
 import { ImageTree } from '../../../../src/image/read/tree.ts';
 import { beginImage } from '../../../../src/image/writable/begin-image.ts';
-import { FileError } from '../../../../src/image/writable/model/file-error.ts';
 import { openWritable, type WritableOptions } from '../../../../src/image/writable/open-writable.ts';
 import type { WritableImage } from '../../../../src/image/writable/writable-image.ts';
 import { readWhole } from '../../../support/image-content.ts';
@@ -425,7 +425,7 @@ function expectRefused(code: string, action: () => unknown): void {
   try {
     action();
   } catch (error) {
-    if (error instanceof FileError && error.code === code) return;
+    if (error instanceof Errno && error.code === code) return;
     throw error;
   }
   throw new Error(`not refused with ${code}`);

@@ -15,7 +15,7 @@ async function open(clock: () => number = () => 0): Promise<readonly [WritableIm
 }
 
 function refusal(code: string): unknown {
-  return expect.objectContaining({ name: 'FileError', code });
+  return expect.objectContaining({ name: 'Errno', code });
 }
 
 const bytes = (text: string): Buffer => Buffer.from(text, 'latin1');
