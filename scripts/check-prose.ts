@@ -10,8 +10,8 @@ const MAX_COLUMNS = 120;
 /** A phrase, and what to write in its place. */
 const PHRASES: readonly (readonly [pattern: RegExp, instead: string])[] = [
   [/\b(?:that|which) (?:is|are) none\b/, 'what is missing: "no inode 9"'],
-  [/(?<!left |leave |leaves )\bbehind\b/i, '"after", "past the end of" or "following"'],
-  [/\b(?:some|no|any)body\b/i, 'the actor: the caller, another process, no process'],
+  [/(?<!-|left |leave |leaves )\bbehind\b(?! =|\))/i, '"after", "past the end of" or "following"'],
+  [/\b(?:some|no|any)body\b(?!\.x)/i, 'the actor: the caller, another process, no process'],
   [/\bwho(?:m)?ever\b/i, 'the actor: the caller, a process that …'],
   [/\bas it stands\b|\b(?:stands?|lies?) (?:there|in|at|on|before|after)\b/, '"is"'],
   [/\/\*\* (?:The same|As \{@link|Of |Their )/, 'a verb first, or "Like {@link x}, but …"'],
@@ -21,19 +21,14 @@ const PHRASES: readonly (readonly [pattern: RegExp, instead: string])[] = [
 
 /** Places that are not through yet. This list only shrinks: a place without a finding fails until it is taken out. */
 const NOT_YET: readonly string[] = [
-  'scripts/images/',
   'scripts/lib/',
-  'scripts/vectors/',
   'src/base/',
   'src/cli/',
-  'src/format/journal-check.ts',
   'src/fs/',
   'src/image/',
   'src/library/',
   'src/serve/',
   'src/stores/',
-  'test/fixtures/',
-  'test/support/',
   'test/system/',
   'test/unit/cli/',
   'test/unit/fs/',

@@ -111,14 +111,14 @@ export function sealedDamage(base: OpenedBase): Readonly<Record<string, Damage>>
     ),
     'record-behind-the-last-chunk': rewrittenObject(
       'record-behind-the-last-chunk',
-      'a record behind the last chunk, sealed',
-      'record behind the last chunk',
+      'a record past the last chunk, sealed',
+      'record past the last chunk',
       longPage,
     ),
   };
 }
 
-/** Where the root's inode stands in the plaintext. */
+/** The offset of the root's inode in the plaintext, in bytes. */
 function rootAt({ objects }: Manifest): number {
   const digests = objects.reduce((sum, object) => sum + object.digests.length, 0);
   if (objects.length === 0) throw new MalformedError('the base image has no object');

@@ -6,7 +6,7 @@ import { getXattr, listXattrs, setTimes, setXattr } from '../../src/base/linux/p
 import type { ListedFile } from '../../test/support/frozen-images.ts';
 import { filler } from '../vectors/encode.ts';
 
-/** Makes the tree that the frozen images hold, and describes a tree as it lies on disk. Needs root for owners. */
+/** Makes the tree that the frozen images hold, and describes a tree as it is on disk. Needs root for owners. */
 
 const latin1 = (text: string): Buffer => Buffer.from(text, 'latin1');
 
@@ -92,8 +92,8 @@ export function makeSourceTree(root: string): void {
 }
 
 /**
- * Describes everything below a directory, the root first, in byte order of paths. Listing a directory changes its atime,
- * so it is looked at first.
+ * Describes everything below a directory, the root first, in byte order of paths. Listing a directory changes its
+ * atime, so it is looked at first.
  */
 export function describeTree(root: string): ListedFile[] {
   const files: ListedFile[] = [];

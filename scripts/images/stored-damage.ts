@@ -1,7 +1,10 @@
 import type { Recipe } from '../../test/support/frozen-images.ts';
 import { beside, type Damage, damaged, FIRST_CHUNK, ObjectOfFile, type OpenedBase, PAGE, refused } from './damage.ts';
 
-/** What an attacker on the storage can do without any key. @param other another image under the same key file, its objects by file */
+/**
+ * Returns what an attacker on the storage can do without any key.
+ * @param other another image under the same key file, its objects by file
+ */
 export function storedDamage(base: OpenedBase, other: OpenedBase): Readonly<Record<string, Damage>> {
   const headerText = base.image.store.readNamed('ckptfs.json', 1 << 20)?.toString() ?? '';
   const manifestSize = base.image.manifestSize;
@@ -33,7 +36,7 @@ export function storedDamage(base: OpenedBase, other: OpenedBase): Readonly<Reco
     'header-missing': refused('no header', 'damaged', 'ckptfs.json, is missing', [{ remove: 'ckptfs.json' }]),
     'header-empty': refused('an empty header', 'damaged', '0 bytes', [{ truncate: 'ckptfs.json', to: 0 }]),
     'header-truncated': refused('half a header', 'not-an-image', 'not JSON', [{ truncate: 'ckptfs.json', to: 300 }]),
-    'header-trailing': refused('a byte behind the header', 'damaged', 'canonical', [
+    'header-trailing': refused('a byte after the header', 'damaged', 'canonical', [
       { append: 'ckptfs.json', hex: '0a' },
     ]),
     'header-of-another-image': {
@@ -61,7 +64,7 @@ export function storedDamage(base: OpenedBase, other: OpenedBase): Readonly<Reco
     'manifest-truncated': refused('the last page cut off', 'damaged', 'manifest', [
       { truncate: 'manifest', to: manifestSize - PAGE },
     ]),
-    'manifest-trailing': refused('a byte behind the manifest', 'damaged', 'manifest of', [
+    'manifest-trailing': refused('a byte after the manifest', 'damaged', 'manifest of', [
       { append: 'manifest', hex: '00' },
     ]),
     'manifest-of-another-image': {
@@ -83,7 +86,7 @@ export function storedDamage(base: OpenedBase, other: OpenedBase): Readonly<Reco
     'object-truncated-chunk': badSize('the last chunk cut off', big.bytes.length - 16384, [
       { truncate: big.path, to: big.bytes.length - 16384 },
     ]),
-    'object-trailing': badSize('a byte behind an object', big.bytes.length + 1, [{ append: big.path, hex: '00' }]),
+    'object-trailing': badSize('a byte after an object', big.bytes.length + 1, [{ append: big.path, hex: '00' }]),
     'object-symlink': beside(
       'a link to an object in its place',
       [{ link: one.path, target: `../../${two.path}` }],
@@ -156,7 +159,7 @@ export function storedDamage(base: OpenedBase, other: OpenedBase): Readonly<Reco
       small.lostChunk(0, badTag),
     ),
     'hole-filled': damaged(
-      'bytes written into the holes behind the data of an object: never looked at',
+      'bytes written into the holes after the data of an object, which are never read',
       [{ put: big.path, bytes: 'hole-filled.bin', at: big.bytes.length - PAGE }],
       [],
       { 'hole-filled.bin': Buffer.alloc(PAGE, 0xaa) },

@@ -16,7 +16,10 @@ export function start([program, ...args]: Command, options: SpawnOptions = {}): 
   return spawn(program, args, { cwd: '/', stdio: ['ignore', 'pipe', 'pipe'], ...options });
 }
 
-/** Resolves when a child has ended. @throws Error with what it wrote to stderr where it ended otherwise than with code 0 */
+/**
+ * Resolves when a child has ended with code 0.
+ * @throws Error with what it wrote to stderr where it ended otherwise
+ */
 export async function ended(child: ChildProcess, what: string): Promise<string> {
   const output: Buffer[] = [];
   const errors: Buffer[] = [];

@@ -40,7 +40,7 @@ quietly() {
   wait "$ticker" 2>/dev/null || true
   if [ "$status" != 0 ]; then
     printf 'setup: failed: %s\n' "$description" >&2
-    # The reason stands at the top or at the end of it; what lies between is seldom worth reading.
+    # The reason is at the top or at the end of it; the rest is seldom worth reading.
     if [ "$(wc -l <"$log")" -le 60 ]; then
       cat "$log" >&2
     else

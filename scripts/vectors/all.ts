@@ -11,7 +11,7 @@ import { objectVectors } from './objects.ts';
 import { slotVectors } from './slots.ts';
 import type { NamedVectors, Vector } from './vector.ts';
 
-/** Every vector by the folder of test/vectors/ it lies in. */
+/** Every vector, by its folder below test/vectors/. */
 export const allVectors: Readonly<Record<Vector['kind'], NamedVectors>> = {
   keys: keysVectors,
   slot: slotVectors,

@@ -1,6 +1,6 @@
 /**
- * Writes the bytes of docs/format.md straight from its tables, checking nothing: a second implementation, so that a mistake in
- * src/format shows, and able to write what src/format refuses. Integers are little-endian.
+ * Writes the bytes of docs/format.md straight from its tables, checking nothing: a second implementation, so that a
+ * mistake in src/format shows, and able to write what src/format refuses. Integers are little-endian.
  */
 import { createHash } from 'node:crypto';
 
@@ -38,7 +38,7 @@ export function filler(label: string, length: number): Buffer {
   return Buffer.concat(blocks).subarray(0, length);
 }
 
-/** Zeros behind `bytes` up to the next multiple of a page. */
+/** Appends zeros to `bytes` up to the next multiple of a page. */
 export function padded(bytes: Buffer): Buffer {
   return Buffer.concat([bytes, Buffer.alloc((PAGE - (bytes.length % PAGE)) % PAGE)]);
 }
@@ -110,7 +110,7 @@ function inode(metadata: Metadata): Buffer {
   return Buffer.concat([...numbers, u16(xattrs.length), ...attributes]);
 }
 
-/** Without its extents, as it stands in a journal. */
+/** Encodes an inode without its extents, as a journal holds it. */
 export function fileInodeAlone(size: number | bigint, change: Partial<Metadata> = {}): Buffer {
   return Buffer.concat([inode({ ...ordinary, ...change }), u64(size)]);
 }

@@ -64,21 +64,27 @@ const form: NamedVectors = {
   empty: refused('no entry', 'frame of 0 bytes'),
   'kind-0': refused('an entry of kind 0', 'unknown kind 0', u8(0)),
   'kind-11': refused('an entry of kind 11', 'unknown kind 11', u8(11)),
-  'kind-255': refused('an entry of kind 255 behind good ones', 'unknown kind 255', small, u8(255)),
+  'kind-255': refused('an entry of kind 255 after good ones', 'unknown kind 255', small, u8(255)),
   'cut-by-a-byte': refused('the last byte is missing', 'does not fit', small.subarray(0, -1)),
-  'cut-behind-a-kind': refused('nothing behind the kind of the last entry', 'ends early', small, u8(5)),
-  'trailing-zero': refused('a byte of zero behind the last entry', 'unknown kind 0', small, u8(0)),
-  'base-second': refused('base behind another entry', 'base that is not the first', gone(2), base(1)),
+  'cut-behind-a-kind': refused('nothing after the kind of the last entry', 'ends early', small, u8(5)),
+  'trailing-zero': refused('a byte of zero after the last entry', 'unknown kind 0', small, u8(0)),
+  'base-second': refused('base after another entry', 'base that is not the first', gone(2), base(1)),
   'base-twice': refused('base twice', 'base that is not the first', base(1), base(1)),
-  'barrier-second': refused('a barrier behind another entry', 'barrier behind', gone(2), barrier),
-  'barrier-third': refused('a barrier not right behind base', 'barrier behind', base(1), gone(2), barrier),
-  'barrier-twice': refused('a barrier behind base and a barrier', 'barrier behind', base(1), barrier, barrier),
+  'barrier-second': refused('a barrier after another entry', 'barrier after other entries', gone(2), barrier),
+  'barrier-third': refused('a barrier not right after base', 'barrier after other entries', base(1), gone(2), barrier),
+  'barrier-twice': refused(
+    'a barrier after base and a barrier',
+    'barrier after other entries',
+    base(1),
+    barrier,
+    barrier,
+  ),
   'epoch-2-53': refused('epoch 2^53', '2^53', base(2 ** 53)),
 };
 
 const objects: NamedVectors = {
   'object-begun-with-digest': refused(
-    'a digest behind an object begun now',
+    'a digest after an object begun now',
     'unknown kind',
     object(ids[0], 0, [digest]),
   ),
@@ -137,7 +143,7 @@ const names: NamedVectors = {
 };
 
 const contents: NamedVectors = {
-  'extents-none': badExtents('no extent', 'extents that are none', []),
+  'extents-none': badExtents('no extent', 'empty extent list', []),
   'extents-inode-0': refused('extents of inode 0', 'inode 0', extentsEntry(0, [extent])),
   'extents-count-huge': refused('2^32 - 1 extents', 'does not fit', extentsEntry(2, [extent], 0xffff_ffff)),
   'extent-empty': badExtents('an extent of no byte', 'out of order', [{ ...extent, length: 0 }]),

@@ -58,7 +58,7 @@ function badLink(description: string, target: Buffer): ManifestPlaintextVector {
 }
 
 const plain = manifestPlaintext(small);
-/** Of the file's inode: behind head, object, and the root's 50 bytes. */
+/** The offset of the file's inode: after the head, the object, and the root's 50 bytes. */
 const FILE_AT = 20 + (16 + 8 + 32) + 50;
 const half = { ...extent, length: 10000 };
 const twoObjects = [objectEntry(ids[0], 2, [digest]), objectEntry(ids[1], 1, [digest])];
@@ -100,7 +100,7 @@ const numbers: NamedVectors = {
 };
 
 const form: NamedVectors = {
-  'not-whole-pages': refused('a byte behind the last page', 'whole pages', Buffer.concat([plain, Buffer.of(0)])),
+  'not-whole-pages': refused('a byte after the last page', 'whole pages', Buffer.concat([plain, Buffer.of(0)])),
   empty: refused('no byte at all', 'ends early', Buffer.alloc(0)),
   zeros: refused('a page of zeros', '', Buffer.alloc(PAGE)),
   'padding-page': refused('a page of padding too many', 'padded', Buffer.concat([plain, Buffer.alloc(PAGE)])),

@@ -81,8 +81,8 @@ export const manifestVectors: NamedVectors = {
     wrong,
     sealManifest(manifestKeys, manifestPlaintext(full)).subarray(0, -PAGE),
   ),
-  'trailing-byte': refused('a byte behind the tag', 'manifest of', Buffer.concat([good, Buffer.of(0)])),
-  'trailing-page': refused('a page behind the tag', wrong, Buffer.concat([good, Buffer.alloc(PAGE)])),
+  'trailing-byte': refused('a byte after the tag', 'manifest of', Buffer.concat([good, Buffer.of(0)])),
+  'trailing-page': refused('a page after the tag', wrong, Buffer.concat([good, Buffer.alloc(PAGE)])),
   'plaintext-refused': refused(
     'authentic, but its plaintext breaks a rule',
     'epoch 0',

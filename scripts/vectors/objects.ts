@@ -12,7 +12,7 @@ interface SampleObject {
   readonly data: Buffer;
 }
 
-/** An object whose chunks are filled from the front, as encrypting makes it: what is behind `length` is a hole. */
+/** An object whose chunks are filled from the front, as encrypting makes it: what is past `length` is a hole. */
 function sample(cipher: Cipher, chunkSize: number, chunks: number, length: number): SampleObject {
   const data = Buffer.alloc(chunks * chunkSize);
   data.set(filler('object data', length));
@@ -68,12 +68,12 @@ function badChunk(description: string, file: Buffer): ObjectVector {
   return refused('chunk', description, 'its tag does not match', { file });
 }
 
-/** The same object with another tag page, whose digest the manifest has: only who holds the key can make it. */
+/** The object with another tag page, whose digest the manifest has: only a holder of the key can make it. */
 function sealedPage(page: Buffer): Partial<SampleObject> {
   return { file: replaced(small.file, PAGE, page), digests: [sha256(page)] };
 }
 
-/** The same object written before, with other nonces and other data, all of it authentic. */
+/** An earlier version of the object, with other nonces and other data, all of it authentic. */
 const older = objectFile(
   objectKeys('aes-256-xts'),
   4096,
@@ -103,8 +103,8 @@ export const objectVectors: NamedVectors = {
   empty: badFile('an empty file', Buffer.alloc(0)),
   'cut-by-a-byte': badFile('the last byte is missing', small.file.subarray(0, -1)),
   'cut-by-a-chunk': badFile('the last chunk is missing', small.file.subarray(0, -PAGE)),
-  'trailing-byte': badFile('a byte behind the last chunk', Buffer.concat([small.file, Buffer.of(0)])),
-  'trailing-chunk': badFile('a chunk behind the last one', Buffer.concat([small.file, Buffer.alloc(PAGE)])),
+  'trailing-byte': badFile('a byte after the last chunk', Buffer.concat([small.file, Buffer.of(0)])),
+  'trailing-chunk': badFile('a chunk after the last one', Buffer.concat([small.file, Buffer.alloc(PAGE)])),
   'header-magic': badHeader('another magic', (file) => flipped(file, 0)),
   'header-version-2': badHeader('version 2', (file) => replaced(file, 8, u32(2))),
   'header-cipher': badHeader('another cipher', otherHeader('aes-128-xts', 4096)),
@@ -124,8 +124,8 @@ export const objectVectors: NamedVectors = {
   'page-older': badPage('an older, authentic tag page and its chunks put back', { file: older }),
   'page-record-behind-the-last': refused(
     'tag page',
-    'sealed with a record behind the last chunk',
-    'behind the last chunk',
+    'sealed with a record past the last chunk',
+    'past the last chunk',
     {
       ...sealedPage(replaced(page, 64, page.subarray(0, 32))),
     },

@@ -1,4 +1,7 @@
-/** The cryptography of docs/format.md §3 to §7 from node:crypto and @noble/ciphers alone: a second implementation beside src/crypto. */
+/**
+ * The cryptography of docs/format.md §3 to §7 from node:crypto and @noble/ciphers alone: a second implementation beside
+ * src/crypto.
+ */
 import { createCipheriv, createHash, createHmac, hkdfSync } from 'node:crypto';
 import { chacha20poly1305, xchacha20poly1305 } from '@noble/ciphers/chacha.js';
 import { type Cipher, cipherCodes, objectHeader, PAGE, u8, u16, u32, u64 } from './encode.ts';
@@ -143,7 +146,7 @@ export interface ChunkFields {
   readonly nonce: Buffer;
   readonly holes: number;
   readonly flags?: number;
-  /** The whole chunk in clear; what lies in holes does not matter. */
+  /** The whole chunk in clear; the bytes of holes do not matter. */
   readonly plain: Buffer;
 }
 

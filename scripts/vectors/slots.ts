@@ -79,7 +79,7 @@ export const slotVectors: NamedVectors = {
   'member-empty': malformed('an empty iv', { ...good, iv: '' }, 'has 0 characters'),
   'member-number': malformed('an iv that is a number', { ...good, iv: 1 }, 'no text iv'),
   'member-null': malformed('an iv that is null', { ...good, iv: null }, 'no text iv'),
-  'base64-padding': malformed('padding behind base64url', { ...good, tag: `${tag}==` }, 'not unpadded base64url'),
+  'base64-padding': malformed('padding after base64url', { ...good, tag: `${tag}==` }, 'not unpadded base64url'),
   'base64-standard': malformed(
     'the standard base64 alphabet',
     { ...good, iv: '+/AAAAAAAAAAAAAA' },

@@ -1,8 +1,8 @@
 import type { Cipher } from './encode.ts';
 
-/** The files of test/vectors/, one case each. Byte strings that stand alone are hexadecimal; longer ones are {@link Packed}. */
+/** The files of test/vectors/, one case each. Short byte strings are hexadecimal; longer ones are {@link Packed}. */
 
-/** Pieces one behind the other: hexadecimal, UTF-8 text, or a run of zero bytes. */
+/** Pieces in sequence: hexadecimal, UTF-8 text, or a run of zero bytes. */
 export type Packed = readonly (string | { readonly text: string } | { readonly zeros: number })[];
 
 /** Where reading goes, in this order, and so where it must fail. */
@@ -75,7 +75,7 @@ export interface JournalFrameVector extends Case<'journal-frame', { readonly dat
   readonly imageKey: string;
   readonly imageId: string;
   readonly header: string;
-  /** Of the frame, from 0. */
+  /** The number of the frame, from 0. */
   readonly number: number;
   readonly input: Packed;
 }

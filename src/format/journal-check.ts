@@ -17,7 +17,7 @@ export function checkEntry(entry: JournalEntry, at: number, first: JournalEntry 
       require(Number.isSafeInteger(entry.epoch) && entry.epoch >= 0, 'epoch out of range');
       break;
     case 'barrier':
-      require(at === 0 || (at === 1 && first?.kind === 'base'), 'barrier behind other entries');
+      require(at === 0 || (at === 1 && first?.kind === 'base'), 'barrier after other entries');
       break;
     case 'object':
       checkJournalObject(entry);
@@ -69,7 +69,7 @@ function checkJournalObject(object: JournalObject): void {
 }
 
 function checkExtents(extents: readonly Extent[]): void {
-  require(extents.length >= 1, 'extents that are none');
+  require(extents.length >= 1, 'empty extent list');
   checkExtentOrder(extents);
   for (const { fileOffset, objectOffset, length } of extents) {
     require(objectOffset >= 0 && Number.isSafeInteger(objectOffset + length), 'extent out of range');

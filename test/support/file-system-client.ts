@@ -38,7 +38,7 @@ export class FileSystemClient {
 
   /** From the middle of other bytes. */
   write(node: number, offset: number, data: Uint8Array, killPrivileges = false): void {
-    const from = new Region(Buffer.concat([bytes('before'), data, bytes('behind')]));
+    const from = new Region(Buffer.concat([bytes('before'), data, bytes('after')]));
     this.files.write(node, offset, data.length, from, 6, killPrivileges);
   }
 
@@ -54,7 +54,7 @@ export class FileSystemClient {
     return this.read(node).toString('latin1');
   }
 
-  /** The names behind a cookie. */
+  /** Returns the names after a cookie. */
   listed(directory: number, cookie = 0): string[] {
     return this.#entries(directory, cookie).map(([name]) => name);
   }

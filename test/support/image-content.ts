@@ -6,7 +6,10 @@ import type { ImageReader } from '../../src/image/read/image-reader.ts';
 import { ImageTree } from '../../src/image/read/tree.ts';
 import type { ListedFile } from './frozen-images.ts';
 
-/** Every path of an image, '/' between names, one character per byte; the root is ''. In byte order of paths, a directory first. */
+/**
+ * Every path of an image, '/' between names, one character per byte; the root is ''. In byte order of paths, a
+ * directory first.
+ */
 export function pathsOf(tree: ImageTree): Map<string, number> {
   const paths = new Map<string, number>();
   const visit = (path: string, number: number): void => {
@@ -30,8 +33,8 @@ export function readWhole(reader: ImageReader, file: FileInode): Buffer {
 }
 
 /**
- * The message of the damage that reading a file meets, or its bytes. Anything else thrown passes through. The reader may be the
- * built one, whose error class is another.
+ * The message of the damage that reading a file meets, or its bytes. Anything else thrown passes through. The reader
+ * may be the built one, whose error class is another.
  */
 export function readOrReason(reader: ImageReader, file: FileInode): Buffer | string {
   try {

@@ -1,4 +1,7 @@
-/** Files in memory as a disk holds them, and what can be done to them, one thing at a time: so that a crash between any two can be played. */
+/**
+ * Files in memory as a disk holds them, and what can be done to them, one thing at a time: so that a crash between any
+ * two can be played.
+ */
 
 const PAGE = 4096;
 

@@ -170,7 +170,7 @@ export function describeNames(make: () => WritableFileSystem): void {
     files.rename(1, bytes('x'), directory, bytes('n7'), 'replace');
     client.create('added', directory);
     const gone = new Set([...names.filter((_, at) => at % 3 === 0), 'n1', 'n4']);
-    // From every cookie, also of what is gone: just what came behind it and stayed.
+    // From every cookie, also of what is gone: just what came after it and stayed.
     for (const [name, cookie] of cookies) {
       const behind = order.slice(order.indexOf(name) + 1).filter((other) => !gone.has(other));
       expect(client.listed(directory, cookie)).toEqual(behind);

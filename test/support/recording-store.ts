@@ -19,7 +19,10 @@ export function systemError(code: string): Error {
   return Object.assign(new Error(`${code}: injected`), { code });
 }
 
-/** Makes a store refuse what is written to objects, and take what is written to the journal: as a quota nearly used up does. */
+/**
+ * Makes a store refuse what is written to objects, and take what is written to the journal: as a quota nearly used up
+ * does.
+ */
 export function refuseObjects(store: RecordingStore, code: string): void {
   const objects = new Set<number>();
   store.fault = (operation) => {

@@ -70,7 +70,10 @@ export class WritableMount {
     this.clear();
   }
 
-  /** Sends SIGKILL to the daemon some time from now, whatever this process does meanwhile; to be followed by {@link clear}. */
+  /**
+   * Sends SIGKILL to the daemon some time from now, whatever this process does meanwhile; to be followed by {@link
+   * clear}.
+   */
   killAfter(milliseconds: number): void {
     const seconds = (milliseconds / 1000).toFixed(4);
     spawn('sh', ['-c', `sleep ${seconds}; kill -9 ${this.daemon}`], { stdio: 'ignore' });
@@ -95,14 +98,17 @@ export class WritableMount {
     this.#daemon = undefined;
   }
 
-  /** Leaves no mount and no daemon behind, whatever has become of them; of the image nothing is promised. */
+  /** Unmounts and ends the daemon, whatever has become of them. Nothing is promised of the image. */
   discard(): void {
     if (!this.isMounted) return;
     if (this.serves) process.kill(this.daemon, 'SIGKILL');
     this.clear();
   }
 
-  /** Unmounts and sends SIGKILL to the daemon so many milliseconds later, which may be before it has sealed the image, or while it does, or after that. */
+  /**
+   * Unmounts and sends SIGKILL to the daemon so many milliseconds later, which may be before it has sealed the image,
+   * or while it does, or after that.
+   */
   killSealing(milliseconds: number): void {
     run('umount', this.mountPoint);
     sleep(milliseconds);
@@ -116,7 +122,7 @@ export class WritableMount {
     return ckptfs(command, this.image, '--key-file', this.keyFile, ...options);
   }
 
-  /** The same, or mounts it to be written, with SIGKILL after so many milliseconds unless it has ended. */
+  /** Like {@link run}, or mounts the image to be written; SIGKILL ends it after so many milliseconds. */
   runKilled(command: 'seal' | 'recover' | 'mount', milliseconds: number): void {
     const args =
       command === 'mount' ? ['mount', '--write', '--foreground', this.image, this.mountPoint] : [command, this.image];

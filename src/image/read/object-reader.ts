@@ -230,7 +230,7 @@ export class ObjectReader {
     const records = Math.min(CHUNKS_PER_GROUP, opened.entry.chunks - group * CHUNKS_PER_GROUP);
     if (page.bytes.subarray(records * RECORD_SIZE).some((byte) => byte !== 0)) {
       this.#sparePages.push(page);
-      return 'its tag page has a record behind the last chunk';
+      return 'its tag page has a record past the last chunk';
     }
     this.#tagPages.set(key, page);
     return page;
