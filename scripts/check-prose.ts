@@ -60,11 +60,15 @@ function mayBeWide(line: string): boolean {
 /** The folders below the root that a document may leave out of a path. */
 const PLACES = ['', 'src', 'test', 'scripts'];
 
-/** Returns the files that a line of a document names by a path and that do not exist. */
+/**
+ * Returns the files that a line of a document names by a path and that do not exist. Tests may be named without `test`
+ * and `.test.ts`.
+ */
 function missingFiles(document: string, line: string): string[] {
   const places = [path.dirname(document), ...PLACES];
   const named = [...line.matchAll(/`((?:[\w.-]+\/)+[\w.-]+\.(?:ts|js|mjs|sh|py|c|md))`/g)].map(([, name = '']) => name);
-  return named.filter((name) => !places.some((place) => fs.existsSync(path.join(root, place, name))));
+  const tests = [...line.matchAll(/`((?:system|unit)\/[\w/-]+)`/g)].map(([, name = '']) => `test/${name}.test.ts`);
+  return [...named, ...tests].filter((name) => !places.some((at) => fs.existsSync(path.join(root, at, name))));
 }
 
 function findingsIn(file: string): string[] {

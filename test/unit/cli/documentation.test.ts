@@ -113,10 +113,3 @@ test('sections that a page names by number are there', () => {
     }
   }
 });
-
-test('tests that docs/security.md names are there', () => {
-  const text = readFileSync(new URL('docs/security.md', root), 'utf8');
-  const named = [...text.matchAll(/`((?:unit|system)\/[^`]+)`/g)].map(([, name = '']) => name);
-  expect(named.length).toBeGreaterThan(50);
-  for (const name of named) expect(existsSync(new URL(`test/${name}.test.ts`, root)), name).toBe(true);
-});
