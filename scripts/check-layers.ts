@@ -12,15 +12,6 @@ const importPattern = /(?:from|import)\s*\(?\s*'(\.[^']+\.ts)'/g;
  */
 const KNOWN_CIRCLES: readonly (readonly string[])[] = [
   ['cli/commands.ts', 'cli/commands/mount.ts', 'cli/early-daemon.ts'],
-  [
-    'image/writable/content/content-reader.ts',
-    'image/writable/content/dirty-chunks.ts',
-    'image/writable/content/refused-contents.ts',
-    'image/writable/model/file-chunks.ts',
-    'image/writable/model/inode-entry.ts',
-    'image/writable/model/live-inode.ts',
-    'image/writable/model/pending-contents.ts',
-  ],
 ];
 
 const imports = new Map<string, string[]>();

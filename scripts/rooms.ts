@@ -71,7 +71,7 @@ export const HOUSES: Readonly<Record<string, House>> = {
   'image/writable': {
     imports: ['base', 'crypto', 'format', 'stores', 'image'],
     doors: [
-      'accepted-write.ts',
+      'deferred-write.ts',
       'begin-image.ts',
       'close-unsealed.ts',
       'model/live-inode.ts',
@@ -79,7 +79,7 @@ export const HOUSES: Readonly<Record<string, House>> = {
       'writable-image.ts',
     ],
     rooms: {
-      model: ['content'],
+      model: [],
       objects: ['model'],
       journal: ['model'],
       content: ['model', 'objects'],

@@ -16,7 +16,7 @@ import type {
   Time,
   WritableFileSystem,
 } from '../fuse/protocol/filesystem.ts';
-import { AcceptedWrite } from '../image/writable/accepted-write.ts';
+import { DeferredWrite } from '../image/writable/deferred-write.ts';
 import type { LiveDirectory, LiveInode } from '../image/writable/model/live-inode.ts';
 import type { WritableImage } from '../image/writable/writable-image.ts';
 import { attributesOf, DOT, DOT_DOT, NAME_MAX } from './attributes.ts';
@@ -39,12 +39,12 @@ export class WritableTree implements WritableFileSystem {
   /** How often the kernel was told of a node and has not forgotten it. */
   readonly #remembered = new Map<number, number>();
   /** What was written last, if it is not stored yet. */
-  readonly #accepted: AcceptedWrite;
+  readonly #accepted: DeferredWrite;
 
   /** @param clock milliseconds since 1970; the image's own */
   constructor(image: WritableImage, onFault: FaultListener, clock: () => number = Date.now) {
     this.#image = image;
-    this.#accepted = new AcceptedWrite(image);
+    this.#accepted = new DeferredWrite(image);
     this.#faults = new StoreFaults(image, onFault);
     this.#clock = clock;
   }
@@ -185,9 +185,9 @@ export class WritableTree implements WritableFileSystem {
     this.#storeAccepted();
     this.#attempt('write', node, () => {
       if (killPrivileges) this.#killPrivileges(node);
-      const reads = this.#image.claim(node, offset, length);
-      if (length >= MIN_DEFERRED_WRITE && !reads) this.#accepted.accept(node, offset, length, from, fromOffset);
-      else this.#image.writeClaimed(node, offset, length, from, fromOffset);
+      const reads = this.#image.reserve(node, offset, length);
+      if (length >= MIN_DEFERRED_WRITE && !reads) this.#accepted.defer(node, offset, length, from, fromOffset);
+      else this.#image.writeReserved(node, offset, length, from, fromOffset);
     });
   }
 

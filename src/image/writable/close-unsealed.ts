@@ -8,7 +8,7 @@ import { JournalWriter } from './journal/journal-writer.ts';
 import { Snapshot } from './journal/snapshot.ts';
 import { FileChunks } from './model/file-chunks.ts';
 import { describeUnended } from './model/left-files.ts';
-import { Puncher, type WarningListener } from './objects/puncher.ts';
+import { HolePuncher, type WarningListener } from './objects/hole-puncher.ts';
 import { removeUnnamed } from './objects/unnamed-objects.ts';
 import { lockImage, missing, refuseDropping, storedIds } from './open-writable.ts';
 import { finishReplayed, withRoom } from './recovery/finish-replayed.ts';
@@ -34,7 +34,7 @@ export function sealImage(
   onWarning: WarningListener = () => undefined,
 ): void {
   const geometry = new Geometry(header.chunkSize);
-  const puncher = new Puncher(store, geometry, onWarning);
+  const puncher = new HolePuncher(store, geometry, onWarning);
   withImage(store, header, imageKey, geometry, onWarning, (found) => {
     if (found.kind === 'sealed') return endIfBegun(store, found, geometry, puncher);
     const { state, dropped } = found;
@@ -65,7 +65,7 @@ export function recoverImage(
   const geometry = new Geometry(header.chunkSize);
   return withImage(store, header, imageKey, geometry, onWarning, (found) => {
     if (found.kind === 'sealed') {
-      endIfBegun(store, found, geometry, new Puncher(store, geometry, onWarning));
+      endIfBegun(store, found, geometry, new HolePuncher(store, geometry, onWarning));
       return { dropped: undefined };
     }
     const stored = storedIds(store);
@@ -90,7 +90,7 @@ function endIfBegun(
   store: WritableStore,
   found: FoundImage & { kind: 'sealed' },
   geometry: Geometry,
-  puncher: Puncher,
+  puncher: HolePuncher,
 ): void {
   if (found.hasStaleJournal) endSealing(store, found.manifest, storedIds(store), geometry, puncher);
 }

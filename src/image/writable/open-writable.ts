@@ -9,7 +9,7 @@ import { authenticateHeader } from '../read/image.ts';
 import { ImageReader } from '../read/image-reader.ts';
 import { Committer, type CommitterLimits, defaultLimits } from './commit/committer.ts';
 import { endSealing } from './commit/seal-state.ts';
-import { StoreRoom } from './commit/store-room.ts';
+import { SpaceReserve } from './commit/space-reserve.ts';
 import { ChunkPool } from './content/chunk-pool.ts';
 import { ContentReader } from './content/content-reader.ts';
 import { ContentWriter } from './content/content-writer.ts';
@@ -18,10 +18,10 @@ import { RefusedContents } from './content/refused-contents.ts';
 import { UnstoredContents } from './content/unstored-contents.ts';
 import { FileChunks } from './model/file-chunks.ts';
 import { countUnended, describeLost } from './model/left-files.ts';
-import type { LiveState } from './model/live-state.ts';
+import type { LiveState } from './model/live-tree.ts';
 import { PendingContents } from './model/pending-contents.ts';
+import { HolePuncher, type WarningListener } from './objects/hole-puncher.ts';
 import { ObjectAppender } from './objects/object-appender.ts';
-import { Puncher, type WarningListener } from './objects/puncher.ts';
 import { removeUnnamed } from './objects/unnamed-objects.ts';
 import { finishReplayed, withRoom } from './recovery/finish-replayed.ts';
 import { findImage, stateOf } from './recovery/load-state.ts';
@@ -59,7 +59,7 @@ export function openWritable(
 ): WritableImage {
   authenticateHeader(store, header, imageKey);
   const geometry = new Geometry(header.chunkSize);
-  const puncher = new Puncher(store, geometry, options.onWarning ?? ignore);
+  const puncher = new HolePuncher(store, geometry, options.onWarning ?? ignore);
   const lock = lockImage(store, options.onWarning ?? ignore);
   try {
     const found = findImage(store, header, imageKey, geometry);
@@ -130,7 +130,7 @@ function assemble(
   imageKey: Secret,
   geometry: Geometry,
   state: LiveState,
-  puncher: Puncher,
+  puncher: HolePuncher,
   lock: WriterLock,
   options: WritableOptions,
 ): WritableImage {
@@ -150,8 +150,8 @@ function assemble(
   const appender = new ObjectAppender(store, header, imageKey, geometry, state.objects);
   const refused = new RefusedContents(pending);
   const dirty = new DirtyChunks(pool, geometry, chunks, reader, appender, pending, refused);
-  const room = new StoreRoom(store, () => dirty.bytes);
-  const shortage = withPool(pool, () => room.shortage());
+  const space = new SpaceReserve(store, () => dirty.bytes);
+  const shortage = withPool(pool, () => space.shortage());
   if (shortage !== undefined) onWarning(shortage);
   const parts = {
     store,
@@ -165,7 +165,7 @@ function assemble(
     refused,
     appender,
     puncher,
-    room,
+    space,
     onWarning,
     limits,
   };

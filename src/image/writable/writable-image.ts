@@ -238,8 +238,8 @@ export class WritableImage {
    * @throws CkptfsError `io`, `damaged`
    */
   write(number: number, offset: number, length: number, from: Region, fromOffset: number): void {
-    this.claim(number, offset, length);
-    this.writeClaimed(number, offset, length, from, fromOffset);
+    this.reserve(number, offset, length);
+    this.writeReserved(number, offset, length, from, fromOffset);
   }
 
   /**
@@ -248,13 +248,13 @@ export class WritableImage {
    * @throws Errno ENOENT, EISDIR, EINVAL
    * @throws CkptfsError `io`
    */
-  claim(number: number, offset: number, length: number): boolean {
+  reserve(number: number, offset: number, length: number): boolean {
     const file = this.#file(number);
     this.#committer.storeRefused();
     const { chunkSize } = this.header;
     // Each chunk that the write touches gets a new place.
     const chunks = Math.ceil((offset + length) / chunkSize) - Math.floor(offset / chunkSize);
-    this.#committer.makeRoom(chunks * chunkSize);
+    this.#committer.reserve(chunks * chunkSize);
     return this.#writer.reads(file, offset, length);
   }
 
@@ -263,9 +263,9 @@ export class WritableImage {
    * @throws Errno ENOENT, EISDIR, EINVAL, EFBIG
    * @throws CkptfsError `io`, `damaged`
    */
-  writeClaimed(number: number, offset: number, length: number, from: Region, fromOffset: number): void {
+  writeReserved(number: number, offset: number, length: number, from: Region, fromOffset: number): void {
     const file = this.#file(number);
-    this.#committer.makeRoom();
+    this.#committer.keepBounds();
     this.#writer.write(file, offset, length, from, fromOffset);
     this.#touch(file);
   }
@@ -277,7 +277,7 @@ export class WritableImage {
    */
   truncate(number: number, size: number): void {
     const file = this.#file(number);
-    this.#committer.makeRoom();
+    this.#committer.keepBounds();
     this.#writer.truncate(file, size);
     this.#touch(file);
   }
@@ -289,7 +289,7 @@ export class WritableImage {
    */
   punch(number: number, offset: number, length: number): void {
     const file = this.#file(number);
-    this.#committer.makeRoom();
+    this.#committer.keepBounds();
     this.#writer.punch(file, offset, length);
     this.#touch(file);
   }
@@ -324,7 +324,7 @@ export class WritableImage {
     if (inode.type === 'file') this.#writer.drop(inode);
     this.#tree.remove(number);
     this.#committer.pending.addGone(number);
-    this.#committer.giveBack();
+    this.#committer.tryKeepBounds();
   }
 
   /** Makes all that was done survive the end of this process. @throws CkptfsError `io`: the next commit has it */
@@ -359,7 +359,7 @@ export class WritableImage {
   }
 
   #edit<T>(change: (edit: TreeEdit) => T): T {
-    this.#committer.makeRoom();
+    this.#committer.keepBounds();
     const edit = new TreeEdit(this.#tree);
     try {
       const result = change(edit);

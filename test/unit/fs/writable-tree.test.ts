@@ -558,11 +558,11 @@ describe('much at once', () => {
     store.failure = undefined;
     tree.settle();
     write(g, 'x'.repeat(16_384));
-    const { writeClaimed } = image;
-    image.writeClaimed = (node, ...rest) => {
+    const { writeReserved } = image;
+    image.writeReserved = (node, ...rest) => {
       if (node === f)
         throw new CkptfsError('io', 'cannot write it', { cause: Object.assign(new Error(), { code: 'EIO' }) });
-      writeClaimed.call(image, node, ...rest);
+      writeReserved.call(image, node, ...rest);
     };
     accept(f, 'b');
     tree.settle();
@@ -595,13 +595,13 @@ describe('much at once', () => {
 
   test('that fails by a fault of ours is kept as well', () => {
     const f = file('f');
-    const { writeClaimed } = image;
-    image.writeClaimed = () => {
+    const { writeReserved } = image;
+    image.writeReserved = () => {
       throw new TypeError('a fault');
     };
     const from = accept(f, 'a');
     expect(() => tree.settle()).toThrow(TypeError);
-    image.writeClaimed = writeClaimed;
+    image.writeReserved = writeReserved;
     from.bytes.fill('z');
     tree.flush(f);
     expect(content(f) === 'a'.repeat(size)).toBe(true);

@@ -10,13 +10,13 @@ import { JournalWriter } from '../journal/journal-writer.ts';
 import { Snapshot } from '../journal/snapshot.ts';
 import type { FileChunks } from '../model/file-chunks.ts';
 import { FreePlaces } from '../model/free-places.ts';
-import type { LiveState } from '../model/live-state.ts';
+import type { LiveState } from '../model/live-tree.ts';
 import type { PendingContents } from '../model/pending-contents.ts';
 import type { TreeEdit } from '../model/tree-edit.ts';
+import type { HolePuncher, WarningListener } from '../objects/hole-puncher.ts';
 import type { ObjectAppender } from '../objects/object-appender.ts';
-import type { Puncher, WarningListener } from '../objects/puncher.ts';
 import { sealState } from './seal-state.ts';
-import type { StoreRoom } from './store-room.ts';
+import type { SpaceReserve } from './space-reserve.ts';
 
 /** Bytes that may wait, each before something is done about it. */
 export interface CommitterLimits {
@@ -46,8 +46,8 @@ export interface CommitterParts {
   readonly dirty: DirtyChunks;
   readonly refused: RefusedContents;
   readonly appender: ObjectAppender;
-  readonly puncher: Puncher;
-  readonly room: StoreRoom;
+  readonly puncher: HolePuncher;
+  readonly space: SpaceReserve;
   readonly onWarning: WarningListener;
   readonly limits: CommitterLimits;
 }
@@ -78,31 +78,38 @@ export class Committer {
   }
 
   /**
-   * Keeps what waits within bounds, and reserves space in the store, if need be by giving back that of freed places. It
-   * is to be called before contents change.
-   * @param bytes about to be stored
+   * Keeps what waits for the journal, for a sync and for punching within bounds. It is to be called before anything
+   * changes.
    * @throws CkptfsError `io`
    */
-  makeRoom(bytes = 0): void {
+  keepBounds(): void {
     this.#checkUsable();
-    const { limits, geometry, appender, room, state } = this.#parts;
+    const { limits, geometry, appender, state } = this.#parts;
     this.#punch(state.objects.abandoned);
     if (this.pending.size > limits.pending) this.#commitFrame();
     if (appender.unsyncedCount > MAX_UNSYNCED) this.#makeDurable(() => appender.sync());
-    const freed = this.#freedCount;
-    if (freed * geometry.chunkSize > limits.freed) this.#reclaim();
-    if (bytes > 0 && !room.has(bytes) && freed > 0) this.#reclaim();
-    if (bytes > 0) room.claim(bytes);
+    if (this.#freedCount * geometry.chunkSize > limits.freed) this.#reclaim();
   }
 
-  /** Like {@link makeRoom}, but warns where that throws: the next operation meets the same failure. */
-  giveBack(): void {
+  /** Like {@link keepBounds}, but warns where that throws: the next operation meets the same failure. */
+  tryKeepBounds(): void {
     try {
-      this.makeRoom();
+      this.keepBounds();
     } catch (error) {
       if (!(error instanceof CkptfsError)) throw error;
       this.#parts.onWarning(`space was not given back: ${error.message}`);
     }
+  }
+
+  /**
+   * Keeps bounds, and reserves space for contents that are about to be stored, if need be that of freed places.
+   * @throws CkptfsError `io`
+   */
+  reserve(bytes: number): void {
+    this.keepBounds();
+    const { space } = this.#parts;
+    if (!space.has(bytes) && this.#freedCount > 0) this.#reclaim();
+    space.take(bytes);
   }
 
   /**

@@ -2,7 +2,7 @@ import { type Entry, type Extent, type Manifest, ROOT_INODE } from '../../../for
 import type { FileChunks } from '../model/file-chunks.ts';
 import { manifestInode } from '../model/inode-entry.ts';
 import type { LiveInode } from '../model/live-inode.ts';
-import type { LiveState } from '../model/live-state.ts';
+import type { LiveState } from '../model/live-tree.ts';
 
 /** Makes the manifest of a state, which must be whole (W18). Inodes without a name are left out. */
 export function manifestOf({ epoch, tree, objects }: LiveState, chunks: FileChunks): Manifest {

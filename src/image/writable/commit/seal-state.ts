@@ -6,8 +6,8 @@ import type { WritableStore } from '../../../stores/writable-store.ts';
 import { manifestFile } from '../../create/manifest-file.ts';
 import { Coverage } from '../../verify/coverage.ts';
 import type { FileChunks } from '../model/file-chunks.ts';
-import type { LiveState } from '../model/live-state.ts';
-import type { Puncher } from '../objects/puncher.ts';
+import type { LiveState } from '../model/live-tree.ts';
+import type { HolePuncher } from '../objects/hole-puncher.ts';
 import { removeUnnamed } from '../objects/unnamed-objects.ts';
 import { manifestOf } from './live-manifest.ts';
 
@@ -19,7 +19,7 @@ export interface SealParts {
   readonly geometry: Geometry;
   readonly state: LiveState;
   readonly chunks: FileChunks;
-  readonly puncher: Puncher;
+  readonly puncher: HolePuncher;
 }
 
 /**
@@ -46,7 +46,7 @@ export function endSealing(
   manifest: Manifest,
   objects: readonly string[],
   geometry: Geometry,
-  puncher: Puncher,
+  puncher: HolePuncher,
 ): void {
   removeUnnamed(store, objects, manifest.objects, geometry, (line) => puncher.warn(line));
   store.syncNames();

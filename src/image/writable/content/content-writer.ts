@@ -3,11 +3,11 @@ import { CkptfsError } from '../../../base/errors.ts';
 import type { Region } from '../../../base/linux/native.ts';
 import { type Geometry, SECTOR_SIZE } from '../../../format/geometry.ts';
 import type { FileChunks } from '../model/file-chunks.ts';
-import type { LiveFile } from '../model/live-inode.ts';
+import type { DirtyChunk, LiveFile } from '../model/live-inode.ts';
 import type { PendingContents } from '../model/pending-contents.ts';
 import { Placements } from '../model/placements.ts';
 import type { ObjectAppender } from '../objects/object-appender.ts';
-import type { DirtyChunk, DirtyChunks } from './dirty-chunks.ts';
+import type { DirtyChunks } from './dirty-chunks.ts';
 import type { RefusedContents } from './refused-contents.ts';
 
 /** Bytes of one write at most, so that its entries fit into one frame of the journal. */

@@ -1,26 +1,12 @@
 import type { Geometry } from '../../../format/geometry.ts';
 import type { FileChunks } from '../model/file-chunks.ts';
-import type { LiveFile } from '../model/live-inode.ts';
+import type { DirtyChunk, LiveFile } from '../model/live-inode.ts';
 import type { PendingContents } from '../model/pending-contents.ts';
 import { Placements } from '../model/placements.ts';
 import type { ObjectAppender } from '../objects/object-appender.ts';
 import type { ChunkPool } from './chunk-pool.ts';
 import type { ContentReader } from './content-reader.ts';
 import type { RefusedContents } from './refused-contents.ts';
-
-/** The plaintext of a file chunk of which only a part was written, until it is stored. Hole sectors are zeros. */
-export interface DirtyChunk {
-  readonly file: LiveFile;
-  readonly chunk: number;
-  /** Offset of its first byte in the pool. */
-  readonly offset: number;
-  /** Bit s is set when nothing was written to sector s. */
-  holes: number;
-  /** Data bytes of what is stored at the file chunk, which this chunk hides. */
-  hiddenBytes: number;
-  /** Whether what it hides goes beyond the end of the file, which was cut since. */
-  hidesCut: boolean;
-}
 
 /** When the pool is full, one in so many chunks is stored. */
 const EVICTED_FRACTION = 4;

@@ -3,7 +3,7 @@ import type { Extent } from '../../../format/manifest.ts';
 import type { FileChunks } from '../model/file-chunks.ts';
 import { inodeEntry } from '../model/inode-entry.ts';
 import type { LiveFile } from '../model/live-inode.ts';
-import type { LiveState } from '../model/live-state.ts';
+import type { LiveState } from '../model/live-tree.ts';
 
 const EXTENTS_PER_ENTRY = 16384;
 

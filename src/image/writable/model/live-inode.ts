@@ -1,7 +1,6 @@
 import type { Extent } from '../../../format/manifest.ts';
 import type { Time } from '../../../format/time.ts';
 import type { XattrList } from '../../../format/xattrs.ts';
-import type { DirtyChunk } from '../content/dirty-chunks.ts';
 import { Children } from './children.ts';
 import type { ChunkMap } from './chunk-map.ts';
 import type { ChunkRanges } from './chunk-ranges.ts';
@@ -70,6 +69,20 @@ export class LiveFile extends LiveBase {
   dirty: Map<number, DirtyChunk> | undefined;
   /** The chunks whose places no frame of the journal has yet. */
   changed: ChunkRanges | undefined;
+}
+
+/** The plaintext of a file chunk of which only a part was written, until it is stored. Hole sectors are zeros. */
+export interface DirtyChunk {
+  readonly file: LiveFile;
+  readonly chunk: number;
+  /** Offset of its first byte in the pool. */
+  readonly offset: number;
+  /** Bit s is set when nothing was written to sector s. */
+  holes: number;
+  /** Data bytes of what is stored at the file chunk, which this chunk hides. */
+  hiddenBytes: number;
+  /** Whether what it hides goes beyond the end of the file, which was cut since. */
+  hidesCut: boolean;
 }
 
 export class LiveDirectory extends LiveBase {

@@ -1,5 +1,6 @@
 import { ROOT_INODE } from '../../../format/manifest.ts';
 import { LiveDirectory, type LiveInode, type LiveMetadata } from './live-inode.ts';
+import type { ObjectTable } from './object-table.ts';
 
 const MAX_INODE = 0xffff_ffff;
 
@@ -115,4 +116,12 @@ export class LiveTree {
     if (inode.type === 'directory') directory.subdirectories--;
     return inode;
   }
+}
+
+/** Everything that a writable image is, in memory. */
+export interface LiveState {
+  /** The epoch of the seal that it continues, or 0 if there was none. */
+  readonly epoch: number;
+  readonly tree: LiveTree;
+  readonly objects: ObjectTable;
 }

@@ -1,7 +1,7 @@
 import { CkptfsError } from '../../../base/errors.ts';
 import type { Geometry } from '../../../format/geometry.ts';
 import type { WritableStore } from '../../../stores/writable-store.ts';
-import type { WarningListener } from './puncher.ts';
+import type { WarningListener } from './hole-puncher.ts';
 
 /** An object that an image names. */
 export interface NamedObject {

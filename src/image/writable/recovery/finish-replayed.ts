@@ -4,7 +4,7 @@ import type { Header } from '../../../format/header.ts';
 import type { WritableStore } from '../../../stores/writable-store.ts';
 import type { ObjectTable } from '../model/object-table.ts';
 import { finishObject, writeObjectHeader } from '../objects/finish-object.ts';
-import type { WarningListener } from '../objects/puncher.ts';
+import type { WarningListener } from '../objects/hole-puncher.ts';
 import { removeUnnamed } from '../objects/unnamed-objects.ts';
 
 /**

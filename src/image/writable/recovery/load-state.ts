@@ -9,8 +9,7 @@ import { JournalReader, journalDamaged } from '../journal/journal-reader.ts';
 import { keyOf } from '../model/children.ts';
 import { FileChunks } from '../model/file-chunks.ts';
 import { LiveDirectory, LiveFile, type LiveInode, LiveMeeting, LiveSymlink } from '../model/live-inode.ts';
-import type { LiveState } from '../model/live-state.ts';
-import { LiveTree } from '../model/live-tree.ts';
+import { type LiveState, LiveTree } from '../model/live-tree.ts';
 import { LiveObject, ObjectTable } from '../model/object-table.ts';
 import { type ReplayedJournal, replayJournal } from './replay-journal.ts';
 

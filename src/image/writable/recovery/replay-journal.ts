@@ -5,7 +5,7 @@ import type { Header } from '../../../format/header.ts';
 import type { JournalEntry } from '../../../format/journal.ts';
 import type { Store } from '../../../stores/store.ts';
 import { type JournalReader, type JournalTail, journalDamaged } from '../journal/journal-reader.ts';
-import type { LiveState } from '../model/live-state.ts';
+import type { LiveState } from '../model/live-tree.ts';
 import { ChunkVerifier } from './chunk-verifier.ts';
 import { Replay } from './replay.ts';
 

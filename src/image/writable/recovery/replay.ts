@@ -1,7 +1,7 @@
 import { MalformedError } from '../../../base/bytes.ts';
 import type { Geometry } from '../../../format/geometry.ts';
 import type { JournalEntry } from '../../../format/journal.ts';
-import type { LiveState } from '../model/live-state.ts';
+import type { LiveState } from '../model/live-tree.ts';
 import type { LiveObject } from '../model/object-table.ts';
 import { ReplayedContents } from './replayed-contents.ts';
 import { ReplayedTree } from './replayed-tree.ts';

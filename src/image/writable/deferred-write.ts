@@ -18,7 +18,7 @@ interface Pending {
  * At most one deferred write: one that was answered and is not stored yet (W15). It borrows the buffer of the request
  * until {@link keep} copies the bytes.
  */
-export class AcceptedWrite {
+export class DeferredWrite {
   readonly #image: WritableImage;
   #pending: Pending | undefined;
   /** Whether the store refused it, so that its file is marked as lost. */
@@ -43,7 +43,7 @@ export class AcceptedWrite {
    * Takes a write over, for which space was reserved. There must be no other.
    * @throws RangeError when there is no memory: nothing is deferred
    */
-  accept(inode: number, offset: number, length: number, from: Region, fromOffset: number): void {
+  defer(inode: number, offset: number, length: number, from: Region, fromOffset: number): void {
     if (this.#spare === undefined || this.#spare.bytes.length < length) {
       const memory = new ArrayBuffer(LockedPages.memoryFor(length));
       this.#spare?.release();
@@ -57,7 +57,7 @@ export class AcceptedWrite {
     if (this.#pending === undefined) return;
     const { inode, offset, length, from, fromOffset } = this.#pending;
     try {
-      this.#image.writeClaimed(inode, offset, length, from, fromOffset);
+      this.#image.writeReserved(inode, offset, length, from, fromOffset);
     } catch (error) {
       this.#isRefused = true;
       this.#image.unstored.setRefusedWrite(inode);

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { ioErrorName } from '../../../../src/base/errors.ts';
-import { StoreRoom } from '../../../../src/image/writable/commit/store-room.ts';
+import { SpaceReserve } from '../../../../src/image/writable/commit/space-reserve.ts';
 import type { WritableStore } from '../../../../src/stores/writable-store.ts';
 
 const MIB = 1 << 20;
@@ -31,39 +31,39 @@ function refused(act: () => void): string | undefined {
 }
 
 test('of a small store 4 MiB stay free', () => {
-  const room = new StoreRoom(storeOf({ size: 32 * MIB, free: 6 * MIB }), nothing);
-  expect(room.has(2 * MIB)).toBe(true);
-  room.claim(2 * MIB);
-  expect(refused(() => room.claim(3 * MIB))).toBe('ENOSPC');
+  const reserve = new SpaceReserve(storeOf({ size: 32 * MIB, free: 6 * MIB }), nothing);
+  expect(reserve.has(2 * MIB)).toBe(true);
+  reserve.take(2 * MIB);
+  expect(refused(() => reserve.take(3 * MIB))).toBe('ENOSPC');
 });
 
 test('of a large one a 64th, and 64 MiB at most', () => {
-  expect(new StoreRoom(storeOf({ size: 1024 * MIB, free: 17 * MIB }), nothing).has(2 * MIB)).toBe(false);
-  expect(new StoreRoom(storeOf({ size: 1024 * MIB, free: 19 * MIB }), nothing).has(2 * MIB)).toBe(true);
-  expect(new StoreRoom(storeOf({ size: 2 ** 40, free: 66 * MIB }), nothing).has(2 * MIB)).toBe(true);
+  expect(new SpaceReserve(storeOf({ size: 1024 * MIB, free: 17 * MIB }), nothing).has(2 * MIB)).toBe(false);
+  expect(new SpaceReserve(storeOf({ size: 1024 * MIB, free: 19 * MIB }), nothing).has(2 * MIB)).toBe(true);
+  expect(new SpaceReserve(storeOf({ size: 2 ** 40, free: 66 * MIB }), nothing).has(2 * MIB)).toBe(true);
 });
 
 test('says that nothing can be written where no more is free than is kept', () => {
-  expect(new StoreRoom(storeOf({ size: 32 * MIB, free: 5 * MIB }), nothing).shortage()).toBeUndefined();
-  expect(new StoreRoom(storeOf({ size: 32 * MIB, free: 3 * MIB }), nothing).shortage()).toBe(
+  expect(new SpaceReserve(storeOf({ size: 32 * MIB, free: 5 * MIB }), nothing).shortage()).toBeUndefined();
+  expect(new SpaceReserve(storeOf({ size: 32 * MIB, free: 3 * MIB }), nothing).shortage()).toBe(
     'nothing can be written: 3145728 bytes are free, and at least 4194304 are kept free',
   );
 });
 
 test('looks again when what it saw is used up', () => {
   const space = { size: 32 * MIB, free: 16 * MIB };
-  const room = new StoreRoom(storeOf(space), nothing);
-  room.claim(MIB);
+  const reserve = new SpaceReserve(storeOf(space), nothing);
+  reserve.take(MIB);
   space.free = 4 * MIB;
-  expect(refused(() => room.claim(4 * MIB))).toBe('ENOSPC');
+  expect(refused(() => reserve.take(4 * MIB))).toBe('ENOSPC');
   space.free = 16 * MIB;
-  expect(refused(() => room.claim(4 * MIB))).toBeUndefined();
+  expect(refused(() => reserve.take(4 * MIB))).toBeUndefined();
 });
 
 test('counts what waits to be written', () => {
   let waiting = 3 * MIB;
-  const room = new StoreRoom(storeOf({ size: 32 * MIB, free: 8 * MIB }), () => waiting);
-  expect(refused(() => room.claim(2 * MIB))).toBe('ENOSPC');
+  const reserve = new SpaceReserve(storeOf({ size: 32 * MIB, free: 8 * MIB }), () => waiting);
+  expect(refused(() => reserve.take(2 * MIB))).toBe('ENOSPC');
   waiting = 2 * MIB;
-  expect(refused(() => room.claim(2 * MIB))).toBeUndefined();
+  expect(refused(() => reserve.take(2 * MIB))).toBeUndefined();
 });

@@ -12,7 +12,7 @@ const BETWEEN_LOOKS = 1 << 20;
  * Keeps a part of the store free of contents (W17): when it is full for them, the journal can still be written, and the
  * image sealed.
  */
-export class StoreRoom {
+export class SpaceReserve {
   readonly #store: WritableStore;
   readonly #waiting: () => number;
   /** Bytes that may be written before the next look. */
@@ -45,7 +45,7 @@ export class StoreRoom {
   }
 
   /** Reserves space for contents that are about to be written. @throws CkptfsError `io` (ENOSPC) */
-  claim(bytes: number): void {
+  take(bytes: number): void {
     if (!this.has(bytes)) {
       const cause = Object.assign(new Error('what is left is kept for the journal'), { code: 'ENOSPC' });
       throw ioError('write to', this.#store.location, cause);

@@ -9,7 +9,7 @@ export type WarningListener = (line: string) => void;
  * Gives the space of dead chunks and objects back to the store. Where that is not possible it warns, since it only
  * saves space.
  */
-export class Puncher {
+export class HolePuncher {
   readonly #store: WritableStore;
   readonly #geometry: Geometry;
   readonly #onWarning: WarningListener;
