@@ -21,7 +21,7 @@ step() {
 suite() {
   local name="$1 on $2" node=$reports/$2
   shift 2
-  PATH=$node:$PATH step "$name" timeout --foreground --kill-after=30 1200 ${isolated:+"$isolated"} \
+  PATH=$node:$PATH step "$name" timeout --foreground --kill-after=30 1500 ${isolated:+"$isolated"} \
     "$node/node" node_modules/vitest/vitest.mjs run --reporter=default --reporter=json \
     --outputFile.json="$reports/${name//\//-}.json" "$@"
 }
