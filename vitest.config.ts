@@ -7,8 +7,8 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/unit/**/*.test.ts'],
-          // Reached by what hangs alone: the longest tests take ten seconds on an idle machine, and two minutes were seen on a
-          // loaded one.
+          // Reached by what hangs alone: the longest tests take ten seconds on an idle machine, and two minutes were
+          // seen on a loaded one.
           testTimeout: 600_000,
           hookTimeout: 600_000,
         },
@@ -25,7 +25,8 @@ export default defineConfig({
         test: {
           name: 'system',
           include: ['test/system/**/*.test.ts', 'scripts/bench/test/system/**/*.test.ts'],
-          // Mounts, loop devices and restored processes are the machine's: one file at a time, and a look at the end at what is left.
+          // Mounts, loop devices and restored processes are the machine's: one file at a time, and a look at the end at
+          // what is left.
           fileParallelism: false,
           globalSetup: ['test/system/support/nothing-left.ts'],
           // Reached by what hangs alone, as for unit tests.

@@ -1,4 +1,4 @@
-// A writable mount that cannot be made leaves nothing behind, and says that its mount point is bare.
+// A writable mount that cannot be made leaves no file and no mount, and says that its mount point is bare.
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -22,7 +22,10 @@ beforeEach(() => {
 
 afterEach(() => fs.rmSync(base, { recursive: true }));
 
-/** Runs a command in a mount namespace where another device is at /dev/fuse. @param device a line of bash that mounts it there */
+/**
+ * Runs a command in a mount namespace where another device is at /dev/fuse. @param device a line of bash that mounts it
+ * there
+ */
 function withDevice(device: string, ...words: string[]): Transcript {
   const script = `${device} && exec "$@"`;
   const args = ['--mount', '--propagation', 'private', 'bash', '-c', script, 'bash', ckptfsProgram, ...words];

@@ -39,7 +39,9 @@ function add(command: string, value: unknown): void {
   printed.set(command, fields);
 }
 
-/** Paths of all values that have no parts, `[]` for an element of a list; of a list of such values the path of the list. */
+/**
+ * Paths of all values that have no parts, `[]` for an element of a list; of a list of such values the path of the list.
+ */
 function fieldsOf(value: unknown, path = ''): string[] {
   if (Array.isArray(value)) {
     const parts = value.flatMap((one) => (isObject(one) ? fieldsOf(one, `${path}[]`) : [path]));

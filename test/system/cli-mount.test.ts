@@ -153,7 +153,7 @@ describeIf(['root', 'fuse'], 'mount, status, umount', () => {
 });
 
 describeIf(['root', 'fuse', 'namespaces'], 'exec', () => {
-  test('the command sees the image, nobody else does, and its exit code comes back', () => {
+  test('the command sees the image, no other process does, and its exit code comes back', () => {
     expect(run('exec', 'enc', ...key, '--', 'cat', '{}/core-1.img')).toEqual(success('core'));
     expect(run('exec', 'enc', ...key, '--', 'sh', '-c', 'ls -A $1; exit 7', 'sh', '{}')).toEqual({
       status: 7,
@@ -176,7 +176,7 @@ describeIf(['root', 'fuse', 'namespaces'], 'exec', () => {
 });
 
 describeIf(['root', 'fuse', 'namespaces'], 'the helper of mount(8)', () => {
-  /** In mounts of its own, where the helper stands in /sbin. */
+  /** Runs in a mount namespace of its own, where the helper is in /sbin. */
   const withHelper = (line: string): Transcript =>
     terminal.shell(`
       mkdir -p sbin && ln -sf '${helper}' sbin/mount.fuse.ckptfs && ln -sf '${process.execPath}' sbin/node

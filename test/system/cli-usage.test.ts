@@ -100,7 +100,7 @@ describe('the command line', () => {
     expect(stderr).toMatch(/^ckptfs: src is not .*\n\[not-an-image\] CkptfsError: .*\n +at readAnyHeader /);
   });
 
-  test('behind -- nothing is an option', () => {
+  test('after -- no word is an option', () => {
     fs.cpSync(at('enc'), at('-enc'), { recursive: true });
     expect(run('verify', ...key, '--', '-enc')).toEqual(success('intact: 2 objects, 185 chunks\n'));
   });
@@ -110,7 +110,7 @@ describe('the command line', () => {
     expect(terminal.shell(line)).toEqual(success(`${pages.subarray(0, 10)}141\n`));
   });
 
-  test('a full disk behind standard output is a failure', () => {
+  test('a full disk under standard output is a failure', () => {
     expect(terminal.shell('ckptfs ls enc -k key > /dev/full')).toEqual(
       failure(3, 'cannot write to standard output: no space left on the device.'),
     );

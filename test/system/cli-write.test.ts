@@ -137,7 +137,7 @@ describeIf(['root', 'fuse'], 'mount --write', () => {
     expect(run('mount', '--write', 'full', 'mnt', ...key)).toMatchObject({ status: 20 });
   });
 
-  test('an image has one writer, and nobody reads it meanwhile', () => {
+  test('an image has one writer, and no reader meanwhile', () => {
     expect(mountAndSay('held')).toEqual(success());
     fs.mkdirSync(at('other'));
     const second = run('mount', '--write', 'enc', 'other', ...key);

@@ -264,7 +264,7 @@ describe('damage', () => {
     expect([status, stdout, stderr]).toEqual([1, '', expect.stringContaining('a worker ended early with 3')]);
   });
 
-  test('the pipe of whoever calls is left as it was', () => {
+  test('leaves the pipe of its caller as it was', () => {
     const { stdout } = terminal.shell('(ckptfs info enc >&2; grep flags /proc/self/fdinfo/2) 2>&1 | grep flags');
     expect(Number.parseInt(stdout.replace('flags:', '').trim(), 8) & fs.constants.O_NONBLOCK).toBe(0);
   });

@@ -39,7 +39,8 @@ describeIf(['root', 'fuse', 'criu', 'crit', 'namespaces', 'gcc', 'python'], 'on 
     };
   }
 
-  // Four dumps of one process: a first, its child by a path from the mount's root, one as a stream, a child by a relative path.
+  // Four dumps of one process: a first, its child by a path from the mount's root, one as a stream, a child by a
+  // relative path.
   beforeAll(async () => {
     fs.mkdirSync(work);
     [encrypted] = mountNew(base, mountPoint);

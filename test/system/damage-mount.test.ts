@@ -59,8 +59,8 @@ describeIf(['root', 'fuse'], 'one bit flipped anywhere, and mounted', () => {
   }
 
   /**
-   * Each file read as programs do: in pieces. What is given is right; the number of pieces that gave EIO. The kernel may give the
-   * bytes in front of a bad page first, as with any disk, but never none of them.
+   * Each file read as programs do: in pieces. What is given is right; the number of pieces that gave EIO. The kernel
+   * may give the bytes in front of a bad page first, as with any disk, but never none of them.
    */
   function readAll(random: Random): number {
     let failures = 0;

@@ -22,10 +22,10 @@ const { verifyImage } = await built<typeof import('../../src/image/verify/verify
 const { Counters } = await built<typeof import('../../src/base/counters.ts')>('base/counters.js');
 const { Region } = await built<typeof import('../../src/base/linux/native.ts')>('base/linux/native.js');
 
-/** The same bits are flipped in every run; another number flips others. */
+/** The seed of the flips: every run flips the same bits, and another seed flips others. */
 const SEED = 20_240_229;
 const kinds: readonly PlaceKind[] = ['header', 'manifest', 'object header', 'tag page', 'chunk', 'hole'];
-/** Of a hundred flips. */
+/** The count for a hundred flips. */
 const weights: Readonly<Record<PlaceKind, number>> = {
   header: 10,
   manifest: 10,

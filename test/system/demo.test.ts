@@ -8,7 +8,9 @@ import { systemTest } from './support/requirements.ts';
 
 const demo = fileURLToPath(new URL('../../scripts/demo', import.meta.url));
 
-/** What the demo prints. Its inner part alone, as it starts that itself: the set-up before is that of the tests, too. */
+/**
+ * What the demo prints. Its inner part alone, as it starts that itself: the set-up before is that of the tests, too.
+ */
 function runDemo(): string {
   const work = fs.mkdtempSync(join(tmpdir(), 'ckptfs-demo-test-'));
   try {
@@ -19,7 +21,7 @@ function runDemo(): string {
   }
 }
 
-/** Of each line `WHERE:COUNT` that a scan printed, the count. */
+/** Returns the count of each line `WHERE:COUNT` that a scan printed. */
 function found(part: string): string[] {
   return [...part.matchAll(/^ +\S+:(\d+)$/gm)].map(([, count = '']) => count);
 }

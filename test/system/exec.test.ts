@@ -68,7 +68,7 @@ describeIf(['root', 'fuse', 'namespaces'], 'ckptfs exec', () => {
     expect(none.stderr).toMatch(/cannot run no-such-program-here/);
   });
 
-  systemTest([], 'shows its mount to nobody else, and passes signals on', async () => {
+  systemTest([], 'shows its mount to no other process, and passes signals on', async () => {
     const output = join(base, 'output');
     const script = 'trap "echo got TERM; exit 3" TERM; echo {}; while :; do sleep 0.1; done';
     const args = ['exec', encrypted.image, '--key-file', encrypted.keyFile, '--', 'sh', '-c', script];
@@ -158,7 +158,7 @@ describeIf(['root', 'fuse'], 'a mount with scratch space', () => {
     });
   }
 
-  systemTest([], 'leaves nothing behind when it cannot be made', () => {
+  systemTest([], 'leaves no file and no mount when it cannot be made', () => {
     const mounts = () =>
       fs
         .readFileSync('/proc/self/mountinfo', 'utf8')

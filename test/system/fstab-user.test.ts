@@ -9,8 +9,8 @@ import { runProgram } from './support/programs.ts';
 import { describeIf, toolEnvironment } from './support/requirements.ts';
 
 /**
- * What an ordinary user may do by lines of fstab, by the real mount(8), umount(8) and fusermount3: in a mount namespace of its own with
- * other files in /etc, and the helper in /sbin.
+ * What an ordinary user may do by lines of fstab, by the real mount(8), umount(8) and fusermount3: in a mount namespace
+ * of its own with other files in /etc, and the helper in /sbin.
  */
 
 const helper = fileURLToPath(new URL('../../scripts/mount.fuse.ckptfs', import.meta.url));
@@ -32,7 +32,7 @@ beforeAll(() => {
 });
 afterAll(() => fs.rmSync(base, { recursive: true }));
 
-/** Runs a line of shell as the user nobody, with this in the options of fstab. */
+/** Runs a line of shell as the user `nobody`, with the given options in fstab. */
 async function asUser(options: string, line: string): Promise<SpawnSyncReturns<string>> {
   fs.writeFileSync(
     at('etc/fstab'),

@@ -113,7 +113,7 @@ describeIf(['root', 'fuse', 'python', 'fusermount', 'setpriv'], 'mounted by an o
     }
   });
 
-  systemTest([], 'a directory of somebody else is refused', async () => {
+  systemTest([], 'a directory of another user is refused', async () => {
     spawnSync('chown', ['0', mountPoint]);
     expect(await PatternDaemon.refusal(mountPoint, { user: user() })).toMatchObject({
       error: 'mount-failed',

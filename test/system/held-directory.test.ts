@@ -7,7 +7,7 @@ import { clear } from './support/mounts.ts';
 import { describeIf } from './support/requirements.ts';
 import { success, Terminal, type Transcript } from './support/transcript.ts';
 
-/** An image is its directory, not a path: what happens to names while it is open, and what lies in its directory. */
+/** An image is its directory, not a path: what happens to names while it is open, and what its directory holds. */
 
 const key = ['-k', 'key'];
 

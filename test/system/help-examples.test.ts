@@ -1,4 +1,4 @@
-// Every example of every --help is a line that can be copied: run as it stands, in a folder that has what it names.
+// Every example of every --help is a line that can be copied: run unchanged, in a folder that has what it names.
 import { cpSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';

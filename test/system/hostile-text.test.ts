@@ -8,8 +8,8 @@ import { clear, type Encrypted, isAlive, mountNew, mountOn, until } from './supp
 import { describeIf, systemTest } from './support/requirements.ts';
 
 /**
- * Puts bytes that act on a terminal where somebody with access to the storage can put them, and looks at all that the
- * real command then prints and logs.
+ * Puts bytes that act on a terminal where an attacker with access to the storage can put them, and looks at all that
+ * the real command then prints and logs.
  */
 
 /** Escape sequences in C0 and C1 form, a forged line, a bidi override, a carriage return, bytes that are no UTF-8. */
@@ -21,7 +21,7 @@ const hostile = Buffer.concat([
 const acting = /[^\P{Cc}\n]|[\p{Cf}\p{Zl}\p{Zp}\ufffd]/u;
 const shown = '\\x1b]0;owned\\x07\\x1b[2J\\rckptfs: sealed \\u{009b}31m \\u{202e} txt \\u{2028}\\xff\\x80';
 
-describeIf(['root', 'fuse'], 'text that somebody put on the storage', () => {
+describeIf(['root', 'fuse'], 'text that an attacker put on the storage', () => {
   const base = fs.realpathSync(fs.mkdtempSync(join(tmpdir(), 'ckptfs-hostile-text-')));
   const mountPoint = join(base, 'mnt');
   let encrypted: Encrypted;

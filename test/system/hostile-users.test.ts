@@ -156,7 +156,7 @@ describeIf(['root', 'setpriv'], 'decrypt', () => {
   const decrypt = (target: string) => runCkptfs('decrypt', encrypted.image, target, '-k', encrypted.keyFile, '--quiet');
   const modeOf = (path: string): string => (fs.statSync(path).mode & 0o7777).toString(8);
 
-  systemTest([], 'refuses an empty directory that somebody else can change', () => {
+  systemTest([], 'refuses an empty directory that another user can change', () => {
     const target = join(base, 'theirs');
     fs.mkdirSync(target);
     fs.chownSync(target, NOBODY, NOBODY);
@@ -177,7 +177,7 @@ describeIf(['root', 'setpriv'], 'decrypt', () => {
 
   systemTest(
     [],
-    'writes into the directory it made, wherever its name leads meanwhile, and lets nobody in',
+    'writes into the directory it made, wherever its name leads meanwhile, and lets no other user in',
     async () => {
       const [image, target] = [join(base, 'large'), join(base, 'swapped')];
       const source = fs.mkdtempSync(join(base, 'large-source-'));

@@ -88,7 +88,7 @@ describeIf(['root'], 'a tree of everything', () => {
     expect(files[0]?.filter((name) => files[1]?.includes(name))).toEqual([]);
   });
 
-  test('nothing of the plaintext, no name and no key stands in the image', async () => {
+  test('the image holds nothing of the plaintext, no name and no key', async () => {
     const image = fresh('image');
     await create(source, image);
     const stored = fs

@@ -48,7 +48,10 @@ async function imageKeyOf(directory: string): Promise<string> {
   return Buffer.from(key.bytes).toString('hex');
 }
 
-/** What another process of the same user sees while a command mounts, in hexadecimal digits, and of how many daemons it had descriptors. */
+/**
+ * What another process of the same user sees while a command mounts, in hexadecimal digits, and of how many daemons it
+ * had descriptors.
+ */
 async function seenDuring(work: () => Promise<void>): Promise<{ seen: string; stopped: number }> {
   const thief = asUser('python3', thiefProgram, 'enc');
   const lines: string[] = [];

@@ -8,7 +8,9 @@ import { systemTest } from './support/requirements.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** Runs a program that uses the package by its name, as somebody else's would, and returns what it printed as JSON. */
+/**
+ * Runs a program that uses the package by its name, as another project's would, and returns what it printed as JSON.
+ */
 function useOfPackage(program: string, directory: string): unknown {
   const { status, stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-', directory], {
     cwd: root,
@@ -168,7 +170,7 @@ test('an image is written from memory and from streams, without a mount', () => 
         big: image.readFile('a/b/big').equals(big),
         pieces: image.readFile('a/pieces').toString(),
         streamed: Buffer.concat(chunks).equals(big.subarray(5, 1_000_005)),
-        behind: (await image.createReadStream('a/pieces', { offset: 100 }).toArray()).length,
+        afterEnd: (await image.createReadStream('a/pieces', { offset: 100 }).toArray()).length,
         damage: (await image.verify()).damage,
       };
       image.close();
@@ -203,7 +205,7 @@ test('an image is written from memory and from streams, without a mount', () => 
       big: true,
       pieces: 'one two',
       streamed: true,
-      behind: 0,
+      afterEnd: 0,
       damage: [],
       closed: 'bad-argument',
       unslotted: 'bad-argument',

@@ -17,7 +17,7 @@ import {
 import { runProgram } from './support/programs.ts';
 import { describeIf, systemTest } from './support/requirements.ts';
 
-/** Of what `ckptfs status --json` tells. */
+/** A part of what `ckptfs status --json` prints. */
 type State = 'serving' | 'elsewhere' | undefined;
 
 describeIf(['root', 'fuse', 'namespaces'], 'a daemon that was started in a mount namespace that ends', () => {
@@ -234,7 +234,7 @@ describeIf(['root', 'fuse', 'namespaces'], 'a daemon that was started in a mount
 
   systemTest([], 'keeps to the namespace where it can make none of its own', async () => {
     const first = await newNamespace();
-    // Without this capability nobody may change to another root directory.
+    // Without this capability no process may change to another root directory.
     const without = ['setpriv', '--bounding-set', '-sys_chroot', '--inh-caps', '-sys_chroot'];
     const words = ['mount', image.image, mountPoint, '-k', image.keyFile, '--log-file', `${image.image}.log`, '--json'];
     const mounted = JSON.parse(within(first, ...without, ckptfsProgram, ...words, '--write')) as Mounted;

@@ -43,7 +43,8 @@ describeIf(['npm'], 'the package, where there is no compiler', () => {
     }
     fs.writeFileSync(at('source', 'inventory.img'), 'image file');
 
-    // What `npm pack` would build has just been built, and other tests run on it: it must not be built again under them.
+    // What `npm pack` would build has just been built, and other tests run on it: it must not be built again under
+    // them.
     const packed = spawnSync(npm, ['pack', '--ignore-scripts', '--pack-destination', base], {
       cwd: root,
       encoding: 'utf8',
@@ -52,7 +53,8 @@ describeIf(['npm'], 'the package, where there is no compiler', () => {
     npmCache = spawnSync(npm, ['config', 'get', 'cache'], { cwd: root, encoding: 'utf8' }).stdout.trim();
     tarball = at(fs.readdirSync(base).find((name) => name.endsWith('.tgz')) ?? '');
     const where = ['--prefix', at('installed'), '--cache', npmCache, '--prefer-offline'];
-    // Old versions of npm run install scripts unless told, newer ones do not unless told: the package works without any.
+    // Old versions of npm run install scripts unless told, newer ones do not unless told: the package works without
+    // any.
     runWell('npm', 'install', '--global', '--ignore-scripts', '--no-audit', '--no-fund', ...where, tarball);
   });
   afterAll(() => fs.rmSync(base, { recursive: true }));

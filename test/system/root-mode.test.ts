@@ -7,7 +7,10 @@ import { WritableMount } from '../support/writable-mount.ts';
 import { ckptfs, isMounted, runCkptfs } from './support/ckptfs.ts';
 import { describeIf, systemTest } from './support/requirements.ts';
 
-/** Mode and owner of the root directory: who else than root gets into a mount, such as a task that is restored in a user namespace. */
+/**
+ * Mode and owner of the root directory: who else than root gets into a mount, such as a task that is restored in a user
+ * namespace.
+ */
 
 describeIf(['root', 'fuse'], 'the root directory of a mount', () => {
   const base = fs.realpathSync(fs.mkdtempSync(join(tmpdir(), 'ckptfs-root-mode-')));

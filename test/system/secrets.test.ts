@@ -122,7 +122,7 @@ describeIf(['root', 'fuse'], 'of what is secret', () => {
   afterEach(() => [mountPoint, join(base, 'home', 'mnt')].forEach(clear));
   afterAll(() => fs.rmSync(base, { recursive: true }));
 
-  systemTest([], 'nothing stands in the image, the log, arguments or environment of the daemon', async () => {
+  systemTest([], 'the image, the log, arguments and environment of the daemon hold no secret', async () => {
     const needles = { ...(await allKeys(encrypted)), canary: Buffer.from(canary) };
     const mounted = mountOn(mountPoint, encrypted);
     runProgram('sh', '-c', `cat ${mountPoint}/* | md5sum`);
@@ -200,7 +200,7 @@ describeIf(['root', 'fuse'], 'of what is secret', () => {
   }
 });
 
-/** Of the journal that an unsealed image has now. */
+/** Returns the key of the journal that an unsealed image has now. */
 function journalKey({ image }: Encrypted, imageKey: Secret, imageId: Buffer): Needles {
   const journalId = fs.readFileSync(join(image, 'journal')).subarray(16, 32);
   return { 'journal key': Buffer.from(deriveJournalKey(primitives(), imageKey, imageId, journalId).bytes) };
@@ -319,7 +319,7 @@ describeIf(['root', 'fuse', 'loop'], 'on the disk below a writable mount', () =>
 });
 
 describeIf(['root', 'fuse', 'loop', 'criu', 'namespaces', 'gcc'], 'on the disk', () => {
-  // What is in clear by design (the checkpoint, the key file, CRIU's own files) lies in memory.
+  // What is in clear by design (the checkpoint, the key file, CRIU's own files) is kept in memory.
   const memory = fs.mkdtempSync('/dev/shm/ckptfs-secrets-');
   const disk = fs.mkdtempSync(join(tmpdir(), 'ckptfs-disk-'));
   const device = join(memory, 'device');

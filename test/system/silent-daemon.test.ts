@@ -23,8 +23,8 @@ import { runProgram } from './support/programs.ts';
 import { describeIf, systemTest, toolEnvironment } from './support/requirements.ts';
 
 /**
- * Commands beside daemons that are there but do not answer: really stopped ones, and fake ones of other users that pretend
- * to be at work. No command may wait for ever, call such a daemon dead, or believe another user's.
+ * Commands beside daemons that are there but do not answer: really stopped ones, and fake ones of other users that
+ * pretend to be at work. No command may wait for ever, call such a daemon dead, or believe another user's.
  */
 
 const base = fs.realpathSync(fs.mkdtempSync(join(tmpdir(), 'ckptfs-silent-')));
@@ -119,7 +119,7 @@ describeIf(['root', 'fuse'], 'commands beside a daemon that does not answer', ()
     fs.writeFileSync(join(mountPoint, 'file'), 'x');
     stop(pid);
     expect(runCkptfs('umount', mountPoint).status).toBe(35);
-    // Neither its lock nor its socket is anybody's.
+    // Its lock and its socket belong to no process.
     expect(runCkptfs('seal', image, '--key-file', keyFile).status).toBe(27);
     expect(fs.readdirSync('/run/ckptfs').some((name) => name.endsWith(`-${pid}.sock`))).toBe(true);
     resume();

@@ -11,7 +11,7 @@ import { describeIf, systemTest } from './support/requirements.ts';
 
 const sources = fileURLToPath(new URL('../fixtures/conform/', import.meta.url));
 
-/** Of test/fixtures/conform. */
+/** The parts of test/fixtures/conform. */
 const sections = [
   'opening',
   'opening_combined',

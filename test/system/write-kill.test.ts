@@ -13,7 +13,7 @@ import { handedDirectory, type Namespace, openNamespace } from './support/namesp
 import { runProgram } from './support/programs.ts';
 import { describeIf, systemTest } from './support/requirements.ts';
 
-/** Of each kind, about. CKPTFS_KILLS=300 is a long run, CKPTFS_SEED another one. */
+/** About how many kills of each kind are tried. CKPTFS_KILLS=300 makes a long run, CKPTFS_SEED another one. */
 const kills = Number(process.env['CKPTFS_KILLS'] ?? 12);
 const seed = Number(process.env['CKPTFS_SEED'] ?? 1);
 const timeout = 60_000 + kills * 20_000;

@@ -88,7 +88,7 @@ export async function restoreProcess(
     await namespace.close();
     throw new Error(`criu restore failed (${result.status}): ${errors}\n${result.stderr}`);
   }
-  // An overlay of --scratch lies on the FUSE mount it hides, so one path may need two.
+  // An overlay of --scratch is mounted over the FUSE mount it hides, so one path may need two.
   for (let layer = 0; layer < 2; layer++) namespace.run('umount', '--lazy', '--quiet', images);
   namespace.run('umount', '--lazy', '--all', '--types', 'fuse,fuse.ckptfs');
   return {
@@ -106,8 +106,8 @@ export async function restoreProcess(
 }
 
 /**
- * Says in a dump when it was made. CRIU does so itself, and wants it of a parent, only where the kernel tracks which pages
- * are written: many do not. Without that the second dump has all pages again, and the first one's are needless.
+ * Says in a dump when it was made. CRIU does so itself, and wants it of a parent, only where the kernel tracks which
+ * pages are written: many do not. Without that the second dump has all pages again, and the first one's are needless.
  *
  * @param work a directory for a file in between
  */

@@ -1,4 +1,4 @@
-"""What the checks of a mount that can be written share. The mount is the program's second argument; whoever runs a file of checks
+"""What the checks of a mount that can be written share. The mount is the program's second argument; the program that runs a file of checks
 puts this one in front of it."""
 
 import ctypes
@@ -61,7 +61,7 @@ def written(name, data):
 
 
 def forget_unused():
-    """Makes the kernel forget names, attributes and nodes that nobody uses."""
+    """Makes the kernel forget names, attributes and nodes that no process uses."""
     with open("/proc/sys/vm/drop_caches", "w") as caches:
         caches.write("2")
 

@@ -92,8 +92,9 @@ export async function waitForState(
 }
 
 /**
- * Has a fixture rest while `dump` runs: then it has no file open and nothing half done, and its state file holds its last state.
- * A dump at another moment holds a file under its temporary name, which the first restored process takes away from the second.
+ * Has a fixture rest while `dump` runs: then it has no file open and nothing half done, and its state file holds its
+ * last state. A dump at another moment holds a file under its temporary name, which the first restored process takes
+ * away from the second.
  */
 export async function whileAtRest<T>(stateFile: string, dump: () => T | Promise<T>, timeout = 60_000): Promise<T> {
   const [hold, held] = [`${stateFile}.hold`, `${stateFile}.held`] as const;

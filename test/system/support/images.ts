@@ -13,7 +13,7 @@ const { Secret } = await built<typeof import('../../../src/crypto/secret.ts')>('
 const { keyFileProvider } = await built<typeof import('../../../src/keys/key-file.ts')>('keys/key-file.js');
 const { unwrapImageKey } = await built<typeof import('../../../src/keys/provider.ts')>('keys/provider.js');
 
-/** Of all images made by {@link create}. */
+/** The key of all images made by {@link create}. */
 export const wrappingKey = Buffer.alloc(32, 0x6b);
 const provider = keyFileProvider(Secret.copy(wrappingKey));
 

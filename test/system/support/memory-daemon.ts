@@ -1,5 +1,6 @@
 /**
- * Mounts a file system in memory that can be written, through the transport as it is in src, for tests of the transport alone:
+ * Mounts a file system in memory that can be written, through the transport as it is in src, for tests of the transport
+ * alone:
  *   node memory-daemon.mjs MOUNTPOINT [OPTIONS-JSON]
  * Speaks as pattern-daemon.mjs does. An operation on a file whose attribute `user.fail` names it fails with EIO.
  */

@@ -40,7 +40,7 @@ function scan(memory: number, from: bigint, to: bigint, needles: Needles, found:
     try {
       count = readSync(memory, window, kept, wanted, at);
     } catch {
-      // Guard pages and device memory cannot be read; what lies behind them can.
+      // Guard pages and device memory cannot be read; what follows them can.
     }
     if (count === 0) {
       kept = 0;

@@ -36,26 +36,29 @@ export interface Mounted {
   readonly mountPoint: string;
 }
 
-/** Mounts in the background, with the log beside the image; whoever calls unmounts. */
+/** Mounts in the background, with the log beside the image; the caller unmounts. */
 export function mountOn(mountPoint: string, { image, keyFile }: Encrypted, ...options: readonly string[]): Mounted {
   fs.mkdirSync(mountPoint, { recursive: true });
   const common = ['--key-file', keyFile, '--log-file', `${image}.log`, '--json'];
   return JSON.parse(ckptfs('mount', image, mountPoint, ...common, ...options)) as Mounted;
 }
 
-/** Mounts an image to be written on, with a new key, that is made by that; image, key and log lie beside each other in `base`. */
+/**
+ * Mounts an image to be written on, with a new key, that is made by that; image, key and log lie beside each other in
+ * `base`.
+ */
 export function mountNew(base: string, mountPoint: string, ...options: readonly string[]): [Encrypted, Mounted] {
   const encrypted = { source: mountPoint, image: join(base, 'enc'), keyFile: join(base, 'key') };
   if (!fs.existsSync(encrypted.keyFile)) ckptfs('keygen', '-o', encrypted.keyFile);
   return [encrypted, mountOn(mountPoint, encrypted, '--write', ...options)];
 }
 
-/** What `ckptfs status --json` tells of one mount; others may be there that are none of ours. */
+/** What `ckptfs status --json` tells of one mount; there may be others, which are not ours. */
 export function statusOf(mountPoint: string, output: string = ckptfs('status', '--json')): MountStatus | undefined {
   return (JSON.parse(output) as MountStatus[]).find((one) => one.mountPoint === mountPoint);
 }
 
-/** Leaves nothing of a test behind, whatever became of it. */
+/** Removes everything that a test left, whatever became of it. */
 export function clear(mountPoint: string): void {
   for (let layer = 0; layer < 3; layer++) {
     const lines = fs.readFileSync('/proc/self/mounts', 'utf8').split('\n');
@@ -109,7 +112,7 @@ export async function withFuseForAll<T>(body: () => T | Promise<T>): Promise<T> 
   }
 }
 
-/** Program and arguments that run the rest as the user nobody, with a home of its own. */
+/** Returns program and arguments that run the rest as the user `nobody`, with a home of its own. */
 export function asNobody(home: string): [string, ...string[]] {
   const user = ['--reuid', '65534', '--regid', '65534', '--clear-groups'];
   return ['setpriv', ...user, 'env', '--ignore-environment', `PATH=${process.env['PATH']}`, `HOME=${home}`];

@@ -1,4 +1,4 @@
-"""Names, directories and attributes on the mount of memory-daemon.ts; runs behind checks.py."""
+"""Names, directories and attributes on the mount of memory-daemon.ts; runs after checks.py."""
 
 import collections
 import random
@@ -178,7 +178,7 @@ def seeking_listings():
         name = entry.contents.name.decode()
         order.append(name)
         places[name] = place
-    # Behind a cookie comes what came before, less what is gone, also where the entry of the cookie itself is.
+    # After a cookie comes what came before, less what is gone, also where the entry of the cookie itself is.
     removed = set(random.Random(1).sample(order[2:], 900))
     for name in removed:
         os.unlink(path(f"d/{name}"))

@@ -28,7 +28,8 @@ export interface Namespace {
 /** See {@link Namespace.start}. */
 export const handedDirectory = '/proc/self/fd/3';
 
-// Descriptors inherited from whatever started the tests may lie on mounts that CRIU cannot see: a dump would fail.
+// Descriptors inherited from the process that started the tests may be on mounts that CRIU cannot see: a dump would
+// fail.
 const closeInherited = 'for fd in $(ls /proc/self/fd); do if ((fd > 2)); then exec {fd}>&-; fi; done';
 
 // A bash that waits in "read" still reaps every child handed to it, and ends when the test's end of the pipe closes.

@@ -1,6 +1,6 @@
 import fs from 'node:fs';
 
-/** Fails the run when it leaves a mount, a loop device or a process of ours behind. */
+/** Fails the run when it leaves a mount, a loop device or a process of ours. */
 
 function mounts(): string[] {
   const lines = fs.readFileSync('/proc/self/mountinfo', 'utf8').split('\n');
@@ -11,8 +11,8 @@ function mounts(): string[] {
 }
 
 /**
- * Returns the loop devices on files that can be seen here, and on deleted ones. The machine's other devices are of tests
- * that run beside these, each with a /tmp of its own.
+ * Returns the loop devices on files that can be seen here, and on deleted ones. The machine's other devices are of
+ * tests that run beside these, each with a /tmp of its own.
  */
 function loops(): string[] {
   return fs.readdirSync('/sys/block').flatMap((name) => {

@@ -1,7 +1,9 @@
 /**
- * Mounts a made-up file system through the built transport, for tests of the transport alone and for looking at its speed:
+ * Mounts a made-up file system through the built transport, for tests of the transport alone and for looking at its
+ * speed:
  *   node pattern-daemon.mjs MOUNTPOINT [kernel|fuse-native] [WORKERS] [OPTIONS-JSON]
- * Prints one line of JSON once mounted, and on every line read from standard input one with its counters. Ends with the mount.
+ * Prints one line of JSON once mounted, and on every line read from standard input one with its counters. Ends with the
+ * mount.
  */
 import { fstatSync } from 'node:fs';
 import { isMainThread, Worker, workerData } from 'node:worker_threads';

@@ -22,7 +22,10 @@ export interface DaemonMessage {
 }
 
 export interface DaemonSetup {
-  /** The file system of pattern-daemon.mjs, unless told that of memory-daemon.ts, which can be written and has one worker. */
+  /**
+   * The file system of pattern-daemon.mjs, unless told that of memory-daemon.ts, which can be written and has one
+   * worker.
+   */
   readonly fileSystem?: keyof typeof programs;
   readonly transport?: 'kernel' | 'fuse-native';
   readonly workers?: number;

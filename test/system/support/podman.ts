@@ -51,7 +51,8 @@ export class Podman {
 
   /** Runs a container of that image in the background. @returns the path of its state file */
   start(namespace: Namespace, name: string): string {
-    // A network of its own needs iptables inside criu, which is not the matter here; nor are limits beyond this machine's.
+    // A network of its own needs iptables inside criu, which is not the matter here; nor are limits beyond this
+    // machine's.
     const plain = ['--network', 'host', '--ulimit', 'nofile=1024:1024', '--ulimit', 'nproc=1024:1024'];
     const how = [...plain, '--security-opt', 'seccomp=unconfined', '-v', `${this.state}:/state`];
     this.run(namespace, 'run', '-d', '--name', name, ...how, 'localhost/counter', '/counter', '/state/count', '16');

@@ -109,8 +109,8 @@ const probes = {
 export type Feature = keyof typeof probes;
 
 /**
- * What a kernel or processor has or has not, whatever is installed: no set-up brings it. All else, /dev/fuse and a criu that
- * works included, has to be there where CI=true, because without it hardly anything would be tested.
+ * What a kernel or processor has or has not, whatever is installed: no set-up brings it. All else, /dev/fuse and a criu
+ * that works included, has to be there where CI=true, because without it hardly anything would be tested.
  */
 const partsOfTheMachine: ReadonlySet<Feature> = new Set(process.arch === 'x64' ? ['loop'] : ['loop', 'fuseNative']);
 

@@ -19,8 +19,8 @@ export interface Place {
 const PAGE = 4096;
 
 /**
- * All places of an image, so that they cover its files without gaps. Holes are found as docs/format.md §6 says: the sectors behind
- * the data of an object that was filled from the front.
+ * All places of an image, so that they cover its files without gaps. Holes are found as docs/format.md §6 says: the
+ * sectors after the data of an object that was filled from the front.
  * @param headerSize bytes
  */
 export function placesOf({ manifest, header, manifestSize }: Image, headerSize: number): Place[] {

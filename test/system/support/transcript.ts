@@ -9,7 +9,10 @@ export interface Transcript {
   readonly stderr: string;
 }
 
-/** A working directory and a configuration folder of their own, in which command lines are run as a user would type them. */
+/**
+ * A working directory and a configuration folder of their own, in which command lines are run as a user would type
+ * them.
+ */
 export class Terminal {
   readonly directory: string;
   readonly environment: NodeJS.ProcessEnv;
@@ -24,7 +27,7 @@ export class Terminal {
     return this.#spawn(ckptfsProgram, words);
   }
 
-  /** As {@link run}, with what differs from run to run (ids, pids) named instead. */
+  /** Like {@link run}, but replaces what differs from run to run (ids, pids) by names. */
   runWithoutIds(...words: readonly string[]): Transcript {
     const { status, stdout, stderr } = this.run(...words);
     return { status, stdout: withoutIds(stdout), stderr: withoutIds(stderr) };
@@ -35,7 +38,7 @@ export class Terminal {
     return this.#spawn('bash', ['-c', `ckptfs() { '${ckptfsProgram}' "$@"; }\n${line}`]);
   }
 
-  /** As {@link run}, with stdout as bytes. */
+  /** Like {@link run}, but returns stdout as bytes. */
   bytes(...words: readonly string[]): Buffer {
     const { stdout } = spawnSync(ckptfsProgram, words, this.#options());
     return stdout;

@@ -8,7 +8,9 @@ import { runProgram } from './programs.ts';
 export const smallFiles = 4000;
 const MiB = 1 << 20;
 
-/** A directory with everything an image keeps: `plain/` what every transport shows, `odd/` what only the kernel's does. */
+/**
+ * A directory with everything an image keeps: `plain/` what every transport shows, `odd/` what only the kernel's does.
+ */
 export function makeTree(root: string, files = smallFiles): void {
   const path = (...names: string[]): string => join(root, ...names);
   for (const name of ['', 'plain', 'plain/empty', 'plain/many', 'odd']) fs.mkdirSync(path(name));
@@ -84,7 +86,9 @@ function describeMeetingPoints(root: string): string[] {
     });
 }
 
-/** All that can be told of each path below a directory without reading it, as text to compare, in byte order of paths. */
+/**
+ * All that can be told of each path below a directory without reading it, as text to compare, in byte order of paths.
+ */
 export function describeTree(root: string): string[] {
   const lines: string[] = [];
   const visit = (path: Buffer, shown: string): void => {

@@ -1,4 +1,4 @@
-"""The same random operations on the mount of memory-daemon.ts and on a tmpfs must come to the same; runs behind checks.py."""
+"""The same random operations on the mount of memory-daemon.ts and on a tmpfs must come to the same; runs after checks.py."""
 
 import random
 import shutil

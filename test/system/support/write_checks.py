@@ -1,4 +1,4 @@
-"""Contents of files on the mount of memory-daemon.ts; runs behind checks.py."""
+"""Contents of files on the mount of memory-daemon.ts; runs after checks.py."""
 
 
 def opening():
@@ -53,7 +53,7 @@ def writing():
     assert os.pwritev(fd, [b"ab", b"", b"c" * 5000, b"d"], 100) == 5003
     whole[100:5103] = b"ab" + b"c" * 5000 + b"d"
     assert content("a") == whole
-    # Far behind the end: a hole, then data. Offsets of more than 32 bits.
+    # Far past the end: a hole, then data. Offsets of more than 32 bits.
     far = (1 << 40) + 5
     assert os.pwrite(fd, b"far", far) == 3
     assert os.fstat(fd).st_size == far + 3 and os.pread(fd, 10, far - 3) == b"\0\0\0far"
