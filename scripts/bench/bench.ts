@@ -15,7 +15,7 @@ export interface Dataset {
 export class Bench {
   readonly options: Options;
   readonly peers: Peers;
-  /** All of this run's files are below it; on the disk to measure with. */
+  /** The directory of all files of this run, on the disk to measure with. */
   readonly directory: string;
   /** A tmpfs: where output goes when the disk is not to be measured. */
   readonly memory: string;
@@ -64,13 +64,13 @@ export class Bench {
     return this.newDirectory(`mnt-${this.#mountPoints}`);
   }
 
-  /** One file of {@link Options.size} bytes that several groups read, made the first time it is asked for. */
+  /** Makes one file of {@link Options.size} bytes that several groups read, at the first call. */
   large(): Promise<Dataset> {
     this.#large ??= randomDataset(this, 'large', this.options.size);
     return this.#large;
   }
 
-  /** The dataset in a peer's own form, made the first time it is asked for. */
+  /** Makes the dataset in a peer's own form, at the first call. */
   stored(peer: MountPeer, dataset: Dataset): Promise<string> {
     // Variants of one program read the same form.
     const key = `${dataset.name}.${peer.name.split(' ')[0]}`;

@@ -4,7 +4,7 @@ import { run } from '../lib/commands.ts';
 import type { Peers } from './peers/all.ts';
 import type { Machine } from './results.ts';
 
-/** The first line of a command's output that `pattern` fits, its first group; or a question mark. */
+/** Returns the first group of `pattern` in a command's output, or a question mark where it does not match. */
 async function said(pattern: RegExp, ...command: Parameters<typeof run>): Promise<string> {
   try {
     return pattern.exec(await run(...command))?.[1]?.trim() ?? '?';
@@ -13,7 +13,7 @@ async function said(pattern: RegExp, ...command: Parameters<typeof run>): Promis
   }
 }
 
-/** What the numbers depend on, and nothing that names this very machine. */
+/** Describes what the numbers depend on, and nothing that identifies this machine. */
 export async function describeMachine(directory: string): Promise<Machine> {
   const [, system = os.type()] = /^PRETTY_NAME="?([^"\n]+)/m.exec(fs.readFileSync('/etc/os-release', 'utf8')) ?? [];
   const vendor = await said(/^Vendor ID:(.*)$/m, 'lscpu');
@@ -29,7 +29,7 @@ export async function describeMachine(directory: string): Promise<Machine> {
   };
 }
 
-/** The versions of all that takes part. */
+/** Lists the versions of everything that takes part. */
 export async function describeVersions(peers: Peers): Promise<Record<string, string>> {
   const versions: Record<string, string> = {};
   for (const peer of Object.values(peers)) {
@@ -41,7 +41,7 @@ export async function describeVersions(peers: Peers): Promise<Record<string, str
   return versions;
 }
 
-/** The commit of the working tree, marked where it has changes. */
+/** Returns the commit of the working tree, with a mark where it has changes. */
 export async function describeCommit(project: string): Promise<string> {
   return said(/^(\S+)/, 'git', '-C', project, 'describe', '--always', '--dirty', '--abbrev=10', '--exclude', '*');
 }

@@ -30,14 +30,14 @@ function colorOf(competitor: string, order: ScenarioResult['order']): string {
   return competitor === names.plain || competitor === opensslSpeed ? colors.reference : colors.other;
 }
 
-/** The rows of a plot or table, the best first where they are rivals. */
+/** Returns the rows of a plot or table, the best first where they are rivals. */
 export function rowsOf({ measurements, order, better }: ScenarioResult) {
   const rows = measurements.map(({ competitor, values }) => ({ competitor, ...summarize(values) }));
   if (order === 'given') return rows;
   return rows.sort((a, b) => (better === 'higher' ? b.median - a.median : a.median - b.median));
 }
 
-/** A horizontal bar for the median of each competitor, a whisker from the least to the greatest value; returns SVG. */
+/** Draws a bar for the median of each competitor, and a whisker from the least to the greatest value; returns SVG. */
 export function plot(scenario: ScenarioResult, rounds: number): string {
   const rows = rowsOf(scenario);
   const scale = scaleFor(scenario.unit, Math.max(...rows.map(({ median }) => median)));
@@ -124,6 +124,6 @@ export function plot(scenario: ScenarioResult, rounds: number): string {
   chart.setOption(options);
   const svg = chart.renderToSVGString();
   chart.dispose();
-  // Not every viewer knows the attribute; all know the other.
+  // Some viewers do not know the attribute that echarts writes.
   return svg.replaceAll('dominant-baseline="central"', 'dy="0.35em"');
 }

@@ -6,7 +6,7 @@ import { judge, type Verdict } from './targets.ts';
 import { formatNumber, formatValue, scaleFor } from './units.ts';
 import { conditionsOf, FAIRNESS, inWords } from './words.ts';
 
-/** Everything here turns records into Markdown and does nothing else. */
+// Turns records into the Markdown of the page of all results.
 
 function comparedAs({ unit, baseline }: ScenarioResult): string {
   return unit === 'bytes' ? `times as much as ${baseline}` : `speed against ${baseline}`;

@@ -6,10 +6,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { bash, patience, start } from '../lib/commands.ts';
 import type { Bench, Dataset } from './bench.ts';
 
-/** Descriptors that were inherited may lie where criu cannot see them. */
+/** Inherited descriptors may be of files that criu cannot see. */
 const closeInherited = 'for fd in $(ls /proc/self/fd); do if ((fd > 2 && fd < 255)); then exec {fd}>&-; fi; done; cd /';
 
-/** What is restored gets its old pids, which those who decrypt and restore must not have taken. */
+/** Restored processes get their old pids, which the processes that decrypt and restore must not have. */
 const firstPid = 1000;
 
 const namespace = ['unshare', '--pid', '--mount', '--fork', '--kill-child', '--mount-proc'] as const;
@@ -63,9 +63,9 @@ export async function checkpoint(
   return { name, path, processes, pid, state, seconds: done - began };
 }
 
-/** A tree that was restored and waits. */
+/** A tree of processes that was restored and waits. */
 export interface Restored {
-  /** From the start of the restore, or of what had to come before it, until criu says that the processes run. */
+  /** Seconds from the start of the restore, or of its preparation, until criu says that the processes run. */
   readonly seconds: number;
   /** @throws Error unless every process finds its memory as it was */
   check(): Promise<void>;

@@ -18,7 +18,7 @@ export function summarize(values: readonly number[]): Summary {
   return { median: median(values), least: Math.min(...values), greatest: Math.max(...values) };
 }
 
-/** To so many digits that matter, so that records stay short. */
+/** Rounds to a number of significant digits, so that records stay short. */
 export function toSignificant(value: number, digits: number): number {
   return Number(value.toPrecision(digits));
 }

@@ -4,7 +4,7 @@ import { fastImplementation, opensslSpeed } from './scenarios/crypto-names.ts';
 import { dumpThenEncrypt } from './scenarios/dump-names.ts';
 import { decryptThenRestore, restoreTools } from './scenarios/restore-names.ts';
 
-/** What the project set itself, as ratios of medians of one run, and a few absolute bounds. */
+/** A target of the project: a ratio of medians of one run, or an absolute bound. */
 export interface Target {
   readonly claim: string;
   /** What was measured, or undefined where something took no part. */
@@ -23,7 +23,7 @@ function scenarioOf(run: RunRecord, id: string): ScenarioResult | undefined {
   return run.scenarios.find((scenario) => scenario.id === id);
 }
 
-/** Ours is at least `factor` times as fast as `peer`. */
+/** Demands that ckptfs is at least `factor` times as fast as `peer`. */
 function faster(claim: string, id: string, peer: string, factor: number, ours: string = names.ours): Target {
   return {
     claim: `${claim}, times as fast as ${peer}`,
@@ -36,7 +36,7 @@ function faster(claim: string, id: string, peer: string, factor: number, ours: s
   };
 }
 
-/** Ours takes at most `factor` times as long as the plain directory. */
+/** Demands that ckptfs takes at most `factor` times as long as the plain directory. */
 function closeToPlain(claim: string, id: string, factor: number): Target {
   return {
     claim: `${claim}, times as long as with a plain directory`,
@@ -49,7 +49,7 @@ function closeToPlain(claim: string, id: string, factor: number): Target {
   };
 }
 
-/** Ours at the `index`-th image size of a growth scenario, divided by `divisor`. */
+/** Bounds ckptfs at the `index`-th image size of a growth scenario, divided by `divisor`. */
 function atImageSize(
   claim: string,
   id: string,
@@ -71,7 +71,7 @@ function atImageSize(
   };
 }
 
-/** The largest median of ours in a growth scenario, over the smallest. */
+/** Bounds the largest median of ckptfs in a growth scenario, over the smallest. */
 const flatMemory: Target = {
   claim: 'peak memory of the daemon, greatest over least of all image sizes',
   measured(run) {

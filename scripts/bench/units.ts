@@ -16,12 +16,12 @@ const scales: Readonly<Record<Unit, (greatest: number) => Scale>> = {
   bytes: () => ({ divisor: 2 ** 20, suffix: 'MiB' }),
 };
 
-/** The scale that suits values up to `greatest`. */
+/** Picks the scale that suits values up to `greatest`. */
 export function scaleFor(unit: Unit, greatest: number): Scale {
   return scales[unit](greatest);
 }
 
-/** To three digits that matter, thousands grouped: `1.52`, `0.084`, `26,400`. */
+/** Shows three significant digits, with grouped thousands: `1.52`, `0.084`, `26,400`. */
 export function formatNumber(value: number): string {
   const rounded = Number(value.toPrecision(3));
   return rounded.toLocaleString('en-US', { maximumSignificantDigits: 3 });
@@ -31,7 +31,7 @@ export function formatValue(value: number, scale: Scale): string {
   return `${formatNumber(value / scale.divisor)} ${scale.suffix}`;
 }
 
-/** `1 GiB`, `128 MiB`, in the largest binary unit that is exact or has one decimal. */
+/** Shows a size as `1 GiB` or `128 MiB`, in the largest binary unit, with at most one decimal. */
 export function formatSize(bytes: number): string {
   const names = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'];
   const power = Math.min(names.length - 1, bytes < 1 ? 0 : Math.floor(Math.log2(bytes) / 10));

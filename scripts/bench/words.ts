@@ -48,7 +48,7 @@ export function inWords(scenario: ScenarioResult): string {
   return scenario.order === 'given' ? '' : comparison(scenario, () => true);
 }
 
-/** Says the same of a few rivals only, and of a series what its medians are. */
+/** Compares the baseline with a few rivals only; of a series, lists the medians. */
 export function inFewWords(scenario: ScenarioResult, rivals: readonly string[]): string {
   return scenario.order === 'given' ? medians(scenario) : comparison(scenario, (name) => rivals.includes(name));
 }

@@ -33,7 +33,7 @@ static uint64_t pattern(uint64_t index)
 	return z ^ (z >> 31);
 }
 
-/* Under another name first, so that a reader never sees half of it. */
+/* It has another name first, so that a reader never sees half of it. */
 static void report(const char *directory, const char *name, const char *text)
 {
 	char path[4096], temporary[4096];

@@ -110,7 +110,7 @@ int main(int argc, char **argv)
 			fail("thread");
 	}
 	pthread_barrier_wait(&start);
-	/* By the readers' own clocks: this thread may well wake when they are through. */
+	/* The readers' own clocks count: this thread may wake after they have ended. */
 	double began = 0, ended = 0;
 	size_t done = 0;
 	for (size_t i = 0; i < readers; i++) {

@@ -4,7 +4,7 @@
  *
  *     small-files DIRECTORY COUNT BYTES [fsync]
  *
- * Prints files per second. The files hold the same, which nothing can compress, each time.
+ * Prints files per second. The contents are the same each time, and cannot be compressed.
  */
 #define _GNU_SOURCE
 #include <errno.h>

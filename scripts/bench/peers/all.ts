@@ -12,7 +12,7 @@ import type { Converter, MountPeer, PeerKind, WritePeer } from './peer.ts';
 import { plain } from './plain.ts';
 import { securefsKind } from './securefs.ts';
 
-/** Those that are on this machine. */
+/** The peers that are on this machine. */
 export interface Peers {
   readonly ours: Ckptfs;
   readonly oursFuseNative: Ckptfs;
@@ -66,7 +66,7 @@ export async function findPeers(directory: string, skip: (line: string) => void)
   };
 }
 
-/** What is there of a list of peers. */
+/** Returns the peers of a list that are on this machine. */
 export function present<T>(...peers: readonly (T | undefined)[]): T[] {
   return peers.filter((peer) => peer !== undefined);
 }

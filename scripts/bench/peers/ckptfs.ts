@@ -61,7 +61,7 @@ function ckptfs(name: string, version: string, workshop: string, options: readon
       return {
         path: mountPoint,
         pid: Number(answer.pid),
-        // Which returns when the image is sealed.
+        // umount returns when the image is sealed.
         async unmount() {
           await run(program, 'umount', mountPoint);
         },

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Command, run, start } from '../../lib/commands.ts';
 import type { Mount } from './peer.ts';
 
-/** Whether something is mounted at `path`; the mount itself is not touched, which could wait for ever. */
+/** Tells whether something is mounted at `path`, without touching the mount, which could wait for ever. */
 export function isMounted(path: string): boolean {
   const lines = fs.readFileSync('/proc/self/mountinfo', 'utf8').split('\n');
   return lines.some((line) => line.split(' ')[4] === path);

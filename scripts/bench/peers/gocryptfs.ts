@@ -6,7 +6,7 @@ import { mountInForeground } from './foreground.ts';
 import { names } from './names.ts';
 import type { Converter, PeerKind, WritePeer } from './peer.ts';
 
-/** The least work that it derives a key from a password with: ours is random, and needs no more. */
+/** The least work for deriving a key from a password: this password is random, and needs no more. */
 const lightest = ['-scryptn', '10'];
 
 const foreground: Command = ['gocryptfs', '-fg', '-q'];

@@ -14,7 +14,7 @@ export async function installPackages(packages: readonly string[]): Promise<void
   await run(...bash('DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install "$@"', ...packages));
 }
 
-/** What dpkg says, for a program whose own answer says nothing; a question mark where there is no dpkg. */
+/** Asks dpkg for the version of a program that does not print it; returns a question mark where there is no dpkg. */
 export async function packageVersion(name: string): Promise<string> {
   try {
     return (await run('dpkg-query', '--show', name)).trim().split('\t')[1] ?? '?';

@@ -5,7 +5,7 @@ import { bash, run } from '../../lib/commands.ts';
 import { names } from './names.ts';
 import type { Converter, PeerKind } from './peer.ts';
 
-/** `openssl enc`, which does not authenticate: an advantage in these tables. */
+/** `openssl enc` does not authenticate, which is an advantage in these tables. */
 export const opensslKind: PeerKind<Converter> = {
   name: names.openssl,
   packages: ['openssl'],

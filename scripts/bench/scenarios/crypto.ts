@@ -12,7 +12,7 @@ import { type Implementation, implementationNames, opensslSpeed } from './crypto
 const implementations: readonly Implementation[] = ['openssl', 'node'];
 const ciphers: readonly CipherName[] = ['aes-256-xts', 'aes-128-xts', 'chacha20-poly1305', 'none'];
 
-/** Bytes per second of work that takes `bytes` a time, repeated for so many seconds. */
+/** Measures bytes per second of work on `bytes` each time, repeated for a number of seconds. */
 function rate(bytes: number, seconds: number, work: () => void): number {
   const began = process.hrtime.bigint();
   const end = began + BigInt(Math.round(seconds * 1e9));
@@ -32,7 +32,7 @@ function noise(length: number): Region {
   return region;
 }
 
-/** XTS alone, one call per sector, over data that no first-level cache holds. */
+/** Measures XTS alone, one call per sector, over more data than a first-level cache holds. */
 function xts(implementation: Implementation, keyLength: number, seconds: number): Competitor {
   return {
     name: implementationNames[implementation],
@@ -51,7 +51,7 @@ function xts(implementation: Implementation, keyLength: number, seconds: number)
   };
 }
 
-/** One message of ChaCha20-Poly1305 per chunk, sealed: `openssl speed` cannot open what it did not seal. */
+/** Seals one message of ChaCha20-Poly1305 per chunk: `openssl speed` cannot open messages. */
 function chacha(implementation: Implementation, seconds: number): Competitor {
   return {
     name: implementationNames[implementation],
@@ -71,7 +71,7 @@ function chacha(implementation: Implementation, seconds: number): Competitor {
   };
 }
 
-/** A whole chunk as it is read: authenticated, then decrypted into another place. */
+/** Reads whole chunks: authenticates each, then decrypts it into another place. */
 function openChunks(implementation: Implementation, cipherName: CipherName, seconds: number): Competitor {
   const geometry = new Geometry(DEFAULT_CHUNK_SIZE);
   return {
@@ -99,7 +99,7 @@ function openChunks(implementation: Implementation, cipherName: CipherName, seco
   };
 }
 
-/** `openssl speed` of the system's own openssl, on one core. */
+/** Runs `openssl speed` of the system's own openssl, on one core. */
 function speed(algorithm: string, bytes: number, ...options: readonly string[]): Competitor {
   return {
     name: opensslSpeed,

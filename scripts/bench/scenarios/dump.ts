@@ -56,7 +56,7 @@ function intoMount(bench: Bench, peer: WritePeer): Way {
   };
 }
 
-/** What a user without such a file system does; the plain dump is there meanwhile, and removing it does not count. */
+/** Dumps in clear and encrypts that, as users without such a file system do; does not time removing the plain dump. */
 function thenEncrypting(bench: Bench, peer: Converter): Way {
   return {
     name: dumpThenEncrypt(peer.name),

@@ -33,7 +33,7 @@ async function sparseDataset(bench: Bench, name: string, bytes: number): Promise
   return { name, path };
 }
 
-/** Seconds to mount, and from the start of mounting until the first byte of the large file was read. */
+/** Measures the seconds to mount, and from the start of mounting until the first byte of the large file was read. */
 async function start(bench: Bench, peer: MountPeer, data: Dataset): Promise<{ toMount: number; toFirstByte: number }> {
   const store = await bench.stored(peer, data);
   await warm(store);
@@ -50,7 +50,7 @@ async function start(bench: Bench, peer: MountPeer, data: Dataset): Promise<{ to
   }
 }
 
-/** The most memory, in bytes, that a daemon ever had while the whole image was read from it (VmHWM of proc(5)). */
+/** Measures the most memory, in bytes, that a daemon had while the whole image was read (VmHWM of proc(5)). */
 async function peakMemory(bench: Bench, peer: MountPeer, data: Dataset): Promise<number> {
   return bench.mounted(peer, data, async (path, pid) => {
     await run('dd', `if=${largeFile(path)}`, 'of=/dev/null', 'bs=1M', 'status=none');
@@ -80,7 +80,7 @@ async function byImageSize(bench: Bench, measure: Parameters<Group['run']>[1]): 
       return { name, measure: (round) => value(peer, data, `${name}, round ${round}`) };
     });
   const common = { better: 'lower', order: 'given', baseline: `${names.ours}, ${formatSize(size)}` } as const;
-  // Of the same mounts: what the first scenario measures in passing is the second one's result.
+  // The first scenario measures in passing what the second one reports.
   const firstBytes = new Map<string, number>();
   await measure({
     ...common,

@@ -6,7 +6,7 @@ import type { MountPeer } from '../peers/peer.ts';
 import type { Group } from '../scenario.ts';
 import { compare, largeFile, readers } from './reading.ts';
 
-/** Random reads of 4 KiB per second through a fresh mount. @param seed makes the order of the reads */
+/** Measures random reads of 4 KiB per second through a fresh mount. @param seed makes the order of the reads */
 export async function randomReads(
   bench: Bench,
   peer: MountPeer,

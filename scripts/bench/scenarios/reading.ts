@@ -10,7 +10,7 @@ export function readers({ peers }: Bench): MountPeer[] {
   return present(plain, ours, oursFuseNative, gocryptfs, securefs, passthrough);
 }
 
-/** The one file of the large dataset, as seen through a mount. */
+/** Returns the path of the one file of the large dataset in a mount. */
 export function largeFile(mounted: string): string {
   return join(mounted, 'pages-1.img');
 }

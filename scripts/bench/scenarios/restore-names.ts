@@ -3,10 +3,10 @@ import { names } from '../peers/names.ts';
 /** The tools that decrypt before a restore. */
 export const restoreTools = [names.age, names.openssl, names.gpg];
 
-/** How tables call decrypting with a tool and restoring afterwards. */
+/** Names, for tables, decrypting with a tool and restoring afterwards. */
 export function decryptThenRestore(tool: string): string {
   return `${tool}, decrypted first`;
 }
 
-/** How tables call a restore whose mount counts. */
+/** The name, in tables, of a restore whose mount counts. */
 export const mountIncluded = `${names.ours}, mount included`;

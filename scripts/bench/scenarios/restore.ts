@@ -9,7 +9,7 @@ import type { Competitor, Group } from '../scenario.ts';
 import { formatSize } from '../units.ts';
 import { decryptThenRestore, mountIncluded } from './restore-names.ts';
 
-/** A competitor that restores, from however it gets at the image files. */
+/** A competitor that restores, however it gets the image files. */
 function restoring(name: string, attempt: (use: (restored: Restored) => Promise<void>) => Promise<number>): Competitor {
   return {
     name,
@@ -49,7 +49,7 @@ export function fromMount(
   });
 }
 
-/** What a user without such a file system does: decrypts to memory and restores from there. */
+/** Decrypts to memory and restores from there, as a user without such a file system does. */
 export function afterDecrypting(bench: Bench, peer: Converter, images: Checkpoint): Competitor {
   const encrypted = join(bench.directory, `${images.name}-by-${peer.name}`);
   let made: Promise<unknown> | undefined;

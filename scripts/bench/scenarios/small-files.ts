@@ -13,7 +13,7 @@ import { afterDecrypting, fromMount } from './restore.ts';
 const filesPerProcess = 7;
 const kibPerProcess = 16;
 
-/** Seconds from the start of mounting to the end of `command`. */
+/** Measures the seconds from the start of mounting to the end of `command`. */
 export async function mountAndRun(
   bench: Bench,
   peer: MountPeer,

@@ -3,7 +3,7 @@ import { bash, clocked, run } from '../../lib/commands.ts';
 import type { Bench } from '../bench.ts';
 import type { WritePeer } from '../peers/peer.ts';
 
-/** What came of writing into a new store. */
+/** The result of writing into a new store. */
 export interface Written<T> {
   /** What the writer says of it. */
   readonly value: T;
@@ -13,12 +13,12 @@ export interface Written<T> {
   readonly space: number;
 }
 
-/** Has every file and directory below `path` survive loss of power, and waits for nothing else of this machine's. */
+/** Syncs every file and directory below `path`, and waits for nothing else on this machine. */
 export async function makeDurable(path: string): Promise<void> {
   await run(...bash('find "$1" -exec sync {} +', path));
 }
 
-/** Bytes that all below `path` takes on the disk. */
+/** Counts the bytes that everything below `path` takes on the disk. */
 export async function spaceOf(path: string): Promise<number> {
   return Number((await run('du', '--summarize', '--block-size=1', path)).split('\t')[0]);
 }
