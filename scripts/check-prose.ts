@@ -36,7 +36,6 @@ const NOT_YET: readonly string[] = [
   'src/serve/',
   'src/stores/',
   'test/system/cli-mount.test.ts',
-  'test/system/cli-usage.test.ts',
   'test/system/cli-write.test.ts',
   'test/system/write-mount.test.ts',
   'test/unit/cli/',

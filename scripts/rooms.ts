@@ -133,18 +133,18 @@ export const HOUSES: Readonly<Record<string, House>> = {
       'library',
       'serve',
     ],
-    doors: ['main.ts'],
+    doors: ['hints.ts', 'main.ts'],
     rooms: {
       '.': ['commands', 'options', 'terminal', 'words'],
       words: ['.'],
       terminal: ['.'],
       options: ['.', 'terminal'],
-      doctor: ['terminal'],
+      doctor: ['.', 'terminal'],
       commands: ['.', 'doctor', 'options', 'terminal', 'words'],
     },
   },
   programs: {
-    imports: ['cli/main.ts', 'image/run-image-worker.ts', 'serve'],
+    imports: ['cli/hints.ts', 'cli/main.ts', 'image/run-image-worker.ts', 'serve'],
     doors: [],
   },
 };

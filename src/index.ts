@@ -14,6 +14,7 @@
  * key.wipe();
  * ```
  */
+export type { Aftermath, ErrorData } from './base/error-data.ts';
 export { CkptfsError, type ErrorCode, type ErrorDetails, errorCodes } from './base/errors.ts';
 export { Secret } from './crypto/secret.ts';
 export { type CipherName, cipherNames, defaultCipher } from './format/ciphers.ts';

@@ -12,7 +12,7 @@ export function absolutePath(path: string): string {
   const directory = wasLeft ? undefined : currentDirectory();
   if (directory !== undefined) return resolve(directory, path);
   throw new CkptfsError('bad-argument', `${path} is a relative path, and the current directory was removed`, {
-    advice: 'Change to a directory that exists, or name the path from the root directory on.',
+    data: { reason: 'relative-path' },
   });
 }
 

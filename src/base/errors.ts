@@ -1,4 +1,5 @@
 import { type ErrnoName, errnoName, isErrnoName } from './errno.ts';
+import { type Aftermath, type ErrorData, readAftermath, readErrorData } from './error-data.ts';
 
 /**
  * Every fault ckptfs reports is a CkptfsError with one of these codes. Codes are an interface: they never change meaning,
@@ -59,27 +60,76 @@ export const errorCodes = [
 
 export type ErrorCode = (typeof errorCodes)[number];
 
-export interface ErrorDetails {
-  /** What the user can do about it, one sentence. */
-  readonly advice?: string;
-  /** The file, object or mount the fault is about. */
+/** What an error may come with. */
+export interface ErrorDetails<Code extends ErrorCode = ErrorCode> {
+  /** The file, object or mount that the error is about. */
   readonly path?: string;
+  readonly data?: ErrorData<Code>;
+  readonly aftermath?: Aftermath;
   readonly cause?: unknown;
 }
 
-export class CkptfsError extends Error {
-  override readonly name = 'CkptfsError';
-  readonly code: ErrorCode;
-  readonly advice: string | undefined;
-  readonly path: string | undefined;
+/** Makes `data` required for the codes of which a fact is. */
+type DetailsArguments<Code extends ErrorCode> = [ErrorData<Code>] extends [never]
+  ? [details?: ErrorDetails<Code>]
+  : Record<never, never> extends ErrorData<Code>
+    ? [details?: ErrorDetails<Code>]
+    : [details: ErrorDetails<Code> & { readonly data: ErrorData<Code> }];
 
-  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
-    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+class ErrorOf<Code extends ErrorCode> extends Error {
+  override readonly name = 'CkptfsError';
+  readonly code: Code;
+  readonly path: string | undefined;
+  /** The facts that come with the code; undefined too where another version of ckptfs reported the error. */
+  readonly data: ErrorData<Code> | undefined;
+  /** What the failed operation leaves behind, where that needs attention. */
+  readonly aftermath: Aftermath | undefined;
+
+  constructor(code: Code, message: string, { path, data, aftermath, cause }: ErrorDetails<Code> = {}) {
+    super(message, cause === undefined ? undefined : { cause });
     this.code = code;
-    this.advice = details.advice;
-    this.path = details.path;
+    this.path = path;
+    this.data = data;
+    this.aftermath = aftermath;
+  }
+
+  /** Makes an error of the same code and data, caused by this one, with another message. */
+  reworded(message: string, { path = this.path, aftermath = this.aftermath }: RewordedDetails = {}): CkptfsError {
+    return makeError(this.code, message, { path, data: this.data, aftermath, cause: this });
   }
 }
+
+interface RewordedDetails {
+  readonly path?: string | undefined;
+  readonly aftermath?: Aftermath | undefined;
+}
+
+interface LooseDetails extends RewordedDetails {
+  readonly data?: unknown;
+  readonly cause?: unknown;
+}
+
+/** The caller vouches that the data are those of the code. */
+function makeError(code: ErrorCode, message: string, { path, data, aftermath, cause }: LooseDetails): CkptfsError {
+  const details = {
+    ...(path === undefined ? {} : { path }),
+    ...(data === undefined ? {} : { data }),
+    ...(aftermath === undefined ? {} : { aftermath }),
+    cause,
+  };
+  return new ErrorOf<ErrorCode>(code, message, details as ErrorDetails<ErrorCode>) as CkptfsError;
+}
+
+/** Every error that ckptfs reports. `code` tells which `data` it has, by {@link ErrorData}. */
+export type CkptfsError<Code extends ErrorCode = ErrorCode> = { [Each in Code]: ErrorOf<Each> }[Code];
+
+interface CkptfsErrorConstructor {
+  new <Code extends ErrorCode>(code: Code, message: string, ...details: DetailsArguments<Code>): ErrorOf<Code>;
+  /** What `instanceof` narrows to: the union, so that a `switch` over `code` narrows `data`. */
+  readonly prototype: CkptfsError;
+}
+
+export const CkptfsError: CkptfsErrorConstructor = ErrorOf;
 
 /**
  * Returns the errno name (`ENOENT`, …) of a Node system error, found by its number where it has one, or what else Node has as its
@@ -96,7 +146,7 @@ export function systemErrorName(error: unknown): string | undefined {
  * error, or no system call failed.
  */
 export function ioErrorName(error: unknown): ErrnoName | undefined {
-  const name = error instanceof CkptfsError && error.code === 'io' ? systemErrorName(error.cause) : undefined;
+  const name = error instanceof CkptfsError && error.code === 'io' ? error.data?.errno : undefined;
   return name !== undefined && isErrnoName(name) ? name : undefined;
 }
 
@@ -130,34 +180,52 @@ export function ioError(what: string, path: string, cause: unknown): CkptfsError
   if (cause instanceof CkptfsError) return cause;
   const name = systemErrorName(cause);
   const text = name === undefined ? String(cause) : (systemErrorText[name] ?? name);
-  return new CkptfsError('io', `cannot ${what} ${path}: ${text}`, { path, cause });
+  const data = name === undefined ? {} : { errno: name };
+  return new CkptfsError('io', `cannot ${what} ${path}: ${text}`, { path, data, cause });
 }
 
 /** A CkptfsError as plain data, for another thread or process. */
 export interface PlainError {
   readonly code: ErrorCode;
   readonly message: string;
-  readonly advice?: string;
   readonly path?: string;
+  readonly data?: unknown;
+  readonly aftermath?: unknown;
   readonly stack?: string;
 }
 
-/** Anything thrown, as plain data; what is no CkptfsError becomes code `internal`. */
+/** Anything thrown, as plain data; what is not a CkptfsError becomes code `internal`. */
 export function toPlainError(error: unknown): PlainError {
   if (!(error instanceof CkptfsError)) {
     const stack = error instanceof Error && error.stack !== undefined ? { stack: error.stack } : {};
     return { code: 'internal', message: error instanceof Error ? error.message : String(error), ...stack };
   }
-  const { code, message, advice, path, stack } = error;
+  const { code, message, path, data, aftermath, stack } = error;
   return {
     code,
     message,
-    ...(advice === undefined ? {} : { advice }),
     ...(path === undefined ? {} : { path }),
+    ...(data === undefined ? {} : { data }),
+    ...(aftermath === undefined ? {} : { aftermath }),
     ...(stack === undefined ? {} : { stack }),
   };
 }
 
-export function fromPlainError({ code, message, stack, ...details }: PlainError): CkptfsError {
-  return new CkptfsError(code, message, { ...details, ...(stack === undefined ? {} : { cause: stack }) });
+/** Whether a value from another process, which may be anything, has the shape of a PlainError. */
+export function isPlainError(value: unknown): value is PlainError {
+  if (typeof value !== 'object' || value === null) return false;
+  const { code, message, path, stack }: Partial<Record<keyof PlainError, unknown>> = value;
+  const isOptionalText = (text: unknown): boolean => text === undefined || typeof text === 'string';
+  const isKnown = errorCodes.some((known) => known === code);
+  return isKnown && typeof message === 'string' && isOptionalText(path) && isOptionalText(stack);
+}
+
+/** The error again. Data that are not those of the code, such as another version of ckptfs may send, are left out. */
+export function fromPlainError({ code, message, path, data, aftermath, stack }: PlainError): CkptfsError {
+  return makeError(code, message, {
+    path,
+    data: readErrorData(code, data),
+    aftermath: readAftermath(aftermath),
+    cause: stack,
+  });
 }

@@ -24,12 +24,15 @@ interface EndedDetails {
 }
 
 /** A command was ended by a signal; says what that leaves behind. */
-export class EndedBySignal extends CkptfsError {
+export class EndedBySignal extends CkptfsError<'interrupted'> {
+  /** What remains, one sentence for the user. */
+  readonly left: string;
   readonly signal: CancellingSignal;
   readonly isStuck: boolean;
 
   constructor(signal: CancellingSignal, { left, cause, isStuck = false }: EndedDetails) {
-    super('interrupted', `interrupted by ${signal}`, { advice: left, cause });
+    super('interrupted', `interrupted by ${signal}`, { cause });
+    this.left = left;
     this.signal = signal;
     this.isStuck = isStuck;
   }

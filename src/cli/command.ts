@@ -1,7 +1,7 @@
 import type { ArgumentsCamelCase, Argv } from 'yargs';
 import { absolutePath } from '../base/current-directory.ts';
-import { CkptfsError } from '../base/errors.ts';
 import { reach, reachWhole } from '../fuse/mount/reachable.ts';
+import { CommandLineError } from './command-line-error.ts';
 import { generalOptions, longOptions, optionNames } from './options/option-names.ts';
 
 /** Options that every command has. */
@@ -77,9 +77,8 @@ function refuseEmptyValues(args: Readonly<Record<string, unknown>>): void {
     empty[0];
   if (name === undefined) return;
   const isPath = /^[A-Z]/.test(name);
-  throw new CkptfsError('bad-argument', isPath ? `the argument ${name} is empty` : `the value of --${name} is empty`, {
-    advice: `Is a variable of the shell not set?${isPath ? ' The current directory is ".".' : ''}`,
-  });
+  const message = isPath ? `the argument ${name} is empty` : `the value of --${name} is empty`;
+  throw new CommandLineError(message, { kind: 'empty-value', isPath });
 }
 
 /** Before anything is done, so that there is one message whatever would have met the path first. */

@@ -278,7 +278,8 @@ function fetchCipher(lib: LibCrypto, name: string): number {
 }
 
 function fetched(name: string, algorithm: number): number {
-  if (algorithm === NULL) throw new CkptfsError('missing-feature', `this OpenSSL has no ${name}`);
+  if (algorithm === NULL)
+    throw new CkptfsError('missing-feature', `this OpenSSL has no ${name}`, { data: { feature: 'openssl' } });
   return algorithm;
 }
 

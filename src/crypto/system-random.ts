@@ -30,7 +30,10 @@ export function fillRandom(to: Region, offset = 0, length = to.length - offset):
   if (!(offset >= 0 && length >= 0 && offset + length <= to.length))
     throw new RangeError('the bytes to fill are not inside the region');
   const number = GETRANDOM_NUMBERS[arch()];
-  if (number === undefined) throw new CkptfsError('missing-feature', `getrandom(2) is not known on ${arch()}`);
+  if (number === undefined)
+    throw new CkptfsError('missing-feature', `getrandom(2) is not known on ${arch()}`, {
+      data: { feature: 'getrandom' },
+    });
   for (let done = 0; done < length; ) {
     const count = call(number, to.address + offset + done, length - done, 0);
     if (count > 0) done += count;

@@ -60,12 +60,18 @@ export function parseHeader(bytes: Uint8Array): Header {
   }
   const value = parseJson(bytes);
   if (!isRecord(value) || value['format'] !== 'ckptfs') {
-    throw new CkptfsError('not-an-image', 'ckptfs.json does not describe a ckptfs image');
+    throw new CkptfsError('not-an-image', 'ckptfs.json does not describe a ckptfs image', {
+      data: { reason: 'other-header' },
+    });
   }
   if (value['version'] !== FORMAT_VERSION) {
-    throw new CkptfsError('unsupported-format', `image format version ${printable(value['version'])} is not known`, {
-      advice: `This ckptfs reads version ${FORMAT_VERSION}; a newer ckptfs may read it.`,
-    });
+    throw new CkptfsError(
+      'unsupported-format',
+      `image format version ${printable(value['version'])} is not known; this ckptfs reads version ${FORMAT_VERSION}`,
+      {
+        data: { reason: 'version' },
+      },
+    );
   }
   const header = parseMembers(value);
   if (!encodeHeader(header).equals(bytes)) throw new CkptfsError('damaged', 'header is not in its one canonical form');
@@ -76,7 +82,7 @@ function parseJson(bytes: Uint8Array): unknown {
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch (cause) {
-    throw new CkptfsError('not-an-image', 'ckptfs.json is not JSON text', { cause });
+    throw new CkptfsError('not-an-image', 'ckptfs.json is not JSON text', { data: { reason: 'other-header' }, cause });
   }
 }
 
@@ -85,9 +91,13 @@ function parseMembers(value: Record<string, unknown>): Header {
   if (typeof image !== 'string' || !/^[0-9a-f]{32}$/.test(image)) throw damagedMember('image');
   if (typeof cipher !== 'string') throw damagedMember('cipher');
   if (!isCipherName(cipher)) {
-    throw new CkptfsError('unsupported-format', `cipher ${printable(cipher)} is not known`, {
-      advice: `Known are ${cipherNames.join(', ')}.`,
-    });
+    throw new CkptfsError(
+      'unsupported-format',
+      `cipher ${printable(cipher)} is not known; known are ${cipherNames.join(', ')}`,
+      {
+        data: { reason: 'cipher' },
+      },
+    );
   }
   if (typeof chunkSize !== 'number' || !isChunkSize(chunkSize)) throw damagedMember('chunkSize');
   if (!Array.isArray(slots) || slots.length < 1 || slots.length > MAX_SLOTS) throw damagedMember('slots');

@@ -32,7 +32,10 @@ function readKeyText(path: string, open: () => number): KeyFile {
   try {
     const { length, status } = readBounded(path, open, text);
     if (length > MAX_FILE_SIZE) {
-      throw new CkptfsError('bad-key-file', `key file ${path} is larger than ${MAX_FILE_SIZE} bytes`, { path });
+      throw new CkptfsError('bad-key-file', `key file ${path} is larger than ${MAX_FILE_SIZE} bytes`, {
+        path,
+        data: { reason: 'too-large' },
+      });
     }
     return { key: parseKeyText(text.subarray(0, length), path), warning: warningAbout(path, status) };
   } finally {
@@ -74,8 +77,8 @@ function readBounded(path: string, open: () => number, into: Buffer): { length: 
     return { length, status };
   } catch (error) {
     const { message } = ioError('read key file', path, error);
-    const advice = systemErrorName(error) === 'ENOENT' ? 'Make a key file with `ckptfs keygen -o FILE`.' : undefined;
-    throw new CkptfsError('bad-key-file', message, { path, cause: error, ...(advice === undefined ? {} : { advice }) });
+    const reason = systemErrorName(error) === 'ENOENT' ? 'missing' : 'unreadable';
+    throw new CkptfsError('bad-key-file', message, { path, data: { reason }, cause: error });
   } finally {
     if (descriptor !== undefined && descriptor !== STANDARD_INPUT) closeSync(descriptor);
   }

@@ -4,7 +4,6 @@ import { Secret } from '../crypto/secret.ts';
 
 const KEY_SIZES: readonly number[] = [16, 24, 32];
 const EXPECTED = 'expected a key of 16, 24 or 32 bytes in hexadecimal (32, 48 or 64 digits)';
-const ADVICE = 'Make one with `ckptfs keygen -o FILE` or `openssl rand -hex 32 > FILE`.';
 
 /** Hexadecimal digits as ASCII bytes, because a key must never become a JavaScript string. */
 const DIGITS = Buffer.from('0123456789abcdef', 'ascii');
@@ -69,5 +68,8 @@ function isWhiteSpace(byte: number): boolean {
 }
 
 function badKeyFile(path: string, found: string): CkptfsError {
-  return new CkptfsError('bad-key-file', `key file ${path}: ${EXPECTED}; ${found}`, { path, advice: ADVICE });
+  return new CkptfsError('bad-key-file', `key file ${path}: ${EXPECTED}; ${found}`, {
+    path,
+    data: { reason: 'not-a-key' },
+  });
 }

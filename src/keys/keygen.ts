@@ -23,6 +23,7 @@ export function createKeyFile(path: string, bits: KeyBits = 256): void {
     if (systemErrorName(error) === 'EEXIST') {
       throw new CkptfsError('exists', `${path} already exists; a key file is never overwritten`, {
         path,
+        data: { reason: 'file' },
         cause: error,
       });
     }

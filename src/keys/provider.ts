@@ -24,7 +24,5 @@ export async function unwrapImageKey(slots: readonly SlotJwe[], providers: reado
   }
   const tried = [...new Set(providers.map((provider) => provider.kind))].join(', ');
   const count = slots.length === 1 ? 'the one key slot' : `any of the ${slots.length} key slots`;
-  throw new CkptfsError('wrong-key', `the given ${tried} does not open ${count} of this image`, {
-    advice: 'Give the key that this image was encrypted with.',
-  });
+  throw new CkptfsError('wrong-key', `the given ${tried} does not open ${count} of this image`);
 }

@@ -194,7 +194,9 @@ export class ImageWriter {
       const shown = Buffer.from(path as Uint8Array);
       const exists = cause.code === 'EEXIST';
       const message = `${quotedPath(shown)} in the image ${exists ? 'already exists' : `cannot be made: ${cause.code}`}`;
-      throw new CkptfsError(exists ? 'exists' : 'bad-argument', message, { path: shown.toString(), cause });
+      const details = { path: shown.toString(), cause };
+      if (exists) throw new CkptfsError('exists', message, { ...details, data: { reason: 'file' } });
+      throw new CkptfsError('bad-argument', message, details);
     }
   }
 

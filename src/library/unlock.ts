@@ -62,6 +62,6 @@ export function checkImageId(store: Store, header: Header, wanted: string | unde
   if (wanted === undefined || wanted.toLowerCase() === found) return;
   throw new CkptfsError('wrong-image', `${store.location} is image ${found}, not ${wanted}`, {
     path: store.location,
-    advice: 'Somebody may have put another image in its place.',
+    data: { reason: 'other-id' },
   });
 }

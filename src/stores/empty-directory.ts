@@ -1,9 +1,9 @@
 import fs from 'node:fs';
+import type { ErrorData } from '../base/error-data.ts';
 import { CkptfsError, ioError, systemErrorName } from '../base/errors.ts';
 import { Directory } from '../base/linux/directory.ts';
 import { withoutThoseOfFileSystems } from './file-system-names.ts';
 
-const ADVICE = 'Name a directory that does not exist, or an empty one of your own.';
 const MAX_NAMED = 3;
 
 /**
@@ -16,11 +16,7 @@ export function makeEmptyDirectory(path: string): Directory {
   const directory = openOwn(path);
   try {
     if (!isMade && (Number(directory.stat().mode) & 0o022) !== 0) {
-      throw exists(
-        path,
-        'is a directory that others can write to',
-        `chmod go-w ${path}, or name one that does not exist.`,
-      );
+      throw exists(path, 'is a directory that others can write to', 'writable-by-others');
     }
     checkEmpty(path, directory);
     return directory;
@@ -102,17 +98,17 @@ function openOwn(path: string): Directory {
     directory = Directory.open(path, { follow: false });
   } catch (cause) {
     const name = systemErrorName(cause);
-    if (name === 'ENOTDIR' || name === 'ELOOP') throw exists(path, 'exists and is no directory');
+    if (name === 'ENOTDIR' || name === 'ELOOP') throw exists(path, 'exists and is no directory', 'not-a-directory');
     throw ioError('open', path, cause);
   }
   if (Number(directory.stat().uid) === process.geteuid?.()) return directory;
   directory.close();
-  throw exists(path, 'is a directory of another user');
+  throw exists(path, 'is a directory of another user', 'not-own');
 }
 
 function checkEmpty(path: string, directory: Directory): void {
   const names = namesIn(path, directory);
-  if (names.length > 0) throw exists(path, `exists and is not empty: it has ${describeNames(names)}`);
+  if (names.length > 0) throw exists(path, `exists and is not empty: it has ${describeNames(names)}`, 'not-empty');
 }
 
 /** Without what the file system itself has put there. */
@@ -124,6 +120,6 @@ function namesIn(path: string, directory: Directory): string[] {
   }
 }
 
-function exists(path: string, reason: string, advice = ADVICE): CkptfsError {
-  return new CkptfsError('exists', `${path} ${reason}`, { path, advice });
+function exists(path: string, text: string, reason: ErrorData<'exists'>['reason']): CkptfsError {
+  return new CkptfsError('exists', `${path} ${text}`, { path, data: { reason } });
 }

@@ -30,11 +30,12 @@ export class ImageDirectory {
       return new ImageDirectory(openRoot(place));
     } catch (cause) {
       const name = systemErrorName(cause);
-      if (name === 'ENOENT') throw new CkptfsError('io', `${path} does not exist`, { path, cause });
+      if (name === 'ENOENT')
+        throw new CkptfsError('io', `${path} does not exist`, { path, data: { errno: name }, cause });
       if (name !== 'ENOTDIR') throw ioError('open', path, cause);
       throw new CkptfsError('not-an-image', `${path} is not a ckptfs image: it is not a directory`, {
-        advice: 'Name the directory that "ckptfs encrypt" made.',
         path,
+        data: { reason: 'not-a-directory' },
         cause,
       });
     }

@@ -58,7 +58,7 @@ export function openToWrite(directory: Directory, name: string, where: Where, fl
   const path = where();
   throw new CkptfsError('io', `cannot write ${path}: it has ${file.links} names (hard links)`, {
     path,
-    advice: 'Copy the image with its contents, and use the copy.',
+    data: { reason: 'hard-links' },
   });
 }
 

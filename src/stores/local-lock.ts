@@ -98,6 +98,6 @@ function locked(directory: string, holder: string): CkptfsError {
   const who = holder === '' ? 'another process' : holder;
   return new CkptfsError('locked', `${directory} is being written by ${who}`, {
     path: directory,
-    advice: 'An image has one writer at a time: unmount it there, or wait.',
+    data: { holder: 'writer', wanted: 'writing' },
   });
 }

@@ -79,7 +79,7 @@ function locked(path: string, wanted: 'exclusive' | 'shared', { shared, exclusiv
   const who = isWritten ? `written by ${listed(exclusive)}` : `read by ${listed(shared)}`;
   return new CkptfsError('locked', `${path} is being ${who}`, {
     path,
-    advice: 'An image has either readers or one writer: unmount it there ("ckptfs status" shows where), or wait.',
+    data: { holder: isWritten ? 'writer' : 'readers', wanted: wanted === 'shared' ? 'reading' : 'writing' },
   });
 }
 

@@ -93,7 +93,8 @@ export class RecordingStore implements WritableStore {
   close(): void {}
 
   lock(): WriterLock {
-    if (this.#isLocked) throw new CkptfsError('locked', 'another one has it');
+    if (this.#isLocked)
+      throw new CkptfsError('locked', 'another one has it', { data: { holder: 'writer', wanted: 'writing' } });
     this.#isLocked = true;
     return {
       unseenReaders: undefined,

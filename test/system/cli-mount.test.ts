@@ -99,7 +99,7 @@ describeIf(['root', 'fuse'], 'mount, status, umount', () => {
       expect(run('umount', 'mnt')).toEqual(
         failure(
           32,
-          `${at('mnt')} is in use by sleep (pid N). End what uses it and try again, or unmount it lazily (--lazy).`,
+          `${at('mnt')} is in use by sleep (pid N). End what uses it and try again, or unmount it lazily (ckptfs umount --lazy).`,
         ),
       );
       const { status, stderr } = run('umount', 'mnt', '--lazy');
@@ -165,7 +165,7 @@ describeIf(['root', 'fuse', 'namespaces'], 'exec', () => {
 
   test('failures of its own are 125', () => {
     expect(run('exec', 'enc', ...key)).toEqual(
-      failure(125, 'no command is given. It stands behind "--": ckptfs exec ENC -- COMMAND {}.'),
+      failure(125, 'no command is given. It comes after "--": ckptfs exec ENC -- COMMAND {}.'),
     );
     expect(run('exec', 'gone', ...key, '--', 'true')).toMatchObject({ status: 125 });
     expect(run('exec', 'enc', ...key, '--', 'no-such-program')).toEqual(

@@ -67,7 +67,7 @@ describe('keys and images that are not', () => {
     expect(run('info', 'gone')).toEqual(failure(3, 'gone does not exist.'));
     const zeros = '0'.repeat(32);
     expect(run('cat', 'enc', 'core-1.img', ...key, '--image-id', zeros)).toEqual(
-      failure(24, 'enc is image ID, not ID. Somebody may have put another image in its place.'),
+      failure(24, 'enc is image ID, not ID. Another image may have been put in its place.'),
     );
     const id = JSON.parse(terminal.run('info', 'enc', '--json').stdout).imageId;
     expect(run('cat', 'enc', 'core-1.img', ...key, '--image-id', id.toUpperCase())).toEqual(success('core'));

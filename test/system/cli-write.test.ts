@@ -116,8 +116,8 @@ describeIf(['root', 'fuse'], 'mount --write', () => {
   });
 
   test('what cannot be is refused before there is anything', () => {
-    const writer = 'It has one writer, a thread of the transport kernel.';
-    const refused = (what: string): string => `an image cannot be mounted to be written with ${what}. ${writer}`;
+    const writer = 'it has one writer, a thread of the transport kernel.';
+    const refused = (what: string): string => `an image cannot be mounted to be written with ${what}: ${writer}`;
     const mount = (...words: string[]): Transcript => run('mount', '--write', 'enc', 'mnt', ...key, ...words);
     expect(mount('--transport', 'fuse-native')).toEqual(failure(2, refused('the transport fuse-native')));
     expect(mount('--scratch')).toEqual(failure(2, refused('scratch space')));

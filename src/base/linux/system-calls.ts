@@ -60,7 +60,7 @@ export function enterPrivateMountNamespace(): void {
   if (calls.unshare(CLONE_NEWNS) !== 0) {
     const allowed = lastErrno() !== constants.errno.EPERM;
     throw new CkptfsError('missing-feature', `a mount namespace cannot be made: ${systemError('unshare').message}`, {
-      ...(allowed ? {} : { advice: 'Run it as root, or mount with "ckptfs mount" instead.' }),
+      data: { feature: allowed ? 'mount-namespace' : 'mount-namespace-right' },
     });
   }
   makePrivate('/', true);

@@ -1,9 +1,9 @@
 import type { ArgumentsCamelCase, Argv } from 'yargs';
-import { CkptfsError } from '../../base/errors.ts';
 import type { Secret } from '../../crypto/secret.ts';
 import { isVacantLocation } from '../../library/new-image.ts';
 import { type ExecResult, execWithMount } from '../../serve/launch/exec.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
+import { CommandLineError } from '../command-line-error.ts';
 import { EXIT_EXEC_FAILED, EXIT_OK } from '../exit-codes.ts';
 import { withNewImage } from '../new-image.ts';
 import { withImageArguments, withImageKey } from '../options/image-arguments.ts';
@@ -102,7 +102,5 @@ function commandOf(args: Record<string, unknown>): string[] {
   const words = args['--'];
   const command = Array.isArray(words) ? words.map(String) : [];
   if (command.length > 0 && command[0] !== '') return command;
-  throw new CkptfsError('bad-argument', 'no command is given', {
-    advice: 'It stands behind "--": ckptfs exec ENC -- COMMAND {}.',
-  });
+  throw new CommandLineError('no command is given', { kind: 'no-command-to-run' });
 }

@@ -138,12 +138,6 @@ async function adviseOnFailure<T>({ mountPoint, write }: MountOptions, work: () 
   } catch (error) {
     if (write !== true || !(error instanceof CkptfsError) || error.code === 'bad-argument') throw error;
     if (systemErrorName(error.cause) === 'ENOENT') throw error;
-    const { advice, path } = error;
-    const bare = `Nothing is mounted on ${mountPoint}: what is written there is not encrypted.`;
-    throw new CkptfsError(error.code, error.message, {
-      advice: advice === undefined ? bare : `${advice} ${bare}`,
-      ...present({ path }),
-      cause: error,
-    });
+    throw error.reworded(error.message, { aftermath: { state: 'not-mounted', mountPoint } });
   }
 }

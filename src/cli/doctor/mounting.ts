@@ -1,4 +1,5 @@
 import type { CkptfsError } from '../../base/errors.ts';
+import { hintFor } from '../hints.ts';
 import { type Finding, missing, ok, warn } from './check.ts';
 import type { Host } from './host.ts';
 
@@ -15,9 +16,10 @@ export function mountingFindings(host: Host, trial?: MountingTrial): Finding[] {
 function device(host: Host, trial: MountingTrial | undefined): Finding {
   if (trial === undefined) return deviceAsSeen(host);
   if ('protocol' in trial) return ok('/dev/fuse', `a mount was tried and works; FUSE ${trial.protocol}`);
-  const { message, advice } = trial.failure;
+  const { message } = trial.failure;
+  const advice = hintFor(trial.failure) ?? 'docs/cli.md says what mounting needs';
   const seen = deviceAsSeen(host);
-  return seen.level === 'ok' ? missing('/dev/fuse', message, advice ?? 'docs/cli.md says what mounting needs') : seen;
+  return seen.level === 'ok' ? missing('/dev/fuse', message, advice) : seen;
 }
 
 function deviceAsSeen(host: Host): Finding {

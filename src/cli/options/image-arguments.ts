@@ -1,9 +1,9 @@
 import type { Argv } from 'yargs';
-import { CkptfsError } from '../../base/errors.ts';
 import type { Secret } from '../../crypto/secret.ts';
 import { EncryptedImage } from '../../library/encrypted-image.ts';
 import { type OpenOptions, unlockImage } from '../../library/unlock.ts';
 import type { CommonOptions } from '../command.ts';
+import { CommandLineError } from '../command-line-error.ts';
 import { warn } from '../terminal/output.ts';
 import { HeldKeys, type KeyArguments, withKeyOptions } from './key-options.ts';
 
@@ -37,9 +37,7 @@ function withImageId<T>(yargs: Argv<T>): Argv<T & { 'image-id': string | undefin
 /** @throws CkptfsError `bad-argument` */
 export function imageIdOf(text: string): string {
   if (/^[0-9a-f]{32}$/i.test(text)) return text.toLowerCase();
-  throw new CkptfsError('bad-argument', `image id ${text}: an id has 32 hexadecimal digits`, {
-    advice: '"ckptfs info ENC" shows it.',
-  });
+  throw new CommandLineError(`image id ${text}: an id has 32 hexadecimal digits`, { kind: 'image-id' });
 }
 
 /** Opens the image that the arguments name, does the work, wipes the keys. @throws what opening and `work` throw */

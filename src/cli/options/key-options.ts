@@ -61,7 +61,6 @@ export class HeldKeys {
     if (existsSync(path)) return [this.#from(readKeyFile(path))];
     throw new CkptfsError('no-key', `no key was given, and there is none for this image at ${path}`, {
       path,
-      advice: 'Name the key with --key-file FILE.',
     });
   }
 

@@ -35,23 +35,10 @@ export function parseMountOptions(lists: readonly string[]): { settings: MountSe
     if (own === undefined) rest.push(option);
     else settings = { ...settings, ...own };
   }
-  checkRest(rest);
+  // Here already, so that a misspelt key_file is called that and not a missing key.
+  parseFuseOptions(rest);
   return { settings, rest };
 }
-
-/** Here already, so that a misspelt key_file is called that and not a missing key. */
-function checkRest(rest: readonly string[]): void {
-  try {
-    parseFuseOptions(rest);
-  } catch (cause) {
-    const message = cause instanceof Error ? cause.message : String(cause);
-    throw new CkptfsError('bad-argument', message, { advice: knownOptions, cause });
-  }
-}
-
-const knownOptions =
-  'Known are key_file=FILE, image_id=ID, transport=NAME, workers=N, cache_size=BYTES, root_mode=MODE, log_file=FILE, ' +
-  'scratch, write, allow_other, allow_root, noexec, fsname=NAME, and the general options of fstab.';
 
 function ownSetting(name: string, value: string | undefined, before: MountSettings): MountSettings | undefined {
   switch (name) {

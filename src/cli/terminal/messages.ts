@@ -1,6 +1,7 @@
 import { CkptfsError, systemErrorName, toPlainError } from '../../base/errors.ts';
 import { printable, printableJson } from '../../base/printable.ts';
 import { exitCodes } from '../exit-codes.ts';
+import { hintFor } from '../hints.ts';
 import { present } from '../present.ts';
 
 /** One line for a person: what is wrong, about which file, and what to do. */
@@ -10,12 +11,14 @@ export function failureLine(error: unknown): string {
     return `ckptfs: internal fault: ${sentence(printable(text))} Please report it with what --debug prints.`;
   }
   const message = sentence(printable(error.message));
-  return `ckptfs: ${error.advice === undefined ? message : `${message} ${sentence(printable(error.advice))}`}`;
+  const hint = hintFor(error);
+  return `ckptfs: ${hint === undefined ? message : `${message} ${sentence(printable(hint))}`}`;
 }
 
 /** One line of JSON for a program: what {@link failureLine} says, in parts. */
 export function failureJson(error: unknown, exitCode: number): string {
-  const { code, message, advice, path } = toPlainError(error);
+  const { code, message, path } = toPlainError(error);
+  const advice = error instanceof CkptfsError ? hintFor(error) : undefined;
   return printableJson(JSON.stringify({ error: { code, exitCode, message, ...present({ advice, path }) } }));
 }
 

@@ -1,4 +1,4 @@
-import { CkptfsError } from '../../base/errors.ts';
+import { CommandLineError } from '../command-line-error.ts';
 import { commandNames, isCommandName } from '../commands.ts';
 import { suggestionFor } from './suggestion.ts';
 
@@ -9,15 +9,13 @@ import { suggestionFor } from './suggestion.ts';
  * @param words the command line, up to `--`
  * @param options names of all options that could have been given, without dashes
  */
-export function usageError(message: string, words: readonly string[], options: readonly string[]): CkptfsError {
+export function usageError(message: string, words: readonly string[], options: readonly string[]): CommandLineError {
   const command = words.find(isCommandName);
   const text = message
     .replace(/^YError: /, '')
     .trim()
     .replace(/\s*\n\s*/g, ' ');
-  return new CkptfsError('bad-argument', reworded(text, words, options), {
-    advice: command === undefined ? 'See "ckptfs --help".' : `See "ckptfs ${command} --help".`,
-  });
+  return new CommandLineError(reworded(text, words, options), { kind: 'usage', command });
 }
 
 function reworded(text: string, words: readonly string[], options: readonly string[]): string {

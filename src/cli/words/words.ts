@@ -1,4 +1,4 @@
-import { CkptfsError } from '../../base/errors.ts';
+import { CommandLineError } from '../command-line-error.ts';
 import { commandNames, isCommandName } from '../commands.ts';
 import { suggestionFor } from './suggestion.ts';
 
@@ -22,13 +22,10 @@ function withoutHelpCommand(words: readonly string[]): readonly string[] {
   if (command === undefined || command.startsWith('-')) return ['--help', ...words.slice(1)];
   if (isCommandName(command)) return [command, '--help'];
   const near = suggestionFor(command, commandNames);
-  throw new CkptfsError(
-    'bad-argument',
-    `unknown command ${command}${near === undefined ? '' : `; did you mean ${near}?`}`,
-    {
-      advice: 'See "ckptfs --help".',
-    },
-  );
+  throw new CommandLineError(`unknown command ${command}${near === undefined ? '' : `; did you mean ${near}?`}`, {
+    kind: 'usage',
+    command: undefined,
+  });
 }
 
 /** yargs takes a lone dash for no value of an option. */

@@ -57,13 +57,15 @@ export async function unmountByHelper(mountPoint: string, lazy: boolean): Promis
   const first = await helped(deadline, mountPoint, runAnyHelper(args));
   if (first?.exitCode === 0) return;
   const busy = (outcome: Outcome | undefined): boolean => /busy/i.test(outcome?.errorText ?? '');
-  if (busy(first)) throw new CkptfsError('busy', `${mountPoint} is in use`, { path: mountPoint });
+  if (busy(first))
+    throw new CkptfsError('busy', `${mountPoint} is in use`, { path: mountPoint, data: { reason: 'in-use' } });
   if (/not found in/.test(first?.errorText ?? '')) {
     throw new CkptfsError('not-mounted', `${mountPoint} is not a mount of this user`, { path: mountPoint });
   }
   const second = await helped(deadline, mountPoint, run('umount', [...(lazy ? ['-l'] : []), '--', mountPoint]));
   if (second?.exitCode === 0) return;
-  if (busy(second)) throw new CkptfsError('busy', `${mountPoint} is in use`, { path: mountPoint });
+  if (busy(second))
+    throw new CkptfsError('busy', `${mountPoint} is in use`, { path: mountPoint, data: { reason: 'in-use' } });
   if (first === undefined) throw helperMissing();
   throw new CkptfsError('mount-failed', `cannot unmount ${mountPoint}: ${first.errorText}`, { path: mountPoint });
 }
@@ -77,7 +79,7 @@ async function helped(
   if (ended !== undefined) return ended.value;
   throw new CkptfsError('no-answer', `cannot unmount ${path}: the helper program did not end in time`, {
     path,
-    advice: 'The process that serves the mount may be stopped or frozen: let it continue.',
+    data: { reason: 'helper' },
   });
 }
 
@@ -95,16 +97,14 @@ function mountFault(mountPoint: string, errorText: string): CkptfsError {
       'missing-feature',
       `cannot mount on ${mountPoint}: /etc/fuse.conf does not let ordinary users mount with allow_other or allow_root`,
       {
-        advice:
-          'Have root add the line user_allow_other to /etc/fuse.conf, mount as root, or leave --allow-other and --allow-root out.',
         path: '/etc/fuse.conf',
+        data: { feature: 'user-allow-other' },
       },
     );
   }
   if (/\/dev\/fuse/.test(errorText) || /device not found/.test(errorText)) {
-    const advice =
-      'Load the kernel module (modprobe fuse) and let this user read and write /dev/fuse (chmod 0666 /dev/fuse).';
-    return new CkptfsError('missing-feature', message, { advice, path: '/dev/fuse' });
+    const feature = /Permission denied/.test(errorText) ? 'fuse-device-access' : 'fuse-device';
+    return new CkptfsError('missing-feature', message, { path: '/dev/fuse', data: { feature } });
   }
   return new CkptfsError('mount-failed', message, { path: mountPoint });
 }
@@ -124,11 +124,10 @@ async function runAnyHelper(args: readonly string[], socket?: number): Promise<O
 }
 
 function helperMissing(): CkptfsError {
-  const advice = "Install it: the package is called 'fuse3' on Debian, Ubuntu, Fedora and Arch.";
   return new CkptfsError(
     'missing-feature',
     `${HELPERS[0]} is needed to mount as an ordinary user and is not installed`,
-    { advice },
+    { data: { feature: 'fusermount' } },
   );
 }
 
@@ -148,7 +147,13 @@ function run(helper: string, args: readonly string[], socket?: number): Promise<
     });
     child.on('error', (error) => {
       if (systemErrorName(error) === 'ENOENT') resolve(undefined);
-      else reject(new CkptfsError('missing-feature', `cannot run ${helper}: ${error.message}`, { cause: error }));
+      else
+        reject(
+          new CkptfsError('missing-feature', `cannot run ${helper}: ${error.message}`, {
+            data: { feature: 'fusermount-start' },
+            cause: error,
+          }),
+        );
     });
     child.on('close', (exitCode) => resolve({ exitCode, errorText: reasons(helper, errorText) }));
   });

@@ -97,11 +97,8 @@ function openDevice(): number {
 }
 
 function noDevice(message: string, cause: unknown): CkptfsError {
-  const advice =
-    systemErrorName(cause) === 'EACCES'
-      ? `Let this user read and write it: chmod 0666 ${DEVICE_PATH}.`
-      : 'Load the kernel module (modprobe fuse); in a container, pass the device in (--device /dev/fuse).';
-  return new CkptfsError('missing-feature', message, { advice, path: DEVICE_PATH, cause });
+  const feature = systemErrorName(cause) === 'EACCES' ? 'fuse-device-access' : 'fuse-device';
+  return new CkptfsError('missing-feature', message, { path: DEVICE_PATH, data: { feature }, cause });
 }
 
 function kernelOptions({ allowOther, maxRead }: KernelMountOptions): string[] {

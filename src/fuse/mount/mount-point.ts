@@ -30,7 +30,6 @@ export async function checkedMountPoint(directory: string): Promise<string> {
   const { mount: mounted } = await reach(directory);
   if (mounted !== undefined && (mounted.fsType === fsType || isScratch(mounted))) {
     throw new CkptfsError('already-mounted', `${mounted.mountPoint} has a mount of ckptfs already`, {
-      advice: 'Unmount it first: ckptfs umount.',
       path: mounted.mountPoint,
     });
   }
@@ -77,7 +76,8 @@ export async function unmount(directory: string, { lazy = false, force = false }
   }
   const errno = unmountExactly(mountPoint, (lazy ? MNT_DETACH : 0) | (force ? MNT_FORCE : 0));
   if (errno === 0) return;
-  if (errno === constants.errno.EBUSY) throw new CkptfsError('busy', `${mountPoint} is in use`, { path: mountPoint });
+  if (errno === constants.errno.EBUSY)
+    throw new CkptfsError('busy', `${mountPoint} is in use`, { path: mountPoint, data: { reason: 'in-use' } });
   if (errno === constants.errno.EPERM) return unmountByHelper(mountPoint, lazy);
   const reason = errnoName(errno) ?? errno;
   throw new CkptfsError('mount-failed', `cannot unmount ${mountPoint}: ${reason}`, { path: mountPoint });

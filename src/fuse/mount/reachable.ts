@@ -94,7 +94,7 @@ async function checkAnswer(mount: MountInfo, deadline: Deadline): Promise<void> 
   const { mountPoint: path, source } = mount;
   throw new CkptfsError('no-answer', `the mount of ${source} on ${path} does not answer`, {
     path,
-    advice: 'The process that serves it is stopped, frozen or very busy: let it continue, or unmount it.',
+    data: { reason: 'mount' },
   });
 }
 

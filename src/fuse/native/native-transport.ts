@@ -91,9 +91,8 @@ async function loadPackage(): Promise<typeof Fuse> {
     Package.unmount = (_mountPoint, done) => done(null);
     return Package;
   } catch (cause) {
-    const advice = 'Install it with npm install fuse-native, or use the default transport.';
     throw new CkptfsError('missing-feature', 'the package fuse-native is not installed or cannot be loaded', {
-      advice,
+      data: { feature: 'fuse-native' },
       cause,
     });
   }

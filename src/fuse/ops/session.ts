@@ -68,6 +68,7 @@ export function init({ fileSystem, request, reply }: Exchange): number {
       'missing-feature',
       `the kernel speaks version ${major}.${minor} of the FUSE protocol; ` +
         `${FUSE_KERNEL_VERSION}.${oldestMinorVersion} (Linux 5.4) or newer is needed`,
+      { data: { feature: 'fuse-protocol' } },
     );
   }
   reply.zeros(0, fuse_init_out.sizeof);

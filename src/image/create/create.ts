@@ -99,7 +99,7 @@ function refuseInside(source: string, destination: string): void {
   if (within !== '..' && !within.startsWith('../')) {
     throw new CkptfsError('bad-argument', `${destination} lies within ${source}`, {
       path: destination,
-      advice: 'Name a destination outside of the source.',
+      data: { reason: 'inside-source' },
     });
   }
 }

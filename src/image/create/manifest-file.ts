@@ -31,7 +31,10 @@ export function manifestFile(
     return file;
   } catch (cause) {
     if (!(cause instanceof MalformedError)) throw cause;
-    throw new CkptfsError('unsupported-source', `the tree cannot be kept in an image: ${cause.message}`, { cause });
+    throw new CkptfsError('unsupported-source', `the tree cannot be kept in an image: ${cause.message}`, {
+      data: { reason: 'unrepresentable' },
+      cause,
+    });
   } finally {
     key.wipe();
   }

@@ -120,7 +120,7 @@ class Scan {
     if (stat.size > Number.MAX_SAFE_INTEGER) {
       const path = this.#pathOf(place);
       const message = `${path} has ${stat.size} bytes; an image holds files below 2^53 bytes`;
-      throw new CkptfsError('unsupported-source', message, { path });
+      throw new CkptfsError('unsupported-source', message, { path, data: { reason: 'too-large' } });
     }
     const size = Number(stat.size);
     const isFull = stat.blocks * 512n >= stat.size;
@@ -204,6 +204,6 @@ const NANO = 1_000_000_000n;
 function special(path: string): CkptfsError {
   return new CkptfsError('unsupported-source', `${path} is a device, which an image cannot hold`, {
     path,
-    advice: 'Remove it, or leave devices out with --skip-special.',
+    data: { reason: 'device' },
   });
 }

@@ -137,6 +137,5 @@ export function sourceChanged(path: string): CkptfsError {
   const shown = printable(path, MAX_PATH_SHOWN);
   return new CkptfsError('source-changed', `${shown} changed while it was being encrypted`, {
     path: shown,
-    advice: 'Encrypt again when nothing writes to the checkpoint any more.',
   });
 }

@@ -61,7 +61,7 @@ export function readAnyHeader(store: Store): Header {
   if (bytes === undefined) {
     throw new CkptfsError('not-an-image', `${store.location} is not a ckptfs image: it has no ckptfs.json`, {
       path: store.location,
-      advice: 'Name the directory that "ckptfs encrypt" made.',
+      data: { reason: 'no-header' },
     });
   }
   return located(store, () => parseHeader(bytes));
@@ -80,7 +80,7 @@ export function readHeaderToWriteOn(store: Store): Header {
     if (inTheWay.length === 0) throw cause;
     throw new CkptfsError('not-an-image', `${cause.message}, and is not empty: it has ${describeNames(inTheWay)}`, {
       path: store.location,
-      advice: 'A new image needs a directory that does not exist, or is empty.',
+      data: { reason: 'not-empty' },
       cause,
     });
   }
@@ -135,7 +135,6 @@ function unsealManifest(store: Store, header: Header, imageKey: Secret, bytes: U
 function unfinished(store: Store): CkptfsError {
   return new CkptfsError('unfinished', `${store.location} is an unfinished image: it was never sealed`, {
     path: store.location,
-    advice: 'Its creation was interrupted. Remove it and encrypt again; the source was not touched.',
   });
 }
 
@@ -143,11 +142,7 @@ function unsealed(store: Store): CkptfsError {
   return new CkptfsError(
     'unsealed',
     `${store.location} is not sealed: it is being written, or writing it was interrupted`,
-    {
-      path: store.location,
-      advice:
-        'Unmount it where it is being written; after a crash run "ckptfs seal", or "ckptfs recover" if that refuses.',
-    },
+    { path: store.location, data: { reason: 'written-or-interrupted' } },
   );
 }
 
@@ -161,11 +156,6 @@ function located<T>(store: Store, parse: () => T): T {
     return parse();
   } catch (cause) {
     if (!(cause instanceof CkptfsError)) throw cause;
-    const advice = cause.advice === undefined ? {} : { advice: cause.advice };
-    throw new CkptfsError(cause.code, `${store.location}: ${cause.message}`, {
-      path: store.location,
-      cause,
-      ...advice,
-    });
+    throw cause.reworded(`${store.location}: ${cause.message}`, { path: store.location });
   }
 }

@@ -83,10 +83,7 @@ export class DeferredWrite {
     const files = this.#image.unstored.describe();
     if (files === undefined) throw cause;
     const lost = `what was written last to ${files} could not be stored and is lost`;
-    throw new CkptfsError(cause.code, `${lost}: ${cause.message}`, {
-      advice: 'Run "ckptfs recover", which makes the rest usable.',
-      cause: cause.cause,
-    });
+    throw cause.reworded(`${lost}: ${cause.message}`, { aftermath: { state: 'unsealed', lossy: true } });
   }
 
   /** Copies its bytes, unless that is done: the buffer of its request is about to be used again. */

@@ -120,7 +120,7 @@ export function refuseDropping({ location }: WritableStore, dropped: string | un
   if (dropped === undefined) return;
   throw new CkptfsError('unsealed', `${location} was not closed, and this would be lost: ${dropped}`, {
     path: location,
-    advice: 'Run "ckptfs recover", which says what is lost and makes what is left usable.',
+    data: { reason: 'losses' },
   });
 }
 

@@ -1,5 +1,5 @@
 import { counterNames } from '../../base/counters.ts';
-import { errorCodes, type PlainError } from '../../base/errors.ts';
+import { isPlainError } from '../../base/errors.ts';
 import type { DaemonEvent, DaemonStatus } from './control.ts';
 
 /** Whether a message of a socket, which may be anybody's, has the shape of a daemon's answer. */
@@ -32,16 +32,6 @@ export function isEvent(value: unknown): value is DaemonEvent {
   if (!isRecord(value)) return false;
   const { event, error } = value;
   return event === 'sealing' || event === 'sealed' || (event === 'unsealed' && isPlainError(error));
-}
-
-function isPlainError(value: unknown): value is PlainError {
-  if (!isRecord(value)) return false;
-  const isOptionalText = (name: string): boolean => value[name] === undefined || typeof value[name] === 'string';
-  return (
-    errorCodes.some((code) => code === value['code']) &&
-    typeof value['message'] === 'string' &&
-    ['advice', 'path', 'stack'].every(isOptionalText)
-  );
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

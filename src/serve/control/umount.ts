@@ -93,7 +93,7 @@ function checkSealed({ mountPoint: path, source }: MountInfo, daemon: MountDaemo
     {
       path,
       // A path of the time when it was mounted: another image may be there now.
-      advice: `Run "ckptfs seal" on the image; when it was mounted it was ${source}.`,
+      data: { reason: 'daemon-killed', source },
     },
   );
 }
@@ -112,7 +112,7 @@ async function busy(found: MountInfo, daemon: MountDaemon | undefined): Promise<
   const holders = await describeHolders(found, { maps: daemon === undefined || daemon.hasAnswered });
   return new CkptfsError('busy', `${path} is in use by ${holders || 'a process that this user cannot see'}`, {
     path,
-    advice: 'End what uses it and try again, or unmount it lazily (--lazy).',
+    data: { reason: 'in-use' },
   });
 }
 
@@ -122,12 +122,12 @@ function noAnswer(found: MountInfo, daemon: MountDaemon | undefined, why: 'stopp
   if (why === 'slow') {
     return new CkptfsError('no-answer', `${path} is unmounted, but ${who} has not ended yet`, {
       path,
-      advice: 'It is another user\'s, so nothing waits for it any longer; "ckptfs status" shows it while it seals.',
+      data: { reason: 'daemon-slow' },
     });
   }
   return new CkptfsError('no-answer', `${path} is unmounted, but ${who} is stopped or frozen, and cannot end`, {
     path,
-    advice: `Let it go on (kill -CONT, or thaw its control group): then ${isWritable(found) ? 'it seals what was written and wipes' : 'it wipes'} its keys.`,
+    data: { reason: 'daemon-stopped', write: isWritable(found) },
   });
 }
 
@@ -135,15 +135,13 @@ function hiddenDaemon(found: MountInfo): CkptfsError {
   const { mountPoint: path, source } = found;
   return new CkptfsError('no-answer', `${path} is unmounted, but its daemon cannot be asked whether it has ended`, {
     path,
-    advice: isWritable(found)
-      ? `It has no socket where this command looks. "ckptfs info" shows whether the image is sealed; when it was mounted it was ${source}.`
-      : 'It has no socket where this command looks. It wipes its keys when nobody has the mount any more.',
+    data: { reason: 'daemon-hidden', write: isWritable(found), source },
   });
 }
 
 function stillUsed({ mountPoint: path }: MountInfo): CkptfsError {
   return new CkptfsError('busy', `${path} is unmounted here, but somebody still has it in another mount namespace`, {
     path,
-    advice: 'What was written is sealed when the last of them is gone; "ckptfs status" shows it.',
+    data: { reason: 'other-namespace' },
   });
 }

@@ -111,7 +111,7 @@ export class Daemon {
       removeStaleSockets(ownStateDirectory(), device);
       this.#control = await ControlSocket.open(device, () => this.#status());
     } catch (error) {
-      this.#log.warning(`"ckptfs status" will not see this mount: ${toPlainError(error).message}`);
+      this.#log.warning(`no list of mounts will have this one: ${toPlainError(error).message}`);
     }
   }
 

@@ -57,6 +57,6 @@ export class HeldStore {
 function replaced(path: string): CkptfsError {
   return new CkptfsError('wrong-image', `${path} is not the directory that it was when it was looked at`, {
     path,
-    advice: 'It was moved or replaced meanwhile. Try again.',
+    data: { reason: 'replaced' },
   });
 }

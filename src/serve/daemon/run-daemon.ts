@@ -2,7 +2,7 @@ import fs from 'node:fs';
 import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { type PlainError, toPlainError } from '../../base/errors.ts';
+import { fromPlainError, type PlainError, toPlainError } from '../../base/errors.ts';
 import { redirectOutput, waitForChild } from '../../base/linux/system-calls.ts';
 import { hardenProcess } from '../../crypto/hardening.ts';
 import { IMAGE_KEY_SIZE } from '../../crypto/image-keys.ts';
@@ -17,7 +17,7 @@ import {
   type ReadyReport,
 } from '../handover/config.ts';
 import { isGone, offerKeyChannel, receiveKey } from '../handover/key-channel.ts';
-import { Log } from '../mounts/log.ts';
+import { type HintFor, Log } from '../mounts/log.ts';
 import { openLog } from '../mounts/log-file.ts';
 import { Daemon } from './daemon.ts';
 import { DaemonNamespace } from './daemon-namespace.ts';
@@ -26,13 +26,15 @@ import { leaveFreezers, stayingInFreezers } from './freezer.ts';
 import { ServiceManager } from './service-manager.ts';
 
 const ANY_CHILD = -1;
+const STANDARD_ERROR = 2;
 
 /**
  * The process behind a mount. First it hardens itself, offers a channel for the image key, and says so on {@link REPORT_FD}. It is told what
  * to serve over descriptor {@link ORDERS_FD}: u32 length, a DaemonConfig as JSON; the key comes over the channel, perhaps only after a
  * while. In the background it reports once more, when the mount serves or cannot be made.
+ * @param hintFor says in the log what can be done about an error
  */
-export async function runDaemon(): Promise<void> {
+export async function runDaemon(hintFor: HintFor): Promise<void> {
   const weaknesses = hardenProcess();
   const namespace = DaemonNamespace.enter();
   const channel = offerChannel();
@@ -43,7 +45,7 @@ export async function runDaemon(): Promise<void> {
     return fail(toPlainError(error), config);
   }
   const imageKey = Secret.zeros(IMAGE_KEY_SIZE);
-  const log = new Log(config.logFile);
+  const log = new Log(config.logFile, STANDARD_ERROR, hintFor);
   for (const weakness of weaknesses) log.warning(weakness);
   // In the foreground it is for the service manager to say where it is.
   const frozen = config.logFile === undefined ? stayingInFreezers() : namespace.runInCallers(leaveFreezers);
@@ -175,7 +177,7 @@ async function report(daemon: Daemon, { endWithCaller }: DaemonConfig, warnings:
 
 /** @param log undefined when it is the log that cannot be had */
 function fail(error: PlainError, config: DaemonConfig, log?: Log): void {
-  log?.failure(error);
+  log?.failure(fromPlainError(error));
   takeBack(config, log);
   try {
     if (config.logFile !== undefined) fs.writeSync(REPORT_FD, `${JSON.stringify(error)}\n`);

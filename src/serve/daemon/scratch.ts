@@ -91,9 +91,7 @@ function mountMemory(directory: string, log: Log): void {
   } catch (cause) {
     if (systemErrorName(cause) !== 'EINVAL') throw cause;
     make('mode=0700');
-    log.warning(
-      'scratch files may be swapped out: this kernel has no tmpfs without swap; "ckptfs doctor" looks at the swap',
-    );
+    log.warning('scratch files may be swapped out: this kernel has no tmpfs without swap');
   }
 }
 

@@ -46,7 +46,7 @@ export class SealWatch {
     const path = this.#location();
     return new CkptfsError('internal', `${path} is left unsealed: the thread that wrote it failed`, {
       path,
-      advice: `Run "ckptfs seal ${path}", or "ckptfs recover ${path}" if it refuses.`,
+      aftermath: { state: 'unsealed', image: path },
     });
   }
 }

@@ -100,7 +100,8 @@ export class WorkerCrew {
       seen = this.#sum(Counter.opcodes + Opcode.FUSE_INIT) > 0;
       // Also after it was seen, so that a refusal, told at the same moment, has arrived.
       await new Promise((resolve) => setTimeout(resolve, 1));
-      if (this.#refusal !== undefined) throw new CkptfsError('missing-feature', this.#refusal);
+      if (this.#refusal !== undefined)
+        throw new CkptfsError('missing-feature', this.#refusal, { data: { feature: 'fuse-protocol' } });
       if (seen) return;
       if (this.#left === 0) throw new CkptfsError('mount-failed', 'the mount ended before it served');
       if (Date.now() > deadline) throw new CkptfsError('mount-failed', 'the kernel does not speak to the mount');

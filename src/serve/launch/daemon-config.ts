@@ -90,14 +90,16 @@ function checkedConfig(options: DaemonOptions): Omit<DaemonConfig, 'image'> {
   }
   if (write) checkWriting({ transport, scratch, workers, readOnly: fuse.readOnly });
   const isRoot = process.geteuid?.() === 0;
-  if (scratch && !isRoot) throw new CkptfsError('missing-feature', 'only root can mount with scratch space');
+  if (scratch && !isRoot)
+    throw new CkptfsError('missing-feature', 'only root can mount with scratch space', { data: { feature: 'root' } });
   if (transport !== 'kernel' && (scratch || allowRoot)) {
     throw new CkptfsError('bad-argument', 'scratch space and allow_root need the transport kernel');
   }
   if (allowOther && allowRoot) {
-    throw new CkptfsError('bad-argument', 'allow_other and allow_root exclude each other', {
-      advice: 'allow_other lets root in too.',
-    });
+    throw new CkptfsError(
+      'bad-argument',
+      'allow_other and allow_root exclude each other: allow_other lets root in too',
+    );
   }
   const { rootMode } = options;
   if (rootMode !== undefined && !(Number.isInteger(rootMode) && rootMode >= 0 && rootMode <= 0o7777)) {
@@ -137,9 +139,10 @@ function checkWriting({ transport, scratch, workers, readOnly }: WritingOptions)
     (workers !== 1 && `${workers} workers`) ||
     (readOnly && 'the mount option ro');
   if (contrary === false) return;
-  throw new CkptfsError('bad-argument', `an image cannot be mounted to be written with ${contrary}`, {
-    advice: 'It has one writer, a thread of the transport kernel.',
-  });
+  throw new CkptfsError(
+    'bad-argument',
+    `an image cannot be mounted to be written with ${contrary}: it has one writer, a thread of the transport kernel`,
+  );
 }
 
 /** A daemon whose image lies behind its own mount would wait for itself for ever. */

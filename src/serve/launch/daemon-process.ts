@@ -94,6 +94,6 @@ export class DaemonProcess {
 
 /** Where a daemon that died without a word may have left one. */
 function withLog(error: CkptfsError, { logFile }: DaemonConfig): CkptfsError {
-  if (error.code !== 'internal' || error.advice !== undefined || logFile === undefined) return error;
-  return new CkptfsError('internal', error.message, { advice: `Its log is ${logFile}.`, path: logFile, cause: error });
+  if (error.code !== 'internal' || error.aftermath !== undefined || logFile === undefined) return error;
+  return new CkptfsError('internal', error.message, { path: logFile, data: { logFile }, cause: error });
 }

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import { CkptfsError, fromPlainError, type PlainError } from '../../base/errors.ts';
+import { CkptfsError, fromPlainError, isPlainError } from '../../base/errors.ts';
 import { HARDENED, type ReadyReport } from '../handover/config.ts';
 
 /** What a daemon reports to whoever started it, line by line. */
@@ -13,12 +13,12 @@ export class DaemonReports {
   constructor(stream: Readable) {
     this.#lines = lines(stream);
     this.hardened = this.#next().then((line) => {
-      if (line !== HARDENED) throw died('reports what nobody understands');
+      if (line !== HARDENED) throw died('reports what this version does not understand');
     });
     this.ready = this.hardened.then(async () => {
-      const report = JSON.parse(await this.#next()) as ReadyReport | PlainError;
-      if ('ok' in report) return report;
-      throw fromPlainError(report);
+      const report = parseReport(await this.#next());
+      if (isReady(report)) return report;
+      throw isPlainError(report) ? fromPlainError(report) : died('reports what this version does not understand');
     });
     // Until somebody wants it to serve nobody needs to know.
     this.hardened.catch(() => undefined);
@@ -32,6 +32,19 @@ export class DaemonReports {
     if (done) throw died('ended before it served');
     return value;
   }
+}
+
+/** Returns undefined for what is not JSON. */
+function parseReport(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+}
+
+function isReady(report: unknown): report is ReadyReport {
+  return typeof report === 'object' && report !== null && 'ok' in report && report.ok === true;
 }
 
 function died(reason: string): CkptfsError {

@@ -87,7 +87,7 @@ async function end(mounted: MountHandle, write: boolean): Promise<CkptfsError | 
     if (cause.code !== 'busy') return cause;
     await mounted.unmount({ lazy: true }).catch(() => undefined);
     return new CkptfsError('busy', `not sealed yet, as the command left something running: ${cause.message}`, {
-      advice: 'The image is sealed when that ends; "ckptfs status" shows it.',
+      data: { reason: 'left-running' },
       ...(cause.path === undefined ? {} : { path: cause.path }),
       cause,
     });

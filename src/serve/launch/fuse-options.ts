@@ -69,6 +69,6 @@ export function withoutBackslashes(option: string): string {
 
 function badOption(option: string, reason: string): CkptfsError {
   return new CkptfsError('bad-argument', `mount option ${option}: ${reason}`, {
-    advice: 'Known are allow_other, allow_root, noexec, fsname=NAME, and the options of fstab.',
+    data: { reason: 'mount-option' },
   });
 }

@@ -63,7 +63,9 @@ async function runTrial(directory: string, signal: AbortSignal): Promise<MountTr
     if (signal.aborted) throw new CkptfsError('interrupted', 'the trial of a mount was interrupted');
     if (ended !== undefined) return reportIn(ended);
     const seconds = TRIAL_MILLISECONDS / 1000;
-    throw new CkptfsError('no-answer', `a mount that was tried did not get through within ${seconds} seconds`);
+    throw new CkptfsError('no-answer', `a mount that was tried did not get through within ${seconds} seconds`, {
+      data: { reason: 'trial' },
+    });
   } finally {
     signal.removeEventListener('abort', kill);
     kill();

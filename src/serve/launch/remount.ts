@@ -15,7 +15,10 @@ export async function findWriter(directory: string): Promise<DaemonStatus> {
   const { mountPoint, device } = await findOwnMount(directory);
   const daemon = (await listMounts()).find((mount) => mount.device === device && mount.state === 'serving')?.daemon;
   if (daemon === undefined) {
-    throw new CkptfsError('missing-feature', `the daemon of ${mountPoint} does not answer`, { path: mountPoint });
+    throw new CkptfsError('missing-feature', `the daemon of ${mountPoint} does not answer`, {
+      path: mountPoint,
+      data: { feature: 'daemon-status' },
+    });
   }
   if (daemon.write) return daemon;
   throw new CkptfsError('bad-argument', `${mountPoint} is mounted read-only already`, { path: mountPoint });
@@ -44,10 +47,9 @@ export async function remountSealed(writer: DaemonStatus, imageKey: Secret): Pro
     });
   } catch (cause) {
     if (!(cause instanceof CkptfsError)) throw cause;
-    throw new CkptfsError(cause.code, `image ${imageId} is sealed, but not mounted again: ${cause.message}`, {
-      advice: cause.advice ?? `Mount it by "ckptfs mount ${location} ${mountPoint}".`,
+    throw cause.reworded(`image ${imageId} is sealed, but not mounted again: ${cause.message}`, {
       path: mountPoint,
-      cause,
+      aftermath: { state: 'sealed-not-mounted', image: location, mountPoint },
     });
   }
 }

@@ -1,4 +1,5 @@
 import fs from 'node:fs';
+import type { CkptfsError } from '../../base/errors.ts';
 import { printable } from '../../base/printable.ts';
 
 const STANDARD_ERROR = 2;
@@ -6,6 +7,9 @@ const MAX_LOG_SIZE = 1 << 20;
 const REPEAT_AFTER_MILLISECONDS = 60_000;
 const MAX_REMEMBERED = 10_000;
 const COPY_SIZE = 65536;
+
+/** Returns what a user can do about an error; undefined where its message is enough. */
+export type HintFor = (error: CkptfsError) => string | undefined;
 
 export type Level = 'info' | 'warning' | 'error';
 
@@ -17,15 +21,18 @@ export type Level = 'info' | 'warning' | 'error';
 export class Log {
   readonly #file: string | undefined;
   readonly #fd: number;
+  readonly #hintFor: HintFor;
   readonly #last = new Map<string, number>();
 
   /**
    * @param file the path of what the descriptor already appends to, kept below 1 MiB with one older part beside it as FILE.old; or
    * undefined when it goes elsewhere
+   * @param hintFor says what a reader of the log can do about an error
    */
-  constructor(file: string | undefined, fd: number = STANDARD_ERROR) {
+  constructor(file: string | undefined, fd: number = STANDARD_ERROR, hintFor: HintFor = () => undefined) {
     this.#file = file;
     this.#fd = fd;
+    this.#hintFor = hintFor;
   }
 
   info(text: string): void {
@@ -40,9 +47,10 @@ export class Log {
     this.write('error', text);
   }
 
-  /** A fault with what can be done about it. */
-  failure({ message, advice }: { readonly message: string; readonly advice?: string | undefined }): void {
-    this.error(advice === undefined ? message : `${message}. ${advice}`);
+  /** Writes an error, and what can be done about it. */
+  failure(error: CkptfsError): void {
+    const hint = this.#hintFor(error);
+    this.error(hint === undefined ? error.message : `${error.message}. ${hint}`);
   }
 
   write(level: Level, text: string): void {

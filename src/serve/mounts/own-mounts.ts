@@ -33,7 +33,8 @@ export async function unmountOwn(found: MountInfo, lazy: boolean): Promise<void>
   if (!isScratch(found)) return unmount(path, { lazy });
   const errno = unmountExactly(path, lazy ? MNT_DETACH : 0);
   if (errno === 0) return;
-  if (errno === constants.errno.EBUSY) throw new CkptfsError('busy', `${path} is in use`, { path });
+  if (errno === constants.errno.EBUSY)
+    throw new CkptfsError('busy', `${path} is in use`, { path, data: { reason: 'in-use' } });
   const reason = errno === constants.errno.EPERM ? 'that needs root' : (errnoName(errno) ?? errno);
   throw new CkptfsError('mount-failed', `cannot unmount ${path}: ${reason}`, { path });
 }

@@ -1,5 +1,5 @@
 import type { Counters } from '../../base/counters.ts';
-import { CkptfsError, ioErrorName, isFull } from '../../base/errors.ts';
+import { CkptfsError } from '../../base/errors.ts';
 import type { Secret } from '../../crypto/secret.ts';
 import { ROOT_INODE } from '../../format/manifest.ts';
 import { WritableTree } from '../../fs/writable-tree.ts';
@@ -61,21 +61,11 @@ export function openWritableTree(
 }
 
 function notSealed(location: string, cause: unknown): CkptfsError {
-  const code = cause instanceof CkptfsError ? cause.code : 'internal';
   const reason = cause instanceof Error ? cause.message : String(cause);
-  return new CkptfsError(code, `${location} is left unsealed: ${reason}`, {
+  const error = cause instanceof CkptfsError ? cause : new CkptfsError('internal', reason, { cause });
+  const lossy = error.aftermath?.lossy ?? false;
+  return error.reworded(`${location} is left unsealed: ${reason}`, {
     path: location,
-    advice: adviceOf(location, cause),
-    cause,
+    aftermath: { state: 'unsealed', image: location, lossy },
   });
-}
-
-function adviceOf(location: string, cause: unknown): string {
-  const known = cause instanceof CkptfsError ? cause.advice : undefined;
-  if (known !== undefined) return known;
-  if (isFull(cause)) {
-    const first = ioErrorName(cause) === 'EFBIG' ? 'Raise that limit' : 'Make room there';
-    return `${first}, then run "ckptfs seal ${location}".`;
-  }
-  return `When that is mended, run "ckptfs seal ${location}", or "ckptfs recover ${location}" if it refuses.`;
 }

@@ -182,7 +182,7 @@ async function main() {
 
 if (isMainThread) {
   await main().catch((error) => {
-    print({ error: error.code ?? 'unknown', message: error.message, advice: error.advice });
+    print({ error: error.code ?? 'unknown', message: error.message, data: error.data });
     process.exitCode = 1;
   });
 } else {

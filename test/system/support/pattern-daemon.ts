@@ -15,7 +15,7 @@ export interface DaemonMessage {
   readonly ended?: boolean;
   readonly error?: string;
   readonly message?: string;
-  readonly advice?: string;
+  readonly data?: Readonly<Record<string, unknown>>;
   readonly fault?: string;
   readonly operation?: string;
   readonly counters?: readonly number[];

@@ -32,7 +32,7 @@ test('the first signal cancels, and the next is the kernel’s', async () => {
     onCancellable(false);
     throw new CkptfsError('interrupted', 'interrupted by a signal');
   });
-  await expect(cancelled).rejects.toMatchObject({ signal: 'SIGINT', advice: 'Half is left.', isStuck: false });
+  await expect(cancelled).rejects.toMatchObject({ signal: 'SIGINT', left: 'Half is left.', isStuck: false });
 });
 
 test('threads that do not stop are not waited for', async () => {

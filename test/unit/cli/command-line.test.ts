@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { CkptfsError } from '../../../src/base/errors.ts';
+import { hintFor } from '../../../src/cli/hints.ts';
 import { createProgram } from '../../../src/cli/program.ts';
 import { suggestionFor } from '../../../src/cli/words/suggestion.ts';
 import { understandable } from '../../../src/cli/words/words.ts';
@@ -36,10 +37,10 @@ test.each([
   ],
   [['ls', 'a', '--json', '-0'], /exclude each other/, 'ckptfs ls --help'],
 ])('%j is refused with a reason and where to look', async (words, reason, help) => {
-  const { code, message, advice } = await failureOf(...words);
-  expect(code).toBe('bad-argument');
-  expect(message).toMatch(reason);
-  expect(advice).toContain(help);
+  const failure = await failureOf(...words);
+  expect(failure.code).toBe('bad-argument');
+  expect(failure.message).toMatch(reason);
+  expect(hintFor(failure)).toContain(help);
 });
 
 test('an option that takes one value is not taken twice', async () => {

@@ -8,6 +8,7 @@ import { machineFindings } from '../../../src/cli/doctor/machine.ts';
 import { memoryFindings } from '../../../src/cli/doctor/memory.ts';
 import { mountingFindings } from '../../../src/cli/doctor/mounting.ts';
 import { programFindings } from '../../../src/cli/doctor/programs.ts';
+import { hintFor } from '../../../src/cli/hints.ts';
 
 interface Described {
   readonly isRoot?: boolean;
@@ -86,14 +87,14 @@ describe('mounting', () => {
       subject: '/dev/fuse',
       found: 'a mount was tried and works; FUSE 7.45',
     });
-    const failure = new CkptfsError('missing-feature', 'the kernel speaks version 7.20', {
-      advice: 'Get a newer one.',
+    const failure = new CkptfsError('missing-feature', 'cannot open /dev/fuse: EACCES', {
+      data: { feature: 'fuse-device-access' },
     });
     expect(mountingFindings(all, { failure })[0]).toEqual({
       level: 'missing',
       subject: '/dev/fuse',
-      found: 'the kernel speaks version 7.20',
-      advice: 'Get a newer one.',
+      found: 'cannot open /dev/fuse: EACCES',
+      advice: hintFor(failure),
     });
     expect(mountingFindings(host({}), { failure })[0]?.found).toBe('does not exist');
   });

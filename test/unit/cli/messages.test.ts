@@ -1,10 +1,11 @@
 import { expect, test } from 'vitest';
 import { CkptfsError, ioError } from '../../../src/base/errors.ts';
+import { hintFor } from '../../../src/cli/hints.ts';
 import { debugText, exitCodeOf, failureLine } from '../../../src/cli/terminal/messages.ts';
 
 test('one line: what is wrong, then what to do', () => {
-  const error = new CkptfsError('exists', 'out exists', { advice: 'Name another directory.' });
-  expect(failureLine(error)).toBe('ckptfs: out exists. Name another directory.');
+  const error = new CkptfsError('exists', 'out exists', { data: { reason: 'not-empty' } });
+  expect(failureLine(error)).toBe(`ckptfs: out exists. ${hintFor(error)}`);
   expect(failureLine(new CkptfsError('io', 'why?'))).toBe('ckptfs: why?');
   expect(exitCodeOf(error)).toBe(4);
 });

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { CkptfsError } from '../../../src/base/errors.ts';
+import { hintFor } from '../../../src/cli/hints.ts';
 import { parseMountOptions } from '../../../src/cli/options/mount-options.ts';
 
 function refusal(list: string): CkptfsError {
@@ -60,6 +61,6 @@ describe('mount options', () => {
   });
 
   test('a misspelt option is told what there is, ours included', () => {
-    expect(refusal('keyfile=x').advice).toContain('key_file=FILE');
+    expect(hintFor(refusal('keyfile=x'))).toContain('key_file=FILE');
   });
 });

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Errno } from '../../../src/base/errno.ts';
-import { CkptfsError } from '../../../src/base/errors.ts';
+import { type CkptfsError, ioError } from '../../../src/base/errors.ts';
 import { Region } from '../../../src/base/linux/native.ts';
 import type { Secret } from '../../../src/crypto/secret.ts';
 import { WritableTree } from '../../../src/fs/writable-tree.ts';
@@ -28,7 +28,7 @@ class FailingStore extends LocalWritableStore {
   override createObject(id: string): WritableObject {
     const file = super.createObject(id);
     const check = (): void => {
-      if (this.failure !== undefined) throw new CkptfsError('io', 'cannot write it', { cause: this.failure });
+      if (this.failure !== undefined) throw refusal('cannot write it', this.failure);
     };
     return {
       write: (...args) => {
@@ -77,6 +77,7 @@ afterEach(() => {
   expect(faults.splice(0)).toEqual([]);
 });
 
+const refusal = (message: string, cause: unknown): CkptfsError => ioError('write', 'it', cause).reworded(message);
 const name = (text: string): Buffer => Buffer.from(text, 'latin1');
 const refuses = (errno: Parameters<typeof Errno.of>[0], act: () => unknown): void =>
   expect(act).toThrow(Errno.of(errno));
@@ -533,7 +534,7 @@ describe('much at once', () => {
     tree.settle();
     const { truncate } = image;
     image.truncate = () => {
-      throw new CkptfsError('io', 'cannot cut it', { cause: store.failure });
+      throw refusal('cannot cut it', store.failure);
     };
     refuses('ENOSPC', () => tree.setattr(f, { size: 3 }));
     image.truncate = truncate;
@@ -560,8 +561,7 @@ describe('much at once', () => {
     write(g, 'x'.repeat(16_384));
     const { writeReserved } = image;
     image.writeReserved = (node, ...rest) => {
-      if (node === f)
-        throw new CkptfsError('io', 'cannot write it', { cause: Object.assign(new Error(), { code: 'EIO' }) });
+      if (node === f) throw refusal('cannot write it', Object.assign(new Error(), { code: 'EIO' }));
       writeReserved.call(image, node, ...rest);
     };
     accept(f, 'b');

@@ -54,9 +54,9 @@ test('what was begun and has no header yet is unfinished for both', () => {
   expect(codeOf(() => readAnyHeader(store))).toBe('unfinished');
 });
 
-test('an unsealed image is refused with what to do', () => {
+test('an unsealed image is refused as one that is being written or was not closed', () => {
   expect(() => readHeader(storeWith('ckptfs.json', 'journal'))).toThrow(
-    expect.objectContaining({ code: 'unsealed', advice: expect.stringMatching(/ckptfs seal.*ckptfs recover/) }),
+    expect.objectContaining({ code: 'unsealed', data: { reason: 'written-or-interrupted' } }),
   );
 });
 

@@ -100,7 +100,8 @@ describe('readKeyFile', () => {
       expect(error.message).toBe(`cannot read key file ${path(name)}: ${said}`);
       expect(error.path).toBe(path(name));
     }
-    expect(fails(() => readKeyFile(path('missing'))).advice).toContain('ckptfs keygen');
+    expect(fails(() => readKeyFile(path('missing'))).data).toEqual({ reason: 'missing' });
+    expect(fails(() => readKeyFile(path('dir'))).data).toEqual({ reason: 'unreadable' });
   });
 });
 

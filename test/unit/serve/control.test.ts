@@ -188,7 +188,7 @@ describe('a daemon', () => {
 
   test('says what became of what was written, also to a caller that it has not taken yet', async () => {
     const caller = called(name);
-    const error = { code: 'io', message: 'no room', advice: 'Make some.' } as const;
+    const error = { code: 'io', message: 'no room', data: { errno: 'ENOSPC' } } as const;
     const closing = socket.close({ event: 'unsealed', error });
     expect(await caller.ended(later())).toBe(true);
     await closing;
@@ -326,7 +326,7 @@ test.each([
 test.each([
   ['an error that is none', { event: 'unsealed', error: { code: 'io' } }],
   ['an unknown code', { event: 'unsealed', error: { code: 'x', message: 'y' } }],
-  ['advice that is no text', { event: 'unsealed', error: { code: 'io', message: 'y', advice: 7 } }],
+  ['a path that is no text', { event: 'unsealed', error: { code: 'io', message: 'y', path: 7 } }],
   ['another event', { event: 'asleep' }],
 ])('a socket that announces %s announces nothing', async (_, event) => {
   const server = await listening('s', (caller) => caller.end(`${JSON.stringify(event)}\n`));

@@ -2,6 +2,7 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { CkptfsError } from '../../../src/base/errors.ts';
 import { Log } from '../../../src/serve/mounts/log.ts';
 
 let directory: string;
@@ -64,6 +65,16 @@ test('what stands in the place of the older part is neither followed nor in the 
   new Log(file, fd).info('last');
   expect(lines()).toHaveLength(1);
   expect(lines()[0]).toMatch(/: last$/);
+});
+
+test('an error is one line, with what can be done about it', () => {
+  const log = new Log(file, fd, ({ code }) => (code === 'io' ? 'Make room.' : undefined));
+  log.failure(new CkptfsError('io', 'no room'));
+  log.failure(new CkptfsError('damaged', 'it is damaged'));
+  expect(lines().map((line) => line.replace(/^\S+ \S+ /, ''))).toEqual([
+    'error: no room. Make room.',
+    'error: it is damaged',
+  ]);
 });
 
 test('a log that cannot be written to stops nobody', () => {

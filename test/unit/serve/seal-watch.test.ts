@@ -22,9 +22,9 @@ test('what kept an image from being sealed is the outcome', () => {
   const watch = new SealWatch(() => '/enc');
   watch.opened();
   watch.hear({ kind: 'sealing' });
-  watch.hear({ kind: 'unsealed', error: { code: 'io', message: 'no room', advice: 'Make some.' } });
+  watch.hear({ kind: 'unsealed', error: { code: 'io', message: 'no room', data: { errno: 'ENOSPC' } } });
   expect(watch.isUnderWay).toBe(false);
-  expect(watch.outcome()).toMatchObject({ code: 'io', message: 'no room', advice: 'Make some.' });
+  expect(watch.outcome()).toMatchObject({ code: 'io', message: 'no room', data: { errno: 'ENOSPC' } });
 });
 
 test.each([[[]], [['sealing' as const]]])('a writer that ends without a word about it has failed: %j', (said) => {
@@ -32,5 +32,5 @@ test.each([[[]], [['sealing' as const]]])('a writer that ends without a word abo
   watch.opened();
   for (const kind of said) watch.hear({ kind });
   expect(watch.outcome()).toMatchObject({ code: 'internal', path: '/enc' });
-  expect(watch.outcome()?.advice).toContain('ckptfs seal /enc');
+  expect(watch.outcome()?.aftermath).toEqual({ state: 'unsealed', image: '/enc' });
 });

@@ -33,7 +33,10 @@ export function encodeFrame(entries: readonly JournalEntry[]): Buffer {
     return encodeEntries(entries);
   } catch (cause) {
     if (!(cause instanceof MalformedError)) throw cause;
-    throw new CkptfsError('unsupported-source', `the image cannot be written: ${cause.message}`, { cause });
+    throw new CkptfsError('unsupported-source', `the image cannot be written: ${cause.message}`, {
+      data: { reason: 'unrepresentable' },
+      cause,
+    });
   }
 }
 

@@ -71,6 +71,5 @@ export function stateOf({ epoch, objects, inodes, entries }: Manifest, geometry:
 function unfinished(location: string): CkptfsError {
   return new CkptfsError('unfinished', `${location} is an unfinished image: it was never sealed`, {
     path: location,
-    advice: 'Its creation was interrupted. Remove it and begin again.',
   });
 }

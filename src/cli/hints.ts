@@ -1,0 +1,164 @@
+import { type CkptfsError, type ErrorCode, ioErrorName, isFull } from '../base/errors.ts';
+import { EndedBySignal } from './cancellation.ts';
+import { CommandLineError, type CommandLineProblem } from './command-line-error.ts';
+
+/**
+ * What a user can do about an error, in sentences that may name commands and options of `ckptfs`. No other file has such
+ * sentences: errors carry facts, so that a program which uses the library is not told to run a command. A test holds
+ * every command and option that is named here to the parser.
+ */
+
+type Hint = string | undefined;
+
+/** Returns what to do about an error; undefined where its message is enough. */
+export function hintFor(error: CkptfsError): Hint {
+  if (error instanceof CommandLineError) return commandLineHint(error.problem);
+  if (error instanceof EndedBySignal) return error.left;
+  const known = hintByCode(error);
+  const { state, lossy, image, mountPoint } = error.aftermath ?? {};
+  switch (state) {
+    case 'unsealed':
+      if (lossy === true) return 'Run "ckptfs recover", which makes the rest usable.';
+      return known ?? sealingHint(error, shellWord(image));
+    case 'sealed-not-mounted':
+      return known ?? `Mount it by "ckptfs mount ${shellWord(image)} ${shellWord(mountPoint)}".`;
+    case 'not-mounted': {
+      const warning = `Nothing is mounted on ${mountPoint}: what is written there is not encrypted.`;
+      return known === undefined ? warning : `${known} ${warning}`;
+    }
+    default:
+      return known;
+  }
+}
+
+const NAME_AN_IMAGE = 'Name the directory that "ckptfs encrypt" made.';
+const NAME_A_NEW_DIRECTORY = 'Name a directory that does not exist, or an empty one of your own.';
+const LOAD_FUSE = 'Load the kernel module (modprobe fuse); in a container, pass the device /dev/fuse in.';
+
+const hints: { readonly [Code in ErrorCode]?: (error: CkptfsError<Code>) => Hint } = {
+  'bad-argument': ({ data }) =>
+    choose(data?.reason, {
+      'relative-path': 'Change to a directory that exists, or name the path from the root directory on.',
+      'inside-source': 'Name a destination outside of the source.',
+      'mount-option':
+        'Known are key_file=FILE, image_id=ID, transport=NAME, workers=N, cache_size=BYTES, root_mode=MODE, ' +
+        'log_file=FILE, scratch, write, allow_other, allow_root, noexec, fsname=NAME, and the general options of fstab.',
+    }),
+  io: ({ data }) => (data?.reason === 'hard-links' ? 'Copy the image with its contents, and use the copy.' : undefined),
+  exists: ({ data, path }) =>
+    choose(data?.reason, {
+      'not-empty': NAME_A_NEW_DIRECTORY,
+      'not-a-directory': NAME_A_NEW_DIRECTORY,
+      'not-own': NAME_A_NEW_DIRECTORY,
+      'writable-by-others': `chmod go-w ${shellWord(path)}, or name one that does not exist.`,
+    }),
+  'unsupported-source': ({ data }) =>
+    data?.reason === 'device' ? 'Remove it, or leave devices out with --skip-special.' : undefined,
+  'source-changed': () => 'Encrypt again when nothing writes to the checkpoint any more.',
+  'bad-key-file': ({ data }) =>
+    choose(data?.reason, {
+      missing: 'Make a key file with `ckptfs keygen -o FILE`.',
+      'not-a-key': 'Make one with `ckptfs keygen -o FILE` or `openssl rand -hex 32 > FILE`.',
+    }),
+  'no-key': () => 'Name the key with --key-file FILE.',
+  'wrong-key': () => 'Give the key that this image was encrypted with.',
+  'not-an-image': ({ data }) =>
+    choose(data?.reason, {
+      'not-a-directory': NAME_AN_IMAGE,
+      'no-header': NAME_AN_IMAGE,
+      'not-empty': 'A new image needs a directory that does not exist, or is empty.',
+    }),
+  unfinished: () => 'Its creation was interrupted. Remove it and encrypt again; the source was not touched.',
+  unsealed: ({ data }) =>
+    choose(data?.reason, {
+      'written-or-interrupted':
+        'Unmount it where it is being written; after a crash run "ckptfs seal", or "ckptfs recover" if that refuses.',
+      losses: 'Run "ckptfs recover", which says what is lost and makes what is left usable.',
+      // The path is that of the time when it was mounted: another image may be there now.
+      'daemon-killed': `Run "ckptfs seal" on the image${placeOf(data?.source)}.`,
+    }),
+  locked: ({ data }) =>
+    data?.holder === 'writer' && data.wanted === 'writing'
+      ? 'An image has one writer at a time: unmount it there, or wait.'
+      : 'An image has either readers or one writer: unmount it there ("ckptfs status" shows where), or wait.',
+  'unsupported-format': ({ data }) => (data?.reason === 'version' ? 'A newer ckptfs may read it.' : undefined),
+  'wrong-image': ({ data }) =>
+    data?.reason === 'replaced'
+      ? 'It was moved or replaced meanwhile. Try again.'
+      : 'Another image may have been put in its place.',
+  'already-mounted': () => 'Unmount it first: ckptfs umount.',
+  busy: ({ data }) =>
+    choose(data?.reason, {
+      'in-use': 'End what uses it and try again, or unmount it lazily (ckptfs umount --lazy).',
+      'left-running': 'The image is sealed when that ends; "ckptfs status" shows it.',
+      'other-namespace': 'What was written is sealed when the last of them is gone; "ckptfs status" shows it.',
+    }),
+  'no-answer': ({ data }) =>
+    choose(data?.reason, {
+      mount: 'The process that serves it is stopped, frozen or very busy: let it continue, or unmount it.',
+      helper: 'The process that serves the mount may be stopped or frozen: let it continue.',
+      'daemon-stopped':
+        'Let it go on (kill -CONT, or thaw its control group): then ' +
+        `${data?.write === true ? 'it seals what was written and wipes' : 'it wipes'} its keys.`,
+      'daemon-slow':
+        'It is another user\'s, so nothing waits for it any longer; "ckptfs status" shows it while it seals.',
+      'daemon-hidden':
+        data?.write === true
+          ? `It has no socket where this command looks. "ckptfs info" shows whether the image is sealed${placeOf(data.source)}.`
+          : 'It has no socket where this command looks. It wipes its keys when the mount is not used any more.',
+    }),
+  'missing-feature': ({ data }) =>
+    choose(data?.feature, {
+      'fuse-device': LOAD_FUSE,
+      'fuse-device-access': 'Let this user read and write it: chmod 0666 /dev/fuse.',
+      'fuse-native': 'Install it with npm install fuse-native, or use the default transport.',
+      fusermount: "Install it: the package is called 'fuse3' on Debian, Ubuntu, Fedora and Arch.",
+      'user-allow-other':
+        'Have root add the line user_allow_other to /etc/fuse.conf, mount as root, or leave --allow-other and ' +
+        '--allow-root out.',
+      'mount-namespace-right': 'Run it as root, or mount with "ckptfs mount" instead.',
+    }),
+  internal: ({ data }) => data?.logFile && `Its log is ${data.logFile}.`,
+};
+
+function choose<Word extends string>(word: Word | undefined, texts: { readonly [Each in Word]?: string }): Hint {
+  return word && texts[word];
+}
+
+/** @param source where an image was at a time */
+function placeOf(source: string | undefined): string {
+  return source === undefined ? '' : `; when it was mounted it was ${source}`;
+}
+
+/** Looks up by a type parameter, so that the compiler sees that the error is of the code that the hint is for. */
+function hintByCode<Code extends ErrorCode>(error: CkptfsError<Code>): Hint {
+  return hints[error.code]?.(error);
+}
+
+/** @param image as a word of a shell */
+function sealingHint(error: CkptfsError, image: string): string {
+  if (isFull(error)) {
+    const first = ioErrorName(error) === 'EFBIG' ? 'Raise that limit' : 'Make room there';
+    return `${first}, then run "ckptfs seal ${image}".`;
+  }
+  const then = `run "ckptfs seal ${image}", or "ckptfs recover ${image}" if it refuses.`;
+  return error.code === 'internal' ? `R${then.slice(1)}` : `When that is mended, ${then}`;
+}
+
+function commandLineHint(problem: CommandLineProblem): string {
+  switch (problem.kind) {
+    case 'usage':
+      return problem.command === undefined ? 'See "ckptfs --help".' : `See "ckptfs ${problem.command} --help".`;
+    case 'empty-value':
+      return `Is a variable of the shell not set?${problem.isPath ? ' The current directory is ".".' : ''}`;
+    case 'image-id':
+      return '"ckptfs info ENC" shows it.';
+    case 'no-command-to-run':
+      return 'It comes after "--": ckptfs exec ENC -- COMMAND {}.';
+  }
+}
+
+/** Quotes a path for a shell where that is needed: a path that another user chose must not be more than one word. */
+function shellWord(path = ''): string {
+  return /^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`;
+}
