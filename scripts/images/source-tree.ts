@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
+import { setTimes } from '../../src/base/linux/at-calls.ts';
 import { Directory } from '../../src/base/linux/directory.ts';
-import { getXattr, listXattrs, setTimes, setXattr } from '../../src/base/linux/posix.ts';
+import { getXattr, listXattrs, setXattr } from '../../src/base/linux/xattrs.ts';
 import type { ListedFile } from '../../test/support/frozen-images.ts';
 import { filler } from '../vectors/encode.ts';
 

@@ -1,10 +1,4 @@
-import { bind, Region } from '../base/linux/native.ts';
-
-/** linux/prctl.h */
-const PR_SET_DUMPABLE = 4;
-/** asm-generic/resource.h */
-const RLIMIT_CORE = 4;
-const SIZE_OF_RLIMIT = 16;
+import { forbidCoreFiles, makeUndumpable } from '../base/linux/processes.ts';
 
 /**
  * Keeps this process from being dumped into a core file, and from being traced by other processes of the same user. It
@@ -13,8 +7,7 @@ const SIZE_OF_RLIMIT = 16;
  * @returns whether the kernel agreed
  */
 export function forbidDumps(): boolean {
-  const prctl = bind('prctl', 'int', ['int', 'ulong', 'ulong', 'ulong', 'ulong']);
-  return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) === 0;
+  return makeUndumpable();
 }
 
 /**
@@ -27,9 +20,6 @@ export function hardenProcess(): string[] {
   if (!forbidDumps()) {
     failures.push('other processes of this user can read its memory: PR_SET_DUMPABLE was refused');
   }
-  const setrlimit = bind('setrlimit', 'int', ['int', 'uintptr_t']);
-  const none = new Region(SIZE_OF_RLIMIT);
-  if (setrlimit(RLIMIT_CORE, none.address) !== 0)
-    failures.push('core files cannot be turned off: RLIMIT_CORE was refused');
+  if (!forbidCoreFiles()) failures.push('core files cannot be turned off: RLIMIT_CORE was refused');
   return failures;
 }

@@ -1,18 +1,9 @@
-import { bind, Region } from '../base/linux/native.ts';
+import { lockPages, MEMORY_PAGE_SIZE, unlockPages } from '../base/linux/memory.ts';
+import { Region } from '../base/linux/native.ts';
 import { wipe } from './wipe.ts';
 
-const getPageSize = bind('getpagesize', 'int', []);
-const lock = bind('mlock', 'int', ['uintptr_t', 'size_t']);
-const unlock = bind('munlock', 'int', ['uintptr_t', 'size_t']);
-const advise = bind('madvise', 'int', ['uintptr_t', 'size_t', 'int']);
-
-/** asm-generic/mman-common.h */
-const MADV_DONTDUMP = 16;
-const MADV_DODUMP = 17;
-
-const PAGE_SIZE = getPageSize();
 /** Space to begin on a page boundary, and to share the last page with nothing else. */
-const PADDING = 2 * PAGE_SIZE;
+const PADDING = 2 * MEMORY_PAGE_SIZE;
 
 /**
  * Holds memory outside the JavaScript heap, on pages of its own, locked and left out of core dumps as far as the system
@@ -29,12 +20,11 @@ export class LockedPages {
   constructor(memory: ArrayBuffer | SharedArrayBuffer) {
     const length = LockedPages.lengthIn(memory);
     const start = new Region(new Uint8Array(memory)).address;
-    const offset = (PAGE_SIZE - (start % PAGE_SIZE)) % PAGE_SIZE;
+    const offset = (MEMORY_PAGE_SIZE - (start % MEMORY_PAGE_SIZE)) % MEMORY_PAGE_SIZE;
     this.bytes = new Uint8Array(memory, offset, length);
     this.#address = start + offset;
-    this.#length = Math.ceil(length / PAGE_SIZE) * PAGE_SIZE;
-    this.locked = lock(this.#address, this.#length) === 0;
-    advise(this.#address, this.#length, MADV_DONTDUMP);
+    this.#length = Math.ceil(length / MEMORY_PAGE_SIZE) * MEMORY_PAGE_SIZE;
+    this.locked = lockPages(this.#address, this.#length);
   }
 
   /** Returns how many bytes of memory `length` locked bytes need. */
@@ -50,7 +40,6 @@ export class LockedPages {
   /** Overwrites the bytes and unlocks the pages. Must be called once only. */
   release(): void {
     wipe(this.bytes);
-    unlock(this.#address, this.#length);
-    advise(this.#address, this.#length, MADV_DODUMP);
+    unlockPages(this.#address, this.#length);
   }
 }

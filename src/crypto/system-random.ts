@@ -1,24 +1,5 @@
-import { arch, constants } from 'node:os';
-import { CkptfsError } from '../base/errors.ts';
-import { bind, lastErrno, Region } from '../base/linux/native.ts';
-import { systemError } from '../base/linux/posix.ts';
-
-/**
- * The system call number of getrandom(2) by architecture, from the kernel's tables. The C library's getrandom is not
- * used: from glibc 2.41 on it may answer from a generator in the process's own memory (the vDSO's), which would give
- * the same bytes in each process that is resumed from one image.
- */
-const GETRANDOM_NUMBERS: Readonly<Record<string, number>> = {
-  x64: 318,
-  arm64: 278,
-  riscv64: 278,
-  loong64: 278,
-  arm: 384,
-  ppc64: 359,
-  s390x: 349,
-};
-
-const call = bind('syscall', 'int64_t', ['int64_t', 'uintptr_t', 'size_t', 'uint32_t']);
+import { getRandom } from '../base/linux/getrandom.ts';
+import { Region } from '../base/linux/native.ts';
 
 /**
  * Fills memory from the kernel's random generator. This is the only source of random bytes in ckptfs: it keeps no state
@@ -29,16 +10,7 @@ const call = bind('syscall', 'int64_t', ['int64_t', 'uintptr_t', 'size_t', 'uint
 export function fillRandom(to: Region, offset = 0, length = to.length - offset): void {
   if (!(offset >= 0 && length >= 0 && offset + length <= to.length))
     throw new RangeError('the bytes to fill are not inside the region');
-  const number = GETRANDOM_NUMBERS[arch()];
-  if (number === undefined)
-    throw new CkptfsError('missing-feature', `getrandom(2) is not known on ${arch()}`, {
-      data: { feature: 'getrandom' },
-    });
-  for (let done = 0; done < length; ) {
-    const count = call(number, to.address + offset + done, length - done, 0);
-    if (count > 0) done += count;
-    else if (lastErrno() !== constants.errno.EINTR) throw systemError('getrandom');
-  }
+  getRandom(to, offset, length);
 }
 
 /** Makes new random bytes by {@link fillRandom}. */

@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import { CkptfsError, ioError, systemErrorName } from '../base/errors.ts';
+import { closeDescriptor } from '../base/linux/descriptors.ts';
 import type { Directory } from '../base/linux/directory.ts';
-import { closeDescriptor } from '../base/linux/posix.ts';
 
 interface OpenFile {
   readonly fd: number;

@@ -1,7 +1,8 @@
 import fs from 'node:fs';
 import { ioError } from '../base/errors.ts';
+import { closeDescriptor } from '../base/linux/descriptors.ts';
+import { reserveRoom, writeAt } from '../base/linux/files.ts';
 import { Region } from '../base/linux/native.ts';
-import { closeDescriptor, reserveRoom, writeAt } from '../base/linux/posix.ts';
 import type { ImageDirectory } from './image-directory.ts';
 import { createFile, removeFile, syncDirectory, type Where } from './local-files.ts';
 import type { JournalDraft, JournalFile } from './writable-store.ts';

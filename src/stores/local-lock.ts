@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import { CkptfsError, ioError } from '../base/errors.ts';
-import { closeDescriptor, tryLock } from '../base/linux/posix.ts';
+import { closeDescriptor } from '../base/linux/descriptors.ts';
+import { tryLock } from '../base/linux/files.ts';
 import { printableName } from '../base/printable.ts';
 import type { ImageDirectory } from './image-directory.ts';
 import { openToWrite } from './local-files.ts';

@@ -1,7 +1,8 @@
 import fs from 'node:fs';
 import { ioError } from '../base/errors.ts';
+import { closeDescriptor } from '../base/linux/descriptors.ts';
+import { punchHole, readAt, writeAt } from '../base/linux/files.ts';
 import type { Region } from '../base/linux/native.ts';
-import { closeDescriptor, punchHole, readAt, writeAt } from '../base/linux/posix.ts';
 import type { Where } from './local-files.ts';
 import type { StoredObject } from './store.ts';
 import type { WritableObject } from './writable-store.ts';

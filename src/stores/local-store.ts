@@ -1,7 +1,8 @@
 import { CkptfsError, ioError } from '../base/errors.ts';
+import { closeDescriptor } from '../base/linux/descriptors.ts';
 import type { Directory } from '../base/linux/directory.ts';
+import { readAt } from '../base/linux/files.ts';
 import { Region } from '../base/linux/native.ts';
-import { closeDescriptor, readAt } from '../base/linux/posix.ts';
 import { type HeldDirectory, ImageDirectory, type LocalPlace } from './image-directory.ts';
 import { openRegularFile } from './local-files.ts';
 import { LocalObject } from './local-object.ts';

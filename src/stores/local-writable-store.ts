@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import { CkptfsError, ioError } from '../base/errors.ts';
+import { closeDescriptor } from '../base/linux/descriptors.ts';
 import type { Directory } from '../base/linux/directory.ts';
-import { closeDescriptor } from '../base/linux/posix.ts';
 import { makeEmptyDirectory } from './empty-directory.ts';
 import { ImageDirectory, prefixOf } from './image-directory.ts';
 import { createFile, openRegularFile, openToWrite, removeFile, syncDirectory, type Where } from './local-files.ts';

@@ -1,7 +1,8 @@
 import fs from 'node:fs';
 import { CkptfsError, ioError, systemErrorName } from '../base/errors.ts';
+import { closeDescriptor } from '../base/linux/descriptors.ts';
 import type { Directory } from '../base/linux/directory.ts';
-import { closeDescriptor, tryLock } from '../base/linux/posix.ts';
+import { tryLock } from '../base/linux/files.ts';
 import { type LockHolders, lockHolders } from './lock-holders.ts';
 import type { StoreLock } from './store.ts';
 

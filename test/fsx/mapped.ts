@@ -1,5 +1,5 @@
 import { bind, lastErrno, Region } from '../../src/base/linux/native.ts';
-import { systemError } from '../../src/base/linux/posix.ts';
+import { systemError } from '../../src/base/linux/system-error.ts';
 
 /** System calls on the content of an open file that Node has no function for. */
 

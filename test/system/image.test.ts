@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { describeTree, makeSourceTree } from '../../scripts/images/source-tree.ts';
 import { filler } from '../../scripts/vectors/encode.ts';
-import { dataRanges } from '../../src/base/linux/posix.ts';
+import { dataRanges } from '../../src/base/linux/files.ts';
 import { cipherNames } from '../../src/format/ciphers.ts';
 import { type ListedFile, without } from '../support/frozen-images.ts';
 import { describeImage } from '../support/image-content.ts';

@@ -2,7 +2,7 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect } from 'vitest';
-import { punchHole } from '../../src/base/linux/posix.ts';
+import { punchHole } from '../../src/base/linux/files.ts';
 import { WritableMount } from '../support/writable-mount.ts';
 import { type Checkpoint, restoreProcess, sayWhenDumped } from './support/checkpoints.ts';
 import { makeBundle, runc } from './support/containers.ts';

@@ -1,7 +1,8 @@
 import fs from 'node:fs';
 import { constants } from 'node:os';
 import { bind, lastErrno, Region } from './native.ts';
-import { systemError } from './posix.ts';
+import { O_CLOEXEC, O_PATH } from './open-flags.ts';
+import { systemError } from './system-error.ts';
 
 /** System calls that name an entry by the descriptor of its directory. Failures throw an Error in Node's shape. */
 
@@ -20,10 +21,8 @@ const calls = {
   syscall: bind('syscall', 'int64_t', ['int64_t', 'int', 'uintptr_t', 'uintptr_t', 'size_t']),
 } as const;
 
-/** Of fcntl.h; the same on every architecture that Node runs on. */
-export const O_PATH = 0o10000000;
-export const O_CLOEXEC = 0o2000000;
 const { O_DIRECTORY, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = fs.constants;
+const AT_FDCWD = -100;
 const AT_REMOVEDIR = 0x200;
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const RENAME_NOREPLACE = 1;
@@ -69,7 +68,7 @@ const times = new Region(32);
 
 /** open(2) of a path, which is followed as usual, without making anything. */
 export function openPath(path: Uint8Array | string, flags: number): number {
-  return openAt(-100, first.put(path, false), flags, 0);
+  return openAt(AT_FDCWD, first.put(path, false), flags, 0);
 }
 
 /** Opens an entry, never by way of a symbolic link; a FIFO does not block. */
@@ -159,13 +158,20 @@ export function changeOwnerAt(directory: number, name: Uint8Array | string, uid:
 }
 
 export function setTimesAt(directory: number, name: Uint8Array | string, atime: FileTime, mtime: FileTime): void {
-  for (const [offset, time] of [atime, mtime].entries()) {
-    times.view.setBigInt64(16 * offset, BigInt(time.seconds), true);
-    times.view.setBigInt64(16 * offset + 8, BigInt(time.nanoseconds), true);
+  changeTimes(directory, first.put(name), atime, mtime);
+}
+
+/** Sets the times of a path itself, not of what a link leads to. */
+export function setTimes(path: Uint8Array | string, atime: FileTime, mtime: FileTime): void {
+  changeTimes(AT_FDCWD, first.put(path, false), atime, mtime);
+}
+
+function changeTimes(directory: number, address: number, atime: FileTime, mtime: FileTime): void {
+  for (const [index, time] of [atime, mtime].entries()) {
+    times.view.setBigInt64(16 * index, BigInt(time.seconds), true);
+    times.view.setBigInt64(16 * index + 8, BigInt(time.nanoseconds), true);
   }
-  if (calls.utimensat(directory, first.put(name), times.address, AT_SYMLINK_NOFOLLOW) !== 0) {
-    throw systemError('utimensat');
-  }
+  if (calls.utimensat(directory, address, times.address, AT_SYMLINK_NOFOLLOW) !== 0) throw systemError('utimensat');
 }
 
 export interface FileSystemSpace {

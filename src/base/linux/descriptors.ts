@@ -1,19 +1,56 @@
 import { readdirSync } from 'node:fs';
-import { bind } from './native.ts';
+import { constants } from 'node:os';
+import { bind, lastErrno } from './native.ts';
+import { systemError } from './system-error.ts';
 
-/** Which descriptors other programs inherit. Flags are those of fcntl.h. */
+/** Descriptors: copies of them, and which of them other programs inherit. Commands and flags are those of fcntl.h. */
 
+const F_DUPFD = 0;
 const F_GETFD = 1;
 const F_SETFD = 2;
 const FD_CLOEXEC = 1;
 const FIRST_AFTER_STANDARD = 3;
 
-const control = bind('fcntl', 'int', ['int', 'int', 'int']);
+const calls = {
+  close: bind('close', 'int', ['int']),
+  dup2: bind('dup2', 'int', ['int', 'int']),
+  fcntl: bind('fcntl', 'int', ['int', 'int', 'int']),
+} as const;
 
 /**
- * Starts a program that inherits nothing but what it is given explicitly. Node closes by itself what it opened, and of what it inherited
- * only the descriptors up to the first gap: a lock that a script holds on descriptor 200 would be held by each program that we start, a
- * daemon among them, for as long as it lives.
+ * Closes a descriptor that a system call of this folder opened. Node's own close would warn in a thread, where it knows
+ * which descriptors it opened. EINTR means closed, on Linux.
+ */
+export function closeDescriptor(fd: number): void {
+  if (calls.close(fd) !== 0 && lastErrno() !== constants.errno.EINTR) throw systemError('close');
+}
+
+/** Makes `number` another descriptor of what `fd` is; what it was before is closed. @throws Error */
+export function duplicateTo(fd: number, number: number): void {
+  if (calls.dup2(fd, number) < 0) throw systemError('dup2');
+}
+
+/** Makes another descriptor of what `fd` is, with the first free number from `lowest` on. @throws Error */
+export function duplicateFrom(fd: number, lowest: number): number {
+  const made = calls.fcntl(fd, F_DUPFD, lowest);
+  if (made < 0) throw systemError('fcntl');
+  return made;
+}
+
+/** Sends to an open file what this process writes to standard output and error from now on. @throws Error */
+export function redirectOutput(fd: number): void {
+  for (const standard of [1, 2]) duplicateTo(fd, standard);
+}
+
+/** Says whether execve(2) closes a descriptor. */
+export function setCloseOnExec(fd: number, closes: boolean): void {
+  calls.fcntl(fd, F_SETFD, closes ? FD_CLOEXEC : 0);
+}
+
+/**
+ * Starts a program that inherits nothing but what it is given explicitly. Node closes by itself what it opened, and of
+ * what it inherited only the descriptors up to the first gap: a lock that a script holds on descriptor 200 would be held
+ * by each program that we start, a daemon among them, for as long as it lives.
  * @param start to start the program before it returns, as child_process.spawn does
  */
 export function withoutInheritance<T>(start: () => T): T {
@@ -21,14 +58,14 @@ export function withoutInheritance<T>(start: () => T): T {
   try {
     return start();
   } finally {
-    for (const fd of kept) control(fd, F_SETFD, 0);
+    for (const fd of kept) setCloseOnExec(fd, false);
   }
 }
 
 /** Marks all but standard input, output and errors to be closed by execve(2). Returns those that were not. */
 export function closeOnExec(): number[] {
-  const open = openDescriptors().filter((fd) => fd >= FIRST_AFTER_STANDARD && control(fd, F_GETFD, 0) === 0);
-  for (const fd of open) control(fd, F_SETFD, FD_CLOEXEC);
+  const open = openDescriptors().filter((fd) => fd >= FIRST_AFTER_STANDARD && calls.fcntl(fd, F_GETFD, 0) === 0);
+  for (const fd of open) setCloseOnExec(fd, true);
   return open;
 }
 

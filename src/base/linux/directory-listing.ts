@@ -1,8 +1,8 @@
 import fs from 'node:fs';
 import { bind, Region } from './native.ts';
-import { systemError } from './posix.ts';
+import { systemError } from './system-error.ts';
 
-/** Of linux_dirent64: where the length of the record and the name stand. */
+/** Offsets in linux_dirent64, of the length of the record and of the name. */
 const RECORD_LENGTH = 16;
 const NAME = 19;
 

@@ -3,8 +3,11 @@ import { constants } from 'node:os';
 import { resolve } from 'node:path';
 import type { FileSystemSpace, FileTime } from './at-calls.ts';
 import * as at from './at-calls.ts';
+import { closeDescriptor } from './descriptors.ts';
 import { isDots, listNames } from './directory-listing.ts';
-import { closeDescriptor, getXattr, listXattrs, setXattr, systemError } from './posix.ts';
+import { O_CLOEXEC, O_PATH } from './open-flags.ts';
+import { systemError } from './system-error.ts';
+import { getXattr, listXattrs, setXattr } from './xattrs.ts';
 
 /** One component of a path, never "/" or "..": text, or bytes where it may be no UTF-8. */
 export type EntryName = Uint8Array | string;
@@ -39,7 +42,7 @@ export class Directory {
    */
   static open(path: EntryName, { follow = true }: { readonly follow?: boolean } = {}): Directory {
     const { O_DIRECTORY, O_NOFOLLOW } = fs.constants;
-    const fd = at.openPath(path, at.O_PATH | O_DIRECTORY | at.O_CLOEXEC | (follow ? 0 : O_NOFOLLOW));
+    const fd = at.openPath(path, O_PATH | O_DIRECTORY | O_CLOEXEC | (follow ? 0 : O_NOFOLLOW));
     const openedAs = Buffer.from(path as Uint8Array).toString();
     const openedAt = currentPath(fd);
     return new Directory(fd, openedAs, isPlainPathOf(openedAs, openedAt) ? openedAt : undefined);
@@ -93,7 +96,7 @@ export class Directory {
     checkEntry(name);
     let fd: number;
     try {
-      fd = at.openEntry(this.fd, name, at.O_PATH, 0);
+      fd = at.openEntry(this.fd, name, O_PATH, 0);
     } catch (error) {
       if (isError(error, 'ENOENT')) return undefined;
       throw error;
@@ -194,7 +197,7 @@ export class Directory {
    */
   chmod(name: EntryName, mode: number): void {
     checkEntryOrSelf(name);
-    const fd = at.openEntry(this.fd, name, at.O_PATH, 0);
+    const fd = at.openEntry(this.fd, name, O_PATH, 0);
     try {
       if (fs.fstatSync(fd).isSymbolicLink()) throw systemError('chmod', constants.errno.EOPNOTSUPP);
       fs.chmodSync(descriptorPath(fd), mode);

@@ -1,16 +1,13 @@
 import { constants } from 'node:os';
 import { CkptfsError } from '../../base/errors.ts';
-import { bind, lastErrno, Region } from '../../base/linux/native.ts';
+import { readDevice, writeDevice } from '../../base/linux/devices.ts';
+import { lastErrno, Region } from '../../base/linux/native.ts';
 import { POLLS_DEVICE } from '../../base/tuning.ts';
 import { FUSE_MIN_READ_BUFFER } from '../protocol/abi.ts';
 import type { Connection } from './connection.ts';
 import { cloneDevice, closeClones } from './device.ts';
 
 const { EINTR, ENOENT, EAGAIN, ENODEV, EBADF, ECONNABORTED } = constants.errno;
-
-/** Bound directly because that is faster: pread(2) of a cached page took 200 ns, and 350 ns through fs.readSync. */
-const readDevice = bind('read', 'long', ['int', 'uintptr_t', 'size_t']);
-const writeDevice = bind('write', 'long', ['int', 'uintptr_t', 'size_t']);
 
 /**
  * How long one thread of a mount polls for the next request before it sleeps: longer than a client takes to send its

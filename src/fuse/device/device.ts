@@ -1,15 +1,13 @@
-import { bind, Region } from '../../base/linux/native.ts';
+import { constants } from 'node:fs';
+import { closeDescriptor } from '../../base/linux/descriptors.ts';
+import { controlDevice, openDevice } from '../../base/linux/devices.ts';
+import { Region } from '../../base/linux/native.ts';
+import { O_CLOEXEC } from '../../base/linux/open-flags.ts';
 import { CLONES_DEVICE } from '../../base/tuning.ts';
 
 /** Opens descriptors of /dev/fuse for one mount (include/uapi/linux/fuse.h). */
 
-const open = bind('open', 'int', ['str', 'int']);
-const close = bind('close', 'int', ['int']);
-const ioctl = bind('ioctl', 'int', ['int', 'ulong', 'uintptr_t']);
-
-const O_RDWR = 0o2;
-const O_NONBLOCK = 0o4000;
-const O_CLOEXEC = 0o2000000;
+const { O_NONBLOCK, O_RDWR } = constants;
 
 /** _IOR(229, 0, uint32_t) */
 const FUSE_DEV_IOC_CLONE = 0x8004e500;
@@ -35,16 +33,16 @@ export function cloneDevice(fd: number): DeviceDescriptors {
 
 /** Closes what {@link cloneDevice} opened. */
 export function closeClones({ waiting, polling }: DeviceDescriptors, fd: number): void {
-  if (waiting !== fd) close(waiting);
-  if (polling !== undefined) close(polling);
+  if (waiting !== fd) closeDescriptor(waiting);
+  if (polling !== undefined) closeDescriptor(polling);
 }
 
 function clone(fd: number, flags: number): number | undefined {
-  const made = open('/dev/fuse', O_RDWR | O_CLOEXEC | flags);
+  const made = openDevice('/dev/fuse', O_RDWR | O_CLOEXEC | flags);
   if (made < 0) return undefined;
   const source = new Region(4);
   source.view.setUint32(0, fd, true);
-  if (ioctl(made, FUSE_DEV_IOC_CLONE, source.address) === 0) return made;
-  close(made);
+  if (controlDevice(made, FUSE_DEV_IOC_CLONE, source) === 0) return made;
+  closeDescriptor(made);
   return undefined;
 }

@@ -3,7 +3,8 @@ import { closeSync } from 'node:fs';
 import { Deadline } from '../../base/deadline.ts';
 import { CkptfsError, systemErrorName } from '../../base/errors.ts';
 import { withoutInheritance } from '../../base/linux/descriptors.ts';
-import { receiveDescriptor, socketPair } from '../../base/linux/passed-descriptors.ts';
+import { receiveDescriptor } from '../../base/linux/passed-descriptors.ts';
+import { socketPair } from '../../base/linux/sockets.ts';
 
 /** The set-user-id helper of libfuse 3, and that of libfuse 2, which takes the same arguments. */
 const HELPERS = ['fusermount3', 'fusermount'] as const;

@@ -2,20 +2,12 @@ import { closeSync, openSync } from 'node:fs';
 import { constants } from 'node:os';
 import { errnoName } from '../../base/errno.ts';
 import { CkptfsError, systemErrorName } from '../../base/errors.ts';
-import { bind, lastErrno } from '../../base/linux/native.ts';
+import { MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, tryMount } from '../../base/linux/mounts.ts';
 import { checkHelper, mountByHelper } from './fusermount.ts';
 import { checkedMountPoint, escapeOption, fsType, subtype, unmount } from './mount-point.ts';
 import { readMounts, topmostAt } from './mountinfo.ts';
 
 const DEVICE_PATH = '/dev/fuse';
-
-/** From sys/mount.h. */
-const MS_RDONLY = 1;
-const MS_NOSUID = 2;
-const MS_NODEV = 4;
-const MS_NOEXEC = 8;
-
-const mountCall = bind('mount', 'int', ['str', 'str', 'str', 'ulong', 'str']);
 
 interface KernelMountOptions {
   /** The source in mount tables: the image's path. */
@@ -78,8 +70,8 @@ async function mountAsRoot(mountPoint: string, options: KernelMountOptions): Pro
   const fd = openDevice();
   const data = [`fd=${fd}`, 'rootmode=40000', 'user_id=0', 'group_id=0', ...kernelOptions(options)].join(',');
   const flags = MS_NOSUID | MS_NODEV | (options.readOnly ? MS_RDONLY : 0) | (options.noExec ? MS_NOEXEC : 0);
-  if (mountCall(options.source, mountPoint, fsType, flags, data) === 0) return fd;
-  const errno = lastErrno();
+  const errno = tryMount(options.source, mountPoint, fsType, flags, data);
+  if (errno === 0) return fd;
   closeSync(fd);
   if (errno === constants.errno.EPERM) return undefined;
   if (errno === constants.errno.ENODEV) throw noDevice('this kernel has no FUSE', undefined);

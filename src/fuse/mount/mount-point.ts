@@ -4,7 +4,8 @@ import { constants } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { errnoName, errnoNumber, isErrnoName } from '../../base/errno.ts';
 import { CkptfsError, systemErrorName } from '../../base/errors.ts';
-import { bind, lastErrno } from '../../base/linux/native.ts';
+import { MNT_DETACH, MNT_FORCE, tryUnmount } from '../../base/linux/mounts.ts';
+import { O_PATH } from '../../base/linux/open-flags.ts';
 import { unmountByHelper } from './fusermount.ts';
 import { isScratch, type MountInfo } from './mountinfo.ts';
 import { reach, reachWhole } from './reachable.ts';
@@ -12,15 +13,6 @@ import { reach, reachWhole } from './reachable.ts';
 /** Mount tables show the type `fuse.ckptfs`, which fstab and mount(8) accept as well. */
 export const subtype = 'ckptfs';
 export const fsType = `fuse.${subtype}`;
-
-/** From sys/mount.h. */
-const MNT_FORCE = 1;
-const MNT_DETACH = 2;
-const UMOUNT_NOFOLLOW = 8;
-/** From fcntl.h: opens a directory without permission to read it. */
-const O_PATH = 0o10000000;
-
-const unmountCall = bind('umount2', 'int', ['str', 'int']);
 
 /**
  * Returns the absolute path, without symbolic links, of a directory that can be mounted on.
@@ -101,7 +93,7 @@ export function unmountExactly(mountPoint: string, flags: number): number {
   try {
     const held = `/proc/self/fd/${parent}`;
     if (readlinkSync(held) !== dirname(mountPoint)) return constants.errno.EXDEV;
-    return unmountCall(join(held, basename(mountPoint)), UMOUNT_NOFOLLOW | flags) === 0 ? 0 : lastErrno();
+    return tryUnmount(join(held, basename(mountPoint)), flags);
   } finally {
     closeSync(parent);
   }

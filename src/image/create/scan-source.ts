@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import { CkptfsError, ioError } from '../../base/errors.ts';
 import type { Directory } from '../../base/linux/directory.ts';
-import { dataRanges } from '../../base/linux/posix.ts';
+import { dataRanges } from '../../base/linux/files.ts';
 import { SECTOR_SIZE } from '../../format/geometry.ts';
 import type { InodeMetadata } from '../../format/manifest.ts';
 import type { Time } from '../../format/time.ts';

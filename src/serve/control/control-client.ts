@@ -2,12 +2,13 @@ import fs from 'node:fs';
 import net from 'node:net';
 import type { Deadline } from '../../base/deadline.ts';
 import { systemErrorName } from '../../base/errors.ts';
-import { O_PATH } from '../../base/linux/at-calls.ts';
 import { Directory } from '../../base/linux/directory.ts';
+import { O_PATH } from '../../base/linux/open-flags.ts';
+import { connectTo, type Peer, peerOf } from '../../base/linux/sockets.ts';
 import { mountIdOf } from '../../fuse/mount/mountinfo.ts';
 import { type ControlName, controlNames, type DaemonEvent, type DaemonStatus, statusQuestion } from './control.ts';
 import { isEvent, isStatus } from './control-messages.ts';
-import { connectTo, isStopped, type Peer, peerOf } from './peer.ts';
+import { isStopped } from './process-state.ts';
 
 /** Bytes that are heard of one daemon at most. It has little to say, and is not asked twice. */
 const MAX_HEARD = 65536;

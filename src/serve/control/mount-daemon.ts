@@ -4,7 +4,7 @@ import { ownerOf } from '../mounts/own-mounts.ts';
 import type { StateDirectory } from '../mounts/state-directory.ts';
 import { type ControlName, controlNames, type DaemonEvent } from './control.ts';
 import { callDaemon, type DaemonLink, removeStale } from './control-client.ts';
-import { isStopped } from './peer.ts';
+import { isStopped } from './process-state.ts';
 
 /**
  * How waiting for a daemon came to an end: it has ended; it is at work as far as anybody can tell; the kernel keeps it from

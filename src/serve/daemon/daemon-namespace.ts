@@ -1,5 +1,6 @@
 import fs from 'node:fs';
-import { changeRoot, unmountPath } from '../../base/linux/system-calls.ts';
+import { unmountPath } from '../../base/linux/mounts.ts';
+import { changeRoot } from '../../base/linux/namespaces.ts';
 import { type MountInfo, readMounts, readMountsSync, topmostAt } from '../../fuse/mount/mountinfo.ts';
 import { CALLER_NAMESPACE_FD, CALLER_ROOT_FD } from '../handover/config.ts';
 import { MountNamespace } from '../mounts/mount-namespace.ts';

@@ -3,7 +3,8 @@ import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { fromPlainError, type PlainError, toPlainError } from '../../base/errors.ts';
-import { redirectOutput, waitForChild } from '../../base/linux/system-calls.ts';
+import { redirectOutput } from '../../base/linux/descriptors.ts';
+import { exitNow, waitForChild } from '../../base/linux/processes.ts';
 import { hardenProcess } from '../../crypto/hardening.ts';
 import { IMAGE_KEY_SIZE } from '../../crypto/image-keys.ts';
 import { Secret } from '../../crypto/secret.ts';
@@ -21,7 +22,6 @@ import { type HintFor, Log } from '../mounts/log.ts';
 import { openLog } from '../mounts/log-file.ts';
 import { Daemon } from './daemon.ts';
 import { DaemonNamespace } from './daemon-namespace.ts';
-import { exitNow } from './exit-now.ts';
 import { leaveFreezers, stayingInFreezers } from './freezer.ts';
 import { ServiceManager } from './service-manager.ts';
 

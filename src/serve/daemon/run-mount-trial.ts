@@ -1,5 +1,5 @@
 import { CkptfsError, toPlainError } from '../../base/errors.ts';
-import { enterPrivateMountNamespace } from '../../base/linux/system-calls.ts';
+import { enterPrivateMountNamespace } from '../../base/linux/namespaces.ts';
 import { tryMount } from '../../fuse/mount/mount-trial.ts';
 
 /** Keeps the mount out of everybody's sight where this process may, as root does in most places. */

@@ -1,8 +1,8 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { CkptfsError, systemErrorName } from '../../base/errors.ts';
-import { setTimes } from '../../base/linux/posix.ts';
-import { MS_NODEV, MS_NOEXEC, MS_NOSUID, makePrivate, mount, unmountPath } from '../../base/linux/system-calls.ts';
+import { setTimes } from '../../base/linux/at-calls.ts';
+import { MS_NODEV, MS_NOEXEC, MS_NOSUID, makePrivate, mount, unmountPath } from '../../base/linux/mounts.ts';
 import { checkedMountPoint } from '../../fuse/mount/mount-point.ts';
 import { isScratch, readMounts, SCRATCH_SOURCE, topmostAt } from '../../fuse/mount/mountinfo.ts';
 import type { DaemonConfig } from '../handover/config.ts';

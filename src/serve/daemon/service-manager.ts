@@ -1,27 +1,10 @@
-import { constants } from 'node:os';
-import { bind, lastErrno, Region } from '../../base/linux/native.ts';
-import { systemError } from '../../base/linux/posix.ts';
+import { sendDatagram } from '../../base/linux/sockets.ts';
 import { printable } from '../../base/printable.ts';
 
-const calls = {
-  socket: bind('socket', 'int', ['int', 'int', 'int']),
-  setsockopt: bind('setsockopt', 'int', ['int', 'int', 'int', 'uintptr_t', 'uint32_t']),
-  sendto: bind('sendto', 'int64_t', ['int', 'uintptr_t', 'size_t', 'int', 'uintptr_t', 'uint32_t']),
-  close: bind('close', 'int', ['int']),
-} as const;
-
-/** From sys/socket.h and bits/socket.h, as Linux has them on every processor that Node runs on. */
-const AF_UNIX = 1;
-const SOCK_DGRAM = 2;
-const SOCK_CLOEXEC = 0o2000000;
-const MSG_NOSIGNAL = 0x4000;
-const SOL_SOCKET = 1;
-const SO_SNDTIMEO = 21;
-
-/** `sun_path` of sockaddr_un(7). */
+/** Bytes of `sun_path` of sockaddr_un(7), with the NUL at the end of a path. */
 const MAX_SOCKET_NAME = 108;
 /** How long a manager that does not read may hold up the daemon. */
-const SEND_SECONDS = 5n;
+const SEND_SECONDS = 5;
 /** Characters of a status. */
 const MAX_STATUS = 1000;
 
@@ -57,7 +40,7 @@ export class ServiceManager {
   #send(text: string): void {
     if (this.#socketName === undefined) return;
     try {
-      sendDatagram(socketAddress(this.#socketName), Buffer.from(text));
+      sendDatagram(socketPath(this.#socketName), Buffer.from(text), SEND_SECONDS);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       this.#onWarning(`the service manager at ${this.#socketName} cannot be told "${text}": ${reason}`);
@@ -70,30 +53,11 @@ function statusLine(status: string): string {
   return `STATUS=${printable(status, MAX_STATUS)}`;
 }
 
-/** A sockaddr_un: the family, and a path with a NUL behind it or, in the abstract namespace, a NUL with a name behind it. @throws Error */
-function socketAddress(name: string): Buffer {
+/** Returns the name as the kernel has it: one in the abstract namespace begins with a NUL. @throws Error */
+function socketPath(name: string): Buffer {
   const isAbstract = name.startsWith('@');
   if (!isAbstract && !name.startsWith('/')) throw new Error('its address is neither a path nor an abstract name');
-  const path = Buffer.from(isAbstract ? `\0${name.slice(1)}` : `${name}\0`);
-  if (path.length > MAX_SOCKET_NAME) throw new Error('its address is too long');
-  const family = Buffer.alloc(2);
-  family.writeUInt16LE(AF_UNIX);
-  return Buffer.concat([family, path]);
-}
-
-/** @throws Error in Node's shape */
-function sendDatagram(address: Buffer, datagram: Buffer): void {
-  const socket = calls.socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (socket < 0) throw systemError('socket');
-  try {
-    const timeout = new Region(Buffer.from(new BigInt64Array([SEND_SECONDS, 0n]).buffer));
-    calls.setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, timeout.address, timeout.length);
-    const [to, bytes] = [new Region(address), new Region(datagram)];
-    let sent: number;
-    do sent = calls.sendto(socket, bytes.address, bytes.length, MSG_NOSIGNAL, to.address, to.length);
-    while (sent < 0 && lastErrno() === constants.errno.EINTR);
-    if (sent < 0) throw systemError('sendto');
-  } finally {
-    calls.close(socket);
-  }
+  const path = Buffer.from(isAbstract ? `\0${name.slice(1)}` : name);
+  if (path.length > (isAbstract ? MAX_SOCKET_NAME : MAX_SOCKET_NAME - 1)) throw new Error('its address is too long');
+  return path;
 }

@@ -1,13 +1,8 @@
 import fs from 'node:fs';
 import { promisify } from 'node:util';
 import { CkptfsError, systemErrorName } from '../../base/errors.ts';
-import {
-  isSocket,
-  peerProcess,
-  receiveDescriptor,
-  sendDescriptor,
-  socketPair,
-} from '../../base/linux/passed-descriptors.ts';
+import { receiveDescriptor, sendDescriptor } from '../../base/linux/passed-descriptors.ts';
+import { isSocket, peerOf, socketPair } from '../../base/linux/sockets.ts';
 import type { Secret } from '../../crypto/secret.ts';
 
 /**
@@ -39,7 +34,7 @@ export function handOverKey(orders: number, daemon: number, imageKey: Secret): v
   const channel = receiveDescriptor(orders);
   if (channel === undefined) throw new CkptfsError('internal', 'the daemon offers no way to send the key');
   try {
-    if (peerProcess(channel) !== daemon || !isSocket(channel, KIND)) {
+    if (!isSocket(channel, KIND) || peerOf(channel).pid !== daemon) {
       throw new CkptfsError('internal', 'another process than the daemon asks for the key');
     }
     fs.writeSync(channel, imageKey.bytes);

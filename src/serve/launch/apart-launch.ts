@@ -1,4 +1,5 @@
 import fs from 'node:fs';
+import { O_PATH } from '../../base/linux/open-flags.ts';
 import { readMountsSync } from '../../fuse/mount/mountinfo.ts';
 
 /**
@@ -10,7 +11,6 @@ import { readMountsSync } from '../../fuse/mount/mountinfo.ts';
 /** From linux/capability.h. Both are needed to go into another mount namespace. */
 const CAP_SYS_CHROOT = 18n;
 const CAP_SYS_ADMIN = 21n;
-const O_PATH = 0o10000000;
 
 /**
  * All threads of a process have to be apart, so it must be so before it starts. Where the namespace cannot be made (seccomp(2), no program

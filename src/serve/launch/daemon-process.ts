@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import type { Readable } from 'node:stream';
 import { CkptfsError } from '../../base/errors.ts';
 import { withoutInheritance } from '../../base/linux/descriptors.ts';
-import { socketPair } from '../../base/linux/passed-descriptors.ts';
+import { socketPair } from '../../base/linux/sockets.ts';
 import type { Secret } from '../../crypto/secret.ts';
 import { type DaemonConfig, REPORT_FD, type ReadyReport } from '../handover/config.ts';
 import { handOverKey } from '../handover/key-channel.ts';

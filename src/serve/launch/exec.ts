@@ -4,7 +4,8 @@ import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CkptfsError, ioError } from '../../base/errors.ts';
 import { withoutInheritance } from '../../base/linux/descriptors.ts';
-import { enterPrivateMountNamespace } from '../../base/linux/system-calls.ts';
+import { enterPrivateMountNamespace } from '../../base/linux/namespaces.ts';
+import { O_PATH } from '../../base/linux/open-flags.ts';
 import { MountNamespace } from '../mounts/mount-namespace.ts';
 import { type BackgroundMountOptions, type MountHandle, mountImage } from './mount.ts';
 
@@ -29,9 +30,6 @@ export interface ExecResult {
   /** 32 hexadecimal digits. */
   readonly imageId: string;
 }
-
-/** From fcntl.h: holds a directory without leave to read it. */
-const O_PATH = 0o10000000;
 
 /** Sent to us alone; those of the terminal reach the command by themselves. */
 const forwarded = ['SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const;

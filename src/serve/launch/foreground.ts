@@ -3,8 +3,8 @@ import fs from 'node:fs';
 import net from 'node:net';
 import { CkptfsError, type ErrorCode } from '../../base/errors.ts';
 import { closeOnExec, withoutInheritance } from '../../base/linux/descriptors.ts';
-import { isSocket, peerProcess, socketPair } from '../../base/linux/passed-descriptors.ts';
-import { replaceProcess } from '../../base/linux/system-calls.ts';
+import { replaceProcess } from '../../base/linux/processes.ts';
+import { isSocket, peerOf, socketPair } from '../../base/linux/sockets.ts';
 import type { Secret } from '../../crypto/secret.ts';
 import type { MadeImage } from '../../image/discard-image.ts';
 import { type DaemonConfig, ORDERS_FD, REPORT_FD } from '../handover/config.ts';
@@ -37,7 +37,7 @@ export function isUnlocker(): boolean {
   const mark = process.env[MARK];
   if (mark === undefined) return false;
   delete process.env[MARK];
-  const isParents = (fd: number): boolean => isSocket(fd, 'stream') && peerProcess(fd) === process.ppid;
+  const isParents = (fd: number): boolean => isSocket(fd, 'stream') && peerOf(fd).pid === process.ppid;
   if (mark === String(process.ppid) && isParents(ORDERS_FD) && isParents(REPORT_FD)) return true;
   throw new CkptfsError('interrupted', `process ${mark}, for which this one was to unlock the image, has ended`);
 }

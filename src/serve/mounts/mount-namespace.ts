@@ -1,8 +1,6 @@
 import fs from 'node:fs';
-import { enterMountNamespace } from '../../base/linux/system-calls.ts';
-
-/** From fcntl.h: holds a directory without leave to read it. */
-const O_PATH = 0o10000000;
+import { enterMountNamespace } from '../../base/linux/namespaces.ts';
+import { O_PATH } from '../../base/linux/open-flags.ts';
 
 /** A mount namespace, with the root and the working directory that a thread has in it. */
 export class MountNamespace {

@@ -1,7 +1,7 @@
 import { constants } from 'node:os';
 import { errnoName } from '../../base/errno.ts';
 import { CkptfsError } from '../../base/errors.ts';
-import { MNT_DETACH } from '../../base/linux/system-calls.ts';
+import { MNT_DETACH } from '../../base/linux/mounts.ts';
 import { fsType, unmount, unmountExactly } from '../../fuse/mount/mount-point.ts';
 import { isScratch, type MountInfo } from '../../fuse/mount/mountinfo.ts';
 import { reach } from '../../fuse/mount/reachable.ts';

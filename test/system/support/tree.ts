@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import { join } from 'node:path';
-import { makeMeetingPointAt } from '../../../src/base/linux/at-calls.ts';
-import { dataRanges, getXattr, listXattrs, setTimes, setXattr } from '../../../src/base/linux/posix.ts';
+import { makeMeetingPointAt, setTimes } from '../../../src/base/linux/at-calls.ts';
+import { dataRanges } from '../../../src/base/linux/files.ts';
+import { getXattr, listXattrs, setXattr } from '../../../src/base/linux/xattrs.ts';
 import { runProgram } from './programs.ts';
 
 export const smallFiles = 4000;

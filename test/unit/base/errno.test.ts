@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { errnoName, errnoNumber, isErrnoName } from '../../../src/base/errno.ts';
 import { CkptfsError, ioError, ioErrorName, isFull, systemErrorName } from '../../../src/base/errors.ts';
-import { systemError } from '../../../src/base/linux/posix.ts';
+import { systemError } from '../../../src/base/linux/system-error.ts';
 
 /** A system error as Node's own functions throw it when libuv has no name for it. */
 function unnamed(number: number): Error {

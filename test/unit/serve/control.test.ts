@@ -13,7 +13,7 @@ import {
   type DaemonStatus,
 } from '../../../src/serve/control/control.ts';
 import { callDaemon, type DaemonLink, linkTo, removeStaleSockets } from '../../../src/serve/control/control-client.ts';
-import { isStopped } from '../../../src/serve/control/peer.ts';
+import { isStopped } from '../../../src/serve/control/process-state.ts';
 import { ownStateDirectory } from '../../../src/serve/mounts/state-directory.ts';
 
 /** Of no mount: device numbers end at 2^20. */

@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { sendDescriptor, socketPair } from '../../../src/base/linux/passed-descriptors.ts';
+import { sendDescriptor } from '../../../src/base/linux/passed-descriptors.ts';
+import { socketPair } from '../../../src/base/linux/sockets.ts';
 import { Secret } from '../../../src/crypto/secret.ts';
 import { handOverKey, offerKeyChannel, receiveKey } from '../../../src/serve/handover/key-channel.ts';
 

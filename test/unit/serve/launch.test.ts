@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { socketPair } from '../../../src/base/linux/passed-descriptors.ts';
+import { socketPair } from '../../../src/base/linux/sockets.ts';
 import type { DaemonConfig } from '../../../src/serve/handover/config.ts';
 import { checkMount, daemonConfig, type MountOptions } from '../../../src/serve/launch/daemon-config.ts';
 import { daemonEnvironment, sendConfig } from '../../../src/serve/launch/launch.ts';

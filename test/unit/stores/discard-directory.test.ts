@@ -2,7 +2,7 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { tryLock } from '../../../src/base/linux/posix.ts';
+import { tryLock } from '../../../src/base/linux/files.ts';
 import { discardDirectory } from '../../../src/stores/discard-directory.ts';
 
 let base: string;

@@ -2,7 +2,7 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { tryLock } from '../../../src/base/linux/posix.ts';
+import { tryLock } from '../../../src/base/linux/files.ts';
 import { holdersIn, lockHolders } from '../../../src/stores/lock-holders.ts';
 
 const locks = `1: FLOCK  ADVISORY  READ  300 fe:00:77 0 EOF

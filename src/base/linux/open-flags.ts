@@ -1,0 +1,5 @@
+/** Flags of open(2) that Node has no name for (fcntl.h); the same on every architecture that Node runs on. */
+
+/** Opens a file as a place in the tree alone, which needs no permission to read it and asks no file system. */
+export const O_PATH = 0o10000000;
+export const O_CLOEXEC = 0o2000000;
