@@ -70,14 +70,7 @@ export const HOUSES: Readonly<Record<string, House>> = {
   },
   'image/writable': {
     imports: ['base', 'crypto', 'format', 'stores', 'image'],
-    doors: [
-      'deferred-write.ts',
-      'begin-image.ts',
-      'close-unsealed.ts',
-      'model/live-inode.ts',
-      'open-writable.ts',
-      'writable-image.ts',
-    ],
+    doors: ['begin-image.ts', 'close-unsealed.ts', 'model/live-inode.ts', 'open-writable.ts', 'writable-image.ts'],
     rooms: {
       model: [],
       objects: ['model'],
@@ -88,7 +81,17 @@ export const HOUSES: Readonly<Record<string, House>> = {
       '.': ['commit', 'content', 'journal', 'model', 'objects', 'recovery'],
     },
   },
-  fs: { imports: ['base', 'format', 'image', 'image/writable', 'fuse/protocol/filesystem.ts'] },
+  fs: {
+    imports: [
+      'base',
+      'crypto/locked-pages.ts',
+      'crypto/wipe.ts',
+      'format',
+      'image',
+      'image/writable',
+      'fuse/protocol/filesystem.ts',
+    ],
+  },
   serve: {
     imports: ['base', 'crypto', 'format', 'stores', 'image', 'image/writable', 'keys', 'fuse', 'fs'],
     doors: [

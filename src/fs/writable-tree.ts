@@ -1,6 +1,5 @@
 import { Errno } from '../base/errno.ts';
 import type { Region } from '../base/linux/native.ts';
-import { MIN_DEFERRED_WRITE } from '../base/tuning.ts';
 import { ROOT_INODE } from '../format/manifest.ts';
 import { timeAt } from '../format/time.ts';
 import { isKeptXattr } from '../format/xattrs.ts';
@@ -14,13 +13,12 @@ import type {
   RenameMode,
   Statistics,
   Time,
-  WritableFileSystem,
 } from '../fuse/protocol/filesystem.ts';
-import { DeferredWrite } from '../image/writable/deferred-write.ts';
 import type { LiveDirectory, LiveInode } from '../image/writable/model/live-inode.ts';
 import type { WritableImage } from '../image/writable/writable-image.ts';
 import { attributesOf, DOT, DOT_DOT, NAME_MAX } from './attributes.ts';
 import { metadataChanges, newDirectory, newInode } from './metadata-changes.ts';
+import type { ReservingFileSystem } from './reserving-file-system.ts';
 import { type FaultListener, StoreFaults } from './store-faults.ts';
 
 /** Cookies of "." and ".."; those of children are their serials, which begin with 1, behind them. */
@@ -31,20 +29,17 @@ const DOT_DOT_COOKIE = 2;
 const MAX_FILES = 0xffff_ffff;
 
 /** An image that is being written as a file system. A node's number is its inode number. Belongs to one thread. */
-export class WritableTree implements WritableFileSystem {
+export class WritableTree implements ReservingFileSystem {
   readonly immutable = false;
   readonly #image: WritableImage;
   readonly #faults: StoreFaults;
   readonly #clock: () => number;
   /** How often the kernel was told of a node and has not forgotten it. */
   readonly #remembered = new Map<number, number>();
-  /** What was written last, if it is not stored yet. */
-  readonly #accepted: DeferredWrite;
 
   /** @param clock milliseconds since 1970; the image's own */
   constructor(image: WritableImage, onFault: FaultListener, clock: () => number = Date.now) {
     this.#image = image;
-    this.#accepted = new DeferredWrite(image);
     this.#faults = new StoreFaults(image, onFault);
     this.#clock = clock;
   }
@@ -61,9 +56,7 @@ export class WritableTree implements WritableFileSystem {
     const inode = this.#inode(node);
     // What was removed and is still open has no name; a directory then has not even its own.
     const links = inode.names === 0 && node !== ROOT_INODE ? 0 : inode.links;
-    const attributes = attributesOf(node, inode, inode.type === 'file' ? inode.dataBytes : 0, links);
-    const end = this.#accepted.endIn(node);
-    return end > attributes.size ? { ...attributes, size: end } : attributes;
+    return attributesOf(node, inode, inode.type === 'file' ? inode.dataBytes : 0, links);
   }
 
   readlink(node: number): Uint8Array {
@@ -73,7 +66,6 @@ export class WritableTree implements WritableFileSystem {
   }
 
   read(node: number, offset: number, length: number, out: Region, outOffset: number): number {
-    this.#storeAccepted(node);
     return this.#attempt('read', node, () => this.#image.read(node, offset, length, out, outOffset));
   }
 
@@ -105,7 +97,6 @@ export class WritableTree implements WritableFileSystem {
   }
 
   seek(node: number, offset: number, whence: 'data' | 'hole'): number {
-    this.#storeAccepted(node);
     return this.#attempt('read', node, () => {
       const found = this.#image.seek(node, offset, whence);
       if (found === undefined) throw Errno.of('ENXIO');
@@ -169,7 +160,7 @@ export class WritableTree implements WritableFileSystem {
   setattr(node: number, changes: AttributeChanges): Attributes {
     const { size } = changes;
     return this.#attempt('change', node, () => {
-      if (size !== undefined) this.#truncate(node, size);
+      if (size !== undefined) this.#image.truncate(node, size);
       const metadata = metadataChanges(this.#inode(node), changes, this.#now());
       // Whoever asks for a change gets a new ctime, even for chown(-1, -1); a new size has set it.
       if (metadata !== undefined || size === undefined) this.#image.setMetadata(node, metadata ?? {});
@@ -177,43 +168,29 @@ export class WritableTree implements WritableFileSystem {
     });
   }
 
-  /**
-   * Set-user-id goes first: where that fails nothing is written. Much at once is only accepted: the writer goes on while it is sealed and stored,
-   * which makes writing in sequence 1.45 times as fast. Not where a damaged chunk could be met: that is told at once.
-   */
   write(node: number, offset: number, length: number, from: Region, fromOffset: number, killPrivileges: boolean): void {
-    this.#storeAccepted();
-    this.#attempt('write', node, () => {
+    this.reserve(node, offset, length, killPrivileges);
+    this.writeReserved(node, offset, length, from, fromOffset);
+  }
+
+  /** Takes set-user-id bits away first: where that fails nothing is written. */
+  reserve(node: number, offset: number, length: number, killPrivileges: boolean): boolean {
+    return this.#attempt('write', node, () => {
       if (killPrivileges) this.#killPrivileges(node);
-      const reads = this.#image.reserve(node, offset, length);
-      if (length >= MIN_DEFERRED_WRITE && !reads) this.#accepted.defer(node, offset, length, from, fromOffset);
-      else this.#image.writeReserved(node, offset, length, from, fromOffset);
+      return this.#image.reserve(node, offset, length);
     });
   }
 
+  writeReserved(node: number, offset: number, length: number, from: Region, fromOffset: number): void {
+    this.#attempt('write', node, () => this.#image.writeReserved(node, offset, length, from, fromOffset));
+  }
+
   settle(): void {
-    if (this.#accepted.inode === undefined) return;
-    try {
-      this.#storeAccepted();
-    } catch (error) {
-      this.#accepted.keep();
-      if (!(error instanceof Errno)) throw error;
-    }
-  }
-
-  /** Stores what still waits, now or never. @throws CkptfsError which names every file of which something is lost, and says why */
-  finish(): void {
-    this.#accepted.finish();
-  }
-
-  /** Wipes what was accepted; nothing must be asked of it any more. */
-  close(): void {
-    this.#accepted.close();
+    // Each write is stored when it returns.
   }
 
   /** No space is reserved. */
   allocate(node: number, offset: number, length: number, how: AllocateMode, killPrivileges: boolean): void {
-    this.#storeAccepted(node);
     this.#attempt('write', node, () => {
       this.#checkFile(node);
       if (killPrivileges) this.#killPrivileges(node);
@@ -234,17 +211,14 @@ export class WritableTree implements WritableFileSystem {
     this.#attempt('change', node, () => this.#image.removexattr(node, name));
   }
 
-  /** Of one file is of all: the journal takes the whole state. */
+  /** Commits all files: a frame of the journal has everything that changed. */
   flush(node: number): void {
-    this.#withAccepted(() => {
-      // What is stored until now does not open it again.
-      this.#image.unstored.closed(node);
-      this.#attempt('write', node, () => this.#image.commit());
-    });
+    this.#image.unstored.closed(node);
+    this.#attempt('write', node, () => this.#image.commit());
   }
 
   sync(node: number): void {
-    this.#withAccepted(() => this.#attempt('make durable', node, () => this.#image.sync()));
+    this.#attempt('make durable', node, () => this.#image.sync());
   }
 
   addLookup(node: number): void {
@@ -261,36 +235,6 @@ export class WritableTree implements WritableFileSystem {
     this.#releaseUnused(node);
   }
 
-  /** @param of the node that what was accepted matters to, if it is one alone @throws Errno why it cannot be stored; it waits */
-  #storeAccepted(of?: number): void {
-    const { inode } = this.#accepted;
-    if (inode === undefined || (of !== undefined && of !== inode)) return;
-    this.#attempt('write', inode, () => this.#accepted.store());
-  }
-
-  /** What cannot be stored is given up where its file ends before it, which it does only when that was possible. */
-  #truncate(node: number, size: number): void {
-    try {
-      this.#storeAccepted(node);
-    } catch (error) {
-      if (!(error instanceof Errno)) throw error;
-    }
-    this.#image.truncate(node, size);
-    if (this.#accepted.inode === node) this.#accepted.cut(size);
-  }
-
-  /** Runs `action` also when what was accepted cannot be stored. @throws Errno why it cannot, or what `action` throws */
-  #withAccepted(action: () => void): void {
-    let failure: unknown;
-    try {
-      this.#storeAccepted();
-    } catch (error) {
-      failure = error;
-    }
-    action();
-    if (failure !== undefined) throw failure;
-  }
-
   #make(parent: number, make: () => number): Attributes {
     return this.#attempt('make a name in', parent, () => this.getattr(make()));
   }
@@ -304,7 +248,6 @@ export class WritableTree implements WritableFileSystem {
   #releaseUnused(node: number | undefined): void {
     if (node === undefined || this.#remembered.has(node)) return;
     this.#image.release(node);
-    if (this.#accepted.inode === node && this.#image.inode(node) === undefined) this.#accepted.drop();
   }
 
   #inode(node: number): Readonly<LiveInode> {

@@ -2,6 +2,7 @@ import type { Counters } from '../../base/counters.ts';
 import { CkptfsError } from '../../base/errors.ts';
 import type { Secret } from '../../crypto/secret.ts';
 import { ROOT_INODE } from '../../format/manifest.ts';
+import { DeferredWrites } from '../../fs/deferred-writes.ts';
 import { WritableTree } from '../../fs/writable-tree.ts';
 import { readAnyHeader } from '../../image/read/image.ts';
 import { openWritable } from '../../image/writable/open-writable.ts';
@@ -40,7 +41,7 @@ export function openWritableTree(
   const root = image.inode(ROOT_INODE);
   if (root === undefined) throw new CkptfsError('internal', 'an image without a root directory');
   const { mode, uid, gid, atime, mtime } = root;
-  const tree = new WritableTree(image, (line) => log('error', line));
+  const tree = new DeferredWrites(new WritableTree(image, (line) => log('error', line)), image);
   return {
     tree,
     image: { imageId: header.imageId.toString('hex'), root: { mode, uid, gid, atime, mtime } },

@@ -6,6 +6,7 @@ import { Errno } from '../../../src/base/errno.ts';
 import { type CkptfsError, ioError } from '../../../src/base/errors.ts';
 import { Region } from '../../../src/base/linux/native.ts';
 import type { Secret } from '../../../src/crypto/secret.ts';
+import { DeferredWrites } from '../../../src/fs/deferred-writes.ts';
 import { WritableTree } from '../../../src/fs/writable-tree.ts';
 import type { AllocateMode, RenameMode } from '../../../src/fuse/protocol/filesystem.ts';
 import { beginImage } from '../../../src/image/writable/begin-image.ts';
@@ -51,7 +52,7 @@ let directory: string;
 let location: string;
 let store: FailingStore;
 let image: WritableImage;
-let tree: WritableTree;
+let tree: DeferredWrites;
 let milliseconds: number;
 let key: Secret;
 const faults: string[] = [];
@@ -68,7 +69,7 @@ beforeEach(async () => {
   milliseconds = 1_000_000_000_500;
   const clock = (): number => milliseconds;
   image = openWritable(store, header, imageKey, { clock });
-  tree = new WritableTree(image, (line) => faults.push(line), clock);
+  tree = new DeferredWrites(new WritableTree(image, (line) => faults.push(line), clock), image);
 });
 
 afterEach(() => {
