@@ -8,7 +8,7 @@ export type Facts = Readonly<Record<string, number | string>>;
  * @param name of the invariant in the README of its room, such as `W7`
  * @throws CkptfsError `internal` that names the invariant and the facts
  */
-export function invariant(condition: boolean, name: string, facts: Facts = {}): asserts condition {
+export function invariant(condition: boolean, name: string, facts?: Facts): asserts condition {
   if (!condition) throw new CkptfsError('internal', `invariant ${name} is broken${described(facts)}`);
 }
 
@@ -17,7 +17,7 @@ export function isFailure(error: unknown): error is CkptfsError {
   return error instanceof CkptfsError && error.code !== 'internal';
 }
 
-function described(facts: Facts): string {
-  const parts = Object.entries(facts).map(([name, value]) => `${name} ${value}`);
+function described(facts: Facts | undefined): string {
+  const parts = Object.entries(facts ?? {}).map(([name, value]) => `${name} ${value}`);
   return parts.length === 0 ? '' : `: ${parts.join(', ')}`;
 }

@@ -1,3 +1,4 @@
+import { invariant } from '../base/assert.ts';
 import { Region } from '../base/linux/native.ts';
 import { LockedPages } from '../crypto/locked-pages.ts';
 import { wipe } from '../crypto/wipe.ts';
@@ -37,6 +38,7 @@ export class DeferredWrite {
    * @throws RangeError when there is no memory: nothing is deferred
    */
   defer(node: number, offset: number, length: number, from: Region, fromOffset: number): void {
+    invariant(this.#pending === undefined, 'W15', { inode: node });
     if (this.#spare === undefined || this.#spare.bytes.length < length) {
       const memory = new ArrayBuffer(LockedPages.memoryFor(length));
       this.#spare?.release();

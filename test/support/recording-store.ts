@@ -41,6 +41,8 @@ export class RecordingStore implements WritableStore {
   fault: Fault | undefined;
   /** Whether holes can be punched. */
   canPunch = true;
+  /** Whether the journal keeps, against its contract, what was written of a frame that could not be appended. */
+  keepsRefused = false;
   #nextFile = 1;
   #isLocked = false;
   #objectNamesChanged = false;
@@ -197,11 +199,13 @@ export class RecordingStore implements WritableStore {
         return size;
       },
       append: (bytes) => {
+        if (this.keepsRefused) size = file.size;
         if (file.size > size) this.#do({ kind: 'truncate', file: number, size });
         try {
           this.#do({ kind: 'write', file: number, position: size, bytes: Buffer.from(bytes) });
         } catch (error) {
-          if (file.size > size) this.#do({ kind: 'truncate', file: number, size });
+          if (this.keepsRefused) size = file.size;
+          else if (file.size > size) this.#do({ kind: 'truncate', file: number, size });
           throw error;
         }
         size += bytes.length;

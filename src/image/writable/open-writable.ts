@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import { isFailure } from '../../base/assert.ts';
 import type { Counters } from '../../base/counters.ts';
 import { CkptfsError } from '../../base/errors.ts';
 import type { Secret } from '../../crypto/secret.ts';
@@ -84,7 +85,7 @@ export function openWritable(
       removeUnnamed(store, stored, live, geometry, onWarning, (id) => puncher.remove(id));
     } catch (error) {
       // They only take space, and the next writer looks for them again.
-      if (!(error instanceof CkptfsError)) throw error;
+      if (!isFailure(error)) throw error;
       onWarning(`objects that do not belong to the image were not removed: ${error.message}`);
     }
     return image;

@@ -1,3 +1,4 @@
+import { invariant, isFailure } from '../../../base/assert.ts';
 import { CkptfsError, isFull } from '../../../base/errors.ts';
 import type { Secret } from '../../../crypto/secret.ts';
 import type { Geometry } from '../../../format/geometry.ts';
@@ -9,7 +10,7 @@ import { JournalObjects } from '../journal/journal-objects.ts';
 import { JournalWriter } from '../journal/journal-writer.ts';
 import { Snapshot } from '../journal/snapshot.ts';
 import type { FileChunks } from '../model/file-chunks.ts';
-import { FreePlaces } from '../model/free-places.ts';
+import { type ChunkRun, FreePlaces } from '../model/free-places.ts';
 import type { LiveState } from '../model/live-tree.ts';
 import type { PendingContents } from '../model/pending-contents.ts';
 import type { TreeEdit } from '../model/tree-edit.ts';
@@ -96,7 +97,7 @@ export class Committer {
     try {
       this.keepBounds();
     } catch (error) {
-      if (!(error instanceof CkptfsError)) throw error;
+      if (!(error instanceof CkptfsError) || (!isFailure(error) && error !== this.#failure)) throw error;
       this.#parts.onWarning(`space was not given back: ${error.message}`);
     }
   }
@@ -148,7 +149,9 @@ export class Committer {
     return refusal;
   }
 
+  /** Appends a frame of everything that no frame has yet (W7), if there is anything. @throws CkptfsError `io` */
   #appendFrame(edit?: TreeEdit): void {
+    for (const { number, lost } of this.#parts.dirty.files) invariant(lost, 'W14', { inode: number });
     this.#objects.forget();
     const contents = [...this.pending.entries(this.#objects)];
     const entries = [...this.#objects.begun(), ...contents, ...(edit?.entries() ?? [])];
@@ -175,7 +178,7 @@ export class Committer {
       this.#parts.dirty.store();
       return undefined;
     } catch (error) {
-      if (!(error instanceof CkptfsError)) throw error;
+      if (!isFailure(error)) throw error;
       this.#punch(this.#parts.state.objects.abandoned);
       return error;
     }
@@ -201,8 +204,10 @@ export class Committer {
     if (!hasNews && !appender.isUnsynced) return;
     this.#makeDurable(() => {
       appender.sync();
+      invariant(!appender.isUnsynced, 'W8');
       this.#journal.sync();
     });
+    invariant(this.pending.size === 0, 'W10');
     // The first of these frames began with the barrier that the settled places wait for.
     if (hasNews) this.#punch(this.#settled);
     this.#settled.addAll(state.objects.freed);
@@ -260,13 +265,14 @@ export class Committer {
     try {
       appender.finishObjects();
       this.#makeDurable(() => appender.sync());
+      invariant(!appender.isUnsynced, 'W8');
       const publish = JournalWriter.draft(store, header, imageKey, snapshot.entries());
       // If this fails, either journal may be in place. Both have everything that was committed.
       this.#makeDurable(() => {
         this.#journal = publish();
       });
     } catch (error) {
-      if (!(error instanceof CkptfsError)) throw error;
+      if (!isFailure(error)) throw error;
       this.#largeJournal = 2 * old.size;
       onWarning(`the journal stays large: ${error.message}`);
       return;
@@ -284,6 +290,7 @@ export class Committer {
     const { state, puncher } = this.#parts;
     for (const object of state.objects.objects) {
       if (object.number !== undefined || object.isRemoved) continue;
+      invariant(object.live === 0, 'W10', { object: object.name });
       puncher.remove(object.name);
       object.isRemoved = true;
     }
@@ -293,15 +300,18 @@ export class Committer {
     return new JournalObjects(state.objects, snapshot.objectCount);
   }
 
+  /** Gives back the space of places, which must not be in use (W10). */
   #punch(places: FreePlaces): void {
     const { state, puncher } = this.#parts;
     const runs = places.drain();
     for (let next = 0; next < runs.length; ) {
-      const { object } = runs[next] as { object: number };
       const first = next;
-      while (runs[next]?.object === object) next++;
-      const { name, isRemoved } = state.objects.at(object);
-      if (!isRemoved) puncher.punch(name, runs.slice(first, next));
+      const index = (runs[first] as ChunkRun).object;
+      while (runs[next]?.object === index) next++;
+      const object = state.objects.at(index);
+      const ofObject = runs.slice(first, next);
+      for (const run of ofObject) invariant(object.isFree(run), 'W10', { object: object.name, chunk: run.first });
+      if (!object.isRemoved) puncher.punch(object.name, ofObject);
     }
   }
 
@@ -318,6 +328,7 @@ export class Committer {
     }
   }
 
+  /** Throws why nothing can be changed any more (W20). */
   #checkUsable(): void {
     if (this.#failure !== undefined) throw this.#failure;
   }

@@ -1,3 +1,4 @@
+import { invariant } from '../../../base/assert.ts';
 import { type Entry, type Extent, type Manifest, ROOT_INODE } from '../../../format/manifest.ts';
 import type { FileChunks } from '../model/file-chunks.ts';
 import { manifestInode } from '../model/inode-entry.ts';
@@ -21,6 +22,9 @@ export function manifestOf({ epoch, tree, objects }: LiveState, chunks: FileChun
   });
   entries.sort((a, b) => a.parent - b.parent || a.name.compare(b.name));
 
+  for (const inode of named) {
+    if (inode.type === 'file') invariant(!inode.lost && inode.dirty === undefined, 'W18', { inode: inode.number });
+  }
   const extents = named.map((inode) => (inode.type === 'file' ? [...chunks.extents(inode)] : []));
   const used = new Set(extents.flatMap((list) => list.map(({ object }) => object)));
   const kept = [...used].sort((a, b) => objects.at(a).id.compare(objects.at(b).id));
@@ -29,7 +33,8 @@ export function manifestOf({ epoch, tree, objects }: LiveState, chunks: FileChun
   return {
     epoch: epoch + 1,
     objects: kept.map((index) => {
-      const { id, chunks: count, digests } = objects.at(index);
+      const { id, chunks: count, digests, growing } = objects.at(index);
+      invariant(growing === undefined, 'W18', { object: index });
       return { id, chunks: count, digests };
     }),
     inodes: named.map((inode, index) => manifestInode(inode, (extents[index] as Extent[]).map(renumbered))),

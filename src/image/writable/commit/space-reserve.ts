@@ -15,7 +15,7 @@ const BETWEEN_LOOKS = 1 << 20;
 export class SpaceReserve {
   readonly #store: WritableStore;
   readonly #waiting: () => number;
-  /** Bytes that may be written before the next look. */
+  /** Bytes that may be written before the next call of statfs(2). */
   #granted = 0;
 
   /** @param waiting returns the bytes of contents that were reserved and are in memory only */

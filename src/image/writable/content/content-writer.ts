@@ -1,3 +1,4 @@
+import { invariant } from '../../../base/assert.ts';
 import { Errno } from '../../../base/errno.ts';
 import { CkptfsError } from '../../../base/errors.ts';
 import type { Region } from '../../../base/linux/native.ts';
@@ -113,6 +114,7 @@ export class ContentWriter {
 
   /** Puts the stored chunks into the file, from `first` to before `end`. */
   #place(file: LiveFile, first: number, end: number): void {
+    invariant(this.#placements.count === end - first, 'W3');
     if (first === end) return;
     const { dirty, chunks, pending } = this.#parts;
     dirty.clear(file, first, end);

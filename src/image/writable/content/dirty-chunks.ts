@@ -1,3 +1,4 @@
+import { invariant } from '../../../base/assert.ts';
 import type { Geometry } from '../../../format/geometry.ts';
 import type { FileChunks } from '../model/file-chunks.ts';
 import type { DirtyChunk, LiveFile } from '../model/live-inode.ts';
@@ -158,6 +159,7 @@ export class DirtyChunks {
       for (const { file } of dirty) this.#refused.addDirty(file);
       throw error;
     }
+    invariant(this.#placements.count === dirty.length, 'W3');
     for (const [index, stored] of dirty.entries()) {
       const { file, chunk, holes } = stored;
       this.#forget(stored);

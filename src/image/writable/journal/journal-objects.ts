@@ -1,4 +1,4 @@
-import { CkptfsError } from '../../../base/errors.ts';
+import { invariant } from '../../../base/assert.ts';
 import { CHUNKS_PER_GROUP, RECORD_SIZE } from '../../../format/geometry.ts';
 import type { JournalEntry } from '../../../format/journal.ts';
 import { recordOffset } from '../../read/object-reader.ts';
@@ -28,7 +28,7 @@ export class JournalObjects implements ChunkEntries {
       const chunk = objectChunk + done;
       const part = Math.min(count - done, CHUNKS_PER_GROUP - (chunk % CHUNKS_PER_GROUP));
       const page = object.growing?.page(Math.floor(chunk / CHUNKS_PER_GROUP));
-      if (page === undefined) throw new CkptfsError('internal', `no records of chunk ${chunk}`);
+      invariant(page !== undefined, 'W4', { object: object.name, chunk });
       const start = recordOffset(chunk);
       page.bytes.copy(records, done * RECORD_SIZE, start, start + part * RECORD_SIZE);
       done += part;

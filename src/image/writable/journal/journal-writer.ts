@@ -1,3 +1,4 @@
+import { invariant } from '../../../base/assert.ts';
 import { JournalCipher } from '../../../crypto/journal-cipher.ts';
 import type { Secret } from '../../../crypto/secret.ts';
 import { primitives } from '../../../crypto/select.ts';
@@ -16,6 +17,8 @@ export class JournalWriter {
   readonly #file: JournalFile;
   readonly #cipher: JournalCipher;
   #nextFrame: number;
+  /** Offset at which the last frame ends. */
+  #end: number;
   /** Whether all frames were durable at some time and no frame says so yet: the next one begins with a barrier (W9). */
   #owesBarrier = false;
   #isUnsynced = false;
@@ -27,6 +30,7 @@ export class JournalWriter {
     this.#cipher = cipher;
     this.#nextFrame = nextFrame;
     this.snapshotSize = file.size;
+    this.#end = file.size;
   }
 
   /**
@@ -80,7 +84,12 @@ export class JournalWriter {
   append(entries: readonly JournalEntry[]): void {
     const frame = this.#owesBarrier ? [barrier, ...entries] : entries;
     if (frame.length === 0) return;
-    this.#file.append(this.#cipher.seal(this.#nextFrame, encodeFrame(frame)));
+    invariant(!this.#owesBarrier || !this.#isUnsynced, 'W9');
+    const sealed = this.#cipher.seal(this.#nextFrame, encodeFrame(frame));
+    const { size } = this.#file;
+    invariant(size === this.#end, 'W6', { size, end: this.#end });
+    this.#file.append(sealed);
+    this.#end += sealed.length;
     this.#nextFrame++;
     this.#owesBarrier = false;
     this.#isUnsynced = true;

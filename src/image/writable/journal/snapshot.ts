@@ -1,3 +1,4 @@
+import { invariant } from '../../../base/assert.ts';
 import type { JournalEntry } from '../../../format/journal.ts';
 import type { Extent } from '../../../format/manifest.ts';
 import type { FileChunks } from '../model/file-chunks.ts';
@@ -33,8 +34,10 @@ export class Snapshot {
   *entries(): Generator<JournalEntry> {
     const { epoch, objects, tree } = this.#state;
     yield { kind: 'base', epoch };
-    for (const [index, { id, chunks, digests }] of objects.objects.entries()) {
-      if (this.#numbers[index] !== undefined) yield { kind: 'object', id, chunks, digests };
+    for (const [index, { id, chunks, digests, growing }] of objects.objects.entries()) {
+      if (this.#numbers[index] === undefined) continue;
+      invariant(growing === undefined, 'W11', { object: index });
+      yield { kind: 'object', id, chunks, digests };
     }
     for (const inode of tree.inodes()) yield inodeEntry(inode);
     const names: JournalEntry[] = [];

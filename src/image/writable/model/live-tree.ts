@@ -1,3 +1,4 @@
+import { CkptfsError } from '../../../base/errors.ts';
 import { ROOT_INODE } from '../../../format/manifest.ts';
 import { LiveDirectory, type LiveInode, type LiveMetadata } from './live-inode.ts';
 import type { ObjectTable } from './object-table.ts';
@@ -12,7 +13,7 @@ export class LiveTree {
   /** Returns the root directory, which every tree of an image has. */
   get root(): LiveDirectory {
     const root = this.#inodes.get(ROOT_INODE);
-    if (root?.type !== 'directory') throw new Error('a tree without a root');
+    if (root?.type !== 'directory') throw new CkptfsError('internal', 'a tree without a root directory');
     return root;
   }
 

@@ -1,7 +1,8 @@
+import { invariant } from '../../../base/assert.ts';
 import { CHUNKS_PER_GROUP } from '../../../format/geometry.ts';
 import { DIGEST_SIZE, type ObjectEntry } from '../../../format/manifest.ts';
 import type { ReadableObject } from '../../read/object-reader.ts';
-import { FreePlaces } from './free-places.ts';
+import { type ChunkRun, FreePlaces } from './free-places.ts';
 import { GrowingRecords, MAX_GROWN_CHUNKS } from './growing-records.ts';
 
 /** A count of uses that stays as it is: the place may have more uses, and is never freed. */
@@ -39,9 +40,9 @@ export class LiveObject implements ReadableObject {
   }
 
   /** Makes an empty object that grows. */
-  static begun(id: Buffer): LiveObject {
+  static begun(id: Buffer, growing = new GrowingRecords()): LiveObject {
     const digests = Buffer.alloc((MAX_GROWN_CHUNKS / CHUNKS_PER_GROUP) * DIGEST_SIZE);
-    return new LiveObject({ id, chunks: 0, digests }, new GrowingRecords());
+    return new LiveObject({ id, chunks: 0, digests }, growing);
   }
 
   /** 32 hexadecimal digits. */
@@ -54,6 +55,11 @@ export class LiveObject implements ReadableObject {
     return (this.#uses[chunk] ?? 0) > 0;
   }
 
+  /** Whether no file holds anything in a run of chunks. */
+  isFree({ first, count }: ChunkRun): boolean {
+    return this.#uses.subarray(first, first + count).every((uses) => uses === 0);
+  }
+
   use(chunk: number): void {
     if (chunk >= this.#uses.length) this.#grow(chunk);
     const uses = this.#uses[chunk] as number;
@@ -64,7 +70,8 @@ export class LiveObject implements ReadableObject {
   /** Ends one use of a chunk. Returns whether it was the last. */
   unuse(chunk: number): boolean {
     const uses = this.#uses[chunk] ?? 0;
-    if (uses === 0 || uses === SATURATED) return false;
+    invariant(uses > 0, 'W5');
+    if (uses === SATURATED) return false;
     this.#uses[chunk] = uses - 1;
     if (uses === 1) this.live--;
     return uses === 1;
@@ -93,7 +100,7 @@ export class ObjectTable {
   /** Returns the object of an index. */
   at(index: number): LiveObject {
     const object = this.objects[index];
-    if (object === undefined) throw new Error(`no object ${index}`);
+    invariant(object !== undefined, 'W3');
     return object;
   }
 

@@ -1,4 +1,4 @@
-import { CkptfsError } from '../../../base/errors.ts';
+import { isFailure } from '../../../base/assert.ts';
 import { CHUNKS_PER_GROUP, type Geometry } from '../../../format/geometry.ts';
 import type { WritableStore } from '../../../stores/writable-store.ts';
 
@@ -48,7 +48,7 @@ export class HolePuncher {
     try {
       action();
     } catch (error) {
-      if (!(error instanceof CkptfsError)) throw error;
+      if (!isFailure(error)) throw error;
       this.#onWarning(`space was not given back: ${error.message}`);
     }
   }

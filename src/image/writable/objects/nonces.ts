@@ -1,3 +1,4 @@
+import { invariant } from '../../../base/assert.ts';
 import { Region } from '../../../base/linux/native.ts';
 import { fillRandom } from '../../../crypto/system-random.ts';
 import { NONCE_SIZE } from '../../../format/record.ts';
@@ -28,7 +29,7 @@ export class Nonces {
   /** Puts a nonce that was never given out at an offset. */
   take(to: Region, offset: number): void {
     if (this.#next === this.#end) {
-      if (this.#undrawn === 0) throw new Error('more nonces taken than the batch has chunks');
+      invariant(this.#undrawn > 0, 'W2');
       this.#draw();
     }
     // Three words rather than a copy: this runs for every chunk, and so allocates nothing.

@@ -1,4 +1,5 @@
-import { CkptfsError, ioErrorName } from '../../../base/errors.ts';
+import { invariant, isFailure } from '../../../base/assert.ts';
+import { ioErrorName } from '../../../base/errors.ts';
 import type { Region } from '../../../base/linux/native.ts';
 import type { ChunkCipher } from '../../../crypto/chunk-cipher.ts';
 import { createChunkCipher } from '../../../crypto/chunk-ciphers.ts';
@@ -10,7 +11,7 @@ import type { Header } from '../../../format/header.ts';
 import { ID_SIZE } from '../../../format/manifest.ts';
 import type { WritableObject, WritableStore } from '../../../stores/writable-store.ts';
 import { recordOffset } from '../../read/object-reader.ts';
-import { type GrowingRecords, MAX_GROWN_CHUNKS } from '../model/growing-records.ts';
+import { GrowingRecords, MAX_GROWN_CHUNKS } from '../model/growing-records.ts';
 import { LiveObject, type ObjectTable } from '../model/object-table.ts';
 import { Placements } from '../model/placements.ts';
 import { finishObject, writeObjectHeader, writeTagPage } from './finish-object.ts';
@@ -184,9 +185,8 @@ export class ObjectAppender {
 
   #beginObject(): FilledObject {
     const id = randomBytes(ID_SIZE);
-    const object = LiveObject.begun(id);
-    const { growing } = object;
-    if (growing === undefined) throw new Error('an object that does not grow');
+    const growing = new GrowingRecords();
+    const object = LiveObject.begun(id, growing);
     this.#namesChanged = true;
     const file = this.#store.createObject(object.name);
     try {
@@ -249,6 +249,10 @@ export class ObjectAppender {
       current.growing.cut(current.object.chunks);
       cutFile(current.file, this.#geometry.objectSize(current.object.chunks));
     }
+    for (let index = kept; index < placements.count; index++) {
+      const chunk = placements.chunk(index);
+      invariant(current?.object.isUsed(chunk) === false, 'W1', { chunk });
+    }
     placements.cut(kept);
     this.abandon(placements);
   }
@@ -271,6 +275,6 @@ function cutFile(file: WritableObject, size: number): void {
   try {
     file.truncate(size);
   } catch (error) {
-    if (!(error instanceof CkptfsError)) throw error;
+    if (!isFailure(error)) throw error;
   }
 }
