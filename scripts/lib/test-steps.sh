@@ -17,11 +17,14 @@ step() {
 }
 
 # suite NAME VERSION VITEST-ARGUMENTS...: a step that runs vitest with the Node that is `reports`/VERSION/node.
-# `isolated` is the path of scripts/lib/isolated where the suite is to run in that.
+# `isolated` is the path of scripts/lib/isolated where the suite is to run in that. On other versions than `this` the mount
+# namespace is then not that of the first process, as in many containers: daemons start in another way there.
 suite() {
-  local name="$1 on $2" node=$reports/$2
+  local name="$1 on $2" node=$reports/$2 within=()
+  [ -z "${isolated-}" ] || within=("$isolated")
+  [ -z "${isolated-}" ] || [ "$2" = "$this" ] || within+=(unshare --mount)
   shift 2
-  PATH=$node:$PATH step "$name" timeout --foreground --kill-after=30 1500 ${isolated:+"$isolated"} \
+  PATH=$node:$PATH step "$name" timeout --foreground --kill-after=30 1500 "${within[@]}" \
     "$node/node" node_modules/vitest/vitest.mjs run --reporter=default --reporter=json \
     --outputFile.json="$reports/${name//\//-}.json" "$@"
 }
