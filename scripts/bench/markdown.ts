@@ -18,11 +18,11 @@ export function times(ratio: number): string {
   return `${ratio >= 10 ? formatNumber(ratio) : ratio.toFixed(2)} ×`;
 }
 
-/** Breaks a paragraph into lines that fit; those after the first begin with `indent`. */
+/** Breaks a paragraph into lines that fit, but no code in it; lines after the first begin with `indent`. */
 export function wrapped(paragraph: string, indent = ''): string {
   const lines: string[] = [];
   let line = '';
-  for (const word of paragraph.split(/\s+/)) {
+  for (const [word] of paragraph.matchAll(/(?:`[^`]*`|\S)+/g)) {
     const longer = line === '' ? word : `${line} ${word}`;
     if (longer.length > MAX_COLUMNS && line !== '') {
       lines.push(line);
