@@ -10,7 +10,7 @@ import {
   u32s,
   u64s,
   writeBody,
-} from '../unit/fuse/request-encoder.ts';
+} from '../support/fuse/request-encoder.ts';
 import { mutate, mutateInPlace } from './mutate.ts';
 import type { Random } from './random.ts';
 

@@ -6,7 +6,7 @@ import { Opcode } from '../../src/fuse/protocol/abi.ts';
 import type { FileSystem } from '../../src/fuse/protocol/filesystem.ts';
 import { ImageReader } from '../../src/image/read/image-reader.ts';
 import { ImageTree } from '../../src/image/read/tree.ts';
-import { MemoryFileSystem } from '../unit/fuse/memory-file-system.ts';
+import { MemoryFileSystem } from '../support/fuse/memory-file-system.ts';
 import { HEADER, MAX_TRANSFER, request, type Vocabulary } from './fuse-requests.ts';
 import { sampleImage } from './image-sample.ts';
 import { type FuzzTarget, must } from './target.ts';

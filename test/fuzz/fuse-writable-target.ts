@@ -1,7 +1,7 @@
 import { Region } from '../../src/base/linux/native.ts';
 import { Connection } from '../../src/fuse/device/connection.ts';
 import { Opcode } from '../../src/fuse/protocol/abi.ts';
-import { WritableMemoryFileSystem } from '../unit/fuse/writable-memory-file-system.ts';
+import { WritableMemoryFileSystem } from '../support/fuse/writable-memory-file-system.ts';
 import { HEADER, MAX_TRANSFER, request } from './fuse-requests.ts';
 import { type FuzzTarget, must } from './target.ts';
 

@@ -13,7 +13,7 @@ import { mountKernel } from '../../../src/fuse/mount/mount-kernel.ts';
 import { unmount } from '../../../src/fuse/mount/mount-point.ts';
 import { counterSlots } from '../../../src/fuse/protocol/counters.ts';
 import type { AllocateMode, AttributeChanges, Attributes } from '../../../src/fuse/protocol/filesystem.ts';
-import { WritableMemoryFileSystem } from '../../unit/fuse/writable-memory-file-system.ts';
+import { WritableMemoryFileSystem } from '../../support/fuse/writable-memory-file-system.ts';
 
 /** 64 MiB. */
 const capacity = 16_384;

@@ -1,10 +1,10 @@
 // Operations and users that a connection refuses, each by the errno of its reply.
 import { constants } from 'node:os';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { Connection } from '../../../src/fuse/device/connection.ts';
-import { Opcode } from '../../../src/fuse/protocol/abi.ts';
-import { Counter } from '../../../src/fuse/protocol/counters.ts';
-import { encodeRequest, exchange, nameBody, readBody, u32s } from './request-encoder.ts';
+import { Connection } from '../../../../src/fuse/device/connection.ts';
+import { Opcode } from '../../../../src/fuse/protocol/abi.ts';
+import { Counter } from '../../../../src/fuse/protocol/counters.ts';
+import { encodeRequest, exchange, nameBody, readBody, u32s } from '../../../support/fuse/request-encoder.ts';
 import { ask, connection, counters, errorOf, file, serveAnew, tree } from './served-tree.ts';
 
 const { errno } = constants;

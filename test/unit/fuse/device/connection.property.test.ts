@@ -1,10 +1,10 @@
 import { constants } from 'node:os';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { Region } from '../../../src/base/linux/native.ts';
-import { Connection } from '../../../src/fuse/device/connection.ts';
-import { MemoryFileSystem } from './memory-file-system.ts';
-import { encodeRequest, nameBody, readBody, u32s, u64s } from './request-encoder.ts';
+import { Region } from '../../../../src/base/linux/native.ts';
+import { Connection } from '../../../../src/fuse/device/connection.ts';
+import { MemoryFileSystem } from '../../../support/fuse/memory-file-system.ts';
+import { encodeRequest, nameBody, readBody, u32s, u64s } from '../../../support/fuse/request-encoder.ts';
 
 const { errno } = constants;
 

@@ -1,9 +1,9 @@
 // What a writable connection tells the kernel to cache and its file system to sync, by encoded requests.
 import { constants } from 'node:os';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { Errno } from '../../../src/base/errno.ts';
-import { Connection } from '../../../src/fuse/device/connection.ts';
-import { Opcode } from '../../../src/fuse/protocol/abi.ts';
+import { Errno } from '../../../../src/base/errno.ts';
+import { Connection } from '../../../../src/fuse/device/connection.ts';
+import { Opcode } from '../../../../src/fuse/protocol/abi.ts';
 import {
   encodeRequest,
   exchange,
@@ -13,7 +13,7 @@ import {
   u32s,
   u64s,
   writeBody,
-} from './request-encoder.ts';
+} from '../../../support/fuse/request-encoder.ts';
 import { year } from './served-tree.ts';
 import {
   addDirectory,

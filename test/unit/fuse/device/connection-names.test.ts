@@ -1,8 +1,8 @@
 // Lookups and attributes: feeds encoded requests to a connection on a tree in memory.
 import { constants } from 'node:os';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { Opcode } from '../../../src/fuse/protocol/abi.ts';
-import { nameBody, u32s } from './request-encoder.ts';
+import { Opcode } from '../../../../src/fuse/protocol/abi.ts';
+import { nameBody, u32s } from '../../../support/fuse/request-encoder.ts';
 import { ask, content, directory, errorOf, faults, file, link, serveAnew, tree, year } from './served-tree.ts';
 
 const { errno } = constants;

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { Errno } from '../../../src/base/errno.ts';
-import { Region } from '../../../src/base/linux/native.ts';
-import { Request } from '../../../src/fuse/protocol/request.ts';
-import { encodeRequest, u64s } from './request-encoder.ts';
+import { Errno } from '../../../../src/base/errno.ts';
+import { Region } from '../../../../src/base/linux/native.ts';
+import { Request } from '../../../../src/fuse/protocol/request.ts';
+import { encodeRequest, u64s } from '../../../support/fuse/request-encoder.ts';
 
 const invalid = Errno.of('EINVAL');
 

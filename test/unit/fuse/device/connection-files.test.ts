@@ -1,10 +1,10 @@
 // Reading files and links: feeds encoded requests to a connection on a tree in memory.
 import { constants } from 'node:os';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { Connection } from '../../../src/fuse/device/connection.ts';
-import { Opcode } from '../../../src/fuse/protocol/abi.ts';
-import { Counter } from '../../../src/fuse/protocol/counters.ts';
-import { nameBody, readBody, u32s, u64s } from './request-encoder.ts';
+import { Connection } from '../../../../src/fuse/device/connection.ts';
+import { Opcode } from '../../../../src/fuse/protocol/abi.ts';
+import { Counter } from '../../../../src/fuse/protocol/counters.ts';
+import { nameBody, readBody, u32s, u64s } from '../../../support/fuse/request-encoder.ts';
 import {
   ask,
   connection,

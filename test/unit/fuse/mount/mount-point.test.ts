@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { unmountExactly } from '../../../src/fuse/mount/mount-point.ts';
+import { unmountExactly } from '../../../../src/fuse/mount/mount-point.ts';
 
 test('what is unmounted lies where the path says, not where a link above it leads', () => {
   const base = fs.realpathSync(fs.mkdtempSync(join(tmpdir(), 'ckptfs-unmount-')));

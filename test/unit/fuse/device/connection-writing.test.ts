@@ -1,10 +1,10 @@
 // Writes and changes of attributes: encoded requests, and the calls that they cause.
 import { constants } from 'node:os';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { Errno } from '../../../src/base/errno.ts';
-import { Region } from '../../../src/base/linux/native.ts';
-import { Connection } from '../../../src/fuse/device/connection.ts';
-import { Opcode } from '../../../src/fuse/protocol/abi.ts';
+import { Errno } from '../../../../src/base/errno.ts';
+import { Region } from '../../../../src/base/linux/native.ts';
+import { Connection } from '../../../../src/fuse/device/connection.ts';
+import { Opcode } from '../../../../src/fuse/protocol/abi.ts';
 import {
   encodeRequest,
   fallocateBody,
@@ -17,7 +17,7 @@ import {
   u32s,
   u64s,
   writeBody,
-} from './request-encoder.ts';
+} from '../../../support/fuse/request-encoder.ts';
 import { year } from './served-tree.ts';
 import {
   addDirectory,

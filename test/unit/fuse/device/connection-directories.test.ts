@@ -1,9 +1,9 @@
 // Directory listings: feeds encoded READDIR and READDIRPLUS requests to a connection on a tree in memory.
 import { constants } from 'node:os';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { Connection } from '../../../src/fuse/device/connection.ts';
-import { Opcode } from '../../../src/fuse/protocol/abi.ts';
-import { nameBody, readBody } from './request-encoder.ts';
+import { Connection } from '../../../../src/fuse/device/connection.ts';
+import { Opcode } from '../../../../src/fuse/protocol/abi.ts';
+import { nameBody, readBody } from '../../../support/fuse/request-encoder.ts';
 import { ask, directory, file, link, serveAnew, tree } from './served-tree.ts';
 
 const { errno } = constants;

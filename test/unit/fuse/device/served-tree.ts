@@ -1,8 +1,13 @@
 import { expect } from 'vitest';
-import { Connection } from '../../../src/fuse/device/connection.ts';
-import { counterSlots } from '../../../src/fuse/protocol/counters.ts';
-import { MemoryFileSystem } from './memory-file-system.ts';
-import { type DecodedReply, encodeRequest, exchange, type RequestFields } from './request-encoder.ts';
+import { Connection } from '../../../../src/fuse/device/connection.ts';
+import { counterSlots } from '../../../../src/fuse/protocol/counters.ts';
+import { MemoryFileSystem } from '../../../support/fuse/memory-file-system.ts';
+import {
+  type DecodedReply,
+  encodeRequest,
+  exchange,
+  type RequestFields,
+} from '../../../support/fuse/request-encoder.ts';
 
 /** The seconds for which the kernel may cache an immutable file system. */
 export const year = 365n * 86400n;

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { parseMountInfo, readMounts, topmostAt } from '../../../src/fuse/mount/mountinfo.ts';
+import { parseMountInfo, readMounts, topmostAt } from '../../../../src/fuse/mount/mountinfo.ts';
 
 describe('parseMountInfo', () => {
   test('reads every field, with none, one and several optional fields', () => {

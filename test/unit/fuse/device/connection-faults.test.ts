@@ -1,12 +1,20 @@
 // Errors, malformed requests and leftovers: feeds a connection bytes and checks every reply.
 import { constants } from 'node:os';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { Errno } from '../../../src/base/errno.ts';
-import { Region } from '../../../src/base/linux/native.ts';
-import { Connection } from '../../../src/fuse/device/connection.ts';
-import { Opcode } from '../../../src/fuse/protocol/abi.ts';
-import { Counter } from '../../../src/fuse/protocol/counters.ts';
-import { encodeRequest, exchange, nameBody, type RequestFields, readBody, u32s, u64s } from './request-encoder.ts';
+import { Errno } from '../../../../src/base/errno.ts';
+import { Region } from '../../../../src/base/linux/native.ts';
+import { Connection } from '../../../../src/fuse/device/connection.ts';
+import { Opcode } from '../../../../src/fuse/protocol/abi.ts';
+import { Counter } from '../../../../src/fuse/protocol/counters.ts';
+import {
+  encodeRequest,
+  exchange,
+  nameBody,
+  type RequestFields,
+  readBody,
+  u32s,
+  u64s,
+} from '../../../support/fuse/request-encoder.ts';
 import { ask, connection, counters, errorOf, faults, file, serveAnew, tree } from './served-tree.ts';
 
 const { errno } = constants;

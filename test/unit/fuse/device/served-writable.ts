@@ -1,6 +1,12 @@
-import { Connection } from '../../../src/fuse/device/connection.ts';
-import { type DecodedReply, encodeRequest, exchange, nameBody, type RequestFields } from './request-encoder.ts';
-import { WritableMemoryFileSystem } from './writable-memory-file-system.ts';
+import { Connection } from '../../../../src/fuse/device/connection.ts';
+import {
+  type DecodedReply,
+  encodeRequest,
+  exchange,
+  nameBody,
+  type RequestFields,
+} from '../../../support/fuse/request-encoder.ts';
+import { WritableMemoryFileSystem } from '../../../support/fuse/writable-memory-file-system.ts';
 
 /** A connection to a file system in memory that can be changed, and what it was asked. */
 export let tree: WritableMemoryFileSystem;

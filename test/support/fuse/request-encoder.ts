@@ -13,7 +13,7 @@ export interface RequestFields {
   readonly extensionLength?: number;
 }
 
-/** The bytes of one request, laid out from fuse.h independently of src/fuse/abi.ts. */
+/** The bytes of one request, laid out from fuse.h independently of src/fuse/protocol/abi.ts. */
 export function encodeRequest(fields: RequestFields): Buffer {
   const body = fields.body ?? Buffer.alloc(0);
   const header = Buffer.alloc(40);

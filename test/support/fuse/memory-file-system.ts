@@ -1,7 +1,7 @@
 import { Errno } from '../../../src/base/errno.ts';
 import type { Region } from '../../../src/base/linux/native.ts';
 import type { Attributes, DirectoryEntry, FileSystem, Statistics } from '../../../src/fuse/protocol/filesystem.ts';
-import { allTimes } from '../../support/times.ts';
+import { allTimes } from '../times.ts';
 
 export interface MemoryNode {
   readonly attributes: Attributes;

@@ -1,8 +1,8 @@
 // Making, linking, renaming and removing nodes: encoded requests, and the calls that they cause.
 import { constants } from 'node:os';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { Opcode } from '../../../src/fuse/protocol/abi.ts';
-import { nameBody, namesBody, u32s, u64s } from './request-encoder.ts';
+import { Opcode } from '../../../../src/fuse/protocol/abi.ts';
+import { nameBody, namesBody, u32s, u64s } from '../../../support/fuse/request-encoder.ts';
 import { year } from './served-tree.ts';
 import { addDirectory, addFile, ask, errorOf, faults, nodeOf, serveAnew, takeCalls, tree } from './served-writable.ts';
 

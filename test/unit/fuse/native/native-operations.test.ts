@@ -1,8 +1,8 @@
 import { constants } from 'node:os';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { nativeOperations } from '../../../src/fuse/native/native-operations.ts';
-import { PathResolver } from '../../../src/fuse/native/path-resolver.ts';
-import { MemoryFileSystem } from './memory-file-system.ts';
+import { nativeOperations } from '../../../../src/fuse/native/native-operations.ts';
+import { PathResolver } from '../../../../src/fuse/native/path-resolver.ts';
+import { MemoryFileSystem } from '../../../support/fuse/memory-file-system.ts';
 
 const { errno } = constants;
 
