@@ -1,7 +1,5 @@
 import { Errno } from '../base/errno.ts';
-import { CkptfsError } from '../base/errors.ts';
 import type { Region } from '../base/linux/native.ts';
-import { quotedPath } from '../base/printable.ts';
 import { STOPS_XATTR_REQUESTS } from '../base/tuning.ts';
 import type { FileInode, Inode } from '../format/manifest.ts';
 import type { Attributes, DirectoryEntry, FileSystem, Statistics } from '../fuse/protocol/filesystem.ts';
@@ -10,26 +8,33 @@ import type { Image } from '../image/read/image.ts';
 import type { ImageReader } from '../image/read/image-reader.ts';
 import type { ImageTree } from '../image/read/tree.ts';
 import { attributesOf, BLOCK_SIZE, DOT, DOT_DOT, NAME_MAX } from './attributes.ts';
+import { type FaultListener, StoreFaults } from './store-faults.ts';
 
-/** Told, in one line without line breaks, of each read that failed: image file, object, chunk, reason. */
-export type DamageListener = (line: string) => void;
-
-/** A sealed image as a file system. A node's number is its inode number; nothing ever changes. Belongs to one thread. */
+/**
+ * Serves a sealed image as a file system. A node's number is its inode number. Nothing ever changes. One thread must
+ * have it for itself.
+ */
 export class ReadOnlyTree implements FileSystem {
   readonly immutable = true;
   readonly #tree: ImageTree;
   readonly #reader: ImageReader;
-  readonly #onDamage: DamageListener;
+  readonly #faults: StoreFaults;
   readonly #inodes: readonly Inode[];
-  /** Of `ls -l` of files without any, three requests in four ask for one. */
+  /**
+   * Whether any node has extended attributes. `ls -l` asks for one of every file: that is three in four of its requests.
+   */
   readonly #hasXattrs: boolean;
-  /** By node, made when first asked for. */
+  /** By node, made at the first request. */
   readonly #attributes: (Attributes | undefined)[] = [];
 
-  constructor(image: Image, tree: ImageTree, reader: ImageReader, onDamage: DamageListener) {
+  constructor(image: Image, tree: ImageTree, reader: ImageReader, onFault: FaultListener) {
     this.#tree = tree;
     this.#reader = reader;
-    this.#onDamage = onDamage;
+    this.#faults = new StoreFaults(
+      (node) => tree.pathOf(node),
+      onFault,
+      () => Errno.of('EIO'),
+    );
     this.#inodes = image.manifest.inodes;
     this.#hasXattrs = this.#inodes.some(({ xattrs }) => xattrs.length > 0);
   }
@@ -62,13 +67,12 @@ export class ReadOnlyTree implements FileSystem {
     try {
       return this.#reader.read(file, offset, length, out, outOffset);
     } catch (error) {
-      if (!(error instanceof CkptfsError) || (error.code !== 'damaged' && error.code !== 'io')) throw error;
-      this.#onDamage(`cannot read ${quotedPath(this.#tree.pathOf(node))}: ${error.message}`);
-      throw Errno.of('EIO');
+      // Not `attempt`, so that a read allocates no closure.
+      throw this.#faults.told('read', node, error);
     }
   }
 
-  /** A cookie is the position behind its entry. */
+  /** Cookies are positions: that of an entry is the number of entries up to it. */
   entryAfter(directory: number, cookie: number): DirectoryEntry | undefined {
     this.#directory(directory);
     const next = cookie + 1;
@@ -118,7 +122,7 @@ export class ReadOnlyTree implements FileSystem {
   }
 }
 
-/** A full file system, just as large as what is in it. */
+/** Describes a full file system that is as large as what is in it. */
 function statisticsOf(inodes: readonly Inode[]): Statistics {
   let blocks = 0;
   for (const inode of inodes) if (inode.type === 'file') blocks += Math.ceil(dataBytes(inode.extents) / BLOCK_SIZE);

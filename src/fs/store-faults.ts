@@ -2,23 +2,15 @@ import { Errno, type ErrnoName } from '../base/errno.ts';
 import { CkptfsError, ioErrorName, isFull } from '../base/errors.ts';
 import { quotedPath } from '../base/printable.ts';
 import { ROOT_INODE } from '../format/manifest.ts';
-import type { WritableImage } from '../image/writable/writable-image.ts';
 
-/** Told, in one line without line breaks, of each operation that failed because of what is stored, or of where. */
+/** Receives a line, without line breaks, for each operation that failed because of what is stored, or of the store. */
 export type FaultListener = (line: string) => void;
 
-/** How a program is told that an operation on a writable image failed. */
-interface Failure {
-  readonly errno: Errno;
-  /** What the log should say besides; undefined where the errno says it all. */
-  readonly fault: string | undefined;
-}
-
 /**
- * Errors of the store that a program would take for something about its own request, its own file's name for one, or that the kernel
- * takes for something about this file system, as it does ENOSYS. They become EIO.
+ * Errors of the store that a program would take for something about its own request, such as the name of its own file,
+ * or the kernel for something about this file system, as it does ENOSYS. They become EIO.
  */
-const misleading: ReadonlySet<ErrnoName> = new Set([
+const MISLEADING: ReadonlySet<ErrnoName> = new Set([
   'ENOENT',
   'EEXIST',
   'ENOTDIR',
@@ -38,39 +30,55 @@ const misleading: ReadonlySet<ErrnoName> = new Set([
   'ENOTSUP',
 ]);
 
-/** Returns how a program is told what an operation on a writable image threw; undefined for what should never be thrown. */
-function failureOf(error: unknown): Failure | undefined {
-  if (error instanceof Errno) return { errno: error, fault: undefined };
-  if (!(error instanceof CkptfsError) || error.code === 'internal') return undefined;
+/** Returns the errno of the system call that failed, or EIO if it would mislead or no system call failed. */
+export function errnoOfStore(error: CkptfsError): Errno {
   const name = ioErrorName(error);
-  const errno = Errno.of(name === undefined || misleading.has(name) ? 'EIO' : name);
-  return { errno, fault: isFull(error) ? undefined : error.message };
+  return Errno.of(name === undefined || MISLEADING.has(name) ? 'EIO' : name);
 }
 
-/** Gives a program the errno of what an operation on a writable image threw, and the log the rest. */
+/** Gives a program the errno of what an operation on an image threw, and the log the rest. */
 export class StoreFaults {
-  readonly #image: WritableImage;
+  readonly #pathOf: (node: number) => Buffer;
   readonly #onFault: FaultListener;
+  readonly #errnoOf: (error: CkptfsError) => Errno;
 
-  constructor(image: WritableImage, onFault: FaultListener) {
-    this.#image = image;
+  /** @param pathOf returns an empty path for the root, and for a node without a name */
+  constructor(
+    pathOf: (node: number) => Buffer,
+    onFault: FaultListener,
+    errnoOf: (error: CkptfsError) => Errno = errnoOfStore,
+  ) {
+    this.#pathOf = pathOf;
     this.#onFault = onFault;
+    this.#errnoOf = errnoOf;
   }
 
-  /** Runs `action`. @param what it does, for the log: "cannot …" @throws Errno; what should never be thrown as it is */
+  /**
+   * Runs `action`.
+   * @param what names the action for the log, which says "cannot …"
+   * @throws Errno instead of each error but broken invariants, which are thrown as they are
+   */
   attempt<T>(what: string, node: number, action: () => T): T {
     try {
       return action();
     } catch (error) {
-      const failure = failureOf(error);
-      if (failure === undefined) throw error;
-      if (failure.fault !== undefined) this.#onFault(`cannot ${what} ${this.#nameOf(node)}: ${failure.fault}`);
-      throw failure.errno;
+      throw this.told(what, node, error);
     }
   }
 
+  /** Logs an error as {@link attempt} does, and returns what is to be thrown instead of it. */
+  told(what: string, node: number, error: unknown): unknown {
+    if (!(error instanceof CkptfsError) || error.code === 'internal') return error;
+    const errno = this.#errnoOf(error);
+    // An errno that says that the store is full leaves nothing for the log to add.
+    if (errno.code === 'EIO' || !isFull(error)) {
+      this.#onFault(`cannot ${what} ${this.#nameOf(node)}: ${error.message}`);
+    }
+    return errno;
+  }
+
   #nameOf(node: number): string {
-    const path = this.#image.pathOf(node);
+    const path = this.#pathOf(node);
     if (path.length > 0) return quotedPath(path);
     return node === ROOT_INODE ? '"/"' : 'a file without a name';
   }

@@ -40,7 +40,7 @@ export class WritableTree implements ReservingFileSystem {
   /** @param clock milliseconds since 1970; the image's own */
   constructor(image: WritableImage, onFault: FaultListener, clock: () => number = Date.now) {
     this.#image = image;
-    this.#faults = new StoreFaults(image, onFault);
+    this.#faults = new StoreFaults((node) => image.pathOf(node), onFault);
     this.#clock = clock;
   }
 

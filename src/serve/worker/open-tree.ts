@@ -2,7 +2,8 @@ import type { Counters } from '../../base/counters.ts';
 import { CkptfsError } from '../../base/errors.ts';
 import type { Secret } from '../../crypto/secret.ts';
 import { ROOT_INODE } from '../../format/manifest.ts';
-import { type DamageListener, ReadOnlyTree } from '../../fs/read-only-tree.ts';
+import { ReadOnlyTree } from '../../fs/read-only-tree.ts';
+import type { FaultListener } from '../../fs/store-faults.ts';
 import type { FileSystem } from '../../fuse/protocol/filesystem.ts';
 import { type Image, openImage, readHeader } from '../../image/read/image.ts';
 import { ImageReader } from '../../image/read/image-reader.ts';
@@ -35,7 +36,7 @@ export function openTree(
   imageKey: Secret,
   { cacheSize, rootMode }: TreeOptions,
   counters: Counters,
-  onDamage: DamageListener,
+  onFault: FaultListener,
 ): OpenTree {
   const store = openStore(place);
   const image = withRootMode(opened(store, imageKey), rootMode);
@@ -44,7 +45,7 @@ export function openTree(
   if (root === undefined) throw new CkptfsError('internal', 'an image without a root directory');
   const { mode, uid, gid, atime, mtime } = root;
   return {
-    tree: new ReadOnlyTree(image, new ImageTree(image.manifest), reader, onDamage),
+    tree: new ReadOnlyTree(image, new ImageTree(image.manifest), reader, onFault),
     image: {
       imageId: image.header.imageId.toString('hex'),
       root: { mode, uid, gid, atime, mtime },

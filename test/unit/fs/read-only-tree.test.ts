@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { Errno } from '../../../src/base/errno.ts';
+import { ioError } from '../../../src/base/errors.ts';
 import { Region } from '../../../src/base/linux/native.ts';
 import { Secret } from '../../../src/crypto/secret.ts';
 import type { Entry, Inode, InodeMetadata, Manifest } from '../../../src/format/manifest.ts';
@@ -11,6 +12,7 @@ import type { Image } from '../../../src/image/read/image.ts';
 import { ImageReader } from '../../../src/image/read/image-reader.ts';
 import { ImageTree } from '../../../src/image/read/tree.ts';
 import { LocalStore } from '../../../src/stores/local-store.ts';
+import type { Store } from '../../../src/stores/store.ts';
 
 const emptyStore = mkdtempSync(join(tmpdir(), 'ckptfs-tree-'));
 afterAll(() => rmSync(emptyStore, { recursive: true }));
@@ -73,7 +75,7 @@ const manifest: Manifest = {
 
 const damage: string[] = [];
 
-function makeTree(held: Manifest = manifest): ReadOnlyTree {
+function makeTree(held: Manifest = manifest, store: Store = new LocalStore(emptyStore)): ReadOnlyTree {
   const header = {
     imageId: Buffer.alloc(16),
     cipher: 'aes-256-xts',
@@ -81,7 +83,6 @@ function makeTree(held: Manifest = manifest): ReadOnlyTree {
     slots: [],
     mac: Buffer.alloc(32),
   } as const;
-  const store = new LocalStore(emptyStore);
   const image: Image = { store, header, manifest: held, imageKey: Secret.random(32), manifestSize: 0 };
   return new ReadOnlyTree(image, new ImageTree(image.manifest), new ImageReader(image), (line) => damage.push(line));
 }
@@ -203,6 +204,17 @@ describe('data', () => {
     const out = new Region(8192);
     refuses('EIO', () => tree.read(4, 4096, 4096, out, 0));
     expect(damage).toEqual([`cannot read "twin": object ${objectId.toString('hex')} is missing`]);
+  });
+
+  test.each(['ESTALE', 'EACCES', 'ENOSPC'])('that the store cannot read is EIO and one line: %s', (code) => {
+    class FailingStore extends LocalStore {
+      override openObject(): never {
+        throw ioError('read', 'it', Object.assign(new Error(), { code }));
+      }
+    }
+    const failing = makeTree(manifest, new FailingStore(emptyStore));
+    refuses('EIO', () => failing.read(4, 4096, 4096, new Region(8192), 0));
+    expect(damage).toEqual([expect.stringMatching(/^cannot read "twin": cannot read it: ./)]);
   });
 
   test('exists only in files', () => {
