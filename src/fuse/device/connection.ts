@@ -1,8 +1,7 @@
 import { Errno } from '../../base/errno.ts';
 import { Region } from '../../base/linux/native.ts';
-import { type Operation, operationOf, type WritingOperation } from '../ops/opcodes.ts';
-import { Opcode } from '../protocol/abi.ts';
-import { Counter, countedOpcodes, counterSlots } from '../protocol/counters.ts';
+import { type AnsweredOperation, operationOf, type SilentOperation } from '../ops/opcodes.ts';
+import { Counter, count, countedOpcodes, counterSlots } from '../protocol/counters.ts';
 import type { Exchange, WritingExchange } from '../protocol/exchange.ts';
 import { type FileSystem, isWritable } from '../protocol/filesystem.ts';
 import { Reply } from '../protocol/reply.ts';
@@ -58,6 +57,7 @@ export class Connection {
       fileSystem,
       request: this.#request,
       reply: this.#reply,
+      counters: this.#counters,
       validSeconds: this.#onlyUid !== undefined ? 0 : FOREVER_SECONDS,
       onlyUid: this.#onlyUid,
     };
@@ -83,8 +83,8 @@ export class Connection {
     const request = this.#request;
     if (!request.open(memory, length)) return 0;
     const operation = operationOf(request.opcode);
-    this.#count(Counter.requests, 1);
-    this.#count(Counter.opcodes + (request.opcode < countedOpcodes ? request.opcode : 0), 1);
+    count(this.#counters, Counter.requests, 1);
+    count(this.#counters, Counter.opcodes + (request.opcode < countedOpcodes ? request.opcode : 0), 1);
     if (operation.kind === 'silent') {
       this.#carryOutSilently(operation);
       return 0;
@@ -92,7 +92,6 @@ export class Connection {
     try {
       request.readHeader();
       const bodyLength = this.#carryOut(operation);
-      if (request.opcode === Opcode.FUSE_READ) this.#count(Counter.bytesRead, bodyLength);
       return this.#reply.finish(0, request.uniqueLow, request.uniqueHigh, bodyLength);
     } catch (error) {
       return this.fail(error);
@@ -128,9 +127,9 @@ export class Connection {
     this.#reply.memory.bytes.fill(0);
   }
 
-  #carryOut(operation: Operation): number {
+  #carryOut(operation: AnsweredOperation): number {
     if (this.#onlyUid !== undefined) this.#checkUser(operation, this.#onlyUid);
-    if (operation.kind === 'session' || operation.kind === 'reads') {
+    if (operation.kind === 'reads') {
       if (operation.handle !== undefined) return operation.handle(this.#exchange);
     } else {
       if (this.#writing === undefined) throw Errno.of('EROFS');
@@ -139,15 +138,15 @@ export class Connection {
     throw Errno.of('ENOSYS');
   }
 
-  #checkUser({ kind }: Operation, onlyUid: number): void {
+  #checkUser({ askers }: AnsweredOperation, onlyUid: number): void {
     const { uid } = this.#request;
-    if (uid !== onlyUid && uid !== 0 && kind !== 'session' && kind !== 'writes') throw Errno.of('EACCES');
+    if (uid !== onlyUid && uid !== 0 && askers === 'one-user') throw Errno.of('EACCES');
   }
 
   /**
    * Carries out an operation that has no reply. A malformed request is ignored, because no process waits for an answer.
    */
-  #carryOutSilently({ name, handle }: WritingOperation): void {
+  #carryOutSilently({ name, handle }: SilentOperation): void {
     if (handle === undefined || this.#writing === undefined) return;
     try {
       this.#request.readHeader();
@@ -158,15 +157,11 @@ export class Connection {
   }
 
   #report(error: unknown, operation: string, node: number): void {
-    this.#count(Counter.faults, 1);
+    count(this.#counters, Counter.faults, 1);
     try {
       this.#onError(error, operation, node);
     } catch {
       // A listener that fails must not end the mount, and there is no one else to report to.
     }
-  }
-
-  #count(slot: number, amount: number): void {
-    this.#counters[slot] = (this.#counters[slot] ?? 0) + amount;
   }
 }

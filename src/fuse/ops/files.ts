@@ -13,6 +13,7 @@ import {
   SEEK_DATA,
   SEEK_HOLE,
 } from '../protocol/abi.ts';
+import { Counter, count } from '../protocol/counters.ts';
 import type { Exchange } from '../protocol/exchange.ts';
 import { isWritable } from '../protocol/filesystem.ts';
 import type { Reply } from '../protocol/reply.ts';
@@ -51,15 +52,16 @@ export function replyOpened(reply: Reply, at: number, cacheFlags: number): numbe
 }
 
 /** Answers FUSE_READ. The file system writes the bytes straight into the reply. */
-export function read({ fileSystem, request, reply }: Exchange): number {
+export function read({ fileSystem, request, reply, counters }: Exchange): number {
   const offset = request.u64(fuse_read_in.offset);
   const size = request.u32(fuse_read_in.size);
   if (size > reply.capacity) throw Errno.of('EINVAL');
-  const count = fileSystem.read(request.node, offset, size, reply.memory, reply.bodyOffset);
-  if (!Number.isInteger(count) || count < 0 || count > size) {
-    throw new RangeError(`the file system returned ${count} bytes where ${size} were asked for`);
+  const length = fileSystem.read(request.node, offset, size, reply.memory, reply.bodyOffset);
+  if (!Number.isInteger(length) || length < 0 || length > size) {
+    throw new RangeError(`the file system returned ${length} bytes where ${size} were asked for`);
   }
-  return count;
+  count(counters, Counter.bytesRead, length);
+  return length;
 }
 
 /** Answers FUSE_LSEEK. The kernel sends only SEEK_DATA and SEEK_HOLE. A negative offset arrives as a very large one. */

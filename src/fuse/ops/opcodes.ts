@@ -11,116 +11,121 @@ import { acknowledge, init, statfs } from './session.ts';
 import { fallocate, write } from './writes.ts';
 import { getxattr, listxattr, removexattr, setxattr } from './xattrs.ts';
 
-export type Operation = ReadingOperation | WritingOperation;
+export type Operation = AnsweredOperation | SilentOperation;
+
+export type AnsweredOperation = ReadingOperation | ChangingOperation;
 
 /**
- * An operation of every file system. Without a handler the answer is ENOSYS, and the kernel then manages without it.
+ * Who may ask for an operation where only one user is served:
+ * - `one-user`: that user and root.
+ * - `anyone`: every process. The request is about the mount, or goes through an open descriptor: the user was checked
+ *   when that was opened, and may have passed it on. Written pages of a mapping name no user at all.
  */
+type Askers = 'one-user' | 'anyone';
+
+/** An operation of every file system. Without a handler the answer is ENOSYS, and the kernel then does without it. */
 interface ReadingOperation {
+  readonly kind: 'reads';
   /** The name in the kernel's header, without FUSE_. */
   readonly name: string;
-  /**
-   * - `session`: concerns the mount or an open descriptor, so needs no check of the user.
-   * - `reads`: reads a node; the user is checked where only one is served.
-   */
-  readonly kind: 'session' | 'reads';
+  readonly askers: Askers;
   readonly handle: Handler | undefined;
 }
 
-/** An operation of file systems that can be changed; without a handler like {@link ReadingOperation}. */
-export interface WritingOperation {
+/** Like {@link ReadingOperation}, but the answer of an immutable file system is EROFS. */
+interface ChangingOperation {
+  readonly kind: 'changes';
   readonly name: string;
-  /**
-   * - `mutates`: changes a node by name or number; EROFS on an immutable file system.
-   * - `writes`: like `mutates`, but through an open descriptor, so needs no check of the user.
-   * - `silent`: the kernel expects no reply.
-   */
-  readonly kind: 'mutates' | 'writes' | 'silent';
+  readonly askers: Askers;
   readonly handle: WritingHandler | undefined;
 }
 
-type Row<Kind extends Operation> = readonly [
-  opcode: number,
-  name: string,
-  kind: Kind['kind'],
-  handle?: NonNullable<Kind['handle']>,
-];
+/** An operation without a reply, of file systems that can be changed. Without a handler it is ignored. */
+export interface SilentOperation {
+  readonly kind: 'silent';
+  readonly name: string;
+  readonly handle: WritingHandler | undefined;
+}
+
+type Row<AnyHandler> = readonly [opcode: number, name: string, askers: Askers, handle?: AnyHandler];
 
 /**
  * These have no handler on purpose: STATX, which is sent only for a birth time, and after which the kernel uses
  * GETATTR; SYNCFS and the lock operations, which are sent only to servers that request them (the kernel keeps the locks
  * itself); BMAP, IOCTL and POLL.
  */
-const reading: readonly Row<ReadingOperation>[] = [
-  [Opcode.FUSE_LOOKUP, 'LOOKUP', 'reads', lookup],
-  [Opcode.FUSE_GETATTR, 'GETATTR', 'reads', getattr],
-  [Opcode.FUSE_READLINK, 'READLINK', 'reads', readlink],
-  [Opcode.FUSE_OPEN, 'OPEN', 'reads', open],
-  // READ and READDIR go through an open descriptor: the user was checked at OPEN and may have passed the descriptor on.
-  [Opcode.FUSE_READ, 'READ', 'session', read],
-  [Opcode.FUSE_STATFS, 'STATFS', 'reads', statfs],
-  [Opcode.FUSE_RELEASE, 'RELEASE', 'session', acknowledge],
-  [Opcode.FUSE_FSYNC, 'FSYNC', 'session', sync],
-  [Opcode.FUSE_GETXATTR, 'GETXATTR', 'reads', getxattr],
-  [Opcode.FUSE_LISTXATTR, 'LISTXATTR', 'reads', listxattr],
-  [Opcode.FUSE_FLUSH, 'FLUSH', 'session', flush],
-  [Opcode.FUSE_INIT, 'INIT', 'session', init],
-  [Opcode.FUSE_OPENDIR, 'OPENDIR', 'reads', openDirectory],
-  [Opcode.FUSE_READDIR, 'READDIR', 'session', readDirectory],
-  [Opcode.FUSE_RELEASEDIR, 'RELEASEDIR', 'session', acknowledge],
-  [Opcode.FUSE_FSYNCDIR, 'FSYNCDIR', 'session', sync],
-  [Opcode.FUSE_GETLK, 'GETLK', 'reads'],
-  [Opcode.FUSE_SETLK, 'SETLK', 'reads'],
-  [Opcode.FUSE_SETLKW, 'SETLKW', 'reads'],
-  [Opcode.FUSE_ACCESS, 'ACCESS', 'reads', access],
-  [Opcode.FUSE_BMAP, 'BMAP', 'reads'],
-  [Opcode.FUSE_DESTROY, 'DESTROY', 'session', acknowledge],
-  [Opcode.FUSE_IOCTL, 'IOCTL', 'reads'],
-  [Opcode.FUSE_POLL, 'POLL', 'reads'],
-  [Opcode.FUSE_READDIRPLUS, 'READDIRPLUS', 'session', readDirectoryPlus],
-  [Opcode.FUSE_LSEEK, 'LSEEK', 'session', lseek],
-  [Opcode.FUSE_SETUPMAPPING, 'SETUPMAPPING', 'reads'],
-  [Opcode.FUSE_REMOVEMAPPING, 'REMOVEMAPPING', 'reads'],
-  [Opcode.FUSE_SYNCFS, 'SYNCFS', 'reads'],
-  [Opcode.FUSE_STATX, 'STATX', 'reads'],
+const reading: readonly Row<Handler>[] = [
+  [Opcode.FUSE_LOOKUP, 'LOOKUP', 'one-user', lookup],
+  [Opcode.FUSE_GETATTR, 'GETATTR', 'one-user', getattr],
+  [Opcode.FUSE_READLINK, 'READLINK', 'one-user', readlink],
+  [Opcode.FUSE_OPEN, 'OPEN', 'one-user', open],
+  [Opcode.FUSE_READ, 'READ', 'anyone', read],
+  [Opcode.FUSE_STATFS, 'STATFS', 'one-user', statfs],
+  [Opcode.FUSE_RELEASE, 'RELEASE', 'anyone', acknowledge],
+  [Opcode.FUSE_FSYNC, 'FSYNC', 'anyone', sync],
+  [Opcode.FUSE_GETXATTR, 'GETXATTR', 'one-user', getxattr],
+  [Opcode.FUSE_LISTXATTR, 'LISTXATTR', 'one-user', listxattr],
+  [Opcode.FUSE_FLUSH, 'FLUSH', 'anyone', flush],
+  [Opcode.FUSE_INIT, 'INIT', 'anyone', init],
+  [Opcode.FUSE_OPENDIR, 'OPENDIR', 'one-user', openDirectory],
+  [Opcode.FUSE_READDIR, 'READDIR', 'anyone', readDirectory],
+  [Opcode.FUSE_RELEASEDIR, 'RELEASEDIR', 'anyone', acknowledge],
+  [Opcode.FUSE_FSYNCDIR, 'FSYNCDIR', 'anyone', sync],
+  [Opcode.FUSE_GETLK, 'GETLK', 'one-user'],
+  [Opcode.FUSE_SETLK, 'SETLK', 'one-user'],
+  [Opcode.FUSE_SETLKW, 'SETLKW', 'one-user'],
+  [Opcode.FUSE_ACCESS, 'ACCESS', 'one-user', access],
+  [Opcode.FUSE_BMAP, 'BMAP', 'one-user'],
+  [Opcode.FUSE_DESTROY, 'DESTROY', 'anyone', acknowledge],
+  [Opcode.FUSE_IOCTL, 'IOCTL', 'one-user'],
+  [Opcode.FUSE_POLL, 'POLL', 'one-user'],
+  [Opcode.FUSE_READDIRPLUS, 'READDIRPLUS', 'anyone', readDirectoryPlus],
+  [Opcode.FUSE_LSEEK, 'LSEEK', 'anyone', lseek],
+  [Opcode.FUSE_SETUPMAPPING, 'SETUPMAPPING', 'one-user'],
+  [Opcode.FUSE_REMOVEMAPPING, 'REMOVEMAPPING', 'one-user'],
+  [Opcode.FUSE_SYNCFS, 'SYNCFS', 'one-user'],
+  [Opcode.FUSE_STATX, 'STATX', 'one-user'],
 ];
 
 /**
  * These have no handler on purpose: COPY_FILE_RANGE in both forms, which the kernel then does by reading and writing;
  * and TMPFILE: O_TMPFILE is then EOPNOTSUPP, and programs use a named file.
  */
-const writing: readonly Row<WritingOperation>[] = [
-  [Opcode.FUSE_FORGET, 'FORGET', 'silent', forget],
-  [Opcode.FUSE_SETATTR, 'SETATTR', 'mutates', setattr],
-  [Opcode.FUSE_SYMLINK, 'SYMLINK', 'mutates', symlink],
-  [Opcode.FUSE_MKNOD, 'MKNOD', 'mutates', mknod],
-  [Opcode.FUSE_MKDIR, 'MKDIR', 'mutates', mkdir],
-  [Opcode.FUSE_UNLINK, 'UNLINK', 'mutates', unlink],
-  [Opcode.FUSE_RMDIR, 'RMDIR', 'mutates', rmdir],
-  [Opcode.FUSE_RENAME, 'RENAME', 'mutates', rename],
-  [Opcode.FUSE_LINK, 'LINK', 'mutates', link],
-  // Pages written through a mapping come as WRITE too, and name no user.
-  [Opcode.FUSE_WRITE, 'WRITE', 'writes', write],
-  [Opcode.FUSE_SETXATTR, 'SETXATTR', 'mutates', setxattr],
-  [Opcode.FUSE_REMOVEXATTR, 'REMOVEXATTR', 'mutates', removexattr],
-  [Opcode.FUSE_CREATE, 'CREATE', 'mutates', create],
-  // Requests are answered in the order in which they are read, and none waits for another: there is nothing to
-  // interrupt.
-  [Opcode.FUSE_INTERRUPT, 'INTERRUPT', 'silent'],
-  [Opcode.FUSE_NOTIFY_REPLY, 'NOTIFY_REPLY', 'silent'],
-  [Opcode.FUSE_BATCH_FORGET, 'BATCH_FORGET', 'silent', batchForget],
-  [Opcode.FUSE_FALLOCATE, 'FALLOCATE', 'writes', fallocate],
-  [Opcode.FUSE_RENAME2, 'RENAME2', 'mutates', rename2],
-  [Opcode.FUSE_COPY_FILE_RANGE, 'COPY_FILE_RANGE', 'writes'],
-  [Opcode.FUSE_TMPFILE, 'TMPFILE', 'mutates'],
-  [Opcode.FUSE_COPY_FILE_RANGE_64, 'COPY_FILE_RANGE_64', 'writes'],
+const changing: readonly Row<WritingHandler>[] = [
+  [Opcode.FUSE_SETATTR, 'SETATTR', 'one-user', setattr],
+  [Opcode.FUSE_SYMLINK, 'SYMLINK', 'one-user', symlink],
+  [Opcode.FUSE_MKNOD, 'MKNOD', 'one-user', mknod],
+  [Opcode.FUSE_MKDIR, 'MKDIR', 'one-user', mkdir],
+  [Opcode.FUSE_UNLINK, 'UNLINK', 'one-user', unlink],
+  [Opcode.FUSE_RMDIR, 'RMDIR', 'one-user', rmdir],
+  [Opcode.FUSE_RENAME, 'RENAME', 'one-user', rename],
+  [Opcode.FUSE_LINK, 'LINK', 'one-user', link],
+  [Opcode.FUSE_WRITE, 'WRITE', 'anyone', write],
+  [Opcode.FUSE_SETXATTR, 'SETXATTR', 'one-user', setxattr],
+  [Opcode.FUSE_REMOVEXATTR, 'REMOVEXATTR', 'one-user', removexattr],
+  [Opcode.FUSE_CREATE, 'CREATE', 'one-user', create],
+  [Opcode.FUSE_FALLOCATE, 'FALLOCATE', 'anyone', fallocate],
+  [Opcode.FUSE_RENAME2, 'RENAME2', 'one-user', rename2],
+  [Opcode.FUSE_COPY_FILE_RANGE, 'COPY_FILE_RANGE', 'anyone'],
+  [Opcode.FUSE_TMPFILE, 'TMPFILE', 'one-user'],
+  [Opcode.FUSE_COPY_FILE_RANGE_64, 'COPY_FILE_RANGE_64', 'anyone'],
 ];
 
-const unknownOperation: Operation = { name: 'unknown', kind: 'reads', handle: undefined };
+const silent: readonly (readonly [opcode: number, name: string, handle?: WritingHandler])[] = [
+  [Opcode.FUSE_FORGET, 'FORGET', forget],
+  // Requests are answered in the order in which they are read, and none waits for another: there is nothing to
+  // interrupt.
+  [Opcode.FUSE_INTERRUPT, 'INTERRUPT'],
+  [Opcode.FUSE_NOTIFY_REPLY, 'NOTIFY_REPLY'],
+  [Opcode.FUSE_BATCH_FORGET, 'BATCH_FORGET', batchForget],
+];
+
+const unknownOperation: Operation = { kind: 'reads', name: 'unknown', askers: 'one-user', handle: undefined };
 
 const operations: Operation[] = new Array<Operation>(countedOpcodes).fill(unknownOperation);
-for (const [opcode, name, kind, handle] of reading) operations[opcode] = { name, kind, handle };
-for (const [opcode, name, kind, handle] of writing) operations[opcode] = { name, kind, handle };
+for (const [opcode, name, askers, handle] of reading) operations[opcode] = { kind: 'reads', name, askers, handle };
+for (const [opcode, name, askers, handle] of changing) operations[opcode] = { kind: 'changes', name, askers, handle };
+for (const [opcode, name, handle] of silent) operations[opcode] = { kind: 'silent', name, handle };
 
 /** Returns the operation of an opcode; one called `unknown` for an opcode that ckptfs does not know. */
 export function operationOf(opcode: number): Operation {

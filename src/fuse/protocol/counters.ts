@@ -17,3 +17,8 @@ export const countedOpcodes = 64;
 
 /** The number of doubles. */
 export const counterSlots = Counter.opcodes + countedOpcodes;
+
+/** Adds to a counter. @param slot its place in the layout of {@link Counter} */
+export function count(counters: Float64Array, slot: number, amount: number): void {
+  counters[slot] = (counters[slot] ?? 0) + amount;
+}

@@ -10,6 +10,8 @@ export interface Exchange {
   readonly fileSystem: FileSystem;
   readonly request: Request;
   readonly reply: Reply;
+  /** The counters of the connection, in the layout of {@link Counter}. */
+  readonly counters: Float64Array;
   /** How long the kernel may cache the names and attributes of a reply. */
   readonly validSeconds: number;
   /** When defined, only root and this user are served; otherwise all users, as far as permissions allow. */
