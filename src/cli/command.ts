@@ -1,6 +1,7 @@
 import type { ArgumentsCamelCase, Argv } from 'yargs';
 import { absolutePath } from '../base/current-directory.ts';
 import { reach, reachWhole } from '../fuse/mount/reachable.ts';
+import type { DaemonProcess } from '../serve/launch/daemon-process.ts';
 import { CommandLineError } from './command-line-error.ts';
 import { generalOptions, longOptions, optionNames } from './options/option-names.ts';
 
@@ -10,26 +11,32 @@ export interface CommonOptions {
   readonly debug: boolean;
 }
 
+/** What a command is given beside its arguments. */
+export interface CommandContext {
+  /** A daemon that was started before the command line was parsed. A command that mounts may tell it what to serve. */
+  readonly earlyDaemon?: DaemonProcess | undefined;
+}
+
 /** One command: which arguments it takes and what it does with them. */
 interface CommandDefinition<T> {
   /** Command lines with what each does, for --help. */
   readonly examples: readonly (readonly [command: string, does: string])[];
   readonly options: (yargs: Argv<CommonOptions>) => Argv<T>;
   /** Does the work and prints. Returns the exit code; nothing means 0. */
-  readonly run: (args: ArgumentsCamelCase<T>) => Promise<number | undefined> | Promise<void>;
+  readonly run: (args: ArgumentsCamelCase<T>, context: CommandContext) => Promise<number | undefined> | Promise<void>;
 }
 
 /** A command as the program takes it in, whatever its arguments are. */
 export interface Command {
   /**
    * Adds the command to a parser.
-   * @param usage name and positional arguments as yargs writes them: `ls <ENC> [PATH]`
-   * @param finished is told the exit code when the command has run
+   * @param text its name and positional arguments as yargs writes them, `ls <ENC> [PATH]`, and a summary
+   * @param finished is called with the exit code when the command has run
    */
   readonly register: (
     yargs: Argv<CommonOptions>,
-    usage: string,
-    summary: string,
+    text: { readonly usage: string; readonly summary: string },
+    context: CommandContext,
     finished: (code: number) => void,
   ) => void;
 }
@@ -37,7 +44,7 @@ export interface Command {
 export function defineCommand<T>(definition: CommandDefinition<T>): Command {
   const { examples, options, run } = definition;
   return {
-    register(yargs, usage, summary, finished) {
+    register(yargs, { usage, summary }, context, finished) {
       yargs.command<T>(
         usage,
         summary,
@@ -54,7 +61,7 @@ export function defineCommand<T>(definition: CommandDefinition<T>): Command {
           refuseLostPaths(args);
           leaveSignalsToKernel();
           await checkPaths(args);
-          finished((await run(args)) ?? 0);
+          finished((await run(args, context)) ?? 0);
         },
       );
     },

@@ -1,6 +1,6 @@
 import './missing-directory.ts';
 import { EndedBySignal } from './cancellation.ts';
-import { isCommandName } from './commands.ts';
+import { isCommandName } from './command-names.ts';
 import { startDaemonEarly } from './early-daemon.ts';
 import { EXIT_EXEC_FAILED, EXIT_OK, exitCodeOfSignal } from './exit-codes.ts';
 import { createProgram } from './program.ts';
@@ -14,12 +14,13 @@ const SIGPIPE = 13;
 async function run(words: readonly string[]): Promise<number> {
   if (ownWords(words).includes('--json')) speakJson();
   try {
-    await startDaemonEarly(words);
+    const earlyDaemon = await startDaemonEarly(words);
     let code = 0;
-    const understood = understandable(words);
-    const program = await createProgram(understood, (finished) => {
+    const setCode = (finished: number): void => {
       code = finished;
-    });
+    };
+    const understood = understandable(words);
+    const program = await createProgram(understood, setCode, { earlyDaemon });
     await program.parseAsync(understood);
     return code;
   } catch (error) {

@@ -1,23 +1,28 @@
 import { readFileSync } from 'node:fs';
 import yargs, { type Argv } from 'yargs';
 import { CkptfsError } from '../base/errors.ts';
-import type { CommonOptions } from './command.ts';
-import { commandNames, commands, isCommandName } from './commands.ts';
+import type { CommandContext, CommonOptions } from './command.ts';
+import { commandNames, commandTexts, isCommandName } from './command-names.ts';
+import { loadCommand } from './commands.ts';
 import { generalOptions, longOptions, optionNames } from './options/option-names.ts';
 import { usageError } from './words/usage-error.ts';
 
-/** Columns of help text: lines longer than this are hard to read, whatever the terminal's width. */
+/** In columns. Longer lines of help text are hard to read, however wide the terminal is. */
 const MAX_WIDTH = 100;
 
+/** All names of the options that may be given more than once. */
+const REPEATABLE: ReadonlySet<string> = new Set(['key-file', 'keyFile', 'k', 'options', 'o']);
+
 /**
- * The parser of a command line. Of the commands only those that `words` name are loaded: the others are known by name and
- * summary, which is all that help and completion need of them.
+ * Makes the parser of a command line. It loads only the commands that `words` name: for help and completion the names
+ * and summaries of the others are enough.
  * @param words the command line without program and script
- * @param finished is told the exit code of the command that ran
+ * @param finished is called with the exit code of the command that ran
  */
 export async function createProgram(
   words: readonly string[],
   finished: (code: number) => void,
+  context: CommandContext = {},
 ): Promise<Argv<CommonOptions>> {
   const program: Argv<CommonOptions> = yargs([])
     .scriptName('ckptfs')
@@ -41,11 +46,11 @@ export async function createProgram(
     .strict()
     .recommendCommands()
     .demandCommand(1, 'no command is given')
-    .middleware((args) => refuseRepeated(args, repeatable), true)
+    .middleware(refuseRepeated, true)
     .exitProcess(false)
     .showHelpOnFail(false)
     .fail((message, error) => {
-      // yargs says what is wrong with the command line by a text, by an error of its own, or by both.
+      // yargs reports a wrong command line by a text, by an error of its own, or by both.
       const own = error instanceof Error && error.name !== 'YError';
       const given = words.includes('--') ? words.slice(0, words.indexOf('--')) : words;
       throw own ? error : usageError(message || String(error), given, longOptions(optionNames(program)));
@@ -53,26 +58,23 @@ export async function createProgram(
     .epilogue('Exit codes, files and examples: man ckptfs, docs/cli.md.');
   const wanted = new Set(words.filter(isCommandName));
   for (const name of commandNames) {
-    const { usage, summary, load } = commands[name];
-    if (wanted.has(name)) (await load()).register(program, usage, summary, finished);
-    else program.command(usage, summary);
+    const text = commandTexts[name];
+    if (wanted.has(name)) (await loadCommand[name]()).register(program, text, context, finished);
+    else program.command(text.usage, text.summary);
   }
   return (
     program
       .command('help [COMMAND]', 'Show the help of a command; as does COMMAND --help')
       .command('version', 'Show the version; as does --version')
-      // What shells ask; the script by which they do is ours.
+      // Answers what shells ask. The script that asks is our own: see words/completion-script.ts.
       .completion('--completion-script', false)
   );
 }
 
-/** Options that may be given more than once, by all their names. */
-const repeatable = new Set(['key-file', 'keyFile', 'k', 'options', 'o']);
-
-/** yargs makes a list of a repeated option, which no command expects: better to say so than to take one of them. */
-function refuseRepeated(args: Record<string, unknown>, allowed: ReadonlySet<string>): void {
+/** Refuses a repeated option. yargs would make a list of its values, which no command expects. */
+function refuseRepeated(args: Record<string, unknown>): void {
   for (const [name, value] of Object.entries(args)) {
-    if (!Array.isArray(value) || name === '_' || name === '--' || allowed.has(name)) continue;
+    if (!Array.isArray(value) || name === '_' || name === '--' || REPEATABLE.has(name)) continue;
     throw new CkptfsError('bad-argument', `--${name} is given more than once`);
   }
 }

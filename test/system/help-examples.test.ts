@@ -3,7 +3,7 @@ import { cpSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } f
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect } from 'vitest';
-import { commandNames } from '../../src/cli/commands.ts';
+import { commandNames } from '../../src/cli/command-names.ts';
 import { ckptfs } from './support/ckptfs.ts';
 import { ckptfsProgram } from './support/mounts.ts';
 import { type CommandResult, type Namespace, openNamespace } from './support/namespace.ts';

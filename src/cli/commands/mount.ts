@@ -4,10 +4,10 @@ import type { Secret } from '../../crypto/secret.ts';
 import type { MadeImage } from '../../image/discard-image.ts';
 import { isVacantLocation, rootLike } from '../../library/new-image.ts';
 import { checkMount, type MountOptions } from '../../serve/launch/daemon-config.ts';
+import type { DaemonProcess } from '../../serve/launch/daemon-process.ts';
 import { becomeDaemon, isUnlocker, serveByParent } from '../../serve/launch/foreground.ts';
 import { type MountHandle, mountImage } from '../../serve/launch/mount.ts';
 import { type CommonOptions, checkPaths, defineCommand } from '../command.ts';
-import { takeDaemon } from '../early-daemon.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { withNewImage } from '../new-image.ts';
 import { withImageArguments, withImageKey } from '../options/image-arguments.ts';
@@ -26,7 +26,7 @@ export const command = defineCommand({
     ['$0 mount enc mnt -o key_file=k,allow_other', 'As fstab says it'],
   ],
   options,
-  async run(args) {
+  async run(args, { earlyDaemon }) {
     if (args.foreground && !isUnlocker()) becomeDaemon(thisCommand(), [args.ENC, args.MNT]);
     const { settings, rest } = parseMountOptions(args.options);
     await checkPaths({ ...settings });
@@ -50,7 +50,7 @@ export const command = defineCommand({
         rootMode: args.rootMode ?? settings.rootMode,
       }),
     };
-    const serving = { mount, logFile: args.logFile ?? settings.logFile, foreground: args.foreground };
+    const serving = { mount, logFile: args.logFile ?? settings.logFile, foreground: args.foreground, earlyDaemon };
     // Not by -o: the empty directory may be where a disk should be mounted that is not.
     if (args.write && image.imageId === undefined && isVacantLocation(args.ENC)) {
       const [mounted, made] = await adviseOnFailure(mount, async () => {
@@ -96,6 +96,7 @@ interface ServingArguments {
   readonly mount: MountOptions;
   readonly logFile: string | undefined;
   readonly foreground: boolean;
+  readonly earlyDaemon: DaemonProcess | undefined;
 }
 
 /** This process's own command line. */
@@ -105,7 +106,7 @@ function thisCommand(): [string, ...string[]] {
 
 /** Undefined in the foreground. @param made of the image, if it was made for this mount */
 async function serve(
-  { mount, logFile, foreground }: ServingArguments,
+  { mount, logFile, foreground, earlyDaemon }: ServingArguments,
   imageKey: Secret | Promise<Secret>,
   made?: MadeImage,
 ): Promise<MountHandle | undefined> {
@@ -113,7 +114,7 @@ async function serve(
     await serveByParent({ ...mount, imageKey: await imageKey, exitCodes, ...present({ made }) });
     return undefined;
   }
-  return mountImage({ ...mount, ...present({ logFile }), imageKey }, takeDaemon());
+  return mountImage({ ...mount, ...present({ logFile }), imageKey }, earlyDaemon);
 }
 
 async function report(

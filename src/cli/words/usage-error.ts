@@ -1,5 +1,5 @@
 import { CommandLineError } from '../command-line-error.ts';
-import { commandNames, isCommandName } from '../commands.ts';
+import { commandNames, isCommandName } from '../command-names.ts';
 import { suggestionFor } from './suggestion.ts';
 
 /** What yargs says of a wrong command line, in words that tell a user more. */

@@ -1,5 +1,5 @@
 import { CommandLineError } from '../command-line-error.ts';
-import { commandNames, isCommandName } from '../commands.ts';
+import { commandNames, isCommandName } from '../command-names.ts';
 import { suggestionFor } from './suggestion.ts';
 
 /** Whether a shell asks how a command line may go on. */

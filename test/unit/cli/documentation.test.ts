@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { errorCodes } from '../../../src/base/errors.ts';
-import { commandNames } from '../../../src/cli/commands.ts';
+import { commandNames } from '../../../src/cli/command-names.ts';
 import { EXIT_EXEC_FAILED, EXIT_NOT_ALL_KEPT, exitCodes } from '../../../src/cli/exit-codes.ts';
 import { createProgram } from '../../../src/cli/program.ts';
 

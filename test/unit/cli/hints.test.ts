@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { aftermathFacts, errorFacts } from '../../../src/base/error-data.ts';
 import { CkptfsError, errorCodes, fromPlainError } from '../../../src/base/errors.ts';
 import { CommandLineError } from '../../../src/cli/command-line-error.ts';
-import { commandNames } from '../../../src/cli/commands.ts';
+import { commandNames } from '../../../src/cli/command-names.ts';
 import { hintFor } from '../../../src/cli/hints.ts';
 import { longOptions, optionNames } from '../../../src/cli/options/option-names.ts';
 import { createProgram } from '../../../src/cli/program.ts';

@@ -1,0 +1,75 @@
+/** The name of every command in the order of the help text, with its arguments as yargs writes them, and a summary. */
+export const commandTexts = {
+  keygen: {
+    usage: 'keygen',
+    summary: 'Make a key file',
+  },
+  encrypt: {
+    usage: 'encrypt <SRC> <DST>',
+    summary: 'Encrypt a directory into a new image',
+  },
+  mount: {
+    usage: 'mount <ENC> <MNT>',
+    summary: 'Mount an image, so that its files can be read in clear, or written with --write',
+  },
+  umount: {
+    usage: 'umount <MNT>',
+    summary: 'Unmount an image; what was written is sealed, its keys are wiped from memory',
+  },
+  remount: {
+    usage: 'remount <MNT>',
+    summary: 'Seal what was written on a mount, and mount it again read-only at the same place',
+  },
+  seal: {
+    usage: 'seal <ENC>',
+    summary: 'Seal an image that a writable mount left unsealed',
+  },
+  recover: {
+    usage: 'recover <ENC>',
+    summary: 'Give up what an interrupted writer lost, so that the rest can be sealed',
+  },
+  exec: {
+    usage: 'exec <ENC>',
+    summary: 'Run a command that sees an image mounted, and nobody else does',
+  },
+  status: {
+    usage: 'status',
+    summary: 'Show the mounts of this host and what they do',
+  },
+  info: {
+    usage: 'info <ENC>',
+    summary: 'Describe an image; with its key, also what is in it',
+  },
+  ls: {
+    usage: 'ls <ENC> [PATH]',
+    summary: 'List files of an image, without mounting it',
+  },
+  cat: {
+    usage: 'cat <ENC> <FILE>',
+    summary: 'Write a file of an image to standard output, without mounting it',
+  },
+  verify: {
+    usage: 'verify <ENC>',
+    summary: 'Authenticate every byte of an image and name all damage',
+  },
+  decrypt: {
+    usage: 'decrypt <ENC> <DST>',
+    summary: 'Decrypt a whole image into a directory',
+  },
+  doctor: {
+    usage: 'doctor',
+    summary: 'Check what this host has and lacks for ckptfs',
+  },
+  completion: {
+    usage: 'completion [SHELL]',
+    summary: 'Print a script for command completion in bash or zsh',
+  },
+} as const satisfies Record<string, { readonly usage: string; readonly summary: string }>;
+
+export type CommandName = keyof typeof commandTexts;
+
+export const commandNames = Object.keys(commandTexts) as CommandName[];
+
+export function isCommandName(word: string): word is CommandName {
+  return Object.hasOwn(commandTexts, word);
+}
