@@ -5,9 +5,9 @@ import { discardImage, type MadeImage } from '../image/discard-image.ts';
 import type { NewInode } from '../image/writable/writable-image.ts';
 import { createEmptyImage } from '../library/new-image.ts';
 import type { CommonOptions } from './command.ts';
+import { omitUndefined } from './omit-undefined.ts';
 import { warnAbout, withKeys } from './options/image-arguments.ts';
 import type { HeldKeys, KeyArguments } from './options/key-options.ts';
-import { present } from './present.ts';
 import { warn } from './terminal/output.ts';
 
 /** Arguments of a command that makes an empty image. */
@@ -47,13 +47,13 @@ export async function withNewImage<T>(
     const created = await createEmptyImage({
       destination: args.ENC,
       makeSlots: slotsFor(keys),
-      ...present({ cipher: args.cipher, chunkSize: args.chunkSize, root: args.root }),
+      ...omitUndefined({ cipher: args.cipher, chunkSize: args.chunkSize, root: args.root }),
     }).catch((error: unknown) => {
       keys.forgetMadeDefault();
       throw error;
     });
     const keyFile = keys.madeDefault;
-    const made = { ...created.made, ...present({ keyFile }) };
+    const made = { ...created.made, ...omitUndefined({ keyFile }) };
     const announcement = [
       `image ${created.imageId}: new, ${args.cipher ?? defaultCipher}, in ${printable(args.ENC)}`,
       ...(keyFile === undefined ? [] : [keyMade(keyFile)]),

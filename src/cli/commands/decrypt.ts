@@ -2,9 +2,9 @@ import type { Argv } from 'yargs';
 import { printable } from '../../base/printable.ts';
 import { cancellable } from '../cancellation.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
+import { omitUndefined } from '../omit-undefined.ts';
 import { withImageArguments, withOpenImage } from '../options/image-arguments.ts';
 import { withJobs, withJson } from '../options/options.ts';
-import { present } from '../present.ts';
 import { reportLosses } from '../terminal/losses.ts';
 import { print, printJson } from '../terminal/output.ts';
 import { progressBar } from '../terminal/progress.ts';
@@ -24,7 +24,7 @@ export const command = defineCommand({
       const bar = progressBar('decrypting', args.quiet);
       const { losses } = await cancellable(`${args.DST} holds a part of the image in clear.`, (cancellation) =>
         image.extract(args.DST, {
-          ...present({ jobs: args.jobs }),
+          ...omitUndefined({ jobs: args.jobs }),
           onProgress: bar.update,
           ...cancellation,
         }),

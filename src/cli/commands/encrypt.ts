@@ -5,11 +5,11 @@ import { createImage } from '../../image/create/create.ts';
 import { cancellable } from '../cancellation.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
 import { keyMade, slotsFor } from '../new-image.ts';
+import { omitUndefined } from '../omit-undefined.ts';
 import { warnAbout, withKeys } from '../options/image-arguments.ts';
 import { withKeyOptions } from '../options/key-options.ts';
 import { withNewImageOptions } from '../options/new-image-options.ts';
 import { withJobs, withJson } from '../options/options.ts';
-import { present } from '../present.ts';
 import { reportLosses } from '../terminal/losses.ts';
 import { print, printJson, warn } from '../terminal/output.ts';
 import { progressBar } from '../terminal/progress.ts';
@@ -44,7 +44,7 @@ export const command = defineCommand({
           destination: args.DST,
           makeSlots: slotsFor(keys),
           cipher,
-          ...present({ chunkSize: args.chunkSize, jobs: args.jobs }),
+          ...omitUndefined({ chunkSize: args.chunkSize, jobs: args.jobs }),
           skipSpecial: args.skipSpecial,
           onProgress: bar.update,
           ...cancellation,

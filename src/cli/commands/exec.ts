@@ -6,11 +6,11 @@ import { type CommonOptions, defineCommand } from '../command.ts';
 import { CommandLineError } from '../command-line-error.ts';
 import { EXIT_EXEC_FAILED, EXIT_OK } from '../exit-codes.ts';
 import { withNewImage } from '../new-image.ts';
+import { omitUndefined } from '../omit-undefined.ts';
 import { withImageArguments, withImageKey } from '../options/image-arguments.ts';
 import { refuseNewImageOptions, withNewImageOptions } from '../options/new-image-options.ts';
 import { withJson } from '../options/options.ts';
 import { withServingOptions, withWriteOption } from '../options/serving-options.ts';
-import { present } from '../present.ts';
 import { printFailure, printNotice, printResult, warn } from '../terminal/output.ts';
 
 export const command = defineCommand({
@@ -35,7 +35,7 @@ export const command = defineCommand({
         allowOther,
         write,
         privateNamespace: args.private,
-        ...present({ transport, workers, cacheSize, rootMode }),
+        ...omitUndefined({ transport, workers, cacheSize, rootMode }),
       });
     if (write && args.imageId === undefined && isVacantLocation(args.ENC)) return execOnNewImage(args, exec);
     refuseNewImageOptions(args);
@@ -92,7 +92,7 @@ async function end(
   if (failure !== undefined) await printFailure(failure, exitCode);
   if (json) {
     const sealed = failure === undefined && !isRemoved;
-    await printResult({ imageId: isRemoved ? null : imageId, exitCode, write, sealed, ...present({ keyFile }) });
+    await printResult({ imageId: isRemoved ? null : imageId, exitCode, write, sealed, ...omitUndefined({ keyFile }) });
   }
   return exitCode;
 }

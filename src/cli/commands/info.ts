@@ -7,9 +7,9 @@ import { authenticateImage } from '../../library/unlock.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
 import { type ImageArguments, withGivenKeys, withImageArguments, withOpenImage } from '../options/image-arguments.ts';
 import { withJson } from '../options/options.ts';
+import { table } from '../terminal/listing.ts';
 import { print, printJson } from '../terminal/output.ts';
 import { formatBytes } from '../terminal/quantities.ts';
-import { table } from '../terminal/table.ts';
 
 export const command = defineCommand({
   examples: [

@@ -3,8 +3,7 @@ import type { EncryptedImage, ListedFile } from '../../library/encrypted-image.t
 import { type CommonOptions, defineCommand } from '../command.ts';
 import { withImageArguments, withOpenImage } from '../options/image-arguments.ts';
 import { withJson } from '../options/options.ts';
-import { longListing } from '../terminal/listing.ts';
-import { nameJson } from '../terminal/name-json.ts';
+import { longListing, nameJson } from '../terminal/listing.ts';
 import { print, printJson } from '../terminal/output.ts';
 
 const SLASH = Buffer.from('/');

@@ -10,12 +10,12 @@ import { type MountHandle, mountImage } from '../../serve/launch/mount.ts';
 import { type CommonOptions, checkPaths, defineCommand } from '../command.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { withNewImage } from '../new-image.ts';
+import { omitUndefined } from '../omit-undefined.ts';
 import { withImageArguments, withImageKey } from '../options/image-arguments.ts';
 import { parseMountOptions } from '../options/mount-options.ts';
 import { refuseNewImageOptions, withNewImageOptions } from '../options/new-image-options.ts';
 import { withJson } from '../options/options.ts';
 import { withServingOptions, withWriteOption } from '../options/serving-options.ts';
-import { present } from '../present.ts';
 import { print, printJson, warn } from '../terminal/output.ts';
 
 export const command = defineCommand({
@@ -43,7 +43,7 @@ export const command = defineCommand({
       allowRoot: args.allowRoot,
       scratch: args.scratch || (settings.scratch ?? false),
       write: args.write || (settings.write ?? false),
-      ...present({
+      ...omitUndefined({
         transport: args.transport ?? settings.transport,
         workers: args.workers ?? settings.workers,
         cacheSize: args.cacheSize ?? settings.cacheSize,
@@ -111,10 +111,10 @@ async function serve(
   made?: MadeImage,
 ): Promise<MountHandle | undefined> {
   if (foreground) {
-    await serveByParent({ ...mount, imageKey: await imageKey, exitCodes, ...present({ made }) });
+    await serveByParent({ ...mount, imageKey: await imageKey, exitCodes, ...omitUndefined({ made }) });
     return undefined;
   }
-  return mountImage({ ...mount, ...present({ logFile }), imageKey }, earlyDaemon);
+  return mountImage({ ...mount, ...omitUndefined({ logFile }), imageKey }, earlyDaemon);
 }
 
 async function report(
@@ -125,7 +125,7 @@ async function report(
   if (mounted === undefined) return;
   const { mountPoint, imageId, pid, logFile, warnings } = mounted;
   if (!quiet) for (const warning of warnings) await warn(warning);
-  if (json) await printJson({ mountPoint, imageId, pid, logFile, ...present({ keyFile }) });
+  if (json) await printJson({ mountPoint, imageId, pid, logFile, ...omitUndefined({ keyFile }) });
 }
 
 async function printLines(lines: readonly string[]): Promise<void> {

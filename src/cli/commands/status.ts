@@ -3,9 +3,9 @@ import { printable } from '../../base/printable.ts';
 import { listMounts, type MountStatus } from '../../serve/control/status.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
 import { withJson } from '../options/options.ts';
+import { table } from '../terminal/listing.ts';
 import { print, printJson } from '../terminal/output.ts';
 import { formatBytes, formatDuration } from '../terminal/quantities.ts';
-import { table } from '../terminal/table.ts';
 
 const heading = ['MOUNT', 'STATE', 'IMAGE', 'PID', 'WORKERS', 'UP', 'REQUESTS', 'SERVED', 'CACHE HITS', 'FAILURES'];
 const numbers = [3, 4, 5, 6, 7, 8, 9];

@@ -4,10 +4,10 @@ import type { Damage, VerifyReport } from '../../image/verify/verify.ts';
 import { cancellable } from '../cancellation.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
 import { EXIT_OK, exitCodes } from '../exit-codes.ts';
+import { omitUndefined } from '../omit-undefined.ts';
 import { withImageArguments, withOpenImage } from '../options/image-arguments.ts';
 import { withJobs, withJson } from '../options/options.ts';
-import { present } from '../present.ts';
-import { nameJson } from '../terminal/name-json.ts';
+import { nameJson } from '../terminal/listing.ts';
 import { print, printJson, warn } from '../terminal/output.ts';
 import { progressBar } from '../terminal/progress.ts';
 import { countOf } from '../terminal/quantities.ts';
@@ -27,7 +27,7 @@ export const command = defineCommand({
     withOpenImage(args, async (image) => {
       const bar = progressBar('verifying', args.quiet);
       const report = await cancellable('What was read until then says nothing about the rest.', (cancellation) =>
-        image.verify({ ...present({ jobs: args.jobs }), onProgress: bar.update, ...cancellation }),
+        image.verify({ ...omitUndefined({ jobs: args.jobs }), onProgress: bar.update, ...cancellation }),
       ).finally(bar.end);
       if (args.json) await printJson(reportJson(image.imageId, report));
       else await print(reportText(report, args.quiet));

@@ -2,7 +2,7 @@ import { CkptfsError, systemErrorName, toPlainError } from '../../base/errors.ts
 import { printable, printableJson } from '../../base/printable.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { hintFor } from '../hints.ts';
-import { present } from '../present.ts';
+import { omitUndefined } from '../omit-undefined.ts';
 
 /** One line for a person: what is wrong, about which file, and what to do. */
 export function failureLine(error: unknown): string {
@@ -19,7 +19,7 @@ export function failureLine(error: unknown): string {
 export function failureJson(error: unknown, exitCode: number): string {
   const { code, message, path } = toPlainError(error);
   const advice = error instanceof CkptfsError ? hintFor(error) : undefined;
-  return printableJson(JSON.stringify({ error: { code, exitCode, message, ...present({ advice, path }) } }));
+  return printableJson(JSON.stringify({ error: { code, exitCode, message, ...omitUndefined({ advice, path }) } }));
 }
 
 /** One line of JSON for a program: the text of {@link noticeLine} or {@link warningLine}. */

@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest';
-import { longListing, modeText, timeText } from '../../../src/cli/terminal/listing.ts';
-import { nameJson } from '../../../src/cli/terminal/name-json.ts';
+import { longListing, modeText, nameJson, table, timeText } from '../../../src/cli/terminal/listing.ts';
 import { NO_TIMES } from '../../support/times.ts';
 
 test.each([
@@ -43,4 +42,14 @@ test('one line for each file, columns aligned, names and targets escaped', () =>
 test('a name in JSON is text, and its bytes besides where it is no text', () => {
   expect(nameJson('name', Buffer.from('größe\n'))).toEqual({ name: 'größe\n' });
   expect(nameJson('file', Buffer.from([0x61, 0xff]))).toEqual({ file: 'a\ufffd', fileBase64: 'Yf8=' });
+});
+
+test('columns are aligned, numbers to the right, and no line ends in spaces', () => {
+  const rows = [
+    ['a', '1', 'x'],
+    ['long', '22', ''],
+  ];
+  expect(table(rows, [1])).toBe('a      1  x\nlong  22\n');
+  expect(table(rows)).toBe('a     1   x\nlong  22\n');
+  expect(table([])).toBe('');
 });
