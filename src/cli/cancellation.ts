@@ -5,13 +5,13 @@ import { exitCodeOfSignal } from './exit-codes.ts';
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 type CancellingSignal = (typeof signals)[number];
 
-/** So long may threads take to stop in order: they may be waiting for a file system that never answers. */
+/** How long threads may take to stop in order: they may be waiting for a file system that never answers. */
 const STOP_MILLISECONDS = 5000;
 
-/** What cancels work in order. */
+/** How work learns that it is cancelled. */
 interface Cancellation {
   readonly signal: AbortSignal;
-  /** To be told when the work begins to heed `signal`, and when it no longer does. */
+  /** Must be called when the work begins to obey `signal`, and when it stops to. */
   readonly onCancellable: (isCancellable: boolean) => void;
 }
 
@@ -23,7 +23,7 @@ interface EndedDetails {
   readonly isStuck?: boolean;
 }
 
-/** A command was ended by a signal; says what that leaves behind. */
+/** The error of a command that a signal ended. */
 export class EndedBySignal extends CkptfsError<'interrupted'> {
   /** What remains, one sentence for the user. */
   readonly left: string;
@@ -43,11 +43,12 @@ export class EndedBySignal extends CkptfsError<'interrupted'> {
 }
 
 /**
- * Runs work that a signal cancels in order as long as threads do it; a second signal ends the process at once. While one
- * thread does it the kernel ends the process, since a handler would not run before the file system that it waits for answers.
- * @param left what remains when it is cancelled, one sentence for the user
- * @param stopMilliseconds after which the process is ended although work has not stopped
- * @throws EndedBySignal when it was; otherwise what `work` throws
+ * Runs work that a signal cancels in order while threads do it; a second signal ends the process at once. While this
+ * thread alone does the work, the kernel ends the process: a handler would only run when the file system that the
+ * thread waits for has answered.
+ * @param left what remains when the work is cancelled, one sentence for the user
+ * @param stopMilliseconds after this time the process ends although the work has not stopped
+ * @throws EndedBySignal when the work was cancelled; otherwise what `work` throws
  */
 export async function cancellable<T>(
   left: string,
@@ -69,7 +70,7 @@ export async function cancellable<T>(
     controller.abort();
   };
   const handleSignals = (isOurs: boolean): void => {
-    // Without a listener a signal is the kernel's again.
+    // Without a listener, the kernel handles a signal again.
     for (const signal of signals) isOurs ? process.on(signal, onSignal) : process.off(signal, onSignal);
   };
   try {

@@ -30,7 +30,7 @@ export const commandTexts = {
   },
   exec: {
     usage: 'exec <ENC>',
-    summary: 'Run a command that sees an image mounted, and nobody else does',
+    summary: 'Run a command with an image mounted for it alone',
   },
   status: {
     usage: 'status',

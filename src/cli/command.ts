@@ -5,6 +5,9 @@ import type { DaemonProcess } from '../serve/launch/daemon-process.ts';
 import { CommandLineError } from './command-line-error.ts';
 import { generalOptions, longOptions, optionNames } from './options/option-names.ts';
 
+/** The names, in all commands, of the arguments that are paths on this host. */
+const PATH_NAMES = ['ENC', 'SRC', 'DST', 'keyFile', 'logFile', 'output'] as const;
+
 /** Options that every command has. */
 export interface CommonOptions {
   readonly quiet: boolean;
@@ -26,7 +29,7 @@ interface CommandDefinition<T> {
   readonly run: (args: ArgumentsCamelCase<T>, context: CommandContext) => Promise<number | undefined> | Promise<void>;
 }
 
-/** A command as the program takes it in, whatever its arguments are. */
+/** A command as the parser knows it, whatever its arguments are. */
 export interface Command {
   /**
    * Adds the command to a parser.
@@ -50,9 +53,9 @@ export function defineCommand<T>(definition: CommandDefinition<T>): Command {
         summary,
         (parser) => {
           const own = options(parser as Argv<CommonOptions>);
-          // Groups are shown in the order in which they are named: before the options that every command has.
+          // yargs shows groups in the order of these calls: this one before the options that every command has.
           own.group(ownOptions(parser), 'Options:');
-          // A comment on a line of its own leaves the command its whole width: it is copied as one line.
+          // A comment on a line of its own leaves the whole width to the command, which can be copied as one line.
           for (const [command, does] of examples) own.example(`# ${does}`, '').example(command, '');
           return own;
         },
@@ -72,11 +75,11 @@ function ownOptions(parser: object): string[] {
   return longOptions(optionNames(parser)).filter((name) => !generalOptions.includes(name));
 }
 
-/** An empty path would be taken for the current directory, and an empty value for none. */
+/** Refuses empty values: an empty path would mean the current directory, and any other empty value no value. */
 function refuseEmptyValues(args: Readonly<Record<string, unknown>>): void {
   const isEmpty = (value: unknown): boolean => value === '' || (Array.isArray(value) && value.includes(''));
   const empty = Object.keys(args).filter((name) => name !== '--' && name !== '_' && isEmpty(args[name]));
-  // An option has several names here; the one with hyphens is the one to tell.
+  // An option has several names here; messages use the one with hyphens.
   const name =
     empty.find((one) => /^[A-Z]+$/.test(one)) ??
     empty.find((one) => one.includes('-')) ??
@@ -88,36 +91,37 @@ function refuseEmptyValues(args: Readonly<Record<string, unknown>>): void {
   throw new CommandLineError(message, { kind: 'empty-value', isPath });
 }
 
-/** Before anything is done, so that there is one message whatever would have met the path first. */
+/**
+ * Refuses relative paths where the current directory is gone. It does so first, so that there is one message, whatever
+ * would have used the path.
+ */
 function refuseLostPaths(args: Readonly<Record<string, unknown>>): void {
-  for (const path of ['MNT', ...pathNames].flatMap((name) => args[name] ?? [])) {
+  for (const path of ['MNT', ...PATH_NAMES].flatMap((name) => args[name] ?? [])) {
     if (typeof path === 'string' && path !== '-') absolutePath(path);
   }
 }
 
-/** Arguments that are paths on this host, by their names in all commands. */
-const pathNames = ['ENC', 'SRC', 'DST', 'keyFile', 'logFile', 'output'] as const;
-
 /**
- * Looks whether the paths that a command is given can be looked at, before it does so in a way that nothing could end.
+ * Checks that the paths that a command is given can be looked at, before the command does so in a way that nothing can
+ * interrupt.
  * @throws CkptfsError `no-answer`
  */
 export async function checkPaths(args: Readonly<Record<string, unknown>>): Promise<void> {
-  for (const path of pathNames.flatMap((name) => args[name])) {
+  for (const path of PATH_NAMES.flatMap((name) => args[name])) {
     if (typeof path === 'string' && path !== '' && path !== '-') await reachWhole(path);
   }
-  // What is mounted there is to go, or in the way; it need not answer.
+  // What is mounted there will be unmounted, or is in the way. It need not answer.
   if (typeof args['MNT'] === 'string') await reach(args['MNT']);
 }
 
 /**
- * Lets SIGINT and SIGTERM end this process by the kernel. Node handles both to begin with, and a signal that is handled ends
- * no thread that waits for a file system: the handler runs when the wait is over.
+ * Lets the kernel end this process on SIGINT and SIGTERM. Node handles both at first, and a signal that is handled does
+ * not interrupt a thread that waits for a file system: the handler runs when the wait is over.
  */
 function leaveSignalsToKernel(): void {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     const listener = (): void => undefined;
-    // Without its last listener a signal gets back what the kernel does by itself.
+    // When the last listener is removed, Node restores the default action of the signal.
     process.on(signal, listener).off(signal, listener);
   }
 }

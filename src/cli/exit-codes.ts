@@ -1,6 +1,6 @@
 import type { ErrorCode } from '../base/errors.ts';
 
-/** Exit numbers are an interface: they never change meaning. docs/cli.md has the same table, held to this one by a test. */
+/** The exit number of each code. No number ever changes its meaning; a test compares the table with docs/cli.md. */
 export const exitCodes: Readonly<Record<ErrorCode, number>> = {
   internal: 1,
   'bad-argument': 2,
@@ -31,13 +31,13 @@ export const exitCodes: Readonly<Record<ErrorCode, number>> = {
 
 export const EXIT_OK = 0;
 
-/** `encrypt` and `decrypt` are done, but the other side could not keep everything: what is missing was named. */
+/** `encrypt` and `decrypt` are done, but the destination could not keep everything; a warning names what is missing. */
 export const EXIT_NOT_ALL_KEPT = 7;
 
-/** `ckptfs exec` fails itself, as `env` and `docker exec` say it; any other code is the command's. */
+/** `ckptfs exec` itself fails, like `env` and `docker exec`; any other code is that of the command. */
 export const EXIT_EXEC_FAILED = 125;
 
-/** Of a process ended by a signal, as shells count it. @param signal number, 1 to 64 */
+/** Returns the exit code that shells report for a process ended by a signal. @param signal number, 1 to 64 */
 export function exitCodeOfSignal(signal: number): number {
   return 128 + signal;
 }

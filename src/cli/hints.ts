@@ -3,9 +3,9 @@ import { EndedBySignal } from './cancellation.ts';
 import { CommandLineError, type CommandLineProblem } from './command-line-error.ts';
 
 /**
- * What a user can do about an error, in sentences that may name commands and options of `ckptfs`. No other file has such
- * sentences: errors carry facts, so that a program which uses the library is not told to run a command. A test holds
- * every command and option that is named here to the parser.
+ * What a user can do about an error, in sentences that may name commands and options of `ckptfs`. Errors only carry
+ * facts, so that a program which uses the library is not told to run a command. A test holds every command and
+ * option that is named here to the parser.
  */
 
 type Hint = string | undefined;

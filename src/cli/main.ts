@@ -10,7 +10,7 @@ import { isCompletion, understandable } from './words/words.ts';
 
 const SIGPIPE = 13;
 
-/** Runs one command line. Returns the exit code; everything that failed has been said on stderr. */
+/** Runs one command line. Returns the exit code; every failure has been reported on standard error. */
 async function run(words: readonly string[]): Promise<number> {
   if (ownWords(words).includes('--json')) speakJson();
   try {
@@ -30,7 +30,7 @@ async function run(words: readonly string[]): Promise<number> {
 
 async function report(error: unknown, words: readonly string[]): Promise<number> {
   if (error instanceof BrokenPipe) return exitCodeOfSignal(SIGPIPE);
-  // Half a command line is wrong more often than not: no reason to write across somebody's typing.
+  // An unfinished command line is usually wrong: a message would appear in the middle of what the user types.
   if (isCompletion(words)) return EXIT_OK;
   const own = ownWords(words);
   const exitCode = exitCodeFor(error, own);
@@ -38,14 +38,14 @@ async function report(error: unknown, words: readonly string[]): Promise<number>
     await printFailure(error, exitCode);
     if (own.includes('--debug')) await printError(debugText(error));
   } catch {
-    // Nobody reads stderr; the exit code says it.
+    // Standard error is closed. The exit code remains.
   }
-  // What waits for a file system holds up every end but the kernel's.
+  // A thread that waits for a file system delays every end of this process but one by the kernel.
   if (error instanceof EndedBySignal && error.isStuck) process.kill(process.pid, error.signal);
   return exitCode;
 }
 
-/** What is not a command of `exec`, or a name that looks like an option. */
+/** Returns the words before `--`: what follows is the command of `exec`, or names that look like options. */
 function ownWords(words: readonly string[]): readonly string[] {
   return words.includes('--') ? words.slice(0, words.indexOf('--')) : words;
 }

@@ -1,4 +1,4 @@
 import { leaveMissingDirectory } from '../base/current-directory.ts';
 
-/** To be imported before yargs, which asks for the current directory when it is loaded. */
+/** Must be imported before yargs, which asks for the current directory when it is loaded. */
 leaveMissingDirectory();

@@ -15,27 +15,27 @@ interface NewImageArguments extends CommonOptions, KeyArguments {
   readonly ENC: string;
   readonly cipher: CipherName | undefined;
   readonly chunkSize: number | undefined;
-  /** Of its root directory; the default of `createEmptyImage` otherwise. */
+  /** The metadata of its root directory; by default that of `createEmptyImage`. */
   readonly root?: NewInode;
 }
 
-/** How the keys that a command holds become the key slots of a new image. */
+/** Makes the function that wraps a new image key with the keys that a command holds. */
 export function slotsFor(keys: HeldKeys) {
   return (imageKey: Secret, imageId: Buffer) =>
     Promise.all(keys.forCreating(imageId).map((provider) => provider.wrap(imageKey)));
 }
 
-/** An image that was made, as the work on it sees it. */
+/** A new image, for the work on it. */
 export interface NewlyMade extends MadeImage {
-  /** What a user should know of it, one line each: that it was made, and where its key is. */
+  /** Lines for the user: that the image was made, and where its key is. */
   readonly announcement: readonly string[];
 }
 
 /**
- * Makes an empty image, does the work and wipes the keys. When the work fails, the image is taken back, and so is the key that was made for it:
- * it would stand in the way of the next try, and look like an image of something.
- * @param isKept whether what came of the work is a reason to keep the image
- * @throws CkptfsError as createEmptyImage does, and what `work` throws
+ * Makes an empty image, does the work and wipes the keys. When the work fails, the image is removed, and so is the key
+ * that was made for it: they would be in the way of the next attempt.
+ * @param isKept decides by the result of the work whether the image stays
+ * @throws what {@link createEmptyImage} and `work` throw
  */
 export async function withNewImage<T>(
   args: NewImageArguments,
@@ -70,16 +70,16 @@ export async function withNewImage<T>(
   });
 }
 
-/** What made the image useless is what the user has to know: that it could not be removed is for a warning. */
+/** Removes the image. A failure is a warning only, because the user must learn of the error that made it useless. */
 async function takeBack(made: MadeImage): Promise<void> {
   try {
     discardImage(made);
   } catch (error) {
-    await warn(`the image that was made is left behind: ${error instanceof Error ? error.message : String(error)}`);
+    await warn(`the new image could not be removed: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
 
-/** Where the one key of an image is that nobody has a copy of yet. */
+/** Tells where the only copy of the key of a new image is. */
 export function keyMade(path: string): string {
   return `key made: ${printable(path)} (keep a copy of it elsewhere)`;
 }

@@ -105,7 +105,7 @@ describeIf(['root', 'fuse'], 'mount, status, umount', () => {
       const { status, stderr } = run('umount', 'mnt', '--lazy');
       expect([status, stderr]).toEqual([
         0,
-        'ckptfs: warning: the daemon still runs: somebody uses the mount; its keys are wiped when they end\n',
+        'ckptfs: warning: the daemon still runs, because the mount is in use; its keys are wiped when that ends\n',
       ]);
     } finally {
       user.kill();

@@ -189,7 +189,7 @@ describeIf(['root', 'fuse'], 'mount --write', () => {
         status: 0,
         stdout: '',
         stderr:
-          'ckptfs: warning: the daemon still runs: somebody uses the mount; the image is sealed and its keys are wiped when they end\n',
+          'ckptfs: warning: the daemon still runs, because the mount is in use; the image is sealed and its keys are wiped when that ends\n',
       });
       expect(run('info', 'enc').stdout).toMatch(/^sealed +no: /m);
     } finally {

@@ -17,7 +17,7 @@ import { EXIT_OK, exitCodes } from '../exit-codes.ts';
 import { withJson } from '../options/options.ts';
 import { print, printJson } from '../terminal/output.ts';
 
-/** What is tried takes itself away first, which may take long on a busy host. */
+/** How long trials may take to remove what they made, which is slow on a busy host. */
 const STOP_MILLISECONDS = 60_000;
 
 export const command = defineCommand({
@@ -58,7 +58,7 @@ async function examine(quick: boolean, signal: AbortSignal): Promise<Finding[]> 
     quick ? undefined : mountingTrial(signal),
     criuFindings(thisHost, quick || !thisHost.isRoot ? undefined : criuTrial),
   ] as const;
-  // Should one fail, the other is to clean up before this process ends.
+  // If one fails, the other must still clean up before this process ends.
   await Promise.allSettled(trials);
   const [mounting, criu] = await Promise.all(trials);
   return [

@@ -57,12 +57,15 @@ function options(yargs: Argv<CommonOptions>) {
     })
     .usage(
       '$0 exec <ENC> [OPTIONS] -- COMMAND [ARGUMENT...]\n\n' +
-        'Run a command that sees an image mounted, and nobody else does. {} in the command stands for the mount. ' +
+        'Run a command with an image mounted for it alone. {} in the command stands for the mount. ' +
         'With --write the image is sealed when the command has ended.',
     );
 }
 
-/** What a command that failed has written is of no use: the image and its key are taken back, unless something still writes there. */
+/**
+ * Runs the command on a new image. If the command fails, what it has written is of no use: the image and its key are
+ * removed again, unless another process still writes there.
+ */
 async function execOnNewImage(args: Arguments, exec: (imageKey: Secret) => Promise<ExecResult>): Promise<number> {
   const isKept = ({ exitCode, failure }: ExecResult): boolean => exitCode === EXIT_OK || failure?.code === 'busy';
   const [result, made] = await withNewImage(
@@ -72,7 +75,7 @@ async function execOnNewImage(args: Arguments, exec: (imageKey: Secret) => Promi
   );
   const isRemoved = !isKept(result);
   if (!args.quiet) {
-    // Standard output is the command's.
+    // Standard output belongs to the command.
     if (isRemoved) await warn(`the command failed; the new image ${args.ENC} is removed again`);
     else for (const line of made.announcement) await printNotice(line);
   }
@@ -80,8 +83,8 @@ async function execOnNewImage(args: Arguments, exec: (imageKey: Secret) => Promi
 }
 
 /**
- * Says what came of it. The exit code of the command comes first: a seal that failed is a failure of ours only where the command succeeded,
- * but is always told.
+ * Reports the result, and returns the exit code: that of the command, unless the command succeeded and sealing failed.
+ * A failure to seal is reported in any case.
  */
 async function end(
   { json, write }: Arguments,
@@ -97,7 +100,7 @@ async function end(
   return exitCode;
 }
 
-/** What stands behind `--`. @throws CkptfsError `bad-argument` */
+/** Returns the words after `--`. @throws CkptfsError `bad-argument` */
 function commandOf(args: Record<string, unknown>): string[] {
   const words = args['--'];
   const command = Array.isArray(words) ? words.map(String) : [];

@@ -13,8 +13,8 @@ import { formatBytes } from '../terminal/quantities.ts';
 
 export const command = defineCommand({
   examples: [
-    ['$0 info enc', 'What anybody can see who has the image'],
-    ['$0 info enc -k k', 'What its key shows besides'],
+    ['$0 info enc', 'What can be seen without the key'],
+    ['$0 info enc -k k', 'What can be seen with it'],
   ],
   options: (yargs: Argv<CommonOptions>) => withJson(withImageArguments(yargs)),
   async run(args) {
@@ -25,14 +25,14 @@ export const command = defineCommand({
   },
 });
 
-/** What the key shows: of an image that is not sealed nothing, but a wrong key is found out there as well. */
+/** Returns what the key shows: nothing of an image that is not sealed. A wrong key is an error there as well. */
 async function insideOf(args: ImageArguments, { sealed }: ImageOutside): Promise<Partial<ImageInside>> {
   if (sealed) return withOpenImage(args, async (image) => image.describe());
   await withGivenKeys(args, (options) => authenticateImage(args.ENC, options));
   return {};
 }
 
-/** Undefined without a key: for this command that is no failure. */
+/** Returns undefined without a key: for this command that is not a failure. */
 async function ifUnlocked<T>(work: () => Promise<T>): Promise<T | undefined> {
   try {
     return await work();

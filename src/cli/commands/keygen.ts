@@ -7,7 +7,7 @@ import { withJson } from '../options/options.ts';
 import { print, printJson } from '../terminal/output.ts';
 
 const sizes: readonly KeyBits[] = [128, 192, 256];
-/** As text, as shells complete it. */
+/** The sizes as text, which shells complete. */
 const choices = sizes.map(String);
 
 export const command = defineCommand({
@@ -27,7 +27,7 @@ export const command = defineCommand({
   async run({ bits, output, json }) {
     const size = sizes.find((known) => String(known) === bits) ?? 256;
     if (json && output === undefined) {
-      throw new CkptfsError('bad-argument', '--json needs --output: a key is no text to be put into JSON');
+      throw new CkptfsError('bad-argument', '--json needs --output: a key does not belong into JSON');
     }
     if (output !== undefined) {
       createKeyFile(output, size);

@@ -22,7 +22,8 @@ export const command = defineCommand({
         alias: '0',
         type: 'boolean',
         default: false,
-        describe: 'Paths alone, raw bytes, a NUL behind each; otherwise what could act on a terminal is escaped',
+        describe:
+          'Print paths only, as raw bytes, a NUL after each; without it, what a terminal could act on is escaped',
       })
       .check(({ json, null: raw }) => !(json && raw) || '--null and --json exclude each other'),
   run: (args) =>
@@ -34,7 +35,7 @@ export const command = defineCommand({
     }),
 });
 
-/** Files below a path; names are paths from there when it goes down. Not recursive itself: trees may be deep. */
+/** Lists files below a path; the names are paths from there. It does not call itself, because trees may be deep. */
 function* walk(image: EncryptedImage, start: Buffer, recursive: boolean): Generator<ListedFile> {
   const waiting: { readonly path: Buffer; readonly shown: Buffer }[] = [{ path: start, shown: Buffer.alloc(0) }];
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {

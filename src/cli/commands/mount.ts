@@ -51,7 +51,7 @@ export const command = defineCommand({
       }),
     };
     const serving = { mount, logFile: args.logFile ?? settings.logFile, foreground: args.foreground, earlyDaemon };
-    // Not by -o: the empty directory may be where a disk should be mounted that is not.
+    // With `-o write` no image is made: the empty directory may be where a disk should be mounted but is not.
     if (args.write && image.imageId === undefined && isVacantLocation(args.ENC)) {
       const [mounted, made] = await adviseOnFailure(mount, async () => {
         await checkMount(mount);
@@ -99,12 +99,12 @@ interface ServingArguments {
   readonly earlyDaemon: DaemonProcess | undefined;
 }
 
-/** This process's own command line. */
+/** Returns the command line of this process. */
 function thisCommand(): [string, ...string[]] {
   return [process.execPath, ...process.execArgv, ...process.argv.slice(1)];
 }
 
-/** Undefined in the foreground. @param made of the image, if it was made for this mount */
+/** Mounts, and returns nothing in the foreground. @param made the image, if it was made for this mount */
 async function serve(
   { mount, logFile, foreground, earlyDaemon }: ServingArguments,
   imageKey: Secret | Promise<Secret>,
@@ -132,7 +132,7 @@ async function printLines(lines: readonly string[]): Promise<void> {
   for (const line of lines) await print(`${line}\n`);
 }
 
-/** A script that goes on after a failed mount writes plaintext into the bare directory. */
+/** Adds to an error that nothing is mounted: a script that goes on would write plaintext into the bare directory. */
 async function adviseOnFailure<T>({ mountPoint, write }: MountOptions, work: () => Promise<T>): Promise<T> {
   try {
     return await work();

@@ -24,7 +24,7 @@ export const command = defineCommand({
   },
 });
 
-/** Of what the daemon says, what stands beside it already is left out. */
+/** Leaves out what the daemon says of itself that the mount has as well. */
 function mountJson({ daemon, ...mount }: MountStatus): unknown {
   if (daemon === undefined) return mount;
   const { state, mountPoint, device, scratch, location, ...rest } = daemon;
@@ -37,7 +37,7 @@ function row({ mountPoint, state, source, pid, daemon }: MountStatus): string[] 
   const { counters, workers, uptimeSeconds } = daemon;
   return [
     ...place,
-    // It answers, so it is there, but not in this pid namespace.
+    // A daemon that answers but has no pid here is in another pid namespace.
     `${pid ?? 'hidden'}`,
     `${workers}`,
     formatDuration(uptimeSeconds),

@@ -7,7 +7,7 @@ import { printJson, warn } from '../terminal/output.ts';
 export const command = defineCommand({
   examples: [
     ['$0 umount mnt', 'Returns when what was written is sealed and the keys are wiped'],
-    ['$0 umount mnt --lazy', 'Out of sight now, gone when nobody uses it any more'],
+    ['$0 umount mnt --lazy', 'Out of sight now; it ends when it is no longer in use'],
   ],
   options: (yargs: Argv<CommonOptions>) =>
     withJson(yargs)
@@ -16,12 +16,12 @@ export const command = defineCommand({
         alias: 'l',
         type: 'boolean',
         default: false,
-        describe: 'Also when it is in use: it ends when its last user does',
+        describe: 'Also when it is in use: it ends when its last user ends',
       }),
   async run({ MNT, lazy, quiet, json }) {
     const { mountPoint, wiped, write } = await unmountImage(MNT, { lazy });
     if (json) return printJson({ mountPoint, write, sealed: !write || wiped, wiped });
     const then = write ? 'the image is sealed and its keys are wiped' : 'its keys are wiped';
-    if (!wiped && !quiet) await warn(`the daemon still runs: somebody uses the mount; ${then} when they end`);
+    if (!wiped && !quiet) await warn(`the daemon still runs, because the mount is in use; ${then} when that ends`);
   },
 });

@@ -1,4 +1,4 @@
-/** What one look at the host found. */
+/** The result of one examination. */
 export interface Finding {
   /** `missing`: mounting cannot work. `warn`: it works, but something is worse than it might be. */
   readonly level: 'ok' | 'warn' | 'missing';

@@ -8,8 +8,8 @@ import { CkptfsError, ioError } from '../../base/errors.ts';
 import { withoutInheritance } from '../../base/linux/descriptors.ts';
 
 /**
- * What it took a criu to dump and restore a process. `single-steps`: CRIU_FAULT=130, without which criu waits for
- * breakpoints that some virtual machines never deliver.
+ * Whether a criu could dump and restore a process. `single-steps`: only with CRIU_FAULT=130, without which criu waits
+ * for breakpoints that some virtual machines never deliver.
  */
 export type CriuOutcome =
   | { readonly works: true; readonly by: 'itself' | 'single-steps' }
@@ -31,18 +31,18 @@ wait $!
 "$criu" restore --restore-detached --images-dir "$images" --log-file restore.log || { cat "$images/restore.log" 2>/dev/null; exit 1; }
 kill -0 $!`;
 
-/** For everything: twice what a criu needs that fails because its process has ended. */
+/** The limit for everything: twice what a criu needs that fails because its process has ended. */
 const TRIAL_MILLISECONDS = 20_000;
-/** Once criu worked by single steps, how often as long as that it may take by itself, and how long at least. */
+/** When criu has worked by single steps: how many times as long it may take without them, and how long at least. */
 const PATIENCE = 4;
 const MIN_PATIENCE_MILLISECONDS = 2_000;
 const MAX_OUTPUT_CHARACTERS = 1 << 20;
 const MAX_REASONS = 3;
 
 /**
- * Dumps and restores a process by a criu, as root, by itself and with CRIU_FAULT=130, both at once. Nothing of it is
- * left.
- * @param signal ends it at once
+ * Dumps and restores a process with a criu, as root, without and with CRIU_FAULT=130, both at the same time. Leaves
+ * nothing on the host.
+ * @param signal ends the trial at once
  * @throws CkptfsError `interrupted`, `io`
  */
 export async function tryCriu(program: string, signal: AbortSignal): Promise<CriuOutcome> {
@@ -69,7 +69,7 @@ export async function tryCriu(program: string, signal: AbortSignal): Promise<Cri
 
 /** One dump and restore, in a process of its own. */
 class Attempt {
-  /** Comes true when it has worked or failed. */
+  /** Resolves when the attempt has succeeded or failed. */
   readonly end: Promise<void>;
   /** Why it failed, once it has. */
   failure: string | undefined;
@@ -112,7 +112,7 @@ class Attempt {
     });
   }
 
-  /** Kills what still runs: all that is in the namespaces dies with the process that made them. */
+  /** Kills what still runs: every process in the namespaces dies with the process that made them. */
   async close(): Promise<void> {
     this.#child.kill('SIGKILL');
     await this.#exit;
@@ -129,7 +129,7 @@ function temporaryDirectory(): string {
   }
 }
 
-/** The first errors of criu's log, without its times; where there is none, the last line of what was printed. */
+/** Returns the first errors of criu's log, without times; where it has none, the last line that was printed. */
 export function reasonIn(output: string): string {
   const lines = output.split('\n').filter((line) => line.trim() !== '');
   // CRIU always tries to raise that limit, and goes on where it may not.

@@ -3,7 +3,7 @@ import { type Finding, ok, warn } from './check.ts';
 import type { CriuOutcome } from './criu-trial.ts';
 import type { Host } from './host.ts';
 
-/** Whether a criu works here; undefined where none can be tried. */
+/** Tries whether a criu works here; undefined where it cannot be tried. */
 type Trial = ((program: string) => Promise<CriuOutcome>) | undefined;
 
 const subject = 'criu';
@@ -12,13 +12,13 @@ const install = 'install the package criu, version 4 or newer (Debian 13 has 4.1
 const stepping =
   'set CRIU_FAULT=130 for criu; runc and podman need a wrapper that does, named criu and first in PATH: docs/engines.md';
 
-/** From this kernel on, criu to 4.1 does not know the options of a socket. */
+/** From this kernel on, criu up to 4.1 does not know all options of a socket. */
 const newSocketsKernel = [6, 16];
 const oldSocketsCriu = [4, 1];
 
 /**
- * The criu in PATH and, unless that one works, the one that `scripts/setup` has put into the cache.
- * @param trial dumps and restores a process by it; without, only versions are looked at
+ * Examines the criu in PATH and, unless that one works, the one that `scripts/setup` has put into the cache.
+ * @param trial dumps and restores a process with it; without a trial, only versions are compared
  */
 export async function criuFindings(host: Host, trial: Trial): Promise<Finding[]> {
   const first = host.program('criu');
@@ -61,7 +61,7 @@ async function criuFinding(host: Host, trial: Trial, name: string, path: string 
   );
 }
 
-/** Whether a program is a shell script that sets CRIU_FAULT, as `scripts/setup` makes them where criu needs it. */
+/** Tells whether a program is a shell script that sets CRIU_FAULT; `scripts/setup` makes one where criu needs it. */
 function setsSteps(host: Host, path: string): boolean {
   const text = host.readFile(path) ?? '';
   return text.startsWith('#!') && text.includes('CRIU_FAULT=');

@@ -15,7 +15,7 @@ import { basename, delimiter, join } from 'node:path';
 import { withoutInheritance } from '../../base/linux/descriptors.ts';
 import { tracksWrites } from './soft-dirty.ts';
 
-/** What the doctor looks at, so that its judgement can be tried on hosts that are not this one. */
+/** What the doctor looks at, as an interface, so that tests can try its judgement on other hosts. */
 export interface Host {
   readonly isRoot: boolean;
   /** Undefined when the file does not exist or cannot be read. */
@@ -25,7 +25,7 @@ export interface Host {
   mayReadAndWrite(path: string): boolean;
   /** Where a symbolic link leads, or undefined. */
   link(path: string): string | undefined;
-  /** Name of the block device that a file lies on (`sda2`, `dm-0`), or undefined when there is no single one. */
+  /** Name of the block device that holds a file (`sda2`, `dm-0`), or undefined when there is not exactly one. */
   deviceBelow(path: string): string | undefined;
   /** Path of a program, or undefined. */
   program(name: string): string | undefined;
@@ -38,7 +38,7 @@ export interface Host {
   output(program: string, args: readonly string[]): string | undefined;
 }
 
-/** Where programs for the administrator are, which an ordinary user's PATH often lacks. */
+/** Directories of programs for the administrator, which an ordinary user's PATH often lacks. */
 const administratorPath = ['/usr/local/sbin', '/usr/sbin', '/sbin'];
 
 export const thisHost: Host = {
@@ -80,7 +80,7 @@ function attempt<T>(work: () => T): T | undefined {
   }
 }
 
-/** `MAJOR:MINOR` of a device number as stat(2) has it (makedev(3)). */
+/** Returns `MAJOR:MINOR` of a device number as stat(2) reports it (makedev(3)). */
 function deviceNumbers(device: number): string {
   const major = (device >>> 8) & 0xfff;
   const minor = (device & 0xff) | ((device >>> 12) & 0xfff00);

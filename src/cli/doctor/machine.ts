@@ -2,8 +2,7 @@ import { type Finding, ok, warn } from './check.ts';
 import type { Host } from './host.ts';
 
 /**
- * What criu and container engines ask of a machine besides, each of which may be lacking; nothing of it is needed to
- * mount.
+ * Examines what else criu and container engines need of a machine. A mount needs none of it.
  */
 export function machineFindings(host: Host): Finding[] {
   return [limits(host), softDirty(host), controlGroups(host), ipv6(host), iptables(host), loopDevices(host)];
@@ -52,7 +51,7 @@ function ipv6(host: Host): Finding {
   return warn('IPv6', 'none: ip6tables fails where a network namespace is dumped', "use the host's network");
 }
 
-/** Root asks in a network namespace of its own, which makes the kernel load what it needs. */
+/** Examines iptables; as root in a network namespace of its own, which makes the kernel load the modules it needs. */
 function iptables(host: Host): Finding {
   const subject = 'iptables';
   const needed = 'needed where a container with a network of its own, or an open TCP connection, is dumped';

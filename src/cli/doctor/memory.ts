@@ -3,14 +3,14 @@ import { formatBytes } from '../terminal/quantities.ts';
 import { type Finding, ok, warn } from './check.ts';
 import type { Host } from './host.ts';
 
-/** Whether what is in memory in clear can get onto a disk. */
+/** Examines whether plaintext in memory can get onto a disk. */
 export function memoryFindings(host: Host): Finding[] {
   return [lockedMemory(host), ...swap(host), cores(host)];
 }
 
 /** Every key has a page of its own; an image of many objects has many keys. */
 const ENOUGH_FOR_KEYS = 1 << 20;
-/** A writable mount keeps plaintext until it has a chunk of it. */
+/** A writable mount keeps plaintext in memory until it has a whole chunk. */
 const ENOUGH_FOR_WRITING = 6 << 20;
 
 function lockedMemory(host: Host): Finding {
@@ -47,7 +47,10 @@ function swap(host: Host): Finding[] {
   });
 }
 
-/** @param name as in /dev: a dm device counts as encrypted when it or all it lies on is dm-crypt */
+/**
+ * Tells whether a block device is encrypted: a dm device is if it, or each device below it, is dm-crypt.
+ * @param name as in /dev
+ */
 function deviceKind(host: Host, name: string, depth = 0): 'encrypted' | 'in memory' | 'a plain device' {
   const device = host.link(`/dev/${name}`) ?? host.link(`/dev/mapper/${name}`);
   const block = basename(device ?? name);

@@ -3,11 +3,12 @@ import { hintFor } from '../hints.ts';
 import { type Finding, missing, ok, warn } from './check.ts';
 import type { Host } from './host.ts';
 
-/** Version of FUSE that the kernel spoke when a mount was tried, or what kept it from that. */
+/** The version of FUSE that the kernel spoke when a mount was tried, or the error that the trial met. */
 export type MountingTrial = { readonly protocol: string } | { readonly failure: CkptfsError };
 
 /**
- * What mounting needs. @param trial undefined where none was made: then the device and the helper are only looked at
+ * Examines what mounting needs.
+ * @param trial undefined where no mount was tried: then the device and the helper are only looked at
  */
 export function mountingFindings(host: Host, trial?: MountingTrial): Finding[] {
   return [device(host, trial), helper(host), otherUsers(host), overlay(host)];

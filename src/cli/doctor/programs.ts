@@ -1,6 +1,6 @@
 import { type Finding, missing, ok, warn } from './check.ts';
 
-/** What ckptfs runs on. @param crypto which implementation of the primitives is in use */
+/** Examines what ckptfs runs on. @param crypto which implementation of the primitives is in use */
 export function programFindings(node: string, crypto: 'openssl' | 'node'): Finding[] {
   return [nodeVersion(node), implementation(crypto)];
 }

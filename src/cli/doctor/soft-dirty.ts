@@ -9,8 +9,8 @@ const ENTRY_SIZE = 8;
 const PAGE_SIZE = 4096;
 
 /**
- * Whether the kernel remembers which pages a process has written to since it was told to forget, which is what
- * pre-dumps rest on. Tries it on a page of this process.
+ * Tells whether the kernel records which pages a process writes to, on which pre-dumps depend. Tries it on a page of
+ * this process.
  * @throws Error where the kernel has no such files, or this process may not use them
  */
 export function tracksWrites(): boolean {

@@ -56,7 +56,7 @@ export async function withOpenImage<T>(args: ImageArguments, work: (image: Encry
   });
 }
 
-/** As {@link withOpenImage}, for work that opens the image itself. */
+/** Like {@link withOpenImage}, for work that opens the image itself. */
 export async function withGivenKeys<T>(args: ImageArguments, work: (options: OpenOptions) => Promise<T>): Promise<T> {
   return withKeys(args, async (keys) => {
     const result = await work({ keys: (imageId) => keys.forOpening(imageId), imageId: args.imageId });
@@ -66,7 +66,7 @@ export async function withGivenKeys<T>(args: ImageArguments, work: (options: Ope
 }
 
 /**
- * As {@link withOpenImage}, where the image key is all that is needed. The work begins while the key is being unlocked.
+ * Like {@link withOpenImage}, for work that needs only the image key, and begins while it is being unlocked.
  * @param write the image may be unsealed
  */
 export async function withImageKey<T>(
@@ -79,7 +79,7 @@ export async function withImageKey<T>(
     try {
       return await work(imageKey);
     } finally {
-      // Where the work failed before it asked for the key, its failure is the one to tell.
+      // If the work failed before it asked for the key, its error is the one to report.
       await imageKey.then(
         (key) => key.wipe(),
         () => undefined,

@@ -8,12 +8,12 @@ import { createDefaultKey, defaultKeyPath } from '../../keys/default-key.ts';
 import { type KeyFile, keyFileProvider, readKeyFile, readKeyFromInput } from '../../keys/key-file.ts';
 import type { KeyProvider } from '../../keys/provider.ts';
 
-/** Every way to name a key on the command line, and how each becomes a provider. A further kind of key is added here alone. */
+/** Every way to name a key on the command line. Only this file must change for a further kind of key. */
 export interface KeyArguments {
   readonly keyFile: readonly string[] | undefined;
 }
 
-/** The same as yargs types them. */
+/** Like {@link KeyArguments}, with the names that yargs gives them. */
 export interface KeyOptions {
   'key-file': string[] | undefined;
 }
@@ -31,13 +31,13 @@ export function withKeyOptions<T>(yargs: Argv<T>): Argv<T & KeyOptions> {
 
 /** Keys that a command holds until it is done. */
 export class HeldKeys {
-  /** What the user should be told about the keys. */
+  /** Warnings about the keys, for the user. */
   readonly warnings: string[] = [];
   readonly #given: readonly KeyProvider[];
   readonly #secrets: Secret[] = [];
   #madeDefault: string | undefined;
 
-  /** Reads the keys that were named. @throws CkptfsError `bad-key-file` */
+  /** Reads the keys that the arguments name. @throws CkptfsError `bad-key-file` */
   constructor(args: KeyArguments) {
     if (!forbidDumps()) this.warnings.push('keys may get into a core file: PR_SET_DUMPABLE was refused');
     try {
@@ -52,7 +52,7 @@ export class HeldKeys {
   }
 
   /**
-   * What may open an image: the keys that were named or, without any, the image's default key.
+   * Returns the keys that may open an image: those that were named or, without any, its default key.
    * @throws CkptfsError `no-key` when there is none, `bad-key-file`
    */
   forOpening(imageId: Buffer): readonly KeyProvider[] {
@@ -65,7 +65,7 @@ export class HeldKeys {
   }
 
   /**
-   * What a new image is to be opened with: the keys that were named or, without any, a new default key.
+   * Returns the keys that will open a new image: those that were named or, without any, a new default key.
    * @throws CkptfsError `exists`, `io`
    */
   forCreating(imageId: Buffer): readonly KeyProvider[] {
@@ -79,7 +79,7 @@ export class HeldKeys {
     return this.#madeDefault;
   }
 
-  /** For an image that did not come about: a key of nothing would only be in the way. */
+  /** Removes the key that {@link forCreating} made, because its image was not made. */
   forgetMadeDefault(): void {
     if (this.#madeDefault !== undefined) unlinkSync(this.#madeDefault);
     this.#madeDefault = undefined;

@@ -4,7 +4,7 @@ import { parseFuseOptions, splitAtCommas, withoutBackslashes } from '../../serve
 import { imageIdOf } from './image-arguments.ts';
 import { bytesFrom, countFrom, modeFrom } from './options.ts';
 
-/** What `ckptfs mount` can be told by options of its own, and in `-o` (so in fstab) by the same names with `_` for `-`. */
+/** Settings that have options of `ckptfs mount`, and the same names with `_` for `-` in `-o`, so also in fstab. */
 interface MountSettings {
   readonly keyFile?: readonly string[] | undefined;
   readonly imageId?: string | undefined;
@@ -20,8 +20,8 @@ interface MountSettings {
 const MAX_WORKERS = 64;
 
 /**
- * Splits `-o` lists into what is for ckptfs and what is for the mount.
- * @param lists each as given to one `-o`: separated by commas, of which one behind a backslash belongs to the option
+ * Splits `-o` lists into options for ckptfs and options for the mount.
+ * @param lists one for each `-o`: options with commas between; a comma after a backslash belongs to the option
  * @returns `rest` in the same form
  * @throws CkptfsError `bad-argument`
  */
@@ -35,7 +35,7 @@ export function parseMountOptions(lists: readonly string[]): { settings: MountSe
     if (own === undefined) rest.push(option);
     else settings = { ...settings, ...own };
   }
-  // Here already, so that a misspelt key_file is called that and not a missing key.
+  // The others are checked here already, so that a misspelt key_file is reported as such and not as a missing key.
   parseFuseOptions(rest);
   return { settings, rest };
 }

@@ -4,7 +4,7 @@ import { type CipherName, cipherNames, defaultCipher, isCipherName } from '../..
 import { DEFAULT_CHUNK_SIZE, isChunkSize } from '../../format/geometry.ts';
 import { formatBytes, parseBytes } from '../terminal/quantities.ts';
 
-/** As they are offered: the one that does not encrypt is nobody's first choice. */
+/** In the order of the help text: the cipher that does not encrypt is last. */
 const cipherChoices = [...cipherNames.filter((name) => name !== 'none'), 'none'] as const;
 
 /** Options of commands that make an image: how its contents are encrypted. */
@@ -25,7 +25,7 @@ export function withNewImageOptions<T>(yargs: Argv<T>) {
     });
 }
 
-/** What {@link withNewImageOptions} gave, where no image is made. @throws CkptfsError `bad-argument` */
+/** Refuses the options of {@link withNewImageOptions} where no image is made. @throws CkptfsError `bad-argument` */
 export function refuseNewImageOptions(args: {
   readonly ENC: string;
   readonly cipher: CipherName | undefined;

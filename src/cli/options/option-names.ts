@@ -1,6 +1,6 @@
 /**
- * All options that a parser knows at that point, by every name, and its positional arguments. yargs gives them to whoever asks, but its types
- * do not tell.
+ * Returns all names of the options and positional arguments that a parser knows at that point. yargs has a method for
+ * this that its types lack.
  */
 export function optionNames(parser: object): string[] {
   const get: unknown = Reflect.get(parser, 'getOptions');
@@ -12,7 +12,7 @@ export function optionNames(parser: object): string[] {
 /** Options of every command, in the order of the help text. */
 export const generalOptions: readonly string[] = ['quiet', 'debug', 'version', 'help'];
 
-/** Long names of options, without positional arguments, which are in capitals. */
+/** Returns the long names of options; names of positional arguments are in capitals, and left out. */
 export function longOptions(names: readonly string[]): string[] {
   return names.filter((name) => /^[a-z][a-z-]+$/.test(name));
 }

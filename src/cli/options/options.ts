@@ -20,14 +20,14 @@ export function withJobs<T>(yargs: Argv<T>): Argv<T & { jobs: number | undefined
   });
 }
 
-/** A number from 1 to `most`. @throws CkptfsError `bad-argument` */
-export function countFrom(option: string, text: string, most: number): number {
+/** Parses a number from 1 to `max`. @throws CkptfsError `bad-argument` */
+export function countFrom(option: string, text: string, max: number): number {
   const count = /^\d{1,9}$/.test(text) ? Number(text) : 0;
-  if (count >= 1 && count <= most) return count;
-  throw new CkptfsError('bad-argument', `${option} ${text}: it is a number from 1 to ${most}`);
+  if (count >= 1 && count <= max) return count;
+  throw new CkptfsError('bad-argument', `${option} ${text}: it is a number from 1 to ${max}`);
 }
 
-/** Permission bits in octal. @throws CkptfsError `bad-argument` */
+/** Parses permission bits in octal. @throws CkptfsError `bad-argument` */
 export function modeFrom(option: string, text: string): number {
   if (/^[0-7]{1,5}$/.test(text) && Number.parseInt(text, 8) <= 0o7777) return Number.parseInt(text, 8);
   throw new CkptfsError('bad-argument', `${option} ${text}: it is a mode in octal, such as 0755`);

@@ -3,7 +3,7 @@ import { transports } from '../../serve/handover/config.ts';
 import { workersFrom } from './mount-options.ts';
 import { bytesFrom, modeFrom } from './options.ts';
 
-/** Options of mount and exec that say how the image is served. */
+/** Adds the options of mount and exec that decide how the image is served. */
 export function withServingOptions<T>(yargs: Argv<T>) {
   return yargs
     .option('transport', {

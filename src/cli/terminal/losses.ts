@@ -11,7 +11,7 @@ const names: Readonly<Record<LossKind, string>> = {
   attributes: 'extended attributes',
 };
 
-/** Says what could not be kept, a bounded number of lines. @returns the exit code that says so */
+/** Warns of what could not be kept, in a bounded number of lines. @returns the exit code that tells it */
 export async function reportLosses(losses: readonly Loss[], quiet: boolean): Promise<number> {
   if (losses.length === 0) return EXIT_OK;
   if (!quiet) for (const line of lossLines(losses)) await warn(line);

@@ -4,7 +4,7 @@ import { exitCodes } from '../exit-codes.ts';
 import { hintFor } from '../hints.ts';
 import { omitUndefined } from '../omit-undefined.ts';
 
-/** One line for a person: what is wrong, about which file, and what to do. */
+/** Returns one line for a person: what is wrong with which file, and what to do. */
 export function failureLine(error: unknown): string {
   if (!(error instanceof CkptfsError)) {
     const text = error instanceof Error ? error.message : String(error);
@@ -15,14 +15,14 @@ export function failureLine(error: unknown): string {
   return `ckptfs: ${hint === undefined ? message : `${message} ${sentence(printable(hint))}`}`;
 }
 
-/** One line of JSON for a program: what {@link failureLine} says, in parts. */
+/** Returns one line of JSON for a program: what {@link failureLine} says, in members. */
 export function failureJson(error: unknown, exitCode: number): string {
   const { code, message, path } = toPlainError(error);
   const advice = error instanceof CkptfsError ? hintFor(error) : undefined;
   return printableJson(JSON.stringify({ error: { code, exitCode, message, ...omitUndefined({ advice, path }) } }));
 }
 
-/** One line of JSON for a program: the text of {@link noticeLine} or {@link warningLine}. */
+/** Returns one line of JSON for a program: the text of {@link noticeLine} or {@link warningLine}. */
 export function messageJson(kind: 'notice' | 'warning', message: string): string {
   return printableJson(JSON.stringify({ [kind]: { message } }));
 }
@@ -35,12 +35,12 @@ export function warningLine(text: string): string {
   return `ckptfs: warning: ${printable(text)}`;
 }
 
-/** The exit number of anything thrown. */
+/** Returns the exit number for anything thrown. */
 export function exitCodeOf(error: unknown): number {
   return exitCodes[error instanceof CkptfsError ? error.code : 'internal'];
 }
 
-/** Everything known about a fault, for --debug. */
+/** Returns everything that is known about an error, for `--debug`. */
 export function debugText(error: unknown): string {
   const lines: string[] = [];
   for (let at: unknown = error; at !== undefined; at = at instanceof Error ? at.cause : undefined) {

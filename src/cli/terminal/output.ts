@@ -4,17 +4,17 @@ import { failureJson, failureLine, messageJson, noticeLine, warningLine } from '
 
 let isForPrograms = false;
 
-/** From now on each line on standard error is an object of JSON, as --json asks. */
+/** Makes each line on standard error an object of JSON from now on, for `--json`. */
 export function speakJson(): void {
   isForPrograms = true;
 }
 
-/** The reader of our output has gone (`ckptfs ls | head`): nothing to say, nobody to say it to. */
+/** The reader of the output has gone (`ckptfs ls | head`). This is not reported: there is no reader left. */
 export class BrokenPipe extends Error {
   override readonly name = 'BrokenPipe';
 }
 
-/** Writes to stdout and returns when it is written: what was given may be overwritten then. @throws BrokenPipe; CkptfsError `io` */
+/** Writes to standard output. `data` may be overwritten when it resolves. @throws BrokenPipe; CkptfsError `io` */
 export function print(data: string | Uint8Array): Promise<void> {
   return write(process.stdout, data, 'standard output');
 }
@@ -29,17 +29,20 @@ export function printError(line: string): Promise<void> {
   return write(process.stderr, `${line}\n`, 'standard error');
 }
 
-/** A failure, and the exit code that the command ends with. @throws BrokenPipe */
+/** Reports a failure, and the exit code that the command ends with. @throws BrokenPipe */
 export function printFailure(error: unknown, exitCode: number): Promise<void> {
   return printError(isForPrograms ? failureJson(error, exitCode) : failureLine(error));
 }
 
-/** What came of a command whose standard output is not ours: a line of JSON on standard error. @throws BrokenPipe */
+/**
+ * Prints the result of a command that left standard output to another program, as a line of JSON on standard error.
+ * @throws BrokenPipe
+ */
 export function printResult(result: unknown): Promise<void> {
   return printError(printableJson(JSON.stringify({ result })));
 }
 
-/** Something to know, of a command whose standard output is not ours. @throws BrokenPipe */
+/** Prints a notice of a command that left standard output to another program. @throws BrokenPipe */
 export function printNotice(text: string): Promise<void> {
   return printError(isForPrograms ? messageJson('notice', text) : noticeLine(text));
 }
@@ -57,7 +60,7 @@ function write(stream: NodeJS.WriteStream, data: string | Uint8Array, name: stri
   });
 }
 
-/** Without this, a failed write ends the process with a stack trace before its own caller hears of it. */
+/** Leaves failed writes to callers: otherwise the process ends with a stack trace before the caller learns of one. */
 export function leaveWriteErrorsToCallers(): void {
   process.stdout.on('error', () => {});
   process.stderr.on('error', () => {});

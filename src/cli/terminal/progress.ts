@@ -1,18 +1,18 @@
 import { formatBytes, formatDuration } from './quantities.ts';
 
-/** Milliseconds between two drawings: often enough to look alive, seldom enough to cost nothing. */
-const INTERVAL = 100;
+/** Time between two drawings: short enough to look alive, long enough to cost nothing. */
+const INTERVAL_MILLISECONDS = 100;
 const BAR_WIDTH = 24;
 
 interface ProgressBar {
   update(progress: { readonly doneBytes: number; readonly totalBytes: number }): void;
-  /** Takes the bar off the terminal again. */
+  /** Removes the bar from the terminal. */
   end(): void;
 }
 
 const nothing: ProgressBar = { update: () => {}, end: () => {} };
 
-/** Draws one line that renews itself, on a terminal only: a log file gets nothing of it. */
+/** Draws a line that is updated in place, on a terminal only: a log file gets nothing of it. */
 export function progressBar(label: string, quiet: boolean, stream: NodeJS.WriteStream = process.stderr): ProgressBar {
   if (quiet || !stream.isTTY) return nothing;
   const start = Date.now();
@@ -20,7 +20,7 @@ export function progressBar(label: string, quiet: boolean, stream: NodeJS.WriteS
   return {
     update({ doneBytes, totalBytes }) {
       const now = Date.now();
-      if (now - drawn < INTERVAL) return;
+      if (now - drawn < INTERVAL_MILLISECONDS) return;
       drawn = now;
       const text = progressText(label, doneBytes, totalBytes, (now - start) / 1000);
       stream.write(`\r${text.slice(0, widthOf(stream) - 1)}\x1b[K`);
@@ -31,12 +31,15 @@ export function progressBar(label: string, quiet: boolean, stream: NodeJS.WriteS
   };
 }
 
-/** Columns; a terminal that does not know says 0. */
+/** Returns the width in columns. A terminal that does not know it reports 0. */
 function widthOf(stream: NodeJS.WriteStream): number {
   return stream.columns > 0 ? stream.columns : 80;
 }
 
-/** `encrypting [######----]  42 %  1.2 GiB of 2.9 GiB, 840 MiB/s, 2 s left`. @param seconds since the start */
+/**
+ * Returns a line such as `encrypting [####------]  42 %  1.2 GiB of 2.9 GiB, 840 MiB/s, 2 s left`.
+ * @param seconds since the start
+ */
 export function progressText(label: string, done: number, total: number, seconds: number): string {
   const share = total === 0 ? 1 : Math.min(1, done / total);
   const filled = Math.round(share * BAR_WIDTH);

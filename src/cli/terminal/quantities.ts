@@ -2,7 +2,7 @@
 
 const units = ['KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB'];
 
-/** `512 bytes`, `1.5 GiB`: three significant digits at most. @param bytes not negative */
+/** Writes `512 bytes`, `1.5 GiB`, with at most three significant digits. @param bytes not negative */
 export function formatBytes(bytes: number): string {
   if (bytes < 1024) return `${bytes} ${bytes === 1 ? 'byte' : 'bytes'}`;
   let value = bytes;
@@ -15,7 +15,7 @@ export function formatBytes(bytes: number): string {
   return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${unit}`;
 }
 
-/** `7 s`, `3 min 20 s`, `2 h 5 min`. @param seconds not negative */
+/** Writes `7 s`, `3 min 20 s`, `2 h 5 min`. @param seconds not negative */
 export function formatDuration(seconds: number): string {
   const whole = Math.round(seconds);
   if (whole < 60) return `${whole} s`;
@@ -23,14 +23,14 @@ export function formatDuration(seconds: number): string {
   return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
 }
 
-/** `1 file`, `3 files`. */
+/** Writes `1 file`, `3 files`. */
 export function countOf(count: number, one: string, many = `${one}s`): string {
   return `${count} ${count === 1 ? one : many}`;
 }
 
 const factors: Readonly<Record<string, number>> = { '': 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 };
 
-/** `67108864`, `64M`, `64MiB`, `1G` as bytes; undefined for anything else and from 2^53 on. */
+/** Parses `67108864`, `64M`, `64MiB`, `1G`; returns undefined for anything else, and from 2^53 on. */
 export function parseBytes(text: string): number | undefined {
   const [, digits, unit] = /^(\d{1,16})([kmgt]?)(?:i?b)?$/i.exec(text.trim()) ?? [];
   const factor = factors[unit?.toLowerCase() ?? ''];

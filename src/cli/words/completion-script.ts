@@ -1,4 +1,7 @@
-/** Scripts that make a shell ask this program how a command line may go on. What begins with no dash may also be a file's name. */
+/**
+ * Scripts with which a shell asks this program how a command line may continue. A word that begins without a dash may
+ * also be the name of a file.
+ */
 
 const bash = `# command completion of ckptfs for bash: ckptfs completion bash >> ~/.bashrc
 _ckptfs() {

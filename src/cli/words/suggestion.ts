@@ -1,4 +1,4 @@
-/** The known word that a mistyped one is most likely meant for; undefined when none is near. */
+/** Returns the known word that a mistyped one most likely means; undefined when none is similar. */
 export function suggestionFor(word: string, known: readonly string[]): string | undefined {
   const limit = Math.max(1, Math.ceil(word.length / 3));
   let best: string | undefined;
@@ -9,11 +9,11 @@ export function suggestionFor(word: string, known: readonly string[]): string | 
     least = distance;
     best = candidate;
   }
-  // Whoever leaves the end away means what begins so.
+  // A word without its end means the known word that begins with it.
   return best ?? (word.length < 3 ? undefined : known.find((candidate) => candidate.startsWith(word)));
 }
 
-/** How many characters have to be put in, taken out or changed (Levenshtein). */
+/** Returns how many characters must be inserted, deleted or changed (Levenshtein). */
 function editDistance(from: string, to: string): number {
   let row = Array.from({ length: to.length + 1 }, (_, column) => column);
   for (const [index, character] of [...from].entries()) {

@@ -2,9 +2,8 @@ import { CommandLineError } from '../command-line-error.ts';
 import { commandNames, isCommandName } from '../command-names.ts';
 import { suggestionFor } from './suggestion.ts';
 
-/** What yargs says of a wrong command line, in words that tell a user more. */
-
 /**
+ * Makes the error for what yargs reports about a command line, in words that tell a user more.
  * @param message as yargs writes it
  * @param words the command line, up to `--`
  * @param options names of all options that could have been given, without dashes
@@ -35,7 +34,7 @@ const rewording: readonly (readonly [RegExp, string])[] = [
   [/^Did you mean (\S+)\?/, 'unknown command; did you mean $1?'],
 ];
 
-/** yargs names options without their dashes, and one with a hyphen a second time in camel case. */
+/** yargs names options without dashes, and an option with a hyphen a second time in camel case. */
 function unknownWords(names: readonly string[], words: readonly string[], options: readonly string[]): string {
   const given = names.flatMap((name) => words.find((word) => word === name || nameOf(word) === name) ?? []);
   const shown = given.length > 0 ? given : names.map(dashed);

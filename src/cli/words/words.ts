@@ -2,14 +2,14 @@ import { CommandLineError } from '../command-line-error.ts';
 import { commandNames, isCommandName } from '../command-names.ts';
 import { suggestionFor } from './suggestion.ts';
 
-/** Whether a shell asks how a command line may go on. */
+/** Tells whether a shell asks how a command line may continue. */
 export function isCompletion(words: readonly string[]): boolean {
   return words[0] === '--get-yargs-completions';
 }
 
 /**
- * A command line in the form in which yargs understands all of it: `help CMD` and `version`, a key file `-`, and `--`.
- * @throws CkptfsError `bad-argument` for help on what is no command
+ * Rewrites a command line so that yargs understands all of it: `help CMD` and `version`, a key file `-`, and `--`.
+ * @throws CkptfsError `bad-argument` for help on an unknown command
  */
 export function understandable(words: readonly string[]): string[] {
   return isCompletion(words) ? [...words] : withoutDoubleDash(withKeyFromInput(withoutHelpCommand(words)));
@@ -28,7 +28,7 @@ function withoutHelpCommand(words: readonly string[]): readonly string[] {
   });
 }
 
-/** yargs takes a lone dash for no value of an option. */
+/** yargs does not take a single dash as the value of an option. */
 function withKeyFromInput(words: readonly string[]): string[] {
   const end = words.indexOf('--') < 0 ? words.length : words.indexOf('--');
   const joined: string[] = [];
@@ -42,8 +42,8 @@ function withKeyFromInput(words: readonly string[]): string[] {
 }
 
 /**
- * `--` does what users expect: what comes after it is no option. yargs keeps it from positional arguments altogether; all of ours but those of
- * `exec` are paths, which mean the same with `./` in front.
+ * Lets `--` do what users expect: a word after it is not an option. yargs does not make positional arguments of such
+ * words. Except for those of `exec` they are all paths, which mean the same with `./` in front.
  */
 function withoutDoubleDash(words: readonly string[]): string[] {
   const at = words.indexOf('--');
