@@ -40,7 +40,7 @@ describeIf(needs, 'checkpointctl reads an archive on a mount', () => {
     runProgram('tar', '-C', parts, '-cf', archive, 'config.dump', 'spec.dump', 'stats-dump', 'checkpoint');
     ckptfs('keygen', '-o', inBase('key'));
     ckptfs('encrypt', source, inBase('enc'), '--key-file', inBase('key'));
-  }, 120_000);
+  });
   afterAll(() => rmSync(base, { recursive: true, force: true }));
 
   systemTest([], 'show, inspect and memparse say what they say of the plain archive', async () => {

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { ckptfsProgram } from './support/mounts.ts';
+import { PATIENCE } from './support/patience.ts';
 import { describeIf } from './support/requirements.ts';
 import { Terminal, type Transcript, withoutIds } from './support/transcript.ts';
 
@@ -33,7 +34,7 @@ function withDevice(device: string, ...words: string[]): Transcript {
     cwd: base,
     env: terminal.environment,
     encoding: 'utf8',
-    timeout: 60_000,
+    timeout: PATIENCE,
   });
   return { status, stdout: withoutIds(stdout), stderr: withoutIds(stderr) };
 }

@@ -147,7 +147,7 @@ describe('encrypt', () => {
       );
     }
     expect(fs.readdirSync(at('config/ckptfs/keys')).filter((name) => name.endsWith('.key'))).toEqual([]);
-  }, 60_000);
+  });
 });
 
 describe('what is in an image', () => {

@@ -73,7 +73,7 @@ describeIf(['root', 'fuse', 'criu', 'crit', 'namespaces', 'gcc', 'python'], 'on 
     }
     expect(fs.lstatSync(inMount('sockets', 'streamer-capture.sock')).isSocket()).toBe(true);
     ckptfs('umount', mountPoint);
-  }, 180_000);
+  });
   afterEach(() => clear(mountPoint));
   afterAll(() => fs.rmSync(base, { recursive: true }));
 

@@ -45,7 +45,7 @@ for (const { name, mebibytes } of [
       [encrypted] = mountNew(base, mountPoint);
       checkpoint = await dumpInto(mountPoint, name, base, mebibytes);
       ckptfs('umount', mountPoint);
-    }, 120_000);
+    });
     afterAll(() => {
       clear(mountPoint);
       rmSync(base, { recursive: true, force: true });

@@ -51,7 +51,7 @@ for (const { name, what, mebibytes, needs } of processes) {
       checkpoint = await dumpProcess(command, { images, work: join(base, 'work'), stateFile });
       ckptfs('keygen', '-o', keyFile);
       ckptfs('encrypt', images, image, '--key-file', keyFile);
-    }, 120_000);
+    });
     afterAll(() => rmSync(base, { recursive: true, force: true }));
 
     for (const transport of transports) {

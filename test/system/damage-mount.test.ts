@@ -118,6 +118,5 @@ describeIf(['root', 'fuse'], 'one bit flipped anywhere, and mounted', () => {
       expect(readAll(new Random(SEED, -1))).toBe(0);
       ckptfs('umount', mountPoint);
     },
-    120_000,
   );
 });

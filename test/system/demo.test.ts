@@ -39,5 +39,4 @@ systemTest(
     expect(counts[1]).toBeGreaterThan(counts[0] ?? Number.NaN);
     expect(counts[2]).toBeGreaterThan(counts[1] ?? Number.NaN);
   },
-  120_000,
 );

@@ -13,6 +13,7 @@ import {
   statusOf,
   withFuseForAll,
 } from './support/mounts.ts';
+import { PATIENCE } from './support/patience.ts';
 import { runProgram } from './support/programs.ts';
 import { describeIf, systemTest, toolEnvironment } from './support/requirements.ts';
 
@@ -48,7 +49,7 @@ afterAll(() => {
 
 /** Runs a program in a group. */
 function inGroup(group: string, ...command: readonly string[]) {
-  const options = { env: toolEnvironment, encoding: 'utf8', timeout: 50_000 } as const;
+  const options = { env: toolEnvironment, encoding: 'utf8', timeout: PATIENCE } as const;
   return spawnSync('bash', ['-c', 'echo $$ > "$0/cgroup.procs"; exec "$@"', group, ...command], options);
 }
 

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
 import { ckptfs } from './support/ckptfs.ts';
 import { ckptfsProgram, clear, type Encrypted, encryptInto, statusOf, until } from './support/mounts.ts';
+import { PATIENCE } from './support/patience.ts';
 import { describeIf, systemTest, toolEnvironment } from './support/requirements.ts';
 
 const base = fs.realpathSync(fs.mkdtempSync(join(tmpdir(), 'ckptfs-inherit-')));
@@ -23,7 +24,7 @@ afterAll(() => fs.rmSync(base, { recursive: true }));
 
 /** Runs a command of ours in a shell that has files open as descriptors on both sides of Node's own. */
 function withDescriptors(...command: readonly string[]) {
-  const options = { env: toolEnvironment, encoding: 'utf8', timeout: 30_000 } as const;
+  const options = { env: toolEnvironment, encoding: 'utf8', timeout: PATIENCE } as const;
   return spawnSync('bash', withDescriptorsArguments('"$@"', command), options);
 }
 
@@ -55,7 +56,7 @@ describeIf(['root', 'fuse'], "a caller's descriptors", () => {
     const command = ['mount', '-f', encrypted.image, mountPoint, '-k', encrypted.keyFile];
     const daemon = spawn('bash', withDescriptorsArguments(`exec "$@"`, command), { env: toolEnvironment });
     const ended = once(daemon, 'exit');
-    await until('it is mounted', () => statusOf(mountPoint)?.state === 'serving', 50_000);
+    await until('it is mounted', () => statusOf(mountPoint)?.state === 'serving');
     expect(statusOf(mountPoint)?.pid).toBe(daemon.pid);
     expect(inheritedBy(daemon.pid ?? '')).toEqual([]);
     // Its own child has ended, and was waited for.
@@ -79,7 +80,7 @@ describeIf(['root', 'fuse'], 'in a directory that was removed', () => {
   /** Runs a command of ours there. */
   function run(...command: readonly string[]) {
     const remove = 'mkdir "$0/gone" && cd "$0/gone" && rmdir "$0/gone" && "$@"';
-    const options = { env: toolEnvironment, encoding: 'utf8', timeout: 30_000 } as const;
+    const options = { env: toolEnvironment, encoding: 'utf8', timeout: PATIENCE } as const;
     const { status, stdout, stderr } = spawnSync('bash', ['-c', remove, base, ckptfsProgram, ...command], options);
     return { status, stdout, stderr };
   }

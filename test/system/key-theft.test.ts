@@ -58,7 +58,7 @@ async function seenDuring(work: () => Promise<void>): Promise<{ seen: string; st
   const output = createInterface({ input: thief.stdout as NodeJS.ReadableStream });
   output.on('line', (line) => lines.push(line));
   const ended = once(output, 'close');
-  await until('the thief watches', () => lines.length > 0, 50_000);
+  await until('the thief watches', () => lines.length > 0);
   try {
     await work();
   } finally {
@@ -71,7 +71,7 @@ async function seenDuring(work: () => Promise<void>): Promise<{ seen: string; st
 async function mountAndUnmount(where: string, options: readonly string[]): Promise<void> {
   const mount = asUser(ckptfsProgram, 'mount', where, mountPoint, '-k', keyFile, ...options);
   const mounted = once(mount, 'exit');
-  await until('it is mounted', () => isMounted(mountPoint), 50_000);
+  await until('it is mounted', () => isMounted(mountPoint));
   if (!options.includes('-f')) expect(await mounted).toEqual([0, null]);
   const unmounted = once(asUser(ckptfsProgram, 'umount', mountPoint), 'exit');
   expect(await unmounted).toEqual([0, null]);

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { PATIENCE } from './support/patience.ts';
 import { systemTest } from './support/requirements.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -16,7 +17,7 @@ function useOfPackage(program: string, directory: string): unknown {
     cwd: root,
     input: program,
     encoding: 'utf8',
-    timeout: 60_000,
+    timeout: PATIENCE,
   });
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
   return JSON.parse(stdout);

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { CommandResult } from './support/namespace.ts';
+import { PATIENCE } from './support/patience.ts';
 import { describeIf, findProgram, have, systemTest } from './support/requirements.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -18,7 +19,7 @@ describeIf(['npm'], 'the package, where there is no compiler', () => {
 
   function run(program: string, args: readonly string[]): CommandResult {
     const env = { ...process.env, PATH: programs, HOME: at('home'), XDG_CONFIG_HOME: at('home') };
-    const result = spawnSync(program, args, { cwd: base, env, encoding: 'utf8', timeout: 120_000 });
+    const result = spawnSync(program, args, { cwd: base, env, encoding: 'utf8', timeout: PATIENCE });
     if (result.error) throw result.error;
     return { status: result.status, stdout: result.stdout, stderr: result.stderr };
   }

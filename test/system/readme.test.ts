@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect } from 'vitest';
 import { asNobody, ckptfsProgram, clear, withFuseForAll } from './support/mounts.ts';
 import { openNamespace } from './support/namespace.ts';
+import { PATIENCE } from './support/patience.ts';
 import { describeIf, systemTest } from './support/requirements.ts';
 import { withoutIds } from './support/transcript.ts';
 
@@ -52,7 +53,7 @@ describeIf(['root', 'fuse', 'fusermount', 'setpriv'], 'the tour of the README', 
         const printed = output.map((line) => `${line}\n`).join('');
         const line = `PATH='${dirname(ckptfsProgram)}':$PATH; cd '${base}'; ${command}`;
         const [program, ...words] = [...asNobody(base), 'bash', '-c', line];
-        const { status, stdout, stderr } = spawnSync(program, words, { encoding: 'utf8', timeout: 120_000 });
+        const { status, stdout, stderr } = spawnSync(program, words, { encoding: 'utf8', timeout: PATIENCE });
         expect([command, status, withoutIds(stdout)], stderr).toEqual([command, 0, withoutIds(printed)]);
       }
     });

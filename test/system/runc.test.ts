@@ -28,7 +28,7 @@ describeIf(['root', 'fuse', 'criu', 'runc', 'namespaces', 'gcc'], 'runc restores
     }
     ckptfs('keygen', '-o', inBase('key'));
     ckptfs('encrypt', inBase('images'), inBase('enc'), '--key-file', inBase('key'));
-  }, 120_000);
+  });
   afterAll(() => rmSync(base, { recursive: true, force: true }));
 
   for (const transport of ['kernel', 'fuse-native'] as const) {

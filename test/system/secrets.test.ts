@@ -34,6 +34,7 @@ import {
   until,
   withFuseForAll,
 } from './support/mounts.ts';
+import { PATIENCE } from './support/patience.ts';
 import { runProgram } from './support/programs.ts';
 import { describeIf, type Feature, systemTest, toolEnvironment } from './support/requirements.ts';
 
@@ -146,7 +147,7 @@ describeIf(['root', 'fuse'], 'of what is secret', () => {
     runProgram('chown', '-R', '65534:65534', home);
     const [program, ...prefix] = asNobody(home);
     const asUser = (...command: string[]) =>
-      spawnSync(program, [...prefix, ...command], { encoding: 'utf8', cwd: home, timeout: 60_000 });
+      spawnSync(program, [...prefix, ...command], { encoding: 'utf8', cwd: home, timeout: PATIENCE });
     await withFuseForAll(async () => {
       const mount = [ckptfsProgram, 'mount', join(home, 'enc'), join(home, 'mnt'), '--key-file', join(home, 'key')];
       const { pid } = JSON.parse(asUser(...mount, '--json').stdout);

@@ -19,6 +19,7 @@ import {
   until,
   withFuseForAll,
 } from './support/mounts.ts';
+import { PATIENCE } from './support/patience.ts';
 import { runProgram } from './support/programs.ts';
 import { describeIf, systemTest, toolEnvironment } from './support/requirements.ts';
 
@@ -251,38 +252,33 @@ describeIf(['root', 'fuse', 'setpriv', 'fusermount'], "another user's pretended 
     expect(listed.filter(({ device }) => device === '0:424242')).toEqual([]);
   });
 
-  systemTest(
-    [],
-    "holds up root's umount of that user's mount for a bounded time",
-    async () => {
-      const home = fs.mkdtempSync(join(tmpdir(), 'ckptfs-theirs-'));
-      const at = join(home, 'mnt');
-      fs.mkdirSync(at);
-      fs.mkdirSync(join(home, 'src'));
-      runProgram('chown', '-R', '65534:65534', home);
-      const run = (...command: string[]): string => runProgram(...asNobody(home), ...command);
-      try {
-        run(ckptfsProgram, 'keygen', '-o', join(home, 'k'));
-        run(ckptfsProgram, 'encrypt', join(home, 'src'), join(home, 'enc'), '-k', join(home, 'k'));
-        await withFuseForAll(async () => {
-          const mounted = run(ckptfsProgram, 'mount', join(home, 'enc'), at, '-k', join(home, 'k'), '--json');
-          const { pid } = JSON.parse(mounted) as { pid: number };
-          const device = statusOf(at)?.device ?? '';
-          process.kill(pid, 'SIGKILL');
-          await until('the daemon is dead', () => !isAlive(pid));
-          await pretend(`${device}-1.sock`);
-          expect(statusOf(at)).toMatchObject({ state: 'silent', pid: expect.any(Number) });
-          const result = runCkptfs('umount', at);
-          expect(result).toMatchObject({ status: 35, stderr: expect.stringContaining('the daemon of user 65534') });
-          expect(isMounted(at)).toBe(false);
-        });
-      } finally {
-        clear(at);
-        fs.rmSync(home, { recursive: true });
-      }
-    },
-    120_000,
-  );
+  systemTest([], "holds up root's umount of that user's mount for a bounded time", async () => {
+    const home = fs.mkdtempSync(join(tmpdir(), 'ckptfs-theirs-'));
+    const at = join(home, 'mnt');
+    fs.mkdirSync(at);
+    fs.mkdirSync(join(home, 'src'));
+    runProgram('chown', '-R', '65534:65534', home);
+    const run = (...command: string[]): string => runProgram(...asNobody(home), ...command);
+    try {
+      run(ckptfsProgram, 'keygen', '-o', join(home, 'k'));
+      run(ckptfsProgram, 'encrypt', join(home, 'src'), join(home, 'enc'), '-k', join(home, 'k'));
+      await withFuseForAll(async () => {
+        const mounted = run(ckptfsProgram, 'mount', join(home, 'enc'), at, '-k', join(home, 'k'), '--json');
+        const { pid } = JSON.parse(mounted) as { pid: number };
+        const device = statusOf(at)?.device ?? '';
+        process.kill(pid, 'SIGKILL');
+        await until('the daemon is dead', () => !isAlive(pid));
+        await pretend(`${device}-1.sock`);
+        expect(statusOf(at)).toMatchObject({ state: 'silent', pid: expect.any(Number) });
+        const result = runCkptfs('umount', at);
+        expect(result).toMatchObject({ status: 35, stderr: expect.stringContaining('the daemon of user 65534') });
+        expect(isMounted(at)).toBe(false);
+      });
+    } finally {
+      clear(at);
+      fs.rmSync(home, { recursive: true });
+    }
+  });
 });
 
 describeIf(['root', 'fuse', 'setpriv', 'fusermount', 'namespaces'], 'a host without /etc/mtab', () => {
@@ -311,7 +307,7 @@ describeIf(['root', 'fuse', 'setpriv', 'fusermount', 'namespaces'], 'a host with
       ${user} ${ckptfsProgram} umount --lazy ${home}/mnt`;
     try {
       const args = ['--mount', '--propagation', 'private', 'bash', '-c', script];
-      const result = spawnSync('unshare', args, { env: toolEnvironment, encoding: 'utf8', timeout: 60_000 });
+      const result = spawnSync('unshare', args, { env: toolEnvironment, encoding: 'utf8', timeout: PATIENCE });
       expect(result.stderr + result.stdout).toContain('is in use');
       expect(result.status, result.stderr).toBe(0);
     } finally {

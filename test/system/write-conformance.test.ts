@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect } from 'vitest';
 import { WritableMount } from '../support/writable-mount.ts';
 import { clear } from './support/mounts.ts';
+import { PATIENCE } from './support/patience.ts';
 import { runProgram } from './support/programs.ts';
 import { describeIf, systemTest } from './support/requirements.ts';
 
@@ -89,7 +90,7 @@ describeIf(['root', 'fuse', 'gcc', 'loop', 'getfattr'], 'a mount that can be wri
     return execFileSync(program, [section, directory], {
       encoding: 'latin1',
       maxBuffer: 64 << 20,
-      timeout: 60_000,
+      timeout: PATIENCE,
     }).split('\n');
   };
 

@@ -10,13 +10,14 @@ import { WritableMount } from '../support/writable-mount.ts';
 import { buildClosings, ClosingsWatcher } from './support/closings.ts';
 import { buildFixture, readState, waitForState } from './support/fixtures.ts';
 import { handedDirectory, type Namespace, openNamespace } from './support/namespace.ts';
+import { PATIENCE } from './support/patience.ts';
 import { runProgram } from './support/programs.ts';
 import { describeIf, systemTest } from './support/requirements.ts';
 
 /** About how many kills of each kind are tried. CKPTFS_KILLS=300 makes a long run, CKPTFS_SEED another one. */
 const kills = Number(process.env['CKPTFS_KILLS'] ?? 12);
 const seed = Number(process.env['CKPTFS_SEED'] ?? 1);
-const timeout = 60_000 + kills * 20_000;
+const timeout = PATIENCE + kills * 20_000;
 
 let base: string;
 let mount: WritableMount;

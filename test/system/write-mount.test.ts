@@ -21,6 +21,7 @@ import {
   withFuseForAll,
 } from './support/mounts.ts';
 import { openNamespace } from './support/namespace.ts';
+import { PATIENCE } from './support/patience.ts';
 import { checkWriting } from './support/pattern-mounts.ts';
 import { runProgram } from './support/programs.ts';
 import { describeIf, systemTest } from './support/requirements.ts';
@@ -139,7 +140,6 @@ describeIf(['root', 'fuse'], 'a tree that is copied into a mount', () => {
       ckptfs('decrypt', encrypted.image, at('changed'), '--key-file', encrypted.keyFile);
       compareTrees(source, at('changed'));
     },
-    120_000,
   );
 
   systemTest([], 'that encrypt made can be written on', () => {
@@ -528,7 +528,7 @@ describeIf(['root', 'fuse', 'fusermount', 'setpriv'], 'an ordinary user', () => 
     runProgram('chown', '-R', '65534:65534', home);
     const [program, ...prefix] = asNobody(home);
     const user = (...command: string[]) => {
-      const result = spawnSync(program, [...prefix, ...command], { encoding: 'utf8', cwd: home, timeout: 60_000 });
+      const result = spawnSync(program, [...prefix, ...command], { encoding: 'utf8', cwd: home, timeout: PATIENCE });
       return { status: result.status, stdout: result.stdout, stderr: result.stderr };
     };
     await withFuseForAll(() => {

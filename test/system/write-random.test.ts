@@ -18,30 +18,20 @@ describeIf(['root', 'fuse'], 'random operations on a mount that can be written',
     fs.rmSync(base, { recursive: true });
   });
 
-  systemTest(
-    [],
-    'come to what they come to in a model, over seals and kills',
-    async () => {
-      mount.mount();
-      const report = await runFsx(mount, {
-        seed: 5,
-        operations: 18_000,
-        operationsPerSeal: 4000,
-        operationsPerKill: 2500,
-      });
-      expect(report['write']).toBeGreaterThan(4000);
-    },
-    180_000,
-  );
+  systemTest([], 'come to what they come to in a model, over seals and kills', async () => {
+    mount.mount();
+    const report = await runFsx(mount, {
+      seed: 5,
+      operations: 18_000,
+      operationsPerSeal: 4000,
+      operationsPerKill: 2500,
+    });
+    expect(report['write']).toBeGreaterThan(4000);
+  });
 
   // Small chunks, so that most operations cover many; the other kind of cipher.
-  systemTest(
-    [],
-    'also in chunks of 4 KiB under ChaCha20-Poly1305',
-    async () => {
-      mount.mount('--cipher', 'chacha20-poly1305', '--chunk-size', '4K');
-      await runFsx(mount, { seed: 6, operations: 2000, operationsPerSeal: 700, operationsPerKill: 1000 });
-    },
-    180_000,
-  );
+  systemTest([], 'also in chunks of 4 KiB under ChaCha20-Poly1305', async () => {
+    mount.mount('--cipher', 'chacha20-poly1305', '--chunk-size', '4K');
+    await runFsx(mount, { seed: 6, operations: 2000, operationsPerSeal: 700, operationsPerKill: 1000 });
+  });
 });

@@ -2,13 +2,14 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { CommandResult } from './namespace.ts';
+import { PATIENCE } from './patience.ts';
 import { toolEnvironment } from './requirements.ts';
 
 const program = fileURLToPath(new URL('../../../bin/ckptfs', import.meta.url));
 
 /** Runs the built `bin/ckptfs` as a user would and returns what it left; an exit code is the caller's to judge. */
 export function runCkptfs(...args: readonly string[]): CommandResult {
-  const result = spawnSync(program, args, { env: toolEnvironment, encoding: 'utf8', timeout: 120_000 });
+  const result = spawnSync(program, args, { env: toolEnvironment, encoding: 'utf8', timeout: PATIENCE });
   if (result.error) throw result.error;
   return { status: result.status, stdout: result.stdout, stderr: result.stderr };
 }

@@ -3,6 +3,7 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { PATIENCE } from './patience.ts';
 import { findProgram, toolEnvironment } from './requirements.ts';
 
 const sources = fileURLToPath(new URL('../../fixtures/', import.meta.url));
@@ -80,7 +81,7 @@ export function readState(stateFile: string): FixtureState | undefined {
 export async function waitForState(
   stateFile: string,
   condition: (state: FixtureState) => boolean,
-  timeout = 60_000,
+  timeout = PATIENCE,
 ): Promise<FixtureState> {
   const deadline = Date.now() + timeout;
   for (;;) {
@@ -96,7 +97,7 @@ export async function waitForState(
  * last state. A dump at another moment holds a file under its temporary name, which the first restored process takes
  * away from the second.
  */
-export async function whileAtRest<T>(stateFile: string, dump: () => T | Promise<T>, timeout = 60_000): Promise<T> {
+export async function whileAtRest<T>(stateFile: string, dump: () => T | Promise<T>, timeout = PATIENCE): Promise<T> {
   const [hold, held] = [`${stateFile}.hold`, `${stateFile}.held`] as const;
   const deadline = Date.now() + timeout;
   writeFileSync(hold, '');

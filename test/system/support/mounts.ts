@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { MountStatus } from '../../../src/serve/control/status.ts';
 import { ckptfs } from './ckptfs.ts';
+import { PATIENCE } from './patience.ts';
 import { runProgram } from './programs.ts';
 import { toolEnvironment } from './requirements.ts';
 
@@ -76,8 +77,8 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-/** @throws Error when it does not become true within a minute, or what `milliseconds` says */
-export async function until(what: string, condition: () => boolean, milliseconds = 60_000): Promise<void> {
+/** @throws Error when it does not become true within `milliseconds` */
+export async function until(what: string, condition: () => boolean, milliseconds = PATIENCE): Promise<void> {
   const deadline = Date.now() + milliseconds;
   while (!condition()) {
     if (Date.now() > deadline) throw new Error(`not in time: ${what}`);

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync, readFileSync } from 'node:fs';
+import { PATIENCE } from './patience.ts';
 import { toolEnvironment } from './requirements.ts';
 
 /** What a finished command left; `status` is null where a signal ended it. */
@@ -71,7 +72,7 @@ export async function openNamespace(options: { hideFuse?: boolean } = {}): Promi
       encoding: 'utf8',
       maxBuffer: 64 << 20,
       stdio: ['ignore', 'pipe', 'pipe'],
-      timeout: 120_000,
+      timeout: PATIENCE,
     });
     return { status: result.status, stdout: result.stdout, stderr: result.stderr };
   };

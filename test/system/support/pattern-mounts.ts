@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { unmount } from '../../../src/fuse/mount/mount-point.ts';
 import { readMounts } from '../../../src/fuse/mount/mountinfo.ts';
+import { PATIENCE } from './patience.ts';
 import { PatternDaemon } from './pattern-daemon.ts';
 import type { Feature } from './requirements.ts';
 
@@ -26,7 +27,7 @@ function source(file: string): string {
 function runCheck(program: string, name: string, mountPoint: string, uid: number): void {
   const as = ['setpriv', `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups'];
   const [command = '', ...args] = [...(uid === 0 ? [] : as), '/usr/bin/python3', '-', name, mountPoint];
-  const result = spawnSync(command, args, { input: program, encoding: 'utf8', timeout: 60_000 });
+  const result = spawnSync(command, args, { input: program, encoding: 'utf8', timeout: PATIENCE });
   if (result.status !== 0) throw new Error(`${name}: ${result.stderr}`);
 }
 

@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { PATIENCE } from './patience.ts';
 import { toolEnvironment } from './requirements.ts';
 
 /**
@@ -11,7 +12,7 @@ export function runProgram(program: string, ...args: readonly string[]): string 
     env: toolEnvironment,
     encoding: 'utf8',
     maxBuffer: 256 << 20,
-    timeout: 120_000,
+    timeout: PATIENCE,
   });
   if (result.error) throw result.error;
   if (result.status !== 0) {

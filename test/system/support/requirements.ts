@@ -149,17 +149,17 @@ function skipped(name: string, missing: readonly Feature[]): void {
  * A vitest `test` that needs parts of the machine. Where one is missing the test is skipped and the reason printed;
  * with CI=true it fails for that reason, unless no set-up could bring what is missing.
  *
- * @param timeout milliseconds, three minutes unless told: no test takes that long, but a loaded machine may
+ * @param timeout milliseconds, as in the configuration of vitest unless told
  */
 export function systemTest(
   features: readonly Feature[],
   name: string,
   body: () => void | Promise<void>,
-  timeout = 180_000,
+  timeout?: number,
 ): void {
   const missing = features.filter((feature) => !have(feature));
   if (missing.length > 0) skipped(name, missing);
-  else test(name, { timeout }, body);
+  else test(name, timeout === undefined ? {} : { timeout }, body);
 }
 
 /** A vitest `describe` under the same rule as {@link systemTest}: its hooks do not run either where it is skipped. */

@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { ckptfsProgram } from './mounts.ts';
+import { PATIENCE } from './patience.ts';
 import { toolEnvironment } from './requirements.ts';
 
 /** What a command line left, its output as bytes' own text. */
@@ -51,7 +52,7 @@ export class Terminal {
   }
 
   #options() {
-    return { cwd: this.directory, env: this.environment, maxBuffer: 256 << 20, timeout: 120_000 };
+    return { cwd: this.directory, env: this.environment, maxBuffer: 256 << 20, timeout: PATIENCE };
   }
 }
 
