@@ -95,13 +95,13 @@ export const HOUSES: Readonly<Record<string, House>> = {
   serve: {
     imports: ['base', 'crypto', 'format', 'stores', 'image', 'image/writable', 'keys', 'fuse', 'fs'],
     doors: [
-      'control/control.ts',
+      'control/control-messages.ts',
       'control/status.ts',
       'control/umount.ts',
       'daemon/run-daemon.ts',
       'daemon/run-mount-trial.ts',
-      'handover/config.ts',
-      'launch/daemon-config.ts',
+      'handover/daemon-config.ts',
+      'launch/checked-options.ts',
       'launch/daemon-process.ts',
       'launch/exec.ts',
       'launch/foreground.ts',
@@ -109,16 +109,17 @@ export const HOUSES: Readonly<Record<string, House>> = {
       'launch/mount-trial.ts',
       'launch/mount.ts',
       'launch/remount.ts',
-      'worker/run-serving-thread.ts',
+      'thread/run-serving-thread.ts',
     ],
-    // The folder says which process runs a file: launch the command's, daemon the daemon's, worker its threads'.
+    // The folder says which process runs a file: launch and control the command's, daemon the daemon's, thread its
+    // serving threads', handover and mounts several of them.
     rooms: {
-      handover: [],
       mounts: [],
+      handover: ['mounts'],
       control: ['mounts'],
       launch: ['control', 'handover', 'mounts'],
-      worker: ['mounts'],
-      daemon: ['control', 'handover', 'mounts', 'worker'],
+      thread: [],
+      daemon: ['control', 'handover', 'mounts', 'thread'],
     },
   },
   library: { imports: ['base', 'crypto/secret.ts', 'format', 'stores', 'image', 'image/writable', 'keys'] },

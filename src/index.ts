@@ -55,11 +55,11 @@ export {
   type SealOptions,
   sealImage,
 } from './library/unsealed-image.ts';
-export type { DaemonStatus } from './serve/control/control.ts';
+export type { DaemonStatus } from './serve/control/control-messages.ts';
 export { listMounts, type MountState, type MountStatus } from './serve/control/status.ts';
 export { type UnmountOptions, type UnmountResult, unmountImage } from './serve/control/umount.ts';
-export type { Transport } from './serve/handover/config.ts';
-export type { MountOptions } from './serve/launch/daemon-config.ts';
+export type { Transport } from './serve/handover/daemon-config.ts';
+export type { MountOptions } from './serve/launch/checked-options.ts';
 export { type ExecOptions, type ExecResult, execWithMount } from './serve/launch/exec.ts';
 export { type BackgroundMountOptions, type MountHandle, mountImage } from './serve/launch/mount.ts';
 export { findWriter, remountSealed } from './serve/launch/remount.ts';

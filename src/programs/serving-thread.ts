@@ -1,4 +1,4 @@
-import { runServingThread } from '../serve/worker/run-serving-thread.ts';
+import { runServingThread } from '../serve/thread/run-serving-thread.ts';
 
 /** A thread of the daemon that answers the kernel. */
 runServingThread();

@@ -3,9 +3,9 @@ import { CkptfsError, systemErrorName } from '../../base/errors.ts';
 import type { Secret } from '../../crypto/secret.ts';
 import type { MadeImage } from '../../image/discard-image.ts';
 import { isVacantLocation, rootLike } from '../../library/new-image.ts';
-import { checkMount, type MountOptions } from '../../serve/launch/daemon-config.ts';
+import { checkMount, type MountOptions } from '../../serve/launch/checked-options.ts';
 import type { DaemonProcess } from '../../serve/launch/daemon-process.ts';
-import { becomeDaemon, isUnlocker, serveByParent } from '../../serve/launch/foreground.ts';
+import { becomeDaemon, isUnlocker, mountByParent } from '../../serve/launch/foreground.ts';
 import { type MountHandle, mountImage } from '../../serve/launch/mount.ts';
 import { type CommonOptions, checkPaths, defineCommand } from '../command.ts';
 import { exitCodes } from '../exit-codes.ts';
@@ -111,7 +111,7 @@ async function serve(
   made?: MadeImage,
 ): Promise<MountHandle | undefined> {
   if (foreground) {
-    await serveByParent({ ...mount, imageKey: await imageKey, exitCodes, ...omitUndefined({ made }) });
+    await mountByParent({ ...mount, imageKey: await imageKey, exitCodes, ...omitUndefined({ made }) });
     return undefined;
   }
   return mountImage({ ...mount, ...omitUndefined({ logFile }), imageKey }, earlyDaemon);

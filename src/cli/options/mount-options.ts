@@ -1,5 +1,5 @@
 import { CkptfsError } from '../../base/errors.ts';
-import { type Transport, transports } from '../../serve/handover/config.ts';
+import { type Transport, transports } from '../../serve/handover/daemon-config.ts';
 import { parseFuseOptions, splitAtCommas, withoutBackslashes } from '../../serve/launch/fuse-options.ts';
 import { imageIdOf } from './image-arguments.ts';
 import { bytesFrom, countFrom, modeFrom } from './options.ts';

@@ -1,5 +1,5 @@
 import type { Argv } from 'yargs';
-import { transports } from '../../serve/handover/config.ts';
+import { transports } from '../../serve/handover/daemon-config.ts';
 import { workersFrom } from './mount-options.ts';
 import { bytesFrom, modeFrom } from './options.ts';
 

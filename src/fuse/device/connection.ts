@@ -25,6 +25,8 @@ interface ConnectionOptions {
   /** {@link counterSlots} doubles in the layout of {@link Counter}. Only this connection writes them. */
   readonly counters?: Float64Array;
   readonly onError?: ErrorListener;
+  /** Is called when FUSE_INIT succeeded, before the reply to it is sent. */
+  readonly onInit?: () => void;
   /**
    * Serve only root and this user, and answer EACCES to others, like the mount option `allow_root` of libfuse. The
    * kernel may then cache no names and attributes, because it would answer other users from its cache.
@@ -60,6 +62,7 @@ export class Connection {
       counters: this.#counters,
       validSeconds: this.#onlyUid !== undefined ? 0 : FOREVER_SECONDS,
       onlyUid: this.#onlyUid,
+      onInit: options.onInit ?? (() => undefined),
     };
     this.#writing = isWritable(fileSystem) ? { ...this.#exchange, fileSystem } : undefined;
   }

@@ -60,7 +60,7 @@ const WANTED_FOR_WRITING = FUSE_HANDLE_KILLPRIV_V2;
  * Answers FUSE_INIT: agrees with the kernel on version and features. The rules are under "Version negotiation" in
  * fuse.h.
  */
-export function init({ fileSystem, request, reply }: Exchange): number {
+export function init({ fileSystem, request, reply, onInit }: Exchange): number {
   const major = request.u32(fuse_init_in.major);
   const minor = request.u32(fuse_init_in.minor);
   if (major < FUSE_KERNEL_VERSION || (major === FUSE_KERNEL_VERSION && minor < oldestMinorVersion)) {
@@ -88,6 +88,7 @@ export function init({ fileSystem, request, reply }: Exchange): number {
   reply.u32(fuse_init_out.max_write, reply.capacity);
   reply.u32(fuse_init_out.time_gran, 1);
   reply.u16(fuse_init_out.max_pages, reply.capacity / PAGE_SIZE);
+  onInit();
   return fuse_init_out.sizeof;
 }
 

@@ -16,6 +16,8 @@ export interface Exchange {
   readonly validSeconds: number;
   /** When defined, only root and this user are served; otherwise all users, as far as permissions allow. */
   readonly onlyUid: number | undefined;
+  /** Is called when the kernel and the file system have agreed on a version of the protocol. */
+  readonly onInit: () => void;
 }
 
 /** An {@link Exchange} for an operation that changes something. */

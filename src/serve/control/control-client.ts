@@ -6,8 +6,8 @@ import { Directory } from '../../base/linux/directory.ts';
 import { O_PATH } from '../../base/linux/open-flags.ts';
 import { connectTo, type Peer, peerOf } from '../../base/linux/sockets.ts';
 import { mountIdOf } from '../../fuse/mount/mountinfo.ts';
-import { type ControlName, controlNames, type DaemonEvent, type DaemonStatus, statusQuestion } from './control.ts';
-import { isEvent, isStatus } from './control-messages.ts';
+import { type DaemonEvent, type DaemonStatus, isEvent, isStatus, STATUS_QUESTION } from './control-messages.ts';
+import { type ControlName, controlNames } from './control-names.ts';
 import { isStopped } from './process-state.ts';
 
 /** Bytes that are heard of one daemon at most. It has little to say, and is not asked twice. */
@@ -132,7 +132,7 @@ function linkOver(socket: net.Socket, peer: Peer): DaemonLink {
   return {
     peer,
     status: async (deadline) => {
-      if (!isAsked) socket.write(statusQuestion);
+      if (!isAsked) socket.write(STATUS_QUESTION);
       isAsked = true;
       while (answer === undefined && !isClosed && !deadline.hasPassed) {
         await deadline.orAfter(LOOK_MILLISECONDS).wait(Promise.race([answered, closed]));

@@ -1,8 +1,48 @@
-import { counterNames } from '../../base/counters.ts';
-import { isPlainError } from '../../base/errors.ts';
-import type { DaemonEvent, DaemonStatus } from './control.ts';
+import { type CounterName, counterNames } from '../../base/counters.ts';
+import { isPlainError, type PlainError } from '../../base/errors.ts';
 
-/** Whether a message of a socket, which may be anybody's, has the shape of a daemon's answer. */
+/** The line that asks a daemon for its status. */
+export const STATUS_QUESTION = 'status\n';
+
+export type CounterSums = Readonly<Record<CounterName, number>>;
+
+/** A daemon's answer. It does not hold the pid, which would be one of the daemon's pid namespace: the kernel tells it. */
+export interface DaemonStatus {
+  /** `sealing`: the mount is gone, and what was written is being sealed. */
+  readonly state: 'serving' | 'sealing';
+  readonly mountPoint: string;
+  /** `MAJOR:MINOR`. While the daemon seals, another mount may have the same. */
+  readonly device: string;
+  readonly location: string;
+  readonly imageId: string;
+  readonly transport: string;
+  readonly workers: number;
+  readonly scratch: boolean;
+  /** Whether files can be changed. */
+  readonly write: boolean;
+  readonly uptimeSeconds: number;
+  readonly counters: CounterSums;
+  /** The options of the mount, so that another one can be made like it. */
+  readonly options: ServedOptions;
+}
+
+export interface ServedOptions {
+  readonly allowOther: boolean;
+  readonly allowRoot: boolean;
+  readonly noExec: boolean;
+  readonly fsName: string;
+  /** In bytes. */
+  readonly cacheSize: number;
+  /** Undefined in the foreground. */
+  readonly logFile?: string | undefined;
+}
+
+/** What the daemon of a writable mount announces without being asked: that it seals the image, and then the outcome. */
+export type DaemonEvent =
+  | { readonly event: 'sealing' | 'sealed' }
+  | { readonly event: 'unsealed'; readonly error: PlainError };
+
+/** Returns whether a message has the shape of a daemon's answer. Any process may have sent it. */
 export function isStatus(value: unknown): value is DaemonStatus {
   if (!isRecord(value)) return false;
   const { counters } = value;
@@ -27,7 +67,7 @@ function isServedOptions(value: unknown): boolean {
   );
 }
 
-/** Whether a message has the shape of what a daemon says by itself. */
+/** Returns whether a message has the shape of a daemon's announcement. Any process may have sent it. */
 export function isEvent(value: unknown): value is DaemonEvent {
   if (!isRecord(value)) return false;
   const { event, error } = value;

@@ -2,8 +2,9 @@ import { Deadline } from '../../base/deadline.ts';
 import type { MountInfo } from '../../fuse/mount/mountinfo.ts';
 import { ownerOf } from '../mounts/own-mounts.ts';
 import type { StateDirectory } from '../mounts/state-directory.ts';
-import { type ControlName, controlNames, type DaemonEvent } from './control.ts';
 import { callDaemon, type DaemonLink, removeStale } from './control-client.ts';
+import type { DaemonEvent } from './control-messages.ts';
+import { type ControlName, controlNames } from './control-names.ts';
 import { isStopped } from './process-state.ts';
 
 /**

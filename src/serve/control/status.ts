@@ -3,8 +3,9 @@ import { isScratch, type MountInfo, readMounts } from '../../fuse/mount/mountinf
 import { ask as askMount } from '../../fuse/mount/reachable.ts';
 import { isOwn, ownerOf } from '../mounts/own-mounts.ts';
 import { type StateDirectory, withStateDirectories } from '../mounts/state-directory.ts';
-import { type ControlName, controlNames, type DaemonStatus } from './control.ts';
 import { callDaemon } from './control-client.ts';
+import type { DaemonStatus } from './control-messages.ts';
+import { type ControlName, controlNames } from './control-names.ts';
 
 /**
  * - `serving`: mounted here, and its daemon answers.

@@ -2,7 +2,7 @@ import fs from 'node:fs';
 import { unmountPath } from '../../base/linux/mounts.ts';
 import { changeRoot } from '../../base/linux/namespaces.ts';
 import { type MountInfo, readMounts, readMountsSync, topmostAt } from '../../fuse/mount/mountinfo.ts';
-import { CALLER_NAMESPACE_FD, CALLER_ROOT_FD } from '../handover/config.ts';
+import { CALLER_NAMESPACE_FD, CALLER_ROOT_FD } from '../handover/descriptors.ts';
 import { MountNamespace } from '../mounts/mount-namespace.ts';
 
 /** A mount as a daemon knows it. */

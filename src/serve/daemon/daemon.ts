@@ -1,22 +1,26 @@
 import { type CkptfsError, toPlainError } from '../../base/errors.ts';
 import type { Secret } from '../../crypto/secret.ts';
 import type { MountInfo } from '../../fuse/mount/mountinfo.ts';
-import { ControlSocket, type DaemonEvent, type DaemonStatus } from '../control/control.ts';
 import { removeStaleSockets } from '../control/control-client.ts';
-import type { ComingKey, Serving } from '../control/serving.ts';
-import type { DaemonConfig } from '../handover/config.ts';
+import type { DaemonEvent, DaemonStatus } from '../control/control-messages.ts';
+import type { DaemonConfig } from '../handover/daemon-config.ts';
 import { describeHolders } from '../mounts/holders.ts';
-import type { Log } from '../mounts/log.ts';
 import { unmountOwn } from '../mounts/own-mounts.ts';
 import { ownStateDirectory } from '../mounts/state-directory.ts';
+import { ControlSocket } from './control-socket.ts';
 import type { DaemonNamespace } from './daemon-namespace.ts';
 import { HeldStore } from './held-store.ts';
-import { serveThroughKernel } from './kernel-serving.ts';
-import { serveThroughNative } from './native-serving.ts';
+import type { Log } from './log.ts';
+import { mountThroughKernel } from './mount-through-kernel.ts';
+import { mountThroughNative } from './mount-through-native.ts';
+import type { PendingKey, ServedMount } from './served-mount.ts';
 
-/** A mount that serves, and what ends it. Its thread never looks at the mount itself, which might wait for that very thread. */
+/**
+ * Makes a mount, has it served, and ends it. The daemon's first thread runs this, and never touches the mount itself:
+ * the mount might wait for that very thread.
+ */
 export class Daemon {
-  readonly serving: Serving;
+  readonly mount: ServedMount;
   readonly #config: DaemonConfig;
   readonly #store: HeldStore;
   readonly #imageKey: Secret;
@@ -24,13 +28,13 @@ export class Daemon {
   readonly #namespace: DaemonNamespace;
   readonly #startedAt = Date.now();
   #control: ControlSocket | undefined;
-  #requests = 0;
+  #wasAskedToEnd = false;
 
   private constructor(
     config: DaemonConfig,
     store: HeldStore,
     imageKey: Secret,
-    serving: Serving,
+    mount: ServedMount,
     log: Log,
     namespace: DaemonNamespace,
   ) {
@@ -39,51 +43,57 @@ export class Daemon {
     this.#imageKey = imageKey;
     this.#log = log;
     this.#namespace = namespace;
-    this.serving = serving;
+    this.mount = mount;
   }
 
-  /** Mounts and serves. The key becomes the daemon's to wipe. @throws CkptfsError as HeldStore.open, openImage and mountKernel do */
-  static async start(config: DaemonConfig, key: ComingKey, log: Log, namespace: DaemonNamespace): Promise<Daemon> {
-    const serve = config.transport === 'kernel' ? serveThroughKernel : serveThroughNative;
-    // By its mount table the holder of a lock is found.
+  /**
+   * Mounts and serves. The daemon wipes the key when the mount has ended.
+   * @throws CkptfsError as HeldStore.open, openImage and mountKernel do
+   */
+  static async start(config: DaemonConfig, key: PendingKey, log: Log, namespace: DaemonNamespace): Promise<Daemon> {
+    const mountImage = config.transport === 'kernel' ? mountThroughKernel : mountThroughNative;
+    // The process that holds a lock is found by the mount table, so this has to see the caller's.
     const store = namespace.runInCallers(() => HeldStore.open(config));
-    const serving = await serve(config, store, key, log, namespace);
-    const daemon = new Daemon(config, store, key.imageKey, serving, log, namespace);
+    const mount = await mountImage(config, store, key, log, namespace);
+    const daemon = new Daemon(config, store, key.imageKey, mount, log, namespace);
     await daemon.#listen();
     const how = config.write ? 'serving and writing' : 'serving';
-    log.info(`${how} ${store.location} (image ${serving.imageId}) on ${serving.mountPoint}`);
+    log.info(`${how} ${store.location} (image ${mount.imageId}) on ${mount.mountPoint}`);
     return daemon;
   }
 
   /**
-   * Waits until the mount is gone, by whomever it was unmounted, and what was written is sealed, and wipes all that is secret.
-   * @returns what kept the image from being sealed; it is logged
+   * Waits until the mount is gone, whichever process unmounted it, and a writable image is sealed; wipes all secrets.
+   * @returns why the image could not be sealed; that is in the log by then
    */
   async ended(): Promise<CkptfsError | undefined> {
-    await this.serving.stopped;
-    await this.#namespace.withMount(this.serving, (left) => this.#unmount(left, true));
-    const failure = this.#config.write ? await this.#sealed() : await this.serving.ended;
+    await this.mount.stopped;
+    await this.#namespace.withMount(this.mount, (left) => this.#unmount(left, true));
+    const failure = this.#config.write ? await this.#sealed() : await this.mount.ended;
     this.#imageKey.wipe();
     this.#store.close();
-    this.#log.info(`${this.serving.mountPoint} is unmounted; keys and cached plaintext are wiped`);
+    this.#log.info(`${this.mount.mountPoint} is unmounted; keys and cached plaintext are wiped`);
     await this.#control?.close(this.#config.write ? outcomeEvent(failure) : undefined);
     return failure;
   }
 
-  /** Unmounts, if nobody uses the mount; asked for again, detaches it. Never throws. */
-  async requestEnd(why: string): Promise<void> {
-    const { mountPoint, isSealing } = this.serving;
-    if (isSealing) return this.#log.info(`${why}: ${this.#store.location} is being sealed`);
-    const lazy = this.#requests++ > 0;
-    this.#log.info(`${why}: ${lazy ? 'detaching' : 'unmounting'} ${mountPoint}`);
-    const isFound = await this.#namespace.withMount(this.serving, (found) => this.#unmount(found, lazy));
-    if (!isFound) this.#log.warning(`${mountPoint} is not visible here, or hidden below another mount`);
+  /** Unmounts if no process uses the mount; when called again, detaches it. Never throws. */
+  requestEnd(why: string): Promise<void> {
+    return this.#end(why, this.#wasAskedToEnd);
   }
 
-  /** Takes the mount out of sight; serving goes on for those that still use it. Never throws. */
-  async detach(why: string): Promise<void> {
-    this.#requests++;
-    await this.requestEnd(why);
+  /** Takes the mount out of sight, and goes on serving those that still use it. Never throws. */
+  detach(why: string): Promise<void> {
+    return this.#end(why, true);
+  }
+
+  async #end(why: string, lazy: boolean): Promise<void> {
+    const { mountPoint, isSealing } = this.mount;
+    if (isSealing) return this.#log.info(`${why}: ${this.#store.location} is being sealed`);
+    this.#wasAskedToEnd = true;
+    this.#log.info(`${why}: ${lazy ? 'detaching' : 'unmounting'} ${mountPoint}`);
+    const isFound = await this.#namespace.withMount(this.mount, (found) => this.#unmount(found, lazy));
+    if (!isFound) this.#log.warning(`${mountPoint} is not visible here, or hidden below another mount`);
   }
 
   async #unmount(found: MountInfo, lazy: boolean): Promise<void> {
@@ -96,17 +106,17 @@ export class Daemon {
     }
   }
 
-  /** Waits until the image is sealed, and says so before and after. */
+  /** Waits until the image is sealed; announces the beginning, and logs the outcome. */
   async #sealed(): Promise<CkptfsError | undefined> {
     this.#control?.announce({ event: 'sealing' });
-    const failure = await this.serving.ended;
+    const failure = await this.mount.ended;
     if (failure === undefined) this.#log.info(`${this.#store.location} is sealed`);
     else this.#log.failure(failure);
     return failure;
   }
 
   async #listen(): Promise<void> {
-    const { device } = this.serving;
+    const { device } = this.mount;
     try {
       removeStaleSockets(ownStateDirectory(), device);
       this.#control = await ControlSocket.open(device, () => this.#status());
@@ -116,14 +126,14 @@ export class Daemon {
   }
 
   #status(): DaemonStatus {
-    const { mountPoint, device, imageId, workers, isSealing } = this.serving;
+    const { mountPoint, device, imageId, workers, isSealing } = this.mount;
     const { transport, scratch, write, allowOther, allowRoot, noExec, fsName, cacheSize, logFile } = this.#config;
     const { location } = this.#store;
     return {
       ...{ mountPoint, device, location, imageId, transport, workers, scratch, write },
       state: isSealing ? 'sealing' : 'serving',
       uptimeSeconds: Math.floor((Date.now() - this.#startedAt) / 1000),
-      counters: this.serving.counters(),
+      counters: this.mount.counters(),
       options: { allowOther, allowRoot, noExec, fsName, cacheSize, logFile },
     };
   }

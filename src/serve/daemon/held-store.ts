@@ -2,7 +2,7 @@ import { CkptfsError } from '../../base/errors.ts';
 import { lockForReading } from '../../image/read/image.ts';
 import { openStore } from '../../stores/open-store.ts';
 import type { Store, StoreLock, StorePlace } from '../../stores/store.ts';
-import type { DaemonConfig } from '../handover/config.ts';
+import type { DaemonConfig } from '../handover/daemon-config.ts';
 
 /**
  * The directory of the image that a daemon serves, held open from its start to its end: all its threads work in it, and it

@@ -5,10 +5,10 @@ import { setTimes } from '../../base/linux/at-calls.ts';
 import { MS_NODEV, MS_NOEXEC, MS_NOSUID, makePrivate, mount, unmountPath } from '../../base/linux/mounts.ts';
 import { checkedMountPoint } from '../../fuse/mount/mount-point.ts';
 import { isScratch, readMounts, SCRATCH_SOURCE, topmostAt } from '../../fuse/mount/mountinfo.ts';
-import type { DaemonConfig } from '../handover/config.ts';
-import type { Log } from '../mounts/log.ts';
+import type { DaemonConfig } from '../handover/daemon-config.ts';
 import { ownStateDirectory } from '../mounts/state-directory.ts';
-import type { RootAttributes } from '../worker/worker-messages.ts';
+import type { RootAttributes } from '../thread/thread-messages.ts';
+import type { Log } from './log.ts';
 
 type Access = Pick<DaemonConfig, 'allowOther' | 'allowRoot' | 'noExec'>;
 

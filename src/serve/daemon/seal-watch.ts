@@ -1,45 +1,49 @@
 import { CkptfsError, fromPlainError, type PlainError } from '../../base/errors.ts';
-import type { WorkerMessage } from '../worker/worker-messages.ts';
+import { settleable } from '../../base/settleable.ts';
+import type { SealMessage } from '../thread/thread-messages.ts';
 
-/** Follows what becomes of an image that a thread writes on, by what that thread tells. */
+/** Follows, by the messages of the thread that writes an image, whether the image gets sealed. */
 export class SealWatch {
-  /** Settles when the image is being sealed: nothing is served any more. Never where nothing is written on. */
-  readonly begun: Promise<void>;
   readonly #location: () => string;
   #state: 'not written on' | 'unsealed' | 'being sealed' | 'sealed' = 'not written on';
   #failure: PlainError | undefined;
-  #onBegun: () => void = () => undefined;
+  readonly #begun = settleable<void>();
 
-  /** @param location the path of the image as it is now */
+  /** @param location returns the current path of the image */
   constructor(location: () => string) {
     this.#location = location;
-    this.begun = new Promise((resolve) => {
-      this.#onBegun = resolve;
-    });
   }
 
-  /** Whether it is being sealed now. */
-  get isUnderWay(): boolean {
+  /** Settles when the thread begins to seal: no request is served any more. Never settles for a read-only image. */
+  get begun(): Promise<void> {
+    return this.#begun.promise;
+  }
+
+  get isSealing(): boolean {
     return this.#state === 'being sealed';
   }
 
-  /** The image was opened to be written on: it has to be sealed. */
-  opened(): void {
+  /** Must be called when the image was opened to be written: from then on it has to be sealed. */
+  onOpened(): void {
     this.#state = 'unsealed';
   }
 
-  hear(message: WorkerMessage): void {
-    if (message.kind === 'sealing') {
-      this.#state = 'being sealed';
-      this.#onBegun();
-    } else if (message.kind === 'sealed') this.#state = 'sealed';
-    else if (message.kind === 'unsealed') {
-      this.#state = 'unsealed';
-      this.#failure = message.error;
+  onMessage(message: SealMessage): void {
+    switch (message.kind) {
+      case 'sealing':
+        this.#state = 'being sealed';
+        this.#begun.resolve();
+        return;
+      case 'sealed':
+        this.#state = 'sealed';
+        return;
+      case 'unsealed':
+        this.#state = 'unsealed';
+        this.#failure = message.error;
     }
   }
 
-  /** When the thread has ended: why the image is not sealed, or undefined when nothing is left to be done. */
+  /** Returns, once the thread has ended, why the image is not sealed; undefined when nothing is left to be done. */
   outcome(): CkptfsError | undefined {
     if (this.#failure !== undefined) return fromPlainError(this.#failure);
     if (this.#state === 'sealed' || this.#state === 'not written on') return undefined;

@@ -3,29 +3,32 @@ import { O_PATH } from '../../base/linux/open-flags.ts';
 import { readMountsSync } from '../../fuse/mount/mountinfo.ts';
 
 /**
- * How a daemon is started apart from the mount namespace of its caller. A namespace lives as long as any thread is in it, and its mounts live as
- * long as it does: a daemon in it would keep its own mount for ever, and an image that is written would never be sealed. Where the namespace
- * is that of the first process, which lives as long as the host or the container, the daemon may just as well be in it.
+ * Starts a daemon apart from the mount namespace of its caller. A namespace and its mounts live as long as a thread is
+ * in it: a daemon in it would keep its own mount for ever, and its image would never be sealed. If it is the namespace
+ * of the first process, which lives as long as the host or the container, the daemon may be in it as well.
  */
 
-/** From linux/capability.h. Both are needed to go into another mount namespace. */
+/** From linux/capability.h. A process needs both to enter another mount namespace. */
 const CAP_SYS_CHROOT = 18n;
 const CAP_SYS_ADMIN = 21n;
 
 /**
- * All threads of a process have to be apart, so it must be so before it starts. Where the namespace cannot be made (seccomp(2), no program
- * unshare) the daemon starts in the caller's.
+ * A shell command that starts a program in a mount namespace of its own, or, where that cannot be made (seccomp(2), no
+ * program unshare), in the caller's. All threads of a process have to be in it, so it is made before Node starts.
  */
 const START_APART =
   'unshare --mount --propagation private true 2>/dev/null && exec unshare --mount --propagation private "$@"; exec "$@"';
 
-/** What a daemon apart needs of its caller: descriptors of its mount namespace and of its root directory. */
+/** Descriptors of the caller that a daemon apart needs: of its mount namespace and of its root directory. */
 export interface CallerPlace {
   readonly namespace: number;
   readonly root: number;
 }
 
-/** The place of this process, when a daemon should be started apart from it. Close both descriptors. */
+/**
+ * Returns the place of this process if a daemon should be started apart from it; undefined if it should not, or cannot.
+ * The caller closes both descriptors.
+ */
 export function placeToBeApartFrom(): CallerPlace | undefined {
   try {
     if (process.geteuid?.() !== 0 || !mayEnd() || !mayChangeNamespace()) return undefined;
@@ -37,12 +40,12 @@ export function placeToBeApartFrom(): CallerPlace | undefined {
   }
 }
 
-/** The program that starts another one apart, with that one and its arguments. */
+/** Returns the program and arguments that start another program apart. */
 export function apartCommand(program: string, args: readonly string[]): [string, string[]] {
   return ['/bin/sh', ['-c', START_APART, 'sh', program, ...args]];
 }
 
-/** Whether the mount namespace of this process may end before the first process does. */
+/** Returns whether the mount namespace of this process may end before the first process does. */
 function mayEnd(): boolean {
   const own = fs.readlinkSync('/proc/self/ns/mnt');
   try {
@@ -56,6 +59,6 @@ function mayChangeNamespace(): boolean {
   const text = /^CapEff:\s*([0-9a-f]+)$/m.exec(fs.readFileSync('/proc/self/status', 'latin1'))?.[1] ?? '0';
   const effective = BigInt(`0x${text}`);
   const has = (capability: bigint): boolean => ((effective >> capability) & 1n) === 1n;
-  // In a chroot(2) that is no mount point, the mounts outside of it cannot be told, and so not be let go.
+  // In a chroot(2) that is no mount point, the mounts outside of it are not visible, and so cannot be detached.
   return has(CAP_SYS_ADMIN) && has(CAP_SYS_CHROOT) && readMountsSync().some(({ mountPoint }) => mountPoint === '/');
 }

@@ -5,22 +5,24 @@ import { CkptfsError } from '../../base/errors.ts';
 import { withoutInheritance } from '../../base/linux/descriptors.ts';
 import { socketPair } from '../../base/linux/sockets.ts';
 import type { Secret } from '../../crypto/secret.ts';
-import { type DaemonConfig, REPORT_FD, type ReadyReport } from '../handover/config.ts';
+import type { DaemonConfig } from '../handover/daemon-config.ts';
+import { REPORT_FD } from '../handover/descriptors.ts';
 import { handOverKey } from '../handover/key-channel.ts';
+import { sendConfig } from '../handover/orders.ts';
+import { DaemonReports, type ReadyReport } from '../handover/reports.ts';
 import { apartCommand, placeToBeApartFrom } from './apart-launch.ts';
-import { DaemonReports } from './daemon-reports.ts';
-import { daemonEnvironment, daemonProgram, sendConfig } from './launch.ts';
+import { daemonEnvironment, daemonProgram } from './daemon-program.ts';
 
 /**
- * The process of a daemon in the background. It can be started before it is known what it is to serve, as starting takes longer than
- * anything else; told nothing, it ends with the process that started it.
+ * The process of a daemon in the background. Because starting takes longer than anything else, it can be started before
+ * it is known what to mount. If it is never told, it ends with the process that started it.
  */
 export class DaemonProcess {
   readonly #process: ChildProcess;
-  /** The socket that it listens to, until it was told everything. */
+  /** The socket that the daemon listens to until it has its key. */
   readonly #orders: number;
   readonly #reports: DaemonReports;
-  /** Why it could not be started. */
+  /** Rejects when the process cannot be started. */
   readonly #failed: Promise<never>;
 
   private constructor(process: ChildProcess, orders: number) {
@@ -30,19 +32,19 @@ export class DaemonProcess {
     this.#failed = new Promise((_, reject) => {
       process.on('error', (cause) => reject(new CkptfsError('internal', `cannot start the daemon: ${cause.message}`)));
     });
-    // Until somebody wants it to serve nobody needs to know.
+    // A daemon that is not needed in the end may fail without being noticed.
     this.#failed.catch(() => undefined);
   }
 
   /**
-   * Starts it apart from the mount namespace of this process, where that may end.
-   * @param words what ps shows of it
+   * Starts the process, apart from the mount namespace of this process where that may end.
+   * @param words what ps shows as its arguments
    * @param apart false keeps it in that namespace in any case
    */
   static start(words: readonly string[], { apart = true }: { readonly apart?: boolean } = {}): DaemonProcess {
     const [ours, theirs] = socketPair();
     const place = apart ? placeToBeApartFrom() : undefined;
-    const left = place === undefined ? [] : [place.namespace, place.root];
+    const placeFds = place === undefined ? [] : [place.namespace, place.root];
     const plain: [string, string[]] = [process.execPath, [daemonProgram, ...words]];
     try {
       const started = withoutInheritance(() =>
@@ -50,38 +52,39 @@ export class DaemonProcess {
           cwd: '/',
           detached: true,
           env: daemonEnvironment(),
-          // What Node says of a daemon that cannot even be started is for the caller; the daemon then turns to its log.
-          stdio: ['ignore', 'ignore', 'inherit', theirs, 'pipe', ...left],
+          // The caller sees what Node prints about a daemon that cannot start; later the daemon prints to its log.
+          stdio: ['ignore', 'ignore', 'inherit', theirs, 'pipe', ...placeFds],
         }),
       );
       return new DaemonProcess(started, ours);
     } finally {
-      for (const fd of [theirs, ...left]) fs.closeSync(fd);
+      for (const fd of [theirs, ...placeFds]) fs.closeSync(fd);
     }
   }
 
   /**
-   * Tells it what to serve, and the key when it comes, and waits until the mount serves. Once.
-   * @throws CkptfsError what the daemon met, or what the promise of the key fails with; `bad-argument` when paths and options are too long
+   * Tells the daemon what to mount and, when it comes, the key, and waits until the mount serves. May be called once.
+   * @throws CkptfsError the daemon's own error, or the one that the promise of the key rejects with; `bad-argument` when
+   *   paths and options are too long
    */
-  async serve(config: DaemonConfig, imageKey: Secret | Promise<Secret>): Promise<ReadyReport> {
-    const heard = async <T>(report: Promise<T>): Promise<T> =>
+  async mount(config: DaemonConfig, imageKey: Secret | Promise<Secret>): Promise<ReadyReport> {
+    const received = async <T>(report: Promise<T>): Promise<T> =>
       Promise.race([report, this.#failed]).catch((error: CkptfsError) => {
         throw withLog(error, config);
       });
     try {
       sendConfig(this.#orders, config);
       const key = await imageKey;
-      await heard(this.#reports.hardened);
+      await received(this.#reports.hardened);
       handOverKey(this.#orders, this.#process.pid ?? 0, key);
-      return await heard(this.#reports.ready);
+      return await received(this.#reports.ready);
     } finally {
-      // Without all of it the daemon ends.
+      // A daemon that did not get all of it ends.
       fs.closeSync(this.#orders);
     }
   }
 
-  /** Nothing of the daemon keeps this process alive any more. */
+  /** Lets this process end without waiting for the daemon. */
   letGo(): void {
     this.#process.unref();
     this.#stream.destroy();
@@ -92,7 +95,7 @@ export class DaemonProcess {
   }
 }
 
-/** Where a daemon that died without a word may have left one. */
+/** Adds the log to the error of a daemon that died without a report: the log may say why. */
 function withLog(error: CkptfsError, { logFile }: DaemonConfig): CkptfsError {
   if (error.code !== 'internal' || error.aftermath !== undefined || logFile === undefined) return error;
   return new CkptfsError('internal', error.message, { path: logFile, data: { logFile }, cause: error });

@@ -7,31 +7,35 @@ import { replaceProcess } from '../../base/linux/processes.ts';
 import { isSocket, peerOf, socketPair } from '../../base/linux/sockets.ts';
 import type { Secret } from '../../crypto/secret.ts';
 import type { MadeImage } from '../../image/discard-image.ts';
-import { type DaemonConfig, ORDERS_FD, REPORT_FD } from '../handover/config.ts';
+import type { DaemonConfig } from '../handover/daemon-config.ts';
+import { ORDERS_FD, REPORT_FD } from '../handover/descriptors.ts';
 import { handOverKey } from '../handover/key-channel.ts';
-import { daemonConfig, type MountOptions } from './daemon-config.ts';
-import { DaemonReports } from './daemon-reports.ts';
-import { daemonEnvironment, daemonProgram, sendConfig } from './launch.ts';
+import { sendConfig } from '../handover/orders.ts';
+import { DaemonReports } from '../handover/reports.ts';
+import { checkOptions, type MountOptions } from './checked-options.ts';
+import { daemonEnvironment, daemonProgram } from './daemon-program.ts';
 
 /**
- * A daemon in the foreground. The process that was started becomes it, as service managers want it, and leaves what a daemon never does,
- * to open a key slot, to a child: the same command line once more, which ends when it has told the daemon what to serve.
+ * Mounts in the foreground. Service managers expect that the process that they started is the daemon, so it becomes the
+ * daemon. A daemon never opens a key slot: a child does that, which is the same command line once more, and ends when
+ * it has told the daemon what to mount.
  */
 
-/** By it the child knows itself: the pid of the daemon to be. */
+/** The environment variable by which the child knows what it is. Its value is the pid of the future daemon. */
 const MARK = 'CKPTFS_UNLOCK_FOR';
 
 interface ForegroundOptions extends MountOptions {
   readonly imageKey: Secret;
-  /** Exit code for each fault that keeps the daemon from serving, or from sealing what it wrote; 1 for those not named. */
+  /** The exit code for each error that keeps the daemon from serving, or from sealing the image; 1 for others. */
   readonly exitCodes?: Readonly<Partial<Record<ErrorCode, number>>>;
-  /** An image that was made for this mount alone: the daemon takes it back if it cannot serve. */
+  /** An image that was made for this mount alone: the daemon removes it if it cannot serve. */
   readonly made?: MadeImage;
 }
 
 /**
- * Whether this process is the child of a daemon in the foreground, to which it is to tell what to serve. Programs that it starts are not.
- * @throws CkptfsError `interrupted` when that daemon was killed meanwhile: else its child would become another one
+ * Returns whether this process is the child that unlocks the key for a daemon in the foreground. Removes the mark, so
+ * that programs which it starts are not taken for one.
+ * @throws CkptfsError `interrupted` when that daemon was killed: without it, this process would become another daemon
  */
 export function isUnlocker(): boolean {
   const mark = process.env[MARK];
@@ -39,14 +43,15 @@ export function isUnlocker(): boolean {
   delete process.env[MARK];
   const isParents = (fd: number): boolean => isSocket(fd, 'stream') && peerOf(fd).pid === process.ppid;
   if (mark === String(process.ppid) && isParents(ORDERS_FD) && isParents(REPORT_FD)) return true;
-  throw new CkptfsError('interrupted', `process ${mark}, for which this one was to unlock the image, has ended`);
+  throw new CkptfsError('interrupted', `the process ${mark} has ended, for which this one was to unlock the image`);
 }
 
 /**
- * Starts the child that unlocks the key, and turns this process into the daemon, which logs to standard error. Never returns; the daemon
- * exits with 0 once it was unmounted and, where it wrote, the image is sealed, and with the child's exit code when that fails.
+ * Starts the child that unlocks the key, and turns this process into the daemon, which logs to standard error. Never
+ * returns. The daemon exits with 0 when it is unmounted and a writable image is sealed, and with the exit code of the
+ * child when the child fails.
  * @param command the program and arguments of this process
- * @param words what ps shows of the daemon
+ * @param words what ps shows as the daemon's arguments
  */
 export function becomeDaemon(command: readonly [string, ...string[]], words: readonly string[]): never {
   const [orders, theirOrders] = socketPair();
@@ -64,19 +69,19 @@ export function becomeDaemon(command: readonly [string, ...string[]], words: rea
 }
 
 /**
- * In the child: tells the daemon what to serve, and the key. What becomes of the mount is for the daemon to say, to a service manager that
- * NOTIFY_SOCKET names as well.
- * @throws CkptfsError as {@link daemonConfig}
+ * In the child: tells the daemon what to mount, and the key. The daemon itself says what becomes of the mount, also to
+ * the service manager that NOTIFY_SOCKET names.
+ * @throws CkptfsError as {@link checkOptions}; `internal` when the daemon was killed
  */
-export async function serveByParent(options: ForegroundOptions): Promise<void> {
+export async function mountByParent(options: ForegroundOptions): Promise<void> {
   const { exitCodes, made } = options;
   const notifySocket = process.env['NOTIFY_SOCKET'];
   const config: DaemonConfig = {
-    ...daemonConfig(options).config,
+    ...checkOptions(options).config,
     unlocker: process.pid,
     ...(exitCodes === undefined ? {} : { exitCodes }),
     ...(made === undefined ? {} : { made }),
-    // In no variable, which programs that the daemon starts would inherit.
+    // Not in the daemon's environment, which programs that it starts would inherit.
     ...(notifySocket === undefined || notifySocket === '' ? {} : { notifySocket }),
   };
   const stream = new net.Socket({ fd: REPORT_FD });

@@ -1,7 +1,7 @@
 import { CkptfsError } from '../../base/errors.ts';
 
 /** What `-o` of ckptfs mount and the fourth field of fstab can say. */
-interface FuseOptions {
+export interface FuseOptions {
   readonly allowOther: boolean;
   readonly allowRoot: boolean;
   readonly noExec: boolean;

@@ -10,7 +10,7 @@ import { withoutInheritance } from '../../base/linux/descriptors.ts';
 import { programUrl } from '../../base/program-url.ts';
 import { unmount } from '../../fuse/mount/mount-point.ts';
 import type { MountTrial } from '../../fuse/mount/mount-trial.ts';
-import { daemonEnvironment } from './launch.ts';
+import { daemonEnvironment } from './daemon-program.ts';
 
 const program = fileURLToPath(programUrl('mount-trial'));
 

@@ -1,7 +1,7 @@
 import type { Secret } from '../../crypto/secret.ts';
 import { type UnmountOptions, type UnmountResult, unmountImage } from '../control/umount.ts';
-import { findLog } from '../mounts/log-file.ts';
-import { daemonConfig, type MountOptions } from './daemon-config.ts';
+import { findLog } from '../handover/log-file.ts';
+import { checkOptions, type MountOptions } from './checked-options.ts';
 import { DaemonProcess } from './daemon-process.ts';
 
 export interface BackgroundMountOptions extends MountOptions {
@@ -38,14 +38,14 @@ export interface MountHandle {
  * `mount-failed`, `missing-feature`, `io`, `internal`
  */
 export async function mountImage(options: BackgroundMountOptions, started?: DaemonProcess): Promise<MountHandle> {
-  const { config, imageId } = daemonConfig(options);
+  const { config, imageId } = checkOptions(options);
   const logFile = findLog(imageId, options.logFile);
   const words = [config.location, config.mountPoint];
   // libfuse makes and ends its mounts on threads of its own. A daemon that was started already and is told nothing ends with this process.
   const isKernel = config.transport === 'kernel';
   const daemon = (isKernel ? started : undefined) ?? DaemonProcess.start(words, { apart: isKernel });
   const endWithCaller = options.endWithCaller ?? false;
-  const { mountPoint, pid, warnings } = await daemon.serve({ ...config, logFile, endWithCaller }, options.imageKey);
+  const { mountPoint, pid, warnings } = await daemon.mount({ ...config, logFile, endWithCaller }, options.imageKey);
   if (!endWithCaller) daemon.letGo();
   const unmount = async (how?: UnmountOptions): Promise<UnmountResult> => {
     const result = await unmountImage(mountPoint, how);

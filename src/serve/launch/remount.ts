@@ -1,7 +1,7 @@
 import { CkptfsError } from '../../base/errors.ts';
 import type { Secret } from '../../crypto/secret.ts';
 import { escapeOption } from '../../fuse/mount/mount-point.ts';
-import type { DaemonStatus } from '../control/control.ts';
+import type { DaemonStatus } from '../control/control-messages.ts';
 import { listMounts } from '../control/status.ts';
 import { unmountImage } from '../control/umount.ts';
 import { findOwnMount } from '../mounts/own-mounts.ts';

@@ -1,5 +1,4 @@
 import fs from 'node:fs';
-import { homedir } from 'node:os';
 import { basename, dirname, isAbsolute, join } from 'node:path';
 import { CkptfsError, ioError, systemErrorName } from '../../base/errors.ts';
 import { Directory } from '../../base/linux/directory.ts';
@@ -101,14 +100,6 @@ function mayNeverAnswer(directory: Directory): boolean {
   const id = mountIdOf(directory.fd);
   const mount = readMountsSync().find((one) => one.id === id);
   return mount === undefined || isServedByProcess(mount);
-}
-
-/** Where daemons of this user keep their logs: of root below /var/log, else below XDG_STATE_HOME (XDG base directory specification). */
-export function logDirectory(environment: NodeJS.ProcessEnv = process.env): string {
-  if (userId() === 0) return join('/var/log', NAME);
-  const configured = environment['XDG_STATE_HOME'];
-  const base = configured !== undefined && isAbsolute(configured) ? configured : join(homedir(), '.local', 'state');
-  return join(base, NAME);
 }
 
 /** The best first; the others are looked into as well, since a login session has more of them than a cron job. */

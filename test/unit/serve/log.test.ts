@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { CkptfsError } from '../../../src/base/errors.ts';
-import { Log } from '../../../src/serve/mounts/log.ts';
+import { Log } from '../../../src/serve/daemon/log.ts';
 
 let directory: string;
 let file: string;

@@ -1,48 +1,29 @@
 import { afterEach, expect, test } from 'vitest';
 import { Deadline } from '../../../src/base/deadline.ts';
 import type { MountInfo } from '../../../src/fuse/mount/mountinfo.ts';
-import { ControlSocket, type DaemonStatus } from '../../../src/serve/control/control.ts';
+import type { DaemonStatus } from '../../../src/serve/control/control-messages.ts';
 import { MountDaemon } from '../../../src/serve/control/mount-daemon.ts';
+import { ControlSocket } from '../../../src/serve/daemon/control-socket.ts';
 import { withStateDirectories } from '../../../src/serve/mounts/state-directory.ts';
+import { OWN_USER, servingStatus } from '../../support/control-sockets.ts';
 
-/** Of no mount: device numbers end at 2^20. */
+/** No mount has this device number: they end at 2^20. */
 const device = `9999997:${process.pid}`;
-
-const serving: DaemonStatus = {
-  state: 'serving',
-  mountPoint: '/mnt/cr',
-  device,
-  location: '/enc',
-  imageId: '00'.repeat(16),
-  transport: 'kernel',
-  workers: 1,
-  scratch: false,
-  write: true,
-  uptimeSeconds: 3,
-  counters: {
-    requests: 1,
-    bytesServed: 2,
-    storedBytesRead: 3,
-    cacheHits: 4,
-    cacheMisses: 5,
-    authenticationFailures: 6,
-  },
-  options: { allowOther: false, allowRoot: true, noExec: false, fsName: '/enc', cacheSize: 65536, logFile: '/log' },
-};
+const serving = servingStatus(device);
 
 const found: MountInfo = {
   id: 1,
-  mountPoint: '/mnt/cr',
+  mountPoint: serving.mountPoint,
   device,
   fsType: 'fuse.ckptfs',
   source: '/enc',
-  options: ['rw', `user_id=${process.geteuid?.()}`],
+  options: ['rw', `user_id=${OWN_USER}`],
 };
 
 let socket: ControlSocket | undefined;
 afterEach(() => socket?.close());
 
-/** Whether a daemon that listens for the mount, and says this, is taken for the mount's. */
+/** Returns whether a daemon that listens for the mount and answers with `status` is taken for the mount's. */
 async function isFound(status: DaemonStatus): Promise<boolean> {
   socket = await ControlSocket.open(device, () => status);
   return withStateDirectories(async (directories) => {
@@ -52,7 +33,7 @@ async function isFound(status: DaemonStatus): Promise<boolean> {
   });
 }
 
-test('the daemon of a mount is the one that says that it serves its device', async () => {
+test('the daemon of a mount is the one that answers that it serves the device of the mount', async () => {
   expect(await isFound(serving)).toBe(true);
 });
 

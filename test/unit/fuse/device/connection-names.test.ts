@@ -1,6 +1,7 @@
 // Lookups and attributes: feeds encoded requests to a connection on a tree in memory.
 import { constants } from 'node:os';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { Connection } from '../../../../src/fuse/device/connection.ts';
 import { Opcode } from '../../../../src/fuse/protocol/abi.ts';
 import { nameBody, u32s } from '../../../support/fuse/request-encoder.ts';
 import { ask, content, directory, errorOf, faults, file, link, serveAnew, tree, year } from './served-tree.ts';
@@ -50,6 +51,17 @@ describe('INIT', () => {
     expect(errorOf({ opcode: Opcode.FUSE_INIT, node: 0, body: initBody(major, minor, 0) })).toBe(-errno.EIO);
     expect(faults).toEqual([[expect.objectContaining({ code: 'missing-feature' }), 'INIT', 0]]);
   });
+});
+
+test.each([
+  [7, 45, 1],
+  [8, 2, 0],
+  [7, 30, 0],
+])('after INIT of version %i.%i the daemon was told %i times that both sides agree', (major, minor, times) => {
+  let calls = 0;
+  const body = Buffer.concat([u32s(major, minor, 131_072, 0), Buffer.alloc(48)]);
+  ask({ opcode: Opcode.FUSE_INIT, node: 0, body }, new Connection(tree, { onInit: () => calls++ }));
+  expect(calls).toBe(times);
 });
 
 describe('names and attributes', () => {

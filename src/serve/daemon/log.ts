@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import type { CkptfsError } from '../../base/errors.ts';
 import { printable } from '../../base/printable.ts';
+import type { LogLevel } from '../thread/thread-messages.ts';
 
 const STANDARD_ERROR = 2;
 const MAX_LOG_SIZE = 1 << 20;
@@ -11,12 +12,10 @@ const COPY_SIZE = 65536;
 /** Returns what a user can do about an error; undefined where its message is enough. */
 export type HintFor = (error: CkptfsError) => string | undefined;
 
-export type Level = 'info' | 'warning' | 'error';
-
 /**
- * The daemon's log, one line per event, as syslog has it: time, program with pid, level, text. Never given a secret or contents of an
- * image, though names of image files where they are damaged. A line that repeats is written once a minute, and nothing
- * in one acts on a terminal: standard error may be one, and so may be what shows the log.
+ * The daemon's log. Each event is one line in the form of syslog: time, program with pid, level, text. It must not be
+ * given secrets or contents of an image; names of damaged image files may appear. A line that repeats is written once a
+ * minute. Lines contain no control characters, because they may be shown on a terminal.
  */
 export class Log {
   readonly #file: string | undefined;
@@ -25,8 +24,8 @@ export class Log {
   readonly #last = new Map<string, number>();
 
   /**
-   * @param file the path of what the descriptor already appends to, kept below 1 MiB with one older part beside it as FILE.old; or
-   * undefined when it goes elsewhere
+   * @param file the path of the file that `fd` appends to: it is kept below 1 MiB, and one older part of it is kept as
+   *   FILE.old. Undefined when `fd` is something else.
    * @param hintFor says what a reader of the log can do about an error
    */
   constructor(file: string | undefined, fd: number = STANDARD_ERROR, hintFor: HintFor = () => undefined) {
@@ -53,7 +52,7 @@ export class Log {
     this.error(hint === undefined ? error.message : `${error.message}. ${hint}`);
   }
 
-  write(level: Level, text: string): void {
+  write(level: LogLevel, text: string): void {
     const now = new Date();
     if (this.#repeats(`${level} ${text}`, now.getTime())) return;
     const line = printable(text.replaceAll(/[\n\r]+\s*/g, ' | '));
@@ -61,7 +60,7 @@ export class Log {
       this.#keepSmall();
       fs.writeSync(this.#fd, `${now.toISOString()} ckptfs[${process.pid}]: ${level}: ${line}\n`);
     } catch {
-      // A full disk, or a terminal that is gone: serving goes on without a log.
+      // The disk is full, or the terminal is gone: serving goes on without a log.
     }
   }
 
@@ -73,19 +72,19 @@ export class Log {
     return false;
   }
 
-  /** In place, so that other daemons of the same image, and Node's own last words, go on into the same file. */
+  /** Truncates the file in place, because other daemons of the image and Node itself write to it as well. */
   #keepSmall(): void {
     if (this.#file === undefined || fs.fstatSync(this.#fd).size < MAX_LOG_SIZE) return;
     try {
       copyInto(this.#fd, `${this.#file}.old`);
     } catch {
-      // Something is in the way, or the disk is full. The bound counts for more than the older part.
+      // Something is in the way, or the disk is full. Staying small matters more than the older part.
     }
     fs.ftruncateSync(this.#fd, 0);
   }
 }
 
-/** Copies an open file into a new one. What stood there is removed, not written to: it may be a link that somebody else made. */
+/** Copies an open file into a new one. An existing file is removed, not overwritten: it may be another user's link. */
 function copyInto(from: number, path: string): void {
   const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = fs.constants;
   fs.rmSync(path, { force: true });

@@ -2,26 +2,27 @@ import { Counters, counterNames } from '../../base/counters.ts';
 import { toPlainError } from '../../base/errors.ts';
 import { setReadAhead } from '../../fuse/mount/mount-point.ts';
 import { mountNative } from '../../fuse/native/native-transport.ts';
-import type { ComingKey, CounterSums, Serving } from '../control/serving.ts';
-import type { DaemonConfig } from '../handover/config.ts';
-import type { Log } from '../mounts/log.ts';
-import { openTree } from '../worker/open-tree.ts';
+import type { CounterSums } from '../control/control-messages.ts';
+import type { DaemonConfig } from '../handover/daemon-config.ts';
+import { openTree } from '../thread/open-tree.ts';
 import { CountedFileSystem } from './counted-file-system.ts';
 import type { HeldStore } from './held-store.ts';
+import type { Log } from './log.ts';
+import type { PendingKey, ServedMount } from './served-mount.ts';
 
 const MAX_READ = 128 << 10;
 const READ_AHEAD_KIBIBYTES = 1024;
 
 /**
- * Serves an image through the package fuse-native, on this thread.
+ * Mounts an image through the package fuse-native, which serves it on this thread.
  * @throws CkptfsError as openImage and mountNative do
  */
-export async function serveThroughNative(
+export async function mountThroughNative(
   config: DaemonConfig,
   store: HeldStore,
-  key: ComingKey,
+  key: PendingKey,
   log: Log,
-): Promise<Serving> {
+): Promise<ServedMount> {
   await key.arrived;
   const counters = new Counters();
   const opened = openTree(store.place, key.imageKey, config, counters, (line) => log.error(line));

@@ -10,7 +10,7 @@ import { ImageReader } from '../../image/read/image-reader.ts';
 import { ImageTree } from '../../image/read/tree.ts';
 import { openStore } from '../../stores/open-store.ts';
 import type { Store, StorePlace } from '../../stores/store.ts';
-import type { OpenedImage } from './worker-messages.ts';
+import type { OpenedImage } from './thread-messages.ts';
 
 /** An image opened to be served by one thread. */
 export interface OpenTree {

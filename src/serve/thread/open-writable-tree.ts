@@ -8,8 +8,9 @@ import { readAnyHeader } from '../../image/read/image.ts';
 import { openWritable } from '../../image/writable/open-writable.ts';
 import { openWritableStore } from '../../stores/open-store.ts';
 import type { StorePlace } from '../../stores/store.ts';
-import type { Level } from '../mounts/log.ts';
+
 import type { OpenTree, TreeOptions } from './open-tree.ts';
+import type { LogLevel } from './thread-messages.ts';
 
 /**
  * Opens an image to be written on, which it is from then on, until it is sealed.
@@ -20,7 +21,7 @@ export function openWritableTree(
   imageKey: Secret,
   { cacheSize, rootMode }: TreeOptions,
   counters: Counters,
-  log: (level: Level, text: string) => void,
+  log: (level: LogLevel, text: string) => void,
 ): OpenTree {
   const store = openWritableStore(place);
   const header = readAnyHeader(store);

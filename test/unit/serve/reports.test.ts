@@ -1,21 +1,20 @@
 import { Readable } from 'node:stream';
 import { expect, test } from 'vitest';
 import { CkptfsError, toPlainError } from '../../../src/base/errors.ts';
-import { HARDENED } from '../../../src/serve/handover/config.ts';
-import { DaemonReports } from '../../../src/serve/launch/daemon-reports.ts';
+import { DaemonReports, HARDENED } from '../../../src/serve/handover/reports.ts';
 
 function reports(...lines: string[]): DaemonReports {
   return new DaemonReports(Readable.from(lines.map((line) => `${line}\n`)));
 }
 
-test('a daemon that serves says where', async () => {
+test('a daemon that serves reports where', async () => {
   const ready = { ok: true, pid: 7, mountPoint: '/mnt', device: '0:7', imageId: '0', warnings: [] };
   const { hardened, ready: served } = reports(HARDENED, JSON.stringify(ready));
   await hardened;
   expect(await served).toEqual(ready);
 });
 
-test('what a daemon met has code, data and path of the error there', async () => {
+test('an error of the daemon arrives with its code, data and path', async () => {
   const error = new CkptfsError('busy', '/mnt is in use', { path: '/mnt', data: { reason: 'in-use' } });
   await expect(reports(HARDENED, JSON.stringify(toPlainError(error))).ready).rejects.toMatchObject({
     code: 'busy',
@@ -26,16 +25,16 @@ test('what a daemon met has code, data and path of the error there', async () =>
 });
 
 test.each(['nonsense', 'null', '7', '{}', '{"ok":false}', '{"code":"x","message":"y"}', '{"code":"io"}'])(
-  'a report that is %s is an internal error, with a sentence',
+  'a report that is %s is an internal error',
   async (line) => {
     await expect(reports(HARDENED, line).ready).rejects.toMatchObject({
       code: 'internal',
-      message: 'the daemon reports what this version does not understand',
+      message: 'the daemon sends a report that this version does not understand',
     });
   },
 );
 
-test('a daemon that ends has not served', async () => {
+test('a daemon that ends early has not served', async () => {
   await expect(reports().hardened).rejects.toThrow('the daemon ended before it served');
   await expect(reports(HARDENED).ready).rejects.toThrow('the daemon ended before it served');
 });

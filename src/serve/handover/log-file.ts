@@ -1,12 +1,14 @@
 import fs from 'node:fs';
-import { join } from 'node:path';
+import { homedir } from 'node:os';
+import { isAbsolute, join } from 'node:path';
 import { absolutePath } from '../../base/current-directory.ts';
 import { CkptfsError, ioError } from '../../base/errors.ts';
-import { logDirectory, ownStateDirectory } from './state-directory.ts';
+import { ownStateDirectory } from '../mounts/state-directory.ts';
 
 /**
- * The log of an image's daemons, which can be written: the file named, or one named by image id in the log directory, or, where that cannot be
- * written to, beside the control sockets. Returns its path.
+ * In the command: chooses the log of an image's daemons, and makes sure that it can be written. It is the file that was
+ * named, or one named by the image id, in the log directory or, if that is not writable, beside the control sockets.
+ * Returns its path.
  * @throws CkptfsError `io`
  */
 export function findLog(imageId: string, path: string | undefined): string {
@@ -20,12 +22,23 @@ export function findLog(imageId: string, path: string | undefined): string {
   }
 }
 
+/** Returns /var/log/ckptfs for root; for others a directory below XDG_STATE_HOME (XDG base directory specification). */
+function logDirectory(): string {
+  if (process.geteuid?.() === 0) return '/var/log/ckptfs';
+  const configured = process.env['XDG_STATE_HOME'];
+  const base = configured !== undefined && isAbsolute(configured) ? configured : join(homedir(), '.local', 'state');
+  return join(base, 'ckptfs');
+}
+
 function tried(path: string): string {
   fs.closeSync(openLog(path));
   return path;
 }
 
-/** Opens a log to append to and to read; makes it with mode 0600. @throws CkptfsError `io`, also for what others could read from or lead astray */
+/**
+ * Opens a log to append and to read; creates it with mode 0600.
+ * @throws CkptfsError `io`, also for a file that another user could read from or lead elsewhere
+ */
 export function openLog(path: string): number {
   const { O_APPEND, O_CREAT, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_RDWR } = fs.constants;
   try {
@@ -36,5 +49,5 @@ export function openLog(path: string): number {
   } catch (cause) {
     throw ioError('open the log', path, cause);
   }
-  throw new CkptfsError('io', `cannot log to ${path}: it is no file of this user`, { path });
+  throw new CkptfsError('io', `cannot log to ${path}: it is not a regular file of this user`, { path });
 }

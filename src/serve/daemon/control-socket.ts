@@ -1,0 +1,123 @@
+import net from 'node:net';
+import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { Directory } from '../../base/linux/directory.ts';
+import { type DaemonEvent, type DaemonStatus, STATUS_QUESTION } from '../control/control-messages.ts';
+import { controlName } from '../control/control-names.ts';
+import { ownStateDirectory } from '../mounts/state-directory.ts';
+
+const MAX_CALLERS = 64;
+const MAX_QUESTION = 1024;
+
+/**
+ * Answers commands that ask the daemon: to `status`, a line, it replies with JSON, a line. A command that keeps its
+ * connection open also gets what the daemon announces, and sees the connection close when the daemon has wiped its keys.
+ */
+export class ControlSocket {
+  readonly #server: net.Server;
+  /** Held open, because its path may lead nowhere once the mount namespace has ended. */
+  #directory: Directory | undefined;
+  readonly #name: string;
+  readonly #callers = new Set<net.Socket>();
+
+  private constructor(server: net.Server, directory: Directory, name: string) {
+    this.#server = server;
+    this.#directory = directory;
+    this.#name = name;
+  }
+
+  /**
+   * Makes the socket in this user's state directory.
+   * @throws CkptfsError `io`, or Error in Node's shape, when the socket cannot be made
+   */
+  static async open(device: string, status: () => DaemonStatus): Promise<ControlSocket> {
+    const path = ownStateDirectory();
+    const directory = Directory.open(path);
+    const server = net.createServer({ allowHalfOpen: false });
+    server.maxConnections = MAX_CALLERS;
+    const name = controlName(device, '.sock');
+    const socket = new ControlSocket(server, directory, name);
+    server.on('connection', (caller) => socket.#answer(caller, status));
+    try {
+      await listenAs(server, path, directory, name, controlName(device, '.new'));
+      return socket;
+    } catch (error) {
+      server.close();
+      directory.close();
+      throw error;
+    }
+  }
+
+  /** Sends an event to all who are connected. */
+  announce(event: DaemonEvent): void {
+    for (const caller of this.#callers) caller.write(`${JSON.stringify(event)}\n`);
+  }
+
+  /** @param last is announced first, also to those whose connection was not accepted yet */
+  async close(last?: DaemonEvent): Promise<void> {
+    this.#unlink();
+    // Earlier connections wait in the kernel's queue, and are accepted within the next turn of the event loop.
+    for (let turns = 0; turns < 2; turns++) await nextTurn();
+    if (last !== undefined) this.announce(last);
+    this.#server.close();
+    for (const caller of this.#callers) caller.destroySoon();
+  }
+
+  #unlink(): void {
+    if (this.#directory === undefined) return;
+    removeEntry(this.#directory, this.#name);
+    this.#directory.close();
+    this.#directory = undefined;
+  }
+
+  #answer(caller: net.Socket, status: () => DaemonStatus): void {
+    this.#callers.add(caller);
+    let text = '';
+    caller.setEncoding('utf8');
+    caller.on('close', () => this.#callers.delete(caller));
+    caller.on('error', () => caller.destroy());
+    caller.on('data', (part: string) => {
+      text += part;
+      if (text.length > MAX_QUESTION) caller.destroy();
+      if (text !== STATUS_QUESTION) return;
+      text = '';
+      caller.write(`${JSON.stringify(status())}\n`);
+    });
+  }
+}
+
+/**
+ * Makes a socket under the name `draft`, and gives it its own name once it listens. Between bind(2) and listen(2) the
+ * kernel refuses connections, and a command that found the socket then would remove it as that of a dead daemon.
+ * @throws Error EEXIST when `name` exists
+ */
+async function listenAs(
+  server: net.Server,
+  path: string,
+  directory: Directory,
+  name: string,
+  draft: string,
+): Promise<void> {
+  // A daemon that was killed may have left one, if it had the same pid.
+  removeEntry(directory, draft);
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(join(path, draft), resolve);
+    });
+    directory.chmod(draft, 0o600);
+    directory.rename(draft, name, { replace: false });
+  } catch (error) {
+    removeEntry(directory, draft);
+    throw error;
+  }
+}
+
+/** Removes an entry if it can. One that stays does no harm: commands remove the sockets of dead daemons. */
+function removeEntry(directory: Directory, name: string): void {
+  try {
+    directory.unlink(name);
+  } catch {
+    // In most cases it does not exist.
+  }
+}

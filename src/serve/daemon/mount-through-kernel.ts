@@ -1,0 +1,93 @@
+import { READ_AHEAD_KIBIBYTES } from '../../base/tuning.ts';
+import { defaultMaxTransfer } from '../../fuse/device/connection.ts';
+import { type KernelMount, mountKernel } from '../../fuse/mount/mount-kernel.ts';
+import { setReadAhead, unmount } from '../../fuse/mount/mount-point.ts';
+import type { DaemonConfig } from '../handover/daemon-config.ts';
+import type { DaemonNamespace } from './daemon-namespace.ts';
+import type { HeldStore } from './held-store.ts';
+import type { Log } from './log.ts';
+import { ScratchSpace } from './scratch.ts';
+import type { PendingKey, ServedMount } from './served-mount.ts';
+import { ServingThreads } from './serving-threads.ts';
+
+/**
+ * Mounts an image through the kernel's own FUSE protocol. Threads serve it, each with its own view of the image, cache
+ * and connection; a writable image has one.
+ * @throws CkptfsError as openImage or openWritable, and mountKernel do
+ */
+export async function mountThroughKernel(
+  config: DaemonConfig,
+  store: HeldStore,
+  key: PendingKey,
+  log: Log,
+  namespace: DaemonNamespace,
+): Promise<ServedMount> {
+  const threads = startThreads(config, store, key, log);
+  let scratch: ScratchSpace | undefined;
+  try {
+    await key.arrived;
+    return await namespace.makeMount(async () => {
+      const { imageId, root } = await threads.open();
+      scratch = config.scratch ? await ScratchSpace.prepare(config.mountPoint, log) : undefined;
+      const made = await mountAndServe(scratch?.lower ?? config.mountPoint, config, threads);
+      const { mountPoint, device } = (await scratch?.publish(root, config)) ?? made;
+      return servedMount(threads, imageId, mountPoint, device);
+    });
+  } catch (cause) {
+    scratch?.abandon();
+    threads.end();
+    const unsealed = await threads.ended;
+    if (unsealed !== undefined) log.failure(unsealed);
+    throw cause;
+  }
+}
+
+function startThreads(config: DaemonConfig, store: HeldStore, key: PendingKey, log: Log): ServingThreads {
+  const setup = {
+    store: store.place,
+    write: config.write,
+    imageKey: key.imageKey.shared,
+    cacheSize: Math.ceil(config.cacheSize / config.workers),
+    rootMode: config.rootMode,
+    onlyUid: config.allowRoot ? process.getuid?.() : undefined,
+  };
+  const image = { manifestSize: store.manifestSize(), location: () => store.location };
+  return new ServingThreads(config.workers, setup, image, log);
+}
+
+function servedMount(threads: ServingThreads, imageId: string, mountPoint: string, device: string): ServedMount {
+  return {
+    mountPoint,
+    device,
+    imageId,
+    stopped: threads.stopped,
+    ended: threads.ended,
+    counters: () => threads.counters(),
+    get isSealing() {
+      return threads.isSealing;
+    },
+    get workers() {
+      return threads.count;
+    },
+  };
+}
+
+async function mountAndServe(directory: string, config: DaemonConfig, threads: ServingThreads): Promise<KernelMount> {
+  const made = await mountKernel(directory, {
+    source: config.fsName,
+    readOnly: !config.write,
+    allowOther: config.allowOther || config.allowRoot,
+    noExec: config.noExec,
+    maxRead: defaultMaxTransfer,
+  });
+  setReadAhead(made.device, READ_AHEAD_KIBIBYTES);
+  threads.serve(made.fd);
+  try {
+    await threads.initialized();
+    return made;
+  } catch (cause) {
+    // For an ordinary user the helper does it. If even that fails, nothing better can be done.
+    await unmount(made.mountPoint, { lazy: true }).catch(() => undefined);
+    throw cause;
+  }
+}

@@ -1,0 +1,195 @@
+import { Worker } from 'node:worker_threads';
+import { Counters, counterNames } from '../../base/counters.ts';
+import { Deadline } from '../../base/deadline.ts';
+import { CkptfsError, fromPlainError } from '../../base/errors.ts';
+import { programUrl } from '../../base/program-url.ts';
+import { settleable } from '../../base/settleable.ts';
+import { Counter } from '../../fuse/protocol/counters.ts';
+import type { CounterSums } from '../control/control-messages.ts';
+import {
+  type OpenedImage,
+  type ThreadMemory,
+  type ThreadMessage,
+  type ThreadOrder,
+  type ThreadSetup,
+  threadMemory,
+} from '../thread/thread-messages.ts';
+import type { Log } from './log.ts';
+import { SealWatch } from './seal-watch.ts';
+
+/** Mebibytes of heap besides what grows with the manifest. A writer has room for the inodes of a million new files. */
+const READING_HEAP = 24;
+const WRITING_HEAP = 768;
+const INIT_TIMEOUT_MILLISECONDS = 30_000;
+
+/** What the threads of a mount need to know of the image before it is opened. */
+interface ServedImage {
+  /** Bytes of the stored manifest. */
+  readonly manifestSize: number;
+  /** Returns its current path. */
+  readonly location: () => string;
+}
+
+/** The serving threads of one mount. */
+export class ServingThreads {
+  /** See {@link ServedMount.stopped}. */
+  readonly stopped: Promise<void>;
+  /** Settles once all threads have wiped what they had. The value is the reason why a writable image is not sealed. */
+  readonly ended: Promise<CkptfsError | undefined>;
+  readonly #threads: readonly Worker[];
+  readonly #opened = settleable<OpenedImage>();
+  readonly #initialized = settleable<void>();
+  readonly #memory: readonly ThreadMemory[];
+  readonly #log: Log;
+  readonly #write: boolean;
+  readonly #seal: SealWatch;
+  #failed = 0;
+
+  constructor(size: number, setup: Omit<ThreadSetup, 'memory'>, { manifestSize, location }: ServedImage, log: Log) {
+    this.#log = log;
+    this.#write = setup.write;
+    this.#seal = new SealWatch(location);
+    const token = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
+    this.#memory = Array.from({ length: size }, () => threadMemory(token));
+    this.#threads = this.#memory.map(
+      (memory) =>
+        new Worker(programUrl('serving-thread'), {
+          workerData: { ...setup, memory } satisfies ThreadSetup,
+          // Node tracks only descriptors that it opened itself, and warns when a thread closes others.
+          trackUnmanagedFds: false,
+          resourceLimits: { maxOldGenerationSizeMb: heapLimit(manifestSize, setup.write) },
+        }),
+    );
+    // A thread that fails before anything waits for it shows in `ended`.
+    for (const { promise } of [this.#opened, this.#initialized]) promise.catch(() => undefined);
+    const ends = this.#threads.map((thread) => this.#follow(thread));
+    this.ended = Promise.all(ends).then(() => this.#seal.outcome());
+    this.stopped = Promise.race([this.#seal.begun, this.ended.then(() => undefined)]);
+  }
+
+  /**
+   * Lets one thread open the image. The others wait until they serve, so that an image that is not authentic is read by
+   * one alone.
+   * @throws CkptfsError as openImage does
+   */
+  open(): Promise<OpenedImage> {
+    this.#threads[0]?.postMessage({ kind: 'open' } satisfies ThreadOrder);
+    return this.#opened.promise;
+  }
+
+  /** Lets all threads serve the open /dev/fuse; those that are still loading do so when they are ready. */
+  serve(fd: number): void {
+    this.#order({ kind: 'serve', fd });
+  }
+
+  /** Lets all threads end that were not told to serve. */
+  end(): void {
+    this.#order({ kind: 'end' });
+  }
+
+  /**
+   * Waits until the kernel's first request has been answered. A process that touches the mount before has to wait.
+   * @throws CkptfsError `missing-feature` when the kernel is too old, `mount-failed`
+   */
+  async initialized(): Promise<void> {
+    const outcome = Promise.race([
+      this.#initialized.promise.then(() => true),
+      this.ended.then(() => {
+        throw new CkptfsError('mount-failed', 'the mount ended before it served');
+      }),
+    ]);
+    if (await Deadline.after(INIT_TIMEOUT_MILLISECONDS).wait(outcome)) return;
+    throw new CkptfsError('mount-failed', 'the kernel does not speak to the mount');
+  }
+
+  /** See {@link ServedMount.isSealing}. */
+  get isSealing(): boolean {
+    return this.#seal.isSealing;
+  }
+
+  /** The number of threads that serve, or will once they have opened the image. */
+  get count(): number {
+    return this.#threads.length - this.#failed;
+  }
+
+  counters(): CounterSums {
+    const sums = Object.fromEntries(counterNames.map((name) => [name, 0])) as Record<
+      (typeof counterNames)[number],
+      number
+    >;
+    for (const { image, connection } of this.#memory) {
+      const counters = new Counters(image);
+      for (const name of counterNames) sums[name] += counters.get(name);
+      const ofConnection = new Float64Array(connection);
+      sums.requests += ofConnection[Counter.requests] ?? 0;
+      sums.bytesServed += ofConnection[Counter.bytesRead] ?? 0;
+    }
+    return sums;
+  }
+
+  #order(order: ThreadOrder): void {
+    for (const thread of this.#threads) thread.postMessage(order);
+  }
+
+  /** Settles when a thread has nothing left to do, or has failed. That thread is not waited for: see `exitNow`. */
+  #follow(thread: Worker): Promise<void> {
+    return new Promise((resolve) => {
+      const end = (): void => {
+        this.#opened.reject(new CkptfsError('internal', 'a serving thread ended early'));
+        resolve();
+      };
+      thread.on('message', (message: ThreadMessage) => this.#onMessage(message, end));
+      thread.once('exit', end);
+      thread.on('error', (cause) => {
+        this.#log.error(`a serving thread failed: ${cause}`);
+        this.#opened.reject(new CkptfsError('internal', `a serving thread failed: ${cause}`, { cause }));
+        end();
+      });
+    });
+  }
+
+  #onMessage(message: ThreadMessage, end: () => void): void {
+    switch (message.kind) {
+      case 'ready':
+        if (this.#write) this.#seal.onOpened();
+        this.#opened.resolve(message.image);
+        break;
+      case 'failed':
+        this.#onFailed(fromPlainError(message.error));
+        break;
+      case 'log':
+        this.#log.write(message.level, message.text);
+        break;
+      case 'initialized':
+        this.#initialized.resolve();
+        break;
+      case 'refused':
+        this.#initialized.reject(
+          new CkptfsError('missing-feature', message.text, { data: { feature: 'fuse-protocol' } }),
+        );
+        break;
+      case 'ended':
+        end();
+        break;
+      default:
+        this.#seal.onMessage(message);
+    }
+  }
+
+  #onFailed(error: CkptfsError): void {
+    this.#failed++;
+    this.#log.error(
+      `a serving thread did not start (${this.count} of ${this.#threads.length} serve): ${error.message}`,
+    );
+    this.#opened.reject(error);
+  }
+}
+
+/**
+ * Returns how many mebibytes of heap a thread may have. V8 collects garbage at half of it, and without a limit lets
+ * hundreds of mebibytes gather: what caches drop is found by a full collection only. A manifest takes about 12 times
+ * its size, so nothing comes near the limit itself.
+ */
+function heapLimit(manifestSize: number, write: boolean): number {
+  return (write ? WRITING_HEAP : READING_HEAP) + Math.ceil((32 * manifestSize) / 2 ** 20);
+}

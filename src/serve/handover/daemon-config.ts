@@ -1,0 +1,44 @@
+import type { ErrorCode } from '../../base/errors.ts';
+import type { MadeImage } from '../../image/discard-image.ts';
+import type { StoreIdentity } from '../../stores/store.ts';
+
+export const transports = ['kernel', 'fuse-native'] as const;
+export type Transport = (typeof transports)[number];
+
+/** What a daemon is to serve, and how. It gets this before the image key. Contains no secret. */
+export interface DaemonConfig {
+  /** The absolute path at which the command found the image. */
+  readonly location: string;
+  /** The directory that was there. The daemon serves no other. */
+  readonly image: StoreIdentity;
+  /** An absolute path. */
+  readonly mountPoint: string;
+  readonly transport: Transport;
+  readonly workers: number;
+  /** In bytes, of all workers together. */
+  readonly cacheSize: number;
+  /** Permission bits that the root directory gets instead of those in the image. On a writable mount this is a chmod. */
+  readonly rootMode?: number | undefined;
+  readonly allowOther: boolean;
+  readonly allowRoot: boolean;
+  readonly noExec: boolean;
+  readonly scratch: boolean;
+  /** Lets files be changed: the daemon is the only writer of the image, and seals it when the mount is gone. */
+  readonly write: boolean;
+  /** The source that mount tables show. */
+  readonly fsName: string;
+  /** The absolute path of the daemon's log. Undefined in the foreground: the log is then standard error alone. */
+  readonly logFile?: string;
+  /** Makes the daemon detach the mount and end when the process that started it ends. */
+  readonly endWithCaller?: boolean;
+  /** Only in the foreground: the pid of the process that unlocks the key, a child of the daemon. */
+  readonly unlocker?: number;
+  /** Only in the foreground: the exit code for each error that keeps it from serving or from sealing; 1 for others. */
+  readonly exitCodes?: Readonly<Partial<Record<ErrorCode, number>>>;
+  /** Only in the foreground: an image that was made for this mount. It is removed again when it cannot be served. */
+  readonly made?: MadeImage;
+  /** Only in the foreground: the socket of the service manager that waits to hear when the mount serves and ends. */
+  readonly notifySocket?: string;
+  /** Only for tests: how long to stay after everything was wiped, so that they can look at what memory still holds. */
+  readonly lingerSeconds?: number;
+}

@@ -1,0 +1,11 @@
+import { fileURLToPath } from 'node:url';
+import { programUrl } from '../../base/program-url.ts';
+
+export const daemonProgram = fileURLToPath(programUrl('daemon'));
+
+const PASSED_ON = ['PATH', 'HOME', 'XDG_RUNTIME_DIR', 'XDG_STATE_HOME', 'LANG', 'TZ'] as const;
+
+/** Returns the environment of a daemon. It is small, as a caller's may hold secrets, and settings of Node. */
+export function daemonEnvironment(): Record<string, string> {
+  return Object.fromEntries(PASSED_ON.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])));
+}

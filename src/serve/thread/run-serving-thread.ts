@@ -1,0 +1,89 @@
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import { Counters } from '../../base/counters.ts';
+import { CkptfsError, toPlainError } from '../../base/errors.ts';
+import { Secret } from '../../crypto/secret.ts';
+import { Connection } from '../../fuse/device/connection.ts';
+import { PollingToken, serve } from '../../fuse/device/device-loop.ts';
+import { type OpenTree, openTree } from './open-tree.ts';
+import { openWritableTree } from './open-writable-tree.ts';
+import type { LogLevel, ThreadMessage, ThreadOrder, ThreadSetup } from './thread-messages.ts';
+
+type Send = (message: ThreadMessage) => void;
+
+/**
+ * Runs the serving thread that this thread was started as: it opens the image, waits for the device, serves it until
+ * the mount is gone, seals what was written, and wipes.
+ * @throws CkptfsError `internal` outside a worker thread
+ */
+export function runServingThread(): void {
+  if (parentPort === null) throw new CkptfsError('internal', 'not a serving thread');
+  followOrders(parentPort, workerData as ThreadSetup);
+}
+
+function followOrders(port: MessagePort, setup: ThreadSetup): void {
+  const send: Send = (message) => port.postMessage(message);
+  let opened: OpenTree | undefined;
+  let isDone = false;
+  port.on('message', (order: ThreadOrder) => {
+    if (isDone) return;
+    if (order.kind !== 'end') opened ??= open(setup, send);
+    if (order.kind === 'open' && opened !== undefined) return;
+    try {
+      if (order.kind === 'serve' && opened !== undefined) {
+        serve(order.fd, connectionTo(opened, setup, send), new PollingToken(setup.memory.token));
+      }
+    } catch (error) {
+      send({ kind: 'log', level: 'error', text: toPlainError(error).message });
+    } finally {
+      isDone = true;
+      if (opened !== undefined) end(opened, send);
+      send({ kind: 'ended' });
+    }
+  });
+}
+
+/** Opens the image and reports the outcome. Returns undefined when that failed. */
+function open(setup: ThreadSetup, send: Send): OpenTree | undefined {
+  const { store, cacheSize, rootMode } = setup;
+  try {
+    const log = (level: LogLevel, text: string): void => send({ kind: 'log', level, text });
+    const imageKey = Secret.fromShared(setup.imageKey);
+    const counters = new Counters(setup.memory.image);
+    const opened = setup.write
+      ? openWritableTree(store, imageKey, { cacheSize, rootMode }, counters, log)
+      : openTree(store, imageKey, { cacheSize, rootMode }, counters, (line) => log('error', line));
+    send({ kind: 'ready', image: opened.image });
+    return opened;
+  } catch (error) {
+    send({ kind: 'failed', error: toPlainError(error) });
+    return undefined;
+  }
+}
+
+/** Seals a writable image, also when it was opened and never mounted, and wipes. */
+function end(opened: OpenTree, send: Send): void {
+  try {
+    if (opened.seal !== undefined) {
+      send({ kind: 'sealing' });
+      opened.seal();
+      send({ kind: 'sealed' });
+    }
+  } catch (error) {
+    send({ kind: 'unsealed', error: toPlainError(error) });
+  } finally {
+    opened.close();
+  }
+}
+
+function connectionTo({ tree }: OpenTree, setup: ThreadSetup, send: Send): Connection {
+  return new Connection(tree, {
+    counters: new Float64Array(setup.memory.connection),
+    ...(setup.onlyUid === undefined ? {} : { onlyUid: setup.onlyUid }),
+    onInit: () => send({ kind: 'initialized' }),
+    onError: (error, operation, node) => {
+      const { message, stack } = toPlainError(error);
+      if (operation === 'INIT') send({ kind: 'refused', text: message });
+      send({ kind: 'log', level: 'error', text: `${operation} of node ${node} failed: ${stack ?? message}` });
+    },
+  });
+}

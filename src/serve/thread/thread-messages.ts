@@ -1,0 +1,83 @@
+import { Counters } from '../../base/counters.ts';
+import type { PlainError } from '../../base/errors.ts';
+import type { Time } from '../../format/time.ts';
+import { counterSlots } from '../../fuse/protocol/counters.ts';
+import type { StorePlace } from '../../stores/store.ts';
+
+/** What the daemon's first thread starts a serving thread with. */
+export interface ThreadSetup {
+  readonly store: StorePlace;
+  /** Lets the image be changed. A writable mount has one serving thread. */
+  readonly write: boolean;
+  /** The memory of a shared Secret. */
+  readonly imageKey: SharedArrayBuffer;
+  /** In bytes, of this thread. */
+  readonly cacheSize: number;
+  readonly rootMode: number | undefined;
+  readonly onlyUid: number | undefined;
+  readonly memory: ThreadMemory;
+}
+
+/** Memory that a serving thread shares: its own counters, which others may read at any time, and the polling token. */
+export interface ThreadMemory {
+  readonly image: SharedArrayBuffer;
+  readonly connection: SharedArrayBuffer;
+  /** Of a {@link PollingToken}, the same for all threads of a mount. */
+  readonly token: SharedArrayBuffer;
+}
+
+/** @param token shared by all threads of the mount */
+export function threadMemory(token: SharedArrayBuffer): ThreadMemory {
+  return {
+    token,
+    image: new SharedArrayBuffer(Counters.byteLength),
+    connection: new SharedArrayBuffer(counterSlots * Float64Array.BYTES_PER_ELEMENT),
+  };
+}
+
+export type LogLevel = 'info' | 'warning' | 'error';
+
+/** How far the writer has got with sealing. */
+export type SealMessage =
+  /** No request is served any more. One of the other two follows. */
+  | { readonly kind: 'sealing' }
+  | { readonly kind: 'sealed' }
+  | { readonly kind: 'unsealed'; readonly error: PlainError };
+
+/** What a serving thread sends. */
+export type ThreadMessage =
+  /** It has opened the image, or could not. */
+  | { readonly kind: 'ready'; readonly image: OpenedImage }
+  | { readonly kind: 'failed'; readonly error: PlainError }
+  | { readonly kind: 'log'; readonly level: LogLevel; readonly text: string }
+  /** It has answered the kernel's first request, FUSE_INIT, or refused it. */
+  | { readonly kind: 'initialized' }
+  | { readonly kind: 'refused'; readonly text: string }
+  | SealMessage
+  /** The last message: everything is wiped, and nothing is left to do. The thread itself stays, see `exitNow`. */
+  | { readonly kind: 'ended' };
+
+/** What the daemon's first thread has to know of an image that was opened. */
+export interface OpenedImage {
+  /** 32 hexadecimal digits. */
+  readonly imageId: string;
+  readonly root: RootAttributes;
+}
+
+export interface RootAttributes {
+  /** Permission bits. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly atime: Time;
+  readonly mtime: Time;
+}
+
+/**
+ * What a serving thread is sent: to open the image (one thread, before the others), and later, once, either to serve
+ * the open /dev/fuse `fd` or to end without having served.
+ */
+export type ThreadOrder =
+  | { readonly kind: 'open' }
+  | { readonly kind: 'serve'; readonly fd: number }
+  | { readonly kind: 'end' };

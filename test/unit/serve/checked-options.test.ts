@@ -1,0 +1,53 @@
+import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { checkMount, checkOptions, type MountOptions } from '../../../src/serve/launch/checked-options.ts';
+
+const directory = fs.mkdtempSync(join(tmpdir(), 'ckptfs-options-'));
+const location = join(directory, 'enc');
+const mountPoint = join(directory, 'mnt');
+for (const path of [location, mountPoint, join(location, 'inside')]) fs.mkdirSync(path);
+fs.symlinkSync(location, join(directory, 'link'));
+afterAll(() => fs.rmSync(directory, { recursive: true }));
+
+const options: MountOptions = { location, mountPoint };
+const code = (expected: string) => expect.objectContaining({ code: expected });
+
+describe('refused before anything is started:', () => {
+  test.each<[string, Partial<MountOptions>]>([
+    ['no workers', { workers: 0 }],
+    ['half a worker', { workers: 1.5 }],
+    ['too many workers', { workers: 65 }],
+    ['a tiny cache', { cacheSize: 100 }],
+    ['a mode that is too large', { rootMode: 0o10000 }],
+    ['an image that its own mount hides', { mountPoint: location }],
+    ['an image below its own mount', { mountPoint: directory }],
+    ['an image that its own mount hides, under another name', { mountPoint: join(directory, 'link') }],
+    ['a mount point within the image', { mountPoint: join(location, 'inside') }],
+    ['an unknown mount option', { fuseOptions: ['no_such_thing'] }],
+    ['allow_root with fuse-native', { transport: 'fuse-native', allowRoot: true }],
+    ['both allow_other and allow_root', { allowOther: true, allowRoot: true }],
+    ['both, as mount options', { fuseOptions: ['allow_other,allow_root'] }],
+    ['both, one of them as a mount option', { allowOther: true, fuseOptions: ['allow_root'] }],
+    ['writing with fuse-native', { write: true, transport: 'fuse-native' }],
+    ['writing with scratch space', { write: true, scratch: true }],
+    ['two writers', { write: true, workers: 2 }],
+    ['writing with the mount option ro', { write: true, fuseOptions: ['allow_other,ro'] }],
+  ])('%s', (_, wrong) => {
+    expect(() => checkOptions({ ...options, ...wrong })).toThrow(code('bad-argument'));
+  });
+
+  test('a directory that is not an image', () => {
+    expect(() => checkOptions(options)).toThrow(code('not-an-image'));
+    expect(() => checkOptions({ ...options, write: true })).toThrow(code('not-an-image'));
+  });
+
+  test('a mount for which no image should be made', async () => {
+    const later = { ...options, location: join(directory, 'later'), write: true };
+    await checkMount(later);
+    await expect(checkMount({ ...later, workers: 2 })).rejects.toThrow(code('bad-argument'));
+    await expect(checkMount({ ...later, mountPoint: join(directory, 'none') })).rejects.toThrow(code('mount-failed'));
+    expect(fs.existsSync(join(directory, 'later'))).toBe(false);
+  });
+});
