@@ -16,6 +16,11 @@ const RULES: readonly Rule[] = [
     places: ['base/linux/', 'crypto/libcrypto.ts'],
     instead: 'bind system calls in base/linux, in the file of their subject',
   },
+  {
+    pattern: /\.fill\(0(?!.*\/\/ not secret: )/,
+    places: ['base/wipe.ts'],
+    instead: 'wipe by base/wipe.ts, or say "// not secret: " and why',
+  },
 ];
 
 const source = path.join(import.meta.dirname, '..', 'src');

@@ -82,15 +82,7 @@ export const HOUSES: Readonly<Record<string, House>> = {
     },
   },
   fs: {
-    imports: [
-      'base',
-      'crypto/locked-pages.ts',
-      'crypto/wipe.ts',
-      'format',
-      'image',
-      'image/writable',
-      'fuse/protocol/filesystem.ts',
-    ],
+    imports: ['base', 'crypto/locked-pages.ts', 'format', 'image', 'image/writable', 'fuse/protocol/filesystem.ts'],
   },
   serve: {
     imports: ['base', 'crypto', 'format', 'stores', 'image', 'image/writable', 'keys', 'fuse', 'fs'],

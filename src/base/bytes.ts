@@ -79,7 +79,7 @@ export class ByteWriter {
 
   zeros(length: number): void {
     const start = this.#reserve(length);
-    this.#bytes.fill(0, start, start + length);
+    this.#bytes.fill(0, start, start + length); // not secret: a field
   }
 
   u8(value: number): void {

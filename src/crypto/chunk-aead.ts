@@ -1,4 +1,5 @@
 import type { Region } from '../base/linux/native.ts';
+import { wipe } from '../base/wipe.ts';
 import { type Geometry, RECORD_SIZE, SECTOR_SIZE } from '../format/geometry.ts';
 import { isRecordWellFormed, nextData, nextHole, readHoles, recordFields, writeHoles } from '../format/record.ts';
 import { checkSpan } from './checks.ts';
@@ -47,7 +48,7 @@ export class AeadChunkCipher implements ChunkCipher {
       this.#crypt(index, readHoles(record.view, recordOffset), chunk, chunkOffset, chunk, chunkOffset);
       if (this.#key.verify(record, recordOffset + recordFields.tag)) return true;
     }
-    chunk.bytes.fill(0, chunkOffset, chunkOffset + this.#geometry.chunkSize);
+    wipe(chunk.bytes, chunkOffset, chunkOffset + this.#geometry.chunkSize);
     return false;
   }
 

@@ -41,7 +41,8 @@ export function checkSectors(firstSector: number, count: number, geometry: Geome
 export function zeroHoles(holes: number, firstSector: number, count: number, region: Region, offset: number): void {
   if (holes === 0) return;
   for (let i = 0; i < count; i++) {
-    if (isHole(holes, firstSector + i)) region.bytes.fill(0, offset + i * SECTOR_SIZE, offset + (i + 1) * SECTOR_SIZE);
+    const start = offset + i * SECTOR_SIZE;
+    if (isHole(holes, firstSector + i)) region.bytes.fill(0, start, start + SECTOR_SIZE); // not secret: a hole
   }
 }
 

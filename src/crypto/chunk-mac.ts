@@ -1,4 +1,5 @@
 import { Region } from '../base/linux/native.ts';
+import { wipe } from '../base/wipe.ts';
 import { type Geometry, RECORD_SIZE, SECTOR_SIZE } from '../format/geometry.ts';
 import {
   isHole,
@@ -72,7 +73,7 @@ export class MacChunkCipher implements ChunkCipher {
       this.#feedTag(index, readHoles(record.view, recordOffset), chunk, chunkOffset, record, recordOffset);
       if (this.#gmac.verify(record, recordOffset + recordFields.tag)) return true;
     }
-    chunk.bytes.fill(0, chunkOffset, chunkOffset + this.#geometry.chunkSize);
+    wipe(chunk.bytes, chunkOffset, chunkOffset + this.#geometry.chunkSize);
     return false;
   }
 

@@ -1,5 +1,5 @@
+import { wipe } from '../base/wipe.ts';
 import { offHeap } from './off-heap.ts';
-import { wipe } from './wipe.ts';
 
 const HASH_SIZE = 32;
 

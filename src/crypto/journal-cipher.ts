@@ -1,4 +1,5 @@
 import { Region } from '../base/linux/native.ts';
+import { wipe } from '../base/wipe.ts';
 import {
   FRAME_HEAD_SIZE,
   FRAME_OVERHEAD,
@@ -11,7 +12,6 @@ import { deriveJournalKey } from './image-keys.ts';
 import type { AeadKey, Primitives } from './primitives.ts';
 import type { Secret } from './secret.ts';
 import { fillRandom } from './system-random.ts';
-import { wipe } from './wipe.ts';
 
 const NONCE_OFFSET = 4;
 /** The journal's header ‖ u64 number of the frame ‖ u32 length of its ciphertext. */

@@ -1,6 +1,6 @@
 import { lockPages, MEMORY_PAGE_SIZE, unlockPages } from '../base/linux/memory.ts';
 import { Region } from '../base/linux/native.ts';
-import { wipe } from './wipe.ts';
+import { wipe } from '../base/wipe.ts';
 
 /** Space to begin on a page boundary, and to share the last page with nothing else. */
 const PADDING = 2 * MEMORY_PAGE_SIZE;

@@ -1,10 +1,10 @@
 import { hchacha } from '@noble/ciphers/chacha.js';
 import { Region } from '../base/linux/native.ts';
+import { wipe } from '../base/wipe.ts';
 import { checkLength } from './checks.ts';
 import type { AeadKey, Primitives } from './primitives.ts';
 import { Secret } from './secret.ts';
 import { primitives } from './select.ts';
-import { wipe } from './wipe.ts';
 
 export const MANIFEST_NONCE_SIZE = 24;
 const MANIFEST_TAG_SIZE = 16;

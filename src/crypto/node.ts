@@ -9,10 +9,10 @@ import {
   timingSafeEqual,
 } from 'node:crypto';
 import type { Region } from '../base/linux/native.ts';
+import { wipe } from '../base/wipe.ts';
 import { checkDataUnit, checkHkdfLength, checkLength, checkSpan, checkXtsKey, notBegun } from './checks.ts';
 import type { AeadKey, GmacKey, Primitives, XtsKey } from './primitives.ts';
 import { Secret } from './secret.ts';
-import { wipe } from './wipe.ts';
 
 const NONCE_SIZE = 12;
 const TAG_SIZE = 16;

@@ -1,9 +1,9 @@
 import { inspect } from 'node:util';
 import { CkptfsError } from '../base/errors.ts';
 import { Region } from '../base/linux/native.ts';
+import { wipe } from '../base/wipe.ts';
 import { LockedPages } from './locked-pages.ts';
 import { fillRandom } from './system-random.ts';
-import { wipe } from './wipe.ts';
 
 const MAX_LENGTH = 65536;
 const REDACTED = '[secret]';

@@ -1,7 +1,7 @@
 import { invariant } from '../base/assert.ts';
 import { Region } from '../base/linux/native.ts';
+import { wipe } from '../base/wipe.ts';
 import { LockedPages } from '../crypto/locked-pages.ts';
-import { wipe } from '../crypto/wipe.ts';
 import type { WriteReserved } from './reserving-file-system.ts';
 
 /** Where the bytes of a write are, and where in which file they belong. */

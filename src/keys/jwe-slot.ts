@@ -1,9 +1,9 @@
 import { CkptfsError } from '../base/errors.ts';
+import { wipe } from '../base/wipe.ts';
 import { IMAGE_KEY_SIZE } from '../crypto/image-keys.ts';
 import { offHeap } from '../crypto/off-heap.ts';
 import { Secret } from '../crypto/secret.ts';
 import { randomBytes } from '../crypto/system-random.ts';
-import { wipe } from '../crypto/wipe.ts';
 import { parseSlot, type SlotJwe, slotParameters } from '../format/slot.ts';
 
 const CONTENT_ENCRYPTION = 'A256GCM';

@@ -1,8 +1,8 @@
 import { closeSync, fstatSync, openSync, readSync, type Stats } from 'node:fs';
 import { CkptfsError, ioError, systemErrorName } from '../base/errors.ts';
+import { wipe } from '../base/wipe.ts';
 import { offHeap } from '../crypto/off-heap.ts';
 import type { Secret } from '../crypto/secret.ts';
-import { wipe } from '../crypto/wipe.ts';
 import { unwrapFromSlot, wrapIntoSlot } from './jwe-slot.ts';
 import { parseKeyText } from './key-text.ts';
 import type { KeyProvider } from './provider.ts';

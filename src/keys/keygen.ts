@@ -1,7 +1,7 @@
 import { closeSync, fsyncSync, openSync, unlinkSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { CkptfsError, ioError, systemErrorName } from '../base/errors.ts';
-import { wipe } from '../crypto/wipe.ts';
+import { wipe } from '../base/wipe.ts';
 import { newKeyText } from './key-text.ts';
 
 export type KeyBits = 128 | 192 | 256;

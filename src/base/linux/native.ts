@@ -32,7 +32,7 @@ export class Region {
 
   /** @param memory a length in bytes (zeroed memory is made), or memory to share */
   constructor(memory: number | Uint8Array) {
-    const source = typeof memory === 'number' ? Buffer.allocUnsafeSlow(memory).fill(0) : memory;
+    const source = typeof memory === 'number' ? Buffer.allocUnsafeSlow(memory).fill(0) : memory; // not secret: new
     this.bytes = Buffer.from(source.buffer, source.byteOffset, source.byteLength);
     this.view = new DataView(source.buffer, source.byteOffset, source.byteLength);
     this.length = source.byteLength;

@@ -1,4 +1,5 @@
 import type { Argv } from 'yargs';
+import { wipe } from '../../base/wipe.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
 import { withImageArguments, withOpenImage } from '../options/image-arguments.ts';
 import { print } from '../terminal/output.ts';
@@ -28,7 +29,7 @@ export const command = defineCommand({
           offset += count;
         }
       } finally {
-        bytes.fill(0);
+        wipe(bytes);
       }
     }),
 });

@@ -1,5 +1,6 @@
 import type { Argv } from 'yargs';
 import { CkptfsError } from '../../base/errors.ts';
+import { wipe } from '../../base/wipe.ts';
 import { newKeyText } from '../../keys/key-text.ts';
 import { createKeyFile, type KeyBits } from '../../keys/keygen.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
@@ -38,7 +39,7 @@ export const command = defineCommand({
     try {
       await print(text);
     } finally {
-      text.fill(0);
+      wipe(text);
     }
   },
 });

@@ -1,5 +1,6 @@
 import { Errno } from '../../base/errno.ts';
 import { Region } from '../../base/linux/native.ts';
+import { wipe } from '../../base/wipe.ts';
 import { type AnsweredOperation, operationOf, type SilentOperation } from '../ops/opcodes.ts';
 import { Counter, count, countedOpcodes, counterSlots } from '../protocol/counters.ts';
 import type { Exchange, WritingExchange } from '../protocol/exchange.ts';
@@ -127,7 +128,7 @@ export class Connection {
 
   /** Overwrites the last reply with zeros. */
   wipe(): void {
-    this.#reply.memory.bytes.fill(0);
+    wipe(this.#reply.memory.bytes);
   }
 
   #carryOut(operation: AnsweredOperation): number {

@@ -3,6 +3,7 @@ import { CkptfsError } from '../../base/errors.ts';
 import { readDevice, writeDevice } from '../../base/linux/devices.ts';
 import { lastErrno, Region } from '../../base/linux/native.ts';
 import { POLLS_DEVICE } from '../../base/tuning.ts';
+import { wipe } from '../../base/wipe.ts';
 import { FUSE_MIN_READ_BUFFER } from '../protocol/abi.ts';
 import type { Connection } from './connection.ts';
 import { cloneDevice, closeClones } from './device.ts';
@@ -75,7 +76,7 @@ export function serve(fd: number, connection: Connection, token = new PollingTok
   } finally {
     closeClones(device, fd);
     connection.wipe();
-    request.bytes.fill(0);
+    wipe(request.bytes);
   }
 }
 

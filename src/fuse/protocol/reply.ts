@@ -60,7 +60,7 @@ export class Reply {
   }
 
   zeros(at: number, length: number): void {
-    this.memory.bytes.fill(0, this.bodyOffset + at, this.bodyOffset + at + length);
+    this.memory.bytes.fill(0, this.bodyOffset + at, this.bodyOffset + at + length); // not secret: a field of a reply
   }
 
   /** Writes struct fuse_entry_out of a node found under a name. Returns the struct's size. */

@@ -3,6 +3,7 @@ import { CkptfsError, ioError, systemErrorName } from '../../base/errors.ts';
 import { Directory } from '../../base/linux/directory.ts';
 import { Region } from '../../base/linux/native.ts';
 import { printable } from '../../base/printable.ts';
+import { wipe } from '../../base/wipe.ts';
 import { createChunkCipher } from '../../crypto/chunk-ciphers.ts';
 import { Secret } from '../../crypto/secret.ts';
 import { primitives } from '../../crypto/select.ts';
@@ -66,7 +67,7 @@ export function sealWorker(setup: SealSetup): JobWorker {
     const id = Buffer.from(task.objectId);
     const length = source.read(task.segments, plain);
     const chunks = geometry.chunksFor(length);
-    stored.bytes.fill(0, 0, PAGE_SIZE);
+    stored.bytes.fill(0, 0, PAGE_SIZE); // not secret: a tag page
     // For the whole group by one call, and for no other: see Nonces.
     fillRandom(nonces, 0, chunks * NONCE_SIZE);
     const cipher = createChunkCipher(crypto, setup.cipher, imageKey, setup.imageId, id, geometry);
@@ -102,7 +103,7 @@ export function sealWorker(setup: SealSetup): JobWorker {
     close: () => {
       source.close();
       store.close();
-      plain.bytes.fill(0);
+      wipe(plain.bytes);
     },
   };
 }
@@ -140,7 +141,7 @@ class SourceReader {
         throw ioError('read', this.#pathOf(segment.inode), cause);
       }
     }
-    to.bytes.fill(0, end, usedSectors(end) * SECTOR_SIZE);
+    to.bytes.fill(0, end, usedSectors(end) * SECTOR_SIZE); // not secret: past the end
     return end;
   }
 

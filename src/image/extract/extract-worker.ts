@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import { CkptfsError, ioError } from '../../base/errors.ts';
 import { Region } from '../../base/linux/native.ts';
+import { wipe } from '../../base/wipe.ts';
 import { Secret } from '../../crypto/secret.ts';
 import type { FileInode } from '../../format/manifest.ts';
 import { openStore } from '../../stores/open-store.ts';
@@ -65,7 +66,7 @@ export function extractWorker(setup: ExtractSetup): JobWorker {
       reader.close();
       store.close();
       place.close();
-      buffer.bytes.fill(0);
+      wipe(buffer.bytes);
     },
   };
 }

@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import { Region } from '../../base/linux/native.ts';
+import { wipe } from '../../base/wipe.ts';
 import { RECORD_SIZE } from '../../format/geometry.ts';
 
 /** A chunk that ChunkCipher.authenticate accepted, and its record, kept for the next read of the same chunk. */
@@ -44,7 +45,7 @@ export class ChunkCache {
   /** Forgets and wipes all of it. */
   clear(): void {
     this.#chunks.clear();
-    for (const { data } of this.#spare) data.bytes.fill(0);
+    for (const { data } of this.#spare) wipe(data.bytes);
     this.#spare.length = 0;
   }
 }

@@ -1,5 +1,6 @@
 import { Counters } from '../../base/counters.ts';
 import { Region } from '../../base/linux/native.ts';
+import { wipe } from '../../base/wipe.ts';
 import { CHUNKS_PER_GROUP, MAX_CHUNK_SIZE, RECORD_SIZE, SECTOR_SIZE } from '../../format/geometry.ts';
 import type { Extent, FileInode } from '../../format/manifest.ts';
 import { type CachedChunk, ChunkCache } from './chunk-cache.ts';
@@ -36,7 +37,7 @@ export class ImageReader {
     try {
       this.readExtents(file.extents, offset, end, out, outOffset);
     } catch (error) {
-      out.bytes.fill(0, outOffset, outOffset + end - offset);
+      wipe(out.bytes, outOffset, outOffset + end - offset);
       throw error;
     }
     return end - offset;
@@ -46,8 +47,8 @@ export class ImageReader {
   close(): void {
     this.#chunks.clear();
     this.#objects.close();
-    this.#run.bytes.fill(0);
-    this.#bounce.bytes.fill(0);
+    wipe(this.#run.bytes);
+    wipe(this.#bounce.bytes);
   }
 
   /**
@@ -59,7 +60,7 @@ export class ImageReader {
     for (let at = firstExtentBehind(extents, offset); position < end; at++) {
       const extent = extents[at];
       const dataStart = extent === undefined ? end : Math.min(end, Math.max(position, extent.fileOffset));
-      out.bytes.fill(0, outOffset + position - offset, outOffset + dataStart - offset);
+      out.bytes.fill(0, outOffset + position - offset, outOffset + dataStart - offset); // not secret: a hole
       if (extent === undefined) return;
       const dataEnd = Math.min(end, extent.fileOffset + extent.length);
       if (dataStart < dataEnd) {

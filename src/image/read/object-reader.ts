@@ -93,7 +93,7 @@ export class ObjectReader {
       throw this.#damaged(opened, first, 'the file ends early');
     }
     // The last sectors of a chunk may be holes that the file of a growing object does not reach.
-    data.bytes.fill(0, dataOffset + read, dataOffset + length);
+    data.bytes.fill(0, dataOffset + read, dataOffset + length); // not secret: a hole
     for (let i = 0; i < count; i++) {
       if (!opened.cipher.authenticate(first + i, data, dataOffset + i * chunkSize, page, recordOffset(first + i))) {
         throw this.#damaged(opened, first + i, 'its tag does not match');

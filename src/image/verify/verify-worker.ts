@@ -1,5 +1,6 @@
 import { Counters } from '../../base/counters.ts';
 import { Region } from '../../base/linux/native.ts';
+import { wipe } from '../../base/wipe.ts';
 import { Secret } from '../../crypto/secret.ts';
 import { openStore } from '../../stores/open-store.ts';
 import type { StorePlace } from '../../stores/store.ts';
@@ -36,7 +37,7 @@ export function verifyWorker(setup: VerifySetup): JobWorker {
     close: () => {
       reader.close();
       store.close();
-      data.bytes.fill(0);
+      wipe(data.bytes);
     },
   };
 }

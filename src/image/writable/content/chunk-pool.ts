@@ -1,6 +1,6 @@
 import { Region } from '../../../base/linux/native.ts';
+import { wipe } from '../../../base/wipe.ts';
 import { LockedPages } from '../../../crypto/locked-pages.ts';
-import { wipe } from '../../../crypto/wipe.ts';
 
 /** One operation needs two chunks at a time. */
 const MIN_CHUNKS = 4;

@@ -1,4 +1,5 @@
 import type { Region } from '../../../base/linux/native.ts';
+import { wipe } from '../../../base/wipe.ts';
 import { type Geometry, SECTOR_SIZE } from '../../../format/geometry.ts';
 import type { Extent } from '../../../format/manifest.ts';
 import { nextData, nextHole } from '../../../format/record.ts';
@@ -29,7 +30,7 @@ export class ContentReader {
     try {
       this.#readMixed(file, offset, end, out, outOffset);
     } catch (error) {
-      out.bytes.fill(0, outOffset, outOffset + end - offset);
+      wipe(out.bytes, outOffset, outOffset + end - offset);
       throw error;
     }
     return end - offset;

@@ -177,7 +177,7 @@ export class ContentWriter {
     const origin = part.chunk * this.#chunkSize;
     const first = Math.max(0, start - origin);
     const last = Math.min(this.#chunkSize, end - origin);
-    pool.bytes.fill(0, part.offset + first, part.offset + last);
+    pool.bytes.fill(0, part.offset + first, part.offset + last); // not secret: becomes a hole
     const cleared = sectorBits(Math.ceil(first / SECTOR_SIZE), Math.floor(last / SECTOR_SIZE));
     dirty.setHoles(part, part.holes | cleared);
     if (part.holes !== geometry.holeMask) return;

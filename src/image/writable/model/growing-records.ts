@@ -56,7 +56,7 @@ export class GrowingRecords implements GrowingObject {
     for (const [group, page] of this.#pages) {
       if (group < last) continue;
       const kept = group === last ? (chunks % CHUNKS_PER_GROUP) * RECORD_SIZE : 0;
-      page.region.bytes.fill(0, kept);
+      page.region.bytes.fill(0, kept); // not secret: records of chunks
       page.written = false;
       if (kept === 0) this.#pages.delete(group);
     }

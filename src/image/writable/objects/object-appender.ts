@@ -1,6 +1,7 @@
 import { invariant, isFailure } from '../../../base/assert.ts';
 import { ioErrorName } from '../../../base/errors.ts';
 import type { Region } from '../../../base/linux/native.ts';
+import { wipe } from '../../../base/wipe.ts';
 import type { ChunkCipher } from '../../../crypto/chunk-cipher.ts';
 import { createChunkCipher } from '../../../crypto/chunk-ciphers.ts';
 import type { Secret } from '../../../crypto/secret.ts';
@@ -153,7 +154,7 @@ export class ObjectAppender {
     for (const { file } of new Set([...this.#full, ...this.#unsynced])) file.close();
     this.#full.clear();
     this.#unsynced.clear();
-    this.#staging.region.bytes.fill(0);
+    wipe(this.#staging.region.bytes);
   }
 
   #closeUnused(filled: FilledObject): void {

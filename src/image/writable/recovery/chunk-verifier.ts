@@ -1,5 +1,6 @@
 import { CkptfsError } from '../../../base/errors.ts';
 import { Region } from '../../../base/linux/native.ts';
+import { wipe } from '../../../base/wipe.ts';
 import type { ChunkCipher } from '../../../crypto/chunk-cipher.ts';
 import { createChunkCipher } from '../../../crypto/chunk-ciphers.ts';
 import type { Secret } from '../../../crypto/secret.ts';
@@ -47,7 +48,7 @@ export class ChunkVerifier {
       const chunk = first + index;
       const read = object.file.read(this.#data, 0, chunkSize, this.#geometry.chunkOffset(chunk));
       // The last sectors of a chunk may be holes after the end of the file.
-      this.#data.bytes.fill(0, read);
+      this.#data.bytes.fill(0, read); // not secret: a hole
       if (!object.cipher.authenticate(chunk, this.#data, 0, record, index * RECORD_SIZE)) return false;
     }
     return true;
@@ -57,7 +58,7 @@ export class ChunkVerifier {
     this.#open?.cipher.dispose();
     this.#open?.file.close();
     this.#open = undefined;
-    this.#data.bytes.fill(0);
+    wipe(this.#data.bytes);
   }
 
   /** Opens an object. Returns undefined if it is missing. */
