@@ -1,17 +1,17 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { allVectors, vectorText } from '../../../scripts/vectors/all.ts';
-import { type Refused, stages, type Vector } from '../../../scripts/vectors/vector.ts';
+import { allVectors, vectorText } from '../../scripts/vectors/all.ts';
+import { type Refused, stages, type Vector } from '../../scripts/vectors/vector.ts';
 import {
   deriveHeaderMacKey,
   deriveJournalKey,
   deriveManifestKey,
   deriveObjectDataKey,
   deriveObjectMacKey,
-} from '../../../src/crypto/image-keys.ts';
-import type { Primitives } from '../../../src/crypto/primitives.ts';
-import { primitives } from '../../../src/crypto/select.ts';
+} from '../../src/crypto/image-keys.ts';
+import type { Primitives } from '../../src/crypto/primitives.ts';
+import { primitives } from '../../src/crypto/select.ts';
 import {
   expectedResult,
   type Outcome,
@@ -26,7 +26,7 @@ import {
   secret,
 } from './vector-runs.ts';
 
-const root = path.join(import.meta.dirname, '..', '..', 'vectors');
+const root = path.join(import.meta.dirname, '..', 'vectors');
 const kinds = Object.keys(allVectors) as Vector['kind'][];
 /** Made from other people's publications, and held to by the tests of src/crypto. */
 const publishedKinds = ['crypto'];

@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { Directory } from '../../../src/base/linux/directory.ts';
+import { Directory } from '../../../../src/base/linux/directory.ts';
 
 let place: string;
 let directory: Directory;
