@@ -13,7 +13,7 @@ import { type ObjectKeys, objectFile, sealChunk } from '../../scripts/vectors/se
 import { Secret } from '../../src/crypto/secret.ts';
 import { decodeManifest } from '../../src/format/manifest-codec.ts';
 import type { Image } from '../../src/image/read/image.ts';
-import { MemoryStore } from '../unit/image/memory-store.ts';
+import { MemoryStore } from '../support/memory-store.ts';
 
 const CHUNK_SIZE = 4096;
 const CHUNKS = 20;

@@ -18,7 +18,7 @@ import { ckptfs, runCkptfs } from './support/ckptfs.ts';
 import { describeIf } from './support/requirements.ts';
 
 /**
- * The frozen images through the built program: what test/unit/image/frozen-images.test.ts cannot reach without threads.
+ * The frozen images through the built program: what test/unit/frozen-images.test.ts cannot reach without threads.
  */
 
 interface Verified {

@@ -21,8 +21,8 @@ import { ObjectReader } from '../../src/image/read/object-reader.ts';
 import { Coverage } from '../../src/image/verify/coverage.ts';
 import { keyFileProvider } from '../../src/keys/key-file.ts';
 import { unwrapImageKey } from '../../src/keys/provider.ts';
+import { MemoryStore } from '../support/memory-store.ts';
 import { NO_TIMES } from '../support/times.ts';
-import { MemoryStore } from './image/memory-store.ts';
 
 /** What src makes of a vector: how far reading came, and what it gave or said. */
 export interface Outcome {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { Extent } from '../../../src/format/manifest.ts';
-import { dataBytes, firstExtentBehind, seekExtent } from '../../../src/image/read/extents.ts';
+import type { Extent } from '../../../../src/format/manifest.ts';
+import { dataBytes, firstExtentBehind, seekExtent } from '../../../../src/image/read/extents.ts';
 
 function extent(fileOffset: number, length: number): Extent {
   return { fileOffset, object: 0, objectOffset: 0, length };

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { ImageTree } from '../../../src/image/read/tree.ts';
-import { NO_TIMES } from '../../support/times.ts';
-import { manifests } from '../format/arbitraries.ts';
+import { ImageTree } from '../../../../src/image/read/tree.ts';
+import { NO_TIMES } from '../../../support/times.ts';
+import { manifests } from '../../format/arbitraries.ts';
 
 describe('ImageTree', () => {
   test('agrees with the entries, whatever the tree', () => {

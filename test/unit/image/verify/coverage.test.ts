@@ -1,15 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { Counters } from '../../../src/base/counters.ts';
-import { Region } from '../../../src/base/linux/native.ts';
-import { Geometry } from '../../../src/format/geometry.ts';
-import type { Extent, Inode } from '../../../src/format/manifest.ts';
-import { openImage } from '../../../src/image/read/image.ts';
-import { ObjectReader } from '../../../src/image/read/object-reader.ts';
-import { Coverage, countBits } from '../../../src/image/verify/coverage.ts';
-import { openWritable } from '../../../src/image/writable/open-writable.ts';
-import { NO_TIMES } from '../../support/times.ts';
-import { newImage, patternBytes } from './writable/session.ts';
+import { Counters } from '../../../../src/base/counters.ts';
+import { Region } from '../../../../src/base/linux/native.ts';
+import { Geometry } from '../../../../src/format/geometry.ts';
+import type { Extent, Inode } from '../../../../src/format/manifest.ts';
+import { openImage } from '../../../../src/image/read/image.ts';
+import { ObjectReader } from '../../../../src/image/read/object-reader.ts';
+import { Coverage, countBits } from '../../../../src/image/verify/coverage.ts';
+import { openWritable } from '../../../../src/image/writable/open-writable.ts';
+import { NO_TIMES } from '../../../support/times.ts';
+import { newImage, patternBytes } from '../writable/session.ts';
 
 const chunkSize = 4096;
 const metadata = { mode: 0o600, uid: 0, gid: 0, ...NO_TIMES, xattrs: [] };

@@ -2,9 +2,9 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { Directory } from '../../../src/base/linux/directory.ts';
-import { placeIn, shareNames } from '../../../src/image/create/source-names.ts';
-import { pathInTree, TreeDirectories } from '../../../src/image/outside/tree-directories.ts';
+import { Directory } from '../../../../src/base/linux/directory.ts';
+import { placeIn, shareNames } from '../../../../src/image/create/source-names.ts';
+import { pathInTree, TreeDirectories } from '../../../../src/image/outside/tree-directories.ts';
 
 let base: string;
 let root: Directory;

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { lossLines } from '../../../src/cli/terminal/losses.ts';
-import { Losses } from '../../../src/image/outside/losses.ts';
+import { lossLines } from '../../../../src/cli/terminal/losses.ts';
+import { Losses } from '../../../../src/image/outside/losses.ts';
 
 const failing = (code: string) => () => {
   throw Object.assign(new Error(code), { code });

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { Geometry } from '../../../src/format/geometry.ts';
-import type { FileInode, Manifest } from '../../../src/format/manifest.ts';
-import { decodeManifest, encodeManifest } from '../../../src/format/manifest-codec.ts';
+import { Geometry } from '../../../../src/format/geometry.ts';
+import type { FileInode, Manifest } from '../../../../src/format/manifest.ts';
+import { decodeManifest, encodeManifest } from '../../../../src/format/manifest-codec.ts';
 import {
   type Plan,
   planImage,
@@ -10,9 +10,9 @@ import {
   SMALL_FILE,
   segmentsInGroup,
   usedSectors,
-} from '../../../src/image/create/plan.ts';
-import type { SourceFile, SourceTree } from '../../../src/image/create/source.ts';
-import { NO_TIMES } from '../../support/times.ts';
+} from '../../../../src/image/create/plan.ts';
+import type { SourceFile, SourceTree } from '../../../../src/image/create/source.ts';
+import { NO_TIMES } from '../../../support/times.ts';
 
 const SECTOR = 4096;
 const metadata = { mode: 0o600, uid: 0, gid: 0, ...NO_TIMES, xattrs: [] };

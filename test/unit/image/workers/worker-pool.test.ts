@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { defaultJobs, runTasks } from '../../../src/image/workers/worker-pool.ts';
+import { defaultJobs, runTasks } from '../../../../src/image/workers/worker-pool.ts';
 
 const setup = { job: 'verify', store: '', imageKey: new SharedArrayBuffer(32) } as const;
 

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { Header } from '../../../src/format/header.ts';
-import type { Extent, Inode, Manifest } from '../../../src/format/manifest.ts';
-import { FilesOfObjects } from '../../../src/image/verify/verify.ts';
-import { NO_TIMES } from '../../support/times.ts';
+import type { Header } from '../../../../src/format/header.ts';
+import type { Extent, Inode, Manifest } from '../../../../src/format/manifest.ts';
+import { FilesOfObjects } from '../../../../src/image/verify/verify.ts';
+import { NO_TIMES } from '../../../support/times.ts';
 
 const chunkSize = 4096;
 const metadata = { mode: 0o600, uid: 0, gid: 0, ...NO_TIMES, xattrs: [] };

@@ -2,18 +2,18 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Counters } from '../../../src/base/counters.ts';
-import { CkptfsError } from '../../../src/base/errors.ts';
-import { Region } from '../../../src/base/linux/native.ts';
-import { type Image, openImage, readHeader } from '../../../src/image/read/image.ts';
-import { ImageReader } from '../../../src/image/read/image-reader.ts';
-import { ObjectReader } from '../../../src/image/read/object-reader.ts';
-import { ImageTree } from '../../../src/image/read/tree.ts';
-import { Coverage } from '../../../src/image/verify/coverage.ts';
-import { keyFileProvider, readKeyFile } from '../../../src/keys/key-file.ts';
-import { unwrapImageKey } from '../../../src/keys/provider.ts';
-import { LocalStore } from '../../../src/stores/local-store.ts';
-import type { StoredObject } from '../../../src/stores/store.ts';
+import { Counters } from '../../src/base/counters.ts';
+import { CkptfsError } from '../../src/base/errors.ts';
+import { Region } from '../../src/base/linux/native.ts';
+import { type Image, openImage, readHeader } from '../../src/image/read/image.ts';
+import { ImageReader } from '../../src/image/read/image-reader.ts';
+import { ObjectReader } from '../../src/image/read/object-reader.ts';
+import { ImageTree } from '../../src/image/read/tree.ts';
+import { Coverage } from '../../src/image/verify/coverage.ts';
+import { keyFileProvider, readKeyFile } from '../../src/keys/key-file.ts';
+import { unwrapImageKey } from '../../src/keys/provider.ts';
+import { LocalStore } from '../../src/stores/local-store.ts';
+import type { StoredObject } from '../../src/stores/store.ts';
 import {
   type ExpectedDamage,
   frozenRoot,
@@ -23,8 +23,8 @@ import {
   listing,
   makeDamaged,
   recipes,
-} from '../../support/frozen-images.ts';
-import { describeImage, pathsOf, readOrReason, readWhole } from '../../support/image-content.ts';
+} from '../support/frozen-images.ts';
+import { describeImage, pathsOf, readOrReason, readWhole } from '../support/image-content.ts';
 
 async function open(directory: string, bits: 128 | 192 | 256 = 256): Promise<Image> {
   const store = new LocalStore(directory);

@@ -1,12 +1,5 @@
-import { CkptfsError } from '../../../src/base/errors.ts';
-import type {
-  NamedFile,
-  Store,
-  StoredObject,
-  StoreIdentity,
-  StoreListing,
-  StoreLock,
-} from '../../../src/stores/store.ts';
+import { CkptfsError } from '../../src/base/errors.ts';
+import type { NamedFile, Store, StoredObject, StoreIdentity, StoreListing, StoreLock } from '../../src/stores/store.ts';
 
 /** A store that holds what a test puts there: hostile bytes without a file system. */
 export class MemoryStore implements Store {

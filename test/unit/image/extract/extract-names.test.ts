@@ -2,11 +2,11 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { Inode, Manifest } from '../../../src/format/manifest.ts';
-import { makeNames } from '../../../src/image/extract/extract-names.ts';
-import { ExtractedTree } from '../../../src/image/extract/extract-place.ts';
-import { Losses } from '../../../src/image/outside/losses.ts';
-import { ImageTree } from '../../../src/image/read/tree.ts';
+import type { Inode, Manifest } from '../../../../src/format/manifest.ts';
+import { makeNames } from '../../../../src/image/extract/extract-names.ts';
+import { ExtractedTree } from '../../../../src/image/extract/extract-place.ts';
+import { Losses } from '../../../../src/image/outside/losses.ts';
+import { ImageTree } from '../../../../src/image/read/tree.ts';
 
 const time = { seconds: 0, nanoseconds: 0 };
 const metadata = { mode: 0o700, uid: 0, gid: 0, atime: time, mtime: time, ctime: time, xattrs: [] };

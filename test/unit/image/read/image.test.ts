@@ -1,13 +1,13 @@
 import { expect, test } from 'vitest';
-import { imageId, imageKey, slot } from '../../../scripts/vectors/sample.ts';
-import { CkptfsError } from '../../../src/base/errors.ts';
-import { headerMac } from '../../../src/crypto/header-mac.ts';
-import { deriveHeaderMacKey } from '../../../src/crypto/image-keys.ts';
-import { Secret } from '../../../src/crypto/secret.ts';
-import { primitives } from '../../../src/crypto/select.ts';
-import { authenticatedHeaderBytes, encodeHeader } from '../../../src/format/header.ts';
-import { authenticateHeader, readAnyHeader, readHeader } from '../../../src/image/read/image.ts';
-import { MemoryStore } from './memory-store.ts';
+import { imageId, imageKey, slot } from '../../../../scripts/vectors/sample.ts';
+import { CkptfsError } from '../../../../src/base/errors.ts';
+import { headerMac } from '../../../../src/crypto/header-mac.ts';
+import { deriveHeaderMacKey } from '../../../../src/crypto/image-keys.ts';
+import { Secret } from '../../../../src/crypto/secret.ts';
+import { primitives } from '../../../../src/crypto/select.ts';
+import { authenticatedHeaderBytes, encodeHeader } from '../../../../src/format/header.ts';
+import { authenticateHeader, readAnyHeader, readHeader } from '../../../../src/image/read/image.ts';
+import { MemoryStore } from '../../../support/memory-store.ts';
 
 type Name = Parameters<MemoryStore['has']>[0];
 

@@ -2,14 +2,14 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { Secret } from '../../../src/crypto/secret.ts';
-import { Geometry } from '../../../src/format/geometry.ts';
-import { planImage, segmentsInGroup } from '../../../src/image/create/plan.ts';
-import { scanSource } from '../../../src/image/create/scan-source.ts';
-import { sealWorker } from '../../../src/image/create/seal-worker.ts';
-import { openSource } from '../../../src/image/create/source.ts';
-import { shareNames } from '../../../src/image/create/source-names.ts';
-import { createStore } from '../../../src/stores/open-store.ts';
+import { Secret } from '../../../../src/crypto/secret.ts';
+import { Geometry } from '../../../../src/format/geometry.ts';
+import { planImage, segmentsInGroup } from '../../../../src/image/create/plan.ts';
+import { scanSource } from '../../../../src/image/create/scan-source.ts';
+import { sealWorker } from '../../../../src/image/create/seal-worker.ts';
+import { openSource } from '../../../../src/image/create/source.ts';
+import { shareNames } from '../../../../src/image/create/source-names.ts';
+import { createStore } from '../../../../src/stores/open-store.ts';
 
 let base: string;
 beforeEach(() => {
