@@ -3,8 +3,8 @@ import { expect, test } from 'vitest';
 
 const program = `
   import { readFileSync } from 'node:fs';
-  import { hardenProcess } from './src/crypto/hardening.ts';
-  import { bind } from './src/base/linux/native.ts';
+  import { hardenProcess } from '../../../src/crypto/hardening.ts';
+  import { bind } from '../../../src/base/linux/native.ts';
   const failures = hardenProcess();
   const dumpable = bind('prctl', 'int', ['int', 'ulong', 'ulong', 'ulong', 'ulong'])(3, 0, 0, 0, 0);
   const core = /^Max core file size +(\\S+) +(\\S+)/m.exec(readFileSync('/proc/self/limits', 'utf8')).slice(1);

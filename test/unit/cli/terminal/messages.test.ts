@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { CkptfsError, ioError } from '../../../src/base/errors.ts';
-import { hintFor } from '../../../src/cli/hints.ts';
-import { debugText, exitCodeOf, failureLine } from '../../../src/cli/terminal/messages.ts';
+import { CkptfsError, ioError } from '../../../../src/base/errors.ts';
+import { hintFor } from '../../../../src/cli/hints.ts';
+import { debugText, exitCodeOf, failureLine } from '../../../../src/cli/terminal/messages.ts';
 
 test('one line: what is wrong, then what to do', () => {
   const error = new CkptfsError('exists', 'out exists', { data: { reason: 'not-empty' } });

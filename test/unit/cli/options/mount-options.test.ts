@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { CkptfsError } from '../../../src/base/errors.ts';
-import { hintFor } from '../../../src/cli/hints.ts';
-import { parseMountOptions } from '../../../src/cli/options/mount-options.ts';
+import { CkptfsError } from '../../../../src/base/errors.ts';
+import { hintFor } from '../../../../src/cli/hints.ts';
+import { parseMountOptions } from '../../../../src/cli/options/mount-options.ts';
 
 function refusal(list: string): CkptfsError {
   try {

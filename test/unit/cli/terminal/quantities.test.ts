@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { progressText } from '../../../src/cli/terminal/progress.ts';
-import { countOf, formatBytes, formatDuration, parseBytes } from '../../../src/cli/terminal/quantities.ts';
+import { progressText } from '../../../../src/cli/terminal/progress.ts';
+import { countOf, formatBytes, formatDuration, parseBytes } from '../../../../src/cli/terminal/quantities.ts';
 
 test.each([
   [0, '0 bytes'],

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { longListing, modeText, nameJson, table, timeText } from '../../../src/cli/terminal/listing.ts';
-import { NO_TIMES } from '../../support/times.ts';
+import { longListing, modeText, nameJson, table, timeText } from '../../../../src/cli/terminal/listing.ts';
+import { NO_TIMES } from '../../../support/times.ts';
 
 test.each([
   ['file', 0o644, '-rw-r--r--'],

@@ -1,12 +1,12 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { errorCodes } from '../../../src/base/errors.ts';
-import { commandNames } from '../../../src/cli/command-names.ts';
-import { EXIT_EXEC_FAILED, EXIT_NOT_ALL_KEPT, exitCodes } from '../../../src/cli/exit-codes.ts';
-import { createProgram } from '../../../src/cli/program.ts';
+import { errorCodes } from '../../src/base/errors.ts';
+import { commandNames } from '../../src/cli/command-names.ts';
+import { EXIT_EXEC_FAILED, EXIT_NOT_ALL_KEPT, exitCodes } from '../../src/cli/exit-codes.ts';
+import { createProgram } from '../../src/cli/program.ts';
 
-const guide = readFileSync(new URL('../../../docs/cli.md', import.meta.url), 'utf8');
-const manual = readFileSync(new URL('../../../docs/ckptfs.1', import.meta.url), 'utf8').replaceAll('\\-', '-');
+const guide = readFileSync(new URL('../../docs/cli.md', import.meta.url), 'utf8');
+const manual = readFileSync(new URL('../../docs/ckptfs.1', import.meta.url), 'utf8').replaceAll('\\-', '-');
 
 /** What `ckptfs NAME --help` prints. */
 async function helpOf(...words: string[]): Promise<string> {
@@ -67,7 +67,7 @@ test('every help has examples, and the general help has every command', async ()
   for (const name of commandNames) expect(help).toContain(`ckptfs ${name}`);
 });
 
-const root = new URL('../../../', import.meta.url);
+const root = new URL('../../', import.meta.url);
 
 test('the manual has a date, not before that of the newest version, and the version of the package', () => {
   const [, date = '', version = ''] = /^\.TH CKPTFS 1 "(\d{4}-\d\d-\d\d)" "ckptfs (\S+)"/m.exec(manual) ?? [];
