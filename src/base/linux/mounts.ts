@@ -9,7 +9,6 @@ export const MS_NODEV = 4;
 export const MS_NOEXEC = 8;
 const MS_REC = 16384;
 const MS_PRIVATE = 1 << 18;
-export const MNT_FORCE = 1;
 export const MNT_DETACH = 2;
 const UMOUNT_NOFOLLOW = 8;
 

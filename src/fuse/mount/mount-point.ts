@@ -4,7 +4,7 @@ import { constants } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { errnoName, errnoNumber, isErrnoName } from '../../base/errno.ts';
 import { CkptfsError, systemErrorName } from '../../base/errors.ts';
-import { MNT_DETACH, MNT_FORCE, tryUnmount } from '../../base/linux/mounts.ts';
+import { MNT_DETACH, tryUnmount } from '../../base/linux/mounts.ts';
 import { O_PATH } from '../../base/linux/open-flags.ts';
 import { unmountByHelper } from './fusermount.ts';
 import { isScratch, type MountInfo } from './mountinfo.ts';
@@ -48,11 +48,6 @@ export async function findMount(directory: string): Promise<MountInfo> {
 export interface UnmountOptions {
   /** Remove it from the tree at once and end it when its last user is gone, rather than fail when it is in use. */
   readonly lazy?: boolean;
-  /**
-   * Abort the connection first: present and future requests fail, so every thread in {@link serve} returns, which
-   * otherwise happens only when the last user is gone. Needs root, or fusectl mounted on /sys/fs/fuse/connections.
-   */
-  readonly force?: boolean;
 }
 
 /**
@@ -60,13 +55,10 @@ export interface UnmountOptions {
  * it may call this.
  * @throws CkptfsError `not-mounted`, `busy`, `mount-failed`, `missing-feature`
  */
-export async function unmount(directory: string, { lazy = false, force = false }: UnmountOptions = {}): Promise<void> {
-  const { mountPoint, device } = await findMount(directory);
-  if (process.geteuid?.() !== 0) {
-    if (force) abortConnection(device);
-    return unmountByHelper(mountPoint, lazy);
-  }
-  const errno = unmountExactly(mountPoint, (lazy ? MNT_DETACH : 0) | (force ? MNT_FORCE : 0));
+export async function unmount(directory: string, { lazy = false }: UnmountOptions = {}): Promise<void> {
+  const { mountPoint } = await findMount(directory);
+  if (process.geteuid?.() !== 0) return unmountByHelper(mountPoint, lazy);
+  const errno = unmountExactly(mountPoint, lazy ? MNT_DETACH : 0);
   if (errno === 0) return;
   if (errno === constants.errno.EBUSY)
     throw new CkptfsError('busy', `${mountPoint} is in use`, { path: mountPoint, data: { reason: 'in-use' } });
@@ -96,14 +88,6 @@ export function unmountExactly(mountPoint: string, flags: number): number {
     return tryUnmount(join(held, basename(mountPoint)), flags);
   } finally {
     closeSync(parent);
-  }
-}
-
-function abortConnection(device: string): void {
-  try {
-    writeFileSync(`/sys/fs/fuse/connections/${device.split(':')[1]}/abort`, '1');
-  } catch {
-    // Without fusectl an ordinary user cannot abort a connection; the unmount that follows does what it can.
   }
 }
 
