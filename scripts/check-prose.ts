@@ -23,7 +23,6 @@ const PHRASES: readonly (readonly [pattern: RegExp, instead: string])[] = [
 const NOT_YET: readonly string[] = [
   'scripts/lib/',
   'src/base/',
-  'src/fs/',
   'src/image/create/',
   'src/image/discard-image.ts',
   'src/image/extract/',
@@ -33,13 +32,10 @@ const NOT_YET: readonly string[] = [
   'src/image/workers/',
   'src/library/',
   'src/serve/',
-  'src/stores/',
   'test/system/write-mount.test.ts',
   'test/unit/cli/',
-  'test/unit/fs/',
   'test/unit/image/',
   'test/unit/serve/',
-  'test/unit/stores/',
 ];
 
 const root = path.join(import.meta.dirname, '..');

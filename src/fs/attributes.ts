@@ -5,10 +5,10 @@ export const BLOCK_SIZE = 4096;
 export const NAME_MAX = 255;
 export const DOT = Buffer.from('.');
 export const DOT_DOT = Buffer.from('..');
-/** What st_blocks counts in. */
+/** Bytes of one of the units of st_blocks. */
 const STAT_BLOCK_SIZE = 512;
-/** Of st_mode: S_IFREG, S_IFDIR, S_IFLNK, S_IFIFO, S_IFSOCK. */
-const typeBits = {
+/** The bits of st_mode for a type: S_IFREG, S_IFDIR, S_IFLNK, S_IFIFO, S_IFSOCK. */
+const TYPE_BITS = {
   file: 0o100000,
   directory: 0o040000,
   symlink: 0o120000,
@@ -23,11 +23,15 @@ type Described = Omit<InodeMetadata, 'xattrs'> &
     | { readonly type: 'symlink'; readonly target: Uint8Array }
   );
 
-/** What stat(2) tells of an inode. @param dataBytes what of a file is no hole @param links as in st_nlink */
+/**
+ * Returns what stat(2) says about an inode.
+ * @param dataBytes the bytes of a file that are not in holes
+ * @param links as in st_nlink
+ */
 export function attributesOf(node: number, inode: Described, dataBytes: number, links: number): Attributes {
   return {
     node,
-    mode: typeBits[inode.type] | inode.mode,
+    mode: TYPE_BITS[inode.type] | inode.mode,
     size: sizeOf(inode),
     blocks: Math.ceil(dataBytes / STAT_BLOCK_SIZE),
     links,
@@ -39,7 +43,7 @@ export function attributesOf(node: number, inode: Described, dataBytes: number, 
   };
 }
 
-/** As in st_size: a directory's is told as one block. */
+/** Returns st_size, which is one block for a directory. */
 function sizeOf(inode: Described): number {
   if (inode.type === 'file') return inode.size;
   if (inode.type === 'symlink') return inode.target.length;

@@ -47,7 +47,10 @@ export class DeferredWrite {
     this.#pending = { node, offset, length, from, fromOffset };
   }
 
-  /** Passes it to `write`, and forgets it when that returns. @throws what `write` throws: it waits and may be stored later */
+  /**
+   * Passes it to `write`, and forgets it when that returns.
+   * @throws what `write` throws: it waits and may be stored later
+   */
   store(write: WriteReserved): void {
     if (this.#pending === undefined) return;
     const { node, offset, length, from, fromOffset } = this.#pending;

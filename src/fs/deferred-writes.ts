@@ -13,7 +13,7 @@ import { DeferredWrite } from './deferred-write.ts';
 import { ForwardingTree } from './forwarding-tree.ts';
 import type { ReservingFileSystem, WriteReserved } from './reserving-file-system.ts';
 
-/** The image below the file system. Its operations throw a CkptfsError where those of the file system throw an Errno. */
+/** The image below the file system. It throws a CkptfsError where the file system throws an Errno. */
 export interface DeferringImage {
   inode(node: number): unknown;
   readonly writeReserved: WriteReserved;
@@ -171,7 +171,10 @@ export class DeferredWrites extends ForwardingTree<ReservingFileSystem> {
     return end > attributes.size ? { ...attributes, size: end } : attributes;
   }
 
-  /** Stores the deferred write, if it is to `node` or no node is given. @throws Errno why it cannot be stored; it waits */
+  /**
+   * Stores the deferred write, if it is to `node` or no node is given.
+   * @throws Errno why it cannot be stored; it waits
+   */
   #store(node?: number): void {
     const waiting = this.#deferred.node;
     if (waiting === undefined || (node !== undefined && node !== waiting)) return;

@@ -8,19 +8,22 @@ const GROUP_EXECUTES = 0o0010;
 
 type Owned = Readonly<Pick<LiveInode, 'mode' | 'gid'>>;
 
-/** Whose what is made in a directory is: the caller's, but for the group where the directory has the set-group-id bit. */
+/**
+ * Returns owner, group and mode of a file that is made in a directory. They are the caller's, but a directory with the
+ * set-group-id bit gives its own group.
+ */
 export function newInode(parent: Owned, mode: number, { uid, gid }: Caller): NewInode {
   return { mode, uid, gid: (parent.mode & SET_GROUP_ID) !== 0 ? parent.gid : gid };
 }
 
-/** The same of a directory, which hands the bit on. */
+/** Like {@link newInode}, for a directory, which inherits the set-group-id bit. */
 export function newDirectory(parent: Owned, mode: number, caller: Caller): NewInode {
   return newInode(parent, mode | (parent.mode & SET_GROUP_ID), caller);
 }
 
 /**
- * What attribute changes mean for an inode besides its size, or undefined when nothing is left to change: a new size has set the mtime
- * already.
+ * Returns what attribute changes mean for an inode besides its size, or undefined when nothing is left to change. A new
+ * size has set the mtime already.
  */
 export function metadataChanges(
   inode: Readonly<LiveInode>,
@@ -40,7 +43,7 @@ export function metadataChanges(
   return Object.keys(changes).length === 0 ? undefined : changes;
 }
 
-/** See {@link AttributeChanges.killPrivileges}. */
+/** Returns a mode without the bits that {@link AttributeChanges.killPrivileges} clears. */
 function withoutPrivileges(mode: number): number {
   return mode & ~(SET_USER_ID | ((mode & GROUP_EXECUTES) !== 0 ? SET_GROUP_ID : 0));
 }

@@ -20,9 +20,7 @@ export class ReadOnlyTree implements FileSystem {
   readonly #reader: ImageReader;
   readonly #faults: StoreFaults;
   readonly #inodes: readonly Inode[];
-  /**
-   * Whether any node has extended attributes. `ls -l` asks for one of every file: that is three in four of its requests.
-   */
+  /** Whether any node has extended attributes. `ls -l` asks for those of every file, in three of four requests. */
   readonly #hasXattrs: boolean;
   /** By node, made at the first request. */
   readonly #attributes: (Attributes | undefined)[] = [];

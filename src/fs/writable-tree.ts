@@ -21,21 +21,24 @@ import { metadataChanges, newDirectory, newInode } from './metadata-changes.ts';
 import type { ReservingFileSystem } from './reserving-file-system.ts';
 import { type FaultListener, StoreFaults } from './store-faults.ts';
 
-/** Cookies of "." and ".."; those of children are their serials, which begin with 1, behind them. */
+/** Cookies of "." and "..". That of a child is DOT_DOT_COOKIE plus its serial, and serials begin with 1. */
 const DOT_COOKIE = 1;
 const DOT_DOT_COOKIE = 2;
 
-/** As many as there are inode numbers. */
+/** The number of inode numbers. */
 const MAX_FILES = 0xffff_ffff;
 
-/** An image that is being written as a file system. A node's number is its inode number. Belongs to one thread. */
+/**
+ * Serves an image that is being written as a file system. A node's number is its inode number. One thread must have it
+ * for itself.
+ */
 export class WritableTree implements ReservingFileSystem {
   readonly immutable = false;
   readonly #image: WritableImage;
   readonly #faults: StoreFaults;
   readonly #clock: () => number;
-  /** How often the kernel was told of a node and has not forgotten it. */
-  readonly #remembered = new Map<number, number>();
+  /** The lookup count of each node that has one above 0. */
+  readonly #lookups = new Map<number, number>();
 
   /** @param clock milliseconds since 1970; the image's own */
   constructor(image: WritableImage, onFault: FaultListener, clock: () => number = Date.now) {
@@ -54,7 +57,7 @@ export class WritableTree implements ReservingFileSystem {
 
   getattr(node: number): Attributes {
     const inode = this.#inode(node);
-    // What was removed and is still open has no name; a directory then has not even its own.
+    // A node that was removed and is still open has no name; a directory then does not count its own "." either.
     const links = inode.names === 0 && node !== ROOT_INODE ? 0 : inode.links;
     return attributesOf(node, inode, inode.type === 'file' ? inode.dataBytes : 0, links);
   }
@@ -73,13 +76,16 @@ export class WritableTree implements ReservingFileSystem {
     const { parent } = this.#directory(directory);
     if (cookie < DOT_COOKIE) return { cookie: DOT_COOKIE, name: DOT, attributes: this.getattr(directory) };
     if (cookie < DOT_DOT_COOKIE) return { cookie: DOT_DOT_COOKIE, name: DOT_DOT, attributes: this.getattr(parent) };
-    const behind = cookie === DOT_DOT_COOKIE ? Number.POSITIVE_INFINITY : cookie - DOT_DOT_COOKIE;
-    const child = this.#image.nameBefore(directory, behind);
+    const serial = cookie === DOT_DOT_COOKIE ? Number.POSITIVE_INFINITY : cookie - DOT_DOT_COOKIE;
+    const child = this.#image.nameBefore(directory, serial);
     if (child === undefined) return undefined;
     return { cookie: DOT_DOT_COOKIE + child.serial, name: child.name, attributes: this.getattr(child.inode) };
   }
 
-  /** What is free in the file system below is free here, but for what encryption adds. Files take no inodes there. */
+  /**
+   * Returns the free space of the file system below, of which encryption takes a little. Files need no inodes there, so
+   * their number is bounded by the inode numbers of the image alone.
+   */
   statfs(): Statistics {
     const { blockSize, blocks, freeBlocks } = this.#attempt('look below', ROOT_INODE, () => this.#image.space());
     const freeFiles = MAX_FILES - this.#image.inodeCount;
@@ -162,7 +168,7 @@ export class WritableTree implements ReservingFileSystem {
     return this.#attempt('change', node, () => {
       if (size !== undefined) this.#image.truncate(node, size);
       const metadata = metadataChanges(this.#inode(node), changes, this.#now());
-      // Whoever asks for a change gets a new ctime, even for chown(-1, -1); a new size has set it.
+      // Every request for a change sets the ctime, even chown(-1, -1); a new size has set it already.
       if (metadata !== undefined || size === undefined) this.#image.setMetadata(node, metadata ?? {});
       return this.getattr(node);
     });
@@ -189,7 +195,7 @@ export class WritableTree implements ReservingFileSystem {
     // Each write is stored when it returns.
   }
 
-  /** No space is reserved. */
+  /** Reserves no space. */
   allocate(node: number, offset: number, length: number, how: AllocateMode, killPrivileges: boolean): void {
     this.#attempt('write', node, () => {
       this.#checkFile(node);
@@ -222,16 +228,16 @@ export class WritableTree implements ReservingFileSystem {
   }
 
   addLookup(node: number): void {
-    this.#remembered.set(node, (this.#remembered.get(node) ?? 0) + 1);
+    this.#lookups.set(node, (this.#lookups.get(node) ?? 0) + 1);
   }
 
   forget(node: number, lookups: number): void {
-    const left = (this.#remembered.get(node) ?? 0) - lookups;
+    const left = (this.#lookups.get(node) ?? 0) - lookups;
     if (left > 0) {
-      this.#remembered.set(node, left);
+      this.#lookups.set(node, left);
       return;
     }
-    this.#remembered.delete(node);
+    this.#lookups.delete(node);
     this.#releaseUnused(node);
   }
 
@@ -244,9 +250,9 @@ export class WritableTree implements ReservingFileSystem {
     if (metadata !== undefined) this.#image.setMetadata(node, metadata);
   }
 
-  /** What has no name and is in nobody's use is gone. */
+  /** Removes a node that has no name and a lookup count of 0. */
   #releaseUnused(node: number | undefined): void {
-    if (node === undefined || this.#remembered.has(node)) return;
+    if (node === undefined || this.#lookups.has(node)) return;
     this.#image.release(node);
   }
 

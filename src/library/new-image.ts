@@ -7,8 +7,10 @@ import type { MakeSlots } from '../image/create/new-header.ts';
 import type { MadeImage } from '../image/discard-image.ts';
 import { beginImage } from '../image/writable/begin-image.ts';
 import type { NewInode } from '../image/writable/writable-image.ts';
-import { createStore, isVacant } from '../stores/open-store.ts';
+import { createStore } from '../stores/open-store.ts';
 import type { WritableStore } from '../stores/writable-store.ts';
+
+export { isVacant } from '../stores/open-store.ts';
 
 export interface NewImageOptions {
   /** A directory that does not exist, or is empty, this user's own, and nobody else's to write to. */
@@ -78,9 +80,4 @@ export async function createEmptyImage({
 export function madeIn(store: WritableStore, destination: string, isNewDirectory: boolean): MadeImage {
   const { device, inode } = store.identity();
   return { location: absolutePath(destination), directory: `${device}:${inode}`, isNewDirectory };
-}
-
-/** Whether there is nothing at a location, so that an image can be made there. @throws CkptfsError `io` */
-export function isVacantLocation(location: string): boolean {
-  return isVacant(location);
 }

@@ -4,17 +4,20 @@ import { Directory } from '../base/linux/directory.ts';
 import { removeFile } from './local-files.ts';
 import { keepReadersOut } from './readers-lock.ts';
 
-/** Files of an image beside its objects, in the order of removal: what is left after an interruption counts as unfinished. */
-const files = ['manifest', 'journal', 'lock', 'ckptfs.json'] as const;
-const drafts = files.map((name) => `${name}.new`);
+/**
+ * Files of an image beside its objects, in the order of removal. What an interruption leaves counts as an unfinished
+ * image.
+ */
+const FILES = ['manifest', 'journal', 'lock', 'ckptfs.json'] as const;
+const DRAFTS = FILES.map((name) => `${name}.new`);
 
 /**
- * Removes an image whole: its files, its objects and, unless it was there before, its directory. Below the directory no link is followed, and
- * nothing is removed but names that an image has, so what is no part of it stays, and so does the directory then. Readers and writers are kept
- * out meanwhile.
- * @param identity of its directory: `DEVICE:INODE`
- * @returns false, with nothing removed, when another directory stands there
- * @throws CkptfsError `locked`, with nothing removed, while it is read or written; `io`
+ * Removes a whole image: its files, its objects and, if it was made for the image, its directory. Follows no link
+ * below the directory, and removes only names that an image has. Other files stay, and so does the directory then.
+ * Readers and writers are kept out meanwhile.
+ * @param identity of the directory: `DEVICE:INODE`
+ * @returns false, with nothing removed, when another directory is at the path
+ * @throws CkptfsError `locked`, with nothing removed, while the image is read or written; `io`
  */
 export function discardDirectory(path: string, identity: string, isNew: boolean): boolean {
   try {
@@ -39,7 +42,7 @@ export function discardDirectory(path: string, identity: string, isNew: boolean)
 }
 
 function removeFiles(image: Directory): void {
-  for (const name of [...files, ...drafts]) removeFile(image, name);
+  for (const name of [...FILES, ...DRAFTS]) removeFile(image, name);
   withDirectory(() => image.openDirectory('objects', { sameMount: true }), removeObjects);
   removeIfEmpty(image, 'objects');
 }
@@ -56,7 +59,7 @@ function removeObjects(objects: Directory): void {
   }
 }
 
-/** Removes the directory of the image by its name in the one above it, if it still is there. */
+/** Removes the directory of the image by its name in the parent directory, if the name still leads to it. */
 function removeImage(path: string, identity: string): void {
   withDirectory(
     () => Directory.open(`${path}/..`),
@@ -68,7 +71,10 @@ function removeImage(path: string, identity: string): void {
   );
 }
 
-/** Does nothing, and returns undefined, where there is no directory, or something that is not followed has its name. */
+/**
+ * Opens a directory and passes it to `work`. Returns undefined if it does not exist, or its name leads to something
+ * that is not followed.
+ */
 function withDirectory<T>(open: () => Directory, work: (directory: Directory) => T): T | undefined {
   let directory: Directory;
   try {

@@ -7,8 +7,8 @@ import { withoutThoseOfFileSystems } from './file-system-names.ts';
 const MAX_NAMED = 3;
 
 /**
- * Makes a directory with mode 0700, or accepts an empty one of this user's to which nobody else can write, and opens it.
- * What is the file system's own in the root of one does not count (lost+found).
+ * Makes a directory with mode 0700, or accepts an empty one that this user owns and no other user can write to, and
+ * opens it. What a file system puts into its own root, such as lost+found, does not count.
  * @throws CkptfsError `exists`, `io`
  */
 export function makeEmptyDirectory(path: string): Directory {
@@ -27,8 +27,8 @@ export function makeEmptyDirectory(path: string): Directory {
 }
 
 /**
- * Makes a directory, or accepts an empty one of this user's, opens it and gives it mode 0700: what is made in it by way of the
- * descriptor gets into no other directory, also when somebody renames those above it, and nobody else can get at it.
+ * Makes a directory, or accepts an empty one that this user owns, opens it and gives it mode 0700. What is made through
+ * the descriptor gets into no other directory, even if one above it is renamed, and no other user can reach it.
  * @returns a descriptor, which the caller closes
  * @throws CkptfsError `exists`, `io`
  */
@@ -38,7 +38,7 @@ export function openEmptyDirectory(path: string): number {
   let fd: number | undefined;
   try {
     fd = directory.openReadable();
-    // Before the look inside: from here on nobody else can put anything there.
+    // This comes before the check, because from here on no other user can put anything into it.
     const { mode } = fs.fstatSync(fd);
     fs.fchmodSync(fd, 0o700);
     try {
@@ -56,8 +56,8 @@ export function openEmptyDirectory(path: string): number {
   }
 }
 
-/** Whether a path leads to nothing at all, or to a directory in which an image can be made. @throws CkptfsError `io` */
-export function isVacantPath(path: string): boolean {
+/** Whether a path leads to nothing, or to a directory in which an image can be made. @throws CkptfsError `io` */
+export function isVacant(path: string): boolean {
   let directory: Directory;
   try {
     directory = Directory.open(path);
@@ -74,13 +74,13 @@ export function isVacantPath(path: string): boolean {
   }
 }
 
-/** Describes what is in the way of something new, a few of many names; an empty text when nothing is. */
+/** Lists the names that are in the way of something new, at most the first few. */
 export function describeNames(names: readonly string[]): string {
   const named = names.slice(0, MAX_NAMED).join(', ');
   return names.length > MAX_NAMED ? `${named} and ${names.length - MAX_NAMED} more` : named;
 }
 
-/** False when something of that name exists. */
+/** Makes a directory with mode 0700. Returns false if the name exists. */
 function make(path: string): boolean {
   try {
     fs.mkdirSync(path, 0o700);
@@ -91,14 +91,16 @@ function make(path: string): boolean {
   }
 }
 
-/** Whoever owns a directory could put links in the place of what is made there. */
+/**
+ * Opens a directory, which must belong to this user: another owner could replace by links what is made in it.
+ */
 function openOwn(path: string): Directory {
   let directory: Directory;
   try {
     directory = Directory.open(path, { follow: false });
   } catch (cause) {
     const name = systemErrorName(cause);
-    if (name === 'ENOTDIR' || name === 'ELOOP') throw exists(path, 'exists and is no directory', 'not-a-directory');
+    if (name === 'ENOTDIR' || name === 'ELOOP') throw exists(path, 'exists and is not a directory', 'not-a-directory');
     throw ioError('open', path, cause);
   }
   if (Number(directory.stat().uid) === process.geteuid?.()) return directory;
@@ -111,7 +113,7 @@ function checkEmpty(path: string, directory: Directory): void {
   if (names.length > 0) throw exists(path, `exists and is not empty: it has ${describeNames(names)}`, 'not-empty');
 }
 
-/** Without what the file system itself has put there. */
+/** Lists a directory without what a file system has put into its own root. */
 function namesIn(path: string, directory: Directory): string[] {
   try {
     return withoutThoseOfFileSystems(directory, directory.names().map(String).sort());

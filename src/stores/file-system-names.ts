@@ -1,17 +1,17 @@
 import type { Directory } from '../base/linux/directory.ts';
 
 /**
- * Directories that a file system has in its root when it is new: of ext2 to ext4 and others, of f2fs, of ZFS and of network
- * storage that shows its snapshots.
+ * Directories that a new file system has in its root: ext2 to ext4 and others, f2fs, ZFS, and network storage that
+ * shows its snapshots.
  */
-const ofFileSystems: ReadonlySet<string> = new Set(['lost+found', '.lost_found', '.zfs', '.snapshot']);
+const OWN_NAMES: ReadonlySet<string> = new Set(['lost+found', '.lost_found', '.zfs', '.snapshot']);
 
-/** Whether a file system may have put something of that name into its root itself. */
+/** Whether a file system may have put a directory of this name into its root by itself. */
 export function isNameOfFileSystem(name: string): boolean {
-  return ofFileSystems.has(name);
+  return OWN_NAMES.has(name);
 }
 
-/** Leaves out the names of what a file system itself has put into its root. */
+/** Returns the names in a directory without those that a file system has put into its root by itself. */
 export function withoutThoseOfFileSystems(directory: Directory, names: readonly string[]): string[] {
   return names.filter((name) => !(isNameOfFileSystem(name) && directory.lstat(name)?.isDirectory() === true));
 }

@@ -1,19 +1,19 @@
 import { CkptfsError, ioError, systemErrorName } from '../base/errors.ts';
 import { Directory } from '../base/linux/directory.ts';
 
-/** Where a local image is: a path as a user writes it, or a directory that another thread of this process holds open. */
+/** Where a local image is: a path as a user writes it, or a directory that another thread holds open. */
 export type LocalPlace = string | HeldDirectory;
 
 export interface HeldDirectory {
-  /** Stays open until whoever is given it has opened it again. */
+  /** Must stay open until the thread that gets it has opened it again. */
   readonly fd: number;
-  /** For messages, where the kernel cannot tell it. */
+  /** For messages, if the kernel does not know the path. */
   readonly path: string;
 }
 
 /**
- * Holds the directory of an image (format.md §2), and `objects` in it. Whatever happens to their names meanwhile, all work
- * is done in these directories. Nothing below is followed: no symbolic link, and no mount point either.
+ * Holds the directory of an image (format.md §2), and `objects` in it. All work is done in these directories, whatever
+ * happens to their names meanwhile. Nothing below them is followed: no symbolic link and no mount point.
  */
 export class ImageDirectory {
   readonly root: Directory;
@@ -23,7 +23,7 @@ export class ImageDirectory {
     this.root = root;
   }
 
-  /** @throws CkptfsError `not-an-image` when it is no directory, `io` */
+  /** Opens the directory of an image. @throws CkptfsError `not-an-image` when it is not a directory, `io` */
   static open(place: LocalPlace): ImageDirectory {
     const path = typeof place === 'string' ? place : place.path;
     try {
@@ -59,20 +59,20 @@ export class ImageDirectory {
   /**
    * Returns the directory of all objects, held open until {@link close}; undefined when there is none.
    * @param create whether to make it
-   * @throws CkptfsError `damaged` when something else stands there, `io`
+   * @throws CkptfsError `damaged` when something else has that name, `io`
    */
   objects(create = false): Directory | undefined {
     this.#objects ??= this.#open(this.root, 'objects', create, () => this.pathOf('objects'));
     return this.#objects;
   }
 
-  /** Like {@link objects}, for the directory of the objects of one prefix. Opened anew each time; the caller closes it. */
+  /** Like {@link objects}, for the directory of one prefix. It is opened anew each time, and the caller closes it. */
   openPrefix(prefix: string, create = false): Directory | undefined {
     const objects = this.objects(create);
     return objects && this.#open(objects, prefix, create, () => this.pathOf('objects', prefix));
   }
 
-  /** Runs `use` with the directory that an object is in. @throws CkptfsError as {@link objects} */
+  /** Runs `use` with the directory that an object is in. @throws CkptfsError `damaged` and `io` as {@link objects} */
   withPrefixOf<T>(id: string, use: (directory: Directory | undefined) => T, create = false): T {
     const directory = this.openPrefix(prefixOf(id), create);
     try {
@@ -103,7 +103,7 @@ function openRoot(place: LocalPlace): Directory {
   return Directory.fromDescriptor(place.fd, place.path).reopen();
 }
 
-/** Undefined when there is none and none is to be made. */
+/** Opens a directory below another. Returns undefined if it does not exist and is not to be made. */
 function openBelow(parent: Directory, name: string, create: boolean): Directory | undefined {
   try {
     return parent.openDirectory(name, { sameMount: true });
@@ -114,13 +114,13 @@ function openBelow(parent: Directory, name: string, create: boolean): Directory 
   try {
     parent.mkdir(name, 0o700);
   } catch (error) {
-    // Another thread that makes objects was first.
+    // Another thread that creates objects made it first.
     if (systemErrorName(error) !== 'EEXIST') throw error;
   }
   return parent.openDirectory(name, { sameMount: true });
 }
 
-/** Whether something that is not followed stands where a directory should. */
+/** Whether opening a directory failed because its name leads to something that is not followed. */
 function isBarred(error: unknown): boolean {
   const name = systemErrorName(error);
   return name === 'ENOTDIR' || name === 'ELOOP' || name === 'EXDEV';

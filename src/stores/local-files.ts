@@ -7,17 +7,17 @@ interface OpenFile {
   readonly fd: number;
   /** Bytes. */
   readonly size: number;
-  /** How many names it has. */
+  /** The number of its names. */
   readonly links: number;
 }
 
-/** Returns the path of a file, for messages: where it is now. */
+/** Returns the path that a file has now, for messages. */
 export type Where = () => string;
 
 /**
- * Opens what must be a regular file in a directory that others can write to: a symbolic link is not followed, and a FIFO or
- * device put in its place neither blocks nor acts.
- * @param flags of open(2): how, and whether to make it, with mode 0600
+ * Opens a file, which must be a regular one, in a directory that others can write to: a symbolic link is not followed,
+ * and a FIFO or device in its place neither blocks nor acts.
+ * @param flags of open(2); a file that is made gets mode 0600
  * @returns undefined when nothing of that name exists
  * @throws CkptfsError `damaged` for anything but a regular file, `io`
  */
@@ -45,9 +45,9 @@ export function openRegularFile(
 }
 
 /**
- * Opens a regular file to be written. One with a second name is refused: what is written under this name would change what stands
- * under the other, such as a copy made of hard links.
- * @param flags O_RDWR, and whether to make it
+ * Opens a regular file for writing. Refuses one with a second name, because writing would also change what is under
+ * that name, such as a copy made of hard links.
+ * @param flags O_RDWR, perhaps with O_CREAT
  * @returns a descriptor, or undefined when nothing of that name exists
  * @throws CkptfsError `damaged` for anything but a regular file, `io`
  */
@@ -62,13 +62,13 @@ export function openToWrite(directory: Directory, name: string, where: Where, fl
   });
 }
 
-/** Makes a file that is not there, with mode 0600, and opens it to be written. @throws Error in Node's shape, EEXIST too */
+/** Makes a new file with mode 0600 and opens it for writing. @throws Error of Node, also EEXIST */
 export function createFile(directory: Directory, name: string): number {
   const { O_CREAT, O_EXCL, O_RDWR } = fs.constants;
   return directory.openFile(name, O_RDWR | O_CREAT | O_EXCL);
 }
 
-/** Removes a file; that there is none is no fault. @throws Error in Node's shape */
+/** Removes a file if it exists. @throws Error of Node */
 export function removeFile(directory: Directory, name: string): void {
   try {
     directory.unlink(name);

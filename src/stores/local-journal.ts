@@ -9,12 +9,12 @@ import type { JournalDraft, JournalFile } from './writable-store.ts';
 
 const DRAFT = 'journal.new';
 
-/** `journal.new`, until it is renamed into place. */
+/** The file `journal.new`, until it is renamed into place. */
 export class LocalJournalDraft implements JournalDraft {
   readonly #directory: ImageDirectory;
   readonly #file: AppendedFile;
 
-  /** Takes the place of a draft that somebody left. @throws CkptfsError `io` */
+  /** Makes the file, in place of a draft that an earlier writer left. @throws CkptfsError `io` */
   constructor(directory: ImageDirectory) {
     this.#directory = directory;
     try {
@@ -59,17 +59,17 @@ export class LocalJournalDraft implements JournalDraft {
   }
 }
 
-/** Bytes that are taken behind the end of a journal. Its size does not show them: format.md §8. */
+/** Bytes that are reserved after the end of a journal. Its size does not include them: format.md §8. */
 const RESERVE = 64 << 10;
 
-/** A file that only grows, by whole appends. */
+/** A file to which whole pieces are appended. */
 class AppendedFile implements JournalFile {
   readonly #where: Where;
   readonly #fd: number;
   #size = 0;
-  /** Whether something may stand behind `#size`. */
+  /** Whether the file may have bytes after `#size`. */
   #hasTail = false;
-  /** End of the room that was taken for it; bytes. */
+  /** The offset up to which space is reserved. */
   #reserved = 0;
 
   /** @param fd of an empty file */
@@ -84,7 +84,7 @@ class AppendedFile implements JournalFile {
 
   append(bytes: Uint8Array): void {
     try {
-      // Left where cutting failed too: what is appended now must not end within it.
+      // A tail is left when the cut failed as well. What is appended now might be shorter than it.
       this.#cutTail();
       this.#hasTail = true;
       writeAt(this.#fd, new Region(bytes), 0, bytes.length, this.#size);
@@ -96,7 +96,7 @@ class AppendedFile implements JournalFile {
       try {
         this.#cutTail();
       } catch {
-        // The first failure is the one to tell; the next append tries again, and fails if this still does.
+        // The first failure is the one to report. The next append cuts again, and fails if that still fails.
       }
       throw failure;
     }
@@ -118,12 +118,12 @@ class AppendedFile implements JournalFile {
     if (!this.#hasTail) return;
     fs.ftruncateSync(this.#fd, this.#size);
     this.#hasTail = false;
-    // Cutting gives back what was taken behind the end.
+    // Cutting gave back the space that was reserved after the end.
     this.#reserved = this.#size;
     this.#reserve();
   }
 
-  /** Takes room ahead, where that can be had: when there is none any more, what is lost can still be said. */
+  /** Reserves space, if the store has some, so that a full store can still be told what is lost. */
   #reserve(): void {
     if (this.#reserved - this.#size >= RESERVE / 2) return;
     const end = this.#size + RESERVE;

@@ -10,14 +10,14 @@ import type { WriterLock } from './writable-store.ts';
 
 const { O_CREAT, O_RDWR } = fs.constants;
 const LOCK = 'lock';
-/** Bytes of a holder's line that are looked at. */
-const MAX_HOLDER = 200;
-/** How often the file may go away between opening and locking it, since its holder removes it at the end. */
-const TRIES = 10;
+/** The longest line about a holder that is read. */
+const MAX_HOLDER_BYTES = 200;
+/** How often the file may disappear between opening and locking it: its holder removes it at the end. */
+const MAX_TRIES = 10;
 
 /**
- * The lock of a writer: a file that is locked as long as its holder lives, and says who that is; and the lock on the directory
- * that keeps readers out. The holder removes the file, so it counts only while the name still leads to the locked file.
+ * The lock of a writer: a file that is locked as long as its holder lives and that names the holder, and a lock on the
+ * directory that keeps readers out. The holder removes the file, so the lock counts only while the name leads to it.
  */
 export class LocalLock implements WriterLock {
   readonly #directory: ImageDirectory;
@@ -30,8 +30,9 @@ export class LocalLock implements WriterLock {
   }
 
   /**
-   * @param holder one short line
-   * @throws CkptfsError `locked` by a writer or a reader, `damaged` when it is no regular file, `io`
+   * Takes the lock.
+   * @param holder one short line that names this process
+   * @throws CkptfsError `locked` by a writer or a reader, `damaged` when it is not a regular file, `io`
    */
   static take(directory: ImageDirectory, holder: string): LocalLock {
     const lock = new LocalLock(directory, takeFile(directory, holder));
@@ -62,7 +63,7 @@ export class LocalLock implements WriterLock {
 
 function takeFile(directory: ImageDirectory, holder: string): number {
   const path = (): string => directory.pathOf(LOCK);
-  for (let left = TRIES; left > 0; left--) {
+  for (let left = MAX_TRIES; left > 0; left--) {
     const fd = openToWrite(directory.root, LOCK, path, O_RDWR | O_CREAT);
     if (fd === undefined) throw new CkptfsError('io', `${directory.pathOf()} does not exist`, { path: path() });
     try {
@@ -88,14 +89,14 @@ function isInPlace({ root }: ImageDirectory, fd: number): boolean {
 }
 
 function readHolder(fd: number): string {
-  const bytes = Buffer.alloc(MAX_HOLDER);
-  const length = fs.readSync(fd, bytes, 0, MAX_HOLDER, 0);
+  const bytes = Buffer.alloc(MAX_HOLDER_BYTES);
+  const length = fs.readSync(fd, bytes, 0, MAX_HOLDER_BYTES, 0);
   const end = bytes.indexOf('\n');
   return printableName(bytes.subarray(0, end < 0 ? length : Math.min(end, length)));
 }
 
 function locked(directory: string, holder: string): CkptfsError {
-  // Between locking and writing there is a moment without a name.
+  // A holder that has just locked the file has not written its line yet.
   const who = holder === '' ? 'another process' : holder;
   return new CkptfsError('locked', `${directory} is being written by ${who}`, {
     path: directory,

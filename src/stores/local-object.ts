@@ -7,7 +7,7 @@ import type { Where } from './local-files.ts';
 import type { StoredObject } from './store.ts';
 import type { WritableObject } from './writable-store.ts';
 
-/** A file of an image, open. */
+/** An open file of an image. */
 class LocalFile {
   protected readonly where: Where;
   protected readonly fd: number;

@@ -9,16 +9,19 @@ import { LocalObject } from './local-object.ts';
 import { lockForReading } from './readers-lock.ts';
 import type { NamedFile, Store, StoredObject, StoreIdentity, StoreListing, StoreLock } from './store.ts';
 
-/** Of st_blocks, see stat(2). */
-const BLOCK_SIZE = 512;
+/** Bytes of one of the units of st_blocks, see stat(2). */
+const STAT_BLOCK_SIZE = 512;
 
-const ownNames: ReadonlySet<string> = new Set(['ckptfs.json', 'manifest', 'objects', 'journal', 'lock']);
+const OWN_NAMES: ReadonlySet<string> = new Set(['ckptfs.json', 'manifest', 'objects', 'journal', 'lock']);
 
-/** An image in a directory of this host (format.md §2), which is held open. */
+/** An image in a directory of this host (format.md §2). The directory is held open. */
 export class LocalStore implements Store {
   protected readonly directory: ImageDirectory;
 
-  /** @throws CkptfsError `not-an-image` when it is no directory, `io` also when it does not exist */
+  /**
+   * Opens the directory.
+   * @throws CkptfsError `not-an-image` when it is not a directory, `io` also when it does not exist
+   */
   constructor(place: LocalPlace | ImageDirectory) {
     this.directory = place instanceof ImageDirectory ? place : ImageDirectory.open(place);
   }
@@ -70,7 +73,7 @@ export class LocalStore implements Store {
     return this.#exists(name);
   }
 
-  begun(): boolean {
+  wasBegun(): boolean {
     return this.#exists('objects') || this.#exists('ckptfs.json.new');
   }
 
@@ -90,7 +93,7 @@ export class LocalStore implements Store {
       else unexpected.push(`objects/${prefix}`);
     }
     for (const name of this.#namesIn(this.directory.root)) {
-      if (!ownNames.has(name) && !name.endsWith('.new')) unexpected.push(name);
+      if (!OWN_NAMES.has(name) && !name.endsWith('.new')) unexpected.push(name);
     }
     return { objects, unexpected };
   }
@@ -122,12 +125,12 @@ export class LocalStore implements Store {
     }
   }
 
-  /** Bytes without holes; undefined for what is no regular file, or has gone. */
+  /** Returns the bytes of a file that are not in holes; undefined if it is gone or not a regular file. */
   #dataSize(directory: Directory, id: string): number | undefined {
     try {
       const stat = directory.lstat(id);
       if (stat?.isFile() !== true) return undefined;
-      return Math.min(Number(stat.size), Number(stat.blocks) * BLOCK_SIZE);
+      return Math.min(Number(stat.size), Number(stat.blocks) * STAT_BLOCK_SIZE);
     } catch (cause) {
       throw ioError('look at', this.directory.objectPath(id), cause);
     }

@@ -14,14 +14,17 @@ import type { JournalDraft, StoreSpace, WritableObject, WritableStore, WriterLoc
 
 const { O_RDWR } = fs.constants;
 
-/** An image in a directory of this host, to be written. */
+/** An image that is being written, in a directory of this host. */
 export class LocalWritableStore extends LocalStore implements WritableStore {
   /** The directories below `objects` in which names came or went since the last {@link syncNames}. */
   readonly #changedPrefixes = new Set<string>();
   /** Whether the image itself is new, so that its own names have to be made durable as well. */
   #isNew = false;
 
-  /** Takes a directory that does not exist (its parent does) or is empty. @throws CkptfsError `exists`, `io` */
+  /**
+   * Makes a store in a directory that is empty, or does not exist although its parent does.
+   * @throws CkptfsError `exists`, `io`
+   */
   static create(path: string): LocalWritableStore {
     const directory = new ImageDirectory(makeEmptyDirectory(path));
     try {

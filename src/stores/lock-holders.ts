@@ -1,28 +1,29 @@
 import fs from 'node:fs';
 
-/** Who has locks of flock(2) on a file: pids in ascending order, as far as they can be seen. */
+/** The processes that hold locks of flock(2) on a file: pids in ascending order, as far as they can be seen. */
 export interface LockHolders {
   readonly shared: readonly number[];
   readonly exclusive: readonly number[];
 }
 
 /**
- * Finds who holds locks on an open file by the tables of the kernel, which name a file by the device of its file system and
- * its inode number.
+ * Finds the processes that hold locks on an open file in the kernel's table, which names a file by the device of its
+ * file system and its inode number.
  */
 export function lockHolders(fd: number): LockHolders {
   try {
     const file = `${deviceOf(fd)}:${fs.fstatSync(fd, { bigint: true }).ino}`;
     return holdersIn(fs.readFileSync('/proc/locks', 'latin1'), file);
   } catch {
-    // Without /proc nobody can be named.
+    // Without /proc no process can be named.
     return { shared: [], exclusive: [] };
   }
 }
 
 /**
- * @param locks of /proc/locks, lines such as `1: FLOCK  ADVISORY  READ 4711 08:01:1234 0 EOF`
- * @param file as such a line names it
+ * Finds the processes that hold locks on a file.
+ * @param locks the text of /proc/locks, lines such as `1: FLOCK  ADVISORY  READ 4711 08:01:1234 0 EOF`
+ * @param file as these lines name it
  */
 export function holdersIn(locks: string, file: string): LockHolders {
   const found = { READ: new Set<number>(), WRITE: new Set<number>() };
@@ -37,8 +38,8 @@ export function holdersIn(locks: string, file: string): LockHolders {
 }
 
 /**
- * Returns the device of the file system, as /proc/locks has it (`MAJOR:MINOR` in hexadecimal). That of stat(2) is another
- * one on btrfs, where each subvolume has its own.
+ * Returns the device of the file system as in /proc/locks, `MAJOR:MINOR` in hexadecimal. stat(2) gives another one on
+ * btrfs, where each subvolume has its own.
  */
 function deviceOf(fd: number): string {
   const mount = /^mnt_id:\s*(\d+)$/m.exec(fs.readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1'))?.[1];

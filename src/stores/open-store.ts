@@ -1,28 +1,24 @@
-import { isVacantPath } from './empty-directory.ts';
 import { LocalStore } from './local-store.ts';
 import { LocalWritableStore } from './local-writable-store.ts';
 import type { Store, StorePlace } from './store.ts';
 import type { WritableStore } from './writable-store.ts';
 
+export { isVacant } from './empty-directory.ts';
+
 /**
- * Opens the store at a place: today a directory. One line for each further kind.
+ * Opens the store at a place. A place is a directory today; another kind of store is chosen here.
  * @throws CkptfsError `not-an-image` when there is something else, `io` also when there is nothing
  */
 export function openStore(place: StorePlace): Store {
   return new LocalStore(place);
 }
 
-/** Like {@link openStore}, to be written. */
+/** Like {@link openStore}, but for writing. */
 export function openWritableStore(place: StorePlace): WritableStore {
   return new LocalWritableStore(place);
 }
 
-/** A new store, empty, at a location where there is nothing. @throws CkptfsError `exists`, `io` */
+/** Makes an empty store at a location that is vacant. @throws CkptfsError `exists`, `io` */
 export function createStore(location: string): WritableStore {
   return LocalWritableStore.create(location);
-}
-
-/** Whether there is nothing at a location, as {@link createStore} wants it. @throws CkptfsError `io` */
-export function isVacant(location: string): boolean {
-  return isVacantPath(location);
 }

@@ -6,25 +6,27 @@ import { tryLock } from '../base/linux/files.ts';
 import { type LockHolders, lockHolders } from './lock-holders.ts';
 import type { StoreLock } from './store.ts';
 
-/** The lock between readers and a writer of an image: flock(2) on its directory, shared by the one, exclusive for the other. */
-
+/**
+ * The lock that keeps the readers of an image out: an exclusive flock(2) on its directory. Readers hold a shared one,
+ * which keeps writers out.
+ */
 export interface ReadersKeptOut extends StoreLock {
-  /** Which readers this lock does not keep out and why, one clause; undefined when it keeps out all. */
+  /** Says in one clause which readers this lock does not keep out, and why; undefined when it keeps out all. */
   readonly unseen: string | undefined;
 }
 
-/** What flock(2) says where a file system has no such locks. */
-const unsupported: ReadonlySet<string> = new Set(['ENOLCK', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EINVAL', 'EBADF']);
+/** The errors of flock(2) on a file system that has no such locks. */
+const UNSUPPORTED: ReadonlySet<string> = new Set(['ENOLCK', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EINVAL', 'EBADF']);
 
-/** statfs(2): NFS, SMB in three forms, and 9P. Linux keeps locks on their directories to itself. */
-const networkFileSystems: ReadonlySet<number> = new Set([0x6969, 0x517b, 0xff534d42, 0xfe534d42, 0x01021997]);
+/** The types in statfs(2) of NFS, SMB in three forms, and 9P. Other hosts do not see locks on their directories. */
+const NETWORK_FILE_SYSTEMS: ReadonlySet<number> = new Set([0x6969, 0x517b, 0xff534d42, 0xfe534d42, 0x01021997]);
 
 const MAX_NAMED = 5;
 
 /**
- * Keeps writers out as long as the lock is held; where the storage has no such locks, or the directory cannot be opened for
- * reading, it keeps out nobody.
- * @throws CkptfsError `locked` while one writes
+ * Keeps writers out as long as the lock is held. If the storage has no such locks, or the directory cannot be opened
+ * for reading, the lock keeps no process out.
+ * @throws CkptfsError `locked` while a process writes the image
  */
 export function lockForReading(directory: Directory): StoreLock {
   let fd: number;
@@ -36,7 +38,7 @@ export function lockForReading(directory: Directory): StoreLock {
   return held(fd, directory, 'shared') ?? { release: () => undefined };
 }
 
-/** Keeps readers out as long as the lock is held. @throws CkptfsError `locked`, naming who reads, `io` */
+/** Keeps readers out as long as the lock is held. @throws CkptfsError `locked`, which names the readers, `io` */
 export function keepReadersOut(directory: Directory): ReadersKeptOut {
   let fd: number;
   try {
@@ -54,21 +56,21 @@ export function keepReadersOut(directory: Directory): ReadersKeptOut {
   return { ...lock, unseen };
 }
 
-/** Returns undefined, and closes the descriptor, where the storage has no such locks. */
+/** Locks a directory. Closes the descriptor and returns undefined if the storage has no such locks. */
 function held(fd: number, directory: Directory, kind: 'exclusive' | 'shared'): StoreLock | undefined {
   try {
     if (tryLock(fd, kind)) return { release: () => closeDescriptor(fd) };
     throw locked(directory.path(), kind, lockHolders(fd));
   } catch (cause) {
     closeDescriptor(fd);
-    if (unsupported.has(systemErrorName(cause) ?? '')) return undefined;
+    if (UNSUPPORTED.has(systemErrorName(cause) ?? '')) return undefined;
     throw ioError('lock', directory.path(), cause);
   }
 }
 
 function isOnNetwork({ fd }: Directory): boolean {
   try {
-    return networkFileSystems.has(fs.statfsSync(`/proc/self/fd/${fd}`).type);
+    return NETWORK_FILE_SYSTEMS.has(fs.statfsSync(`/proc/self/fd/${fd}`).type);
   } catch {
     return false;
   }

@@ -2,57 +2,62 @@ import type { Region } from '../base/linux/native.ts';
 import type { LocalPlace } from './image-directory.ts';
 
 /**
- * Where an image's ciphertext lies. A store moves bytes and believes nothing: what it returns is hostile until the image
- * layer has authenticated it. Synchronous for the caller; a remote store waits on its own thread. One instance belongs to one thread.
+ * Keeps the ciphertext of an image. A store moves bytes and checks none: what it returns is hostile until `image` has
+ * authenticated it. It is synchronous for the caller; a remote store waits on a thread of its own. One thread must have
+ * an instance for itself.
  */
 export interface Store {
-  /** For messages: the directory or address, where it is now. */
+  /** The directory or address that it has now, for messages. */
   readonly location: string;
-  /** What another thread of this process opens to get at the very same store, while this one is open. */
+  /** What another thread of this process opens to reach the same store, while this one is open. */
   readonly place: StorePlace;
-  /** Says which store this is, whatever its name is by now. @throws CkptfsError `io` */
+  /** Identifies this store, whatever its name is now. @throws CkptfsError `io` */
   identity(): StoreIdentity;
   /**
    * Keeps writers out until it is released, as far as the storage has such locks.
-   * @throws CkptfsError `locked` while one writes
+   * @throws CkptfsError `locked` while a process writes the image
    */
   lockForReading(): StoreLock;
   /**
-   * The whole of one of the two named files, or undefined when it does not exist.
-   * @throws CkptfsError `io`; `damaged` when it is longer than `limit` bytes or no regular file
+   * Reads one of the two named files. Returns undefined when it does not exist.
+   * @throws CkptfsError `io`; `damaged` when it is longer than `limit` bytes or not a regular file
    */
   readNamed(name: NamedFile, limit: number): Buffer | undefined;
-  /** Bytes of a named file, or undefined when it does not exist. @throws CkptfsError `io`; `damaged` when it is no regular file */
-  sizeOf(name: NamedFile): number | undefined;
-  /** Whether something of that name exists. @throws CkptfsError `io` */
-  has(name: NamedFile | 'journal'): boolean;
-  /** Whether a writer has begun an image here, though perhaps not come as far as its header. @throws CkptfsError `io` */
-  begun(): boolean;
   /**
+   * Returns the bytes of a named file, or undefined when it does not exist.
+   * @throws CkptfsError `io`; `damaged` when it is not a regular file
+   */
+  sizeOf(name: NamedFile): number | undefined;
+  /** Whether a file of that name exists. @throws CkptfsError `io` */
+  has(name: NamedFile | 'journal'): boolean;
+  /** Whether a writer has begun an image here, even if it has no header yet. @throws CkptfsError `io` */
+  wasBegun(): boolean;
+  /**
+   * Opens an object for reading.
    * @param id 32 lower-case hexadecimal digits
-   * @throws CkptfsError `damaged` when it does not exist, is no regular file, or what leads to it is no directory of the
-   * image, `io` when it cannot be opened
+   * @throws CkptfsError `damaged` when it does not exist, is not a regular file, or its directory is not one of the
+   *   image; `io` when it cannot be opened
    */
   openObject(id: string): StoredObject;
   /**
-   * Lists every object there is, in no order, and whatever else lies among them (as a path relative to the image).
-   * @throws CkptfsError `damaged` when something else stands where objects are looked for, `io`
+   * Lists all objects, in no order, and all other files, as paths relative to the image.
+   * @throws CkptfsError `damaged` when a directory of objects is something else, `io`
    */
   list(): StoreListing;
   close(): void;
 }
 
 export interface StoreListing {
-  /** Ids of 32 hexadecimal digits, and bytes without those of holes, as far as the file system tells. */
+  /** Ids of 32 hexadecimal digits, and bytes that are not in holes, as far as the file system knows. */
   readonly objects: readonly { readonly id: string; readonly size: number }[];
   /** Files and directories that are not those of an image. */
   readonly unexpected: readonly string[];
 }
 
-/** Where a store is: what a user writes, or what {@link Store.place} of another thread says. */
+/** Where a store is: what a user writes, or {@link Store.place} of another thread. */
 export type StorePlace = LocalPlace;
 
-/** Compares equal for one store alone, among those that a host has at one time. */
+/** Differs between any two stores that a host has at one time. */
 export interface StoreIdentity {
   readonly device: string;
   readonly inode: string;
@@ -63,10 +68,10 @@ export interface StoreLock {
 }
 
 export interface StoredObject {
-  /** Bytes, when it was opened. */
+  /** The number of bytes that it had when it was opened. */
   readonly size: number;
   /**
-   * Fills `to` from `toOffset` with `length` bytes at `position` and returns how many there were: fewer only at the end.
+   * Reads `length` bytes at `position` into `to` at `toOffset`. Returns the number of bytes: fewer only at the end.
    * @throws CkptfsError `io`
    */
   read(to: Region, toOffset: number, length: number, position: number): number;

@@ -32,7 +32,7 @@ export class MemoryStore implements Store {
     return this.named.has(name);
   }
 
-  begun(): boolean {
+  wasBegun(): boolean {
     return this.objects.size > 0;
   }
 

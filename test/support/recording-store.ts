@@ -75,7 +75,7 @@ export class RecordingStore implements WritableStore {
     return this.disk.names.has(name);
   }
 
-  begun(): boolean {
+  wasBegun(): boolean {
     return this.disk.names.size > 0;
   }
 
@@ -159,7 +159,7 @@ export class RecordingStore implements WritableStore {
   }
 
   space(): StoreSpace {
-    return { blockSize: 4096, blocks: 1_000_000, freeBlocks: 500_000, files: 100, freeFiles: 50 };
+    return { blockSize: 4096, blocks: 1_000_000, freeBlocks: 500_000 };
   }
 
   #object(id: string): DiskFile {

@@ -168,7 +168,7 @@ describeIf(['root', 'setpriv'], 'decrypt', () => {
     expect(modeOf(target)).toBe('777');
     fs.rmSync(join(target, 'planted'));
     fs.symlinkSync(target, join(base, 'link'));
-    expect(decrypt(join(base, 'link')).stderr).toContain('is no directory');
+    expect(decrypt(join(base, 'link')).stderr).toContain('is not a directory');
     expect(fs.readdirSync(target)).toEqual([]);
     expect(decrypt(target).status).toBe(0);
     expect(modeOf(target)).toBe('755');

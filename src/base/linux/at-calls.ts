@@ -180,8 +180,6 @@ export interface FileSystemSpace {
   readonly blocks: number;
   /** The free blocks that this process can have. */
   readonly freeBlocks: number;
-  readonly files: number;
-  readonly freeFiles: number;
 }
 
 /** Asks fstatvfs(3), of which POSIX gives the order of the fields; each is 8 bytes on 64-bit Linux. */
@@ -189,7 +187,7 @@ export function spaceOf(descriptor: number): FileSystemSpace {
   const answer = new Region(256);
   if (calls.fstatvfs(descriptor, answer.address) !== 0) throw systemError('fstatvfs');
   const field = (index: number): number => Number(answer.view.getBigUint64(8 * index, true));
-  return { blockSize: field(1), blocks: field(2), freeBlocks: field(4), files: field(5), freeFiles: field(6) };
+  return { blockSize: field(1), blocks: field(2), freeBlocks: field(4) };
 }
 
 function openAt(directory: number, address: number, flags: number, mode: number): number {

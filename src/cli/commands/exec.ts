@@ -1,6 +1,6 @@
 import type { ArgumentsCamelCase, Argv } from 'yargs';
 import type { Secret } from '../../crypto/secret.ts';
-import { isVacantLocation } from '../../library/new-image.ts';
+import { isVacant } from '../../library/new-image.ts';
 import { type ExecResult, execWithMount } from '../../serve/launch/exec.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
 import { CommandLineError } from '../command-line-error.ts';
@@ -37,7 +37,7 @@ export const command = defineCommand({
         privateNamespace: args.private,
         ...omitUndefined({ transport, workers, cacheSize, rootMode }),
       });
-    if (write && args.imageId === undefined && isVacantLocation(args.ENC)) return execOnNewImage(args, exec);
+    if (write && args.imageId === undefined && isVacant(args.ENC)) return execOnNewImage(args, exec);
     refuseNewImageOptions(args);
     const result = await withImageKey(args, exec, { write });
     const isPartial = write && result.exitCode !== EXIT_OK && result.failure === undefined;

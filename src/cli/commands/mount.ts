@@ -2,7 +2,7 @@ import type { Argv } from 'yargs';
 import { CkptfsError, systemErrorName } from '../../base/errors.ts';
 import type { Secret } from '../../crypto/secret.ts';
 import type { MadeImage } from '../../image/discard-image.ts';
-import { isVacantLocation, rootLike } from '../../library/new-image.ts';
+import { isVacant, rootLike } from '../../library/new-image.ts';
 import { checkMount, type MountOptions } from '../../serve/launch/checked-options.ts';
 import type { DaemonProcess } from '../../serve/launch/daemon-process.ts';
 import { becomeDaemon, isUnlocker, mountByParent } from '../../serve/launch/foreground.ts';
@@ -52,7 +52,7 @@ export const command = defineCommand({
     };
     const serving = { mount, logFile: args.logFile ?? settings.logFile, foreground: args.foreground, earlyDaemon };
     // With `-o write` no image is made: the empty directory may be where a disk should be mounted but is not.
-    if (args.write && image.imageId === undefined && isVacantLocation(args.ENC)) {
+    if (args.write && image.imageId === undefined && isVacant(args.ENC)) {
       const [mounted, made] = await adviseOnFailure(mount, async () => {
         await checkMount(mount);
         return withNewImage({ ...image, root: rootLike(args.MNT) }, async (imageKey, made) => {

@@ -57,7 +57,7 @@ export function readAnyHeader(store: Store): Header {
   if (bytes === undefined && (store.has('manifest') || store.has('journal'))) {
     throw damaged(store, 'its header, ckptfs.json, is missing');
   }
-  if (bytes === undefined && store.begun()) throw unfinished(store);
+  if (bytes === undefined && store.wasBegun()) throw unfinished(store);
   if (bytes === undefined) {
     throw new CkptfsError('not-an-image', `${store.location} is not a ckptfs image: it has no ckptfs.json`, {
       path: store.location,

@@ -144,7 +144,7 @@ describe('attributes', () => {
     refuses('ENOENT', () => tree.getxattr(0, name('user.c')));
   });
 
-  test('are not asked for where nothing has any', () => {
+  test('are not asked for when no node has any', () => {
     const plain = makeTree({ ...manifest, inodes: inodes.map((inode) => ({ ...inode, xattrs: [] })) });
     refuses('ENOSYS', () => plain.getxattr(4, name('user.a')));
     expect(plain.listxattr(4)).toEqual([]);
@@ -173,7 +173,7 @@ describe('listing', () => {
     expect(listed(3)).toEqual(['.=3', '..=2']);
   });
 
-  test('can be taken up anywhere', () => {
+  test('can be continued anywhere', () => {
     expect(listed(6)).toHaveLength(many + 2);
     expect(String(tree.entryAfter(6, 2 + 1234)?.name)).toBe(fileName(1234));
     expect(tree.entryAfter(6, many + 2)).toBeUndefined();
@@ -200,13 +200,13 @@ describe('data', () => {
     expect(tree.read(7, 5, 10, out, 2)).toBe(0);
   });
 
-  test('that is damaged is EIO and one line that says where', () => {
+  test('that is damaged gives EIO and one line that says where', () => {
     const out = new Region(8192);
     refuses('EIO', () => tree.read(4, 4096, 4096, out, 0));
     expect(damage).toEqual([`cannot read "twin": object ${objectId.toString('hex')} is missing`]);
   });
 
-  test.each(['ESTALE', 'EACCES', 'ENOSPC'])('that the store cannot read is EIO and one line: %s', (code) => {
+  test.each(['ESTALE', 'EACCES', 'ENOSPC'])('that the store cannot read gives EIO and one line: %s', (code) => {
     class FailingStore extends LocalStore {
       override openObject(): never {
         throw ioError('read', 'it', Object.assign(new Error(), { code }));
@@ -225,7 +225,7 @@ describe('data', () => {
   });
 });
 
-test('a full file system as large as its data', () => {
+test('the file system is full, and as large as its data', () => {
   expect(tree.statfs()).toEqual({
     blockSize: 4096,
     blocks: 2,

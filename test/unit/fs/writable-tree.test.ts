@@ -21,7 +21,7 @@ const root = 1;
 const caller = { uid: 7, gid: 8 };
 const slot = { protected: 'e30', encrypted_key: 'AA', iv: 'AA', ciphertext: 'AA', tag: 'AA' };
 
-/** Writes to a store of which it can be told to fail them. */
+/** A store whose objects fail to be written when the test says so. */
 class FailingStore extends LocalWritableStore {
   failure: NodeJS.ErrnoException | undefined;
   failsToSync = true;
@@ -107,7 +107,7 @@ function listed(node: number): string[] {
   return names;
 }
 
-/** Who the kernel asks after a name and tells nothing of it. */
+/** Looks a name up without raising the lookup count of its node. */
 function nodeOf(parent: number, text: string): number | undefined {
   try {
     return tree.lookup(parent, name(text)).node;
@@ -117,7 +117,7 @@ function nodeOf(parent: number, text: string): number | undefined {
   }
 }
 
-describe('what is made', () => {
+describe('a new node', () => {
   test('belongs to the caller and has the mode asked for', () => {
     expect(tree.create(root, name('f'), 0o4751, caller)).toEqual({
       node: 2,
@@ -136,14 +136,14 @@ describe('what is made', () => {
     expect(tree.getattr(root).links).toBe(3);
   });
 
-  test('has the group of a directory with the set-group-id bit, and a directory the bit too', () => {
+  test('gets the group of a directory with the set-group-id bit, and a directory the bit too', () => {
     const { node } = tree.mkdir(root, name('shared'), 0o2775, { uid: 1, gid: 99 });
     expect(tree.create(node, name('f'), 0o644, caller)).toMatchObject({ mode: 0o100644, uid: 7, gid: 99 });
     expect(tree.symlink(node, name('l'), name('x'), caller)).toMatchObject({ mode: 0o120777, gid: 99 });
     expect(tree.mkdir(node, name('d'), 0o755, caller)).toMatchObject({ mode: 0o042755, gid: 99 });
   });
 
-  test('is refused where it cannot be', () => {
+  test('is refused where it is impossible', () => {
     const f = file('f');
     refuses('EEXIST', () => tree.create(root, name('f'), 0o644, caller));
     refuses('EEXIST', () => tree.mkdir(root, name('f'), 0o755, caller));
@@ -165,8 +165,8 @@ describe('what is made', () => {
   });
 });
 
-describe('what has no name any more', () => {
-  test('stays as long as the kernel remembers it', () => {
+describe('a node without a name', () => {
+  test('stays as long as its lookup count is above 0', () => {
     const f = file('f', 'data');
     tree.addLookup(f);
     tree.addLookup(f);
@@ -180,7 +180,7 @@ describe('what has no name any more', () => {
     expect(image.inodeCount).toBe(1);
   });
 
-  test('is gone at once when the kernel does not know it', () => {
+  test('is removed at once when its lookup count is 0', () => {
     const nodes = [file('f'), tree.mkdir(root, name('d'), 0o755, caller).node, file('g'), file('h')];
     tree.unlink(root, name('f'));
     tree.rmdir(root, name('d'));
@@ -189,7 +189,7 @@ describe('what has no name any more', () => {
     expect(nodeOf(root, 'h')).toBe(nodes[2]);
   });
 
-  test('is not forgotten while it has a name, nor the root, and what is no node is nothing to forget', () => {
+  test('goes, but a node with a name and the root stay, and a number without a node is ignored', () => {
     const f = file('f');
     tree.addLookup(f);
     tree.forget(f, 100);
@@ -200,7 +200,7 @@ describe('what has no name any more', () => {
     expect(tree.getattr(root).links).toBe(2);
   });
 
-  test('has no links, a directory either', () => {
+  test('has no links, also if it is a directory', () => {
     const { node } = tree.mkdir(root, name('d'), 0o755, caller);
     tree.addLookup(node);
     tree.rmdir(root, name('d'));
@@ -237,7 +237,7 @@ describe('names', () => {
     expect(listed(root).slice(2)).toHaveLength(3);
   });
 
-  test('are listed from the newest, and a listing goes on from a name that is gone', () => {
+  test('are listed from the newest, and a listing continues from a name that is gone', () => {
     const nodes = ['a', 'b', 'c'].map((text) => file(text));
     expect(listed(root)).toEqual(['.=1', '..=1', `c=${nodes[2]}`, `b=${nodes[1]}`, `a=${nodes[0]}`]);
     const first = tree.entryAfter(root, 2);
@@ -258,7 +258,7 @@ describe('names', () => {
 });
 
 describe('attributes', () => {
-  test('are changed, those alone that are given', () => {
+  test('change only as far as they are given', () => {
     const f = file('f', 'data');
     const before = tree.getattr(f);
     expect(tree.setattr(f, { mode: 0o600 })).toEqual({ ...before, mode: 0o100600 });
@@ -272,7 +272,7 @@ describe('attributes', () => {
     refuses('ENOENT', () => tree.setattr(99, { mode: 0 }));
   });
 
-  test('have a new mtime with a size, also the same one, unless told', () => {
+  test('have a new mtime with a size, also the same one, unless it is given', () => {
     const f = file('f', 'data');
     milliseconds += 1000;
     expect(tree.setattr(f, { size: 4 })).toMatchObject({ size: 4, mtime: { seconds: 1_000_000_001 } });
@@ -328,7 +328,7 @@ describe('attributes', () => {
     expect(tree.listxattr(root)).toEqual([]);
   });
 
-  test('of the file system are those of the one below, but for the files', () => {
+  test('of the file system are those of the one below, except the number of files', () => {
     const { bsize, blocks } = fs.statfsSync(directory);
     file('f');
     expect(tree.statfs()).toMatchObject({ blockSize: bsize, blocks, nameMax: 255 });
@@ -387,7 +387,7 @@ describe('contents', () => {
   });
 });
 
-describe('much at once', () => {
+describe('a large write', () => {
   const size = 65_536;
   const accept = (node: number, fill: string): Region => {
     const from = new Region(Buffer.alloc(size + 2, fill));
@@ -398,7 +398,7 @@ describe('much at once', () => {
     store.failure = Object.assign(new Error('no'), { code });
   };
 
-  test('is accepted, and taken when the request was answered', () => {
+  test('is deferred, and its bytes are taken after the request was answered', () => {
     const f = file('f');
     const from = accept(f, 'a');
     from.bytes.fill('b');
@@ -410,13 +410,13 @@ describe('much at once', () => {
     expect(tree.settle()).toBeUndefined();
   });
 
-  test('is refused at once where it cannot be', () => {
+  test('is refused before it is answered', () => {
     refuses('EISDIR', () => accept(root, 'x'));
     refuses('ENOENT', () => accept(99, 'x'));
     expect(tree.settle()).toBeUndefined();
   });
 
-  test('is stored at once where a stored chunk has to be read for it: it may be damaged', () => {
+  test('is stored at once if a stored chunk must be read for it, which may be damaged', () => {
     const f = file('f', 'x'.repeat(200_000));
     tree.sync(f);
     const from = new Region(Buffer.alloc(size, 'y'));
@@ -436,14 +436,14 @@ describe('much at once', () => {
     }
   });
 
-  test('takes set-user-id away at once', () => {
+  test('takes set-user-id bits away at once', () => {
     const { node } = tree.create(root, name('f'), 0o4755, caller);
     tree.write(node, 0, size, new Region(size), 0, true);
     expect(tree.getattr(node).mode).toBe(0o100755);
     tree.settle();
   });
 
-  test('that cannot be stored waits, and everybody is told who writes, closes or syncs, until it can', () => {
+  test('that cannot be stored waits, and every write, flush and sync fails until it is stored', () => {
     const [f, g] = [file('f'), file('g', 'other')];
     tree.flush(g);
     store.failsToSync = false;
@@ -491,7 +491,7 @@ describe('much at once', () => {
     expect(content(f) === 'a'.repeat(size)).toBe(true);
   });
 
-  test('is stored at the end where making the rest durable gave room back', () => {
+  test('is stored at the end if making the rest durable gave space back', () => {
     const f = file('f');
     refuse('ENOSPC');
     accept(f, 'a');
@@ -508,7 +508,7 @@ describe('much at once', () => {
     expect(content(f) === 'a'.repeat(size)).toBe(true);
   });
 
-  test('is given up where its file ends before it', () => {
+  test('is given up after the new end of its file', () => {
     const f = file('f', 'before');
     tree.flush(f);
     refuse('ENOSPC');
@@ -528,7 +528,7 @@ describe('much at once', () => {
     expect(content(f)).toBe('');
   });
 
-  test('is kept when its file could not be cut', () => {
+  test('stays when its file could not be cut', () => {
     const f = file('f');
     refuse('ENOSPC');
     accept(f, 'a');
@@ -554,7 +554,7 @@ describe('much at once', () => {
     expect(image.inode(f)).toMatchObject({ open: false, lost: false });
   });
 
-  test('keeps nobody else from being committed, though they are told', () => {
+  test('that fails does not keep other files from being committed, but their flush fails', () => {
     const [f, g] = [file('f'), file('g')];
     accept(f, 'a');
     store.failure = undefined;
@@ -582,7 +582,7 @@ describe('much at once', () => {
     expect(faults.splice(0).length).toBeGreaterThan(0);
   });
 
-  test('goes with its file', () => {
+  test('is dropped with its file', () => {
     const f = file('f');
     refuse('ENOSPC');
     accept(f, 'a');
@@ -594,7 +594,7 @@ describe('much at once', () => {
     expect(content(g)).toBe('');
   });
 
-  test('that fails by a fault of ours is kept as well', () => {
+  test('that fails by a fault of ckptfs stays as well', () => {
     const f = file('f');
     const { writeReserved } = image;
     image.writeReserved = () => {
@@ -609,19 +609,22 @@ describe('much at once', () => {
   });
 });
 
-describe('what the store below refuses', () => {
-  test.each(['ENOSPC', 'EDQUOT', 'EFBIG'] as const)('is told as it is: %s; and goes on when there is room', (code) => {
-    const f = file('f', 'before');
-    tree.flush(f);
-    store.failure = Object.assign(new Error('no room'), { code });
-    refuses(code, () => write(f, 'x'.repeat(16_384)));
-    write(f, 'y');
-    refuses(code, () => tree.flush(f));
-    store.failure = undefined;
-    tree.flush(f);
-    tree.sync(f);
-    expect(content(f)).toBe('yefore');
-  });
+describe('an error of the store', () => {
+  test.each(['ENOSPC', 'EDQUOT', 'EFBIG'] as const)(
+    'reaches the program as it is, and writing goes on when there is space: %s',
+    (code) => {
+      const f = file('f', 'before');
+      tree.flush(f);
+      store.failure = Object.assign(new Error('no room'), { code });
+      refuses(code, () => write(f, 'x'.repeat(16_384)));
+      write(f, 'y');
+      refuses(code, () => tree.flush(f));
+      store.failure = undefined;
+      tree.flush(f);
+      tree.sync(f);
+      expect(content(f)).toBe('yefore');
+    },
+  );
 
   test.each([
     ['EIO', 5],
@@ -630,7 +633,7 @@ describe('what the store below refuses', () => {
     ['EREMOTEIO', 121],
     ['EUCLEAN', 117],
     ['EACCES', 13],
-  ] as const)('is told as it is, and one line says of what: %s', (name_, number) => {
+  ] as const)('reaches the program as it is, and one line names the file: %s', (name_, number) => {
     const { node } = tree.mkdir(root, name('d'), 0o755, caller);
     const f = file('f\n', 'before', node);
     tree.addLookup(f);
@@ -648,7 +651,7 @@ describe('what the store below refuses', () => {
   });
 
   test.each(['ENOENT', 'EEXIST', 'EINVAL', 'ENOSYS', 'EAGAIN', 'EOPNOTSUPP'])(
-    'is EIO where a program or the kernel would take it for something else: %s',
+    'becomes EIO if it would mislead a program or the kernel: %s',
     (code) => {
       const f = file('f', 'before');
       tree.flush(f);
@@ -659,7 +662,7 @@ describe('what the store below refuses', () => {
     },
   );
 
-  test('is EIO and one line when it fails authentication', () => {
+  test('becomes EIO and one line when authentication fails', () => {
     const f = file('f', 'x'.repeat(32_768));
     tree.sync(f);
     const [object = ''] = fs
@@ -679,7 +682,7 @@ describe('what the store below refuses', () => {
   });
 });
 
-test('a fault of ours is nobody’s errno', () => {
+test('a fault of ckptfs does not become an errno', () => {
   const f = file('f');
   image.seal();
   expect(() => write(f, 'x')).toThrow(expect.objectContaining({ code: 'internal' }));

@@ -25,7 +25,7 @@ beforeEach(() => {
 
 afterEach(() => fs.rmSync(base, { recursive: true }));
 
-test('removes the whole image, and its directory where that was made for it', () => {
+test('removes the whole image, and its directory if it was made for the image', () => {
   expect(discardDirectory(image, directoryIdentity(image), true)).toBe(true);
   expect(fs.readdirSync(base)).toEqual([]);
 });
@@ -35,7 +35,7 @@ test('leaves a directory that was there before', () => {
   expect(fs.readdirSync(image)).toEqual([]);
 });
 
-test('leaves what is no part of an image', () => {
+test('leaves files that are not part of an image', () => {
   fs.writeFileSync(join(image, 'notes'), '');
   fs.writeFileSync(join(image, 'objects', 'ab', 'other'), '');
   expect(discardDirectory(image, directoryIdentity(image), true)).toBe(true);
@@ -47,7 +47,7 @@ test('leaves what is no part of an image', () => {
   ]);
 });
 
-test('removes nothing of another image that stands at the path by now', () => {
+test('removes nothing of another image that has taken its path', () => {
   const identity = directoryIdentity(image);
   fs.renameSync(image, join(base, 'moved'));
   fs.mkdirSync(image);
@@ -57,7 +57,7 @@ test('removes nothing of another image that stands at the path by now', () => {
   expect(fs.existsSync(join(base, 'moved', 'manifest'))).toBe(true);
 });
 
-test.each(['shared', 'exclusive'] as const)('removes nothing while somebody has the %s lock', (kind) => {
+test.each(['shared', 'exclusive'] as const)('removes nothing while another process has the %s lock', (kind) => {
   const before = fs.readdirSync(image, { recursive: true }).sort();
   const other = fs.openSync(image, fs.constants.O_DIRECTORY);
   try {

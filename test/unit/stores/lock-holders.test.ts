@@ -15,7 +15,7 @@ const locks = `1: FLOCK  ADVISORY  READ  300 fe:00:77 0 EOF
 7: FLOCK  ADVISORY  WRITE 305 fe:01:77 0 EOF
 `;
 
-test('holders are found by device and inode, without those who wait, other kinds, and pids of elsewhere', () => {
+test('holders are found by device and inode, without waiting processes, other kinds of locks, and unknown pids', () => {
   expect(holdersIn(locks, 'fe:00:77')).toEqual({ shared: [20, 300], exclusive: [] });
   expect(holdersIn(locks, 'fe:01:77')).toEqual({ shared: [], exclusive: [305] });
   expect(holdersIn('', 'fe:00:77')).toEqual({ shared: [], exclusive: [] });

@@ -9,7 +9,7 @@ import { LocalStore } from '../../../src/stores/local-store.ts';
 import { LocalWritableStore } from '../../../src/stores/local-writable-store.ts';
 import { isVacant } from '../../../src/stores/open-store.ts';
 
-/** What every store must do; a further kind is one more line in `stores`. */
+/** What every store must do. Another kind of store is one more line in `stores`. */
 const stores = [{ name: 'local', Store: LocalStore, Writer: LocalWritableStore }];
 
 /** The path of an object below an image's directory (format.md §2). */
@@ -39,7 +39,7 @@ for (const { name, Store, Writer } of stores) {
     });
     afterEach(() => fs.rmSync(base, { recursive: true }));
 
-    test('objects: what was written is read back, at any offset, and short only at the end', () => {
+    test('objects are read as they were written, at any offset, and short only at the end', () => {
       const writer = Writer.create(location);
       const out = writer.createObject(id);
       out.write(new Region(Buffer.from('..hello..')), 2, 5, 9_000);
@@ -55,10 +55,10 @@ for (const { name, Store, Writer } of stores) {
       object.close();
     });
 
-    test('named files: absent, published, replaced, bounded', () => {
+    test('named files are absent, published, replaced and bounded', () => {
       const writer = Writer.create(location);
       const store = new Store(location);
-      expect(store.begun()).toBe(true);
+      expect(store.wasBegun()).toBe(true);
       expect(store.has('manifest')).toBe(false);
       expect(store.sizeOf('manifest')).toBeUndefined();
       expect(store.readNamed('manifest', 10)).toBeUndefined();
@@ -70,11 +70,11 @@ for (const { name, Store, Writer } of stores) {
       expect(code(() => store.readNamed('manifest', 4))).toBe('damaged');
       writer.beginJournal().publish().close();
       expect(store.has('journal')).toBe(true);
-      writer.lock('somebody');
+      writer.lock('a writer');
       expect(store.list()).toEqual({ objects: [], unexpected: [] });
     });
 
-    test('the listing has objects with their sizes but for holes, and unexpected apart', () => {
+    test('the listing has objects with their sizes without holes, and unexpected files apart', () => {
       const writer = Writer.create(location);
       const object = writer.createObject(id);
       object.write(new Region(Buffer.alloc(42, 'x')), 0, 42, 0);
@@ -99,7 +99,7 @@ for (const { name, Store, Writer } of stores) {
       );
     });
 
-    test('what is missing or no regular file is damage, and a FIFO does not block', () => {
+    test('an object that is missing or not a regular file is damaged, and a FIFO does not block', () => {
       Writer.create(location).createObject(id).close();
       const store = new Store(location);
       expect(code(() => store.openObject('f'.repeat(32)))).toBe('damaged');
@@ -127,7 +127,7 @@ for (const { name, Store, Writer } of stores) {
       expect(code(() => Writer.create(location))).toBeUndefined();
     });
 
-    test('a destination that holds something is refused, an empty one is taken', () => {
+    test('a destination with files is refused, an empty one is accepted', () => {
       fs.mkdirSync(location);
       fs.writeFileSync(join(location, 'x'), '');
       expect(code(() => Writer.create(location))).toBe('exists');
@@ -135,13 +135,13 @@ for (const { name, Store, Writer } of stores) {
       expect(code(() => Writer.create(location))).toBeUndefined();
       expect(code(() => Writer.create(join(base, 'no', 'parent')))).toBe('io');
       fs.mkdirSync(join(base, 'bare'));
-      expect(new Store(join(base, 'bare')).begun()).toBe(false);
-      expect(code(() => new Store(join(base, 'nothing')).begun())).toBe('io');
+      expect(new Store(join(base, 'bare')).wasBegun()).toBe(false);
+      expect(code(() => new Store(join(base, 'nothing')).wasBegun())).toBe('io');
       fs.writeFileSync(join(base, 'file'), '');
       expect(code(() => new Store(join(base, 'file')))).toBe('not-an-image');
     });
 
-    test('a new file system is as good as an empty directory, and what else is in the way is named', () => {
+    test('a new file system counts as an empty directory, and other files in the way are named', () => {
       fs.mkdirSync(join(location, 'lost+found'), { recursive: true });
       expect(isVacant(location)).toBe(true);
       fs.writeFileSync(join(location, 'photo.jpg'), '');

@@ -203,7 +203,7 @@ describe('its entries', () => {
   });
 
   test('room of the file system is what statfs says', () => {
-    const { bsize, blocks, files } = fs.statfsSync(join(place, 'a'));
-    expect(directory.space()).toMatchObject({ blockSize: bsize, blocks, files });
+    const { bsize, blocks } = fs.statfsSync(join(place, 'a'));
+    expect(directory.space()).toMatchObject({ blockSize: bsize, blocks });
   });
 });

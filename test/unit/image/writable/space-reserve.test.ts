@@ -13,8 +13,6 @@ function storeOf(space: { size: number; free: number }): WritableStore {
       blockSize: 4096,
       blocks: space.size / 4096,
       freeBlocks: space.free / 4096,
-      files: 0,
-      freeFiles: 0,
     }),
   } as unknown as WritableStore;
 }
