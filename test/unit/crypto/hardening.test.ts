@@ -1,10 +1,11 @@
 import { spawnSync } from 'node:child_process';
 import { expect, test } from 'vitest';
 
+const source = new URL('../../../src/', import.meta.url).href;
 const program = `
   import { readFileSync } from 'node:fs';
-  import { hardenProcess } from '../../../src/crypto/hardening.ts';
-  import { bind } from '../../../src/base/linux/native.ts';
+  import { hardenProcess } from '${source}crypto/hardening.ts';
+  import { bind } from '${source}base/linux/native.ts';
   const failures = hardenProcess();
   const dumpable = bind('prctl', 'int', ['int', 'ulong', 'ulong', 'ulong', 'ulong'])(3, 0, 0, 0, 0);
   const core = /^Max core file size +(\\S+) +(\\S+)/m.exec(readFileSync('/proc/self/limits', 'utf8')).slice(1);

@@ -1,15 +1,15 @@
 import { readFileSync } from 'node:fs';
-import { Region } from '../../../src/base/linux/native.ts';
-import { createChunkCipher } from '../../../src/crypto/chunk-ciphers.ts';
-import { headerMac } from '../../../src/crypto/header-mac.ts';
-import { deriveHeaderMacKey, deriveManifestKey } from '../../../src/crypto/image-keys.ts';
-import { openManifest, sealManifest } from '../../../src/crypto/manifest-aead.ts';
-import { primitives } from '../../../src/crypto/select.ts';
-import { cipherNames } from '../../../src/format/ciphers.ts';
-import { Geometry } from '../../../src/format/geometry.ts';
-import { parseSlot } from '../../../src/format/slot.ts';
-import { keyFileProvider, readKeyFile } from '../../../src/keys/key-file.ts';
-import { unwrapImageKey } from '../../../src/keys/provider.ts';
+import { Region } from '../../src/base/linux/native.ts';
+import { createChunkCipher } from '../../src/crypto/chunk-ciphers.ts';
+import { headerMac } from '../../src/crypto/header-mac.ts';
+import { deriveHeaderMacKey, deriveManifestKey } from '../../src/crypto/image-keys.ts';
+import { openManifest, sealManifest } from '../../src/crypto/manifest-aead.ts';
+import { primitives } from '../../src/crypto/select.ts';
+import { cipherNames } from '../../src/format/ciphers.ts';
+import { Geometry } from '../../src/format/geometry.ts';
+import { parseSlot } from '../../src/format/slot.ts';
+import { keyFileProvider, readKeyFile } from '../../src/keys/key-file.ts';
+import { unwrapImageKey } from '../../src/keys/provider.ts';
 
 /** Uses every key once, prints `live`, waits for a line, wipes all keys, prints `wiped`, and waits for another line. */
 

@@ -1,3 +1,5 @@
+// Goal: after keys are wiped, none of them is anywhere in the memory of the process.
+// Method: a child process opens a key slot and derives every key; its whole memory is searched before and after.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, mkdtempSync, openSync, readFileSync, readSync, rmSync, writeFileSync } from 'node:fs';
@@ -10,11 +12,11 @@ import {
   deriveManifestKey,
   deriveObjectDataKey,
   deriveObjectMacKey,
-} from '../../../src/crypto/image-keys.ts';
-import { Secret } from '../../../src/crypto/secret.ts';
-import { primitives } from '../../../src/crypto/select.ts';
-import { wrapIntoSlot } from '../../../src/keys/jwe-slot.ts';
-import { keyText } from '../../../src/keys/key-text.ts';
+} from '../../src/crypto/image-keys.ts';
+import { Secret } from '../../src/crypto/secret.ts';
+import { primitives } from '../../src/crypto/select.ts';
+import { wrapIntoSlot } from '../../src/keys/jwe-slot.ts';
+import { keyText } from '../../src/keys/key-text.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'ckptfs-trace-'));
 afterAll(() => rmSync(directory, { recursive: true }));
