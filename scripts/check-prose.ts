@@ -30,7 +30,6 @@ const NOT_YET: readonly string[] = [
   'src/image/read/',
   'src/image/verify/',
   'src/image/workers/',
-  'src/library/',
   'src/serve/',
   'test/system/write-mount.test.ts',
   'test/unit/cli/',

@@ -17,19 +17,19 @@ import { checkImageId, type OpenOptions, unlockHeader } from './unlock.ts';
 /** A file of any type in an image. */
 export interface FileStatus {
   readonly type: Inode['type'];
-  /** Number of the inode in the image, 1 for the root; names of one file share it. */
+  /** Number of the inode in the image: 1 for the root, and the same for all names of a file. */
   readonly inode: number;
   /** Permission bits. */
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
-  /** Bytes; of a link, the length of its target; of everything else but a regular file 0. */
+  /** In bytes: the length of a regular file, or of the target of a symbolic link; 0 for other types. */
   readonly size: number;
   readonly links: number;
   readonly atime: Time;
   readonly mtime: Time;
   readonly ctime: Time;
-  /** Of a symbolic link: where it leads, raw bytes. */
+  /** The target of a symbolic link, as raw bytes. */
   readonly target?: Buffer;
 }
 
@@ -38,17 +38,17 @@ export interface ListedFile extends FileStatus {
   readonly name: Buffer;
 }
 
-/** Of what a stream yields at once, in bytes. */
+/** Bytes that a stream yields at once. */
 const PIECE_SIZE = 256 << 10;
 
-/** A path within an image: names with '/' between; text is taken as UTF-8. Links are not followed. */
+/** A path within an image: names with `/` between them, as text in UTF-8 or as bytes. Links are not followed. */
 export type ImagePath = string | Uint8Array;
 
-/** A sealed image, opened with its key and authenticated: what it holds can be looked at and read at any place. */
+/** A sealed image that is open: its metadata is authenticated, and its files can be read at any offset. */
 export class EncryptedImage {
   readonly #opened: Image;
   readonly #openedTree: ImageTree;
-  /** Keeps writers out. */
+  /** Excludes writers. */
   readonly #lock: StoreLock;
   #reader: ImageReader | undefined;
   #isClosed = false;
@@ -60,9 +60,10 @@ export class EncryptedImage {
   }
 
   /**
+   * Opens an image with its key, and authenticates its metadata.
    * @param location the directory that `createImage` filled
-   * @throws CkptfsError `not-an-image`, `unfinished`, `unsealed`, `unsupported-format`, `damaged`, `wrong-image`, `no-key`, `wrong-key`,
-   * `locked` while a writer begins or ends, `io`
+   * @throws CkptfsError `not-an-image`, `unfinished`, `unsealed`, `unsupported-format`, `damaged`, `wrong-image`,
+   * `no-key`, `wrong-key`, `locked` while a writer begins or ends, `io`
    */
   static async open(location: string, options: OpenOptions): Promise<EncryptedImage> {
     const store = openStore(location);
@@ -88,37 +89,38 @@ export class EncryptedImage {
     return this.#image.header.imageId.toString('hex');
   }
 
-  /** @throws CkptfsError `io` */
+  /** Describes the image and its contents. @throws CkptfsError `io` */
   describe(): ImageOutside & ImageInside {
     return { ...describeOutside(this.#image.store, this.#image.header), ...describeInside(this.#image) };
   }
 
-  /** @throws CkptfsError `no-such-file` */
+  /** Returns the metadata of a file of any type. @throws CkptfsError `no-such-file` */
   stat(path: ImagePath): FileStatus {
     return this.#status(this.#tree.resolve(path));
   }
 
-  /** The names in a directory in byte order, or a file alone. @throws CkptfsError `no-such-file` */
+  /** Lists a directory in byte order of the names, or one file. @throws CkptfsError `no-such-file` */
   list(path: ImagePath = ''): ListedFile[] {
     const number = this.#tree.resolve(path);
     if (this.#tree.inode(number)?.type !== 'directory') {
       return [{ name: Buffer.from(path as Uint8Array), ...this.#status(number) }];
     }
     const listed: ListedFile[] = [];
-    for (let at = 0, child = this.#tree.child(number, 0); child !== undefined; child = this.#tree.child(number, ++at)) {
+    for (let index = 0; ; index++) {
+      const child = this.#tree.child(number, index);
+      if (child === undefined) return listed;
       listed.push({ name: child.name, ...this.#status(child.inode) });
     }
-    return listed;
   }
 
   /**
-   * Fills `into` from a byte offset of a file, each byte authenticated first. Returns the number of bytes: all that `into`
-   * has room for, or fewer because the file ends there.
-   * @throws CkptfsError `no-such-file`, `damaged`, `io`; `into` then holds nothing of the file
+   * Fills `into` from a byte offset of a file, after authenticating each byte. Returns the number of bytes: the
+   * length of `into`, or less at the end of the file.
+   * @throws CkptfsError `no-such-file`, `damaged`, `io`; then nothing of the file is in `into`
    */
   readAt(path: ImagePath, offset: number, into: Uint8Array): number {
     if (!Number.isSafeInteger(offset) || offset < 0) {
-      throw new CkptfsError('bad-argument', `offset ${offset} is no byte offset`);
+      throw new CkptfsError('bad-argument', `offset ${offset}: it is a whole number of bytes, 0 or more`);
     }
     const file = this.#file(path);
     this.#reader ??= new ImageReader(this.#image);
@@ -132,21 +134,22 @@ export class EncryptedImage {
   }
 
   /**
-   * All of a file, each byte authenticated first. @throws CkptfsError `no-such-file`, `damaged`, `io`, `bad-argument` for one that is larger
-   * than a Buffer can be
+   * Reads a whole file, after authenticating each byte.
+   * @throws CkptfsError `no-such-file`, `damaged`, `io`; `bad-argument` for a file that is larger than a Buffer can be
    */
   readFile(path: ImagePath): Buffer {
     const { size } = this.#file(path);
     if (size > constants.MAX_LENGTH)
-      throw new CkptfsError('bad-argument', `${size} bytes are more than a Buffer holds`);
+      throw new CkptfsError('bad-argument', `the file has ${size} bytes, more than a Buffer can hold`);
     const bytes = Buffer.alloc(size);
     return bytes.subarray(0, this.readAt(path, 0, bytes));
   }
 
   /**
-   * Streams a range of a file, by default all of it, each byte authenticated first. The image stays open until the stream has ended.
-   * @param range in bytes; it ends at the latest where the file does
-   * @throws CkptfsError `no-such-file`; the stream fails as {@link readAt} does
+   * Streams a range of a file, by default all of it, after authenticating each byte. The image must stay open until the
+   * stream has ended.
+   * @param range in bytes; it is cut at the end of the file
+   * @throws CkptfsError `no-such-file`; the stream fails like {@link readAt}
    */
   createReadStream(path: ImagePath, range: { readonly offset?: number; readonly length?: number } = {}): Readable {
     const { size } = this.#file(path);
@@ -154,17 +157,20 @@ export class EncryptedImage {
     return Readable.from(this.#pieces(path, offset, Math.min(size, offset + length)), { objectMode: false });
   }
 
-  /** Reads and authenticates all of it. @throws CkptfsError `io`, `interrupted` */
+  /** Reads and authenticates the whole image. @throws CkptfsError `io`, `interrupted` */
   async verify(options: VerifyOptions = {}): Promise<VerifyReport> {
     return verifyImage(this.#image, options);
   }
 
-  /** Writes all of it in clear into a new or empty directory, and reports what that could not keep. @throws CkptfsError `exists`, `damaged`, `io`, `interrupted` */
+  /**
+   * Writes all files in clear into a new or empty directory, and reports what that directory could not keep.
+   * @throws CkptfsError `exists`, `damaged`, `io`, `interrupted`
+   */
   async extract(target: string, options: ExtractOptions = {}): Promise<ExtractReport> {
     return extractImage(this.#image, target, options);
   }
 
-  /** Wipes the key and all plaintext that was kept. May be called again; all else then throws `bad-argument`. */
+  /** Wipes the key and all cached plaintext. May be called again; every other method then throws `bad-argument`. */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
@@ -219,7 +225,10 @@ export class EncryptedImage {
   }
 }
 
-/** What anybody can see of an image, sealed or not, without a key; not authenticated. @throws CkptfsError as {@link EncryptedImage.open} */
+/**
+ * Describes what can be seen of an image, sealed or not, without a key. Nothing of it is authenticated.
+ * @throws CkptfsError `not-an-image`, `unfinished`, `unsupported-format`, `damaged`, `wrong-image`, `io`
+ */
 export function inspectImage(location: string, imageId?: string): ImageOutside {
   const store = openStore(location);
   try {

@@ -14,11 +14,11 @@ import type { WritableStore } from '../stores/writable-store.ts';
 import type { ImagePath } from './encrypted-image.ts';
 import { madeIn, type NewImageOptions, ownRoot } from './new-image.ts';
 
-/** All of a file at once, text as UTF-8; or piece by piece, such as from a stream. */
+/** The contents of a file: at once, text as UTF-8, or in pieces, such as from a stream. */
 export type FileContents = string | Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 
 export interface ImageWriterOptions extends NewImageOptions {
-  /** Told, in one line, of what goes less well than it should. */
+  /** Is called with one line for each thing that is not as it should be. */
   readonly onWarning?: (line: string) => void;
 }
 
@@ -29,14 +29,14 @@ export interface WrittenFileOptions {
 
 const FILE_MODE = 0o600;
 const DIRECTORY_MODE = 0o700;
-/** Far below what the image takes in one write. */
+/** In bytes; an image accepts far more in one write. */
 const MAX_WRITE = 1 << 20;
 const SLASH = 0x2f;
 
 /**
- * A new image that is written without a mount, from memory or from streams: no plaintext gets to a disk. It is unsealed
- * until {@link seal}, like that of `ckptfs mount --write`: what a process leaves that ends before is for `sealImage`
- * and `recoverImage`.
+ * Writes a new image without a mount, from memory or from streams, so that no plaintext is written to a disk. The image
+ * is unsealed until {@link seal}, like one that is mounted to be written. What a process leaves that ends before can be
+ * sealed with `sealImage`, or made sealable with `recoverImage`.
  */
 export class ImageWriter {
   /** 32 hexadecimal digits. */
@@ -61,8 +61,8 @@ export class ImageWriter {
   }
 
   /**
-   * @throws CkptfsError `bad-argument`, `exists`, `io`; nothing is left at the destination then, unless it was there
-   * before
+   * Makes the image, and opens it to be written.
+   * @throws CkptfsError `bad-argument`, `exists`, `io`; then the destination is as it was before
    */
   static async create({
     destination,
@@ -88,10 +88,9 @@ export class ImageWriter {
   }
 
   /**
-   * Makes a file, and the directories above it that are not there. Resolves when the image has all of it; when it
-   * fails, there is no such file.
-   * @throws CkptfsError `exists`, `bad-argument` for a path that cannot be, `io`; what the source of the contents
-   * throws
+   * Makes a file, and the missing directories above it. Resolves when the image has all of it. When it fails, there is
+   * no such file.
+   * @throws CkptfsError `exists`, `bad-argument` for an impossible path, `io`; what the source of the contents throws
    */
   async writeFile(
     path: ImagePath,
@@ -116,28 +115,28 @@ export class ImageWriter {
   }
 
   /**
-   * Makes a directory, and those above it; one that is there stays as it is. @throws CkptfsError `exists` for a file,
-   * `bad-argument`, `io`
+   * Makes a directory, and the missing ones above it. Leaves an existing one as it is.
+   * @throws CkptfsError `exists` where a file has one of the names, `bad-argument`, `io`
    */
   makeDirectory(path: ImagePath, mode: number = DIRECTORY_MODE): void {
     this.#edit(path, () => this.#directory(namesIn(path), mode));
   }
 
   /**
-   * Seals the image, durably, and ends this.
-   * @throws CkptfsError `io`: it stays unsealed, and can be sealed again or discarded; `bad-argument` while a file is
-   * being written
+   * Seals the image durably. It cannot be written any more.
+   * @throws CkptfsError `io`: the image is unsealed, and can be sealed again or discarded; `bad-argument` while a
+   * file is being written
    */
   seal(): void {
     this.#checkOpen();
     if (this.#unfinished > 0)
-      throw new CkptfsError('bad-argument', 'the image was sealed before all files were written');
+      throw new CkptfsError('bad-argument', 'the image cannot be sealed while files are being written');
     this.#image.seal();
     this.#end();
   }
 
   /**
-   * Removes the image and ends this; after {@link seal} or itself it does nothing.
+   * Removes the image. Does nothing after {@link seal}, or when it is called again.
    * @throws CkptfsError `locked` while it is read, `io`
    */
   discard(): void {
@@ -152,7 +151,7 @@ export class ImageWriter {
       this.#image.unlink(directory, name);
       this.#image.release(file);
     } catch (error) {
-      // What went wrong first is what the caller has to know. The file is marked as lost, and the image cannot be sealed.
+      // The caller must learn of the first error. The file is marked as lost, so that the image cannot be sealed.
       if (!(error instanceof CkptfsError)) throw error;
     }
   }
@@ -174,15 +173,15 @@ export class ImageWriter {
     return { directory: this.#directory(names, DIRECTORY_MODE), name };
   }
 
-  /** The directory of these names, made where it is not there. */
+  /** Returns the directory with these names below the root, and makes what is missing. */
   #directory(names: readonly Buffer[], mode: number): number {
-    let at = ROOT_INODE;
+    let inode = ROOT_INODE;
     for (const [index, name] of names.entries()) {
       const own = index === names.length - 1 ? mode : DIRECTORY_MODE;
-      at = this.#image.lookup(at, name) ?? this.#image.mkdir(at, name, { mode: own, ...this.#owner });
-      if (this.#image.inode(at)?.type !== 'directory') throw Errno.of('EEXIST');
+      inode = this.#image.lookup(inode, name) ?? this.#image.mkdir(inode, name, { mode: own, ...this.#owner });
+      if (this.#image.inode(inode)?.type !== 'directory') throw Errno.of('EEXIST');
     }
-    return at;
+    return inode;
   }
 
   #edit<T>(path: ImagePath, change: () => T): T {
@@ -201,8 +200,7 @@ export class ImageWriter {
   }
 
   #checkOpen(): void {
-    if (this.#isEnded)
-      throw new CkptfsError('bad-argument', 'the image was written on after it was sealed or discarded');
+    if (this.#isEnded) throw new CkptfsError('bad-argument', 'the image was used after it was sealed or discarded');
   }
 
   #end(): void {

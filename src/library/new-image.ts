@@ -13,11 +13,11 @@ import type { WritableStore } from '../stores/writable-store.ts';
 export { isVacant } from '../stores/open-store.ts';
 
 export interface NewImageOptions {
-  /** A directory that does not exist, or is empty, this user's own, and nobody else's to write to. */
+  /** A directory that does not exist, or is empty, belongs to this user and cannot be written by others. */
   readonly destination: string;
   /** Wraps the image key, once for each recipient. */
   readonly makeSlots: MakeSlots;
-  /** The root directory; by default of the user who makes it, with mode 0700. See {@link rootLike}. */
+  /** The root directory; by default it belongs to this user and has mode 0700. See {@link rootLike}. */
   readonly root?: NewInode;
   /** Default `aes-256-xts`. */
   readonly cipher?: CipherName;
@@ -28,18 +28,18 @@ export interface NewImageOptions {
 export interface NewImage {
   /** 32 hexadecimal digits. */
   readonly imageId: string;
-  /** To mount it with; the caller wipes it. */
+  /** Mounts the image. The caller wipes it. */
   readonly imageKey: Secret;
-  /** For `discardImage`, should nothing come of it. */
+  /** What `discardImage` needs to remove the image. */
   readonly made: MadeImage;
 }
 
-/** All rights of a directory's owner. */
+/** Permission bits: all rights of the owner. */
 const OWNER_MODE = 0o700;
 
 /**
- * Makes the root of a new image look like the directory that it will be mounted on, as users expect of a mount: its mode, but with all rights
- * for the owner; and, as only root can give things away, its owner for root, else the user.
+ * Returns a root for a new image that looks like the directory it will be mounted on: with its mode, but all rights for
+ * the owner, and for root also with its owner. Another user's image belongs to that user, since only root can chown.
  * @throws CkptfsError `io`
  */
 export function rootLike(directory: string): NewInode {
@@ -51,13 +51,13 @@ export function rootLike(directory: string): NewInode {
   }
 }
 
-/** By default: of this user, for nobody else. */
+/** Returns the default root: it belongs to this user, and other users have no rights. */
 export function ownRoot(): NewInode {
   return { mode: OWNER_MODE, uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 };
 }
 
 /**
- * Makes an image with nothing in it but its root directory, to be mounted with `write`. It is unsealed.
+ * Makes an image with only a root directory, to be mounted with `write`. It is unsealed.
  * @throws CkptfsError `bad-argument`, `exists`, `io`
  */
 export async function createEmptyImage({
@@ -76,7 +76,7 @@ export async function createEmptyImage({
   }
 }
 
-/** What `discardImage` has to know of an image that was made in a new store. @throws CkptfsError `io` */
+/** Returns what `discardImage` needs to know of an image in a new store. @throws CkptfsError `io` */
 export function madeIn(store: WritableStore, destination: string, isNewDirectory: boolean): MadeImage {
   const { device, inode } = store.identity();
   return { location: absolutePath(destination), directory: `${device}:${inode}`, isNewDirectory };

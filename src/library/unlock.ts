@@ -7,20 +7,21 @@ import { openStore } from '../stores/open-store.ts';
 import type { Store } from '../stores/store.ts';
 
 export interface OpenOptions {
-  /** Tried in order; or a function that finds them when it knows the image's 16-byte id. They stay the caller's. */
+  /** Tried in order; or a function that returns them for the 16-byte id of the image. They stay the caller's. */
   readonly keys: readonly KeyProvider[] | ((imageId: Buffer) => readonly KeyProvider[]);
-  /** Refuse any image but this one: 32 hexadecimal digits. */
+  /** Refuse an image with another id; 32 hexadecimal digits. */
   readonly imageId?: string | undefined;
 }
 
 export interface UnlockOptions extends OpenOptions {
-  /** To mount it with `write`: then it may be unsealed as well. */
+  /** The image is to be mounted with `write`, so it may be unsealed as well. */
   readonly write?: boolean;
 }
 
 /**
- * The image key of an image, for mounting it. The caller wipes it.
- * @throws CkptfsError `not-an-image`, `unfinished`, `unsealed`, `unsupported-format`, `damaged`, `wrong-image`, `no-key`, `wrong-key`, `io`
+ * Returns the image key of an image, for mounting it. The caller wipes it.
+ * @throws CkptfsError `not-an-image`, `unfinished`, `unsealed`, `unsupported-format`, `damaged`, `wrong-image`,
+ * `no-key`, `wrong-key`, `io`
  */
 export async function unlockImage(location: string, options: UnlockOptions): Promise<Secret> {
   const store = openStore(location);
@@ -32,8 +33,10 @@ export async function unlockImage(location: string, options: UnlockOptions): Pro
 }
 
 /**
- * Authenticates the header of an image with its key. Of an image that is not sealed, that is all that can be looked at without writing on it.
- * @throws CkptfsError `not-an-image`, `unfinished`, `unsupported-format`, `damaged`, `wrong-image`, `no-key`, `wrong-key`, `io`
+ * Authenticates the header of an image with its key. An image that is not sealed shows nothing more without being
+ * written to.
+ * @throws CkptfsError `not-an-image`, `unfinished`, `unsupported-format`, `damaged`, `wrong-image`, `no-key`,
+ * `wrong-key`, `io`
  */
 export async function authenticateImage(location: string, options: OpenOptions): Promise<void> {
   const store = openStore(location);
@@ -50,13 +53,16 @@ export async function authenticateImage(location: string, options: OpenOptions):
   }
 }
 
-/** @throws CkptfsError `wrong-image`, `no-key`, `wrong-key` */
+/**
+ * Returns the image key that a header holds. The caller wipes it.
+ * @throws CkptfsError `wrong-image`, `no-key`, `wrong-key`
+ */
 export async function unlockHeader(store: Store, header: Header, { keys, imageId }: OpenOptions): Promise<Secret> {
   checkImageId(store, header, imageId);
   return unwrapImageKey(header.slots, typeof keys === 'function' ? keys(header.imageId) : keys);
 }
 
-/** @param wanted 32 hexadecimal digits, or nothing. @throws CkptfsError `wrong-image` */
+/** Compares the id of an image. @param wanted 32 hexadecimal digits, or undefined. @throws CkptfsError `wrong-image` */
 export function checkImageId(store: Store, header: Header, wanted: string | undefined): void {
   const found = header.imageId.toString('hex');
   if (wanted === undefined || wanted.toLowerCase() === found) return;

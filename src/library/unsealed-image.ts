@@ -7,7 +7,7 @@ import type { WritableStore } from '../stores/writable-store.ts';
 import { type OpenOptions, unlockHeader } from './unlock.ts';
 
 export interface SealOptions extends OpenOptions {
-  /** Told, in one line, of what went less well than it should. */
+  /** Is called with one line for each thing that is not as it should be. */
   readonly onWarning?: (line: string) => void;
 }
 
@@ -19,13 +19,13 @@ export interface SealedImage {
 export interface RecoveredImage {
   /** 32 hexadecimal digits. */
   readonly imageId: string;
-  /** What of it is lost, one sentence; undefined when nothing is that anybody was told of. */
+  /** What is lost, in one sentence; undefined when nothing is lost that a writer was told is stored. */
   readonly dropped: string | undefined;
 }
 
 /**
- * Seals an image that a writable mount left unsealed; one that is sealed stays as it is.
- * @throws CkptfsError `locked`; `unsealed` when something would be lost: it is for {@link recoverImage} to say what; `not-an-image`,
+ * Seals an image that a writable mount left unsealed. Leaves a sealed image as it is.
+ * @throws CkptfsError `locked`; `unsealed` when contents would be lost, see {@link recoverImage}; `not-an-image`,
  * `unfinished`, `unsupported-format`, `unsupported-source`, `damaged`, `wrong-image`, `no-key`, `wrong-key`, `io`
  */
 export function sealImage(location: string, options: SealOptions): Promise<SealedImage> {
@@ -36,9 +36,9 @@ export function sealImage(location: string, options: SealOptions): Promise<Seale
 }
 
 /**
- * Makes an image that a writable mount left unsealed, and that lost something, one that can be sealed and written on again, without what
- * is lost. It stays unsealed.
- * @throws CkptfsError as {@link sealImage}, but not `unsealed`
+ * Gives up what an image has lost that a writable mount left unsealed, so that it can be sealed and written again. It
+ * stays unsealed.
+ * @throws CkptfsError `locked` and the codes of {@link sealImage} that follow `unsealed`
  */
 export function recoverImage(location: string, options: SealOptions): Promise<RecoveredImage> {
   return withUnlocked(location, options, (store, header, imageKey, imageId) => ({
