@@ -1,9 +1,9 @@
-/** Thrown by {@link ByteReader}: the bytes do not say what they should. Callers turn it into their own error. */
+/** Bytes that a {@link ByteReader} was given are not well-formed. Callers turn it into an error of their own. */
 export class MalformedError extends Error {
   override readonly name = 'MalformedError';
 }
 
-/** Reads little-endian values one after another; every read is checked against the end. */
+/** Reads little-endian values in sequence, and checks each read against the end. */
 export class ByteReader {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
@@ -18,7 +18,7 @@ export class ByteReader {
     return this.#bytes.length - this.#offset;
   }
 
-  /** A view of the next `length` bytes, not a copy. Throws MalformedError when there are fewer. */
+  /** Returns a view of the next `length` bytes, not a copy. @throws MalformedError when there are fewer */
   take(length: number): Uint8Array {
     const start = this.#advance(length);
     return this.#bytes.subarray(start, start + length);
@@ -36,26 +36,26 @@ export class ByteReader {
     return this.#view.getUint32(this.#advance(4), true);
   }
 
-  /** Throws MalformedError at 2^53 and above: such a number would be rounded. */
+  /** Reads a number below 2^53: a larger one would be rounded. @throws MalformedError */
   u64(): number {
-    const at = this.#advance(8);
-    // Not as a BigInt: a manifest has five of these for each file.
-    const value = this.#view.getUint32(at + 4, true) * 0x1_0000_0000 + this.#view.getUint32(at, true);
+    const offset = this.#advance(8);
+    // A BigInt would be slower, and a manifest has five of these numbers for each file.
+    const value = this.#view.getUint32(offset + 4, true) * 0x1_0000_0000 + this.#view.getUint32(offset, true);
     if (!Number.isSafeInteger(value)) throw new MalformedError(`number ${value} is above 2^53`);
     return value;
   }
 
   i64(): number {
-    const at = this.#advance(8);
-    const value = this.#view.getInt32(at + 4, true) * 0x1_0000_0000 + this.#view.getUint32(at, true);
+    const offset = this.#advance(8);
+    const value = this.#view.getInt32(offset + 4, true) * 0x1_0000_0000 + this.#view.getUint32(offset, true);
     if (!Number.isSafeInteger(value)) throw new MalformedError(`number ${value} is beyond 2^53`);
     return value;
   }
 
-  /** A count of things that take at least `leastSize` bytes each, refused when they cannot all be there. */
-  count32(leastSize: number): number {
+  /** Reads a count of items of at least `minBytes` each. @throws MalformedError when fewer bytes than that follow */
+  count32(minBytes: number): number {
     const count = this.u32();
-    if (count * leastSize > this.remaining) throw new MalformedError(`count ${count} does not fit in what follows`);
+    if (count * minBytes > this.remaining) throw new MalformedError(`count ${count} does not fit in what follows`);
     return count;
   }
 
@@ -67,7 +67,7 @@ export class ByteReader {
   }
 }
 
-/** Writes little-endian values one after another into memory that grows. */
+/** Writes little-endian values in sequence into memory that grows. */
 export class ByteWriter {
   #bytes = Buffer.alloc(4096);
   #length = 0;
@@ -97,7 +97,7 @@ export class ByteWriter {
     this.#bytes.writeUInt32LE(value, start);
   }
 
-  /** Throws RangeError for what is no safe non-negative integer. */
+  /** @throws RangeError unless `value` is a non-negative safe integer */
   u64(value: number): void {
     if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`not below 2^53: ${value}`);
     const start = this.#reserve(8);
@@ -114,7 +114,7 @@ export class ByteWriter {
     return this.#length;
   }
 
-  /** What was written. The writer must not be used afterwards. */
+  /** Returns all that was written. The writer must not be used afterwards. */
   finish(): Buffer {
     return this.#bytes.subarray(0, this.#length);
   }

@@ -1,7 +1,4 @@
-/**
- * What one worker has done, as numbers in memory that other threads may read: each field has one writer, so reading needs no lock and
- * may only be a little late.
- */
+/** What one worker counts. */
 export const counterNames = [
   'requests',
   'bytesServed',
@@ -13,28 +10,8 @@ export const counterNames = [
 
 export type CounterName = (typeof counterNames)[number];
 
-export class Counters {
-  readonly #values: Float64Array;
-
-  /** @param memory at least {@link Counters.byteLength} bytes, shared if another thread is to see the numbers */
-  constructor(memory: ArrayBuffer | SharedArrayBuffer = new ArrayBuffer(Counters.byteLength)) {
-    this.#values = new Float64Array(memory, 0, counterNames.length);
-  }
-
-  static readonly byteLength = counterNames.length * Float64Array.BYTES_PER_ELEMENT;
-
-  add(name: CounterName, amount: number): void {
-    const at = index[name];
-    this.#values[at] = (this.#values[at] ?? 0) + amount;
-  }
-
-  get(name: CounterName): number {
-    return this.#values[index[name]] ?? 0;
-  }
-}
-
-/** Where each stands. Written out, since an object made at run time is slow to look things up in, and this is done at every read. */
-const index: Readonly<Record<CounterName, number>> = {
+/** The field of each counter. A literal, because lookups in an object made at run time are slow, at every read. */
+const INDEXES: Readonly<Record<CounterName, number>> = {
   requests: 0,
   bytesServed: 1,
   storedBytesRead: 2,
@@ -42,3 +19,27 @@ const index: Readonly<Record<CounterName, number>> = {
   cacheMisses: 4,
   authenticationFailures: 5,
 };
+
+/**
+ * The counts of one worker, in memory that other threads may read. Each field has one writer, so reading needs no lock;
+ * a value may be slightly out of date.
+ */
+export class Counters {
+  readonly #values: Float64Array;
+
+  /** @param memory at least {@link Counters.byteLength} bytes, shared if another thread reads the numbers */
+  constructor(memory: ArrayBuffer | SharedArrayBuffer = new ArrayBuffer(Counters.byteLength)) {
+    this.#values = new Float64Array(memory, 0, counterNames.length);
+  }
+
+  static readonly byteLength = counterNames.length * Float64Array.BYTES_PER_ELEMENT;
+
+  add(name: CounterName, amount: number): void {
+    const index = INDEXES[name];
+    this.#values[index] = (this.#values[index] ?? 0) + amount;
+  }
+
+  get(name: CounterName): number {
+    return this.#values[INDEXES[name]] ?? 0;
+  }
+}

@@ -4,7 +4,7 @@ import { CkptfsError } from './errors.ts';
 let wasLeft = false;
 
 /**
- * Makes a path absolute, as path.resolve does, also where the current directory is gone and the path does not need it.
+ * Makes a path absolute, like path.resolve, also where the current directory is gone and the path does not need it.
  * @throws CkptfsError `bad-argument` when the path is relative to a directory that is gone
  */
 export function absolutePath(path: string): string {
@@ -17,8 +17,8 @@ export function absolutePath(path: string): string {
 }
 
 /**
- * Leaves a current directory that is gone for the root directory: Node and packages ask for it where they need not, and fail. From then on
- * relative paths lead nowhere, as before, but only for {@link absolutePath}.
+ * Changes to the root directory if the current directory is gone. Node and packages ask for it where they need not, and
+ * fail. {@link absolutePath} goes on to refuse relative paths.
  */
 export function leaveMissingDirectory(): void {
   if (currentDirectory() !== undefined) return;

@@ -1,32 +1,33 @@
 import { performance } from 'node:perf_hooks';
 
 /**
- * A point in time after which nothing is waited for any more, by the monotonic clock: neither a change of the time of
- * day nor anything that another process does in between moves it.
+ * A point in time at which waiting ends, by the monotonic clock: neither a change of the time of day nor anything that
+ * another process does in between moves it.
  */
 export class Deadline {
-  readonly #at: number;
+  /** Milliseconds, as performance.now() counts them. */
+  readonly #time: number;
 
-  private constructor(at: number) {
-    this.#at = at;
+  private constructor(time: number) {
+    this.#time = time;
   }
 
   static after(milliseconds: number): Deadline {
     return new Deadline(performance.now() + milliseconds);
   }
 
-  /** Milliseconds that are left, 0 when it has passed. */
+  /** The milliseconds that remain; 0 when the deadline has passed. */
   get left(): number {
-    return Math.max(0, this.#at - performance.now());
+    return Math.max(0, this.#time - performance.now());
   }
 
   get hasPassed(): boolean {
     return this.left === 0;
   }
 
-  /** Returns the earlier of this deadline and one in so many milliseconds. */
+  /** Returns this deadline or, if that is earlier, one after so many milliseconds. */
   orAfter(milliseconds: number): Deadline {
-    return new Deadline(Math.min(this.#at, performance.now() + milliseconds));
+    return new Deadline(Math.min(this.#time, performance.now() + milliseconds));
   }
 
   /** Waits for a promise, but not beyond this deadline; undefined when it has passed. */

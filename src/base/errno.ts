@@ -69,8 +69,8 @@ for (const [name, number] of Object.entries(numbers)) {
 }
 
 /**
- * Returns the name of an error number, or undefined when Linux has no such number. Node itself names fewer of them: with
- * EDQUOT, for one, `code` is "Unknown system error -122".
+ * Returns the name of an error number, or undefined when Linux has no such number. Node itself knows fewer names: for
+ * EDQUOT, its `code` is "Unknown system error -122".
  */
 export function errnoName(number: number): ErrnoName | undefined {
   return names.get(number);
@@ -86,8 +86,8 @@ export function isErrnoName(name: string): name is ErrnoName {
 }
 
 /**
- * A file operation that is refused, as a program is told of it: nothing has changed. Faults of the store are CkptfsErrors
- * instead. There is one instance per errno, made once, so throwing one costs no stack trace.
+ * The refusal of a file operation, as a program learns of it: nothing has changed. An error of the store is a
+ * CkptfsError instead. Each errno has one instance, so that throwing it costs no stack trace.
  */
 export class Errno extends Error {
   override readonly name = 'Errno';

@@ -2,17 +2,17 @@ import { type ErrnoName, errnoName, isErrnoName } from './errno.ts';
 import { type Aftermath, type ErrorData, readAftermath, readErrorData } from './error-data.ts';
 
 /**
- * Every fault ckptfs reports is a CkptfsError with one of these codes. Codes are an interface: they never change meaning,
- * and docs/cli.md lists the exit number of each.
+ * Every error that ckptfs reports is a CkptfsError with one of these codes. No code ever changes its meaning, and
+ * docs/cli.md lists the exit number of each.
  */
 export const errorCodes = [
   /** A caller passed an argument outside its documented range. */
   'bad-argument',
-  /** A path does not exist, or cannot be read or written; `cause` has the system error. */
+  /** A path does not exist, or cannot be read or written. */
   'io',
   /** The destination exists and is not empty. */
   'exists',
-  /** The source holds something an image cannot keep (socket, device, FIFO, too large). */
+  /** The source has a file that an image cannot hold: a device, or one that is too large. */
   'unsupported-source',
   /** The source changed while it was being read. */
   'source-changed',
@@ -34,7 +34,7 @@ export const errorCodes = [
   'unsupported-format',
   /** Stored bytes fail authentication or do not parse. */
   'damaged',
-  /** The image is whole, but files lie in its directory that are no part of it. */
+  /** The image is whole, but its directory has files that are not part of it. */
   'unexpected-files',
   /** The image is not the one that was asked for. */
   'wrong-image',
@@ -50,17 +50,17 @@ export const errorCodes = [
   'busy',
   /** A process that serves a mount is there, but does not answer: stopped, frozen, or too slow. */
   'no-answer',
-  /** Something this host lacks: /dev/fuse, fusermount3, a kernel feature, a permission. */
+  /** This host lacks something: /dev/fuse, fusermount3, a kernel feature, a permission. */
   'missing-feature',
   /** The operation was cancelled by a signal. */
   'interrupted',
-  /** A fault in ckptfs itself. */
+  /** An error in ckptfs itself. */
   'internal',
 ] as const;
 
 export type ErrorCode = (typeof errorCodes)[number];
 
-/** What an error may come with. */
+/** What an error can be made with, beside its code and message. */
 export interface ErrorDetails<Code extends ErrorCode = ErrorCode> {
   /** The file, object or mount that the error is about. */
   readonly path?: string;
@@ -69,7 +69,7 @@ export interface ErrorDetails<Code extends ErrorCode = ErrorCode> {
   readonly cause?: unknown;
 }
 
-/** Makes `data` required for the codes of which a fact is. */
+/** Makes `data` required for a code that has a fact which may not be missing. */
 type DetailsArguments<Code extends ErrorCode> = [ErrorData<Code>] extends [never]
   ? [details?: ErrorDetails<Code>]
   : Record<never, never> extends ErrorData<Code>
@@ -80,7 +80,7 @@ class ErrorOf<Code extends ErrorCode> extends Error {
   override readonly name = 'CkptfsError';
   readonly code: Code;
   readonly path: string | undefined;
-  /** The facts that come with the code; undefined too where another version of ckptfs reported the error. */
+  /** The facts that come with the code. They may be missing if another version of ckptfs reported the error. */
   readonly data: ErrorData<Code> | undefined;
   /** What the failed operation leaves behind, where that needs attention. */
   readonly aftermath: Aftermath | undefined;
@@ -109,7 +109,7 @@ interface LooseDetails extends RewordedDetails {
   readonly cause?: unknown;
 }
 
-/** The caller vouches that the data are those of the code. */
+/** Makes an error of a code that the compiler does not know. The caller ensures that the data belong to the code. */
 function makeError(code: ErrorCode, message: string, { path, data, aftermath, cause }: LooseDetails): CkptfsError {
   const details = {
     ...(path === undefined ? {} : { path }),
@@ -132,8 +132,8 @@ interface CkptfsErrorConstructor {
 export const CkptfsError: CkptfsErrorConstructor = ErrorOf;
 
 /**
- * Returns the errno name (`ENOENT`, …) of a Node system error, found by its number where it has one, or what else Node has as its
- * `code`; undefined for anything else.
+ * Returns the errno name (`ENOENT`, …) of a system error of Node, by its number if it has one, or else its `code`.
+ * Returns undefined for anything else.
  */
 export function systemErrorName(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('code' in error)) return undefined;
@@ -142,22 +142,22 @@ export function systemErrorName(error: unknown): string | undefined {
 }
 
 /**
- * The errno name of the system call behind a CkptfsError of code `io` (`ENOSPC`, `EDQUOT`, `EIO`, …), or undefined when it is another
- * error, or no system call failed.
+ * Returns the errno name (`ENOSPC`, `EDQUOT`, `EIO`, …) of the system call that caused a CkptfsError of code `io`, or
+ * undefined when it is another error, or no system call failed.
  */
 export function ioErrorName(error: unknown): ErrnoName | undefined {
   const name = error instanceof CkptfsError && error.code === 'io' ? error.data?.errno : undefined;
   return name !== undefined && isErrnoName(name) ? name : undefined;
 }
 
-const fullNames: ReadonlySet<string | undefined> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
+const FULL_ERRNOS: ReadonlySet<string | undefined> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 
-/** Whether the system call behind a CkptfsError of code `io` failed for lack of room: of the disk, of a quota, or by the limit of file size. */
+/** Tells whether a CkptfsError is due to a full disk, an exhausted quota, or the limit of file size. */
 export function isFull(error: unknown): boolean {
-  return fullNames.has(ioErrorName(error));
+  return FULL_ERRNOS.has(ioErrorName(error));
 }
 
-const systemErrorText: Readonly<Record<string, string>> = {
+const ERRNO_TEXTS: Readonly<Record<string, string>> = {
   ENOENT: 'no such file or directory',
   EACCES: 'permission denied',
   EPERM: 'operation not permitted',
@@ -175,11 +175,11 @@ const systemErrorText: Readonly<Record<string, string>> = {
   ELOOP: 'is a symbolic link, or too many of them',
 };
 
-/** Wraps a system error met while doing `what` to `path` as code `io`; a CkptfsError passes through. */
+/** Makes an error of code `io` of the system error that `what` on `path` met. Returns a CkptfsError as it is. */
 export function ioError(what: string, path: string, cause: unknown): CkptfsError {
   if (cause instanceof CkptfsError) return cause;
   const name = systemErrorName(cause);
-  const text = name === undefined ? String(cause) : (systemErrorText[name] ?? name);
+  const text = name === undefined ? String(cause) : (ERRNO_TEXTS[name] ?? name);
   const data = name === undefined ? {} : { errno: name };
   return new CkptfsError('io', `cannot ${what} ${path}: ${text}`, { path, data, cause });
 }
@@ -194,7 +194,7 @@ export interface PlainError {
   readonly stack?: string;
 }
 
-/** Anything thrown, as plain data; what is not a CkptfsError becomes code `internal`. */
+/** Turns anything thrown into plain data. What is not a CkptfsError becomes code `internal`. */
 export function toPlainError(error: unknown): PlainError {
   if (!(error instanceof CkptfsError)) {
     const stack = error instanceof Error && error.stack !== undefined ? { stack: error.stack } : {};
@@ -211,7 +211,7 @@ export function toPlainError(error: unknown): PlainError {
   };
 }
 
-/** Whether a value from another process, which may be anything, has the shape of a PlainError. */
+/** Tells whether a value from another process, which may be anything, has the shape of a PlainError. */
 export function isPlainError(value: unknown): value is PlainError {
   if (typeof value !== 'object' || value === null) return false;
   const { code, message, path, stack }: Partial<Record<keyof PlainError, unknown>> = value;
@@ -220,7 +220,7 @@ export function isPlainError(value: unknown): value is PlainError {
   return isKnown && typeof message === 'string' && isOptionalText(path) && isOptionalText(stack);
 }
 
-/** The error again. Data that are not those of the code, such as another version of ckptfs may send, are left out. */
+/** Makes the error again. Data that do not belong to the code, as another version may send them, are left out. */
 export function fromPlainError({ code, message, path, data, aftermath, stack }: PlainError): CkptfsError {
   return makeError(code, message, {
     path,

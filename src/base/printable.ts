@@ -1,58 +1,59 @@
 /**
- * Shows text that others wrote: names in images, lines in files on storage, names of processes, what helpers print. Such
- * text may hold what a terminal acts on: escape sequences, line feeds that forge lines, marks that turn the direction of
- * writing. All of it is shown as an escape of printable ASCII. Nothing else in ckptfs does this.
+ * Shows text that others wrote: names in images, lines in files on storage, names of processes, output of helpers. A
+ * terminal acts on some characters of such text: escape sequences, line feeds that forge lines, marks that change the
+ * direction of writing. Each is shown as an escape in printable ASCII. No other file of ckptfs does this.
  */
 
 /**
- * Controls (C0, DEL, C1), formats (bidi overrides, zero width), line and paragraph separators, lone surrogates, what is not
- * seen at all (fillers, variation selectors), and marks upon more marks than any writing has, which cover lines around.
+ * Matches controls (C0, DEL, C1), formats (bidi overrides, zero width), line and paragraph separators, lone surrogates,
+ * invisible characters (fillers, variation selectors), and marks on more marks than any script has, which cover the
+ * lines around them.
  */
-const unsafe = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Default_Ignorable_Code_Point}]|(?<=\p{M}{4})\p{M}/gu;
+const UNSAFE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Default_Ignorable_Code_Point}]|(?<=\p{M}{4})\p{M}/gu;
 
-const short: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
+const SHORT_ESCAPES: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
 
-/** Characters of one shown text, unless a caller says otherwise: two paths of the greatest length, and some words. */
-const MAX_SHOWN = 10_000;
+/** The default limit of one shown text: two paths of the greatest length, and some words. */
+const MAX_SHOWN_CHARACTERS = 10_000;
 
 /**
- * Returns one line in which nothing acts on a terminal. A backslash stays: this is for messages, which nobody parses.
+ * Returns one line in which nothing acts on a terminal. A backslash stays as it is: messages are not parsed.
  * @param max characters, at least 3; of a longer text the middle is left out
  */
-export function printable(text: string, max: number = MAX_SHOWN): string {
+export function printable(text: string, max: number = MAX_SHOWN_CHARACTERS): string {
   // Shortened before it is escaped too, so that text of any length costs little.
-  return shortened(shortened(text, max).replace(unsafe, escaped), max);
+  return shortened(shortened(text, max).replace(UNSAFE, escaped), max);
 }
 
 /**
- * Shows a name as one word of one line, reversibly unless it is shortened: a backslash is doubled, bytes that are no
- * UTF-8 are `\xNN`.
+ * Shows a name as one word of one line, reversibly unless it is shortened: a backslash is doubled, and bytes that are
+ * not UTF-8 become `\xNN`.
  * @param name raw bytes
- * @param max as of {@link printable}
+ * @param max characters, at least 3; of a longer text the middle is left out
  */
 export function printableName(name: Uint8Array, max: number = Number.POSITIVE_INFINITY): string {
   return shortened(decoded(name).map(printablePart).join(''), max);
 }
 
-/** Shows a path in quotation marks, with a backslash before what would end them; else as {@link printableName}. */
+/** Shows a path like {@link printableName}, in quotation marks, with a backslash before each that it contains. */
 export function quotedPath(path: Uint8Array): string {
   return `"${printableName(path).replaceAll('"', '\\"')}"`;
 }
 
-/** Returns JSON text that says the same, with everything a terminal could act on written as `\uNNNN`. */
+/** Returns equal JSON text in which everything that a terminal could act on is written as `\uNNNN`. */
 export function printableJson(json: string): string {
-  // A line feed is only between tokens: inside of strings JSON.stringify has escaped it.
-  return json.replace(unsafe, (character) => (character === '\n' ? character : utf16Escapes(character)));
+  // A line feed can only be between tokens: JSON.stringify has escaped those in strings.
+  return json.replace(UNSAFE, (character) => (character === '\n' ? character : utf16Escapes(character)));
 }
 
 function utf16Escapes(character: string): string {
-  return [...Array(character.length).keys()].map((at) => `\\u${hex(character.charCodeAt(at), 4)}`).join('');
+  return [...Array(character.length).keys()].map((index) => `\\u${hex(character.charCodeAt(index), 4)}`).join('');
 }
 
 function shortened(text: string, max: number): string {
   if (text.length <= max) return text;
   const end = Math.floor((max - 1) / 2);
-  // Half of a surrogate pair would be a character of its own.
+  // Half of a surrogate pair would be shown as a character of its own.
   const head = text.slice(0, max - 1 - end).replace(/[\ud800-\udbff]$/, '');
   const tail = text.slice(text.length - end).replace(/^[\udc00-\udfff]/, '');
   return `${head}…${tail}`;
@@ -60,12 +61,12 @@ function shortened(text: string, max: number): string {
 
 function printablePart(part: string | number): string {
   if (typeof part === 'number') return `\\x${hex(part, 2)}`;
-  return part.replaceAll('\\', '\\\\').replace(unsafe, escaped);
+  return part.replaceAll('\\', '\\\\').replace(UNSAFE, escaped);
 }
 
 function escaped(character: string): string {
   const code = character.codePointAt(0) ?? 0;
-  return short[character] ?? (code < 0x80 ? `\\x${hex(code, 2)}` : `\\u{${hex(code, 4)}}`);
+  return SHORT_ESCAPES[character] ?? (code < 0x80 ? `\\x${hex(code, 2)}` : `\\u{${hex(code, 4)}}`);
 }
 
 function hex(number: number, digits: number): string {
@@ -79,10 +80,12 @@ function decoded(bytes: Uint8Array): (string | number)[] {
   const whole = valid(bytes);
   if (whole !== undefined) return [whole];
   const parts: (string | number)[] = [];
-  for (let at = 0; at < bytes.length; ) {
-    const length = [1, 2, 3, 4].find((count) => at + count <= bytes.length && valid(bytes.subarray(at, at + count)));
-    parts.push(length === undefined ? (bytes[at] ?? 0) : (valid(bytes.subarray(at, at + length)) ?? ''));
-    at += length ?? 1;
+  for (let start = 0; start < bytes.length; ) {
+    const fits = (count: number): boolean =>
+      start + count <= bytes.length && valid(bytes.subarray(start, start + count)) !== undefined;
+    const length = [1, 2, 3, 4].find(fits);
+    parts.push(length === undefined ? (bytes[start] ?? 0) : (valid(bytes.subarray(start, start + length)) ?? ''));
+    start += length ?? 1;
   }
   return parts;
 }

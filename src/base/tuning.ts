@@ -1,7 +1,7 @@
 /**
- * The tricks that make ckptfs fast and that a build can leave out: `scripts/build.js` defines a constant CKPTFS_… in the
- * bundled command, and the benchmark measures what each trick brings (scripts/bench/peers/altered.ts). Where nothing
- * defines them, as in the library, the ordinary value holds.
+ * The tricks that make ckptfs fast and that a build can leave out: `scripts/build.js` defines a constant CKPTFS_… in
+ * the bundled command, and the benchmark measures what each trick gains (scripts/bench/peers/altered.ts). Where a
+ * constant is not defined, as in the library, the ordinary value applies.
  */
 
 declare const CKPTFS_POLLS_DEVICE: boolean | undefined;

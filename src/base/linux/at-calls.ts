@@ -114,7 +114,7 @@ export function makeDirectoryAt(directory: number, name: Uint8Array | string, mo
   if (calls.mkdirat(directory, first.put(name), mode) !== 0) throw systemError('mkdirat');
 }
 
-/** Makes a FIFO or a socket that nobody listens on, for its owner alone. */
+/** Makes a FIFO or a socket without a listener, for its owner alone. */
 export function makeMeetingPointAt(directory: number, name: Uint8Array | string, type: 'fifo' | 'socket'): void {
   const mode = (type === 'fifo' ? S_IFIFO : S_IFSOCK) | 0o600;
   if (calls.mknodat(directory, first.put(name), mode, 0) !== 0) throw systemError('mknodat');

@@ -48,10 +48,10 @@ export function setCloseOnExec(fd: number, closes: boolean): void {
 }
 
 /**
- * Starts a program that inherits nothing but what it is given explicitly. Node closes by itself what it opened, and of
- * what it inherited only the descriptors up to the first gap: a lock that a script holds on descriptor 200 would be held
- * by each program that we start, a daemon among them, for as long as it lives.
- * @param start to start the program before it returns, as child_process.spawn does
+ * Starts a program that inherits only what it is given explicitly. Node closes what it opened, but of what it inherited
+ * only the descriptors up to the first gap: a lock that a script holds on descriptor 200 would be held by each program
+ * that ckptfs starts, such as a daemon, as long as it lives.
+ * @param start must start the program before it returns, like child_process.spawn
  */
 export function withoutInheritance<T>(start: () => T): T {
   const kept = closeOnExec();
@@ -69,12 +69,12 @@ export function closeOnExec(): number[] {
   return open;
 }
 
-/** Those of this process. The one that reads the list is among them, and closed when it is returned. */
+/** Lists the descriptors of this process, with the one that reads the list, which is closed by then. */
 function openDescriptors(): number[] {
   try {
     return readdirSync('/proc/self/fd').map(Number);
   } catch {
-    // Without /proc there is no mount of ours either.
+    // Without /proc ckptfs cannot mount either.
     return [];
   }
 }

@@ -9,7 +9,7 @@ import { O_CLOEXEC, O_PATH } from './open-flags.ts';
 import { systemError } from './system-error.ts';
 import { getXattr, listXattrs, setXattr } from './xattrs.ts';
 
-/** One component of a path, never "/" or "..": text, or bytes where it may be no UTF-8. */
+/** One component of a path, never "/" or "..": text, or bytes, which need not be UTF-8. */
 export type EntryName = Uint8Array | string;
 
 /** The name of a directory in itself, where a method takes it. */
@@ -17,8 +17,8 @@ const SELF = '.';
 
 /**
  * Holds a directory by a descriptor (O_PATH) from opening to closing. Whatever is renamed, moved or put in its place
- * meanwhile, the methods work in this directory and nowhere else. They take the names of entries, single components, and
- * never follow a symbolic link, so they reach any depth, also beyond PATH_MAX, by one Directory for each level. A failure
+ * meanwhile, the methods work in this directory only. They take names of entries, each a single component, and never
+ * follow a symbolic link. So they reach any depth, also beyond PATH_MAX, with one Directory for each level. A failure
  * throws an Error in Node's shape (`code`, `errno`, `syscall`), EINVAL for a name that is not a single component. The
  * threads of a process share a descriptor by {@link Directory.fromDescriptor}.
  */
@@ -124,7 +124,7 @@ export class Directory {
     at.makeDirectoryAt(this.fd, name, mode);
   }
 
-  /** Makes a FIFO or a socket that nobody listens on, with mode 0600. @throws Error EEXIST */
+  /** Makes a FIFO or a socket without a listener, with mode 0600. @throws Error EEXIST */
   mknod(name: EntryName, type: 'fifo' | 'socket'): void {
     checkEntry(name);
     at.makeMeetingPointAt(this.fd, name, type);
@@ -255,9 +255,9 @@ export class Directory {
   }
 
   /**
-   * Says, for messages, where the directory is now: the path by which it was opened as long as it is there and that path
-   * has no symbolic links, which may lead elsewhere by now; else its own path, with " (removed)" when it has none any more.
-   * Asks the kernel alone and no file system, so that a path that leads to a dead one does not stop it.
+   * Returns the present path of the directory, for messages: the path by which it was opened as long as it is there and
+   * that path has no symbolic links, which may lead elsewhere by now; else its own path, with " (removed)" when it has
+   * been removed. Asks only the kernel, so that a path to a file system that does not answer does not stop it.
    */
   path(): string {
     const path = currentPath(this.fd);
@@ -266,7 +266,7 @@ export class Directory {
     return `${path.slice(0, -DELETED.length)} (removed)`;
   }
 
-  /** The path of an entry by way of the descriptor, for calls that take none. They must not follow its last component. */
+  /** Returns a path to an entry through the descriptor, for calls that take none and do not follow its end. */
   #pathOf(name: EntryName): Buffer {
     checkEntryOrSelf(name);
     return Buffer.concat([Buffer.from(`${descriptorPath(this.fd)}/`), Buffer.from(name as Uint8Array)]);
@@ -280,7 +280,7 @@ function descriptorPath(fd: number): string {
   return `/proc/self/fd/${fd}`;
 }
 
-/** Undefined where /proc is not mounted. */
+/** Returns undefined where /proc is not mounted. */
 function currentPath(fd: number): string | undefined {
   try {
     return fs.readlinkSync(descriptorPath(fd));
@@ -289,7 +289,7 @@ function currentPath(fd: number): string | undefined {
   }
 }
 
-/** Whether a path, of which nothing but "." and ".." was resolved, is the one that the kernel knows. */
+/** Tells whether a path, in which only "." and ".." are resolved, is the path that the kernel knows. */
 function isPlainPathOf(path: string, real: string | undefined): boolean {
   try {
     return resolve(path) === real;
@@ -299,7 +299,7 @@ function isPlainPathOf(path: string, real: string | undefined): boolean {
   }
 }
 
-/** @throws Error EINVAL for "." and "..", which lead out of the directory, or are no entries of it */
+/** @throws Error EINVAL for a name that is not one component, and for "." and "..", which are not entries */
 function checkEntry(name: EntryName): void {
   const bytes = Buffer.from(name as Uint8Array);
   if (isDots(bytes) || bytes.length === 0 || bytes.includes(0) || bytes.includes(0x2f)) {
@@ -307,7 +307,7 @@ function checkEntry(name: EntryName): void {
   }
 }
 
-/** As {@link checkEntry}, for methods that also work on the directory itself. */
+/** Like {@link checkEntry}, for methods that also work on the directory itself. */
 function checkEntryOrSelf(name: EntryName): void {
   if (name !== SELF) checkEntry(name);
 }

@@ -1,33 +1,34 @@
 import koffi from 'koffi';
 
-/** Calls into the C library and into OpenSSL as this Node process already has them loaded; nothing else is opened. */
-const process_ = koffi.load(null);
+/** The C library and OpenSSL as this Node process has them loaded already. No other library is opened. */
+const loadedLibraries = koffi.load(null);
 
 type NativeFunction = (...args: unknown[]) => number;
 
 /**
- * Binds a C function of this process by name. Pointers are passed as numbers (`'uintptr_t'`), see {@link Region.address}.
- * @throws Error when the symbol does not exist.
+ * Binds a C function of this process by name. Pointers are passed as numbers (`'uintptr_t'`), see
+ * {@link Region.address}.
+ * @throws Error when the symbol does not exist
  */
 export function bind(name: string, result: string, parameters: readonly string[]): NativeFunction {
-  return process_.func(name, result, [...parameters]) as NativeFunction;
+  return loadedLibraries.func(name, result, [...parameters]) as NativeFunction;
 }
 
-/** The errno left by the last bound function called on this thread. */
+/** Returns the errno of the bound function that this thread called last. */
 export function lastErrno(): number {
   return koffi.errno();
 }
 
 /**
- * A piece of memory that never moves and whose address is known, so that native code can work on it without a conversion
- * per call. Over an existing buffer it shares the memory.
+ * Memory that never moves and whose address is known, so that native code works on it without a conversion per call.
+ * A region over an existing buffer shares its memory.
  */
 export class Region {
   readonly bytes: Buffer;
   readonly view: DataView;
-  /** Bytes. A field of its own: asking a Buffer for its length costs a call, and every bounds check asks. */
+  /** In bytes. A field of its own, because the length of a Buffer costs a call, and every bounds check needs it. */
   readonly length: number;
-  /** Of the first byte. Below 2^47 on every platform Node runs on, so exact as a number. */
+  /** The address of the first byte: below 2^47 on every platform of Node, so exact as a number. */
   readonly address: number;
 
   /** @param memory a length in bytes (zeroed memory is made), or memory to share */
