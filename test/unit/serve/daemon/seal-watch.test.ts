@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { SealWatch } from '../../../src/serve/daemon/seal-watch.ts';
+import { SealWatch } from '../../../../src/serve/daemon/seal-watch.ts';
 
 test('an image that was never opened to be written needs no sealing', () => {
   const watch = new SealWatch(() => '/enc');

@@ -3,8 +3,8 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import type { MountInfo } from '../../../src/fuse/mount/mountinfo.ts';
-import { describeHolders, holdersOf } from '../../../src/serve/mounts/holders.ts';
+import type { MountInfo } from '../../../../src/fuse/mount/mountinfo.ts';
+import { describeHolders, holdersOf } from '../../../../src/serve/mounts/holders.ts';
 
 const directory = fs.mkdtempSync(join(tmpdir(), 'ckptfs-holders-'));
 fs.mkdirSync(join(directory, 'in'));

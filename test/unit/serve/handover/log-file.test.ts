@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { findLog, openLog } from '../../../src/serve/handover/log-file.ts';
+import { findLog, openLog } from '../../../../src/serve/handover/log-file.ts';
 
 const directory = fs.mkdtempSync(join(tmpdir(), 'ckptfs-log-file-'));
 afterAll(() => fs.rmSync(directory, { recursive: true }));

@@ -1,9 +1,9 @@
 import fs from 'node:fs';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { sendDescriptor } from '../../../src/base/linux/passed-descriptors.ts';
-import { socketPair } from '../../../src/base/linux/sockets.ts';
-import { Secret } from '../../../src/crypto/secret.ts';
-import { handOverKey, offerKeyChannel, receiveKey } from '../../../src/serve/handover/key-channel.ts';
+import { sendDescriptor } from '../../../../src/base/linux/passed-descriptors.ts';
+import { socketPair } from '../../../../src/base/linux/sockets.ts';
+import { Secret } from '../../../../src/crypto/secret.ts';
+import { handOverKey, offerKeyChannel, receiveKey } from '../../../../src/serve/handover/key-channel.ts';
 
 let command: number;
 let daemon: number;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { parseFuseOptions } from '../../../src/serve/launch/fuse-options.ts';
+import { parseFuseOptions } from '../../../../src/serve/launch/fuse-options.ts';
 
 const nothing = { allowOther: false, allowRoot: false, noExec: false, readOnly: false, fsName: undefined };
 

@@ -2,8 +2,8 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { Directory } from '../../../src/base/linux/directory.ts';
-import { controlNames } from '../../../src/serve/control/control-names.ts';
+import { Directory } from '../../../../src/base/linux/directory.ts';
+import { controlNames } from '../../../../src/serve/control/control-names.ts';
 
 test('a socket is named by the device of its mount and the pid of its daemon, and a bounded number is listed', () => {
   const path = fs.mkdtempSync(join(tmpdir(), 'ckptfs-control-names-'));

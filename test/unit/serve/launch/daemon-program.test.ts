@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { daemonEnvironment } from '../../../src/serve/launch/daemon-program.ts';
+import { daemonEnvironment } from '../../../../src/serve/launch/daemon-program.ts';
 
 test('a daemon inherits little of the environment', () => {
   process.env['CKPTFS_TEST_PASSWORD'] = 'canary';

@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from 'vitest';
-import { isUnlocker } from '../../../src/serve/launch/foreground.ts';
+import { isUnlocker } from '../../../../src/serve/launch/foreground.ts';
 
 /** The child that unlocks a key for a daemon in the foreground, when that daemon is not its parent any more. */
 

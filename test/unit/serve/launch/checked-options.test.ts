@@ -2,7 +2,7 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { checkMount, checkOptions, type MountOptions } from '../../../src/serve/launch/checked-options.ts';
+import { checkMount, checkOptions, type MountOptions } from '../../../../src/serve/launch/checked-options.ts';
 
 const directory = fs.mkdtempSync(join(tmpdir(), 'ckptfs-options-'));
 const location = join(directory, 'enc');

@@ -4,12 +4,12 @@ import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { Deadline } from '../../../src/base/deadline.ts';
-import { Directory } from '../../../src/base/linux/directory.ts';
-import { callDaemon, linkTo, removeStaleSockets } from '../../../src/serve/control/control-client.ts';
-import type { ControlName } from '../../../src/serve/control/control-names.ts';
-import { isStopped } from '../../../src/serve/control/process-state.ts';
-import { called, OWN_USER, servingStatus } from '../../support/control-sockets.ts';
+import { Deadline } from '../../../../src/base/deadline.ts';
+import { Directory } from '../../../../src/base/linux/directory.ts';
+import { callDaemon, linkTo, removeStaleSockets } from '../../../../src/serve/control/control-client.ts';
+import type { ControlName } from '../../../../src/serve/control/control-names.ts';
+import { isStopped } from '../../../../src/serve/control/process-state.ts';
+import { called, OWN_USER, servingStatus } from '../../../support/control-sockets.ts';
 
 const status = servingStatus('0:57');
 const soon = () => Deadline.after(50);

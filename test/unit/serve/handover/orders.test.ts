@@ -1,8 +1,8 @@
 import fs from 'node:fs';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { socketPair } from '../../../src/base/linux/sockets.ts';
-import type { DaemonConfig } from '../../../src/serve/handover/daemon-config.ts';
-import { receiveConfig, sendConfig } from '../../../src/serve/handover/orders.ts';
+import { socketPair } from '../../../../src/base/linux/sockets.ts';
+import type { DaemonConfig } from '../../../../src/serve/handover/daemon-config.ts';
+import { receiveConfig, sendConfig } from '../../../../src/serve/handover/orders.ts';
 
 const config = { location: '/enc', mountPoint: '/mnt/größe' } as DaemonConfig;
 

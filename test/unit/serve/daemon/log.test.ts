@@ -2,8 +2,8 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { CkptfsError } from '../../../src/base/errors.ts';
-import { Log } from '../../../src/serve/daemon/log.ts';
+import { CkptfsError } from '../../../../src/base/errors.ts';
+import { Log } from '../../../../src/serve/daemon/log.ts';
 
 let directory: string;
 let file: string;

@@ -2,13 +2,13 @@ import fs from 'node:fs';
 import net from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { Deadline } from '../../../src/base/deadline.ts';
-import { Directory } from '../../../src/base/linux/directory.ts';
-import { callDaemon } from '../../../src/serve/control/control-client.ts';
-import { type ControlName, controlNames } from '../../../src/serve/control/control-names.ts';
-import { ControlSocket } from '../../../src/serve/daemon/control-socket.ts';
-import { ownStateDirectory } from '../../../src/serve/mounts/state-directory.ts';
-import { called, OWN_USER, servingStatus } from '../../support/control-sockets.ts';
+import { Deadline } from '../../../../src/base/deadline.ts';
+import { Directory } from '../../../../src/base/linux/directory.ts';
+import { callDaemon } from '../../../../src/serve/control/control-client.ts';
+import { type ControlName, controlNames } from '../../../../src/serve/control/control-names.ts';
+import { ControlSocket } from '../../../../src/serve/daemon/control-socket.ts';
+import { ownStateDirectory } from '../../../../src/serve/mounts/state-directory.ts';
+import { called, OWN_USER, servingStatus } from '../../../support/control-sockets.ts';
 
 /** No mount has this device number: they end at 2^20. */
 const device = `9999999:${process.pid}`;

@@ -1,11 +1,11 @@
 import { afterEach, expect, test } from 'vitest';
-import { Deadline } from '../../../src/base/deadline.ts';
-import type { MountInfo } from '../../../src/fuse/mount/mountinfo.ts';
-import type { DaemonStatus } from '../../../src/serve/control/control-messages.ts';
-import { MountDaemon } from '../../../src/serve/control/mount-daemon.ts';
-import { ControlSocket } from '../../../src/serve/daemon/control-socket.ts';
-import { withStateDirectories } from '../../../src/serve/mounts/state-directory.ts';
-import { OWN_USER, servingStatus } from '../../support/control-sockets.ts';
+import { Deadline } from '../../../../src/base/deadline.ts';
+import type { MountInfo } from '../../../../src/fuse/mount/mountinfo.ts';
+import type { DaemonStatus } from '../../../../src/serve/control/control-messages.ts';
+import { MountDaemon } from '../../../../src/serve/control/mount-daemon.ts';
+import { ControlSocket } from '../../../../src/serve/daemon/control-socket.ts';
+import { withStateDirectories } from '../../../../src/serve/mounts/state-directory.ts';
+import { OWN_USER, servingStatus } from '../../../support/control-sockets.ts';
 
 /** No mount has this device number: they end at 2^20. */
 const device = `9999997:${process.pid}`;

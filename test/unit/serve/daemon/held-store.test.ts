@@ -2,9 +2,9 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { HeldStore } from '../../../src/serve/daemon/held-store.ts';
-import { LocalStore } from '../../../src/stores/local-store.ts';
-import type { StoreIdentity } from '../../../src/stores/store.ts';
+import { HeldStore } from '../../../../src/serve/daemon/held-store.ts';
+import { LocalStore } from '../../../../src/stores/local-store.ts';
+import type { StoreIdentity } from '../../../../src/stores/store.ts';
 
 let base: string;
 let location: string;

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { freezersOf } from '../../../src/serve/daemon/freezer.ts';
+import { freezersOf } from '../../../../src/serve/daemon/freezer.ts';
 
 const mountinfo = [
   '30 20 0:26 / /sys/fs/cgroup/freezer rw,relatime - cgroup cgroup rw,freezer',

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { expect, test } from 'vitest';
-import { CkptfsError, toPlainError } from '../../../src/base/errors.ts';
-import { DaemonReports, HARDENED } from '../../../src/serve/handover/reports.ts';
+import { CkptfsError, toPlainError } from '../../../../src/base/errors.ts';
+import { DaemonReports, HARDENED } from '../../../../src/serve/handover/reports.ts';
 
 function reports(...lines: string[]): DaemonReports {
   return new DaemonReports(Readable.from(lines.map((line) => `${line}\n`)));

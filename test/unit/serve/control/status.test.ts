@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { listMounts, type MountStatus } from '../../../src/serve/control/status.ts';
-import { ControlSocket } from '../../../src/serve/daemon/control-socket.ts';
-import { servingStatus } from '../../support/control-sockets.ts';
+import { listMounts, type MountStatus } from '../../../../src/serve/control/status.ts';
+import { ControlSocket } from '../../../../src/serve/daemon/control-socket.ts';
+import { servingStatus } from '../../../support/control-sockets.ts';
 
 /** No mount has this device number: they end at 2^20. */
 const device = `9999998:${process.pid}`;
