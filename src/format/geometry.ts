@@ -61,3 +61,8 @@ export class Geometry {
     return PAGE_SIZE + this.groupsFor(chunks) * PAGE_SIZE + chunks * this.chunkSize;
   }
 }
+
+/** Returns the offset of the record of a chunk in the tag page of its group. */
+export function recordOffset(chunk: number): number {
+  return (chunk % CHUNKS_PER_GROUP) * RECORD_SIZE;
+}

@@ -4,17 +4,14 @@ import { Directory } from '../../base/linux/directory.ts';
 import { Region } from '../../base/linux/native.ts';
 import { printable } from '../../base/printable.ts';
 import { wipe } from '../../base/wipe.ts';
-import { createChunkCipher } from '../../crypto/chunk-ciphers.ts';
 import { Secret } from '../../crypto/secret.ts';
-import { primitives } from '../../crypto/select.ts';
-import { fillRandom } from '../../crypto/system-random.ts';
 import type { CipherName } from '../../format/ciphers.ts';
-import { CHUNKS_PER_GROUP, Geometry, PAGE_SIZE, RECORD_SIZE, SECTOR_SIZE } from '../../format/geometry.ts';
+import { CHUNKS_PER_GROUP, Geometry, PAGE_SIZE, SECTOR_SIZE } from '../../format/geometry.ts';
 import { DIGEST_SIZE } from '../../format/manifest.ts';
-import { encodeObjectHeader } from '../../format/object-header.ts';
-import { NONCE_SIZE } from '../../format/record.ts';
 import { openWritableStore } from '../../stores/open-store.ts';
 import type { StorePlace } from '../../stores/store.ts';
+import { Nonces } from '../objects/nonces.ts';
+import { digestTagPage, ObjectSealer, writeObjectHeader } from '../objects/object-sealer.ts';
 import { MAX_PATH_SHOWN } from '../outside/losses.ts';
 import { type FindPlace, pathInTree, TreeDirectories } from '../outside/tree-directories.ts';
 import type { JobWorker } from '../workers/worker-messages.ts';
@@ -54,13 +51,12 @@ export type SealResult = Uint8Array;
 
 export function sealWorker(setup: SealSetup): JobWorker {
   const geometry = new Geometry(setup.chunkSize);
-  const crypto = primitives();
   const imageKey = Secret.fromShared(setup.imageKey);
   const store = openWritableStore(setup.store);
   const plain = new Region(geometry.groupSize);
   const stored = new Region(geometry.groupStride);
   const digest = new Region(DIGEST_SIZE);
-  const nonces = new Region(CHUNKS_PER_GROUP * NONCE_SIZE);
+  const nonces = new Nonces();
   const source = new SourceReader(setup.source);
 
   const run = (task: SealTask): SealResult => {
@@ -68,33 +64,27 @@ export function sealWorker(setup: SealSetup): JobWorker {
     const length = source.read(task.segments, plain);
     const chunks = geometry.chunksFor(length);
     stored.bytes.fill(0, 0, PAGE_SIZE); // not secret: a tag page
-    // For the whole group by one call, and for no other: see Nonces.
-    fillRandom(nonces, 0, chunks * NONCE_SIZE);
-    const cipher = createChunkCipher(crypto, setup.cipher, imageKey, setup.imageId, id, geometry);
+    nonces.begin(chunks);
+    const sealer = new ObjectSealer({ header: setup, imageKey, geometry }, id, nonces);
     try {
       for (let i = 0; i < chunks; i++) {
         const used = Math.min(geometry.sectorsPerChunk, usedSectors(length - i * geometry.chunkSize));
         const holes = geometry.holeMask & ~(2 ** used - 1);
         const at = i * geometry.chunkSize;
-        const record = i * RECORD_SIZE;
-        stored.bytes.set(nonces.bytes.subarray(i * NONCE_SIZE, (i + 1) * NONCE_SIZE), record);
-        cipher.seal(task.group * CHUNKS_PER_GROUP + i, holes, plain, at, stored, PAGE_SIZE + at, stored, record);
+        sealer.seal(task.group * CHUNKS_PER_GROUP + i, holes, plain, at, stored, PAGE_SIZE + at, stored);
       }
     } finally {
-      cipher.dispose();
+      sealer.dispose();
     }
     const file = store.openObjectForWriting(id.toString('hex'));
     try {
-      if (task.group === 0) {
-        const header = encodeObjectHeader(setup.cipher, setup.chunkSize, setup.imageId, id);
-        file.write(new Region(header), 0, PAGE_SIZE, 0);
-      }
+      if (task.group === 0) writeObjectHeader(file, setup, id);
       const end = PAGE_SIZE + usedSectors(length) * SECTOR_SIZE;
       file.write(stored, 0, end, geometry.tagPageOffset(task.group));
     } finally {
       file.close();
     }
-    crypto.sha256(stored, 0, PAGE_SIZE, digest, 0);
+    digestTagPage(stored, digest);
     return Uint8Array.from(digest.bytes);
   };
 

@@ -1,11 +1,11 @@
 import { Counters } from '../../base/counters.ts';
 import { Region } from '../../base/linux/native.ts';
 import { wipe } from '../../base/wipe.ts';
-import { CHUNKS_PER_GROUP, MAX_CHUNK_SIZE, RECORD_SIZE, SECTOR_SIZE } from '../../format/geometry.ts';
+import { CHUNKS_PER_GROUP, MAX_CHUNK_SIZE, RECORD_SIZE, recordOffset, SECTOR_SIZE } from '../../format/geometry.ts';
 import type { Extent, FileInode } from '../../format/manifest.ts';
 import { type CachedChunk, ChunkCache } from './chunk-cache.ts';
 import { firstExtentBehind } from './extents.ts';
-import { ObjectReader, type ObjectSource, recordOffset } from './object-reader.ts';
+import { ObjectReader, type ObjectSource } from './object-reader.ts';
 
 /** Ciphertext read at once: a kernel request of 1 MiB never needs more. */
 const RUN_SIZE = 1 << 20;

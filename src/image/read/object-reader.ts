@@ -3,12 +3,13 @@ import type { Counters } from '../../base/counters.ts';
 import { CkptfsError } from '../../base/errors.ts';
 import { Region } from '../../base/linux/native.ts';
 import type { ChunkCipher } from '../../crypto/chunk-cipher.ts';
-import { createChunkCipher } from '../../crypto/chunk-ciphers.ts';
-import { primitives } from '../../crypto/select.ts';
-import { CHUNKS_PER_GROUP, Geometry, PAGE_SIZE, RECORD_SIZE } from '../../format/geometry.ts';
+import { CHUNKS_PER_GROUP, type Geometry, PAGE_SIZE, RECORD_SIZE, recordOffset } from '../../format/geometry.ts';
 import { DIGEST_SIZE, type ObjectEntry } from '../../format/manifest.ts';
 import { encodeObjectHeader } from '../../format/object-header.ts';
-import type { Store, StoredObject } from '../../stores/store.ts';
+import type { StoredObject } from '../../stores/store.ts';
+import { type ImageContext, imageContext } from '../objects/image-context.ts';
+import { digestTagPage } from '../objects/object-sealer.ts';
+import { OpenObject } from '../objects/open-object.ts';
 import type { Image } from './image.ts';
 
 /** Where the objects to be read are listed: a sealed image, or one that is being written, to which objects may be added. */
@@ -26,13 +27,7 @@ export interface GrowingObject {
   page(group: number): Region | undefined;
 }
 
-/** An object that is open: its file and its keys. */
-interface OpenObject {
-  readonly id: string;
-  readonly file: StoredObject;
-  readonly cipher: ChunkCipher;
-  readonly entry: ReadableObject;
-}
+type OpenEntry = OpenObject<ReadableObject>;
 
 /** A chunk that fails, and why. */
 export interface ChunkFault {
@@ -49,9 +44,10 @@ const TAG_PAGES = 512;
  */
 export class ObjectReader {
   readonly geometry: Geometry;
+  readonly #image: ImageContext;
   readonly #source: ObjectSource;
   readonly #counters: Counters;
-  readonly #objects: LRUCache<number, OpenObject>;
+  readonly #objects: LRUCache<number, OpenEntry>;
   readonly #tagPages: LRUCache<number, Region>;
   readonly #sparePages: Region[] = [];
   /** Number of the first tag page of each object among all tag pages of the image. */
@@ -59,12 +55,13 @@ export class ObjectReader {
   readonly #digest = new Region(DIGEST_SIZE);
   /** The object used last, found without a look into the cache. */
   #lastIndex = -1;
-  #last: OpenObject | undefined;
+  #last: OpenEntry | undefined;
 
   constructor(source: ObjectSource, counters: Counters) {
     this.#source = source;
     this.#counters = counters;
-    this.geometry = new Geometry(source.header.chunkSize);
+    this.#image = imageContext(source.store, source.header, source.imageKey);
+    this.geometry = this.#image.geometry;
     this.#objects = new LRUCache({ max: OPEN_OBJECTS, dispose: (object) => this.#close(object) });
     this.#tagPages = new LRUCache({ max: TAG_PAGES, dispose: (page) => this.#sparePages.push(page) });
   }
@@ -86,14 +83,11 @@ export class ObjectReader {
     const { chunkSize } = this.geometry;
     const opened = this.#open(object);
     const page = this.#tagPage(object, opened, Math.floor(first / CHUNKS_PER_GROUP));
-    const length = count * chunkSize;
-    const read = opened.file.read(data, dataOffset, length, this.geometry.chunkOffset(first));
+    const read = opened.readChunks(first, count, data, dataOffset);
     this.#counters.add('storedBytesRead', read);
-    if (read !== length && opened.entry.growing === undefined) {
+    if (read !== count * chunkSize && opened.entry.growing === undefined) {
       throw this.#damaged(opened, first, 'the file ends early');
     }
-    // The last sectors of a chunk may be holes that the file of a growing object does not reach.
-    data.bytes.fill(0, dataOffset + read, dataOffset + length); // not secret: a hole
     for (let i = 0; i < count; i++) {
       if (!opened.cipher.authenticate(first + i, data, dataOffset + i * chunkSize, page, recordOffset(first + i))) {
         throw this.#damaged(opened, first + i, 'its tag does not match');
@@ -124,7 +118,7 @@ export class ObjectReader {
     const first = group * CHUNKS_PER_GROUP;
     const count = Math.min(CHUNKS_PER_GROUP, opened.entry.chunks - first);
     const page = this.#findTagPage(object, opened, group);
-    const read = opened.file.read(data, 0, count * chunkSize, this.geometry.chunkOffset(first));
+    const read = opened.readChunks(first, count, data, 0);
     const faults: ChunkFault[] = [];
     for (let i = 0; i < count; i++) {
       const chunk = first + i;
@@ -144,7 +138,7 @@ export class ObjectReader {
     this.#sparePages.length = 0;
   }
 
-  #open(index: number): OpenObject {
+  #open(index: number): OpenEntry {
     if (index === this.#lastIndex && this.#last !== undefined) return this.#last;
     const found = this.#objects.get(index) ?? this.#openFile(index);
     this.#lastIndex = index;
@@ -152,67 +146,51 @@ export class ObjectReader {
     return found;
   }
 
-  #close(object: OpenObject): void {
+  #close(object: OpenEntry): void {
     if (object === this.#last) this.#last = undefined;
-    object.cipher.dispose();
     try {
-      object.file.close();
+      object.close();
     } catch {
       // It was only read, and this runs within the opening of another one, which it must not undo.
     }
   }
 
-  #openFile(index: number): OpenObject {
-    const { store, header, manifest, imageKey } = this.#source;
-    const entry = manifest.objects[index];
+  /** What is missing counts like what fails authentication: both give whoever reads EIO. */
+  #openFile(index: number): OpenEntry {
+    const entry = this.#source.manifest.objects[index];
     if (entry === undefined) throw new CkptfsError('internal', `no object ${index}`);
-    const id = entry.id.toString('hex');
-    const file = this.#openStored(store, id);
     try {
-      this.#checkFile(id, file, entry);
-      const cipher = createChunkCipher(primitives(), header.cipher, imageKey, header.imageId, entry.id, this.geometry);
-      const opened = { id, file, cipher, entry };
+      const opened = OpenObject.open(this.#image, entry, (file) => this.#checkFile(file, entry));
       this.#objects.set(index, opened);
       return opened;
-    } catch (error) {
-      file.close();
-      throw error;
-    }
-  }
-
-  /** What is missing counts like what fails authentication: both give whoever reads EIO. */
-  #openStored(store: Store, id: string): StoredObject {
-    try {
-      return store.openObject(id);
     } catch (error) {
       if (error instanceof CkptfsError && error.code === 'damaged') this.#counters.add('authenticationFailures', 1);
       throw error;
     }
   }
 
-  #checkFile(id: string, file: StoredObject, entry: ReadableObject): void {
+  #checkFile(file: StoredObject, entry: ReadableObject): void {
     const { cipher, chunkSize, imageId } = this.#source.header;
+    const id = entry.id.toString('hex');
     const size = this.geometry.objectSize(entry.chunks);
     if (file.size !== size && entry.growing === undefined) {
-      this.#counters.add('authenticationFailures', 1);
       throw new CkptfsError('damaged', `object ${id}: has ${file.size} bytes, not ${size}`);
     }
     const page = new Region(PAGE_SIZE);
     const read = file.read(page, 0, PAGE_SIZE, 0);
     if (read !== PAGE_SIZE || !encodeObjectHeader(cipher, chunkSize, imageId, entry.id).equals(page.bytes)) {
-      this.#counters.add('authenticationFailures', 1);
       throw new CkptfsError('damaged', `object ${id}: its header page is not this object's`);
     }
   }
 
-  #tagPage(object: number, opened: OpenObject, group: number): Region {
+  #tagPage(object: number, opened: OpenEntry, group: number): Region {
     const page = this.#findTagPage(object, opened, group);
     if (typeof page === 'string') throw this.#damaged(opened, group * CHUNKS_PER_GROUP, page);
     return page;
   }
 
   /** The verified tag page of a group, or why there is none. */
-  #findTagPage(object: number, opened: OpenObject, group: number): Region | string {
+  #findTagPage(object: number, opened: OpenEntry, group: number): Region | string {
     const growing = opened.entry.growing?.page(group);
     if (growing !== undefined) return growing;
     const key = this.#firstGroup(object) + group;
@@ -221,7 +199,7 @@ export class ObjectReader {
     const page = this.#sparePages.pop() ?? new Region(PAGE_SIZE);
     const read = opened.file.read(page, 0, PAGE_SIZE, this.geometry.tagPageOffset(group));
     this.#counters.add('storedBytesRead', read);
-    primitives().sha256(page, 0, PAGE_SIZE, this.#digest, 0);
+    digestTagPage(page, this.#digest);
     const expected = opened.entry.digests.subarray(group * DIGEST_SIZE, (group + 1) * DIGEST_SIZE);
     if (read !== PAGE_SIZE || !this.#digest.bytes.equals(expected)) {
       this.#sparePages.push(page);
@@ -248,13 +226,8 @@ export class ObjectReader {
     return this.#firstGroups[object] ?? 0;
   }
 
-  #damaged(object: OpenObject, chunk: number, reason: string): CkptfsError {
+  #damaged(object: OpenEntry, chunk: number, reason: string): CkptfsError {
     this.#counters.add('authenticationFailures', 1);
     return new CkptfsError('damaged', `object ${object.id}, chunk ${chunk}: ${reason}`);
   }
-}
-
-/** Where in its tag page the record of a chunk stands. */
-export function recordOffset(chunk: number): number {
-  return (chunk % CHUNKS_PER_GROUP) * RECORD_SIZE;
 }

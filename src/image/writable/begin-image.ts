@@ -2,12 +2,13 @@ import { IMAGE_KEY_SIZE } from '../../crypto/image-keys.ts';
 import { Secret } from '../../crypto/secret.ts';
 import { randomBytes } from '../../crypto/system-random.ts';
 import { type CipherName, defaultCipher } from '../../format/ciphers.ts';
-import { DEFAULT_CHUNK_SIZE, Geometry } from '../../format/geometry.ts';
+import { DEFAULT_CHUNK_SIZE } from '../../format/geometry.ts';
 import type { Header } from '../../format/header.ts';
 import { ID_SIZE } from '../../format/manifest.ts';
 import { timeAt } from '../../format/time.ts';
 import type { WritableStore } from '../../stores/writable-store.ts';
 import { checkChunkSize, type MakeSlots, writeNewHeader } from '../create/new-header.ts';
+import { imageContext } from '../objects/image-context.ts';
 import { JournalWriter } from './journal/journal-writer.ts';
 import { Snapshot } from './journal/snapshot.ts';
 import { FileChunks } from './model/file-chunks.ts';
@@ -41,13 +42,14 @@ export async function beginImage(store: WritableStore, options: BeginOptions): P
   checkChunkSize(chunkSize);
   const imageKey = Secret.random(IMAGE_KEY_SIZE);
   try {
-    const image = { imageId: randomBytes(ID_SIZE), cipher, chunkSize };
-    const header = await writeNewHeader(store, makeSlots, imageKey, image);
+    const imageId = randomBytes(ID_SIZE);
+    const header = await writeNewHeader(store, makeSlots, imageKey, { imageId, cipher, chunkSize });
+    const image = imageContext(store, header, imageKey);
     const now = timeAt(Date.now());
     const metadata = { ...root, atime: now, mtime: now, ctime: now, xattrs: [] };
     const state = { epoch: 0, tree: LiveTree.withRoot(metadata), objects: new ObjectTable() };
-    const snapshot = new Snapshot(state, new FileChunks(new Geometry(chunkSize), state.objects));
-    JournalWriter.draft(store, header, imageKey, snapshot.entries())().close();
+    const snapshot = new Snapshot(state, new FileChunks(image.geometry, state.objects));
+    JournalWriter.draft(image, snapshot.entries())().close();
     // The names of the image's directory and of `objects` in it.
     store.syncNames();
     return { header, imageKey };

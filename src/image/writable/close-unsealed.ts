@@ -1,7 +1,7 @@
 import type { Secret } from '../../crypto/secret.ts';
-import { Geometry } from '../../format/geometry.ts';
 import type { Header } from '../../format/header.ts';
 import type { WritableStore } from '../../stores/writable-store.ts';
+import { type ImageContext, imageContext } from '../objects/image-context.ts';
 import { authenticateHeader } from '../read/image.ts';
 import { endSealing, sealState } from './commit/seal-state.ts';
 import { JournalWriter } from './journal/journal-writer.ts';
@@ -10,9 +10,9 @@ import { FileChunks } from './model/file-chunks.ts';
 import { describeUnended } from './model/left-files.ts';
 import { HolePuncher, type WarningListener } from './objects/hole-puncher.ts';
 import { removeUnnamed } from './objects/unnamed-objects.ts';
-import { lockImage, missing, refuseDropping, storedIds } from './open-writable.ts';
-import { finishReplayed, withRoom } from './recovery/finish-replayed.ts';
+import { finishReplayed, withSpace } from './recovery/finish-replayed.ts';
 import { type FoundImage, findImage } from './recovery/load-state.ts';
+import { lockImage, missing, refuseDropping, storedIds } from './recovery/take-over.ts';
 
 export interface RecoveredImage {
   /** What is lost, in one clause; undefined when nothing that was committed is. */
@@ -33,18 +33,18 @@ export function sealImage(
   imageKey: Secret,
   onWarning: WarningListener = () => undefined,
 ): void {
-  const geometry = new Geometry(header.chunkSize);
-  const puncher = new HolePuncher(store, geometry, onWarning);
-  withImage(store, header, imageKey, geometry, onWarning, (found) => {
-    if (found.kind === 'sealed') return endIfBegun(store, found, geometry, puncher);
+  const image = imageContext(store, header, imageKey);
+  const puncher = new HolePuncher(image, onWarning);
+  withLock(image, onWarning, (found) => {
+    if (found.kind === 'sealed') return endIfBegun(image, found, puncher);
     const { state, dropped } = found;
     refuseDropping(store, missing(state, dropped));
     const warnings = describeUnended(state.tree);
-    const chunks = new FileChunks(geometry, state.objects);
+    const chunks = new FileChunks(image.geometry, state.objects);
     const stored = storedIds(store);
-    withRoom(store, geometry, state.objects, onWarning, () => {
-      finishReplayed(store, header, geometry, state.objects);
-      sealState({ store, header, imageKey, geometry, state, chunks, puncher }, stored);
+    withSpace(image, state.objects, onWarning, () => {
+      finishReplayed(image, state.objects);
+      sealState({ image, state, chunks, puncher }, stored);
     });
     for (const warning of warnings) onWarning(warning);
   });
@@ -62,10 +62,10 @@ export function recoverImage(
   imageKey: Secret,
   onWarning: WarningListener = () => undefined,
 ): RecoveredImage {
-  const geometry = new Geometry(header.chunkSize);
-  return withImage(store, header, imageKey, geometry, onWarning, (found) => {
+  const image = imageContext(store, header, imageKey);
+  return withLock(image, onWarning, (found) => {
     if (found.kind === 'sealed') {
-      endIfBegun(store, found, geometry, new HolePuncher(store, geometry, onWarning));
+      endIfBegun(image, found, new HolePuncher(image, onWarning));
       return { dropped: undefined };
     }
     const stored = storedIds(store);
@@ -73,13 +73,13 @@ export function recoverImage(
     const dropped = missing(state, found.dropped);
     if (dropped === undefined) return { dropped };
     for (const inode of state.tree.inodes()) if (inode.type === 'file') inode.lost = false;
-    withRoom(store, geometry, state.objects, onWarning, () => {
-      finishReplayed(store, header, geometry, state.objects);
-      const snapshot = new Snapshot(state, new FileChunks(geometry, state.objects));
-      JournalWriter.draft(store, header, imageKey, snapshot.entries())().close();
+    withSpace(image, state.objects, onWarning, () => {
+      finishReplayed(image, state.objects);
+      const snapshot = new Snapshot(state, new FileChunks(image.geometry, state.objects));
+      JournalWriter.draft(image, snapshot.entries())().close();
     });
     const live = state.objects.objects.filter((object) => object.live > 0);
-    removeUnnamed(store, stored, live, geometry, onWarning);
+    removeUnnamed(image, stored, live, onWarning);
     store.syncNames();
     return { dropped };
   });
@@ -87,26 +87,23 @@ export function recoverImage(
 
 /** Does the rest of a seal that was interrupted after its manifest was in place (W19). */
 function endIfBegun(
-  store: WritableStore,
+  image: ImageContext<WritableStore>,
   found: FoundImage & { kind: 'sealed' },
-  geometry: Geometry,
   puncher: HolePuncher,
 ): void {
-  if (found.hasStaleJournal) endSealing(store, found.manifest, storedIds(store), geometry, puncher);
+  if (found.hasStaleJournal) endSealing(image, found.manifest, storedIds(image.store), puncher);
 }
 
-function withImage<T>(
-  store: WritableStore,
-  header: Header,
-  imageKey: Secret,
-  geometry: Geometry,
+/** Does something to an image that was left, with the lock of its writer. */
+function withLock<T>(
+  image: ImageContext<WritableStore>,
   onWarning: WarningListener,
   work: (found: FoundImage) => T,
 ): T {
-  authenticateHeader(store, header, imageKey);
-  const lock = lockImage(store, onWarning);
+  authenticateHeader(image.store, image.header, image.imageKey);
+  const lock = lockImage(image.store, onWarning);
   try {
-    return work(findImage(store, header, imageKey, geometry));
+    return work(findImage(image));
   } finally {
     lock.release();
   }

@@ -2,46 +2,16 @@ import { Errno } from '../../base/errno.ts';
 import type { Region } from '../../base/linux/native.ts';
 import type { Header } from '../../format/header.ts';
 import { ROOT_INODE } from '../../format/manifest.ts';
-import { type Time, timeAt } from '../../format/time.ts';
-import { isKeptXattr, type Xattr } from '../../format/xattrs.ts';
 import type { StoreSpace } from '../../stores/writable-store.ts';
 import type { Committer } from './commit/committer.ts';
 import type { ContentReader } from './content/content-reader.ts';
 import type { ContentWriter } from './content/content-writer.ts';
 import type { UnstoredContents } from './content/unstored-contents.ts';
-import { keyOf } from './model/children.ts';
-import type { LiveFile, LiveInode, LiveMetadata } from './model/live-inode.ts';
+import { ImageNames } from './image-names.ts';
+import type { LiveFile } from './model/live-inode.ts';
 import type { LiveTree } from './model/live-tree.ts';
-import { Namespace, type RenameMode } from './model/namespace.ts';
-import { TreeEdit } from './model/tree-edit.ts';
-import { xattrsWith, xattrsWithout } from './model/xattr-list.ts';
 
-/** Mode and owner of a new file, directory or symbolic link. */
-export interface NewInode {
-  /** Permission bits. */
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-}
-
-/** Changes of metadata. What is absent stays as it is. */
-export interface MetadataChanges {
-  /** Permission bits. */
-  readonly mode?: number;
-  readonly uid?: number;
-  readonly gid?: number;
-  readonly atime?: Time;
-  readonly mtime?: Time;
-}
-
-/** A name in a directory. */
-export interface DirectoryName {
-  /** Raw bytes. */
-  readonly name: Buffer;
-  readonly inode: number;
-  /** From 1. A name that was added later has a higher one, and keeps it while it is in its directory. */
-  readonly serial: number;
-}
+export type { DirectoryName, MetadataChanges, NewInode } from './image-names.ts';
 
 /** The parts that a writable image is made of. */
 export interface WritableParts {
@@ -59,15 +29,15 @@ export interface WritableParts {
 
 /**
  * An image that is being written: a tree of numbered inodes, of which the root has number 1. Every byte is sealed
- * before it reaches the store. It belongs to one thread. README.md in this folder has the invariants, such as W7, and
- * the states.
+ * before it reaches the store. It belongs to one thread. README.md in this folder has the invariants and the
+ * states.
  *
  * **What survives.** A frame of the journal has the whole state (W7). Everything done before a {@link commit} that
  * returned survives the end of this process, and before a {@link sync} that returned, loss of power. A change of names
  * or metadata commits before it returns, and so do all contents written before. `write`, `truncate`, `punch` and
  * `extend` wait for the next commit, or until memory runs short.
  *
- * **What fails.** A Errno is a refusal. CkptfsError `io` (its cause has the system error: ENOSPC, EDQUOT, EIO, …)
+ * **What fails.** An Errno is a refusal. CkptfsError `io` (its cause has the system error: ENOSPC, EDQUOT, EIO, …)
  * and `damaged` are failures of the store. The call has changed nothing then (W12). What a failed commit should have
  * had is in the next one. Contents that the store refuses wait in memory, and the journal marks their file as lost
  * (W14). Names and metadata can be changed meanwhile. Each `write`, `commit` and `sync` tries again, and fails until
@@ -76,151 +46,21 @@ export interface WritableParts {
  * After something could not be made durable, nothing can be changed any more (W20). Everything can still be read, and
  * `sealImage`, `recoverImage` or another writer can take the image over once it is closed.
  */
-export class WritableImage {
+export class WritableImage extends ImageNames {
   readonly header: Header;
   readonly unstored: UnstoredContents;
-  readonly #tree: LiveTree;
-  readonly #names: Namespace;
   readonly #reader: ContentReader;
   readonly #writer: ContentWriter;
-  readonly #committer: Committer;
-  readonly #clock: () => number;
   readonly #close: () => void;
 
   /** Only {@link openWritable} calls it. */
   constructor({ header, tree, reader, writer, committer, unstored, clock, close }: WritableParts) {
+    super(tree, committer, clock);
     this.header = header;
-    this.#tree = tree;
-    this.#names = new Namespace(tree);
+    this.unstored = unstored;
     this.#reader = reader;
     this.#writer = writer;
-    this.#committer = committer;
-    this.unstored = unstored;
-    this.#clock = clock;
     this.#close = close;
-  }
-
-  /** How many inodes there are, with those that have no name. */
-  get inodeCount(): number {
-    return this.#tree.count;
-  }
-
-  /** Returns an inode, which changes as the image does. */
-  inode(number: number): Readonly<LiveInode> | undefined {
-    return this.#tree.inode(number);
-  }
-
-  /**
-   * Returns the inode that a name leads to, if there is such a name.
-   * @throws Errno ENOENT for an unknown directory, ENOTDIR
-   */
-  lookup(directory: number, name: Uint8Array): number | undefined {
-    return this.#names.directory(directory).children.get(keyOf(name))?.inode;
-  }
-
-  /**
-   * Returns the newest name in a directory with a serial below a bound. A listing begins with infinity and goes on with
-   * the serial of the last name, so it does not meet names that are added meanwhile.
-   * @throws Errno ENOENT, ENOTDIR
-   */
-  nameBefore(directory: number, serial: number): DirectoryName | undefined {
-    const child = this.#names.directory(directory).children.before(serial);
-    return child && { name: Buffer.from(child.key, 'latin1'), inode: child.inode, serial: child.serial };
-  }
-
-  /**
-   * Returns a path of an inode for messages, empty for the root and for an inode without a name. It walks the whole
-   * tree.
-   */
-  pathOf(number: number): Buffer {
-    return Buffer.from(this.#tree.pathOf(number).join('/'), 'latin1');
-  }
-
-  /**
-   * Makes an empty regular file and returns its number.
-   * @throws Errno ENOENT, ENOTDIR, EEXIST, EINVAL, ENAMETOOLONG, ENOSPC
-   * @throws CkptfsError `io`
-   */
-  create(parent: number, name: Uint8Array, inode: NewInode): number {
-    return this.#edit((edit) => this.#names.make(edit, 'file', parent, name, this.#metadata(inode))).number;
-  }
-
-  /** Makes a directory. Like {@link create} otherwise. */
-  mkdir(parent: number, name: Uint8Array, inode: NewInode): number {
-    return this.#edit((edit) => this.#names.make(edit, 'directory', parent, name, this.#metadata(inode))).number;
-  }
-
-  /** Makes a symbolic link. Like {@link create} otherwise. @param target 1 to 4095 bytes without NUL */
-  symlink(parent: number, name: Uint8Array, target: Uint8Array, inode: NewInode): number {
-    return this.#edit((edit) => this.#names.make(edit, 'symlink', parent, name, this.#metadata(inode), target)).number;
-  }
-
-  /** Makes a FIFO or a socket. Like {@link create} otherwise. */
-  mknod(parent: number, name: Uint8Array, type: 'fifo' | 'socket', inode: NewInode): number {
-    return this.#edit((edit) => this.#names.make(edit, type, parent, name, this.#metadata(inode))).number;
-  }
-
-  /**
-   * Adds a name to an inode.
-   * @throws Errno ENOENT, ENOTDIR, EEXIST, EINVAL, ENAMETOOLONG, EPERM for a directory
-   * @throws CkptfsError `io`
-   */
-  link(inode: number, parent: number, name: Uint8Array): void {
-    this.#edit((edit) => this.#names.link(edit, inode, parent, name, this.#now()));
-  }
-
-  /**
-   * Removes a name that is not of a directory. An inode without a name stays until {@link release}, which the caller
-   * calls as soon as no process has it open.
-   * @throws Errno ENOENT, ENOTDIR, EISDIR
-   * @throws CkptfsError `io`
-   */
-  unlink(parent: number, name: Uint8Array): void {
-    this.#edit((edit) => this.#names.unlink(edit, parent, name, this.#now()));
-  }
-
-  /**
-   * Removes the name of an empty directory, which then stays as {@link unlink} says.
-   * @throws Errno ENOENT, ENOTDIR, ENOTEMPTY; CkptfsError `io`
-   */
-  rmdir(parent: number, name: Uint8Array): void {
-    this.#edit((edit) => this.#names.rmdir(edit, parent, name, this.#now()));
-  }
-
-  /**
-   * Changes a name. An inode that is replaced stays as {@link unlink} says. Nothing happens when both names lead to one
-   * inode.
-   * @throws Errno ENOENT, ENOTDIR, EISDIR, EEXIST, ENOTEMPTY, EINVAL for a directory into itself, ENAMETOOLONG
-   * @throws CkptfsError `io`
-   */
-  rename(parent: number, name: Uint8Array, newParent: number, newName: Uint8Array, how: RenameMode = 'replace'): void {
-    this.#edit((edit) => this.#names.rename(edit, parent, name, newParent, newName, how, this.#now()));
-  }
-
-  /** Changes metadata, and so the ctime. @throws Errno ENOENT; CkptfsError `io` */
-  setMetadata(number: number, changes: MetadataChanges): void {
-    this.#edit((edit) => edit.set(this.#inode(number), { ...changes, ctime: this.#now() }));
-  }
-
-  /**
-   * Sets an extended attribute.
-   * @param name `user.` and 1 to 250 more bytes
-   * @throws Errno ENOENT, EEXIST (`create`), ENODATA (`replace`), EPERM for another name, E2BIG, ENOSPC for too
-   * many
-   * @throws CkptfsError `io`
-   */
-  setxattr(number: number, name: Uint8Array, value: Uint8Array, how: 'any' | 'create' | 'replace'): void {
-    const inode = this.#inode(number);
-    if (!isKeptXattr(name)) throw Errno.of('EPERM');
-    const xattrs = xattrsWith(inode.xattrs, name, value, how);
-    this.#edit((edit) => edit.set(inode, { xattrs, ctime: this.#now() }));
-  }
-
-  /** Removes an extended attribute. @throws Errno ENOENT, ENODATA; CkptfsError `io` */
-  removexattr(number: number, name: Uint8Array): void {
-    const inode = this.#inode(number);
-    const xattrs: readonly Xattr[] = xattrsWithout(inode.xattrs, name);
-    this.#edit((edit) => edit.set(inode, { xattrs, ctime: this.#now() }));
   }
 
   /**
@@ -250,11 +90,11 @@ export class WritableImage {
    */
   reserve(number: number, offset: number, length: number): boolean {
     const file = this.#file(number);
-    this.#committer.storeRefused();
+    this.committer.storeRefused();
     const { chunkSize } = this.header;
     // Each chunk that the write touches gets a new place.
     const chunks = Math.ceil((offset + length) / chunkSize) - Math.floor(offset / chunkSize);
-    this.#committer.reserve(chunks * chunkSize);
+    this.committer.reserve(chunks * chunkSize);
     return this.#writer.reads(file, offset, length);
   }
 
@@ -265,7 +105,7 @@ export class WritableImage {
    */
   writeReserved(number: number, offset: number, length: number, from: Region, fromOffset: number): void {
     const file = this.#file(number);
-    this.#committer.keepBounds();
+    this.committer.keepBounds();
     this.#writer.write(file, offset, length, from, fromOffset);
     this.#touch(file);
   }
@@ -277,7 +117,7 @@ export class WritableImage {
    */
   truncate(number: number, size: number): void {
     const file = this.#file(number);
-    this.#committer.keepBounds();
+    this.committer.keepBounds();
     this.#writer.truncate(file, size);
     this.#touch(file);
   }
@@ -289,7 +129,7 @@ export class WritableImage {
    */
   punch(number: number, offset: number, length: number): void {
     const file = this.#file(number);
-    this.#committer.keepBounds();
+    this.committer.keepBounds();
     this.#writer.punch(file, offset, length);
     this.#touch(file);
   }
@@ -319,27 +159,27 @@ export class WritableImage {
 
   /** Removes an inode that has no name, with its contents. Does nothing for any other number. The next frame has it. */
   release(number: number): void {
-    const inode = this.#tree.inode(number);
+    const inode = this.tree.inode(number);
     if (inode === undefined || inode.names > 0 || number === ROOT_INODE) return;
     if (inode.type === 'file') this.#writer.drop(inode);
-    this.#tree.remove(number);
-    this.#committer.pending.addGone(number);
-    this.#committer.tryKeepBounds();
+    this.tree.remove(number);
+    this.committer.pending.addGone(number);
+    this.committer.tryKeepBounds();
   }
 
   /** Makes all that was done survive the end of this process. @throws CkptfsError `io`: the next commit has it */
   commit(): void {
-    this.#committer.commit();
+    this.committer.commit();
   }
 
   /** Makes all that was done survive loss of power. @throws CkptfsError `io`, as the class describes */
   sync(): void {
-    this.#committer.sync();
+    this.committer.sync();
   }
 
   /** Returns the space of the file system that the image is on. @throws CkptfsError `io` */
   space(): StoreSpace {
-    return this.#committer.space();
+    return this.committer.space();
   }
 
   /**
@@ -347,7 +187,7 @@ export class WritableImage {
    * @throws CkptfsError `io`: it stays unsealed, and nothing is lost
    */
   seal(): void {
-    this.#committer.seal();
+    this.committer.seal();
   }
 
   /**
@@ -358,27 +198,8 @@ export class WritableImage {
     this.#close();
   }
 
-  #edit<T>(change: (edit: TreeEdit) => T): T {
-    this.#committer.keepBounds();
-    const edit = new TreeEdit(this.#tree);
-    try {
-      const result = change(edit);
-      this.#committer.commitEdit(edit);
-      return result;
-    } catch (error) {
-      edit.undo();
-      throw error;
-    }
-  }
-
-  #inode(number: number): LiveInode {
-    const inode = this.#tree.inode(number);
-    if (inode === undefined) throw Errno.of('ENOENT');
-    return inode;
-  }
-
   #file(number: number): LiveFile {
-    const inode = this.#inode(number);
+    const inode = this.known(number);
     if (inode.type === 'directory') throw Errno.of('EISDIR');
     if (inode.type !== 'file') throw Errno.of('EINVAL');
     return inode;
@@ -386,17 +207,8 @@ export class WritableImage {
 
   #touch(file: LiveFile): void {
     file.open = true;
-    const now = this.#now();
+    const now = this.now();
     Object.assign(file, { mtime: now, ctime: now });
-    this.#committer.pending.touch(file);
-  }
-
-  #metadata({ mode, uid, gid }: NewInode): LiveMetadata {
-    const now = this.#now();
-    return { mode, uid, gid, atime: now, mtime: now, ctime: now, xattrs: [] };
-  }
-
-  #now(): Time {
-    return timeAt(this.#clock());
+    this.committer.pending.touch(file);
   }
 }

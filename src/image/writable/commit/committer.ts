@@ -1,21 +1,19 @@
 import { invariant, isFailure } from '../../../base/assert.ts';
 import { CkptfsError, isFull } from '../../../base/errors.ts';
-import type { Secret } from '../../../crypto/secret.ts';
-import type { Geometry } from '../../../format/geometry.ts';
-import type { Header } from '../../../format/header.ts';
 import type { StoreSpace, WritableStore } from '../../../stores/writable-store.ts';
+import type { ImageContext } from '../../objects/image-context.ts';
 import type { DirtyChunks } from '../content/dirty-chunks.ts';
 import type { RefusedContents } from '../content/refused-contents.ts';
 import { JournalObjects } from '../journal/journal-objects.ts';
 import { JournalWriter } from '../journal/journal-writer.ts';
 import { Snapshot } from '../journal/snapshot.ts';
 import type { FileChunks } from '../model/file-chunks.ts';
-import { type ChunkRun, FreePlaces } from '../model/free-places.ts';
 import type { LiveState } from '../model/live-tree.ts';
 import type { PendingContents } from '../model/pending-contents.ts';
 import type { TreeEdit } from '../model/tree-edit.ts';
 import type { HolePuncher, WarningListener } from '../objects/hole-puncher.ts';
 import type { ObjectAppender } from '../objects/object-appender.ts';
+import { FreedSpace } from './freed-space.ts';
 import { sealState } from './seal-state.ts';
 import type { SpaceReserve } from './space-reserve.ts';
 
@@ -29,7 +27,7 @@ export interface CommitterLimits {
   readonly freed: number;
 }
 
-export const defaultLimits: CommitterLimits = { pending: 512 * 1024, journal: 64 << 20, freed: 16 << 20 };
+export const DEFAULT_LIMITS: CommitterLimits = { pending: 512 * 1024, journal: 64 << 20, freed: 16 << 20 };
 
 const SNAPSHOTS_IN_JOURNAL = 4;
 /** Objects that may be open only to be made durable. Each has 65,536 chunks. */
@@ -37,10 +35,7 @@ const MAX_UNSYNCED = 8;
 
 /** What a {@link Committer} works on. */
 export interface CommitterParts {
-  readonly store: WritableStore;
-  readonly header: Header;
-  readonly imageKey: Secret;
-  readonly geometry: Geometry;
+  readonly image: ImageContext<WritableStore>;
   readonly state: LiveState;
   readonly chunks: FileChunks;
   readonly pending: PendingContents;
@@ -60,8 +55,7 @@ export class Committer {
   #objects: JournalObjects;
   /** Bytes that the journal may have before it is renewed. */
   #largeJournal: number;
-  /** Places freed by frames that are durable. They are punched when a barrier after these frames is durable (W10). */
-  readonly #settled = new FreePlaces();
+  readonly #freed: FreedSpace;
   /** Why nothing can be changed any more (W20). */
   #failure: CkptfsError | undefined;
 
@@ -69,8 +63,9 @@ export class Committer {
   constructor(parts: CommitterParts) {
     this.#parts = parts;
     const snapshot = new Snapshot(parts.state, parts.chunks);
-    this.#journal = JournalWriter.draft(parts.store, parts.header, parts.imageKey, snapshot.entries())();
+    this.#journal = JournalWriter.draft(parts.image, snapshot.entries())();
     this.#largeJournal = parts.limits.journal;
+    this.#freed = new FreedSpace(parts.state.objects, parts.puncher);
     this.#objects = this.#adopt(snapshot);
   }
 
@@ -85,11 +80,11 @@ export class Committer {
    */
   keepBounds(): void {
     this.#checkUsable();
-    const { limits, geometry, appender, state } = this.#parts;
-    this.#punch(state.objects.abandoned);
+    const { limits, image, appender } = this.#parts;
+    this.#freed.punchAbandoned();
     if (this.pending.size > limits.pending) this.#commitFrame();
     if (appender.unsyncedCount > MAX_UNSYNCED) this.#makeDurable(() => appender.sync());
-    if (this.#freedCount * geometry.chunkSize > limits.freed) this.#reclaim();
+    if (this.#freed.count * image.geometry.chunkSize > limits.freed) this.#reclaim();
   }
 
   /** Like {@link keepBounds}, but warns where that throws: the next operation meets the same failure. */
@@ -109,7 +104,7 @@ export class Committer {
   reserve(bytes: number): void {
     this.keepBounds();
     const { space } = this.#parts;
-    if (!space.has(bytes) && this.#freedCount > 0) this.#reclaim();
+    if (!space.has(bytes) && this.#freed.count > 0) this.#reclaim();
     space.take(bytes);
   }
 
@@ -179,7 +174,7 @@ export class Committer {
       return undefined;
     } catch (error) {
       if (!isFailure(error)) throw error;
-      this.#punch(this.#parts.state.objects.abandoned);
+      this.#freed.punchAbandoned();
       return error;
     }
   }
@@ -190,7 +185,7 @@ export class Committer {
    */
   #retried(attempt: () => CkptfsError | undefined): CkptfsError | undefined {
     const refusal = attempt();
-    if (!isFull(refusal) || this.#freedCount === 0) return refusal;
+    if (!isFull(refusal) || this.#freed.count === 0) return refusal;
     // Files with refused contents are marked as lost (W14), so a frame without these contents is true.
     this.#appendFrame();
     this.#punchFreed();
@@ -199,7 +194,7 @@ export class Committer {
 
   /** Makes everything that frames name durable, and then the frames (W8). @throws CkptfsError `io` */
   #settle(): void {
-    const { appender, state } = this.#parts;
+    const { appender } = this.#parts;
     const hasNews = this.#journal.isUnsynced;
     if (!hasNews && !appender.isUnsynced) return;
     this.#makeDurable(() => {
@@ -209,8 +204,8 @@ export class Committer {
     });
     invariant(this.pending.size === 0, 'W10');
     // The first of these frames began with the barrier that the settled places wait for.
-    if (hasNews) this.#punch(this.#settled);
-    this.#settled.addAll(state.objects.freed);
+    if (hasNews) this.#freed.punchSettled();
+    this.#freed.settle();
   }
 
   /**
@@ -229,17 +224,12 @@ export class Committer {
   }
 
   space(): StoreSpace {
-    return this.#parts.store.space();
+    return this.#parts.image.store.space();
   }
 
   close(): void {
     this.#journal.close();
     this.#parts.appender.close();
-  }
-
-  /** How many places are freed whose space was not given back yet. */
-  get #freedCount(): number {
-    return this.#parts.state.objects.freed.count + this.#settled.count;
   }
 
   /** Gives back the space of all freed places. */
@@ -251,22 +241,22 @@ export class Committer {
   /** Gives back the space of all places that the frames so far have freed. */
   #punchFreed(): void {
     this.#settle();
-    if (this.#settled.count === 0) return;
+    if (!this.#freed.hasSettled) return;
     this.#journal.append([]);
     this.#makeDurable(() => this.#journal.sync());
-    this.#punch(this.#settled);
+    this.#freed.punchSettled();
   }
 
   /** Puts a new, smaller journal in place of the present one, which is continued if the new one cannot be written. */
   #renewJournal(): void {
-    const { appender, store, header, imageKey, state, chunks, onWarning } = this.#parts;
+    const { appender, image, state, chunks, onWarning } = this.#parts;
     const old = this.#journal;
     const snapshot = new Snapshot(state, chunks);
     try {
       appender.finishObjects();
       this.#makeDurable(() => appender.sync());
       invariant(!appender.isUnsynced, 'W8');
-      const publish = JournalWriter.draft(store, header, imageKey, snapshot.entries());
+      const publish = JournalWriter.draft(image, snapshot.entries());
       // If this fails, either journal may be in place. Both have everything that was committed.
       this.#makeDurable(() => {
         this.#journal = publish();
@@ -287,32 +277,8 @@ export class Committer {
    */
   #adopt(snapshot: Snapshot): JournalObjects {
     snapshot.adopt();
-    const { state, puncher } = this.#parts;
-    for (const object of state.objects.objects) {
-      if (object.number !== undefined || object.isRemoved) continue;
-      invariant(object.live === 0, 'W10', { object: object.name });
-      puncher.remove(object.name);
-      object.isRemoved = true;
-    }
-    this.#punch(this.#settled);
-    this.#punch(state.objects.freed);
-    this.#punch(state.objects.abandoned);
-    return new JournalObjects(state.objects, snapshot.objectCount);
-  }
-
-  /** Gives back the space of places, which must not be in use (W10). */
-  #punch(places: FreePlaces): void {
-    const { state, puncher } = this.#parts;
-    const runs = places.drain();
-    for (let next = 0; next < runs.length; ) {
-      const first = next;
-      const index = (runs[first] as ChunkRun).object;
-      while (runs[next]?.object === index) next++;
-      const object = state.objects.at(index);
-      const ofObject = runs.slice(first, next);
-      for (const run of ofObject) invariant(object.isFree(run), 'W10', { object: object.name, chunk: run.first });
-      if (!object.isRemoved) puncher.punch(object.name, ofObject);
-    }
+    this.#freed.releaseAll();
+    return new JournalObjects(this.#parts.state.objects, snapshot.objectCount);
   }
 
   /**

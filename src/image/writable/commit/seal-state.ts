@@ -1,9 +1,7 @@
-import type { Secret } from '../../../crypto/secret.ts';
-import type { Geometry } from '../../../format/geometry.ts';
-import type { Header } from '../../../format/header.ts';
 import type { Manifest } from '../../../format/manifest.ts';
 import type { WritableStore } from '../../../stores/writable-store.ts';
 import { manifestFile } from '../../create/manifest-file.ts';
+import type { ImageContext } from '../../objects/image-context.ts';
 import { Coverage } from '../../verify/coverage.ts';
 import type { FileChunks } from '../model/file-chunks.ts';
 import type { LiveState } from '../model/live-tree.ts';
@@ -13,10 +11,7 @@ import { manifestOf } from './live-manifest.ts';
 
 /** What {@link sealState} works on. */
 export interface SealParts {
-  readonly store: WritableStore;
-  readonly header: Header;
-  readonly imageKey: Secret;
-  readonly geometry: Geometry;
+  readonly image: ImageContext<WritableStore>;
   readonly state: LiveState;
   readonly chunks: FileChunks;
   readonly puncher: HolePuncher;
@@ -29,10 +24,11 @@ export interface SealParts {
  * again does the rest
  */
 export function sealState(parts: SealParts, objects: readonly string[]): void {
-  const { store, header, imageKey, geometry, state, chunks, puncher } = parts;
+  const { image, state, chunks, puncher } = parts;
+  const { store, header, imageKey } = image;
   const manifest = manifestOf(state, chunks);
   store.publish('manifest', manifestFile(manifest, imageKey, header));
-  endSealing(store, manifest, objects, geometry, puncher);
+  endSealing(image, manifest, objects, puncher);
 }
 
 /**
@@ -42,13 +38,13 @@ export function sealState(parts: SealParts, objects: readonly string[]): void {
  * @throws CkptfsError `io`: it has to be done again
  */
 export function endSealing(
-  store: WritableStore,
+  image: ImageContext<WritableStore>,
   manifest: Manifest,
   objects: readonly string[],
-  geometry: Geometry,
   puncher: HolePuncher,
 ): void {
-  removeUnnamed(store, objects, manifest.objects, geometry, (line) => puncher.warn(line));
+  const { store, geometry } = image;
+  removeUnnamed(image, objects, manifest.objects, (line) => puncher.warn(line));
   store.syncNames();
   const coverage = new Coverage(manifest, geometry);
   for (const [index, { id, chunks }] of manifest.objects.entries()) {

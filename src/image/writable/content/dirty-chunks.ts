@@ -9,6 +9,17 @@ import type { ChunkPool } from './chunk-pool.ts';
 import type { ContentReader } from './content-reader.ts';
 import type { RefusedContents } from './refused-contents.ts';
 
+/** What {@link DirtyChunks} work on. */
+export interface DirtyParts {
+  readonly pool: ChunkPool;
+  readonly geometry: Geometry;
+  readonly chunks: FileChunks;
+  readonly reader: ContentReader;
+  readonly appender: ObjectAppender;
+  readonly pending: PendingContents;
+  readonly refused: RefusedContents;
+}
+
 /** When the pool is full, one in so many chunks is stored. */
 const EVICTED_FRACTION = 4;
 
@@ -17,38 +28,18 @@ const EVICTED_FRACTION = 4;
  * never succeeds, the file still has what it had.
  */
 export class DirtyChunks {
-  readonly #pool: ChunkPool;
-  readonly #geometry: Geometry;
-  readonly #chunks: FileChunks;
-  readonly #reader: ContentReader;
-  readonly #appender: ObjectAppender;
-  readonly #pending: PendingContents;
-  readonly #refused: RefusedContents;
+  readonly #parts: DirtyParts;
   readonly #placements = new Placements();
   /** In the order in which they were opened last. */
   readonly #all = new Set<DirtyChunk>();
 
-  constructor(
-    pool: ChunkPool,
-    geometry: Geometry,
-    chunks: FileChunks,
-    reader: ContentReader,
-    appender: ObjectAppender,
-    pending: PendingContents,
-    refused: RefusedContents,
-  ) {
-    this.#pool = pool;
-    this.#geometry = geometry;
-    this.#chunks = chunks;
-    this.#reader = reader;
-    this.#appender = appender;
-    this.#pending = pending;
-    this.#refused = refused;
+  constructor(parts: DirtyParts) {
+    this.#parts = parts;
   }
 
   /** Bytes that storing all of them takes at most. */
   get bytes(): number {
-    return this.#all.size * this.#geometry.chunkSize;
+    return this.#all.size * this.#parts.geometry.chunkSize;
   }
 
   /**
@@ -65,22 +56,29 @@ export class DirtyChunks {
       return known;
     }
     const offset = this.#space();
-    const { chunkSize, holeMask } = this.#geometry;
-    const isStored = this.#chunks.holds(file, chunk);
-    const storedHoles = isStored ? this.#chunks.holes(file, chunk) : holeMask;
+    const { chunkSize, holeMask } = this.#parts.geometry;
+    const isStored = this.#parts.chunks.holds(file, chunk);
+    const storedHoles = isStored ? this.#parts.chunks.holes(file, chunk) : holeMask;
     let holes = holeMask;
     if (!isOverwritten && isStored) {
       holes = storedHoles;
       try {
         const start = chunk * chunkSize;
-        this.#reader.readStored(file, start, start + chunkSize, this.#pool.region, offset);
+        this.#parts.reader.readStored(file, start, start + chunkSize, this.#parts.pool.region, offset);
       } catch (error) {
-        this.#pool.giveBack(offset);
+        this.#parts.pool.giveBack(offset);
         throw error;
       }
     }
-    const made = { file, chunk, offset, holes, hiddenBytes: this.#chunks.dataBytes(storedHoles), hidesCut: false };
-    file.dataBytes += this.#chunks.dataBytes(holes) - made.hiddenBytes;
+    const made = {
+      file,
+      chunk,
+      offset,
+      holes,
+      hiddenBytes: this.#parts.chunks.dataBytes(storedHoles),
+      hidesCut: false,
+    };
+    file.dataBytes += this.#parts.chunks.dataBytes(holes) - made.hiddenBytes;
     file.dirty ??= new Map();
     file.dirty.set(chunk, made);
     this.#all.add(made);
@@ -89,7 +87,7 @@ export class DirtyChunks {
 
   /** Sets which sectors of a dirty chunk are holes now. */
   setHoles(dirty: DirtyChunk, holes: number): void {
-    dirty.file.dataBytes += this.#chunks.dataBytes(holes) - this.#chunks.dataBytes(dirty.holes);
+    dirty.file.dataBytes += this.#parts.chunks.dataBytes(holes) - this.#parts.chunks.dataBytes(dirty.holes);
     dirty.holes = holes;
   }
 
@@ -98,7 +96,7 @@ export class DirtyChunks {
     for (const dirty of file.dirty?.values() ?? []) {
       if (dirty.chunk >= first && dirty.chunk < end) this.#forget(dirty);
     }
-    this.#chunks.clear(file, first, end);
+    this.#parts.chunks.clear(file, first, end);
   }
 
   /**
@@ -107,9 +105,9 @@ export class DirtyChunks {
    */
   cut(file: LiveFile): void {
     const dirty = this.#atEndOf(file);
-    if (dirty === undefined || !this.#chunks.holds(file, dirty.chunk)) return;
+    if (dirty === undefined || !this.#parts.chunks.holds(file, dirty.chunk)) return;
     const { dataBytes } = file;
-    this.#chunks.trim(file);
+    this.#parts.chunks.trim(file);
     dirty.hiddenBytes -= dataBytes - file.dataBytes;
     file.dataBytes = dataBytes;
     dirty.hidesCut = true;
@@ -135,12 +133,12 @@ export class DirtyChunks {
   }
 
   #atEndOf(file: LiveFile): DirtyChunk | undefined {
-    return file.dirty?.get(Math.floor(file.size / this.#geometry.chunkSize));
+    return file.dirty?.get(Math.floor(file.size / this.#parts.geometry.chunkSize));
   }
 
   /** Takes memory for one more chunk, if need be that of the chunks that were opened longest ago. */
   #space(): number {
-    const offset = this.#pool.take();
+    const offset = this.#parts.pool.take();
     if (offset !== undefined) return offset;
     const oldest = [...this.#all].slice(0, Math.ceil(this.#all.size / EVICTED_FRACTION));
     this.#store(oldest);
@@ -152,32 +150,32 @@ export class DirtyChunks {
     // Neighbours of a file get neighbouring places.
     dirty.sort((a, b) => a.file.number - b.file.number || a.chunk - b.chunk);
     try {
-      this.#appender.append(this.#placements, dirty.length, () => {
-        for (const { offset, holes } of dirty) this.#appender.add(this.#pool.region, offset, holes);
+      this.#parts.appender.append(this.#placements, dirty.length, () => {
+        for (const { offset, holes } of dirty) this.#parts.appender.add(this.#parts.pool.region, offset, holes);
       });
     } catch (error) {
-      for (const { file } of dirty) this.#refused.addDirty(file);
+      for (const { file } of dirty) this.#parts.refused.addDirty(file);
       throw error;
     }
     invariant(this.#placements.count === dirty.length, 'W3');
     for (const [index, stored] of dirty.entries()) {
       const { file, chunk, holes } = stored;
       this.#forget(stored);
-      this.#chunks.clear(file, chunk, chunk + 1);
-      this.#chunks.place(file, chunk, this.#placements.object(index), this.#placements.chunk(index), holes);
-      this.#pending.addPlaced(file, chunk, 1);
+      this.#parts.chunks.clear(file, chunk, chunk + 1);
+      this.#parts.chunks.place(file, chunk, this.#placements.object(index), this.#placements.chunk(index), holes);
+      this.#parts.pending.addPlaced(file, chunk, 1);
     }
   }
 
   #forget(dirty: DirtyChunk): void {
     const { file, chunk, offset, holes, hiddenBytes } = dirty;
-    file.dataBytes += hiddenBytes - this.#chunks.dataBytes(holes);
+    file.dataBytes += hiddenBytes - this.#parts.chunks.dataBytes(holes);
     file.dirty?.delete(chunk);
     if (file.dirty?.size === 0) {
       file.dirty = undefined;
-      this.#refused.removeDirty(file);
+      this.#parts.refused.removeDirty(file);
     }
     this.#all.delete(dirty);
-    this.#pool.giveBack(offset);
+    this.#parts.pool.giveBack(offset);
   }
 }

@@ -11,11 +11,14 @@ export class UnstoredContents {
   readonly #dirty: DirtyChunks;
   readonly #refused: RefusedContents;
 
-  constructor(tree: LiveTree, pending: PendingContents, dirty: DirtyChunks, refused: RefusedContents) {
+  constructor(
+    tree: LiveTree,
+    contents: { readonly pending: PendingContents; readonly dirty: DirtyChunks; readonly refused: RefusedContents },
+  ) {
     this.#tree = tree;
-    this.#pending = pending;
-    this.#dirty = dirty;
-    this.#refused = refused;
+    this.#pending = contents.pending;
+    this.#dirty = contents.dirty;
+    this.#refused = contents.refused;
   }
 
   /**

@@ -1,7 +1,6 @@
 import { invariant } from '../../../base/assert.ts';
-import { CHUNKS_PER_GROUP, RECORD_SIZE } from '../../../format/geometry.ts';
+import { CHUNKS_PER_GROUP, RECORD_SIZE, recordOffset } from '../../../format/geometry.ts';
 import type { JournalEntry } from '../../../format/journal.ts';
-import { recordOffset } from '../../read/object-reader.ts';
 import type { LiveObject, ObjectTable } from '../model/object-table.ts';
 import type { ChunkEntries } from '../model/pending-contents.ts';
 

@@ -2,12 +2,11 @@ import { MalformedError } from '../../../base/bytes.ts';
 import { CkptfsError } from '../../../base/errors.ts';
 import { Region } from '../../../base/linux/native.ts';
 import { JournalCipher } from '../../../crypto/journal-cipher.ts';
-import type { Secret } from '../../../crypto/secret.ts';
 import { primitives } from '../../../crypto/select.ts';
-import type { Header } from '../../../format/header.ts';
 import type { JournalEntry } from '../../../format/journal.ts';
 import { decodeEntries, FRAME_OVERHEAD, JOURNAL_HEADER_SIZE, MAX_FRAME } from '../../../format/journal-codec.ts';
 import type { StoredObject } from '../../../stores/store.ts';
+import type { ImageContext } from '../../objects/image-context.ts';
 
 /** Bytes of a tail that are read at a time. */
 const PIECE = 64 << 10;
@@ -32,16 +31,16 @@ export class JournalReader {
 
   /**
    * Opens a journal.
-   * @param location of the image, for messages
    * @param file the journal, which {@link close} closes, as does this when it fails
    * @throws CkptfsError `damaged`, `io`
    */
-  static open(location: string, { imageId }: Header, imageKey: Secret, file: StoredObject): JournalReader {
+  static open({ store, header, imageKey }: Omit<ImageContext, 'geometry'>, file: StoredObject): JournalReader {
+    const { location } = store;
     try {
       const journalHeader = new Region(JOURNAL_HEADER_SIZE);
       const read = file.read(journalHeader, 0, JOURNAL_HEADER_SIZE, 0);
       const bytes = journalHeader.bytes.subarray(0, read);
-      const cipher = parsed(location, () => new JournalCipher(primitives(), imageKey, imageId, bytes));
+      const cipher = parsed(location, () => new JournalCipher(primitives(), imageKey, header.imageId, bytes));
       return new JournalReader(location, file, cipher);
     } catch (error) {
       file.close();

@@ -1,13 +1,12 @@
 import { invariant } from '../../../base/assert.ts';
 import { JournalCipher } from '../../../crypto/journal-cipher.ts';
-import type { Secret } from '../../../crypto/secret.ts';
 import { primitives } from '../../../crypto/select.ts';
 import { randomBytes } from '../../../crypto/system-random.ts';
-import type { Header } from '../../../format/header.ts';
 import type { JournalEntry } from '../../../format/journal.ts';
 import { encodeJournalHeader } from '../../../format/journal-codec.ts';
 import { ID_SIZE } from '../../../format/manifest.ts';
 import type { JournalFile, WritableStore } from '../../../stores/writable-store.ts';
+import type { ImageContext } from '../../objects/image-context.ts';
 import { encodeFrame, frames } from './journal-frames.ts';
 
 const barrier: JournalEntry = { kind: 'barrier' };
@@ -41,9 +40,7 @@ export class JournalWriter {
    * @throws CkptfsError `io`, `unsupported-source`: there is no new journal
    */
   static draft(
-    store: WritableStore,
-    header: Header,
-    imageKey: Secret,
+    { store, header, imageKey }: Omit<ImageContext<WritableStore>, 'geometry'>,
     state: Iterable<JournalEntry>,
   ): () => JournalWriter {
     const journalHeader = encodeJournalHeader(randomBytes(ID_SIZE));

@@ -1,6 +1,7 @@
 import { isFailure } from '../../../base/assert.ts';
-import { CHUNKS_PER_GROUP, type Geometry } from '../../../format/geometry.ts';
+import { CHUNKS_PER_GROUP } from '../../../format/geometry.ts';
 import type { WritableStore } from '../../../stores/writable-store.ts';
+import type { ImageContext } from '../../objects/image-context.ts';
 
 /** Is called with one line for each thing that could not be done and does no harm. */
 export type WarningListener = (line: string) => void;
@@ -10,14 +11,12 @@ export type WarningListener = (line: string) => void;
  * saves space.
  */
 export class HolePuncher {
-  readonly #store: WritableStore;
-  readonly #geometry: Geometry;
+  readonly #image: ImageContext<WritableStore>;
   readonly #onWarning: WarningListener;
   #isPossible = true;
 
-  constructor(store: WritableStore, geometry: Geometry, onWarning: WarningListener) {
-    this.#store = store;
-    this.#geometry = geometry;
+  constructor(image: ImageContext<WritableStore>, onWarning: WarningListener) {
+    this.#image = image;
     this.#onWarning = onWarning;
   }
 
@@ -25,7 +24,7 @@ export class HolePuncher {
   punch(id: string, runs: readonly { readonly first: number; readonly count: number }[]): void {
     if (!this.#isPossible || runs.length === 0) return;
     this.#attempt(() => {
-      const file = this.#store.openObjectForWriting(id);
+      const file = this.#image.store.openObjectForWriting(id);
       try {
         for (const [position, length] of this.#spans(runs)) this.#isPossible &&= file.punch(position, length);
       } finally {
@@ -41,7 +40,7 @@ export class HolePuncher {
 
   /** Removes a dead object. */
   remove(id: string): void {
-    this.#attempt(() => this.#store.removeObject(id));
+    this.#attempt(() => this.#image.store.removeObject(id));
   }
 
   #attempt(action: () => void): void {
@@ -63,7 +62,7 @@ export class HolePuncher {
       for (let done = 0; done < count; ) {
         const chunk = first + done;
         const part = Math.min(count - done, CHUNKS_PER_GROUP - (chunk % CHUNKS_PER_GROUP));
-        yield [this.#geometry.chunkOffset(chunk), part * this.#geometry.chunkSize];
+        yield [this.#image.geometry.chunkOffset(chunk), part * this.#image.geometry.chunkSize];
         done += part;
       }
     }

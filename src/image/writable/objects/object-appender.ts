@@ -2,21 +2,17 @@ import { invariant, isFailure } from '../../../base/assert.ts';
 import { ioErrorName } from '../../../base/errors.ts';
 import type { Region } from '../../../base/linux/native.ts';
 import { wipe } from '../../../base/wipe.ts';
-import type { ChunkCipher } from '../../../crypto/chunk-cipher.ts';
-import { createChunkCipher } from '../../../crypto/chunk-ciphers.ts';
-import type { Secret } from '../../../crypto/secret.ts';
-import { primitives } from '../../../crypto/select.ts';
 import { randomBytes } from '../../../crypto/system-random.ts';
-import { CHUNKS_PER_GROUP, type Geometry } from '../../../format/geometry.ts';
-import type { Header } from '../../../format/header.ts';
+import { CHUNKS_PER_GROUP } from '../../../format/geometry.ts';
 import { ID_SIZE } from '../../../format/manifest.ts';
 import type { WritableObject, WritableStore } from '../../../stores/writable-store.ts';
-import { recordOffset } from '../../read/object-reader.ts';
+import type { ImageContext } from '../../objects/image-context.ts';
+import { Nonces } from '../../objects/nonces.ts';
+import { ObjectSealer, writeObjectHeader } from '../../objects/object-sealer.ts';
 import { GrowingRecords, MAX_GROWN_CHUNKS } from '../model/growing-records.ts';
 import { LiveObject, type ObjectTable } from '../model/object-table.ts';
 import { Placements } from '../model/placements.ts';
-import { finishObject, writeObjectHeader, writeTagPage } from './finish-object.ts';
-import { Nonces } from './nonces.ts';
+import { finishObject, writeTagPage } from './finish-object.ts';
 import { Staging } from './staging.ts';
 
 /** An object that is being filled. */
@@ -25,7 +21,7 @@ interface FilledObject {
   readonly object: LiveObject;
   readonly growing: GrowingRecords;
   readonly file: WritableObject;
-  readonly cipher: ChunkCipher;
+  readonly sealer: ObjectSealer;
 }
 
 /**
@@ -33,10 +29,7 @@ interface FilledObject {
  * They come in batches, which succeed or fail as a whole. The next batch takes the places of one that failed.
  */
 export class ObjectAppender {
-  readonly #store: WritableStore;
-  readonly #header: Header;
-  readonly #imageKey: Secret;
-  readonly #geometry: Geometry;
+  readonly #image: ImageContext<WritableStore>;
   readonly #table: ObjectTable;
   readonly #nonces = new Nonces();
   /** Sealed chunks that are not written yet, the last ones of the current object. */
@@ -50,13 +43,10 @@ export class ObjectAppender {
   readonly #unsynced = new Set<FilledObject>();
   #namesChanged = false;
 
-  constructor(store: WritableStore, header: Header, imageKey: Secret, geometry: Geometry, table: ObjectTable) {
-    this.#store = store;
-    this.#header = header;
-    this.#imageKey = imageKey;
-    this.#geometry = geometry;
+  constructor(image: ImageContext<WritableStore>, table: ObjectTable) {
+    this.#image = image;
     this.#table = table;
-    this.#staging = new Staging(geometry);
+    this.#staging = new Staging(image.geometry);
   }
 
   /**
@@ -82,14 +72,11 @@ export class ObjectAppender {
    * @throws CkptfsError `io`, which {@link append} must see
    */
   add(plain: Region, offset: number, holes: number): void {
-    const { object, index, growing, cipher } = this.#objectToFill();
+    const { object, index, growing, sealer } = this.#objectToFill();
     const chunk = object.chunks++;
     const { region, nextOffset } = this.#staging;
-    const page = growing.pageToFill(chunk);
-    const record = recordOffset(chunk);
     this.#placements.add(index, chunk);
-    this.#nonces.take(page, record);
-    cipher.seal(chunk, holes, plain, offset, region, nextOffset, page, record);
+    sealer.seal(chunk, holes, plain, offset, region, nextOffset, growing.pageToFill(chunk));
     this.#staging.add(holes);
   }
 
@@ -122,7 +109,7 @@ export class ObjectAppender {
     this.#retire();
     for (const filled of this.#full) {
       this.#unsynced.add(filled);
-      finishObject(filled.object, filled.file, this.#geometry);
+      finishObject(filled.object, filled.file, this.#image.geometry);
       this.#full.delete(filled);
     }
   }
@@ -144,7 +131,7 @@ export class ObjectAppender {
       this.#unsynced.delete(filled);
       this.#closeUnused(filled);
     }
-    if (this.#namesChanged) this.#store.syncNames();
+    if (this.#namesChanged) this.#image.store.syncNames();
     this.#namesChanged = false;
   }
 
@@ -164,7 +151,7 @@ export class ObjectAppender {
   #retire(): void {
     const current = this.#current;
     if (current === undefined) return;
-    current.cipher.dispose();
+    current.sealer.dispose();
     this.#full.add(current);
     this.#current = undefined;
   }
@@ -189,22 +176,17 @@ export class ObjectAppender {
     const growing = new GrowingRecords();
     const object = LiveObject.begun(id, growing);
     this.#namesChanged = true;
-    const file = this.#store.createObject(object.name);
+    const file = this.#image.store.createObject(object.name);
     try {
-      writeObjectHeader(file, this.#header, id);
+      writeObjectHeader(file, this.#image.header, id);
     } catch (error) {
       file.close();
-      this.#store.removeObject(object.name);
+      this.#image.store.removeObject(object.name);
       throw error;
     }
-    const cipher = this.#cipherOf(id);
-    this.#current = { index: this.#table.add(object), object, growing, file, cipher };
+    const sealer = new ObjectSealer(this.#image, id, this.#nonces);
+    this.#current = { index: this.#table.add(object), object, growing, file, sealer };
     return this.#current;
-  }
-
-  #cipherOf(id: Buffer): ChunkCipher {
-    const { cipher, imageId } = this.#header;
-    return createChunkCipher(primitives(), cipher, this.#imageKey, imageId, id, this.#geometry);
   }
 
   /** Writes the staged chunks, which are all of one group, and the tag page of the group if it is full. */
@@ -213,13 +195,13 @@ export class ObjectAppender {
     if (current === undefined || this.#staging.count === 0) return;
     const { object, growing, file } = current;
     this.#unsynced.add(current);
-    this.#staging.write(file, this.#geometry.chunkOffset(object.chunks - this.#staging.count));
+    this.#staging.write(file, this.#image.geometry.chunkOffset(object.chunks - this.#staging.count));
     // Finishing the object must not meet a limit of file size, when it is too late to take another object.
-    if (this.#staging.endsInHole) file.truncate(this.#geometry.objectSize(object.chunks));
+    if (this.#staging.endsInHole) file.truncate(this.#image.geometry.objectSize(object.chunks));
     this.#staging.clear();
     if (object.chunks % CHUNKS_PER_GROUP !== 0) return;
     for (const [group, page] of growing.unwritten()) {
-      writeTagPage(object, growing, group, page, file, this.#geometry);
+      writeTagPage(object, growing, group, page, file, this.#image.geometry);
     }
   }
 
@@ -248,7 +230,7 @@ export class ObjectAppender {
     if (current !== undefined && kept < placements.count) {
       current.object.chunks = placements.chunk(kept);
       current.growing.cut(current.object.chunks);
-      cutFile(current.file, this.#geometry.objectSize(current.object.chunks));
+      cutFile(current.file, this.#image.geometry.objectSize(current.object.chunks));
     }
     for (let index = kept; index < placements.count; index++) {
       const chunk = placements.chunk(index);

@@ -1,6 +1,6 @@
 import { CkptfsError } from '../../../base/errors.ts';
-import type { Geometry } from '../../../format/geometry.ts';
 import type { WritableStore } from '../../../stores/writable-store.ts';
+import type { ImageContext } from '../../objects/image-context.ts';
 import type { WarningListener } from './hole-puncher.ts';
 
 /** An object that an image names. */
@@ -21,23 +21,25 @@ export interface NamedObject {
  * @throws CkptfsError `io`
  */
 export function removeUnnamed(
-  store: WritableStore,
+  image: Pick<ImageContext<WritableStore>, 'geometry' | 'store'>,
   stored: readonly string[],
   named: readonly NamedObject[],
-  geometry: Geometry,
   onWarning: WarningListener,
-  remove: (id: string) => void = (id) => store.removeObject(id),
+  remove: (id: string) => void = (id) => image.store.removeObject(id),
 ): void {
   const kept = new Set(named.map(({ id }) => id.toString('hex')));
   const unnamed = stored.filter((id) => !kept.has(id));
-  const missing = findMissing(store, named, geometry);
+  const missing = findMissing(image, named);
   if (missing === undefined) for (const id of unnamed) remove(id);
   else if (unnamed.length === 0) onWarning(missing);
   else onWarning(`${missing}: objects that do not belong to the image were therefore not removed`);
 }
 
 /** Says which object is missing or has a wrong size; undefined if none is. */
-function findMissing(store: WritableStore, named: readonly NamedObject[], geometry: Geometry): string | undefined {
+function findMissing(
+  { geometry, store }: Pick<ImageContext, 'geometry' | 'store'>,
+  named: readonly NamedObject[],
+): string | undefined {
   for (const object of named) {
     const id = object.id.toString('hex');
     try {

@@ -1,9 +1,10 @@
 import { isFull } from '../../../base/errors.ts';
-import { CHUNKS_PER_GROUP, type Geometry } from '../../../format/geometry.ts';
-import type { Header } from '../../../format/header.ts';
+import { CHUNKS_PER_GROUP } from '../../../format/geometry.ts';
 import type { WritableStore } from '../../../stores/writable-store.ts';
+import type { ImageContext } from '../../objects/image-context.ts';
+import { writeObjectHeader } from '../../objects/object-sealer.ts';
 import type { ObjectTable } from '../model/object-table.ts';
-import { finishObject, writeObjectHeader } from '../objects/finish-object.ts';
+import { finishObject } from '../objects/finish-object.ts';
 import type { WarningListener } from '../objects/hole-puncher.ts';
 import { removeUnnamed } from '../objects/unnamed-objects.ts';
 
@@ -12,7 +13,7 @@ import { removeUnnamed } from '../objects/unnamed-objects.ts';
  * the disk, and are written again. They are durable when this returns.
  * @throws CkptfsError `io`: it may be tried again; `damaged` when an object is missing
  */
-export function finishReplayed(store: WritableStore, header: Header, geometry: Geometry, table: ObjectTable): void {
+export function finishReplayed({ store, header, geometry }: ImageContext<WritableStore>, table: ObjectTable): void {
   for (const object of table.objects) {
     const { growing } = object;
     if (growing === undefined || object.live === 0) continue;
@@ -37,9 +38,8 @@ export function finishReplayed(store: WritableStore, header: Header, geometry: G
  * @param work can be done again after it failed
  * @throws what `work` throws
  */
-export function withRoom<T>(
-  store: WritableStore,
-  geometry: Geometry,
+export function withSpace<T>(
+  image: ImageContext<WritableStore>,
   { objects }: ObjectTable,
   onWarning: WarningListener,
   work: () => T,
@@ -50,8 +50,8 @@ export function withRoom<T>(
     if (!isFull(error)) throw error;
   }
   const dead = new Set(objects.filter(({ live }) => live === 0).map(({ name }) => name));
-  const stored = store.list().objects.flatMap(({ id }) => (dead.has(id) ? [] : [id]));
+  const stored = image.store.list().objects.flatMap(({ id }) => (dead.has(id) ? [] : [id]));
   const live = objects.filter((object) => object.live > 0);
-  removeUnnamed(store, stored, live, geometry, onWarning);
+  removeUnnamed(image, stored, live, onWarning);
   return work();
 }

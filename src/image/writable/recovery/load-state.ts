@@ -1,9 +1,8 @@
 import { CkptfsError } from '../../../base/errors.ts';
-import type { Secret } from '../../../crypto/secret.ts';
 import type { Geometry } from '../../../format/geometry.ts';
-import type { Header } from '../../../format/header.ts';
 import { type Manifest, ROOT_INODE } from '../../../format/manifest.ts';
 import type { WritableStore } from '../../../stores/writable-store.ts';
+import type { ImageContext } from '../../objects/image-context.ts';
 import { openImage } from '../../read/image.ts';
 import { JournalReader, journalDamaged } from '../journal/journal-reader.ts';
 import { keyOf } from '../model/children.ts';
@@ -23,14 +22,15 @@ export type FoundImage =
  * Finds out in which state an image was left, and authenticates it. The caller holds the lock of the writer (W21).
  * @throws CkptfsError `unfinished`, `damaged`, `io`
  */
-export function findImage(store: WritableStore, header: Header, imageKey: Secret, geometry: Geometry): FoundImage {
+export function findImage(image: ImageContext<WritableStore>): FoundImage {
+  const { store, header, imageKey } = image;
   const manifest = store.has('manifest') ? openImage(store, header, imageKey).manifest : undefined;
   const file = store.readJournal();
   if (file === undefined) {
     if (manifest === undefined) throw unfinished(store.location);
     return { kind: 'sealed', manifest, hasStaleJournal: false };
   }
-  const reader = JournalReader.open(store.location, header, imageKey, file);
+  const reader = JournalReader.open(image, file);
   try {
     const sealed = manifest?.epoch ?? 0;
     const epoch = reader.epoch();
@@ -38,7 +38,7 @@ export function findImage(store: WritableStore, header: Header, imageKey: Secret
       throw journalDamaged(store.location, `it continues seal ${epoch}, but the manifest is of seal ${sealed}`);
     }
     if (manifest !== undefined && epoch < sealed) return { kind: 'sealed', manifest, hasStaleJournal: true };
-    return { kind: 'unsealed', ...replayJournal(store, header, imageKey, geometry, reader) };
+    return { kind: 'unsealed', ...replayJournal(image, reader) };
   } finally {
     reader.close();
   }

@@ -1,9 +1,7 @@
 import { MalformedError } from '../../../base/bytes.ts';
-import type { Secret } from '../../../crypto/secret.ts';
-import type { Geometry } from '../../../format/geometry.ts';
-import type { Header } from '../../../format/header.ts';
 import type { JournalEntry } from '../../../format/journal.ts';
 import type { Store } from '../../../stores/store.ts';
+import type { ImageContext } from '../../objects/image-context.ts';
 import { type JournalReader, type JournalTail, journalDamaged } from '../journal/journal-reader.ts';
 import type { LiveState } from '../model/live-tree.ts';
 import { ChunkVerifier } from './chunk-verifier.ts';
@@ -29,14 +27,9 @@ interface Outline {
  * The objects that were begun in the journal are not finished.
  * @throws CkptfsError `damaged`, `io`
  */
-export function replayJournal(
-  store: Store,
-  header: Header,
-  imageKey: Secret,
-  geometry: Geometry,
-  reader: JournalReader,
-): ReplayedJournal {
-  const verifier = new ChunkVerifier(store, header, imageKey, geometry);
+export function replayJournal(image: ImageContext, reader: JournalReader): ReplayedJournal {
+  const { store, geometry } = image;
+  const verifier = new ChunkVerifier(image);
   try {
     const outline = outlineOf(store, reader);
     const replay = new Replay(geometry);

@@ -1,10 +1,9 @@
 import { MalformedError } from '../../../base/bytes.ts';
 import { Region } from '../../../base/linux/native.ts';
-import { type Geometry, RECORD_SIZE } from '../../../format/geometry.ts';
+import { type Geometry, RECORD_SIZE, recordOffset } from '../../../format/geometry.ts';
 import type { ChunksEntry, HolesEntry, JournalObject } from '../../../format/journal.ts';
 import type { Extent } from '../../../format/manifest.ts';
 import { isRecordWellFormed, readHoles } from '../../../format/record.ts';
-import { recordOffset } from '../../read/object-reader.ts';
 import { ChunkMap } from '../model/chunk-map.ts';
 import { FileChunks } from '../model/file-chunks.ts';
 import { MAX_GROWN_CHUNKS } from '../model/growing-records.ts';

@@ -334,7 +334,7 @@ test('a chunk that a later frame names again is kept when the journal is continu
   session.close();
   const journal = store.readJournal();
   if (journal === undefined) throw new Error('no journal');
-  const reader = JournalReader.open('image', header, imageKey, journal);
+  const reader = JournalReader.open({ store, header, imageKey }, journal);
   const frames = [...reader.frames()];
   reader.close();
   putJournal(begun, [...frames, frames.flat().filter(({ kind }) => kind === 'chunks')]);

@@ -6,6 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { Region } from '../../../../src/base/linux/native.ts';
 import { Geometry } from '../../../../src/format/geometry.ts';
 import { DeferredWrite } from '../../../../src/fs/deferred-write.ts';
+import { imageContext } from '../../../../src/image/objects/image-context.ts';
 import { JournalObjects } from '../../../../src/image/writable/journal/journal-objects.ts';
 import { Snapshot } from '../../../../src/image/writable/journal/snapshot.ts';
 import { FileChunks } from '../../../../src/image/writable/model/file-chunks.ts';
@@ -98,7 +99,7 @@ describe('a broken invariant is an internal error that names it', () => {
   test('W1: a place that a file uses already is taken back', async () => {
     const { store, header, imageKey } = await newImage('aes-256-xts', chunkSize);
     const table = new ObjectTable();
-    const appender = new ObjectAppender(store, header, imageKey, new Geometry(chunkSize), table);
+    const appender = new ObjectAppender(imageContext(store, header, imageKey), table);
     const plain = new Region(patternBytes(1, chunkSize));
     const append = (): void =>
       appender.append(new Placements(), 1, () => {

@@ -25,7 +25,7 @@ function storeWith(sizes: readonly (readonly [id: Buffer | string, size: number]
 function left(store: RecordingStore): { ids: string[]; warnings: string[] } {
   const warnings: string[] = [];
   const ids = store.list().objects.map(({ id }) => id);
-  removeUnnamed(store, ids, [named, growing], geometry, (line) => warnings.push(line));
+  removeUnnamed({ store, geometry }, ids, [named, growing], (line) => warnings.push(line));
   return { ids: store.list().objects.map(({ id }) => id), warnings };
 }
 

@@ -1,7 +1,7 @@
 import { afterEach, expect, test, vi } from 'vitest';
 import { Region } from '../../../../src/base/linux/native.ts';
 import * as systemRandom from '../../../../src/crypto/system-random.ts';
-import { Nonces } from '../../../../src/image/writable/objects/nonces.ts';
+import { Nonces } from '../../../../src/image/objects/nonces.ts';
 
 vi.mock('../../../../src/crypto/system-random.ts', { spy: true });
 afterEach(() => vi.clearAllMocks());

@@ -1,7 +1,7 @@
-import { invariant } from '../../../base/assert.ts';
-import { Region } from '../../../base/linux/native.ts';
-import { fillRandom } from '../../../crypto/system-random.ts';
-import { NONCE_SIZE } from '../../../format/record.ts';
+import { invariant } from '../../base/assert.ts';
+import { Region } from '../../base/linux/native.ts';
+import { fillRandom } from '../../crypto/system-random.ts';
+import { NONCE_SIZE } from '../../format/record.ts';
 
 /** Nonces drawn by one call at most. */
 const MAX_DRAWN = 1024;
