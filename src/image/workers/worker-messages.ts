@@ -1,11 +1,11 @@
 import type { PlainError } from '../../base/errors.ts';
 
-/** What every worker thread is told once: which job it does. Each job adds what it works on. */
+/** What every worker thread gets once: which job it does. Each job adds what it works on. */
 export interface JobSetup {
   readonly job: 'seal' | 'verify' | 'extract';
 }
 
-/** A worker thread's side of a job: `run` does one task; `close` wipes its keys. */
+/** The part of a job in a worker thread. `run` does one task, and `close` wipes the keys. */
 export interface JobWorker {
   run(task: unknown): unknown;
   close(): void;

@@ -4,113 +4,155 @@ import { CkptfsError, fromPlainError } from '../../base/errors.ts';
 import { programUrl } from '../../base/program-url.ts';
 import type { JobSetup, WorkerReply } from './worker-messages.ts';
 
-/** How work on a whole image is ended before it is done. */
+/** How the caller ends work on a whole image before it is done. */
 export interface Cancellation {
   readonly signal?: AbortSignal | undefined;
   /**
-   * Told when `signal` begins to have an effect, and when that is over. Before and after, this thread alone looks at files,
-   * one by one, and hears of nothing meanwhile: if a file system does not answer, only the kernel ends it.
+   * Called with true when `signal` begins to have an effect, and with false when it has none any more. Before and
+   * after, this thread itself looks at files, one by one, and hears no signal: if a file system does not answer, only
+   * the kernel can end the thread.
    */
   readonly onCancellable?: ((isCancellable: boolean) => void) | undefined;
 }
 
-/** How much of the files' contents is done. */
+/** How many bytes of files are done. */
 export interface Progress {
   readonly doneBytes: number;
   readonly totalBytes: number;
 }
 
 interface PoolRun<T, R, S extends JobSetup> extends Cancellation {
-  /** What every worker is told once: which job it does, on what. */
+  /** What every worker gets once: which job it does, and on what. */
   readonly setup: S;
-  /** Taken from one by one, so it may be as long as it likes. */
+  /** Tasks are taken one by one, so that there may be any number of them. */
   readonly tasks: Iterable<T>;
   /** Number of worker threads. */
   readonly jobs: number;
   readonly onResult: (result: R, task: T) => void;
 }
 
-/** How many tasks a worker has at once: the one it does, and the next, so that it never waits for this thread. */
-const TASKS_AT_A_WORKER = 2;
+/** A worker has the task that it does and the next one, so that it never waits for this thread. */
+const MAX_TASKS_OF_WORKER = 2;
 
 const MAX_JOBS = 256;
 
 export const defaultJobs = Math.min(MAX_JOBS, availableParallelism());
 
 /**
- * Runs tasks on worker threads; results come in no order. The first failure ends all of it.
- * @throws CkptfsError whatever a task threw; `interrupted` when `signal` fired; `bad-argument` for any `jobs` but 1 to 256
+ * Runs tasks on worker threads. Results come in no order. The first failure ends the run.
+ * @throws CkptfsError `interrupted` when `signal` fired; `bad-argument` for a number of jobs that is not 1 to 256
+ * @throws the error of the first task, or call of `onResult`, that failed
  */
 export async function runTasks<T, R, S extends JobSetup>(run: PoolRun<T, R, S>): Promise<void> {
   if (!Number.isInteger(run.jobs) || run.jobs < 1 || run.jobs > MAX_JOBS) {
     throw new CkptfsError('bad-argument', `${run.jobs} jobs: 1 to ${MAX_JOBS} are possible`);
   }
-  const tasks = run.tasks[Symbol.iterator]();
-  const workers: RunningWorker[] = [];
-  let stop = (): void => undefined;
-  let isOver = false;
+  const pool = new Pool(run);
+  const cancel = (): void => pool.fail(interrupted());
   run.onCancellable?.(true);
   try {
-    await new Promise<void>((resolve, reject) => {
-      stop = () => reject(new CkptfsError('interrupted', 'interrupted by a signal'));
-      if (run.signal?.aborted === true) return stop();
-      run.signal?.addEventListener('abort', stop, { once: true });
-      let waiting = 0;
-      let exhausted = false;
-
-      const feed = (worker: Worker, pending: T[]): void => {
-        while (!exhausted && pending.length < TASKS_AT_A_WORKER) {
-          const next = tasks.next();
-          if (next.done === true) {
-            exhausted = true;
-            break;
-          }
-          pending.push(next.value);
-          waiting++;
-          worker.postMessage(next.value);
-        }
-        if (exhausted && waiting === 0) resolve();
-      };
-
-      for (let i = 0; i < run.jobs; i++) {
-        const worker = new Worker(programUrl('image-worker'), {
-          workerData: run.setup,
-          // Not those of whoever uses the library: some, such as --input-type, keep a worker from starting.
-          execArgv: [],
-          // Node knows only of those that it opened itself, and warns when it closes others.
-          trackUnmanagedFds: false,
-        });
-        const pending: T[] = [];
-        workers.push(running(worker));
-        worker.on('error', (cause) => reject(new CkptfsError('internal', `a worker failed: ${cause}`, { cause })));
-        worker.on('exit', (code) => reject(new CkptfsError('internal', `a worker ended early with ${code}`)));
-        worker.on('message', (reply: WorkerReply<R> | null) => {
-          if (isOver || reply === null) return;
-          const task = pending.shift() as T;
-          waiting--;
-          if ('error' in reply) return reject(fromPlainError(reply.error));
-          try {
-            run.onResult(reply.result, task);
-            feed(worker, pending);
-          } catch (error) {
-            reject(error);
-          }
-        });
-        feed(worker, pending);
-        if (exhausted) break;
-      }
-    });
+    if (run.signal?.aborted === true) throw interrupted();
+    run.signal?.addEventListener('abort', cancel, { once: true });
+    await pool.work();
   } finally {
-    isOver = true;
-    run.signal?.removeEventListener('abort', stop);
-    await Promise.all(workers.map(stopWorker));
+    run.signal?.removeEventListener('abort', cancel);
+    await pool.stop();
     run.onCancellable?.(false);
   }
 }
 
+/** The worker threads of one run, and the tasks that they have. */
+class Pool<T, R, S extends JobSetup> {
+  readonly #run: PoolRun<T, R, S>;
+  readonly #tasks: Iterator<T>;
+  readonly #workers: RunningWorker[] = [];
+  /** The number of tasks that are with a worker. */
+  #givenCount = 0;
+  #isExhausted = false;
+  #isOver = false;
+  #resolve = (): void => undefined;
+  #reject: (reason: unknown) => void = () => undefined;
+
+  constructor(run: PoolRun<T, R, S>) {
+    this.#run = run;
+    this.#tasks = run.tasks[Symbol.iterator]();
+  }
+
+  /** Starts the workers. Resolves when all tasks are done, and rejects with the first failure. */
+  work(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+      while (this.#workers.length < this.#run.jobs && !this.#isExhausted) this.#startWorker();
+    });
+  }
+
+  /** Lets {@link work} reject, unless it has ended. */
+  fail(reason: unknown): void {
+    this.#reject(reason);
+  }
+
+  /** Resolves when all workers have wiped their keys. */
+  async stop(): Promise<void> {
+    this.#isOver = true;
+    await Promise.all(this.#workers.map(stopWorker));
+  }
+
+  #startWorker(): void {
+    const worker = new Worker(programUrl('image-worker'), {
+      workerData: this.#run.setup,
+      // The options of a program that uses the library are left out: some, such as --input-type, stop a worker at once.
+      execArgv: [],
+      // Node knows only descriptors that it opened itself, and warns when a thread closes others.
+      trackUnmanagedFds: false,
+    });
+    const tasks: T[] = [];
+    this.#workers.push(running(worker));
+    worker.on('error', (cause) => this.fail(new CkptfsError('internal', `a worker failed: ${cause}`, { cause })));
+    worker.on('exit', (code) => this.fail(new CkptfsError('internal', `a worker ended early with ${code}`)));
+    worker.on('message', (reply: WorkerReply<R> | null) => this.#onReply(worker, tasks, reply));
+    this.#feed(worker, tasks);
+  }
+
+  /** @param tasks those that the worker has */
+  #onReply(worker: Worker, tasks: T[], reply: WorkerReply<R> | null): void {
+    if (this.#isOver || reply === null) return;
+    const task = tasks.shift() as T;
+    this.#givenCount--;
+    if ('error' in reply) {
+      this.fail(fromPlainError(reply.error));
+      return;
+    }
+    try {
+      this.#run.onResult(reply.result, task);
+      this.#feed(worker, tasks);
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  #feed(worker: Worker, tasks: T[]): void {
+    while (!this.#isExhausted && tasks.length < MAX_TASKS_OF_WORKER) {
+      const next = this.#tasks.next();
+      if (next.done === true) {
+        this.#isExhausted = true;
+        break;
+      }
+      tasks.push(next.value);
+      this.#givenCount++;
+      worker.postMessage(next.value);
+    }
+    if (this.#isExhausted && this.#givenCount === 0) this.#resolve();
+  }
+}
+
+function interrupted(): CkptfsError {
+  return new CkptfsError('interrupted', 'interrupted by a signal');
+}
+
 interface RunningWorker {
   readonly worker: Worker;
-  /** Settles when it has wiped its keys, or is gone. */
+  /** Resolves when it has wiped its keys, or has ended. */
   readonly wiped: Promise<void>;
 }
 
@@ -123,8 +165,8 @@ function running(worker: Worker): RunningWorker {
 }
 
 /**
- * Lets a worker wipe its keys, which it does as soon as the tasks it has are done. Its end is not waited for: now and then Node never comes to
- * it (nodejs/node#54918, see docs/design.md §4).
+ * Lets a worker wipe its keys, which it does when it has done the tasks that it has. Does not wait for its end, because
+ * once in a while Node does not end a thread (nodejs/node#54918, see docs/design.md §4).
  */
 async function stopWorker({ worker, wiped }: RunningWorker): Promise<void> {
   worker.postMessage(null);
