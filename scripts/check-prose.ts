@@ -22,17 +22,11 @@ const PHRASES: readonly (readonly [pattern: RegExp, instead: string])[] = [
 /** Places that are not through yet. This list only shrinks: a place without a finding fails until it is taken out. */
 const NOT_YET: readonly string[] = [
   'scripts/lib/',
-  'src/image/create/',
-  'src/image/discard-image.ts',
-  'src/image/extract/',
-  'src/image/outside/',
-  'src/image/read/',
-  'src/image/verify/',
-  'src/image/workers/',
+  'src/image/read/object-reader.ts',
   'src/serve/',
   'test/system/write-mount.test.ts',
   'test/unit/cli/',
-  'test/unit/image/',
+  'test/unit/image/writable/',
   'test/unit/serve/',
 ];
 

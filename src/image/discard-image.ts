@@ -2,11 +2,11 @@ import fs from 'node:fs';
 import { ioError } from '../base/errors.ts';
 import { discardDirectory } from '../stores/discard-directory.ts';
 
-/** What was made for an image of which nobody has need: plain data, so that another process can take it back. */
+/** What was made for a new image: plain data, so that another process can take it back. */
 export interface MadeImage {
   /** Directory of the image, absolute. */
   readonly location: string;
-  /** Which directory that is, whatever stands at the path by now: `DEVICE:INODE`. */
+  /** `DEVICE:INODE` of that directory: the path may lead to another one later. */
   readonly directory: string;
   /** Whether the directory itself was made for it. */
   readonly isNewDirectory: boolean;
@@ -15,10 +15,10 @@ export interface MadeImage {
 }
 
 /**
- * Takes back an image that was made a moment ago, and then the key that was made for it, which opens nothing else. Leaves everything alone
- * when another directory stands at the path.
- * @returns whether it was taken back
- * @throws CkptfsError `locked` while it is read or written, `io`; the key is then still there
+ * Removes an image that was just made, and then the key that was made for it, which opens nothing else. Removes nothing
+ * if another directory is at the path.
+ * @returns whether the image was removed
+ * @throws CkptfsError `locked` while the image is read or written, `io`; the key then still exists
  */
 export function discardImage({ location, directory, isNewDirectory, keyFile }: MadeImage): boolean {
   if (!discardDirectory(location, directory, isNewDirectory)) return false;

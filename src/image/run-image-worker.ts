@@ -19,7 +19,7 @@ function startJob(setup: WorkerSetup): JobWorker {
 }
 
 /**
- * Does one kind of job, task by task, until null is sent: the program of every thread that `runTasks` starts.
+ * Does one kind of job, task by task, until it is sent null. It is the program of each thread that `runTasks` starts.
  * @throws CkptfsError `internal` outside a worker thread
  */
 export function runImageWorker(): void {

@@ -47,5 +47,5 @@ function cipherOf(name: string): CipherName {
 function chunkSizeOf(text: string): number {
   const bytes = parseBytes(text);
   if (bytes !== undefined && isChunkSize(bytes)) return bytes;
-  throw new CkptfsError('bad-argument', `chunk size ${text}: it is a power of two from 4K to 64K`);
+  throw new CkptfsError('bad-argument', `chunk size ${text}: must be a power of two from 4K to 64K`);
 }

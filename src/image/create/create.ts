@@ -41,13 +41,13 @@ export interface CreatedImage {
   readonly bytes: number;
   /** Paths left out because of `skipSpecial`. */
   readonly skipped: readonly string[];
-  /** What of the source the image does not keep, beside what the format has no place for. */
+  /** What the image does not keep, apart from what the format cannot express. */
   readonly losses: readonly Loss[];
 }
 
 /**
- * Encrypts a directory into a new image and makes it durable. Until it returns, what stands at the destination is an
- * unfinished image, which stays there when this fails.
+ * Encrypts a directory into a new image and makes it durable. Until it returns, the destination is an unfinished image,
+ * which stays there if this fails.
  * @throws CkptfsError `exists`, `unsupported-source`, `source-changed`, `io`, `interrupted`, `bad-argument`
  */
 export async function createImage(options: CreateOptions): Promise<CreatedImage> {
@@ -93,11 +93,11 @@ async function encryptSource(source: OpenSource, options: CreateOptions): Promis
   };
 }
 
-/** An image within its own source would change what it is made of. */
+/** Refuses an image within its own source, because making it would change the source. */
 function refuseInside(source: string, destination: string): void {
   const within = relative(absolutePath(source), absolutePath(destination));
   if (within !== '..' && !within.startsWith('../')) {
-    throw new CkptfsError('bad-argument', `${destination} lies within ${source}`, {
+    throw new CkptfsError('bad-argument', `${destination} is within ${source}`, {
       path: destination,
       data: { reason: 'inside-source' },
     });

@@ -15,7 +15,10 @@ import {
   manifestAdditionalData,
 } from '../../format/manifest-envelope.ts';
 
-/** The file `manifest` of an image (format.md §5). @throws CkptfsError `unsupported-source` when the tree breaks a rule of the format */
+/**
+ * Returns the bytes of the file `manifest` of an image (format.md §5).
+ * @throws CkptfsError `unsupported-source` when the tree breaks a rule of the format
+ */
 export function manifestFile(
   manifest: Manifest,
   imageKey: Secret,

@@ -8,10 +8,10 @@ import { authenticatedHeaderBytes, encodeHeader, type Header, MAX_SLOTS } from '
 import type { SlotJwe } from '../../format/slot.ts';
 import type { WritableStore } from '../../stores/writable-store.ts';
 
-/** Wraps a new image key, once for each recipient. Called before any byte is encrypted. */
+/** Wraps a new image key, once for each recipient. It is called before any byte is encrypted. */
 export type MakeSlots = (imageKey: Secret, imageId: Buffer) => Promise<readonly SlotJwe[]>;
 
-/** Writes the header of a new image, durable when this returns. @throws CkptfsError `bad-argument`, `io` */
+/** Writes the header of a new image and makes it durable. @throws CkptfsError `bad-argument`, `io` */
 export async function writeNewHeader(
   store: WritableStore,
   makeSlots: MakeSlots,
@@ -33,9 +33,9 @@ export async function writeNewHeader(
   }
 }
 
-/** @throws CkptfsError `bad-argument` */
+/** Refuses a chunk size that no image has. @throws CkptfsError `bad-argument` */
 export function checkChunkSize(chunkSize: number): void {
   if (!isChunkSize(chunkSize)) {
-    throw new CkptfsError('bad-argument', `chunk size ${chunkSize}: it is a power of two from 4096 to 65536`);
+    throw new CkptfsError('bad-argument', `chunk size ${chunkSize}: must be a power of two from 4096 to 65536`);
   }
 }

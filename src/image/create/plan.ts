@@ -3,10 +3,10 @@ import { type Geometry, SECTOR_SIZE } from '../../format/geometry.ts';
 import { type Entry, type Extent, ID_SIZE, type Inode } from '../../format/manifest.ts';
 import type { SourceFile, SourceTree } from './source.ts';
 
-/** Files below this many bytes share objects; the format puts no bound on it. */
+/** Files of fewer bytes share an object. The format would allow any other number. */
 export const SMALL_FILE = 65536;
 
-/** Which bytes of which file make up an object: its segments, one behind the other, fill the data space without gaps. */
+/** An object, and the bytes of files that it is made of: its segments fill the data space one after another. */
 interface PlannedObject {
   readonly id: Buffer;
   readonly chunks: number;
@@ -16,14 +16,14 @@ interface PlannedObject {
 export interface Segment {
   /** Index of the file among the source's inodes. */
   readonly inode: number;
-  /** Of the file as it was scanned. */
+  /** The stamp of the file at the scan. */
   readonly stamp: string;
   readonly fileOffset: number;
   readonly objectOffset: number;
   readonly length: number;
 }
 
-/** What an image of a tree will be, before any byte of it is read. */
+/** The image that a tree will become. It is made before any byte of a file is read. */
 export interface Plan {
   /** In ascending order of id. */
   readonly objects: readonly PlannedObject[];
@@ -35,7 +35,7 @@ export interface Plan {
 
 type PlannedTree = Pick<SourceTree, 'inodes' | 'entries'>;
 
-/** Gives each big file an object of its own, and all small ones one together. */
+/** Gives each big file an object of its own, and all small files one together. */
 export function planImage(tree: PlannedTree, geometry: Geometry): Plan {
   const objects = layOut(tree, geometry);
   objects.sort((a, b) => a.id.compare(b.id));
@@ -91,12 +91,12 @@ function segmentsOf(files: readonly IndexedFile[]): Segment[] {
   return segments;
 }
 
-/** The parts of an object's segments that fall into one group, their objectOffset counted from the group's first byte. */
+/** Returns the parts of segments that are in one group. Their `objectOffset` is counted from its first byte. */
 export function segmentsInGroup(object: PlannedObject, group: number, geometry: Geometry): Segment[] {
   const start = group * geometry.groupSize;
   const end = start + geometry.groupSize;
   const parts: Segment[] = [];
-  for (let at = firstSegmentBehind(object.segments, start); at < object.segments.length; at++) {
+  for (let at = firstSegmentPast(object.segments, start); at < object.segments.length; at++) {
     const { inode, stamp, fileOffset, objectOffset, length } = object.segments[at] as Segment;
     if (objectOffset >= end) break;
     const skip = Math.max(0, start - objectOffset);
@@ -112,7 +112,7 @@ export function segmentsInGroup(object: PlannedObject, group: number, geometry: 
   return parts;
 }
 
-function firstSegmentBehind(segments: readonly Segment[], offset: number): number {
+function firstSegmentPast(segments: readonly Segment[], offset: number): number {
   let low = 0;
   let high = segments.length;
   while (low < high) {
@@ -124,7 +124,7 @@ function firstSegmentBehind(segments: readonly Segment[], offset: number): numbe
   return low;
 }
 
-/** Sectors of a chunk that hold data, of `dataLength` bytes that stand at its start. */
+/** Returns the number of sectors that `dataLength` bytes at the start of a chunk take. */
 export function usedSectors(dataLength: number): number {
   return Math.ceil(Math.max(0, dataLength) / SECTOR_SIZE);
 }

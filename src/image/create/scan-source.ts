@@ -18,11 +18,11 @@ import {
   stampOf,
 } from './source.ts';
 
-/** Why an attribute may not be readable: then it is not kept. */
-const unreadable = new Set(['EACCES', 'EPERM', 'ENODATA', 'ENOTSUP', 'EOPNOTSUPP', 'ERANGE', 'E2BIG']);
+/** The errors of reading an attribute that is then not kept. */
+const UNREADABLE = new Set(['EACCES', 'EPERM', 'ENODATA', 'ENOTSUP', 'EOPNOTSUPP', 'ERANGE', 'E2BIG']);
 
 /**
- * Looks at everything below the root without following a link. Files with several names are found once.
+ * Finds everything below the root without following a link. Finds a file with several names once.
  * @param skipSpecial leave devices out instead of refusing them
  * @throws CkptfsError `unsupported-source`, `source-changed`, `io`
  */
@@ -59,7 +59,7 @@ class Scan {
   run(): SourceTree {
     const { root } = this.#source;
     this.#add({ parent: -1, name: Buffer.alloc(0) }, root, root.stat());
-    // The directory found last first: so few ways are gone twice, however deep they are.
+    // The directory that was found last comes first, so that few directories are opened twice, however deep the tree.
     const waiting = [0];
     for (let parent = waiting.pop(); parent !== undefined; parent = waiting.pop()) {
       waiting.push(...this.#scanDirectory(parent).reverse());
@@ -71,7 +71,7 @@ class Scan {
     this.#directories.close();
   }
 
-  /** @returns the directories in it */
+  /** Adds everything in a directory. @returns the directories in it */
   #scanDirectory(parent: number): number[] {
     const directory = this.#at('list', parent, () => this.#directories.get(parent));
     const names = this.#at('list', parent, () => directory.names().sort((a, b) => a.compare(b)));
@@ -138,7 +138,7 @@ class Scan {
         if (!isKeptXattr(attribute)) continue;
         this.#losses.attempt(
           'attributes',
-          unreadable,
+          UNREADABLE,
           () => this.#pathOf(place),
           () => {
             xattrs.push({ name: attribute, value: directory.getXattr(name, attribute) });
@@ -167,7 +167,7 @@ class Scan {
     return this.#within(what, this.#inodes[inode] as SourceInode, action);
   }
 
-  /** @throws CkptfsError `io` that names the place */
+  /** Runs `action`. @throws CkptfsError `io` that names the place */
   #within<T>(what: string, place: PlaceInTree, action: () => T): T {
     try {
       return action();
@@ -181,7 +181,7 @@ function wholeOf(size: number): (readonly [number, number])[] {
   return size === 0 ? [] : [[0, size]];
 }
 
-/** Data runs widened to whole sectors and joined where they touch. */
+/** Returns the runs of data of a file, widened to whole sectors, and joined if they touch. */
 function rangesOf(fd: number, size: number): (readonly [number, number])[] {
   const ranges: [number, number][] = [];
   for (const [dataStart, dataEnd] of dataRanges(fd, size)) {

@@ -16,7 +16,7 @@ import { MAX_PATH_SHOWN } from '../outside/losses.ts';
 import { type FindPlace, pathInTree, TreeDirectories } from '../outside/tree-directories.ts';
 import type { JobWorker } from '../workers/worker-messages.ts';
 import { type Segment, usedSectors } from './plan.ts';
-import { goneErrors, sourceChanged, stampOf } from './source.ts';
+import { GONE_ERRORS, sourceChanged, stampOf } from './source.ts';
 import { placeIn, type SharedNames } from './source-names.ts';
 
 export interface SealSetup {
@@ -127,7 +127,7 @@ class SourceReader {
           done += count;
         }
       } catch (cause) {
-        if (goneErrors.has(systemErrorName(cause) ?? '')) throw sourceChanged(this.#pathOf(segment.inode));
+        if (GONE_ERRORS.has(systemErrorName(cause) ?? '')) throw sourceChanged(this.#pathOf(segment.inode));
         throw ioError('read', this.#pathOf(segment.inode), cause);
       }
     }
@@ -148,7 +148,7 @@ class SourceReader {
     if (this.#inode === inode) return;
     this.#closeFile();
     const place = this.#place(inode);
-    if (place === undefined) throw new CkptfsError('internal', `inode ${inode} of the source is no file`);
+    if (place === undefined) throw new CkptfsError('internal', `inode ${inode} of the source is not a file`);
     this.#fd = this.#directories.get(place.parent).openFile(place.name, fs.constants.O_RDONLY);
     this.#inode = inode;
     if (stampOf(fs.fstatSync(this.#fd, { bigint: true })) !== stamp) throw sourceChanged(this.#pathOf(inode));

@@ -1,9 +1,9 @@
 import type { PlaceInTree } from '../outside/tree-directories.ts';
 
-/** What a thread hands to another, which shares the memory. */
+/** The names of a source in memory that threads share. */
 export interface SharedNames {
   readonly parents: Int32Array<SharedArrayBuffer>;
-  /** For each inode: where its name ends in `names`; it begins where the one before it ends. */
+  /** For each inode, the end of its name in `names`. It begins at the end of the name before it. */
   readonly ends: Float64Array<SharedArrayBuffer>;
   readonly names: Uint8Array<SharedArrayBuffer>;
 }

@@ -6,13 +6,13 @@ import type { InodeMetadata } from '../../format/manifest.ts';
 import { type Loss, MAX_PATH_SHOWN } from '../outside/losses.ts';
 import { type PlaceInTree, pathInTree, TreeDirectories } from '../outside/tree-directories.ts';
 
-/** A tree as it was found, in the order in which its inodes will be numbered: a directory stands before what is in it. */
+/** A tree as the scan found it. Inodes are in the order of their numbers: a directory comes before what is in it. */
 export interface SourceTree {
   readonly inodes: readonly SourceInode[];
   readonly entries: readonly SourceEntry[];
   /** Paths of the devices that were left out. */
   readonly skipped: readonly string[];
-  /** What the image does not keep. */
+  /** What the image cannot keep. */
   readonly losses: readonly Loss[];
 }
 
@@ -23,11 +23,11 @@ interface SourceEntry {
   readonly name: Buffer;
 }
 
-/** The place is that of the first name; the root has the parent -1. */
+/** The place of an inode is that of its first name. The root has the parent -1. */
 interface SourceBase extends PlaceInTree {
   readonly name: Buffer;
   readonly metadata: InodeMetadata;
-  /** Another one means another file under this name, or other bytes in it. */
+  /** Changes when another file gets the name, and when the bytes of the file change. */
   readonly stamp: string;
 }
 
@@ -40,18 +40,18 @@ export interface SourceFile extends SourceBase {
   readonly type: 'file';
   /** Bytes. */
   readonly size: number;
-  /** Runs of data as [start, end), starts aligned to sectors and ends too or at the end of the file. */
+  /** Runs of data as [start, end). Starts and ends are on sectors; the last end may be the end of the file. */
   readonly ranges: readonly (readonly [start: number, end: number])[];
 }
 
-/** A source is held by a descriptor from its scan to the end: its files are reached from there, name by name. */
+/** A source is held by a descriptor from the scan to the end. Its files are reached from there, name by name. */
 export interface OpenSource {
   readonly root: Directory;
-  /** As the user named it. */
+  /** The path that the user gave. */
   readonly location: string;
 }
 
-/** @throws CkptfsError `io` */
+/** Opens a source. @throws CkptfsError `io` */
 export function openSource(location: string): OpenSource {
   try {
     return { root: Directory.open(location, { follow: false }), location };
@@ -63,17 +63,17 @@ export function openSource(location: string): OpenSource {
   }
 }
 
-/** The time of the last change of the inode (ctime) cannot be set back, as that of the data can. */
+/** Returns the stamp of a file. It has the ctime, which a program cannot set back as it can the mtime. */
 export function stampOf({ dev, ino, size, mtimeNs, ctimeNs }: fs.BigIntStats): string {
   return [dev, ino, size, mtimeNs, ctimeNs].join(' ');
 }
 
-/** The device and the inode of a stamp. */
+/** Returns the device and the inode of a stamp. */
 function identityOf(stamp: string): string {
   return stamp.split(' ', 2).join(' ');
 }
 
-/** The directories of a scanned source, each of which must be the one that was scanned. */
+/** Gives access to the directories of a source, each of which must be the one that was scanned. */
 export function directoriesOf(source: OpenSource, inodes: readonly SourceInode[]): TreeDirectories {
   const check = (inode: number, directory: Directory): void => {
     const found = inodes[inode];
@@ -99,7 +99,7 @@ export function pathOfPlace(
   return printable(`${directory}/${Buffer.from(name)}`, MAX_PATH_SHOWN);
 }
 
-/** @throws CkptfsError `source-changed` when a file or directory is not what it was when it was scanned */
+/** Checks that files and directories are as they were scanned. @throws CkptfsError `source-changed` */
 export function checkUnchanged(source: OpenSource, tree: SourceTree): void {
   const directories = directoriesOf(source, tree.inodes);
   try {
@@ -114,7 +114,7 @@ export function checkUnchanged(source: OpenSource, tree: SourceTree): void {
   }
 }
 
-/** Undefined where the place leads to nothing, or no way leads there any more. */
+/** Returns the present stamp of a place; undefined if it, or a directory on the way, no longer exists. */
 function stampNow(
   { root }: OpenSource,
   directories: TreeDirectories,
@@ -125,13 +125,13 @@ function stampNow(
     const stat = directories.get(parent).lstat(name);
     return stat && stampOf(stat);
   } catch (error) {
-    if (goneErrors.has(systemErrorName(error) ?? '')) return undefined;
+    if (GONE_ERRORS.has(systemErrorName(error) ?? '')) return undefined;
     throw error;
   }
 }
 
-/** What opening something gives that has been removed, or replaced by a link, a socket or a file. */
-export const goneErrors: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'ENXIO']);
+/** The errors of opening a file that was removed, or replaced by a link, a socket or a file. */
+export const GONE_ERRORS: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'ENXIO']);
 
 export function sourceChanged(path: string): CkptfsError {
   const shown = printable(path, MAX_PATH_SHOWN);

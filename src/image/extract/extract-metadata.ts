@@ -9,8 +9,8 @@ import type { ExtractedTree } from './extract-place.ts';
 /** Set-user-id and set-group-id. */
 const SET_ID_BITS = 0o6000;
 
-/** Why a file system may not keep what another one did, while the file itself is fine. */
-const refusals: Readonly<Record<Exclude<LossKind, 'entry'>, ReadonlySet<string>>> = {
+/** The errors of setting metadata after which the file itself is fine. */
+const REFUSALS: Readonly<Record<Exclude<LossKind, 'entry'>, ReadonlySet<string>>> = {
   owner: new Set(['EPERM', 'EINVAL', 'ENOTSUP', 'EOPNOTSUPP', 'EOVERFLOW', 'ENOSYS']),
   mode: new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']),
   times: new Set(['EPERM', 'EINVAL', 'ENOTSUP', 'EOPNOTSUPP', 'EOVERFLOW', 'ENOSYS']),
@@ -29,7 +29,7 @@ const refusals: Readonly<Record<Exclude<LossKind, 'entry'>, ReadonlySet<string>>
 };
 
 /**
- * Sets owners, modes, times and attributes of all that was made, of a directory after all in it.
+ * Sets owners, modes, times and attributes of everything that was made; of a directory after everything in it.
  * @throws CkptfsError `io`
  */
 export function setAllMetadata(tree: ImageTree, { made, order }: MadeTree, place: ExtractedTree, losses: Losses): void {
@@ -56,7 +56,7 @@ function setMetadata(
 ): void {
   const path = (): string => place.pathOf(number);
   const attempt = (kind: Exclude<LossKind, 'entry'>, action: () => void): boolean =>
-    losses.attempt(kind, refusals[kind], path, action);
+    losses.attempt(kind, REFUSALS[kind], path, action);
   naming(place, number, () => {
     const owned = attempt('owner', () => directory.chown(name, inode.uid, inode.gid));
     const attributes = inode.xattrs.map(
@@ -64,8 +64,8 @@ function setMetadata(
         () =>
           directory.setXattr(name, attribute, value),
     );
-    losses.attemptEach('attributes', refusals.attributes, path, attributes);
-    // A program with another owner than it had would run as the wrong user.
+    losses.attemptEach('attributes', REFUSALS.attributes, path, attributes);
+    // With another owner than before, a set-user-id program would run as the wrong user.
     const mode = owned ? inode.mode : inode.mode & ~SET_ID_BITS;
     if (inode.type !== 'symlink') attempt('mode', () => directory.chmod(name, mode));
     attempt('times', () => directory.utimes(name, inode.atime, inode.mtime));

@@ -6,21 +6,21 @@ import type { Losses } from '../outside/losses.ts';
 import type { ImageTree } from '../read/tree.ts';
 import type { ExtractedTree } from './extract-place.ts';
 
-/** What was made of a tree. */
+/** The part of a tree that was made. */
 export interface MadeTree {
-  /** For each inode number, 1 where it was made. */
+  /** 1 for each inode number that was made. */
   readonly made: Uint8Array;
-  /** The directories that were made, each before what is in it. */
+  /** The directories that were made, each before those in it. */
   readonly order: readonly number[];
 }
 
-/** Why a file system may refuse a name, a link or a size that another one had, while others go on. */
-const unmakeable = new Set([
+/** The errors of making a name, a link or a size that this file system cannot have, while others are possible. */
+const UNMAKEABLE = new Set([
   ...['EPERM', 'EINVAL', 'EILSEQ', 'ENAMETOOLONG', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK', 'EFBIG', 'EOVERFLOW'],
 ]);
 
 /**
- * Makes every name, files with their full size and no content. What the destination has no place for is left out.
+ * Makes every name, and files with their full size but without contents. Leaves out what the destination cannot have.
  * @throws CkptfsError `io`
  */
 export function makeNames(tree: ImageTree, count: number, place: ExtractedTree, losses: Losses): MadeTree {
@@ -42,7 +42,7 @@ export function makeNames(tree: ImageTree, count: number, place: ExtractedTree, 
       const path = (): string => place.pathOfName(parent, name);
       const isMade = naming(path, () => {
         const directory = place.directories.get(parent);
-        return losses.attempt('entry', unmakeable, path, () => makeInode(directory, name, inode));
+        return losses.attempt('entry', UNMAKEABLE, path, () => makeInode(directory, name, inode));
       });
       if (!isMade) {
         if (inode.type === 'directory') loseAllIn(tree, number, place, losses);
@@ -52,7 +52,7 @@ export function makeNames(tree: ImageTree, count: number, place: ExtractedTree, 
       if (inode.type === 'directory') waiting.push(number);
     }
   }
-  // When all first names are there that can be.
+  // Further names come after all first names.
   for (const { parent, name, inode } of links) makeLink(tree, place, losses, made, parent, name, inode);
   return { made, order };
 }
@@ -90,7 +90,7 @@ function makeFile(directory: Directory, name: Buffer, size: number): void {
   }
 }
 
-/** Makes a further name of a file; it becomes the file itself where no name before it could be made. */
+/** Makes a further name of a file, or the file itself if none of its earlier names could be made. */
 function makeLink(
   tree: ImageTree,
   place: ExtractedTree,
@@ -108,8 +108,8 @@ function makeLink(
     const to = place.directories.get(parent);
     if (made[number] === 1) {
       const from = place.directories.get(first.parent, parent);
-      losses.attempt('entry', unmakeable, path, () => from.link(first.name, name, to));
-    } else if (losses.attempt('entry', unmakeable, path, () => makeInode(to, name, inode))) {
+      losses.attempt('entry', UNMAKEABLE, path, () => from.link(first.name, name, to));
+    } else if (losses.attempt('entry', UNMAKEABLE, path, () => makeInode(to, name, inode))) {
       made[number] = 1;
       place.rename(number, { parent, name });
     }

@@ -4,17 +4,17 @@ import { MAX_PATH_SHOWN } from '../outside/losses.ts';
 import { type PlaceInTree, pathInTree, TreeDirectories } from '../outside/tree-directories.ts';
 import type { ImageTree } from '../read/tree.ts';
 
-/** Where files are extracted to. */
+/** The destination of an extraction. */
 export interface Place {
-  /** Descriptor of the directory, of this process, whichever thread uses it. */
+  /** Descriptor of the directory. All threads of the process share it. */
   readonly root: number;
-  /** The same directory as its user named it. */
+  /** The path of the directory that the user gave. */
   readonly target: string;
-  /** By inode number: files that are made under another name than their first, which cannot be made. */
+  /** By inode number: the files whose first name cannot be made, and the names that they have instead. */
   readonly renamed?: ReadonlyMap<number, PlaceInTree>;
 }
 
-/** An image's tree below a place: where each of its inodes is made, under the first of its names that can be made. */
+/** Finds where each inode of an image is made below a destination: under the first of its names that can be made. */
 export class ExtractedTree {
   readonly directories: TreeDirectories;
   readonly #tree: ImageTree;
@@ -32,7 +32,7 @@ export class ExtractedTree {
     });
   }
 
-  /** For other threads. Names are copied, for the buffer of all names would be sent along with one of them. */
+  /** The destination, for other threads. Names are copied, since a message with one would have the buffer of all. */
   get place(): Place {
     const copies = [...this.#renamed].map(
       ([inode, { parent, name }]) => [inode, { parent, name: Uint8Array.from(name) }] as const,
@@ -40,17 +40,17 @@ export class ExtractedTree {
     return { root: this.#root, target: this.#target, renamed: new Map(copies) };
   }
 
-  /** The name under which an inode is made; undefined for the root. */
+  /** Returns the name under which an inode is made; undefined for the root. */
   placeOf(inode: number): PlaceInTree | undefined {
     return this.#renamed.get(inode) ?? this.#tree.place(inode);
   }
 
-  /** Notes that a file, which is no directory, was made under another name than its first. */
+  /** Notes that an inode, not a directory, was made under another name than its first. */
   rename(inode: number, place: PlaceInTree): void {
     this.#renamed.set(inode, place);
   }
 
-  /** The path under which an inode is made, for messages: of a long one the middle is left out. */
+  /** Returns the path under which an inode is made, for messages. A long one is shortened in the middle. */
   pathOf(inode: number): string {
     return printable(
       pathInTree(this.#target, inode, (at) => this.placeOf(at)),
@@ -58,7 +58,7 @@ export class ExtractedTree {
     );
   }
 
-  /** The path of any name. */
+  /** Returns the path of any name, for messages. */
   pathOfName(parent: number, name: Uint8Array): string {
     return printable(`${this.pathOf(parent)}/${Buffer.from(name)}`, MAX_PATH_SHOWN);
   }

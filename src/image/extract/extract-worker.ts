@@ -19,7 +19,7 @@ export interface ExtractSetup {
   readonly place: Place;
 }
 
-/** Pieces of files that exist already; together they are worth a message to a worker. */
+/** Pieces of files that exist already, enough of them for one message to a worker. */
 export interface ExtractTask {
   readonly pieces: readonly Piece[];
 }
@@ -32,7 +32,7 @@ export interface Piece {
 }
 
 const BUFFER_SIZE = 1 << 20;
-/** Directories that one thread keeps open: there may be 256 threads. */
+/** Directories that one thread keeps open. There may be 256 threads. */
 const MAX_OPEN = 8;
 
 export function extractWorker(setup: ExtractSetup): JobWorker {
@@ -45,7 +45,7 @@ export function extractWorker(setup: ExtractSetup): JobWorker {
 
   const extract = (piece: Piece): void => {
     const inode = image.manifest.inodes[piece.inode - 1];
-    if (inode?.type !== 'file') throw new CkptfsError('internal', `inode ${piece.inode} is no file`);
+    if (inode?.type !== 'file') throw new CkptfsError('internal', `inode ${piece.inode} is not a file`);
     const shown = (): string => place.pathOf(piece.inode);
     const fd = openForWriting(place, piece.inode);
     try {
@@ -71,7 +71,7 @@ export function extractWorker(setup: ExtractSetup): JobWorker {
   };
 }
 
-/** ImageReader.read, with the file's path in the message of what is damaged. */
+/** Reads like {@link ImageReader.read}, but an error names the file that is damaged. */
 function readNamed(
   reader: ImageReader,
   inode: FileInode,

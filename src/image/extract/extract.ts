@@ -18,25 +18,26 @@ export interface ExtractOptions extends Cancellation {
 
 export interface ExtractReport {
   /**
-   * What the destination could not keep; all else is there. Owners are not among it unless root extracts: an ordinary
-   * user cannot give files away, and then all are that user's, as with tar and cp.
+   * What the destination could not keep; everything else is there. Owners are listed only if root extracts: another
+   * user cannot give files away and owns all of them then, as with tar and cp.
    */
   readonly losses: readonly Loss[];
 }
 
-/** A task is worth a message when it is about this many bytes or files. */
+/** A task has at least so many bytes or pieces, so that it is worth a message. */
 const TASK_BYTES = 4 << 20;
 const TASK_PIECES = 64;
 
 /**
- * Writes an image's tree in clear into a directory that does not exist, or is empty and the caller's own: contents, holes, links, modes, times, `user.`
- * attributes, and owners where the caller may set them. What the destination cannot keep is reported. What it wrote before it fails stays there.
+ * Writes an image's tree in clear into a directory that does not exist, or is empty and owned by the caller: contents,
+ * holes, links, modes, times, `user.` attributes, and owners if the caller may set them. Reports what the destination
+ * cannot keep. If it fails, what it wrote stays.
  * @throws CkptfsError `exists`, `damaged`, `io`, `interrupted`
  */
 export async function extractImage(image: Image, target: string, options: ExtractOptions = {}): Promise<ExtractReport> {
   const { inodes } = image.manifest;
   const tree = new ImageTree(image.manifest);
-  // Nobody else gets past the directory's mode, so names below it stay what they are; that mode is set last.
+  // The mode of the directory, which is set last, keeps other users out, so that names below it stay what they are.
   const root = openEmptyDirectory(target);
   const extracted = new ExtractedTree(tree, { root, target });
   const losses = new Losses();

@@ -1,7 +1,7 @@
 import { systemErrorName } from '../../base/errors.ts';
 import { printable } from '../../base/printable.ts';
 
-/** What of an inode the other side cannot keep. */
+/** The part of an inode that the other side cannot keep. */
 export type LossKind =
   /** The file, directory or link itself, under this name. */
   'entry' | 'owner' | 'mode' | 'times' | 'attributes';
@@ -9,29 +9,29 @@ export type LossKind =
 /** Something that could not be kept. */
 export interface Loss {
   readonly kind: LossKind;
-  /** How many inodes, or names of kind `entry`, it is about. */
+  /** The number of inodes, or of names for the kind `entry`. */
   readonly count: number;
   /** The first of them. */
   readonly examples: readonly LossExample[];
 }
 
 export interface LossExample {
-  /** Of a long one the middle is left out. */
+  /** A long path is shortened in the middle. */
   readonly path: string;
   /** The name of an errno, such as `EOPNOTSUPP`. */
   readonly reason: string;
 }
 
-/** How many of each kind are named. */
+/** The number of examples of each kind. */
 const MAX_EXAMPLES = 10;
-/** Characters of a path that is named. */
+/** The longest path in a message, in characters. */
 export const MAX_PATH_SHOWN = 400;
 
-/** Counts what could not be kept, and remembers a bounded number of it. */
+/** Counts what could not be kept, and keeps some examples. */
 export class Losses {
   readonly #found = new Map<LossKind, { count: number; examples: LossExample[] }>();
 
-  /** @param path asked for only where it is going to be named */
+  /** Counts a loss. @param path is called only for an example */
   add(kind: LossKind, path: () => string, reason: string): void {
     let loss = this.#found.get(kind);
     if (loss === undefined) {
@@ -49,7 +49,7 @@ export class Losses {
     return this.attemptEach(kind, reasons, path, [action]);
   }
 
-  /** As {@link attempt}, for several of one inode: all are tried, and it is counted once. */
+  /** Like {@link attempt}, but runs several actions for one inode, all of them, and counts one loss. */
   attemptEach(
     kind: LossKind,
     reasons: ReadonlySet<string>,

@@ -1,6 +1,6 @@
 import type { Directory } from '../../base/linux/directory.ts';
 
-/** Where an inode of a tree is: in which directory, under which name. */
+/** The directory and the name of an inode in a tree. */
 export interface PlaceInTree {
   /** Number of the directory. */
   readonly parent: number;
@@ -10,25 +10,25 @@ export interface PlaceInTree {
 /** Finds the place of an inode by its number; undefined for the root. */
 export type FindPlace = (inode: number) => PlaceInTree | undefined;
 
-/** How many directories one walk keeps open unless told: enough that a usual tree is opened once. */
+/** The number of directories that a walk keeps open by default: enough to open those of a usual tree once. */
 const DEFAULT_MAX_OPEN = 64;
 
 /**
- * Opens the directories of a tree by their numbers, each by its name in the one above, without following a link: so
- * depth has no bound, and PATH_MAX none to do with it. A few stay open, the ones used last; one that was closed is
- * reached again from the nearest one above that is open. A walk in depth-first order, whichever way, costs few such ways.
+ * Opens the directories of a tree by their numbers, each by its name in its parent, without following a link. So a tree
+ * may be of any depth, and PATH_MAX does not matter. The directories that were used last stay open. A closed one is
+ * reached again from the nearest ancestor that is open; a depth-first walk rarely needs that.
  */
 export class TreeDirectories {
   readonly #root: Directory;
   readonly #place: FindPlace;
   readonly #check: (inode: number, directory: Directory) => void;
   readonly #maxOpen: number;
-  /** Least recently used first. */
+  /** The least recently used directory comes first. */
   readonly #open = new Map<number, Directory>();
 
   /**
-   * @param root stays the caller's
-   * @param options.check throws when a directory that was opened is another one than it should be
+   * @param root is not closed here
+   * @param options.check throws if the directory that was opened is not the one that it should be
    * @param options.maxOpen at least 2
    */
   constructor(
@@ -43,8 +43,8 @@ export class TreeDirectories {
   }
 
   /**
-   * Returns a directory, which stays open until others were asked for.
-   * @param kept the number of one that must stay open, too
+   * Returns a directory, which stays open until others are asked for.
+   * @param kept the number of another one that must stay open as well
    * @throws Error of open(2), ENOTDIR also for a symbolic link
    */
   get(inode: number, kept?: number): Directory {
@@ -102,7 +102,7 @@ export class TreeDirectories {
   }
 }
 
-/** The path of an inode below a root, for messages and reports. */
+/** Returns the path of an inode below a root, for messages and reports. */
 export function pathInTree(root: string, inode: number, place: FindPlace): string {
   const names: string[] = [];
   for (let found = place(inode); found !== undefined; found = place(found.parent)) {

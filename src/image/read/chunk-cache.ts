@@ -9,14 +9,14 @@ export interface CachedChunk {
   readonly record: Region;
 }
 
-/** Opened chunks, the least recently used of them forgotten first. Bounded in bytes, wiped by {@link clear}. */
+/** Keeps verified chunks up to a number of bytes, and drops the least recently used first. {@link clear} wipes them. */
 export class ChunkCache {
   readonly #chunkSize: number;
   readonly #chunks: LRUCache<number, CachedChunk>;
-  /** Memory of chunks that were forgotten. What is in it is overwritten by the next chunk that is opened there, or by clear. */
+  /** Memory of dropped chunks. The next chunk that is opened there, or {@link clear}, overwrites it. */
   readonly #spare: CachedChunk[] = [];
 
-  /** @param size bytes of chunk data kept at most; at least one chunk is */
+  /** @param size the most bytes of chunks to keep; at least one chunk is kept */
   constructor(size: number, chunkSize: number) {
     this.#chunkSize = chunkSize;
     this.#chunks = new LRUCache({
@@ -29,7 +29,7 @@ export class ChunkCache {
     return this.#chunks.get(key);
   }
 
-  /** Memory for a chunk to be opened into; give it back through {@link keep} or {@link giveBack}. */
+  /** Returns memory to open a chunk into. The caller gives it back to {@link keep} or {@link giveBack}. */
   take(): CachedChunk {
     return this.#spare.pop() ?? { data: new Region(this.#chunkSize), record: new Region(RECORD_SIZE) };
   }
@@ -42,7 +42,7 @@ export class ChunkCache {
     this.#spare.push(chunk);
   }
 
-  /** Forgets and wipes all of it. */
+  /** Drops and wipes all chunks. */
   clear(): void {
     this.#chunks.clear();
     for (const { data } of this.#spare) wipe(data.bytes);

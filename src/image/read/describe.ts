@@ -5,10 +5,10 @@ import type { Store } from '../../stores/store.ts';
 import { dataBytes } from './extents.ts';
 import type { Image } from './image.ts';
 
-/** What anybody who holds an image can see of it. Nothing of it is authenticated. */
+/** What an image shows without a key. Nothing of it is authenticated. */
 export interface ImageOutside {
   readonly formatVersion: number;
-  /** Whether it is sealed; else it is being written, or writing it was interrupted. */
+  /** Whether it is sealed. If not, it is being written, or writing it was interrupted. */
   readonly sealed: boolean;
   readonly imageId: string;
   readonly cipher: string;
@@ -21,7 +21,7 @@ export interface ImageOutside {
   readonly storedBytes: number;
 }
 
-/** What the key shows besides. */
+/** What an image shows with its key, in addition. */
 export interface ImageInside {
   readonly epoch: number;
   readonly files: number;
@@ -31,13 +31,13 @@ export interface ImageInside {
   readonly sockets: number;
   /** Sum of the files' sizes, bytes; a file with several names counts once. */
   readonly fileBytes: number;
-  /** Of them, bytes that are not holes. */
+  /** The bytes of `fileBytes` that are not in holes. */
   readonly dataBytes: number;
   /** `storedBytes` over `dataBytes`, less one; undefined when there is no data. */
   readonly overhead: number | undefined;
 }
 
-/** @throws CkptfsError `io` */
+/** Describes an image without its key. @throws CkptfsError `io` */
 export function describeOutside(store: Store, header: Header): ImageOutside {
   const { objects } = store.list();
   const named = (store.sizeOf('ckptfs.json') ?? 0) + (store.sizeOf('manifest') ?? 0);
@@ -53,7 +53,7 @@ export function describeOutside(store: Store, header: Header): ImageOutside {
   };
 }
 
-/** @throws CkptfsError `io` */
+/** Describes an image that was opened with its key. @throws CkptfsError `io` */
 export function describeInside(image: Image): ImageInside {
   const counts = { file: 0, directory: 0, symlink: 0, fifo: 0, socket: 0 };
   let fileBytes = 0;

@@ -1,6 +1,6 @@
 import type { Extent } from '../../format/manifest.ts';
 
-/** Index of the first extent that ends behind `offset`, or the number of extents. */
+/** Returns the index of the first extent that ends past `offset`, or the number of extents. */
 export function firstExtentBehind(extents: readonly Extent[], offset: number): number {
   let low = 0;
   let high = extents.length;
@@ -14,8 +14,8 @@ export function firstExtentBehind(extents: readonly Extent[], offset: number): n
 }
 
 /**
- * The next offset at or behind `offset` at which a file of these extents holds data, or a hole (lseek(2) SEEK_DATA, SEEK_HOLE);
- * undefined when there is none before the end. The end of a file counts as a hole.
+ * Returns the next offset at or after `offset` at which a file of these extents has data, or a hole (lseek(2)
+ * SEEK_DATA, SEEK_HOLE); undefined if there is none before the end. The end of a file counts as a hole.
  */
 export function seekExtent(
   extents: readonly Extent[],
@@ -36,7 +36,7 @@ export function seekExtent(
   return Math.min(end, size);
 }
 
-/** Bytes of a file that are not holes. */
+/** Returns the number of bytes that are not in holes. */
 export function dataBytes(extents: readonly Extent[]): number {
   return extents.reduce((sum, extent) => sum + extent.length, 0);
 }

@@ -7,12 +7,12 @@ import { type CachedChunk, ChunkCache } from './chunk-cache.ts';
 import { firstExtentBehind } from './extents.ts';
 import { ObjectReader, type ObjectSource } from './object-reader.ts';
 
-/** Ciphertext read at once: a kernel request of 1 MiB never needs more. */
+/** Bytes of ciphertext that are read at once. A kernel request of 1 MiB never needs more. */
 const RUN_SIZE = 1 << 20;
 
 export const DEFAULT_CACHE_SIZE = 64 << 20;
 
-/** Reads plaintext of an image's files, each byte authenticated before it is given out. Belongs to one thread. */
+/** Reads plaintext of files, and authenticates each byte before it returns it. One thread must have it for itself. */
 export class ImageReader {
   readonly #objects: ObjectReader;
   readonly #chunks: ChunkCache;
@@ -20,7 +20,7 @@ export class ImageReader {
   readonly #run = new Region(RUN_SIZE);
   readonly #bounce = new Region(MAX_CHUNK_SIZE);
 
-  /** @param cacheSize bytes of opened chunks kept at most */
+  /** @param cacheSize the most bytes of verified chunks to keep */
   constructor(image: ObjectSource, cacheSize: number = DEFAULT_CACHE_SIZE, counters: Counters = new Counters()) {
     this.#objects = new ObjectReader(image, counters);
     this.#chunks = new ChunkCache(cacheSize, image.header.chunkSize);
@@ -28,7 +28,7 @@ export class ImageReader {
   }
 
   /**
-   * Reads into `out` at `outOffset` and returns the number of bytes: `length`, or fewer because the file ends there.
+   * Reads into `out` at `outOffset` and returns the number of bytes: `length`, or fewer if the file ends before.
    * @throws CkptfsError `damaged`, `io`; `out` then holds zeros from `outOffset` on, and nothing of the file
    */
   read(file: FileInode, offset: number, length: number, out: Region, outOffset: number): number {
@@ -52,7 +52,7 @@ export class ImageReader {
   }
 
   /**
-   * Reads bytes `offset` to `end` of a file of these extents, zeros where there are none.
+   * Reads bytes `offset` to `end` of a file of these extents, and zeros between them.
    * @throws CkptfsError `damaged`, `io`; nothing of `out` may then be used
    */
   readExtents(extents: readonly Extent[], offset: number, end: number, out: Region, outOffset: number): void {
@@ -96,7 +96,7 @@ export class ImageReader {
     }
   }
 
-  /** Whole chunks of one group: opened in passing and not kept, since the kernel keeps what it was given. */
+  /** Reads whole chunks of one group. Does not keep them, since the kernel keeps what it gets. */
   #readRun(object: number, first: number, count: number, out: Region, outOffset: number): void {
     const { chunkSize, sectorsPerChunk } = this.#objects.geometry;
     const page = this.#objects.openChunks(object, first, count, this.#run, 0);
@@ -107,7 +107,7 @@ export class ImageReader {
     }
   }
 
-  /** Part of one chunk, which is kept: its neighbours are likely to be asked for next. */
+  /** Reads a part of one chunk and keeps the chunk, since the rest of it is likely to be read next. */
   #readPart(object: number, chunk: number, inChunk: number, length: number, out: Region, outOffset: number): void {
     const cached = this.#cachedChunk(object, chunk);
     const cipher = this.#objects.cipher(object);
@@ -143,7 +143,7 @@ export class ImageReader {
   }
 }
 
-/** Word by word: Buffer.copy makes two objects for it. */
+/** Copies a record word by word, because Buffer.copy would allocate two objects. */
 function copyRecord(page: Region, offset: number, record: Region): void {
   for (let i = 0; i < RECORD_SIZE; i += 4) record.view.setUint32(i, page.view.getUint32(offset + i, true), true);
 }

@@ -13,7 +13,7 @@ import { describeNames } from '../../stores/empty-directory.ts';
 import { isNameOfFileSystem } from '../../stores/file-system-names.ts';
 import type { Store, StoreLock } from '../../stores/store.ts';
 
-/** A sealed image whose header and manifest have been authenticated. The key stays the caller's to wipe. */
+/** A sealed image whose header and manifest have been authenticated. The caller wipes the key. */
 export interface Image {
   readonly store: Store;
   readonly header: Header;
@@ -24,8 +24,9 @@ export interface Image {
 }
 
 /**
- * Keeps writers out of an image for as long as it is read.
- * @throws CkptfsError `unsealed` while one writes, and what else {@link readHeader} finds then; `locked` while one begins or ends
+ * Keeps writers out of an image as long as it is read.
+ * @throws CkptfsError `unsealed` while a process writes it, or another error of {@link readHeader}; `locked` while a
+ *   process begins or ends writing it
  */
 export function lockForReading(store: Store): StoreLock {
   try {
@@ -38,7 +39,7 @@ export function lockForReading(store: Store): StoreLock {
 }
 
 /**
- * The header of a sealed image, not authenticated yet: good for finding a slot that opens.
+ * Reads the header of a sealed image, without authenticating it: the key that would do that is in one of its slots.
  * @throws CkptfsError `not-an-image`, `unfinished`, `unsealed`, `unsupported-format`, `damaged`, `io`
  */
 export function readHeader(store: Store): Header {
@@ -49,8 +50,8 @@ export function readHeader(store: Store): Header {
 }
 
 /**
- * The header of an image that may be sealed, unsealed or unfinished (format.md §2), not authenticated yet.
- * @throws CkptfsError `not-an-image`, `unfinished` when it did not come as far as a header, `unsupported-format`, `damaged`, `io`
+ * Like {@link readHeader}, but the image may also be unsealed or unfinished (format.md §2).
+ * @throws CkptfsError `not-an-image`, `unfinished` when it has no header yet, `unsupported-format`, `damaged`, `io`
  */
 export function readAnyHeader(store: Store): Header {
   const bytes = store.readNamed('ckptfs.json', MAX_HEADER_SIZE);
@@ -68,8 +69,9 @@ export function readAnyHeader(store: Store): Header {
 }
 
 /**
- * Reads the header of an image that is to be written on. Where there is none yet it says why none is made there.
- * @throws CkptfsError as {@link readAnyHeader}
+ * Reads the header of an image that is to be written. If there is no image, the error names the files that keep a new
+ * one from being made there.
+ * @throws CkptfsError `not-an-image` and others, as {@link readAnyHeader}
  */
 export function readHeaderToWriteOn(store: Store): Header {
   try {

@@ -8,12 +8,12 @@ interface Child {
   readonly inode: number;
 }
 
-/** Finds its way in a manifest: by name, by path, by directory. Nothing is copied; a directory is a run of the sorted entries. */
+/** Finds inodes in a manifest by name, by path and by directory. A directory is a run of the sorted entries. */
 export class ImageTree {
   readonly #manifest: Manifest;
-  /** For each inode number: where the entries of that directory start. One more at the end. */
+  /** For each inode number, the index of the first entry of that directory; and one index more at the end. */
   readonly #start: Uint32Array;
-  /** For each inode number: the entry that first names it, or none for the root. */
+  /** For each inode number, the index of the entry that names it first, and -1 for the root. */
   readonly #named: Int32Array;
   readonly #links: Uint32Array;
 
@@ -38,19 +38,19 @@ export class ImageTree {
     return this.#manifest.inodes[number - 1];
   }
 
-  /** As in st_nlink: names of a file; for a directory 2 and one for each directory in it. */
+  /** Returns st_nlink: the names of a file; for a directory 2, and 1 for each directory in it. */
   links(number: number): number {
     const counted = this.#links[number] ?? 0;
     if (this.inode(number)?.type !== 'directory') return counted;
     return number === ROOT_INODE ? counted + 2 : counted + 1;
   }
 
-  /** Number of the directory that a directory lies in; the root lies in itself. */
+  /** Returns the number of the parent of a directory. The root is its own parent. */
   parent(directory: number): number {
     return this.#manifest.entries[this.#named[directory] ?? -1]?.parent ?? ROOT_INODE;
   }
 
-  /** The entry that first names an inode; undefined for the root. */
+  /** Returns the entry that names an inode first; undefined for the root. */
   place(number: number): Entry | undefined {
     return this.#manifest.entries[this.#named[number] ?? -1];
   }
@@ -59,13 +59,13 @@ export class ImageTree {
     return (this.#start[directory + 1] ?? 0) - (this.#start[directory] ?? 0);
   }
 
-  /** The child at a position, in byte order of names, or undefined past the last. */
+  /** Returns the child at a position, in byte order of names, or undefined past the last. */
   child(directory: number, position: number): Child | undefined {
     if (position < 0 || position >= this.childCount(directory)) return undefined;
     return this.#manifest.entries[(this.#start[directory] ?? 0) + position];
   }
 
-  /** The inode number a name in a directory leads to, or undefined. */
+  /** Returns the inode number of a name in a directory, or undefined. */
   lookup(directory: number, name: Uint8Array): number | undefined {
     let low = this.#start[directory] ?? 0;
     let high = this.#start[directory + 1] ?? 0;
@@ -81,7 +81,7 @@ export class ImageTree {
     return undefined;
   }
 
-  /** Path of an inode by its first name, '/' between names, without one in front; empty for the root. */
+  /** Returns the path of an inode by its first name, '/' between names, without one in front; empty for the root. */
   pathOf(number: number): Buffer {
     const names: Buffer[] = [];
     for (let at = number; at !== ROOT_INODE; ) {
@@ -94,7 +94,7 @@ export class ImageTree {
   }
 
   /**
-   * The inode number at a path; symbolic links are not followed; '/' at either end and twice does no harm.
+   * Returns the inode number at a path. Follows no symbolic link. Ignores '/' at either end, and a second '/'.
    * @throws CkptfsError `no-such-file`
    */
   resolve(path: string | Uint8Array): number {

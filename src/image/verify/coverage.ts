@@ -3,9 +3,9 @@ import type { Manifest } from '../../format/manifest.ts';
 
 const BYTES_PER_GROUP = CHUNKS_PER_GROUP / 8;
 
-/** Which chunks of an image's objects some file has bytes in. The others are dead: nobody reads them (format.md §6). */
+/** Says which chunks have bytes of files. The others are dead: no reader reads them (format.md §6). */
 export class Coverage {
-  /** A bit for each chunk of each object, the first of a byte its lowest. */
+  /** A bit for each chunk of each object. The lowest bit of a byte is the first. */
   readonly #bits: readonly Uint8Array[];
 
   constructor({ objects, inodes }: Pick<Manifest, 'objects' | 'inodes'>, geometry: Geometry) {
@@ -25,7 +25,7 @@ export class Coverage {
     }
   }
 
-  /** Of one group: bit i % 8 of byte i / 8 stands for its i-th chunk. A view. */
+  /** Returns a view of the bits of one group: bit i % 8 of byte i / 8 is that of its i-th chunk. */
   ofGroup(object: number, group: number): Uint8Array {
     return this.#bits[object]?.subarray(group * BYTES_PER_GROUP, (group + 1) * BYTES_PER_GROUP) ?? new Uint8Array();
   }
@@ -34,7 +34,7 @@ export class Coverage {
     return ((this.#bits[object]?.[Math.floor(chunk / 8)] ?? 0) & (1 << (chunk % 8))) !== 0;
   }
 
-  /** Covered chunks of all objects. */
+  /** Returns the number of covered chunks of all objects. */
   count(): number {
     return this.#bits.reduce((sum, bits) => sum + countBits(bits), 0);
   }

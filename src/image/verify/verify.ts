@@ -14,11 +14,11 @@ export interface VerifyOptions extends Cancellation {
   readonly onProgress?: (progress: Progress) => void;
 }
 
-/** One fault. What no file can be named for (an extra object) has no `file`; what is about a whole object has no `chunk`. */
+/** One fault. It has no `file` if no file has bytes there, and no `chunk` if it concerns a whole object. */
 export interface Damage {
   /** Path within the image, '/' between names. */
   readonly file?: Buffer;
-  /** Object id, 32 hexadecimal digits, or the path of what stands where objects should. */
+  /** Object id, 32 hexadecimal digits, or the path of a directory of objects that is something else. */
   readonly object: string;
   readonly chunk?: number;
   readonly reason: string;
@@ -26,16 +26,17 @@ export interface Damage {
 
 export interface VerifyReport {
   readonly objects: number;
-  /** Those in which files have bytes. */
+  /** The number of chunks in which files have bytes. */
   readonly chunks: number;
   /** Empty: every byte of the image is what was sealed. */
   readonly damage: readonly Damage[];
-  /** Paths in the image's directory that are no part of an image: they were not looked into, and do no harm. */
+  /** Paths in the image's directory that are not part of an image. They are not read, and do no harm. */
   readonly unexpected: readonly string[];
 }
 
 /**
- * Reads and authenticates every chunk of an image that a file has bytes in, and looks for what is missing and what is too much.
+ * Reads and authenticates every chunk in which a file has bytes, and finds objects that are missing and files that are
+ * not of the image.
  * @throws CkptfsError `io`, `interrupted`
  */
 export async function verifyImage(image: Image, options: VerifyOptions = {}): Promise<VerifyReport> {
@@ -84,7 +85,7 @@ function objectId(image: Image, object: number): string {
   return image.manifest.objects[object]?.id.toString('hex') ?? '';
 }
 
-/** Objects that do not even open, with the reason. */
+/** Returns the objects that do not open, with the reasons. */
 function brokenObjects(image: Image): Map<number, string> {
   const reader = new ObjectReader(image, new Counters());
   const broken = new Map<number, string>();
@@ -103,7 +104,7 @@ function brokenObjects(image: Image): Map<number, string> {
   return broken;
 }
 
-/** Finds what is too much: objects that do not belong to the image, and files that are none of any image. */
+/** Finds objects that do not belong to the image, and files that do not belong to any image. */
 function surplus({ store, manifest }: Image): { readonly damage: Damage[]; readonly unexpected: string[] } {
   const known = new Set(manifest.objects.map(({ id }) => id.toString('hex')));
   try {
@@ -114,7 +115,7 @@ function surplus({ store, manifest }: Image): { readonly damage: Damage[]; reado
       unexpected: [...unexpected],
     };
   } catch (error) {
-    // A symbolic link, say, where objects are looked for: then some are missing, too, and the files in them are named.
+    // A directory of objects is a symbolic link, for example. Its objects are missing then, so the files are named.
     if (!(error instanceof CkptfsError) || error.code !== 'damaged') throw error;
     return { damage: [{ object: 'objects', reason: error.message }], unexpected: [] };
   }
@@ -127,11 +128,11 @@ interface Span {
   readonly last: number;
 }
 
-/** Which image files lie in which chunks of which object. */
+/** Finds the files that have bytes in a chunk of an object. */
 export class FilesOfObjects {
-  /** Of each object, by first chunk. */
+  /** The spans of each object, in the order of their first chunks. */
   readonly #spans: Span[][];
-  /** For each span: the furthest last chunk of those up to it, since spans may overlap. */
+  /** For each span, the highest last chunk up to it, since spans may overlap. */
   readonly #reach: readonly Float64Array[];
 
   constructor(image: Pick<Image, 'manifest' | 'header'>) {
@@ -151,7 +152,7 @@ export class FilesOfObjects {
     this.#reach = this.#spans.map(reachOf);
   }
 
-  /** Paths of the files that have bytes in a chunk, or in the object at all; each once. */
+  /** Returns the paths of the files that have bytes in a chunk, or in an object, each path once. */
   of(object: number, chunk?: number): Buffer[] {
     const spans = this.#spans[object] ?? [];
     const hit = chunk === undefined ? spans : this.#spansAt(spans, this.#reach[object] ?? [], chunk);
@@ -179,7 +180,7 @@ function reachOf(spans: readonly Span[]): Float64Array {
   return reach;
 }
 
-/** Index of the first of ascending numbers that is not below a bound. */
+/** Returns the index of the first of ascending numbers that is not below a bound. */
 function firstAtLeast(numbers: ArrayLike<number>, bound: number): number {
   let low = 0;
   let high = numbers.length;

@@ -72,7 +72,7 @@ function expectTiling(segments: readonly Segment[], end: number): void {
 }
 
 describe('planImage', () => {
-  test('is always a manifest that the format accepts', () => {
+  test('always makes a manifest that the format accepts', () => {
     fc.assert(
       fc.property(trees, chunkSizes, (tree, chunkSize) => {
         const manifest = manifestOf(planImage(tree, new Geometry(chunkSize)), new Geometry(chunkSize));
@@ -81,7 +81,7 @@ describe('planImage', () => {
     );
   });
 
-  test('segments tile their object without gaps, in the chunks it has; extents cover just the data of each file', () => {
+  test('segments fill their object without gaps, and extents cover exactly the data of each file', () => {
     fc.assert(
       fc.property(trees, chunkSizes, (tree, chunkSize) => {
         const geometry = new Geometry(chunkSize);
@@ -119,7 +119,7 @@ describe('planImage', () => {
     );
   });
 
-  test('the border between small and big is at 64 KiB', () => {
+  test('files from 64 KiB on are big', () => {
     const files = [SMALL_FILE - 1, SMALL_FILE, 1].map(
       (size, at): SourceFile => ({
         type: 'file',
@@ -137,7 +137,7 @@ describe('planImage', () => {
     ).toEqual([[SMALL_FILE], [SMALL_FILE - 1, 1]]);
   });
 
-  test('object ids are fresh each time', () => {
+  test('object ids are new each time', () => {
     const tree: SourceTree = {
       inodes: [{ type: 'file', ...placed('f'), metadata, size: 1, ranges: [[0, 1]], stamp: '' }],
       entries: [],
@@ -150,7 +150,7 @@ describe('planImage', () => {
 });
 
 describe('segmentsInGroup', () => {
-  test('the groups of an object tile it, and keep where each byte comes from', () => {
+  test('the groups of an object fill it, and keep where each byte comes from', () => {
     const lengths = fc.array(fc.integer({ min: 1, max: 900_000 }), { minLength: 1, maxLength: 8 });
     fc.assert(
       fc.property(lengths, fc.constantFrom(4096, 16384), (sizes, chunkSize) => {
@@ -177,7 +177,7 @@ describe('segmentsInGroup', () => {
     );
   });
 
-  test('a group behind the end is empty', () => {
+  test('a group past the end is empty', () => {
     const segments = [{ inode: 1, stamp: '', fileOffset: 0, objectOffset: 0, length: 10 }];
     expect(segmentsInGroup({ id: Buffer.alloc(16), chunks: 1, segments }, 1, new Geometry(4096))).toEqual([]);
   });

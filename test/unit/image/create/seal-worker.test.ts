@@ -45,7 +45,7 @@ function sealAfter(directory: string, change: () => void): void {
   }
 }
 
-test('a directory above the source that leads elsewhere when files are read: what was scanned is read', () => {
+test('reads what was scanned, even if a directory above the source leads elsewhere meanwhile', () => {
   for (const name of ['mine', 'theirs']) {
     fs.mkdirSync(join(base, name, 'deep'), { recursive: true });
     fs.writeFileSync(join(base, name, 'deep', 'pages-1.img'), Buffer.alloc(5000, name));

@@ -39,7 +39,7 @@ function make(inodes: Inode[], entries: Manifest['entries']) {
 
 const unmakeable = Buffer.from('n'.repeat(300));
 
-test('all names in a directory that cannot be made count as lost', () => {
+test('every name in a directory that cannot be made counts as lost', () => {
   const { made, lost } = make(
     [directory, directory, directory, file, file, file],
     [
@@ -55,7 +55,7 @@ test('all names in a directory that cannot be made count as lost', () => {
   expect(lost).toMatchObject([{ kind: 'entry', count: 4, examples: [{ reason: 'ENAMETOOLONG' }, {}, {}, {}] }]);
 });
 
-test('a file whose first name cannot be made is made under the next that can, and linked from there', () => {
+test('a file whose first name cannot be made gets the next name that can, and is linked from there', () => {
   const { made, lost, place } = make(
     [directory, directory, directory, file, { ...file, size: 7 }],
     [

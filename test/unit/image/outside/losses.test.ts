@@ -7,7 +7,7 @@ const failing = (code: string) => () => {
 };
 const reasons = new Set(['EPERM', 'ENOTSUP']);
 
-test('what is refused is counted, named up to a bound, and anything else thrown', () => {
+test('refusals are counted, some are named, and other errors are thrown', () => {
   const losses = new Losses();
   const tried: string[] = [];
   for (let at = 0; at < 25; at++) {
@@ -38,7 +38,7 @@ test('what is refused is counted, named up to a bound, and anything else thrown'
   expect(lines.at(-1)).toBe('everything else was kept; missing: extended attributes of 25 files, the mode of 1 file');
 });
 
-test('of a long path the middle is left out', () => {
+test('a long path is shortened in the middle', () => {
   const losses = new Losses();
   losses.add('entry', () => `start/${'n/'.repeat(100_000)}end`, 'ENAMETOOLONG');
   const { path = '' } = losses.list()[0]?.examples[0] ?? {};

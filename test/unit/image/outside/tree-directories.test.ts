@@ -27,7 +27,7 @@ function makeChain(depth: number): void {
 const inodeOf = (directory: Directory): bigint => directory.stat().ino;
 const openCount = (): number => fs.readdirSync('/proc/self/fd').length;
 
-test('reaches each directory in any order, with a few open', () => {
+test('reaches each directory in any order, with few of them open', () => {
   makeChain(30);
   const before = openCount();
   const directories = new TreeDirectories(root, chain, { maxOpen: 4 });
@@ -40,7 +40,7 @@ test('reaches each directory in any order, with a few open', () => {
   expect(openCount()).toBe(before);
 });
 
-test('one of two that are used together stays open', () => {
+test('a directory that is kept stays open while another is opened', () => {
   makeChain(20);
   fs.mkdirSync(join(base, 'other'));
   const place = (inode: number) => (inode === 99 ? { parent: 0, name: Buffer.from('other') } : chain(inode));
@@ -53,7 +53,7 @@ test('one of two that are used together stays open', () => {
   directories.close();
 });
 
-test('follows no link, and asks whether a directory is the right one', () => {
+test('follows no link, and checks that a directory is the right one', () => {
   makeChain(2);
   fs.rmdirSync(join(base, 'd1', 'd2'));
   fs.symlinkSync('/', join(base, 'd1', 'd2'));

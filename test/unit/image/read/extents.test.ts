@@ -31,7 +31,7 @@ describe('extents', () => {
     }
   });
 
-  test('a file that ends in data has its hole at the end', () => {
+  test('a file that ends with data has a hole at its end', () => {
     expect(seekExtent([extent(0, 5000)], 5000, 10, 'hole')).toBe(5000);
     expect(seekExtent([], 5000, 10, 'hole')).toBe(10);
     expect(seekExtent([], 5000, 10, 'data')).toBeUndefined();

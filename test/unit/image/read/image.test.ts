@@ -47,20 +47,20 @@ test.each<readonly [string, string, readonly Name[]]>([
   expect(codeOf(() => readAnyHeader(store))).toBe(writing);
 });
 
-test('what was begun and has no header yet is unfinished for both', () => {
+test('an image that was begun and has no header yet is unfinished for both', () => {
   const store = storeWith();
   store.objects.set('0'.repeat(32), Buffer.alloc(0));
   expect(codeOf(() => readHeader(store))).toBe('unfinished');
   expect(codeOf(() => readAnyHeader(store))).toBe('unfinished');
 });
 
-test('an unsealed image is refused as one that is being written or was not closed', () => {
+test('an unsealed image is refused as being written or interrupted', () => {
   expect(() => readHeader(storeWith('ckptfs.json', 'journal'))).toThrow(
     expect.objectContaining({ code: 'unsealed', data: { reason: 'written-or-interrupted' } }),
   );
 });
 
-test('a header is authentic under its own key only', () => {
+test('a header is authentic only under its own key', () => {
   const store = storeWith('ckptfs.json', 'journal');
   const header = readAnyHeader(store);
   expect(codeOf(() => authenticateHeader(store, header, key))).toBe('ok');

@@ -5,7 +5,7 @@ import { NO_TIMES } from '../../../support/times.ts';
 import { manifests } from '../../format/arbitraries.ts';
 
 describe('ImageTree', () => {
-  test('agrees with the entries, whatever the tree', () => {
+  test('agrees with the entries of any tree', () => {
     fc.assert(
       fc.property(manifests, (manifest) => {
         const tree = new ImageTree(manifest);

@@ -14,7 +14,7 @@ import { newImage, patternBytes } from '../writable/session.ts';
 const chunkSize = 4096;
 const metadata = { mode: 0o600, uid: 0, gid: 0, ...NO_TIMES, xattrs: [] };
 
-test('covered is what an extent touches', () => {
+test('a chunk is covered if an extent touches it', () => {
   const extent = fc.record({
     fileOffset: fc.constant(0),
     object: fc.nat(1),
@@ -53,7 +53,7 @@ test('covered is what an extent touches', () => {
 });
 
 describe('a chunk that no file has bytes in', () => {
-  test('is not looked at, and one that a file has bytes in is', async () => {
+  test('is not read, but one that a file has bytes in is', async () => {
     const { store, header, imageKey } = await newImage('aes-256-xts', chunkSize);
     store.canPunch = false;
     const image = openWritable(store, header, imageKey);

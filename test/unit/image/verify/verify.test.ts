@@ -23,7 +23,7 @@ function filesOf(files: readonly (readonly Extent[])[], objects: number): FilesO
   return new FilesOfObjects({ manifest, header: { chunkSize } as Header });
 }
 
-test('finds exactly the files with bytes in a chunk, also where extents overlap', () => {
+test('finds exactly the files with bytes in a chunk, also if extents overlap', () => {
   const extent = fc.record({
     fileOffset: fc.constant(0),
     object: fc.nat(1),
@@ -44,7 +44,7 @@ test('finds exactly the files with bytes in a chunk, also where extents overlap'
   );
 });
 
-test('a question costs no look at every file', () => {
+test('a search does not look at every file', () => {
   const count = 100_000;
   const files = Array.from({ length: count }, (_, at) => [
     { fileOffset: 0, object: 0, objectOffset: at * chunkSize, length: chunkSize },
