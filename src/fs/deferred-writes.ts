@@ -79,14 +79,18 @@ export class DeferredWrites extends ForwardingTree<ReservingFileSystem> {
     this.#dropOfRemoved();
   }
 
-  /** Gives a deferred write up after the new end of its file, where it cannot be stored but the file can be cut. */
+  /**
+   * Gives a deferred write up after the new end of its file, where it cannot be stored but the file can be cut. The
+   * size is changed first then, by itself: what fails of the rest must not bring back what was cut off.
+   */
   override setattr(node: number, changes: AttributeChanges): Attributes {
-    const { size } = changes;
+    const { size, ...rest } = changes;
     if (size === undefined) return this.#grown(this.inner.setattr(node, changes));
     throwUnlessErrno(this.#failureToStore(node));
-    const attributes = this.inner.setattr(node, changes);
-    if (this.#deferred.node === node) this.#cut(size);
-    return attributes;
+    if (this.#deferred.node !== node) return this.inner.setattr(node, changes);
+    const attributes = this.inner.setattr(node, { size });
+    this.#cut(size);
+    return Object.keys(rest).length === 0 ? attributes : this.#grown(this.inner.setattr(node, rest));
   }
 
   override write(

@@ -528,6 +528,24 @@ describe('a large write', () => {
     expect(content(f)).toBe('');
   });
 
+  test('is given up after the new end of its file also where the rest of the change fails', () => {
+    const { node } = tree.create(root, name('f'), 0o4755, caller);
+    refuse('ENOSPC');
+    accept(node, 'a');
+    tree.settle();
+    const { setMetadata } = image;
+    image.setMetadata = () => {
+      throw refusal('cannot commit it', store.failure);
+    };
+    refuses('ENOSPC', () => tree.setattr(node, { size: 3, killPrivileges: true }));
+    image.setMetadata = setMetadata;
+    expect(tree.getattr(node)).toMatchObject({ mode: 0o104755, size: 3 });
+    expect(tree.setattr(node, { size: 2, killPrivileges: true })).toMatchObject({ mode: 0o100755, size: 2 });
+    store.failure = undefined;
+    tree.flush(node);
+    expect(content(node)).toBe('aa');
+  });
+
   test('stays when its file could not be cut', () => {
     const f = file('f');
     refuse('ENOSPC');
