@@ -1,3 +1,5 @@
+// Goal: tools read an archive of a checkpoint on a mount as they read it elsewhere.
+// Method: the real checkpointctl reads the dump of a real process, in the form that podman gives it.
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,3 +1,5 @@
+// Goal: the ground under every test with a checkpoint is firm.
+// Method: without ckptfs, the same fixtures dump and restore on this machine.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,7 +8,6 @@ import { dumpProcess, restoreProcess } from './support/checkpoints.ts';
 import { buildFixture, type FixtureName, waitForState } from './support/fixtures.ts';
 import { describeIf, systemTest } from './support/requirements.ts';
 
-// The ground under every test with a checkpoint: without ckptfs, the same fixtures dump and restore on this machine.
 describeIf(['root', 'criu', 'namespaces', 'gcc'], 'fixtures restore from a plain directory', () => {
   const base = mkdtempSync(join(tmpdir(), 'ckptfs-plain-'));
   afterAll(() => rmSync(base, { recursive: true, force: true }));

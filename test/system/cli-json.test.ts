@@ -1,3 +1,5 @@
+// Goal: programs find in each line of JSON what docs/cli.md promises, and nothing else.
+// Method: the real commands run with --json; the fields of their output are held to the document.
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,3 +1,5 @@
+// Goal: mount, status, umount, exec and the helper of mount(8) do, print and refuse what docs/cli.md says.
+// Method: the real commands and kernel mounts, with an image of a small tree.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';

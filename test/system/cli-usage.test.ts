@@ -1,3 +1,5 @@
+// Goal: a mistake in a key, an image or the command line is one line that says what is wrong; nothing is done.
+// Method: the real commands are given each mistake; standard output, standard error and exit code are compared.
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

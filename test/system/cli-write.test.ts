@@ -1,3 +1,5 @@
+// Goal: a user can make, write, seal and recover an image by commands alone.
+// Method: the real commands and mounts, with writers that end well, are killed, or lose what was not on the disk.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';

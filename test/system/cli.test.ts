@@ -1,3 +1,5 @@
+// Goal: the commands on sealed images do, print and refuse what docs/cli.md says.
+// Method: the real commands encrypt a small tree, look into it, damage it, and give it back.
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';

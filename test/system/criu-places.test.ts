@@ -1,3 +1,5 @@
+// Goal: options of criu may point into a mount as the table in docs/cli.md says, as far as no other test has it.
+// Method: real dumps and restores by criu with each of them.
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
@@ -11,8 +13,6 @@ import { buildFixture, readState, waitForState, whileAtRest } from './support/fi
 import { clear, type Encrypted, mountNew, mountOn } from './support/mounts.ts';
 import { openNamespace } from './support/namespace.ts';
 import { describeIf, systemTest, toolEnvironment } from './support/requirements.ts';
-
-/** Where options of criu may point: the table in docs/cli.md, as far as no other test has it. */
 
 const streamerProgram = fileURLToPath(new URL('../fixtures/streamer.py', import.meta.url));
 const readOnly = 'Read-only file system';

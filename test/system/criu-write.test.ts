@@ -1,3 +1,5 @@
+// Goal: criu writes a dump straight into an encrypted image, and restores from it.
+// Method: real dumps of single processes and trees of them, by both transports.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, unlinkSync } from 'node:fs';

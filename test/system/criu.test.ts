@@ -1,3 +1,5 @@
+// Goal: criu restores from a mount what it restores from a plain directory.
+// Method: real processes are dumped, encrypted and restored, and say then what is in their memory.
 import { createHash } from 'node:crypto';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

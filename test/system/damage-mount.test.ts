@@ -1,3 +1,5 @@
+// Goal: no read through a mount gives a byte that was not authenticated.
+// Method: a sample of the flips of damage.test.ts, read through the kernel.
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,8 +11,6 @@ import { create, open, writeKeyFile } from './support/images.ts';
 import { clear } from './support/mounts.ts';
 import { describeIf, systemTest } from './support/requirements.ts';
 import { type Place, type PlaceKind, placesOf } from './support/stored-places.ts';
-
-/** What test/system/damage.test.ts does through the library, on a sample, through the kernel. */
 
 const SEED = 20_240_301;
 const kinds: readonly PlaceKind[] = [

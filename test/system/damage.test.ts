@@ -1,3 +1,6 @@
+// Goal: no reader gives a byte that was not authenticated, wherever an image was changed.
+// Method: bits are flipped in every kind of byte of an image, one at a time; the built library opens, reads and
+// verifies it.
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,3 +1,5 @@
+// Goal: the demo finds what it promises to find.
+// Method: its inner part runs with a real criu; the set-up before it is that of the tests, too.
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,7 +11,7 @@ import { systemTest } from './support/requirements.ts';
 const demo = fileURLToPath(new URL('../../scripts/demo', import.meta.url));
 
 /**
- * What the demo prints. Its inner part alone, as it starts that itself: the set-up before is that of the tests, too.
+ * Runs the inner part of the demo, and returns what it prints.
  */
 function runDemo(): string {
   const work = fs.mkdtempSync(join(tmpdir(), 'ckptfs-demo-test-'));

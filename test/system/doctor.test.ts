@@ -1,3 +1,5 @@
+// Goal: `ckptfs doctor` finds out by trying what a host can do.
+// Method: real mounts and a real criu, under programs that take one ability away.
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
@@ -7,8 +9,6 @@ import { afterEach, beforeEach, expect } from 'vitest';
 import type { Finding } from '../../src/cli/doctor/check.ts';
 import { asNobody, ckptfsProgram, isAlive, until, withFuseForAll } from './support/mounts.ts';
 import { describeIf, findProgram, systemTest, toolEnvironment } from './support/requirements.ts';
-
-/** What doctor finds by trying, with real mounts and a real criu, called by programs that lack this or that. */
 
 let base: string;
 const at = (...names: string[]): string => join(base, ...names);

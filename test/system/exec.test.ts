@@ -1,3 +1,5 @@
+// Goal: `ckptfs exec` shows a mount to one command and to no other process; scratch space goes with its mount.
+// Method: real commands in real mount namespaces, ended in every way.
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

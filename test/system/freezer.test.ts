@@ -1,3 +1,5 @@
+// Goal: a daemon is not frozen together with the container that reads its mount.
+// Method: real control groups of each hierarchy that this host has are frozen.
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';

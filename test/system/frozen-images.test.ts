@@ -1,3 +1,5 @@
+// Goal: images that earlier versions made stay readable, and their damage stays found.
+// Method: the built program does with the frozen images what test/unit/frozen-images.test.ts cannot do without threads.
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,10 +18,6 @@ import {
 } from '../support/frozen-images.ts';
 import { ckptfs, runCkptfs } from './support/ckptfs.ts';
 import { describeIf } from './support/requirements.ts';
-
-/**
- * The frozen images through the built program: what test/unit/frozen-images.test.ts cannot reach without threads.
- */
 
 interface Verified {
   readonly damage: readonly {

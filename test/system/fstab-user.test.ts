@@ -1,3 +1,5 @@
+// Goal: an ordinary user mounts and unmounts by a line of fstab what that line allows.
+// Method: the real mount(8), umount(8) and fusermount3, in a mount namespace with other files in /etc.
 import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -7,11 +9,6 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { asNobody, ckptfsProgram, encryptInto, withFuseForAll } from './support/mounts.ts';
 import { runProgram } from './support/programs.ts';
 import { describeIf, toolEnvironment } from './support/requirements.ts';
-
-/**
- * What an ordinary user may do by lines of fstab, by the real mount(8), umount(8) and fusermount3: in a mount namespace
- * of its own with other files in /etc, and the helper in /sbin.
- */
 
 const helper = fileURLToPath(new URL('../../scripts/mount.fuse.ckptfs', import.meta.url));
 const base = fs.realpathSync(fs.mkdtempSync(join(tmpdir(), 'ckptfs-fstab-')));

@@ -1,3 +1,5 @@
+// Goal: what does not fit on a full disk is told as ENOSPC, and leaves what was there as it was.
+// Method: the store writes to a real file system of 1 MiB.
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,3 +1,5 @@
+// Goal: the second transport, fuse-native, serves as the kernel transport does.
+// Method: programs read a file system in memory, whose bytes follow a pattern, through a real mount.
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect } from 'vitest';

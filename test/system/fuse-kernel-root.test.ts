@@ -1,3 +1,5 @@
+// Goal: a mount made by root answers system calls as a file system must.
+// Method: programs read a file system in memory, whose bytes follow a pattern, through a real mount.
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, statSync, writeFileSync } from 'node:fs';

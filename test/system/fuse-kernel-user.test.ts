@@ -1,3 +1,5 @@
+// Goal: a mount made by an ordinary user through fusermount3 serves that user alone.
+// Method: programs of several users read a file system in memory through a real mount.
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';

@@ -1,3 +1,5 @@
+// Goal: a writable mount answers system calls as a file system must.
+// Method: programs write into a file system in memory through a real mount; no operation may end in a fault.
 import { spawnSync } from 'node:child_process';
 import { closeSync, existsSync, fsyncSync, openSync, readdirSync, statSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';

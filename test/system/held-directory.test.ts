@@ -1,3 +1,5 @@
+// Goal: an image is the directory that was opened, whatever happens to names meanwhile.
+// Method: images are moved, exchanged and linked while real daemons have them open.
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -6,8 +8,6 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { clear } from './support/mounts.ts';
 import { describeIf } from './support/requirements.ts';
 import { success, Terminal, type Transcript } from './support/transcript.ts';
-
-/** An image is its directory, not a path: what happens to names while it is open, and what its directory holds. */
 
 const key = ['-k', 'key'];
 

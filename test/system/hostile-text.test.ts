@@ -1,3 +1,5 @@
+// Goal: text that an attacker put on the storage neither acts on a terminal nor forges a line.
+// Method: such bytes are in names, paths and locks; all that the real commands then print and log is searched.
 import { type ChildProcess, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -6,11 +8,6 @@ import { afterAll, afterEach, beforeAll, expect } from 'vitest';
 import { ckptfs, runCkptfs } from './support/ckptfs.ts';
 import { clear, type Encrypted, isAlive, mountNew, mountOn, until } from './support/mounts.ts';
 import { describeIf, systemTest } from './support/requirements.ts';
-
-/**
- * Puts bytes that act on a terminal where an attacker with access to the storage can put them, and looks at all that
- * the real command then prints and logs.
- */
 
 /** Escape sequences in C0 and C1 form, a forged line, a bidi override, a carriage return, bytes that are no UTF-8. */
 const hostile = Buffer.concat([

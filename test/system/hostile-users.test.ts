@@ -1,3 +1,5 @@
+// Goal: no user reaches another one's plaintext or files through our daemons, sockets and paths.
+// Method: a user of its own makes links, files and sockets where ours are expected, beside real commands.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { getEventListeners } from 'node:events';
 import fs from 'node:fs';

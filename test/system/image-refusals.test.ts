@@ -1,3 +1,5 @@
+// Goal: what cannot be encrypted whole is refused, and no interruption leaves a damaged image.
+// Method: the built library and command meet such sources and destinations, and are killed at random moments.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';

@@ -1,3 +1,5 @@
+// Goal: what is encrypted comes back the same, in every cipher and size.
+// Method: the built library encrypts trees with every kind of file, reads, verifies and extracts them.
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,3 +1,5 @@
+// Goal: a daemon keeps no descriptor and no directory of its caller.
+// Method: real commands are started with files open, and in a directory that was removed.
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';

@@ -1,3 +1,5 @@
+// Goal: another process of the same user cannot read keys from a mount that is being made.
+// Method: a thief in Python copies descriptors and memory of real daemons as early as it can.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';

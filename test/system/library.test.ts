@@ -1,3 +1,5 @@
+// Goal: programs do by the library what users do by commands.
+// Method: programs of their own import the built package by its name.
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,3 +1,5 @@
+// Goal: an image that is damaged or cannot be served is refused before anything is mounted.
+// Method: the real command mounts a copy of an image that was changed in one place.
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

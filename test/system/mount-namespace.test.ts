@@ -1,3 +1,5 @@
+// Goal: a daemon serves on when the mount namespace in which it was started ends.
+// Method: real daemons in real mount namespaces.
 import { type ChildProcess, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';

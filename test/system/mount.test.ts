@@ -1,3 +1,5 @@
+// Goal: a mount serves until it is ended, in whatever way, and leaves no process and no broken mount.
+// Method: real mounts by both transports: busy, detached, killed, in the foreground and of an ordinary user.
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';

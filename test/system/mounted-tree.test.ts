@@ -1,3 +1,5 @@
+// Goal: a mounted tree has what its source has: bytes, names, metadata, holes, and in any order of reads.
+// Method: common tools compare a real tree with its image, mounted by each transport.
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';

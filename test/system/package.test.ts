@@ -1,3 +1,5 @@
+// Goal: the package works where it is installed, with nothing but what it brings.
+// Method: npm packs and installs it into an empty project where no compiler is.
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';

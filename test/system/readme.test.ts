@@ -1,3 +1,5 @@
+// Goal: the commands in the README can be copied.
+// Method: its blocks run as they are written, and print what is written below them.
 import { spawnSync } from 'node:child_process';
 import { chownSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

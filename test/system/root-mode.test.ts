@@ -1,3 +1,5 @@
+// Goal: mode and owner of the root directory, which decide who else than root gets into a mount, can be chosen.
+// Method: real mounts of new and sealed images, with the option and without.
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -6,11 +8,6 @@ import { afterAll, afterEach, beforeEach, expect } from 'vitest';
 import { WritableMount } from '../support/writable-mount.ts';
 import { ckptfs, isMounted, runCkptfs } from './support/ckptfs.ts';
 import { describeIf, systemTest } from './support/requirements.ts';
-
-/**
- * Mode and owner of the root directory: who else than root gets into a mount, such as a task that is restored in a user
- * namespace.
- */
 
 describeIf(['root', 'fuse'], 'the root directory of a mount', () => {
   const base = fs.realpathSync(fs.mkdtempSync(join(tmpdir(), 'ckptfs-root-mode-')));

@@ -1,3 +1,5 @@
+// Goal: runc restores a container from a mount.
+// Method: a real container is checkpointed, encrypted, mounted and restored.
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,3 +1,5 @@
+// Goal: keys and plaintext are in no file, argument, log, core or disk where they must not be.
+// Method: real commands work with known secrets; then processes, logs and whole disks are searched for them.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';

@@ -1,3 +1,5 @@
+// Goal: the set-up keeps a criu that works on this machine, in a wrapper where it needs one.
+// Method: the criu part of scripts/setup runs with a cache of its own.
 import { spawnSync } from 'node:child_process';
 import {
   chmodSync,

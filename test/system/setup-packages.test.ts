@@ -1,3 +1,5 @@
+// Goal: the set-up waits for another program that installs packages, and names the one cause when it must give up.
+// Method: that part of scripts/setup runs with an apt-get of its own.
 import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

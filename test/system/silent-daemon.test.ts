@@ -1,3 +1,5 @@
+// Goal: no command waits for ever for a daemon that does not answer, calls it dead, or believes another user's.
+// Method: real daemons are stopped; fake ones of other users pretend to be at work.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
@@ -22,11 +24,6 @@ import {
 import { PATIENCE } from './support/patience.ts';
 import { runProgram } from './support/programs.ts';
 import { describeIf, systemTest, toolEnvironment } from './support/requirements.ts';
-
-/**
- * Commands beside daemons that are there but do not answer: really stopped ones, and fake ones of other users that
- * pretend to be at work. No command may wait for ever, call such a daemon dead, or believe another user's.
- */
 
 const base = fs.realpathSync(fs.mkdtempSync(join(tmpdir(), 'ckptfs-silent-')));
 const mountPoint = join(base, 'mnt');

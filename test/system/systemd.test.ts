@@ -1,3 +1,5 @@
+// Goal: a mount in the foreground tells its service manager when it serves, seals and ends; the units are right.
+// Method: a program listens as a service manager does, beside the real command.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';

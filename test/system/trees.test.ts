@@ -1,3 +1,5 @@
+// Goal: trees that no path reaches are kept, and destinations that cannot keep everything are told of.
+// Method: the real commands, on a very deep tree and on a file system without extended attributes.
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -6,8 +8,6 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { runCkptfs } from './support/ckptfs.ts';
 import { runProgram } from './support/programs.ts';
 import { describeIf, systemTest, toolEnvironment } from './support/requirements.ts';
-
-/** Trees that paths do not reach, and destinations that cannot keep everything, by the real commands. */
 
 const base = fs.realpathSync(fs.mkdtempSync(join(tmpdir(), 'ckptfs-trees-')));
 const at = (name: string): string => join(base, name);

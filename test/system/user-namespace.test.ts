@@ -1,3 +1,5 @@
+// Goal: a task in a user namespace, which opens image files itself, is restored from a mount with root_mode=0755.
+// Method: runc checkpoints and restores a real container.
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,3 +1,5 @@
+// Goal: common tools keep their files on a writable mount as on any file system.
+// Method: tar, rsync, cp, git, SQLite and fio work on a real mount, and again after the image was sealed.
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,3 +1,5 @@
+// Goal: a writable mount answers every system call as ext4 does.
+// Method: one C program runs on both, and its reports are compared line by line.
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';

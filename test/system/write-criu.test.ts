@@ -1,3 +1,5 @@
+// Goal: series of dumps, pre-dumps and restores by criu work on a writable mount.
+// Method: a real criu and real processes.
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

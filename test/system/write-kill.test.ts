@@ -1,3 +1,5 @@
+// Goal: what was closed or synced is there after a daemon is killed at any moment.
+// Method: real daemons are killed at random moments of writing and dumping; the image is sealed and compared.
 import { once } from 'node:events';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,3 +1,5 @@
+// Goal: a writable mount keeps what programs write, through kills, full disks and users of all kinds.
+// Method: real programs and mounts; stores on small file systems; daemons that are killed.
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';

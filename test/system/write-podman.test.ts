@@ -1,3 +1,5 @@
+// Goal: podman checkpoints into an encrypted image, and leaves on its own disk what docs/engines.md says.
+// Method: a real container is exported and restored; podman's storage is on a disk that is searched.
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

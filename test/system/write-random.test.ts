@@ -1,3 +1,5 @@
+// Goal: a writable mount holds what a plain tree would, whatever is done to it.
+// Method: random operations run on a real mount and on a model, over seals and kills.
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
