@@ -23,18 +23,27 @@ import { type BegunImage, newImage, patternBytes, Session } from './session.ts';
 const chunkSize = 4096;
 const metadata = { mode: 0o600, uid: 0, gid: 0, ...NO_TIMES, xattrs: [] };
 
+/** Returns the texts of all files below a folder that end in .ts, by their names without folders. */
+function textsIn(folder: string): Map<string, string> {
+  const names = fs.readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'));
+  return new Map(names.map((name) => [path.basename(name), fs.readFileSync(path.join(folder, name), 'utf8')]));
+}
+
+function readIfThere(file: string): string | undefined {
+  return fs.existsSync(file) ? fs.readFileSync(file, 'utf8') : undefined;
+}
+
 describe('the map of the writer', () => {
   const root = path.join(import.meta.dirname, '../../../..');
   const room = path.join(root, 'src/image/writable');
   const readme = fs.readFileSync(path.join(room, 'README.md'), 'utf8');
   const listed = [...readme.matchAll(/^- \*\*(W\d+)\*\*/gm)].map(([, name]) => name);
+  const tests = textsIn(import.meta.dirname);
   /** Texts of the room, of what defers writes and of what seals chunks, by name. */
   const sources = new Map(
-    [room, path.join(root, 'src/fs'), path.join(root, 'src/image/objects')].flatMap((folder) =>
-      (fs.existsSync(folder) ? fs.readdirSync(folder, { recursive: true, encoding: 'utf8' }) : [])
-        .filter((name) => name.endsWith('.ts'))
-        .map((name) => [path.basename(name), fs.readFileSync(path.join(folder, name), 'utf8')] as const),
-    ),
+    [room, ...['src/fs', 'src/image/objects'].map((name) => path.join(root, name))].flatMap((folder) => [
+      ...textsIn(folder),
+    ]),
   );
   const rows = readme.split('\n').filter((line) => /^\| .*\.test\.ts/.test(line));
 
@@ -57,10 +66,9 @@ describe('the map of the writer', () => {
     const faults: string[] = [];
     for (const row of rows) {
       for (const [, name = '', titles = ''] of row.matchAll(/([\w/-]+\.test\.ts) ((?:"[^"]*"(?:, )?)+)/g)) {
-        const file = path.join(name.includes('/') ? root : import.meta.dirname, name);
-        const text = fs.existsSync(file) ? fs.readFileSync(file, 'utf8') : '';
+        const text = name.includes('/') ? readIfThere(path.join(root, name)) : tests.get(name);
         for (const [, title = ''] of titles.matchAll(/"([^"]*)"/g)) {
-          if (!text.includes(title)) faults.push(`${name}: "${title}"`);
+          if (text?.includes(title) !== true) faults.push(`${name}: "${title}"`);
         }
       }
     }

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
-import { Region } from '../../../../src/base/linux/native.ts';
-import { sealImage } from '../../../../src/image/writable/close-unsealed.ts';
-import { openWritable } from '../../../../src/image/writable/open-writable.ts';
-import type { WritableImage } from '../../../../src/image/writable/writable-image.ts';
-import { newImage } from './session.ts';
+import { Region } from '../../../../../src/base/linux/native.ts';
+import { sealImage } from '../../../../../src/image/writable/close-unsealed.ts';
+import { openWritable } from '../../../../../src/image/writable/open-writable.ts';
+import type { WritableImage } from '../../../../../src/image/writable/writable-image.ts';
+import { newImage } from '../session.ts';
 
 const owner = { mode: 0o700, uid: 0, gid: 0 };
 

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
-import { ioErrorName } from '../../../../src/base/errors.ts';
-import { Region } from '../../../../src/base/linux/native.ts';
-import type { DiskOperation } from '../../../support/memory-disk.ts';
-import { systemError } from '../../../support/recording-store.ts';
-import { describeModel, modelOfSealed, newImage, patternBytes, Session } from './session.ts';
+import { ioErrorName } from '../../../../../src/base/errors.ts';
+import { Region } from '../../../../../src/base/linux/native.ts';
+import type { DiskOperation } from '../../../../support/memory-disk.ts';
+import { systemError } from '../../../../support/recording-store.ts';
+import { describeModel, modelOfSealed, newImage, patternBytes, Session } from '../session.ts';
 
 const chunkSize = 16384;
 

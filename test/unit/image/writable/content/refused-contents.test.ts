@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { ioErrorName } from '../../../../src/base/errors.ts';
-import { Region } from '../../../../src/base/linux/native.ts';
-import { recoverImage, sealImage } from '../../../../src/image/writable/close-unsealed.ts';
-import { openWritable } from '../../../../src/image/writable/open-writable.ts';
-import { diskAfter } from '../../../support/memory-disk.ts';
-import { RecordingStore, refuseObjects } from '../../../support/recording-store.ts';
-import { type BegunImage, describeImage, newImage, patternBytes, Session } from './session.ts';
+import { ioErrorName } from '../../../../../src/base/errors.ts';
+import { Region } from '../../../../../src/base/linux/native.ts';
+import { recoverImage, sealImage } from '../../../../../src/image/writable/close-unsealed.ts';
+import { openWritable } from '../../../../../src/image/writable/open-writable.ts';
+import { diskAfter } from '../../../../support/memory-disk.ts';
+import { RecordingStore, refuseObjects } from '../../../../support/recording-store.ts';
+import { type BegunImage, describeImage, newImage, patternBytes, Session } from '../session.ts';
 
 const chunkSize = 4096;
 

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { ioError } from '../../../../src/base/errors.ts';
-import { Geometry } from '../../../../src/format/geometry.ts';
-import { removeUnnamed } from '../../../../src/image/writable/objects/unnamed-objects.ts';
-import { RecordingStore, systemError } from '../../../support/recording-store.ts';
-import { newImage, Session } from './session.ts';
+import { ioError } from '../../../../../src/base/errors.ts';
+import { Geometry } from '../../../../../src/format/geometry.ts';
+import { removeUnnamed } from '../../../../../src/image/writable/objects/unnamed-objects.ts';
+import { RecordingStore, systemError } from '../../../../support/recording-store.ts';
+import { newImage, Session } from '../session.ts';
 
 const geometry = new Geometry(16384);
 const named = { id: randomBytes(16), chunks: 3 };

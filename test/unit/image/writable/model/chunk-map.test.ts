@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { ChunkMap } from '../../../../src/image/writable/model/chunk-map.ts';
-import { ChunkRanges } from '../../../../src/image/writable/model/chunk-ranges.ts';
+import { ChunkMap } from '../../../../../src/image/writable/model/chunk-map.ts';
+import { ChunkRanges } from '../../../../../src/image/writable/model/chunk-ranges.ts';
 
 /** Near each other mostly, and sometimes as far away as a file can be large. */
 const chunk = fc.oneof(fc.nat(1200), fc.constantFrom(0, 511, 512, 2 ** 40, 2 ** 41 - 1));

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { ioErrorName } from '../../../../src/base/errors.ts';
-import { SpaceReserve } from '../../../../src/image/writable/commit/space-reserve.ts';
-import type { WritableStore } from '../../../../src/stores/writable-store.ts';
+import { ioErrorName } from '../../../../../src/base/errors.ts';
+import { SpaceReserve } from '../../../../../src/image/writable/commit/space-reserve.ts';
+import type { WritableStore } from '../../../../../src/stores/writable-store.ts';
 
 const MIB = 1 << 20;
 
