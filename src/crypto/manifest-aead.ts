@@ -1,13 +1,11 @@
 import { hchacha } from '@noble/ciphers/chacha.js';
 import { Region } from '../base/linux/native.ts';
 import { wipe } from '../base/wipe.ts';
+import { MANIFEST_NONCE_SIZE, MANIFEST_TAG_SIZE } from '../format/manifest-envelope.ts';
 import { checkLength } from './checks.ts';
 import type { AeadKey, Primitives } from './primitives.ts';
 import { Secret } from './secret.ts';
 import { primitives } from './select.ts';
-
-export const MANIFEST_NONCE_SIZE = 24;
-const MANIFEST_TAG_SIZE = 16;
 
 /** "expand 32-byte k" */
 const SIGMA = Uint32Array.of(0x61707865, 0x3320646e, 0x79622d32, 0x6b206574);

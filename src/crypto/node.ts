@@ -10,12 +10,10 @@ import {
 } from 'node:crypto';
 import type { Region } from '../base/linux/native.ts';
 import { wipe } from '../base/wipe.ts';
+import { NONCE_SIZE, TAG_SIZE } from '../format/record.ts';
 import { checkDataUnit, checkHkdfLength, checkLength, checkSpan, checkXtsKey, notBegun } from './checks.ts';
 import type { AeadKey, GmacKey, Primitives, XtsKey } from './primitives.ts';
 import { Secret } from './secret.ts';
-
-const NONCE_SIZE = 12;
-const TAG_SIZE = 16;
 
 /**
  * Makes primitives over plain node:crypto, for a Node whose OpenSSL cannot be called directly. They do what those of

@@ -1,5 +1,6 @@
 import { CkptfsError } from '../base/errors.ts';
 import { Region } from '../base/linux/native.ts';
+import { NONCE_SIZE, TAG_SIZE } from '../format/record.ts';
 import {
   addressIn,
   checkDataUnit,
@@ -14,8 +15,6 @@ import { hkdfSha256 } from './hkdf.ts';
 import { type LibCrypto, loadLibCrypto } from './libcrypto.ts';
 import type { AeadKey, GmacKey, Primitives, XtsKey } from './primitives.ts';
 
-const NONCE_SIZE = 12;
-const TAG_SIZE = 16;
 const NULL = 0;
 
 /** The `enc` argument of EVP_CipherInit_ex. */

@@ -1,15 +1,8 @@
 import { MalformedError } from '../base/bytes.ts';
+import { MAX_NAME_LENGTH, MAX_TARGET_LENGTH } from '../base/names.ts';
 import { CHUNKS_PER_GROUP, MAX_CHUNKS } from './geometry.ts';
 import type { JournalInode } from './journal.ts';
-import {
-  DIGEST_SIZE,
-  type Extent,
-  ID_SIZE,
-  type Inode,
-  MAX_NAME_LENGTH,
-  MAX_TARGET_LENGTH,
-  MAX_XATTR_VALUE,
-} from './manifest.ts';
+import { DIGEST_SIZE, type Extent, ID_SIZE, type Inode, MAX_XATTR_VALUE } from './manifest.ts';
 import { isKeptXattr, type XattrList } from './xattrs.ts';
 
 /**

@@ -1,7 +1,7 @@
 import { type ByteReader, type ByteWriter, MalformedError } from '../base/bytes.ts';
+import type { Time } from '../base/time.ts';
 import type { JournalInode } from './journal.ts';
 import { type Extent, type Inode, type InodeMetadata, MAX_XATTR_VALUE } from './manifest.ts';
-import type { Time } from './time.ts';
 import type { Xattr, XattrList } from './xattrs.ts';
 
 /** Encodes inodes and extents, in the form that manifest and journal share (format.md §5). */

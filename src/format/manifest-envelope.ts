@@ -13,9 +13,9 @@ interface ManifestEnvelope {
 
 export const MAX_MANIFEST_SIZE = 268_435_456;
 export const MANIFEST_NONCE_SIZE = 24;
+export const MANIFEST_TAG_SIZE = 16;
 const MAGIC = Buffer.from('ckptmfst', 'latin1');
 const PREFIX_SIZE = 16;
-const TAG_SIZE = 16;
 
 function prefix(): Buffer {
   const bytes = Buffer.alloc(PREFIX_SIZE);
@@ -36,7 +36,7 @@ export function encodeManifestEnvelope({ nonce, sealed }: ManifestEnvelope): Buf
 /** Splits the file `manifest`. @throws MalformedError */
 export function parseManifestEnvelope(bytes: Uint8Array): ManifestEnvelope {
   const start = PREFIX_SIZE + MANIFEST_NONCE_SIZE;
-  const length = bytes.length - start - TAG_SIZE;
+  const length = bytes.length - start - MANIFEST_TAG_SIZE;
   if (length < PAGE_SIZE || length % PAGE_SIZE !== 0) throw new MalformedError(`manifest of ${bytes.length} bytes`);
   if (!prefix().equals(bytes.subarray(0, PREFIX_SIZE))) throw new MalformedError('manifest begins with unknown bytes');
   return { nonce: bytes.subarray(PREFIX_SIZE, start), sealed: bytes.subarray(start) };

@@ -1,4 +1,4 @@
-import type { Time } from './time.ts';
+import type { Time } from '../base/time.ts';
 import type { XattrList } from './xattrs.ts';
 
 /** The values of the sealed tree (format.md §5). Inode number n is `inodes[n - 1]`; the root directory is inode 1. */
@@ -81,6 +81,4 @@ export interface Entry {
 export const ROOT_INODE = 1;
 export const ID_SIZE = 16;
 export const DIGEST_SIZE = 32;
-export const MAX_NAME_LENGTH = 255;
-export const MAX_TARGET_LENGTH = 4095;
 export const MAX_XATTR_VALUE = 65536;

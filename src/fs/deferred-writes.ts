@@ -1,14 +1,9 @@
 import { Errno } from '../base/errno.ts';
 import { CkptfsError } from '../base/errors.ts';
 import type { Region } from '../base/linux/native.ts';
+import type { RenameMode } from '../base/names.ts';
 import { MIN_DEFERRED_WRITE } from '../base/tuning.ts';
-import type {
-  AllocateMode,
-  AttributeChanges,
-  Attributes,
-  DirectoryEntry,
-  RenameMode,
-} from '../fuse/protocol/filesystem.ts';
+import type { AllocateMode, AttributeChanges, Attributes, DirectoryEntry } from '../fuse/protocol/filesystem.ts';
 import { DeferredWrite } from './deferred-write.ts';
 import { ForwardingTree } from './forwarding-tree.ts';
 import type { ReservingFileSystem, WriteReserved } from './reserving-file-system.ts';

@@ -1,4 +1,5 @@
 import type { Region } from '../base/linux/native.ts';
+import type { RenameMode } from '../base/names.ts';
 import type {
   AllocateMode,
   AttributeChanges,
@@ -6,7 +7,6 @@ import type {
   Caller,
   DirectoryEntry,
   MeetingType,
-  RenameMode,
   Statistics,
   WritableFileSystem,
 } from '../fuse/protocol/filesystem.ts';

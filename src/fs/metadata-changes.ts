@@ -1,4 +1,5 @@
-import type { AttributeChanges, Caller, Time } from '../fuse/protocol/filesystem.ts';
+import type { Time } from '../base/time.ts';
+import type { AttributeChanges, Caller } from '../fuse/protocol/filesystem.ts';
 import type { LiveInode } from '../image/writable/model/live-inode.ts';
 import type { MetadataChanges, NewInode } from '../image/writable/writable-image.ts';
 

@@ -1,7 +1,8 @@
 import { Errno } from '../base/errno.ts';
 import type { Region } from '../base/linux/native.ts';
+import type { RenameMode } from '../base/names.ts';
+import { type Time, timeAt } from '../base/time.ts';
 import { ROOT_INODE } from '../format/manifest.ts';
-import { timeAt } from '../format/time.ts';
 import { isKeptXattr } from '../format/xattrs.ts';
 import type {
   AllocateMode,
@@ -10,9 +11,7 @@ import type {
   Caller,
   DirectoryEntry,
   MeetingType,
-  RenameMode,
   Statistics,
-  Time,
 } from '../fuse/protocol/filesystem.ts';
 import type { LiveDirectory, LiveInode } from '../image/writable/model/live-inode.ts';
 import type { WritableImage } from '../image/writable/writable-image.ts';

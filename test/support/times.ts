@@ -1,4 +1,4 @@
-import type { Time } from '../../src/format/time.ts';
+import type { Time } from '../../src/base/time.ts';
 
 /** The three times of an inode, all the same. */
 export function allTimes(time: Time): { readonly atime: Time; readonly mtime: Time; readonly ctime: Time } {

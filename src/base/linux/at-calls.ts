@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import { constants } from 'node:os';
+import type { Time } from '../time.ts';
 import { bind, lastErrno, Region } from './native.ts';
 import { O_CLOEXEC, O_PATH } from './open-flags.ts';
 import { systemError } from './system-error.ts';
@@ -35,12 +36,6 @@ const SYS_OPENAT2 = 437;
 const RESOLVE_SAME_MOUNT = 0x01 | 0x02 | 0x04;
 const PATH_MAX = 4096;
 const { EINTR, EINVAL, ENAMETOOLONG, ENOSYS, EPERM, EXDEV } = constants.errno;
-
-/** A point in time, as utimensat(2) takes it. */
-export interface FileTime {
-  readonly seconds: number;
-  readonly nanoseconds: number;
-}
 
 /** A C string in memory that is used again by the next call with the same slot, so that a call allocates nothing. */
 class NameSlot {
@@ -157,16 +152,16 @@ export function changeOwnerAt(directory: number, name: Uint8Array | string, uid:
   if (calls.fchownat(directory, first.put(name), uid, gid, AT_SYMLINK_NOFOLLOW) !== 0) throw systemError('fchownat');
 }
 
-export function setTimesAt(directory: number, name: Uint8Array | string, atime: FileTime, mtime: FileTime): void {
+export function setTimesAt(directory: number, name: Uint8Array | string, atime: Time, mtime: Time): void {
   changeTimes(directory, first.put(name), atime, mtime);
 }
 
 /** Sets the times of a path itself, not of what a link leads to. */
-export function setTimes(path: Uint8Array | string, atime: FileTime, mtime: FileTime): void {
+export function setTimes(path: Uint8Array | string, atime: Time, mtime: Time): void {
   changeTimes(AT_FDCWD, first.put(path, false), atime, mtime);
 }
 
-function changeTimes(directory: number, address: number, atime: FileTime, mtime: FileTime): void {
+function changeTimes(directory: number, address: number, atime: Time, mtime: Time): void {
   for (const [index, time] of [atime, mtime].entries()) {
     times.view.setBigInt64(16 * index, BigInt(time.seconds), true);
     times.view.setBigInt64(16 * index + 8, BigInt(time.nanoseconds), true);

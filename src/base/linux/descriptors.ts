@@ -1,5 +1,5 @@
-import { readdirSync } from 'node:fs';
 import { constants } from 'node:os';
+import { namesIn } from '../listing.ts';
 import { bind, lastErrno } from './native.ts';
 import { systemError } from './system-error.ts';
 
@@ -71,10 +71,6 @@ export function closeOnExec(): number[] {
 
 /** Lists the descriptors of this process, with the one that reads the list, which is closed by then. */
 function openDescriptors(): number[] {
-  try {
-    return readdirSync('/proc/self/fd').map(Number);
-  } catch {
-    // Without /proc ckptfs cannot mount either.
-    return [];
-  }
+  // Without /proc ckptfs cannot mount either.
+  return namesIn('/proc/self/fd').map(Number);
 }

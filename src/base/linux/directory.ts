@@ -1,7 +1,8 @@
 import fs from 'node:fs';
 import { constants } from 'node:os';
 import { resolve } from 'node:path';
-import type { FileSystemSpace, FileTime } from './at-calls.ts';
+import type { Time } from '../time.ts';
+import type { FileSystemSpace } from './at-calls.ts';
 import * as at from './at-calls.ts';
 import { closeDescriptor } from './descriptors.ts';
 import { isDots, listNames } from './directory-listing.ts';
@@ -213,7 +214,7 @@ export class Directory {
   }
 
   /** Sets the times of an entry, also of a symbolic link, or of the directory itself (`'.'`). */
-  utimes(name: EntryName, atime: FileTime, mtime: FileTime): void {
+  utimes(name: EntryName, atime: Time, mtime: Time): void {
     checkEntryOrSelf(name);
     at.setTimesAt(this.fd, name, atime, mtime);
   }

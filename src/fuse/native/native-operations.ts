@@ -2,9 +2,10 @@ import { isUtf8 } from 'node:buffer';
 import type { Mutation, Operations, ReadOperations, Stat } from 'fuse-native';
 import { Errno } from '../../base/errno.ts';
 import { Region } from '../../base/linux/native.ts';
+import type { Time } from '../../base/time.ts';
 import type { ErrorListener } from '../device/connection.ts';
 import { O_ACCMODE, O_RDONLY, O_TRUNC, W_OK } from '../protocol/abi.ts';
-import type { Attributes, FileSystem, Time } from '../protocol/filesystem.ts';
+import type { Attributes, FileSystem } from '../protocol/filesystem.ts';
 import { PathResolver } from './path-resolver.ts';
 
 /**

@@ -1,4 +1,5 @@
 import { Errno } from '../../base/errno.ts';
+import type { Time } from '../../base/time.ts';
 import {
   FATTR_ATIME,
   FATTR_ATIME_NOW,
@@ -12,7 +13,7 @@ import {
   fuse_setattr_in,
 } from '../protocol/abi.ts';
 import type { WritingExchange } from '../protocol/exchange.ts';
-import type { AttributeChanges, Time } from '../protocol/filesystem.ts';
+import type { AttributeChanges } from '../protocol/filesystem.ts';
 import type { Request } from '../protocol/request.ts';
 
 const PERMISSIONS = 0o7777;

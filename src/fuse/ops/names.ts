@@ -1,4 +1,5 @@
 import { Errno } from '../../base/errno.ts';
+import type { RenameMode } from '../../base/names.ts';
 import {
   FOPEN_KEEP_CACHE,
   fuse_create_in,
@@ -15,7 +16,7 @@ import {
   S_IFSOCK,
 } from '../protocol/abi.ts';
 import { replyEntry, type WritingExchange } from '../protocol/exchange.ts';
-import type { MeetingType, RenameMode } from '../protocol/filesystem.ts';
+import type { MeetingType } from '../protocol/filesystem.ts';
 import { replyOpened } from './files.ts';
 
 /** The bits of st_mode for PERMISSIONS, set-user-id, set-group-id and sticky. */

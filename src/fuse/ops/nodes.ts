@@ -1,4 +1,5 @@
 import { Errno } from '../../base/errno.ts';
+import { MAX_TARGET_LENGTH } from '../../base/names.ts';
 import { fuse_access_in, W_OK } from '../protocol/abi.ts';
 import { type Exchange, replyEntry } from '../protocol/exchange.ts';
 import type { Attributes, FileSystem } from '../protocol/filesystem.ts';
@@ -6,9 +7,6 @@ import type { Attributes, FileSystem } from '../protocol/filesystem.ts';
 const DOT = 0x2e;
 /** The cookie of ".", see FileSystem.entryAfter. */
 const DOT_COOKIE = 1;
-
-/** PATH_MAX of limits.h, without the NUL: the kernel accepts no longer target of a symbolic link. */
-const MAX_TARGET_LENGTH = 4095;
 
 /**
  * Answers FUSE_LOOKUP. The answer for a missing name has a time for which the kernel caches it, because restore tools
@@ -48,6 +46,7 @@ export function getattr({ fileSystem, request, reply, validSeconds }: Exchange):
 /** Answers FUSE_READLINK. */
 export function readlink({ fileSystem, request, reply }: Exchange): number {
   const target = fileSystem.readlink(request.node);
+  // The kernel accepts no longer one.
   if (target.length > MAX_TARGET_LENGTH) throw Errno.of('ENAMETOOLONG');
   reply.bytes(0, target);
   return target.length;

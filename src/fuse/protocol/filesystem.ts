@@ -1,4 +1,6 @@
 import type { Region } from '../../base/linux/native.ts';
+import type { RenameMode } from '../../base/names.ts';
+import type { Time } from '../../base/time.ts';
 
 /**
  * The one interface between a transport and a file system. It is synchronous, has one method per operation, and names
@@ -166,8 +168,6 @@ export interface Caller {
 /** A node that is only a meeting place of processes: the kernel passes the data. */
 export type MeetingType = 'fifo' | 'socket';
 
-export type RenameMode = 'replace' | 'no-replace' | 'exchange';
-
 export type AllocateMode = 'extend' | 'keep-size' | 'punch-hole' | 'zero' | 'zero-keep-size';
 
 /** New values of attributes. An attribute without one stays as it is. */
@@ -185,12 +185,6 @@ export interface AttributeChanges {
    * change a file and leave them. Does nothing to a directory.
    */
   readonly killPrivileges?: boolean;
-}
-
-export interface Time {
-  /** Since 1970; may be negative, but is always between -2^53 and 2^53. */
-  readonly seconds: number;
-  readonly nanoseconds: number;
 }
 
 export interface Attributes {

@@ -1,14 +1,11 @@
 import { Errno } from '../../base/errno.ts';
 import type { Region } from '../../base/linux/native.ts';
+import { MAX_NAME_LENGTH, MAX_TARGET_LENGTH } from '../../base/names.ts';
 import { fuse_in_header } from './abi.ts';
 import type { Caller } from './filesystem.ts';
 
 const NUL = 0;
 const SLASH = 0x2f;
-/** NAME_MAX and XATTR_NAME_MAX of limits.h. */
-const MAX_NAME_LENGTH = 255;
-/** PATH_MAX of limits.h, without its NUL. */
-const MAX_TARGET_LENGTH = 4095;
 
 /** The answer to a number that is too large for a file offset, a size or a node. */
 type TooLarge = 'EOVERFLOW' | 'EFBIG' | 'ENXIO';

@@ -1,3 +1,4 @@
+import { firstNotBelow } from '../../base/search.ts';
 import { randomBytes } from '../../crypto/system-random.ts';
 import { type Geometry, SECTOR_SIZE } from '../../format/geometry.ts';
 import { type Entry, type Extent, ID_SIZE, type Inode } from '../../format/manifest.ts';
@@ -96,7 +97,7 @@ export function segmentsInGroup(object: PlannedObject, group: number, geometry: 
   const start = group * geometry.groupSize;
   const end = start + geometry.groupSize;
   const parts: Segment[] = [];
-  for (let at = firstSegmentPast(object.segments, start); at < object.segments.length; at++) {
+  for (let at = firstNotBelow(object.segments, start, endsBy); at < object.segments.length; at++) {
     const { inode, stamp, fileOffset, objectOffset, length } = object.segments[at] as Segment;
     if (objectOffset >= end) break;
     const skip = Math.max(0, start - objectOffset);
@@ -112,16 +113,8 @@ export function segmentsInGroup(object: PlannedObject, group: number, geometry: 
   return parts;
 }
 
-function firstSegmentPast(segments: readonly Segment[], offset: number): number {
-  let low = 0;
-  let high = segments.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    const { objectOffset, length } = segments[middle] as Segment;
-    if (objectOffset + length > offset) high = middle;
-    else low = middle + 1;
-  }
-  return low;
+function endsBy({ objectOffset, length }: Segment, offset: number): boolean {
+  return objectOffset + length <= offset;
 }
 
 /** Returns the number of sectors that `dataLength` bytes at the start of a chunk take. */

@@ -1,7 +1,10 @@
 import type { Extent } from '../../format/manifest.ts';
 
-/** Returns the index of the first extent that ends past `offset`, or the number of extents. */
-export function firstExtentBehind(extents: readonly Extent[], offset: number): number {
+/**
+ * Returns the index of the first extent that ends past `offset`, or the number of extents. Each read searches here, so
+ * this is written out: by base/search.ts, whose order is a function, the search took about twice as long.
+ */
+export function firstExtentPast(extents: readonly Extent[], offset: number): number {
   let low = 0;
   let high = extents.length;
   while (low < high) {
@@ -24,7 +27,7 @@ export function seekExtent(
   whence: 'data' | 'hole',
 ): number | undefined {
   if (offset >= size) return undefined;
-  let at = firstExtentBehind(extents, offset);
+  let at = firstExtentPast(extents, offset);
   if (whence === 'data') {
     const extent = extents[at];
     return extent === undefined ? undefined : Math.max(offset, extent.fileOffset);

@@ -4,13 +4,13 @@ import { wipe } from '../../base/wipe.ts';
 import { CHUNKS_PER_GROUP, MAX_CHUNK_SIZE, RECORD_SIZE, recordOffset, SECTOR_SIZE } from '../../format/geometry.ts';
 import type { Extent, FileInode } from '../../format/manifest.ts';
 import { type CachedChunk, ChunkCache } from './chunk-cache.ts';
-import { firstExtentBehind } from './extents.ts';
+import { firstExtentPast } from './extents.ts';
 import { ObjectReader, type ObjectSource } from './object-reader.ts';
 
 /** Bytes of ciphertext that are read at once. A kernel request of 1 MiB never needs more. */
 const RUN_SIZE = 1 << 20;
 
-export const DEFAULT_CACHE_SIZE = 64 << 20;
+export const DEFAULT_READ_CACHE_BYTES = 64 << 20;
 
 /** Reads plaintext of files, and authenticates each byte before it returns it. One thread must have it for itself. */
 export class ImageReader {
@@ -21,7 +21,7 @@ export class ImageReader {
   readonly #bounce = new Region(MAX_CHUNK_SIZE);
 
   /** @param cacheSize the most bytes of verified chunks to keep */
-  constructor(image: ObjectSource, cacheSize: number = DEFAULT_CACHE_SIZE, counters: Counters = new Counters()) {
+  constructor(image: ObjectSource, cacheSize: number = DEFAULT_READ_CACHE_BYTES, counters: Counters = new Counters()) {
     this.#objects = new ObjectReader(image, counters);
     this.#chunks = new ChunkCache(cacheSize, image.header.chunkSize);
     this.#counters = counters;
@@ -57,7 +57,7 @@ export class ImageReader {
    */
   readExtents(extents: readonly Extent[], offset: number, end: number, out: Region, outOffset: number): void {
     let position = offset;
-    for (let at = firstExtentBehind(extents, offset); position < end; at++) {
+    for (let at = firstExtentPast(extents, offset); position < end; at++) {
       const extent = extents[at];
       const dataStart = extent === undefined ? end : Math.min(end, Math.max(position, extent.fileOffset));
       out.bytes.fill(0, outOffset + position - offset, outOffset + dataStart - offset); // not secret: a hole

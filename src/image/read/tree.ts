@@ -1,4 +1,5 @@
 import { CkptfsError } from '../../base/errors.ts';
+import { firstNotBelow } from '../../base/search.ts';
 import { type Entry, type Inode, type Manifest, ROOT_INODE } from '../../format/manifest.ts';
 
 /** A name in a directory and the inode it leads to. */
@@ -67,18 +68,11 @@ export class ImageTree {
 
   /** Returns the inode number of a name in a directory, or undefined. */
   lookup(directory: number, name: Uint8Array): number | undefined {
-    let low = this.#start[directory] ?? 0;
-    let high = this.#start[directory + 1] ?? 0;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      const entry = this.#manifest.entries[middle];
-      if (entry === undefined) return undefined;
-      const order = Buffer.compare(entry.name, name);
-      if (order === 0) return entry.inode;
-      if (order < 0) low = middle + 1;
-      else high = middle;
-    }
-    return undefined;
+    const { entries } = this.#manifest;
+    const end = this.#start[directory + 1] ?? 0;
+    const index = firstNotBelow(entries, name, hasLowerName, this.#start[directory] ?? 0, end);
+    const entry = index < end ? entries[index] : undefined;
+    return entry !== undefined && Buffer.compare(entry.name, name) === 0 ? entry.inode : undefined;
   }
 
   /** Returns the path of an inode by its first name, '/' between names, without one in front; empty for the root. */
@@ -114,3 +108,7 @@ export class ImageTree {
 }
 
 const SLASH = Buffer.from('/');
+
+function hasLowerName(entry: Child, name: Uint8Array): boolean {
+  return Buffer.compare(entry.name, name) < 0;
+}

@@ -1,5 +1,6 @@
 import { Counters } from '../../base/counters.ts';
 import { CkptfsError } from '../../base/errors.ts';
+import { firstNotBelow } from '../../base/search.ts';
 import { Geometry } from '../../format/geometry.ts';
 import type { Image } from '../read/image.ts';
 import { ObjectReader } from '../read/object-reader.ts';
@@ -161,7 +162,7 @@ export class FilesOfObjects {
 
   #spansAt(spans: readonly Span[], reach: ArrayLike<number>, chunk: number): Span[] {
     const found: Span[] = [];
-    for (let at = firstAtLeast(reach, chunk); at < spans.length; at++) {
+    for (let at = firstNotBelow(reach, chunk, isLess); at < spans.length; at++) {
       const span = spans[at] as Span;
       if (span.first > chunk) break;
       if (span.last >= chunk) found.push(span);
@@ -180,16 +181,8 @@ function reachOf(spans: readonly Span[]): Float64Array {
   return reach;
 }
 
-/** Returns the index of the first of ascending numbers that is not below a bound. */
-function firstAtLeast(numbers: ArrayLike<number>, bound: number): number {
-  let low = 0;
-  let high = numbers.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((numbers[middle] ?? 0) >= bound) high = middle;
-    else low = middle + 1;
-  }
-  return low;
+function isLess(number: number, bound: number): boolean {
+  return number < bound;
 }
 
 function byPlace(a: Damage, b: Damage): number {

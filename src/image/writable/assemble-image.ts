@@ -17,7 +17,7 @@ import type { HolePuncher, WarningListener } from './objects/hole-puncher.ts';
 import { ObjectAppender } from './objects/object-appender.ts';
 import { WritableImage } from './writable-image.ts';
 
-const DEFAULT_CACHE_SIZE = 16 << 20;
+const DEFAULT_WRITE_CACHE_BYTES = 16 << 20;
 const DEFAULT_POOL_SIZE = 4 << 20;
 
 export interface WritableOptions {
@@ -97,7 +97,7 @@ function contentsOf(
   image: ImageContext<WritableStore>,
   { objects }: LiveState,
   pool: ChunkPool,
-  { cacheSize = DEFAULT_CACHE_SIZE, counters }: WritableOptions,
+  { cacheSize = DEFAULT_WRITE_CACHE_BYTES, counters }: WritableOptions,
 ): Contents {
   const { geometry } = image;
   const chunks = new FileChunks(geometry, objects);

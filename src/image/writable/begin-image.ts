@@ -1,3 +1,4 @@
+import { timeAt } from '../../base/time.ts';
 import { IMAGE_KEY_SIZE } from '../../crypto/image-keys.ts';
 import { Secret } from '../../crypto/secret.ts';
 import { randomBytes } from '../../crypto/system-random.ts';
@@ -5,7 +6,6 @@ import { type CipherName, defaultCipher } from '../../format/ciphers.ts';
 import { DEFAULT_CHUNK_SIZE } from '../../format/geometry.ts';
 import type { Header } from '../../format/header.ts';
 import { ID_SIZE } from '../../format/manifest.ts';
-import { timeAt } from '../../format/time.ts';
 import type { WritableStore } from '../../stores/writable-store.ts';
 import { checkChunkSize, type MakeSlots, writeNewHeader } from '../create/new-header.ts';
 import { imageContext } from '../objects/image-context.ts';

@@ -1,11 +1,12 @@
 import { Errno } from '../../base/errno.ts';
-import { type Time, timeAt } from '../../format/time.ts';
+import type { RenameMode } from '../../base/names.ts';
+import { type Time, timeAt } from '../../base/time.ts';
 import { isKeptXattr, type Xattr } from '../../format/xattrs.ts';
 import type { Committer } from './commit/committer.ts';
 import { keyOf } from './model/children.ts';
 import type { LiveInode, LiveMetadata } from './model/live-inode.ts';
 import type { LiveTree } from './model/live-tree.ts';
-import { Namespace, type RenameMode } from './model/namespace.ts';
+import { Namespace } from './model/namespace.ts';
 import { TreeEdit } from './model/tree-edit.ts';
 import { xattrsWith, xattrsWithout } from './model/xattr-list.ts';
 

@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import { unmountPath } from '../../base/linux/mounts.ts';
 import { changeRoot } from '../../base/linux/namespaces.ts';
+import { namesIn } from '../../base/listing.ts';
 import { type MountInfo, readMounts, readMountsSync, topmostAt } from '../../fuse/mount/mountinfo.ts';
 import { CALLER_NAMESPACE_FD, CALLER_ROOT_FD } from '../handover/descriptors.ts';
 import { MountNamespace } from '../mounts/mount-namespace.ts';
@@ -114,15 +115,6 @@ function membersOfEach(preferred: string): number[] {
     if (!members.has(place)) members.set(place, Number(name));
   }
   return [...first.values(), ...others.values()];
-}
-
-/** None when the caller's namespace has ended, and /proc with it. */
-function namesIn(path: string): string[] {
-  try {
-    return fs.readdirSync(path);
-  } catch {
-    return [];
-  }
 }
 
 function hasMounted(pid: number, device: string): boolean {

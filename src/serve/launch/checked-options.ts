@@ -7,7 +7,7 @@ import { checkedMountPoint } from '../../fuse/mount/mount-point.ts';
 import { readMountsSync } from '../../fuse/mount/mountinfo.ts';
 import { locate } from '../../fuse/mount/reachable.ts';
 import { readHeader, readHeaderToWriteOn } from '../../image/read/image.ts';
-import { DEFAULT_CACHE_SIZE } from '../../image/read/image-reader.ts';
+import { DEFAULT_READ_CACHE_BYTES } from '../../image/read/image-reader.ts';
 import { openStore } from '../../stores/open-store.ts';
 import type { DaemonConfig, Transport } from '../handover/daemon-config.ts';
 import { type FuseOptions, parseFuseOptions } from './fuse-options.ts';
@@ -83,7 +83,13 @@ export async function checkMount(options: MountOptions): Promise<void> {
 }
 
 function checkedOptions(options: DaemonOptions): CheckedOptions {
-  const { transport = 'kernel', scratch = false, write = false, cacheSize = DEFAULT_CACHE_SIZE, rootMode } = options;
+  const {
+    transport = 'kernel',
+    scratch = false,
+    write = false,
+    cacheSize = DEFAULT_READ_CACHE_BYTES,
+    rootMode,
+  } = options;
   const fuse = parseFuseOptions(options.fuseOptions ?? []);
   const location = absolutePath(options.location);
   const isSingle = transport !== 'kernel' || write;

@@ -1,4 +1,5 @@
 import fs from 'node:fs';
+import { namesIn } from '../../base/listing.ts';
 import { printable } from '../../base/printable.ts';
 import type { MountInfo } from '../../fuse/mount/mountinfo.ts';
 import { readMounts } from '../../fuse/mount/mountinfo.ts';
@@ -78,13 +79,5 @@ function text(path: string): string {
     return fs.readFileSync(path, 'utf8');
   } catch {
     return '';
-  }
-}
-
-function namesIn(path: string): string[] {
-  try {
-    return fs.readdirSync(path);
-  } catch {
-    return [];
   }
 }

@@ -2,6 +2,7 @@ import fs from 'node:fs';
 import { basename, dirname, isAbsolute, join } from 'node:path';
 import { CkptfsError, ioError, systemErrorName } from '../../base/errors.ts';
 import { Directory } from '../../base/linux/directory.ts';
+import { namesIn } from '../../base/listing.ts';
 import { isServedByProcess, mountIdOf, readMountsSync } from '../../fuse/mount/mountinfo.ts';
 
 /** Where the daemons of this host can be found: a directory per user, in it a socket per mount (control.ts). */
@@ -128,14 +129,6 @@ function isWritable(path: string): boolean {
     return true;
   } catch {
     return false;
-  }
-}
-
-function namesIn(path: string): string[] {
-  try {
-    return fs.readdirSync(path);
-  } catch {
-    return [];
   }
 }
 

@@ -1,6 +1,6 @@
 import { Counters } from '../../base/counters.ts';
 import type { PlainError } from '../../base/errors.ts';
-import type { Time } from '../../format/time.ts';
+import type { Time } from '../../base/time.ts';
 import { counterSlots } from '../../fuse/protocol/counters.ts';
 import type { StorePlace } from '../../stores/store.ts';
 

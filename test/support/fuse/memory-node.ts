@@ -1,5 +1,6 @@
 import { Errno } from '../../../src/base/errno.ts';
-import type { AttributeChanges, Attributes, Caller, Time } from '../../../src/fuse/protocol/filesystem.ts';
+import type { Time } from '../../../src/base/time.ts';
+import type { AttributeChanges, Attributes, Caller } from '../../../src/fuse/protocol/filesystem.ts';
 import type { MemoryDirectory } from './memory-directory.ts';
 import type { SparseContent } from './sparse-content.ts';
 

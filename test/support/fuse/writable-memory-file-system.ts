@@ -1,5 +1,7 @@
 import { Errno } from '../../../src/base/errno.ts';
 import type { Region } from '../../../src/base/linux/native.ts';
+import type { RenameMode } from '../../../src/base/names.ts';
+import type { Time } from '../../../src/base/time.ts';
 import type {
   AllocateMode,
   AttributeChanges,
@@ -7,9 +9,7 @@ import type {
   Caller,
   DirectoryEntry,
   MeetingType,
-  RenameMode,
   Statistics,
-  Time,
   WritableFileSystem,
 } from '../../../src/fuse/protocol/filesystem.ts';
 import { MemoryDirectory } from './memory-directory.ts';

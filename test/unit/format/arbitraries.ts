@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import type { Time } from '../../../src/base/time.ts';
 import { CHUNKS_PER_GROUP } from '../../../src/format/geometry.ts';
 import type {
   DirectoryInode,
@@ -10,7 +11,6 @@ import type {
   ObjectEntry,
   SymlinkInode,
 } from '../../../src/format/manifest.ts';
-import type { Time } from '../../../src/format/time.ts';
 
 /** Valid manifests of every shape, built from a seed so that a failure is repeatable and shrinks. */
 

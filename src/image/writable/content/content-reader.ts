@@ -3,7 +3,7 @@ import { wipe } from '../../../base/wipe.ts';
 import { type Geometry, SECTOR_SIZE } from '../../../format/geometry.ts';
 import type { Extent } from '../../../format/manifest.ts';
 import { nextData, nextHole } from '../../../format/record.ts';
-import { firstExtentBehind } from '../../read/extents.ts';
+import { firstExtentPast } from '../../read/extents.ts';
 import type { ImageReader } from '../../read/image-reader.ts';
 import type { LiveFile } from '../model/live-inode.ts';
 
@@ -147,7 +147,7 @@ function* baseRanges(
   to: number,
 ): Generator<readonly [start: number, end: number]> {
   const sector = Math.floor(from / SECTOR_SIZE) * SECTOR_SIZE;
-  for (let index = firstExtentBehind(base, sector); index < base.length; index++) {
+  for (let index = firstExtentPast(base, sector); index < base.length; index++) {
     const { fileOffset, length } = base[index] as Extent;
     if (fileOffset >= to) return;
     const end = Math.ceil((fileOffset + length) / SECTOR_SIZE) * SECTOR_SIZE;

@@ -1,3 +1,4 @@
+import { firstNotBelow } from '../../../base/search.ts';
 /** A name in a directory. */
 export interface Child {
   /** The name, one character per byte. */
@@ -54,13 +55,13 @@ export class Children {
   /** Puts back a name that was removed, at its old place in the listing. The name must not exist. */
   restore(child: Child): void {
     this.#byName.set(child.key, child);
-    const index = this.#firstFrom(child.serial);
+    const index = firstNotBelow(this.#order, child.serial, isOlder);
     if (this.#order[index] !== child) this.#order.splice(index, 0, child);
   }
 
   /** Returns the newest name with a serial below a bound, or undefined. */
   before(serial: number): Child | undefined {
-    for (let index = this.#firstFrom(serial) - 1; index >= 0; index--) {
+    for (let index = firstNotBelow(this.#order, serial, isOlder) - 1; index >= 0; index--) {
       const child = this.#order[index] as Child;
       if (this.#byName.get(child.key) === child) return child;
     }
@@ -71,16 +72,8 @@ export class Children {
   all(): IterableIterator<Readonly<Child>> {
     return this.#byName.values();
   }
+}
 
-  /** Returns the index of the first of the ordered names whose serial is not below a bound. */
-  #firstFrom(serial: number): number {
-    let low = 0;
-    let high = this.#order.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((this.#order[middle] as Child).serial >= serial) high = middle;
-      else low = middle + 1;
-    }
-    return low;
-  }
+function isOlder(child: Child, serial: number): boolean {
+  return child.serial < serial;
 }

@@ -1,7 +1,7 @@
 import { type Geometry, SECTOR_SIZE } from '../../../format/geometry.ts';
 import type { Extent } from '../../../format/manifest.ts';
 import { nextData, nextHole } from '../../../format/record.ts';
-import { firstExtentBehind } from '../../read/extents.ts';
+import { firstExtentPast } from '../../read/extents.ts';
 import { ChunkMap } from './chunk-map.ts';
 import type { LiveFile } from './live-inode.ts';
 import type { ObjectTable } from './object-table.ts';
@@ -57,7 +57,7 @@ export class FileChunks {
   holds(file: LiveFile, chunk: number): boolean {
     if (file.map?.find(chunk) === true) return true;
     const { chunkSize } = this.#geometry;
-    const extent = file.base[firstExtentBehind(file.base, chunk * chunkSize)];
+    const extent = file.base[firstExtentPast(file.base, chunk * chunkSize)];
     return extent !== undefined && extent.fileOffset < (chunk + 1) * chunkSize;
   }
 
@@ -67,7 +67,7 @@ export class FileChunks {
     const start = chunk * this.#geometry.chunkSize;
     const end = start + this.#geometry.chunkSize;
     let holes = this.#geometry.holeMask;
-    for (let index = firstExtentBehind(file.base, start); index < file.base.length; index++) {
+    for (let index = firstExtentPast(file.base, start); index < file.base.length; index++) {
       const { fileOffset, length } = file.base[index] as Extent;
       if (fileOffset >= end) break;
       const first = Math.floor((Math.max(start, fileOffset) - start) / SECTOR_SIZE);
@@ -129,7 +129,7 @@ export class FileChunks {
   /** Removes the file bytes from `start` to before `end` from the extents of a file. */
   #cutBase(file: LiveFile, start: number, end: number): void {
     const { base } = file;
-    const first = firstExtentBehind(base, start);
+    const first = firstExtentPast(base, start);
     const kept: Extent[] = [];
     let next = first;
     for (; next < base.length; next++) {

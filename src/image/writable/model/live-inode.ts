@@ -1,5 +1,5 @@
+import type { Time } from '../../../base/time.ts';
 import type { Extent } from '../../../format/manifest.ts';
-import type { Time } from '../../../format/time.ts';
 import type { XattrList } from '../../../format/xattrs.ts';
 import { Children } from './children.ts';
 import type { ChunkMap } from './chunk-map.ts';

@@ -1,13 +1,11 @@
 import { Errno } from '../../../base/errno.ts';
-import { MAX_NAME_LENGTH, MAX_TARGET_LENGTH, ROOT_INODE } from '../../../format/manifest.ts';
-import type { Time } from '../../../format/time.ts';
+import { MAX_NAME_LENGTH, MAX_TARGET_LENGTH, type RenameMode } from '../../../base/names.ts';
+import type { Time } from '../../../base/time.ts';
+import { ROOT_INODE } from '../../../format/manifest.ts';
 import { keyOf } from './children.ts';
 import { LiveDirectory, LiveFile, type LiveInode, LiveMeeting, type LiveMetadata, LiveSymlink } from './live-inode.ts';
 import type { LiveTree } from './live-tree.ts';
 import type { TreeEdit } from './tree-edit.ts';
-
-/** What happens to an inode that has the new name, as in renameat2(2). */
-export type RenameMode = 'replace' | 'no-replace' | 'exchange';
 
 /**
  * Changes names by the rules of POSIX. Each operation first makes every check, and then changes the tree by a {@link

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Extent } from '../../../../src/format/manifest.ts';
-import { dataBytes, firstExtentBehind, seekExtent } from '../../../../src/image/read/extents.ts';
+import { dataBytes, firstExtentPast, seekExtent } from '../../../../src/image/read/extents.ts';
 
 function extent(fileOffset: number, length: number): Extent {
   return { fileOffset, object: 0, objectOffset: 0, length };
@@ -10,12 +10,12 @@ const extents = [extent(0, 4096), extent(8192, 4096), extent(12288, 100), extent
 const size = 30000;
 
 describe('extents', () => {
-  test('firstExtentBehind agrees with a plain search at every edge', () => {
+  test('firstExtentPast agrees with a plain search at every edge', () => {
     for (let offset = 0; offset < 25000; offset++) {
       const plain = extents.findIndex((e) => e.fileOffset + e.length > offset);
-      expect(firstExtentBehind(extents, offset)).toBe(plain === -1 ? extents.length : plain);
+      expect(firstExtentPast(extents, offset)).toBe(plain === -1 ? extents.length : plain);
     }
-    expect(firstExtentBehind([], 0)).toBe(0);
+    expect(firstExtentPast([], 0)).toBe(0);
   });
 
   test('seekExtent agrees with a map of bytes', () => {

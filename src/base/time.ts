@@ -1,6 +1,6 @@
-/** A point in time, for inodes. */
+/** A point in time, as inodes have it. */
 export interface Time {
-  /** Since 1970; may be negative. */
+  /** Since 1970; may be negative, but is always between -2^53 and 2^53. */
   readonly seconds: number;
   /** Below 10^9. */
   readonly nanoseconds: number;
