@@ -27,26 +27,26 @@ export interface SealSetup {
   readonly imageId: Uint8Array;
   readonly imageKey: SharedArrayBuffer;
   readonly source: {
-    /** Descriptor of the root, of this process. */
+    /** Descriptor of the root. All threads of the process share it. */
     readonly root: number;
     readonly location: string;
     readonly names: SharedNames;
   };
 }
 
-/** One group of one object: read it from the source, encrypt it, write it. */
+/** The task to read one group of an object from the source, to encrypt it and to write it. */
 export interface SealTask {
   readonly objectId: Uint8Array;
   readonly object: number;
   readonly group: number;
-  /** Within the group, without gaps from its first byte on. */
+  /** The segments in the group, without gaps from its first byte on. */
   readonly segments: readonly Segment[];
 }
 
-/** Directories that one thread keeps open: there may be 256 threads. */
+/** Directories that one thread keeps open. There may be 256 threads. */
 const MAX_OPEN = 8;
 
-/** SHA-256 of the group's tag page. */
+/** The SHA-256 of the group's tag page. */
 export type SealResult = Uint8Array;
 
 export function sealWorker(setup: SealSetup): JobWorker {
@@ -98,7 +98,7 @@ export function sealWorker(setup: SealSetup): JobWorker {
   };
 }
 
-/** Reads segments of source files; keeps the last file open, since a big one comes in many pieces. */
+/** Reads segments of source files. Keeps the last file open, since a big one has many segments. */
 class SourceReader {
   readonly #location: string;
   readonly #place: FindPlace;
@@ -112,7 +112,7 @@ class SourceReader {
     this.#directories = new TreeDirectories(Directory.fromDescriptor(root), this.#place, { maxOpen: MAX_OPEN });
   }
 
-  /** Fills `to` and zeros up to the end of the last sector; returns the number of bytes before those zeros. */
+  /** Reads segments into `to`, and zeros up to the end of the last sector. Returns the number of bytes before those. */
   read(segments: readonly Segment[], to: Region): number {
     let end = 0;
     for (const segment of segments) {

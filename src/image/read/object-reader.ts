@@ -12,35 +12,35 @@ import { digestTagPage } from '../objects/object-sealer.ts';
 import { OpenObject } from '../objects/open-object.ts';
 import type { Image } from './image.ts';
 
-/** Where the objects to be read are listed: a sealed image, or one that is being written, to which objects may be added. */
+/** The image whose objects are read: a sealed one, or one that is being written, which may get more objects. */
 export type ObjectSource = Pick<Image, 'store' | 'header' | 'imageKey'> & {
   readonly manifest: { readonly objects: readonly ReadableObject[] };
 };
 
 export interface ReadableObject extends ObjectEntry {
-  /** Set while the object is being filled: it has no exact size yet, and not all of its tag pages stand in it. */
+  /** Set while the object is being filled: its size may still change, and its file lacks some tag pages. */
   readonly growing?: GrowingObject | undefined;
 }
 
 export interface GrowingObject {
-  /** The tag page of a group, unless it stands in the object. */
+  /** Returns the tag page of a group, or undefined if the file of the object has it. */
   page(group: number): Region | undefined;
 }
 
 type OpenEntry = OpenObject<ReadableObject>;
 
-/** A chunk that fails, and why. */
+/** A chunk that is damaged, and why. */
 export interface ChunkFault {
   readonly chunk: number;
   readonly reason: string;
 }
 
-const OPEN_OBJECTS = 128;
-const TAG_PAGES = 512;
+const MAX_OPEN_OBJECTS = 128;
+const MAX_TAG_PAGES = 512;
 
 /**
- * Walks manifest → tag page → record → chunk (format.md §6) for the objects of one image, and keeps what it verified of tag
- * pages. Belongs to one thread.
+ * Goes from manifest to tag page to record to chunk (format.md §6) for the objects of one image, and keeps tag pages
+ * that it has verified. One thread must have it for itself.
  */
 export class ObjectReader {
   readonly geometry: Geometry;
@@ -50,10 +50,10 @@ export class ObjectReader {
   readonly #objects: LRUCache<number, OpenEntry>;
   readonly #tagPages: LRUCache<number, Region>;
   readonly #sparePages: Region[] = [];
-  /** Number of the first tag page of each object among all tag pages of the image. */
+  /** The number of each object's first tag page among all tag pages of the image. */
   readonly #firstGroups: number[] = [0];
   readonly #digest = new Region(DIGEST_SIZE);
-  /** The object used last, found without a look into the cache. */
+  /** The object that was used last, which needs no search in the cache. */
   #lastIndex = -1;
   #last: OpenEntry | undefined;
 
@@ -62,21 +62,21 @@ export class ObjectReader {
     this.#counters = counters;
     this.#image = imageContext(source.store, source.header, source.imageKey);
     this.geometry = this.#image.geometry;
-    this.#objects = new LRUCache({ max: OPEN_OBJECTS, dispose: (object) => this.#close(object) });
-    this.#tagPages = new LRUCache({ max: TAG_PAGES, dispose: (page) => this.#sparePages.push(page) });
+    this.#objects = new LRUCache({ max: MAX_OPEN_OBJECTS, dispose: (object) => this.#close(object) });
+    this.#tagPages = new LRUCache({ max: MAX_TAG_PAGES, dispose: (page) => this.#sparePages.push(page) });
   }
 
   /**
-   * A number for each chunk of the image that no other has. Exact: the manifest's size bounds the tag pages of an image far
-   * below 2^46.
+   * Returns a number that no other chunk of the image has. It is exact, since the size of the manifest keeps the number
+   * of tag pages far below 2^46.
    */
   chunkKey(object: number, chunk: number): number {
     return this.#firstGroup(object) * CHUNKS_PER_GROUP + chunk;
   }
 
   /**
-   * Reads `count` chunks that stand in one group into `data`, verifies each, and returns the group's tag page, which is valid until
-   * the next call.
+   * Reads `count` chunks of one group into `data`, verifies each, and returns the tag page of the group, which is valid
+   * until the next call.
    * @throws CkptfsError `damaged` (nothing of `data` may then be used), `io`
    */
   openChunks(object: number, first: number, count: number, data: Region, dataOffset: number): Region {
@@ -96,7 +96,10 @@ export class ObjectReader {
     return page;
   }
 
-  /** The cipher of an object, for reading sectors of its opened chunks; valid until the next call. @throws CkptfsError `damaged`, `io` */
+  /**
+   * Returns the cipher that decrypts sectors of verified chunks of an object. It is valid until the next call.
+   * @throws CkptfsError `damaged`, `io`
+   */
   cipher(object: number): ChunkCipher {
     return this.#open(object).cipher;
   }
@@ -107,9 +110,9 @@ export class ObjectReader {
   }
 
   /**
-   * Everything wrong with one group of an object that opens.
-   * @param data room for a whole group's chunks
-   * @param covered which chunks of the group to look at: bit i % 8 of byte i / 8 for the i-th
+   * Finds all damaged chunks in one group of an object.
+   * @param data has space for all chunks of a group
+   * @param covered the chunks to read, as {@link Coverage.ofGroup} returns them
    * @throws CkptfsError `damaged` when the object does not open, `io`
    */
   faults(object: number, group: number, data: Region, covered: Uint8Array): readonly ChunkFault[] {
@@ -151,11 +154,11 @@ export class ObjectReader {
     try {
       object.close();
     } catch {
-      // It was only read, and this runs within the opening of another one, which it must not undo.
+      // The object was only read, and opening another one, which closes this one, must not fail for it.
     }
   }
 
-  /** What is missing counts like what fails authentication: both give whoever reads EIO. */
+  /** Opens an object. One that is missing counts like one that fails authentication: both give EIO to a reader. */
   #openFile(index: number): OpenEntry {
     const entry = this.#source.manifest.objects[index];
     if (entry === undefined) throw new CkptfsError('internal', `no object ${index}`);
@@ -189,7 +192,7 @@ export class ObjectReader {
     return page;
   }
 
-  /** The verified tag page of a group, or why there is none. */
+  /** Returns the verified tag page of a group, or the reason why it fails. */
   #findTagPage(object: number, opened: OpenEntry, group: number): Region | string {
     const growing = opened.entry.growing?.page(group);
     if (growing !== undefined) return growing;
@@ -214,7 +217,7 @@ export class ObjectReader {
     return page;
   }
 
-  /** Objects may have been added behind those counted so far; only the last one grows. */
+  /** Counts groups up to an object. More objects may have been added at the end, of which only the last one grows. */
   #firstGroup(object: number): number {
     const known = this.#firstGroups[object];
     if (known !== undefined) return known;
