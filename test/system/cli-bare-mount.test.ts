@@ -48,7 +48,7 @@ const wrong = 'mount --bind /dev/null /dev/fuse';
 const keys = (): string[] => (fs.existsSync(at('config/ckptfs/keys')) ? fs.readdirSync(at('config/ckptfs/keys')) : []);
 
 describeIf(['root', 'fuse', 'namespaces'], 'mount --write that cannot mount', () => {
-  test('looks at the device before anything is made', () => {
+  test('checks the device before it makes anything', () => {
     const result = withDevice(closed, 'mount', '--write', 'enc', 'mnt');
     expect(result).toMatchObject({ status: 33, stdout: '', stderr: expect.stringContaining('cannot open /dev/fuse') });
     expect(result.stderr.trimEnd().endsWith(bare)).toBe(true);
@@ -59,7 +59,7 @@ describeIf(['root', 'fuse', 'namespaces'], 'mount --write that cannot mount', ()
     ['in the background', [], 'enc'],
     ['in the foreground', ['-f'], 'enc'],
     ['in a directory that was there', [], 'empty'],
-  ])('takes back the image and the key that it made, %s', (_, options, image) => {
+  ])('removes the image and the key that it made, %s', (_, options, image) => {
     const result = withDevice(wrong, 'mount', '--write', image, 'mnt', ...options);
     expect(result).toMatchObject({ status: 30, stderr: expect.stringContaining('cannot mount on') });
     expect(result.stderr.includes(bare)).toBe(options.length === 0);
@@ -68,7 +68,7 @@ describeIf(['root', 'fuse', 'namespaces'], 'mount --write that cannot mount', ()
     expect(keys()).toEqual([]);
   });
 
-  test('leaves an image that was there as it was, and a key that was given', () => {
+  test('leaves an existing image and a given key unchanged', () => {
     terminal.run('keygen', '-o', 'key');
     fs.mkdirSync(at('source'));
     fs.writeFileSync(at('source/a'), 'content');

@@ -84,7 +84,7 @@ function damage(image: string): void {
   }
 }
 
-describeIf(['root', 'fuse', 'namespaces', 'getfattr'], 'JSON', () => {
+describeIf(['root', 'fuse', 'namespaces', 'getfattr'], 'a line of JSON', () => {
   beforeAll(() => {
     base = fs.realpathSync(fs.mkdtempSync(join(tmpdir(), 'ckptfs-json-')));
     terminal = new Terminal(base);
@@ -137,7 +137,7 @@ describeIf(['root', 'fuse', 'namespaces', 'getfattr'], 'JSON', () => {
     }
   });
 
-  test('of exec is the last line on standard error, and says what became of the image', () => {
+  test('of exec is the last one on standard error, and tells what became of the image', () => {
     const last = (...words: string[]): unknown => {
       const { status, stdout, stderr } = terminal.run('exec', '--json', ...words);
       return [status, stdout, JSON.parse(stderr.trimEnd().split('\n').at(-1) ?? '')];

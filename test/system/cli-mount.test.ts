@@ -31,7 +31,7 @@ afterEach(() => clear(at('mnt')));
 afterAll(() => fs.rmSync(base, { recursive: true }));
 
 describeIf(['root', 'fuse'], 'mount, status, umount', () => {
-  test('by relative paths, in silence; status tells of it; umount ends it', () => {
+  test('take relative paths; mount prints nothing, status shows the mount, umount ends it', () => {
     expect(run('mount', 'enc', 'mnt', ...key)).toEqual(success());
     expect(fs.readFileSync(at('mnt/core-1.img'), 'utf8')).toBe('core');
     expect(run('mount', 'enc', 'mnt', ...key)).toEqual(
@@ -65,7 +65,7 @@ describeIf(['root', 'fuse'], 'mount, status, umount', () => {
     expect(run('umount', 'mnt')).toEqual(failure(31, `${at('mnt')} is no mount of ckptfs: nothing is mounted there.`));
   });
 
-  test('what is wrong with a mount is said before there is one', () => {
+  test('report what makes a mount impossible before anything is mounted', () => {
     expect(run('mount', 'enc', 'gone', ...key)).toEqual(failure(30, `the mount point ${at('gone')} does not exist.`));
     expect(run('mount', 'enc', 'key', ...key)).toEqual(failure(30, `the mount point ${at('key')} is not a directory.`));
     expect(run('mount', 'src', 'mnt', ...key).status).toBe(20);
@@ -83,7 +83,7 @@ describeIf(['root', 'fuse'], 'mount, status, umount', () => {
     expect(fs.readdirSync(at('mnt'))).toEqual([]);
   });
 
-  test('a log that the daemon cannot open is said as well', () => {
+  test('report a log that the daemon cannot open as well', () => {
     // The daemon has no terminal of its own.
     const line = `'${ckptfsProgram}' mount enc mnt -k key --log-file /dev/tty`;
     expect(terminal.shell(`script -qec "${line}" /dev/null`)).toEqual({
@@ -94,7 +94,7 @@ describeIf(['root', 'fuse'], 'mount, status, umount', () => {
     expect(fs.readdirSync(at('mnt'))).toEqual([]);
   });
 
-  test('a mount in use is left alone and its user named; --lazy takes it away', async () => {
+  test('leave a mount that is in use, and name its user; --lazy detaches it', async () => {
     run('mount', 'enc', 'mnt', ...key);
     const user = spawn('sleep', ['100'], { cwd: at('mnt') });
     try {
@@ -115,7 +115,7 @@ describeIf(['root', 'fuse'], 'mount, status, umount', () => {
     }
   });
 
-  test('everything by -o, as fstab has it', () => {
+  test('take every option by -o, as in fstab', () => {
     const options = `rw,nofail,key_file=${at('key')},workers=1,cache_size=1M,allow_other,scratch`;
     const { status, stdout } = run('mount', 'enc', 'mnt', '-o', options, '--json');
     expect([status, JSON.parse(stdout)]).toMatchObject([0, { mountPoint: at('mnt'), imageId: 'ID' }]);
@@ -128,7 +128,7 @@ describeIf(['root', 'fuse'], 'mount, status, umount', () => {
     expect(run('umount', 'mnt')).toEqual(success());
   });
 
-  test('in the foreground: serves until a signal, logs to stderr, keeps its pid', async () => {
+  test('serve in the foreground until a signal, log to standard error, and keep the pid', async () => {
     const log = fs.openSync(at('foreground.log'), 'w');
     const options = { cwd: base, env: terminal.environment, stdio: ['ignore', 'ignore', log] as const };
     const daemon = spawn(ckptfsProgram, ['mount', '-f', 'enc', 'mnt', ...key], {
@@ -165,7 +165,7 @@ describeIf(['root', 'fuse', 'namespaces'], 'exec', () => {
     expect(run('exec', 'enc', ...key, '--', 'sh', '-c', 'kill -9 $$')).toMatchObject({ status: 137 });
   });
 
-  test('failures of its own are 125', () => {
+  test('exec ends with 125 when it fails itself', () => {
     expect(run('exec', 'enc', ...key)).toEqual(
       failure(125, 'no command is given. It comes after "--": ckptfs exec ENC -- COMMAND {}.'),
     );
@@ -184,7 +184,7 @@ describeIf(['root', 'fuse', 'namespaces'], 'the helper of mount(8)', () => {
       mkdir -p sbin && ln -sf '${helper}' sbin/mount.fuse.ckptfs && ln -sf '${process.execPath}' sbin/node
       unshare --mount bash -c 'sbin=$(readlink -f /sbin); mount -t overlay -o lowerdir=$PWD/sbin:$sbin overlay $sbin && ${line}'`);
 
-  test('mount -t, umount, and a line of fstab', () => {
+  test('serves mount -t, umount and a line of fstab', () => {
     expect(
       withHelper('mount -t fuse.ckptfs enc mnt -o key_file=$PWD/key,allow_other && cat mnt/core-1.img && umount mnt'),
     ).toEqual(success('core'));
@@ -195,7 +195,7 @@ describeIf(['root', 'fuse', 'namespaces'], 'the helper of mount(8)', () => {
     expect(withHelper('mount -T fstab mnt && cat mnt/core-1.img && umount mnt')).toEqual(success('core'));
   });
 
-  test('exit codes are those of mount(8)', () => {
+  test('ends with the exit codes of mount(8)', () => {
     const call = (words: string): Transcript => terminal.shell(`'${helper}' ${words}`);
     expect(call('enc mnt -o key_file=gone')).toMatchObject({
       status: 32,
@@ -208,7 +208,7 @@ describeIf(['root', 'fuse', 'namespaces'], 'the helper of mount(8)', () => {
     expect(call('enc mnt -f -o key_file=gone')).toEqual(success());
   });
 
-  test('takes all that mount(8) passes, and names that look like options', () => {
+  test('accepts every option that mount(8) passes, and names that look like options', () => {
     expect(
       terminal.shell(
         `cp -r enc -- -enc; '${helper}' -enc mnt -snv -o rw -o key_file=key -t fuse.ckptfs && cat mnt/core-1.img`,

@@ -68,7 +68,7 @@ describeIf(['root', 'fuse'], 'remount', () => {
     expect(run('umount', 'mnt')).toEqual(success());
   });
 
-  test('says which half failed', () => {
+  test('reports which of its two halves failed', () => {
     writable();
     fs.mkdirSync(at('enc/manifest.new/x'), { recursive: true });
     expect(run('remount', 'mnt', ...key)).toMatchObject({ stderr: expect.stringContaining('is left unsealed: ') });

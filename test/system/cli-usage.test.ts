@@ -25,7 +25,7 @@ beforeAll(() => {
 
 afterAll(() => fs.rmSync(base, { recursive: true }));
 
-describe('keys and images that are not', () => {
+describe('wrong keys and images', () => {
   const expected = 'expected a key of 16, 24 or 32 bytes in hexadecimal (32, 48 or 64 digits)';
   const advice = 'Make one with `ckptfs keygen -o FILE` or `openssl rand -hex 32 > FILE`.';
 
@@ -40,7 +40,7 @@ describe('keys and images that are not', () => {
     expect(run('ls', 'enc', '-k', name)).toEqual(failure(10, line));
   });
 
-  test('a directory, nothing at all, one that others can read, the wrong one', () => {
+  test('a directory, a missing file, a file that others can read and a wrong key are refused as keys', () => {
     expect(run('ls', 'enc', '-k', 'src')).toEqual(failure(10, 'cannot read key file src: is a directory.'));
     expect(run('ls', 'enc', '-k', 'gone')).toEqual(
       failure(
@@ -62,7 +62,7 @@ describe('keys and images that are not', () => {
     );
   });
 
-  test('no image, another image', () => {
+  test('a directory without an image, and another image than the one named, are refused', () => {
     const advice = 'Name the directory that "ckptfs encrypt" made.';
     expect(run('info', 'src')).toEqual(failure(20, `src is not a ckptfs image: it has no ckptfs.json. ${advice}`));
     expect(run('info', 'key')).toEqual(failure(20, `key is not a ckptfs image: it is not a directory. ${advice}`));
@@ -86,7 +86,7 @@ describe('the command line', () => {
       'the argument MNT is empty. Is a variable of the shell not set? The current directory is ".".',
     ],
     [['ls', 'enc', '--frob'], 'unknown option --frob. See "ckptfs ls --help".'],
-  ])('%j', (words, line) => {
+  ])('%j is refused in one line', (words, line) => {
     expect(run(...words)).toEqual(failure(2, line));
   });
 
@@ -97,7 +97,7 @@ describe('the command line', () => {
     expect(run('verify', '-h').stdout).toContain('ckptfs verify <ENC>');
   });
 
-  test('a failure on --debug has its code and stack', () => {
+  test('a failure with --debug shows its code and stack', () => {
     const { stderr } = run('info', 'src', '--debug');
     expect(stderr).toMatch(/^ckptfs: src is not .*\n\[not-an-image\] CkptfsError: .*\n +at readAnyHeader /);
   });
@@ -118,7 +118,7 @@ describe('the command line', () => {
     );
   });
 
-  test('completion knows commands, options and their values, by what shells ask and in bash', () => {
+  test('completion knows commands, options and their values, asked directly and in bash', () => {
     for (const [shell, check] of [
       ['bash', 'bash -n'],
       ['zsh', 'cat'],

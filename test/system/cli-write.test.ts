@@ -69,7 +69,7 @@ const notSealed =
   '"ckptfs seal", or "ckptfs recover" if that refuses.';
 
 describeIf(['root', 'fuse'], 'mount --write', () => {
-  test('makes an image, says so, and umount seals it', () => {
+  test('makes an image and reports it, and umount seals it', () => {
     expect(run('mount', '--write', 'enc', 'mnt', ...key)).toEqual(success('image ID: new, aes-256-xts, in enc\n'));
     expect(fs.statSync(at('mnt')).mode & 0o777).toBe(0o755);
     fs.writeFileSync(at('mnt/a'), 'content');
@@ -79,7 +79,7 @@ describeIf(['root', 'fuse'], 'mount --write', () => {
     expect(fs.readdirSync(at('enc')).sort()).toEqual(['ckptfs.json', 'manifest', 'objects']);
   });
 
-  test('without a key makes one, as encrypt does; other ciphers, programs and the quiet too', () => {
+  test('makes a key where none is given, as encrypt does, also with another cipher, --json and --quiet', () => {
     fs.mkdirSync(at('enc'));
     const made = terminal.run('mount', '-w', '--cipher', 'chacha20-poly1305', '--chunk-size', '4K', 'enc', 'mnt');
     const [, id] = /^image ([0-9a-f]{32}): new, chacha20-poly1305, in enc\n/.exec(made.stdout) ?? [];
@@ -97,7 +97,7 @@ describeIf(['root', 'fuse'], 'mount --write', () => {
     expect(run('umount', 'mnt')).toEqual(success());
   });
 
-  test('goes on with an image, sealed or not, in silence; by -o as well', async () => {
+  test('continues an image, sealed or not, and prints nothing, also by -o', async () => {
     await leaveUnsealed();
     expect(run('mount', '--write', 'enc', 'mnt', ...key)).toEqual(success());
     fs.writeFileSync(at('mnt/more'), 'more');
@@ -109,7 +109,7 @@ describeIf(['root', 'fuse'], 'mount --write', () => {
     expect(run('info', 'enc', ...key).stdout).toMatch(/^sealed +epoch 2; /m);
   });
 
-  test('-o rw changes nothing: mount(8) says it of every mount', () => {
+  test('ignores -o rw, which mount(8) passes for every mount', () => {
     expect(run('mount', '--write', 'enc', 'mnt', ...key, '-q')).toEqual(success());
     expect(run('umount', 'mnt')).toEqual(success());
     expect(run('mount', '-o', 'rw,defaults,key_file=key', 'enc', 'mnt')).toEqual(success());
@@ -117,7 +117,7 @@ describeIf(['root', 'fuse'], 'mount --write', () => {
     expect(run('umount', 'mnt')).toEqual(success());
   });
 
-  test('what cannot be is refused before there is anything', () => {
+  test('refuses what is impossible before it makes anything', () => {
     const writer = 'it has one writer, a thread of the transport kernel.';
     const refused = (what: string): string => `an image cannot be mounted to be written with ${what}: ${writer}`;
     const mount = (...words: string[]): Transcript => run('mount', '--write', 'enc', 'mnt', ...key, ...words);
@@ -139,7 +139,7 @@ describeIf(['root', 'fuse'], 'mount --write', () => {
     expect(run('mount', '--write', 'full', 'mnt', ...key)).toMatchObject({ status: 20 });
   });
 
-  test('an image has one writer, and no reader meanwhile', () => {
+  test('lets an image have one writer, and no reader at the same time', () => {
     expect(mountAndSay('held')).toEqual(success());
     fs.mkdirSync(at('other'));
     const second = run('mount', '--write', 'enc', 'other', ...key);
@@ -164,7 +164,7 @@ describeIf(['root', 'fuse'], 'mount --write', () => {
     expect(run('cat', 'enc', 'a', ...key)).toEqual(success('held'));
   });
 
-  test('in the foreground a signal unmounts and seals', async () => {
+  test('unmounts and seals at a signal in the foreground', async () => {
     const log = fs.openSync(at('foreground.log'), 'w');
     const daemon = spawn(ckptfsProgram, ['mount', '-wf', 'enc', 'mnt', ...key, '-q'], {
       cwd: base,
@@ -182,7 +182,7 @@ describeIf(['root', 'fuse'], 'mount --write', () => {
     expect(run('cat', 'enc', 'a', ...key)).toEqual(success('content'));
   });
 
-  test('a mount in use is sealed when its last user is gone', async () => {
+  test('seals a mount in use when its last user is gone', async () => {
     expect(mountAndSay('late')).toEqual(success());
     const user = spawn('sleep', ['100'], { cwd: at('mnt') });
     try {
@@ -205,7 +205,7 @@ describeIf(['root', 'fuse'], 'mount --write', () => {
 });
 
 describeIf(['root', 'fuse'], 'an image that a killed writer left', () => {
-  test('umount of its mount says that it is not sealed', async () => {
+  test('is reported as not sealed by umount', async () => {
     expect(mountAndSay('x')).toEqual(success());
     const { pid } = listed();
     process.kill(pid, 'SIGKILL');
@@ -220,7 +220,7 @@ describeIf(['root', 'fuse'], 'an image that a killed writer left', () => {
     expect(run('umount', 'mnt')).toMatchObject({ status: 31 });
   });
 
-  test('seal', async () => {
+  test('is sealed by ckptfs seal', async () => {
     await leaveUnsealed();
     const { stdout } = run('info', 'enc', ...key);
     expect(stdout).toMatch(/^sealed +no: it is being written, or writing it was interrupted$/m);
@@ -240,7 +240,7 @@ describeIf(['root', 'fuse'], 'an image that a killed writer left', () => {
     expect(run('seal', 'enc', '-k', 'wrong')).toMatchObject({ status: 12 });
   });
 
-  test('refuses a wrong key, and a header that was changed, wherever a key is given', async () => {
+  test('is refused with a wrong key or a changed header by every command that takes a key', async () => {
     await leaveUnsealed();
     terminal.run('keygen', '-o', 'wrong');
     for (const command of ['info', 'seal', 'recover']) {
@@ -253,7 +253,7 @@ describeIf(['root', 'fuse'], 'an image that a killed writer left', () => {
     expect(run('info', 'enc', ...key)).toEqual(failure(23, 'enc: header fails authentication.'));
   });
 
-  test('recover, where nothing is lost', async () => {
+  test('is recovered whole where nothing is lost', async () => {
     await leaveUnsealed();
     expect(run('recover', 'enc', ...key)).toEqual(success('image ID: nothing is lost\n'));
     expect(run('recover', 'enc', ...key, '-q')).toEqual(success());
@@ -266,7 +266,7 @@ describeIf(['root', 'fuse'], 'an image that a killed writer left', () => {
     expect(run('recover', 'enc', ...key)).toEqual(success('image ID: nothing is lost\n'));
   });
 
-  test('recover, where something is: says what, and the rest can be sealed', async () => {
+  test('is recovered without what is lost, which is named, and the rest can be sealed', async () => {
     await leaveUnsealed();
     losePower();
     const lost = 'the last commit: the contents of files had not reached the disk';
@@ -288,7 +288,7 @@ describeIf(['root', 'fuse'], 'an image that a killed writer left', () => {
     expect(run('verify', 'enc', ...key)).toMatchObject({ status: 0 });
   });
 
-  test('recover, for programs and the quiet: a loss is said in any case', async () => {
+  test('is recovered with --json and --quiet, and a loss is reported in either case', async () => {
     await leaveUnsealed();
     fs.appendFileSync(at('enc/journal'), Buffer.alloc(100, 0x77));
     const lost = 'the end of the journal: it had not reached the disk as it was written';
@@ -301,7 +301,7 @@ describeIf(['root', 'fuse'], 'an image that a killed writer left', () => {
 });
 
 describeIf(['root', 'fuse', 'namespaces'], 'the helper of mount(8)', () => {
-  test('mounts to be written on with the option write, an image that is there', async () => {
+  test('mounts an existing image writable with the option write', async () => {
     expect(mountAndSay('by hand')).toEqual(success());
     expect(run('umount', 'mnt')).toEqual(success());
     const call = `'${helper}' enc mnt -o rw,noauto,write,key_file=key`;

@@ -35,7 +35,7 @@ beforeAll(() => {
 afterAll(() => fs.rmSync(base, { recursive: true }));
 
 describe('keygen', () => {
-  test('a file that its owner alone can read, never overwritten', () => {
+  test('makes a file that only its owner can read, and never overwrites one', () => {
     expect(fs.statSync(at('key')).mode & 0o777).toBe(0o600);
     expect(run('keygen', '-o', 'key')).toEqual(failure(4, 'key already exists; a key file is never overwritten.'));
     expect(run('keygen', '-o', 'no/where')).toEqual(
@@ -47,13 +47,13 @@ describe('keygen', () => {
     ['128', 32],
     ['192', 48],
     ['256', 64],
-  ])('%s bits to standard output', (bits, digits) => {
+  ])('prints a key of %s bits to standard output', (bits, digits) => {
     const { status, stdout, stderr } = terminal.run('keygen', '--bits', bits);
     expect([status, stderr]).toEqual([0, '']);
     expect(stdout).toMatch(new RegExp(`^[0-9a-f]{${digits}}\\n$`));
   });
 
-  test('a key of openssl is as good, through a pipe too', () => {
+  test('is not needed for a key that openssl makes, through a pipe too', () => {
     expect(terminal.shell('openssl rand -hex 24 > ssl && ckptfs encrypt src enc-ssl -k ssl -q').status).toBe(0);
     const { status, stdout } = terminal.shell('chmod 600 ssl; ckptfs cat enc-ssl core-1.img -k <(cat ssl)');
     expect([status, stdout]).toEqual([0, 'core']);
@@ -90,7 +90,7 @@ describe('encrypt', () => {
     });
   });
 
-  test('without a key it makes one, says where, and the others find it', () => {
+  test('makes a key where none is given and names it, and the other commands find it', () => {
     const { stdout, status } = terminal.run('encrypt', 'src', 'enc-default');
     const id = /^image ([0-9a-f]{32}): /.exec(stdout)?.[1];
     const path = at(`config/ckptfs/keys/${id}.key`);
@@ -106,7 +106,7 @@ describe('encrypt', () => {
     );
   });
 
-  test('a key slot for each key, and a result for programs', () => {
+  test('makes a key slot for each key, and prints a result with --json', () => {
     expect(run('keygen', '-o', 'key2')).toEqual(success());
     const { stdout } = run(
       'encrypt',
@@ -131,7 +131,7 @@ describe('encrypt', () => {
     expect(run('info', 'enc-two').stdout).toContain('key slots    2 (A256KW, A256KW)\n');
   });
 
-  test('ended by a signal it says what is left, and that is refused', () => {
+  test('reports what is left when a signal ends it, and other commands refuse that', () => {
     fs.mkdirSync(at('big'));
     fs.writeFileSync(at('big/pages-1.img'), '');
     fs.truncateSync(at('big/pages-1.img'), 1);
@@ -153,7 +153,7 @@ describe('encrypt', () => {
 });
 
 describe('what is in an image', () => {
-  test('ls escapes names, and gives them as they are with -0', () => {
+  test('ls escapes names, and prints them unchanged with -0', () => {
     const mode = fs.statSync(at('src/sub')).mode & 0o022 ? 'drwxrwxr-x' : 'drwxr-xr-x';
     const lines = [
       '-rw-------  1  0  0        4  1970-01-02 00:00:00  core-1.img',
@@ -174,7 +174,7 @@ describe('what is in an image', () => {
     expect(raw).toEqual(Buffer.concat(names.flatMap((name) => [name, Buffer.alloc(1)])));
   });
 
-  test('ls of a path, for programs too', () => {
+  test('ls lists one path, with --json too', () => {
     expect(run('ls', 'enc', '/sub/', ...key).stdout).toMatch(/^-rwsr-xr-x .* deep\n$/);
     const [file] = JSON.parse(run('ls', 'enc', 'parent', '--json', ...key).stdout);
     expect(file).toMatchObject({
@@ -191,7 +191,7 @@ describe('what is in an image', () => {
     expect(run('ls', 'enc', 'no\nsuch', ...key)).toEqual(failure(25, 'the image has no file no\\nsuch.'));
   });
 
-  test('cat writes the bytes, and refuses what is no file', () => {
+  test('cat writes the bytes of a file, and refuses anything else', () => {
     expect(terminal.bytes('cat', 'enc', 'pages-1.img', ...key).equals(pages)).toBe(true);
     expect(run('cat', 'enc', 'sub', ...key)).toEqual(failure(25, 'sub in the image is a directory, not a file.'));
     expect(run('cat', 'enc', 'parent', ...key)).toEqual(
@@ -200,7 +200,7 @@ describe('what is in an image', () => {
     expect(run('cat', 'enc', 'gone', ...key)).toEqual(failure(25, 'the image has no file gone.'));
   });
 
-  test('info without and with the key', () => {
+  test('info works without the key, and shows more with it', () => {
     const outside = ['image', 'format', 'cipher', 'chunk size', 'key slots', 'objects', 'stored size'];
     const inside = ['sealed', 'files', 'directories', 'symbolic links', 'size of files', 'of it data', 'overhead'];
     const labels = (text: string): string[] =>
@@ -229,7 +229,7 @@ describe('what is in an image', () => {
     });
   });
 
-  test('verify and decrypt', () => {
+  test('verify accepts the image, and decrypt gives the tree back', () => {
     expect(run('verify', 'enc', ...key)).toEqual(success('intact: 2 objects, 185 chunks\n'));
     expect(run('decrypt', 'enc', 'out', ...key)).toEqual(success('4 files, 2.9 MiB, in clear in out\n'));
     expect(terminal.shell('diff -r --no-dereference src out')).toEqual(success());

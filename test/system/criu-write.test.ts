@@ -114,19 +114,19 @@ for (const { name, mebibytes } of [
       }
     }
 
-    systemTest([], 'and what it wrote is a whole image', () => {
+    systemTest([], 'what criu wrote is a whole image', () => {
       ckptfs('verify', encrypted.image, '--key-file', encrypted.keyFile);
       expect(ckptfs('ls', '-0', encrypted.image, '-k', encrypted.keyFile).split('\0')).toEqual(
         expect.arrayContaining(['dump.log', 'inventory.img', 'pages-1.img', 'stats-dump']),
       );
     });
 
-    systemTest([], 'and restores it from a read-only mount', async () => {
+    systemTest([], 'criu restores it from a read-only mount', async () => {
       mountOn(mountPoint, encrypted);
       await restores(join(base, 'work'));
     });
 
-    systemTest([], 'and from a writable one, which takes its log', async () => {
+    systemTest([], 'criu restores it from a writable mount, which takes its log', async () => {
       mountOn(mountPoint, encrypted, '--write');
       await restores();
       mountOn(mountPoint, encrypted);

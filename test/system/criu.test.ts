@@ -82,7 +82,7 @@ for (const { name, what, mebibytes, needs } of processes) {
       });
     }
 
-    systemTest([], 'and a decrypted copy is the plain directory again', () => {
+    systemTest([], 'a decrypted copy is the plain directory again', () => {
       const copy = join(base, 'copy');
       ckptfs('decrypt', image, copy, '--key-file', keyFile);
       runProgram('diff', '-r', images, copy);
@@ -93,7 +93,7 @@ for (const { name, what, mebibytes, needs } of processes) {
 
     if (name !== 'tree') return;
 
-    systemTest([], 'and with --scratch writes its log and statistics beside the images, in memory', async () => {
+    systemTest([], 'with --scratch, criu writes its log and statistics beside the images, in memory', async () => {
       const before = digestOfTree(image);
       await withMount(image, mountPoint, keyFile, ['--scratch'], async () => {
         const restored = await restoreProcess(checkpoint, mountPoint);
@@ -112,7 +112,7 @@ for (const { name, what, mebibytes, needs } of processes) {
       });
     });
 
-    systemTest(['crit'], 'and crit decodes every image file through the mount', async () => {
+    systemTest(['crit'], 'crit decodes every image file through the mount', async () => {
       await withMount(image, mountPoint, keyFile, [], async () => {
         // Memory pages are raw bytes: crit cannot read that file in a plain directory either.
         const files = readdirSync(images).filter((file) => !/^pages-\d+\.img$/.test(file));

@@ -29,7 +29,7 @@ const keys = (): string[] => (fs.existsSync(at('config/ckptfs/keys')) ? fs.readd
 describeIf(['root', 'fuse', 'namespaces'], 'exec --write', () => {
   const write = (...words: string[]): Transcript => run('exec', '--write', 'enc', ...key, '--', ...words);
 
-  test('makes an image and seals it; standard output is the command’s', () => {
+  test('makes an image and seals it, and leaves standard output to the command', () => {
     expect(write('sh', '-c', 'echo content > {}/a; echo done')).toEqual({
       status: 0,
       stdout: 'done\n',
@@ -39,7 +39,7 @@ describeIf(['root', 'fuse', 'namespaces'], 'exec --write', () => {
     expect(run('cat', 'enc', 'a', ...key)).toEqual(success('content\n'));
   });
 
-  test('without a key makes one and says where; quietly, and with another cipher', () => {
+  test('makes a key where none is given and names it, also with --quiet and another cipher', () => {
     const made = terminal.run('exec', '-w', '--cipher', 'none', 'enc', '--', 'touch', '{}/a');
     const [, path = ''] = /\nckptfs: key made: (\S+) \(keep a copy of it elsewhere\)\n$/.exec(made.stderr) ?? [];
     expect(fs.existsSync(path)).toBe(true);
@@ -51,7 +51,7 @@ describeIf(['root', 'fuse', 'namespaces'], 'exec --write', () => {
     );
   });
 
-  test('throws a new image and its key away when the command fails, and ends as it did', () => {
+  test('removes a new image and its key when the command fails, and ends as the command did', () => {
     const removed = 'ckptfs: warning: the command failed; the new image enc is removed again\n';
     const failing = run(
       'exec',
@@ -71,7 +71,7 @@ describeIf(['root', 'fuse', 'namespaces'], 'exec --write', () => {
     expect(fs.readdirSync(at('enc'))).toEqual([]);
   });
 
-  test('goes on with an image; a command that fails leaves it sealed with what it wrote, and says so', () => {
+  test('continues an image, which is sealed even when the command fails, and reports that', () => {
     expect(write('sh', '-c', 'echo 1 > {}/a').status).toBe(0);
     expect(write('sh', '-c', 'echo 2 >> {}/a')).toEqual(success());
     expect(write('sh', '-c', 'echo 3 >> {}/a; exit 9')).toEqual({
@@ -82,7 +82,7 @@ describeIf(['root', 'fuse', 'namespaces'], 'exec --write', () => {
     expect(run('cat', 'enc', 'a', ...key)).toEqual(success('1\n2\n3\n'));
   });
 
-  test('tells of a seal that has to wait for what the command left running', async () => {
+  test('reports a seal that has to wait for processes that the command left running', async () => {
     // The shell opens the file, so that it is held before the shell can end.
     const held = write('sh', '-c', 'echo a > {}/a; exec 3< {}/a; sleep 60 > /dev/null 2>&1 & echo $! > pid');
     const pid = Number(fs.readFileSync(at('pid'), 'utf8'));
@@ -100,7 +100,7 @@ describeIf(['root', 'fuse', 'namespaces'], 'exec --write', () => {
     expect(run('cat', 'enc', 'a', ...key)).toEqual(success('a\n'));
   });
 
-  test('a seal that fails is a failure of its own; the image stays, to be sealed', () => {
+  test('reports a seal that fails as a failure of its own, and keeps the image to be sealed later', () => {
     // Sealing puts the manifest into place by this name.
     const block = `mkdir ${at('enc/manifest.new')} && touch ${at('enc/manifest.new/x')}`;
     const result = write('sh', '-c', `echo a > {}/a; ${block}`);

@@ -50,19 +50,25 @@ async function asUser(options: string, line: string): Promise<SpawnSyncReturns<s
 const use = `mount mnt && cat mnt/core-1.img && { mnt/program; grep -o '[^ ]* - fuse.ckptfs' /proc/self/mountinfo; umount mnt; }`;
 
 describeIf(['root', 'fuse', 'fusermount', 'namespaces', 'setpriv'], 'a line of fstab', () => {
-  test.each(['user', 'users'])('with %s lets a user mount and unmount, without programs', async (option) => {
-    const { status, stdout, stderr } = await asUser(option, use);
-    expect([status, stdout]).toEqual([0, expect.stringMatching(/^corero,nosuid,nodev,noexec\S* - fuse.ckptfs\n$/)]);
-    expect(stderr).toMatch(/program: Permission denied/);
-  });
+  test.each(['user', 'users'])(
+    'with the option %s lets a user mount and unmount, but run no programs from there',
+    async (option) => {
+      const { status, stdout, stderr } = await asUser(option, use);
+      expect([status, stdout]).toEqual([0, expect.stringMatching(/^corero,nosuid,nodev,noexec\S* - fuse.ckptfs\n$/)]);
+      expect(stderr).toMatch(/program: Permission denied/);
+    },
+  );
 
-  test.each(['user,exec', 'owner', 'group'])('with %s does, with programs', async (option) => {
-    const { status, stdout, stderr } = await asUser(option, use);
-    expect([status, stderr]).toEqual([0, '']);
-    expect(stdout).toMatch(/^coreran\nro,nosuid,nodev,(?!noexec)\S* - fuse.ckptfs\n$/);
-  });
+  test.each(['user,exec', 'owner', 'group'])(
+    'with the options %s lets a user mount, unmount and run programs from there',
+    async (option) => {
+      const { status, stdout, stderr } = await asUser(option, use);
+      expect([status, stderr]).toEqual([0, '']);
+      expect(stdout).toMatch(/^coreran\nro,nosuid,nodev,(?!noexec)\S* - fuse.ckptfs\n$/);
+    },
+  );
 
-  test('is unmounted by ckptfs as well, and by its writer sealed', async () => {
+  test('makes a mount that ckptfs unmounts as well, and that its writer seals', async () => {
     const line = `mount mnt && echo more >mnt/more && '${ckptfsProgram}' umount mnt && '${ckptfsProgram}' cat enc more -k key`;
     expect(await asUser('user,write', line)).toMatchObject({ status: 0, stdout: 'more\n', stderr: '' });
   });
@@ -72,7 +78,7 @@ describeIf(
   ['root', 'fuse', 'fusermount', 'namespaces', 'setpriv'],
   'without user_allow_other in /etc/fuse.conf',
   () => {
-    test.each(['--allow-other', '--allow-root'])('%s says what an ordinary user needs', async (option) => {
+    test.each(['--allow-other', '--allow-root'])('%s names what an ordinary user needs', async (option) => {
       const { status, stderr } = await asUser('user', `'${ckptfsProgram}' mount enc mnt -k key ${option}`);
       expect([status, stderr]).toEqual([
         33,
@@ -80,7 +86,7 @@ describeIf(
       ]);
     });
 
-    test('doctor says so', async () => {
+    test('doctor names it as well', async () => {
       const { stdout } = await asUser('user', `'${ckptfsProgram}' doctor`);
       expect(stdout).toMatch(/warn +user_allow_other: .*--allow-other and --allow-root/);
     });

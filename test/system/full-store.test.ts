@@ -74,20 +74,24 @@ describeIf(['root'], 'a store on a file system that is full', () => {
     journal.close();
   });
 
-  systemTest([], 'an object, a draft and a named file that do not fit say ENOSPC, and what was there stays', () => {
-    store.publish('manifest', Buffer.from('old'));
-    const object = store.createObject(id);
-    const whole = new Region(Buffer.alloc(2 * ROOM, 'x'));
-    expect(errnoOf(() => object.write(whole, 0, whole.length, 0))).toBe('ENOSPC');
-    expect(store.space().freeBlocks).toBe(0);
-    const draft = store.beginJournal();
-    expect(errnoOf(() => draft.append(half))).toBe('ENOSPC');
-    draft.discard();
-    expect(errnoOf(() => store.publish('manifest', half))).toBe('ENOSPC');
-    expect(store.readNamed('manifest', 3)?.toString()).toBe('old');
-    object.truncate(0);
-    store.publish('manifest', half);
-    expect(store.sizeOf('manifest')).toBe(half.length);
-    object.close();
-  });
+  systemTest(
+    [],
+    'an object, a draft and a named file that do not fit fail with ENOSPC, and what was there stays',
+    () => {
+      store.publish('manifest', Buffer.from('old'));
+      const object = store.createObject(id);
+      const whole = new Region(Buffer.alloc(2 * ROOM, 'x'));
+      expect(errnoOf(() => object.write(whole, 0, whole.length, 0))).toBe('ENOSPC');
+      expect(store.space().freeBlocks).toBe(0);
+      const draft = store.beginJournal();
+      expect(errnoOf(() => draft.append(half))).toBe('ENOSPC');
+      draft.discard();
+      expect(errnoOf(() => store.publish('manifest', half))).toBe('ENOSPC');
+      expect(store.readNamed('manifest', 3)?.toString()).toBe('old');
+      object.truncate(0);
+      store.publish('manifest', half);
+      expect(store.sizeOf('manifest')).toBe(half.length);
+      object.close();
+    },
+  );
 });

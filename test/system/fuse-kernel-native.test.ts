@@ -46,7 +46,7 @@ describeIf([...rootNeeds, 'fuseNative', 'fusermount'], 'mounted through fuse-nat
     });
   }
 
-  systemTest([], 'busy mounts say so; killed daemons leave what can be cleared', async () => {
+  systemTest([], 'a busy mount is not unmounted; a killed daemon leaves a mount that can be cleared', async () => {
     const daemon = await mount(mountPoint, setup);
     const fd = openSync(join(mountPoint, 'small'), 'r');
     await expect(unmount(mountPoint)).rejects.toMatchObject({ code: 'busy' });

@@ -49,7 +49,7 @@ describeIf(rootNeeds, 'mounted by root', () => {
     await daemon.unmount();
   });
 
-  systemTest([], 'faults of the file system are EIO, are told, and end nothing', async () => {
+  systemTest([], 'faults of the file system are EIO, are reported, and end nothing', async () => {
     const daemon = await mount(mountPoint);
     check('faults', mountPoint);
     const fault = await daemon.next((message) => message.fault !== undefined);
@@ -120,7 +120,7 @@ describeIf(rootNeeds, 'mounted by root', () => {
     });
   }
 
-  systemTest([], 'is nosuid, nodev, ro and not for other users, unless asked', async () => {
+  systemTest([], 'the mount is nosuid, nodev, ro and not for other users, unless options say otherwise', async () => {
     const daemon = await mount(mountPoint);
     const { options } = await findMount(mountPoint);
     expect(options).toEqual(
@@ -150,7 +150,7 @@ describeIf(rootNeeds, 'mounted by root', () => {
     await daemon.unmount();
   });
 
-  systemTest([], 'a busy mount says so, goes when asked lazily, and serves its readers to the end', async () => {
+  systemTest([], 'a busy mount is not unmounted, can be detached, and then serves its readers to the end', async () => {
     const daemon = await mount(mountPoint);
     const fd = openSync(join(mountPoint, 'big'), 'r');
     await expect(unmount(mountPoint)).rejects.toMatchObject({ code: 'busy', path: mountPoint });
@@ -253,7 +253,7 @@ describeIf(rootNeeds, 'mounted by root', () => {
     expect(await daemon.exited).toBe(0);
   });
 
-  systemTest([], 'mount points that cannot be used', async () => {
+  systemTest([], 'a mount point that cannot be used is refused', async () => {
     writeFileSync(join(base, 'file'), '');
     for (const name of ['none', 'file']) {
       expect(await PatternDaemon.refusal(join(base, name))).toMatchObject({ error: 'mount-failed' });

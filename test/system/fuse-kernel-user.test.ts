@@ -56,7 +56,7 @@ describeIf(['root', 'fuse', 'python', 'fusermount', 'setpriv'], 'mounted by an o
 
   const user = () => ({ uid: nobody, program });
 
-  systemTest([], 'clients', async () => {
+  systemTest([], 'clients read what the file system has', async () => {
     const daemon = await mount(mountPoint, { user: user() });
     for (const name of [...readChecks, 'refusals']) check(name, mountPoint, nobody);
     expect(await findMount(mountPoint)).toMatchObject({ fsType: 'fuse.ckptfs', source: '/some, odd\\source' });
@@ -75,7 +75,7 @@ describeIf(['root', 'fuse', 'python', 'fusermount', 'setpriv'], 'mounted by an o
     });
   }
 
-  systemTest([], 'busy, and unmounted by root', async () => {
+  systemTest([], 'a busy mount is not unmounted for its user, and root unmounts it when it is free', async () => {
     const daemon = await mount(mountPoint, { user: user() });
     const holder = spawn('setpriv', [
       `--reuid=${nobody}`,

@@ -114,19 +114,22 @@ describeIf(['root', 'fuse'], 'an image that is moved away while it is mounted, a
     expect(run('cat', 'ckpt.old', 'new', ...key).stdout).toBe('first');
   });
 
-  test.each([[[]], [['--workers', '3']]])('is read on, also what was not open yet %j', (options) => {
-    encrypt('src', 'ckpt');
-    expect(run('mount', 'ckpt', 'mnt', ...key, ...options)).toEqual(success());
-    fs.renameSync(at('ckpt'), at('ckpt.old'));
-    encrypt('other', 'ckpt');
-    expect(terminal.shell('cat mnt/file && cmp mnt/large src/large')).toEqual(success('one'));
-    expect(listed()).toMatchObject({ source: at('ckpt.old'), daemon: { counters: { authenticationFailures: 0 } } });
-    fs.rmSync(at('ckpt.old'), { recursive: true });
-    expect(listed().source).toBe(`${at('ckpt.old')} (removed)`);
-    expect(run('umount', 'mnt')).toEqual(success());
-  });
+  test.each([[[]], [['--workers', '3']]])(
+    'goes on to be read, also files that were not open yet, with %j',
+    (options) => {
+      encrypt('src', 'ckpt');
+      expect(run('mount', 'ckpt', 'mnt', ...key, ...options)).toEqual(success());
+      fs.renameSync(at('ckpt'), at('ckpt.old'));
+      encrypt('other', 'ckpt');
+      expect(terminal.shell('cat mnt/file && cmp mnt/large src/large')).toEqual(success('one'));
+      expect(listed()).toMatchObject({ source: at('ckpt.old'), daemon: { counters: { authenticationFailures: 0 } } });
+      fs.rmSync(at('ckpt.old'), { recursive: true });
+      expect(listed().source).toBe(`${at('ckpt.old')} (removed)`);
+      expect(run('umount', 'mnt')).toEqual(success());
+    },
+  );
 
-  test('messages name where it is now', () => {
+  test('is named in messages by the path where it is now', () => {
     encrypt('src', 'ckpt');
     expect(run('mount', '--write', 'ckpt', 'mnt', ...key)).toEqual(success());
     fs.rmSync(at('mnt', 'file'));
@@ -142,7 +145,7 @@ describeIf(['root', 'fuse'], 'an image that is moved away while it is mounted, a
 });
 
 describeIf(['root', 'fuse'], 'readers and a writer', () => {
-  test('what is mounted to be read is not written on, and says by whom; afterwards it is', () => {
+  test('a writer of an image that is mounted read-only is refused with the name of the reader, and accepted afterwards', () => {
     encrypt('src', 'enc');
     expect(run('mount', 'enc', 'mnt', ...key)).toEqual(success());
     const { pid } = listed();
@@ -195,7 +198,7 @@ describeIf(['root', 'fuse'], 'a link to the objects of another image, in place o
 });
 
 describeIf(['root', 'fuse'], 'a mount point in place of the objects', () => {
-  test('is not gone into', () => {
+  test('is not entered', () => {
     encrypt('src', 'enc');
     encrypt('src', 'other-image');
     expect(spawnSync('mount', ['--bind', at('other-image', 'objects'), at('enc', 'objects')]).status).toBe(0);
@@ -210,7 +213,7 @@ describeIf(['root', 'fuse'], 'a mount point in place of the objects', () => {
 });
 
 describeIf(['root', 'fuse', 'loop'], 'a disk of its own for an image', () => {
-  test('its lost+found is in the way of nothing, and other things are named', () => {
+  test('its lost+found hinders nothing, and anything else there is named', () => {
     const made = terminal.shell('truncate -s 20M image && mkfs.ext4 -q image && mount -o loop image disk');
     expect(made).toEqual(success());
     try {

@@ -54,7 +54,7 @@ describeIf(['root'], 'what an image cannot hold', () => {
     expect(fs.existsSync(image)).toBe(false);
   });
 
-  test('skipSpecial leaves them out and says so', async () => {
+  test('skipSpecial leaves them out and reports them', async () => {
     const [source, image] = [makeSource(), fresh('image')];
     for (const [name, make] of kinds) make(join(source, name));
     const created = await create(source, image, { skipSpecial: true });
@@ -98,7 +98,7 @@ describe('source and destination', () => {
     expect(fs.readdirSync(target)).toEqual(['mine']);
   });
 
-  test('an empty directory will do; an image that exists is never overwritten', async () => {
+  test('an empty directory is accepted; an image that exists is never overwritten', async () => {
     const [source, image] = [makeSource(), fresh('image')];
     fs.mkdirSync(image);
     await create(source, image);
@@ -107,7 +107,7 @@ describe('source and destination', () => {
     expect(without(describeTree(image), 'atime')).toEqual(before);
   });
 
-  test('a source that is missing, or no directory', async () => {
+  test('a source that is missing, or is not a directory, is refused', async () => {
     await expect(create(fresh('none'), fresh('image'))).rejects.toMatchObject({ code: 'io' });
     const file = join(makeSource(), 'pages-1.img');
     await expect(create(file, fresh('image'))).rejects.toMatchObject({ code: 'io' });
@@ -138,7 +138,7 @@ describe('source and destination', () => {
     },
   );
 
-  test('interrupted by a signal: the image is unfinished and the source untouched', async () => {
+  test('a signal leaves the image unfinished and the source untouched', async () => {
     const [source, image] = [makeSource({ 'pages-1.img': 20 * MiB }), fresh('image')];
     const before = without(describeTree(source), 'atime');
     const controller = new AbortController();
@@ -198,7 +198,7 @@ describe('ckptfs encrypt killed', () => {
     expect(fs.readdirSync(source)).toEqual(before);
   });
 
-  test('at any time: nothing, an unfinished image, or a whole one; never a damaged one', async () => {
+  test('at any time leaves nothing, an unfinished image or a whole one, and never a damaged one', async () => {
     const outcomes: string[] = [];
     for (const delay of [0, 5, 30, 80, 150, 250, 400]) {
       const image = join(shared, `at-${delay}`);

@@ -107,7 +107,7 @@ describeIf(['root'], 'a tree of everything', () => {
 });
 
 describe('sizes', () => {
-  test('an empty directory', async () => {
+  test('an empty directory is kept', async () => {
     const [source, image, target] = [fresh('source'), fresh('image'), fresh('target')];
     fs.mkdirSync(source, 0o750);
     for (let times = 0; times < 2; times++) describeTree(source);

@@ -50,7 +50,7 @@ const makeImage = `
   });
 `;
 
-test('create, describe, stat, list, readAt, verify, extract', () => {
+test('an image is created, described, listed, read, verified and extracted', () => {
   inDirectory((directory) => {
     const result = useOfPackage(
       `${makeImage}

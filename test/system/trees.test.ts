@@ -67,7 +67,7 @@ describeIf(['python'], 'a tree deeper than any path', () => {
     expect(runProgram('python3', '-c', lookDeep, at('deep-out'))).toBe('data 1000 10 deep 2 leaf 0o500\n');
   });
 
-  systemTest(['python'], 'is named in a line that is not', () => {
+  systemTest(['python'], 'is named in a short line', () => {
     runProgram('python3', '-c', `${makeDeep}\nos.chmod('.', 0o700); os.mknod('null', 0o20600, 259)`, at('odd'), '100');
     const { status, stderr } = runCkptfs('encrypt', at('odd'), at('odd-enc'), ...key, '-q');
     expect(status).toBe(5);
@@ -96,7 +96,7 @@ describeIf(['root', 'namespaces', 'getfattr'], 'a destination without extended a
     });
   }
 
-  test('has all else; what is missing is named, and the exit code says so', () => {
+  test('gets everything else; what is missing is named, and the exit code shows it', () => {
     const { status, stdout, stderr } = decryptThere();
     expect(stdout).toMatch(/2 files, .*\nab$/);
     expect(stderr).toMatch(
@@ -107,7 +107,7 @@ describeIf(['root', 'namespaces', 'getfattr'], 'a destination without extended a
     expect([quiet.status, quiet.stderr]).toEqual([7, ' a 640 1000\n']);
   });
 
-  test('is told in JSON', () => {
+  test('is reported in JSON', () => {
     const { status, stdout } = decryptThere('--json', '--quiet');
     const { losses } = JSON.parse(stdout.replace(/ab$/, ''));
     expect([status, losses]).toEqual([

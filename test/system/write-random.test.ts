@@ -20,7 +20,7 @@ describeIf(['root', 'fuse'], 'random operations on a mount that can be written',
     fs.rmSync(base, { recursive: true });
   });
 
-  systemTest([], 'come to what they come to in a model, over seals and kills', async () => {
+  systemTest([], 'give what they give in a model, over seals and kills', async () => {
     mount.mount();
     const report = await runFsx(mount, {
       seed: 5,
@@ -32,7 +32,7 @@ describeIf(['root', 'fuse'], 'random operations on a mount that can be written',
   });
 
   // Small chunks, so that most operations cover many; the other kind of cipher.
-  systemTest([], 'also in chunks of 4 KiB under ChaCha20-Poly1305', async () => {
+  systemTest([], 'give the same in chunks of 4 KiB under ChaCha20-Poly1305', async () => {
     mount.mount('--cipher', 'chacha20-poly1305', '--chunk-size', '4K');
     await runFsx(mount, { seed: 6, operations: 2000, operationsPerSeal: 700, operationsPerKill: 1000 });
   });

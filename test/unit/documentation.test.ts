@@ -52,7 +52,7 @@ describe.each([
   });
 });
 
-test('exit codes are each other’s equals nowhere, and leave room for signals', () => {
+test('exit codes are unique, and leave room for signals', () => {
   const numbers = Object.values(exitCodes);
   expect(new Set(numbers).size).toBe(numbers.length);
   expect(numbers.filter((number) => number < 1 || number === EXIT_EXEC_FAILED || number === EXIT_NOT_ALL_KEPT)).toEqual(

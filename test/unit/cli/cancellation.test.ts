@@ -11,7 +11,7 @@ afterEach(() => {
   expect(listeners()).toEqual(before);
 });
 
-test('signals are the kernel’s but while threads work', async () => {
+test('signals keep their default action, except while threads work', async () => {
   const seen: number[][] = [];
   await cancellable('', async ({ onCancellable }) => {
     seen.push(listeners());
@@ -23,7 +23,7 @@ test('signals are the kernel’s but while threads work', async () => {
   expect(seen).toEqual([before, before.map((count) => count + 1), before]);
 });
 
-test('the first signal cancels, and the next is the kernel’s', async () => {
+test('the first signal cancels, and the next has its default action', async () => {
   const cancelled = cancellable('Half is left.', async ({ signal, onCancellable }) => {
     onCancellable(true);
     process.emit('SIGINT', 'SIGINT');

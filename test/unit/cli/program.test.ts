@@ -36,14 +36,14 @@ test.each([
     'ckptfs mount --help',
   ],
   [['ls', 'a', '--json', '-0'], /exclude each other/, 'ckptfs ls --help'],
-])('%j is refused with a reason and where to look', async (words, reason, help) => {
+])('%j is refused with a reason and the help to read', async (words, reason, help) => {
   const failure = await failureOf(...words);
   expect(failure.code).toBe('bad-argument');
   expect(failure.message).toMatch(reason);
   expect(hintFor(failure)).toContain(help);
 });
 
-test('an option that takes one value is not taken twice', async () => {
+test('an option that takes one value is refused when it is given twice', async () => {
   const { code, message } = await failureOf('encrypt', 'a', 'b', '--cipher', 'none', '--cipher', 'none');
   expect([code, message]).toEqual(['bad-argument', '--cipher is given more than once']);
 });
@@ -76,7 +76,7 @@ test.each([
   expect(code).toBe('bad-argument');
 });
 
-test('after -- nothing is an option, but what exec runs stays as it is', () => {
+test('after -- nothing is an option, but the command of exec stays unchanged', () => {
   expect(understandable(['ls', '-k', 'k', '--', '-enc', 'p'])).toEqual(['ls', '-k', 'k', './-enc', 'p']);
   expect(understandable(['exec', 'e', '--', 'ls', '-l'])).toEqual(['exec', 'e', '--', 'ls', '-l']);
   expect(understandable(['--get-yargs-completions', 'ckptfs', 'ls', '--'])).toContain('--');
@@ -91,7 +91,7 @@ test('help and version are commands as well, and - is standard input', () => {
   expect(() => understandable(['help', 'mont'])).toThrow('unknown command mont; did you mean mount?');
 });
 
-test('a suggestion is near, or begins so', () => {
+test('a suggestion is a similar word, or one that begins with what was given', () => {
   const known = ['write', 'workers', 'allow-other', 'allow-root'];
   expect(['wirte', 'writes', 'worker', 'allow', 'x', 'zzzzzz'].map((word) => suggestionFor(word, known))).toEqual([
     'write',

@@ -58,7 +58,7 @@ describe('the summary', () => {
   });
 });
 
-test('in words, who is slower, alike and faster', () => {
+test('tells in words which competitors are slower, alike and faster', () => {
   const scenario = scenarioOf({ ckptfs: [100], age: [50], gpg: [102], openssl: [200] });
   expect(inWords(scenario)).toBe(
     'ckptfs is 2 times as fast as age; it is about as fast as gpg; it takes 2 times as long as openssl.',

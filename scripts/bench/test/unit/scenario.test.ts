@@ -42,7 +42,7 @@ test('competitors take turns, each after all were checked', async () => {
   expect(result.baseline).toBe('ckptfs');
 });
 
-test('who gives wrong bytes or fails is left out and named; ours is a failure', async () => {
+test('a competitor that gives wrong bytes or fails is left out and named; a failure of ckptfs fails the run', async () => {
   const bench = quietBench(2);
   const wrong: Competitor = {
     name: 'wrong',

@@ -31,7 +31,7 @@ describe('times as fast', () => {
     const scenario = scenarioOf({ ckptfs: [2], gpg: [8] }, { unit: 'seconds', better: 'lower' });
     expect(timesBetter(scenario, 'ckptfs', 'gpg')).toBe(4);
   });
-  test('is unknown where one took no part', () => {
+  test('is unknown where one of them took no part', () => {
     expect(timesBetter(scenarioOf({ ckptfs: [1] }), 'ckptfs', 'gpg')).toBeUndefined();
     expect(medianOf(undefined, 'ckptfs')).toBeUndefined();
   });

@@ -13,7 +13,7 @@ function refusal(list: string): CkptfsError {
 }
 
 describe('mount options', () => {
-  test('ours are taken out, the others left as they are', () => {
+  test('options of ckptfs are taken out, and the others are left as they are', () => {
     const id = 'AB'.repeat(16);
     const line = `rw,key_file=/etc/k,image_id=${id},transport=fuse-native,workers=3,cache_size=2M,root_mode=0755,scratch,log_file=/l,nofail`;
     expect(parseMountOptions([line, 'allow_other'])).toEqual({
@@ -38,7 +38,7 @@ describe('mount options', () => {
     expect(rest).toEqual(['fsname=x\\,y']);
   });
 
-  test('several keys', () => {
+  test('several key files are kept in their order', () => {
     expect(parseMountOptions(['key_file=a', 'key_file=b']).settings.keyFile).toEqual(['a', 'b']);
   });
 
@@ -60,7 +60,7 @@ describe('mount options', () => {
     expect(message).toMatch(reason);
   });
 
-  test('a misspelt option is told what there is, ours included', () => {
+  test('the hint for a misspelt option lists the options of ckptfs', () => {
     expect(hintFor(refusal('keyfile=x'))).toContain('key_file=FILE');
   });
 });

@@ -10,7 +10,7 @@ test.each([
   ['file', 0o2644, '-rw-r-Sr--'],
   ['file', 0o7000, '---S--S--T'],
   ['symlink', 0o777, 'lrwxrwxrwx'],
-] as const)('mode of a %s %o', (type, mode, text) => {
+] as const)('a %s with the mode %o is shown as %s', (type, mode, text) => {
   expect(modeText({ type, mode })).toBe(text);
 });
 
@@ -19,7 +19,7 @@ test.each([
   [-1, '1969-12-31 23:59:59'],
   [1795296579, '2026-11-21 21:29:39'],
   [Number.MAX_SAFE_INTEGER, `@${Number.MAX_SAFE_INTEGER}`],
-])('time %d', (seconds, text) => {
+])('the time %d is shown as %s', (seconds, text) => {
   expect(timeText(seconds)).toBe(text);
 });
 

@@ -3,7 +3,7 @@ import { CkptfsError, ioError } from '../../../../src/base/errors.ts';
 import { hintFor } from '../../../../src/cli/hints.ts';
 import { debugText, exitCodeOf, failureLine } from '../../../../src/cli/terminal/messages.ts';
 
-test('one line: what is wrong, then what to do', () => {
+test('a failure is one line: what is wrong, then what to do', () => {
   const error = new CkptfsError('exists', 'out exists', { data: { reason: 'not-empty' } });
   expect(failureLine(error)).toBe(`ckptfs: out exists. ${hintFor(error)}`);
   expect(failureLine(new CkptfsError('io', 'why?'))).toBe('ckptfs: why?');
@@ -16,7 +16,7 @@ test('a name in a message cannot forge a line or act on a terminal', () => {
   expect(line).toBe('ckptfs: cannot open a\\nckptfs: all is well\\x1b[2K: no such file or directory.');
 });
 
-test('what is no CkptfsError is a fault of ours, and says so', () => {
+test('an error of any other class is reported as an internal fault', () => {
   expect(failureLine(new TypeError('x is undefined'))).toMatch(/^ckptfs: internal fault: x is undefined\. .*--debug/);
   expect(failureLine('thrown text')).toContain('thrown text');
   expect(exitCodeOf(new TypeError('x'))).toBe(1);

@@ -47,7 +47,7 @@ describe('parseBytes', () => {
   );
 });
 
-test('counts', () => {
+test('a count has its noun in the singular or the plural', () => {
   expect([countOf(1, 'file'), countOf(0, 'file'), countOf(2, 'entry', 'entries')]).toEqual([
     '1 file',
     '0 files',
