@@ -29,7 +29,7 @@ export type { Damage, VerifyOptions, VerifyReport } from './image/verify/verify.
 export type { Progress } from './image/workers/worker-pool.ts';
 export { createDefaultKey, defaultKeyPath } from './keys/default-key.ts';
 export { unwrapFromSlot, wrapIntoSlot } from './keys/jwe-slot.ts';
-export { type KeyFile, keyFileProvider, readKeyFile } from './keys/key-file.ts';
+export { type KeyFile, type KeyFileWarning, keyFileProvider, readKeyFile } from './keys/key-file.ts';
 export { createKeyFile, type KeyBits } from './keys/keygen.ts';
 export type { KeyProvider } from './keys/provider.ts';
 export {

@@ -1,4 +1,5 @@
 import { type CkptfsError, type ErrorCode, ioErrorName, isFull } from '../base/errors.ts';
+import type { KeyFileWarning } from '../keys/key-file.ts';
 import { EndedBySignal } from './cancellation.ts';
 import { CommandLineError, type CommandLineProblem } from './command-line-error.ts';
 
@@ -29,6 +30,11 @@ export function hintFor(error: CkptfsError): Hint {
     default:
       return known;
   }
+}
+
+/** Returns a warning about a key file, with what to do about it. */
+export function keyFileWarning({ reason, message, path }: KeyFileWarning): string {
+  return reason === 'mode' ? `${message}: chmod 600 ${shellWord(path)}` : message;
 }
 
 const NAME_AN_IMAGE = 'Name the directory that "ckptfs encrypt" made.';

@@ -15,7 +15,14 @@ const WRITABLE_BY_OTHERS = 0o022;
 export interface KeyFile {
   readonly key: Secret;
   /** A problem with the file that the user should know of, if there is one. */
-  readonly warning: string | undefined;
+  readonly warning: KeyFileWarning | undefined;
+}
+
+export interface KeyFileWarning {
+  /** The file belongs to another user, or its mode lets other users in. */
+  readonly reason: 'other-owner' | 'mode';
+  readonly message: string;
+  readonly path: string;
 }
 
 /**
@@ -84,14 +91,15 @@ function readBounded(path: string, open: () => number, into: Buffer): { length: 
   }
 }
 
-function warningAbout(path: string, status: Stats): string | undefined {
+function warningAbout(path: string, status: Stats): KeyFileWarning | undefined {
   if (!status.isFile()) return undefined;
-  if (status.uid !== 0 && status.uid !== process.geteuid?.()) return `key file ${path} belongs to another user`;
+  if (status.uid !== 0 && status.uid !== process.geteuid?.()) {
+    return { reason: 'other-owner', message: `key file ${path} belongs to another user`, path };
+  }
   const how = [
     ...((status.mode & READABLE_BY_OTHERS) !== 0 ? ['read'] : []),
     ...((status.mode & WRITABLE_BY_OTHERS) !== 0 ? ['changed'] : []),
   ];
-  return how.length === 0
-    ? undefined
-    : `key file ${path} can be ${how.join(' and ')} by other users: chmod 600 ${path}`;
+  if (how.length === 0) return undefined;
+  return { reason: 'mode', message: `key file ${path} can be ${how.join(' and ')} by other users`, path };
 }

@@ -158,7 +158,7 @@ describeIf(['root', 'fuse'], 'mount --write', () => {
     expect(run('decrypt', 'enc', 'clear', ...key)).toEqual(failure(26, notSealed));
     expect(run('mount', 'enc', 'other', ...key)).toMatchObject({ status: 26 });
     expect(run('mount', '--write', '--cipher', 'none', 'enc', 'other', ...key)).toEqual(
-      failure(2, '--cipher is for a new image: enc is there already, and stays what it is.'),
+      failure(2, '--cipher is for a new image: enc exists already, and keeps its own.'),
     );
     expect(run('umount', 'mnt')).toEqual(success());
     expect(run('cat', 'enc', 'a', ...key)).toEqual(success('held'));

@@ -47,7 +47,7 @@ describeIf(['root', 'fuse', 'namespaces'], 'exec --write', () => {
     expect(run('info', 'enc').stdout).toMatch(/^cipher +none$/m);
     expect(run('exec', '-wq', 'second', '--', 'touch', '{}/a')).toEqual(success());
     expect(run('exec', '-w', '--cipher', 'none', 'enc', '--', 'true')).toEqual(
-      failure(125, '--cipher is for a new image: enc is there already, and stays what it is.'),
+      failure(125, '--cipher is for a new image: enc exists already, and keeps its own.'),
     );
   });
 

@@ -100,7 +100,7 @@ describeIf(['root', 'namespaces', 'getfattr'], 'a destination without extended a
     const { status, stdout, stderr } = decryptThere();
     expect(stdout).toMatch(/2 files, .*\nab$/);
     expect(stderr).toMatch(
-      /warning: not kept of \S+\/out\/a: extended attributes \(E\w+\)\n.*everything else was kept; missing: extended attributes of 1 file\n a 640 1000\n$/,
+      /warning: could not keep extended attributes of \S+\/out\/a \(E\w+\)\n.*everything else was kept; missing: extended attributes of 1 file\n a 640 1000\n$/,
     );
     expect(status).toBe(7);
     const quiet = decryptThere('--quiet');

@@ -28,7 +28,7 @@ export const command = defineCommand({
   async run({ bits, output, json }) {
     const size = sizes.find((known) => String(known) === bits) ?? 256;
     if (json && output === undefined) {
-      throw new CkptfsError('bad-argument', '--json needs --output: a key does not belong into JSON');
+      throw new CkptfsError('bad-argument', '--json needs --output: the key itself is not printed as JSON');
     }
     if (output !== undefined) {
       createKeyFile(output, size);

@@ -7,6 +7,7 @@ import type { Secret } from '../../crypto/secret.ts';
 import { createDefaultKey, defaultKeyPath } from '../../keys/default-key.ts';
 import { type KeyFile, keyFileProvider, readKeyFile, readKeyFromInput } from '../../keys/key-file.ts';
 import type { KeyProvider } from '../../keys/provider.ts';
+import { keyFileWarning } from '../hints.ts';
 
 /** Every way to name a key on the command line. Only this file must change for a further kind of key. */
 export interface KeyArguments {
@@ -91,7 +92,7 @@ export class HeldKeys {
 
   #from({ key, warning }: KeyFile): KeyProvider {
     this.#secrets.push(key);
-    if (warning !== undefined) this.warnings.push(warning);
+    if (warning !== undefined) this.warnings.push(keyFileWarning(warning));
     return keyFileProvider(key);
   }
 }

@@ -34,7 +34,7 @@ export function refuseNewImageOptions(args: {
 }): void {
   const given = args.cipher !== undefined ? '--cipher' : args.chunkSize !== undefined ? '--chunk-size' : undefined;
   if (given === undefined) return;
-  const reason = args.write ? `${args.ENC} is there already, and stays what it is` : 'nothing is made without --write';
+  const reason = args.write ? `${args.ENC} exists already, and keeps its own` : 'nothing is made without --write';
   throw new CkptfsError('bad-argument', `${given} is for a new image: ${reason}`);
 }
 

@@ -3,8 +3,8 @@ import { EXIT_NOT_ALL_KEPT, EXIT_OK } from '../exit-codes.ts';
 import { warn } from './output.ts';
 import { countOf } from './quantities.ts';
 
-const names: Readonly<Record<LossKind, string>> = {
-  entry: 'the name itself',
+const NAMES: Readonly<Record<LossKind, string>> = {
+  entry: 'the entry itself',
   owner: 'the owner',
   mode: 'the mode',
   times: 'the times',
@@ -21,10 +21,10 @@ export async function reportLosses(losses: readonly Loss[], quiet: boolean): Pro
 export function lossLines(losses: readonly Loss[]): string[] {
   const lines: string[] = [];
   for (const { kind, count, examples } of losses) {
-    for (const { path, reason } of examples) lines.push(`not kept of ${path}: ${names[kind]} (${reason})`);
-    if (count > examples.length) lines.push(`not kept of ${count - examples.length} more: ${names[kind]}`);
+    for (const { path, reason } of examples) lines.push(`could not keep ${NAMES[kind]} of ${path} (${reason})`);
+    if (count > examples.length) lines.push(`could not keep ${NAMES[kind]} of ${count - examples.length} more`);
   }
-  const totals = losses.map(({ kind, count }) => `${names[kind]} of ${countOf(count, 'file')}`);
+  const totals = losses.map(({ kind, count }) => `${NAMES[kind]} of ${countOf(count, 'file')}`);
   lines.push(`everything else was kept; missing: ${totals.join(', ')}`);
   return lines;
 }

@@ -4,7 +4,7 @@ import { aftermathFacts, errorFacts } from '../../../src/base/error-data.ts';
 import { CkptfsError, errorCodes, fromPlainError } from '../../../src/base/errors.ts';
 import { CommandLineError } from '../../../src/cli/command-line-error.ts';
 import { commandNames } from '../../../src/cli/command-names.ts';
-import { hintFor } from '../../../src/cli/hints.ts';
+import { hintFor, keyFileWarning } from '../../../src/cli/hints.ts';
 import { longOptions, optionNames } from '../../../src/cli/options/option-names.ts';
 import { createProgram } from '../../../src/cli/program.ts';
 
@@ -158,4 +158,10 @@ describe('texts of the library', () => {
       expect(optionsIn(text).filter((option) => allOptions.has(option))).toEqual([]);
     }
   });
+});
+
+test('a warning about a key file says how to protect it, where a mode can', () => {
+  const about = { message: 'key file k is open', path: 'my key' };
+  expect(keyFileWarning({ ...about, reason: 'mode' })).toBe("key file k is open: chmod 600 'my key'");
+  expect(keyFileWarning({ ...about, reason: 'other-owner' })).toBe('key file k is open');
 });

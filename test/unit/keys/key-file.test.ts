@@ -55,13 +55,19 @@ describe('readKeyFile', () => {
     writeFileSync(path('mode'), '00'.repeat(16));
     chmodSync(path('mode'), mode);
     const { warning } = readKeyFile(path('mode'));
-    expect(warning).toBe(expected && `key file ${path('mode')} ${expected}: chmod 600 ${path('mode')}`);
+    expect(warning).toEqual(
+      expected && { reason: 'mode', message: `key file ${path('mode')} ${expected}`, path: path('mode') },
+    );
   });
 
   test('warns of a file of another user', () => {
     writeFileSync(path('theirs'), '00'.repeat(16), { mode: 0o600 });
     chownSync(path('theirs'), 65534, 65534);
-    expect(readKeyFile(path('theirs')).warning).toBe(`key file ${path('theirs')} belongs to another user`);
+    expect(readKeyFile(path('theirs')).warning).toEqual({
+      reason: 'other-owner',
+      message: `key file ${path('theirs')} belongs to another user`,
+      path: path('theirs'),
+    });
   });
 
   test('reads a pipe, in whatever pieces it comes', async () => {

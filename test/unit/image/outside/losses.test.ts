@@ -33,8 +33,8 @@ test('refusals are counted, some are named, and other errors are thrown', () => 
   expect(list[0]?.examples.length).toBe(10);
   const lines = lossLines(list);
   expect(lines.length).toBe(13);
-  expect(lines).toContain('not kept of f3: extended attributes (ENOTSUP)');
-  expect(lines).toContain('not kept of 15 more: extended attributes');
+  expect(lines).toContain('could not keep extended attributes of f3 (ENOTSUP)');
+  expect(lines).toContain('could not keep extended attributes of 15 more');
   expect(lines.at(-1)).toBe('everything else was kept; missing: extended attributes of 25 files, the mode of 1 file');
 });
 
