@@ -16,6 +16,7 @@ const RULES: readonly Rule[] = [
     places: ['base/linux/', 'crypto/libcrypto.ts'],
     instead: 'bind system calls in base/linux, in the file of their subject',
   },
+  { pattern: /import fs from/, places: [], instead: 'import what is used from node:fs by name' },
   {
     pattern: /\.fill\(0(?!.*\/\/ not secret: )/,
     places: ['base/wipe.ts'],

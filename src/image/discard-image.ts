@@ -1,4 +1,4 @@
-import fs from 'node:fs';
+import { unlinkSync } from 'node:fs';
 import { ioError } from '../base/errors.ts';
 import { discardDirectory } from '../stores/discard-directory.ts';
 
@@ -24,7 +24,7 @@ export function discardImage({ location, directory, isNewDirectory, keyFile }: M
   if (!discardDirectory(location, directory, isNewDirectory)) return false;
   if (keyFile === undefined) return true;
   try {
-    fs.unlinkSync(keyFile);
+    unlinkSync(keyFile);
   } catch (cause) {
     throw ioError('remove key file', keyFile, cause);
   }

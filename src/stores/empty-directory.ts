@@ -1,4 +1,4 @@
-import fs from 'node:fs';
+import { closeSync, fchmodSync, fstatSync, mkdirSync } from 'node:fs';
 import type { ErrorData } from '../base/error-data.ts';
 import { CkptfsError, ioError, systemErrorName } from '../base/errors.ts';
 import { Directory } from '../base/linux/directory.ts';
@@ -39,17 +39,17 @@ export function openEmptyDirectory(path: string): number {
   try {
     fd = directory.openReadable();
     // This comes before the check, because from here on no other user can put anything into it.
-    const { mode } = fs.fstatSync(fd);
-    fs.fchmodSync(fd, 0o700);
+    const { mode } = fstatSync(fd);
+    fchmodSync(fd, 0o700);
     try {
       checkEmpty(path, directory);
     } catch (error) {
-      fs.fchmodSync(fd, mode & 0o7777);
+      fchmodSync(fd, mode & 0o7777);
       throw error;
     }
     return fd;
   } catch (cause) {
-    if (fd !== undefined) fs.closeSync(fd);
+    if (fd !== undefined) closeSync(fd);
     throw ioError('open', path, cause);
   } finally {
     directory.close();
@@ -83,7 +83,7 @@ export function describeNames(names: readonly string[]): string {
 /** Makes a directory with mode 0700. Returns false if the name exists. */
 function make(path: string): boolean {
   try {
-    fs.mkdirSync(path, 0o700);
+    mkdirSync(path, 0o700);
     return true;
   } catch (cause) {
     if (systemErrorName(cause) !== 'EEXIST') throw ioError('create', path, cause);

@@ -1,4 +1,4 @@
-import fs from 'node:fs';
+import { constants as fsConstants, fstatSync } from 'node:fs';
 import { CkptfsError, ioError, systemErrorName } from '../base/errors.ts';
 import { closeDescriptor } from '../base/linux/descriptors.ts';
 import type { Directory } from '../base/linux/directory.ts';
@@ -25,7 +25,7 @@ export function openRegularFile(
   directory: Directory,
   name: string,
   where: Where,
-  flags: number = fs.constants.O_RDONLY,
+  flags: number = fsConstants.O_RDONLY,
 ): OpenFile | undefined {
   let fd: number;
   try {
@@ -36,7 +36,7 @@ export function openRegularFile(
     if (code === 'ELOOP' || code === 'ENXIO' || code === 'EISDIR') throw notRegular(where(), cause);
     throw ioError('open', where(), cause);
   }
-  const stat = fs.fstatSync(fd);
+  const stat = fstatSync(fd);
   if (!stat.isFile()) {
     closeDescriptor(fd);
     throw notRegular(where());
@@ -64,7 +64,7 @@ export function openToWrite(directory: Directory, name: string, where: Where, fl
 
 /** Makes a new file with mode 0600 and opens it for writing. @throws Error of Node, also EEXIST */
 export function createFile(directory: Directory, name: string): number {
-  const { O_CREAT, O_EXCL, O_RDWR } = fs.constants;
+  const { O_CREAT, O_EXCL, O_RDWR } = fsConstants;
   return directory.openFile(name, O_RDWR | O_CREAT | O_EXCL);
 }
 

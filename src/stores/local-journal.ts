@@ -1,4 +1,4 @@
-import fs from 'node:fs';
+import { fdatasyncSync, ftruncateSync } from 'node:fs';
 import { ioError } from '../base/errors.ts';
 import { closeDescriptor } from '../base/linux/descriptors.ts';
 import { reserveRoom, writeAt } from '../base/linux/files.ts';
@@ -104,7 +104,7 @@ class AppendedFile implements JournalFile {
 
   sync(): void {
     try {
-      fs.fdatasyncSync(this.#fd);
+      fdatasyncSync(this.#fd);
     } catch (cause) {
       throw ioError('make durable', this.#where(), cause);
     }
@@ -116,7 +116,7 @@ class AppendedFile implements JournalFile {
 
   #cutTail(): void {
     if (!this.#hasTail) return;
-    fs.ftruncateSync(this.#fd, this.#size);
+    ftruncateSync(this.#fd, this.#size);
     this.#hasTail = false;
     // Cutting gave back the space that was reserved after the end.
     this.#reserved = this.#size;

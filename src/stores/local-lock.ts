@@ -1,4 +1,4 @@
-import fs from 'node:fs';
+import { constants as fsConstants, fstatSync, ftruncateSync, readSync, writeSync } from 'node:fs';
 import { CkptfsError, ioError } from '../base/errors.ts';
 import { closeDescriptor } from '../base/linux/descriptors.ts';
 import { tryLock } from '../base/linux/files.ts';
@@ -8,7 +8,7 @@ import { openToWrite } from './local-files.ts';
 import { keepReadersOut, type ReadersKeptOut } from './readers-lock.ts';
 import type { WriterLock } from './writable-store.ts';
 
-const { O_CREAT, O_RDWR } = fs.constants;
+const { O_CREAT, O_RDWR } = fsConstants;
 const LOCK = 'lock';
 /** The longest line about a holder that is read. */
 const MAX_HOLDER_BYTES = 200;
@@ -69,8 +69,8 @@ function takeFile(directory: ImageDirectory, holder: string): number {
     try {
       if (!tryLock(fd)) throw locked(directory.pathOf(), readHolder(fd));
       if (isInPlace(directory, fd)) {
-        fs.ftruncateSync(fd, 0);
-        fs.writeSync(fd, `${holder}\n`, 0);
+        ftruncateSync(fd, 0);
+        writeSync(fd, `${holder}\n`, 0);
         return fd;
       }
     } catch (cause) {
@@ -84,13 +84,13 @@ function takeFile(directory: ImageDirectory, holder: string): number {
 
 function isInPlace({ root }: ImageDirectory, fd: number): boolean {
   const there = root.lstat(LOCK);
-  const here = fs.fstatSync(fd, { bigint: true });
+  const here = fstatSync(fd, { bigint: true });
   return there?.ino === here.ino && there.dev === here.dev;
 }
 
 function readHolder(fd: number): string {
   const bytes = Buffer.alloc(MAX_HOLDER_BYTES);
-  const length = fs.readSync(fd, bytes, 0, MAX_HOLDER_BYTES, 0);
+  const length = readSync(fd, bytes, 0, MAX_HOLDER_BYTES, 0);
   const end = bytes.indexOf('\n');
   return printableName(bytes.subarray(0, end < 0 ? length : Math.min(end, length)));
 }

@@ -1,4 +1,4 @@
-import fs from 'node:fs';
+import { fdatasyncSync, ftruncateSync } from 'node:fs';
 import { ioError } from '../base/errors.ts';
 import { closeDescriptor } from '../base/linux/descriptors.ts';
 import { punchHole, readAt, writeAt } from '../base/linux/files.ts';
@@ -58,7 +58,7 @@ export class LocalWritableObject extends LocalFile implements WritableObject {
 
   truncate(size: number): void {
     try {
-      fs.ftruncateSync(this.fd, size);
+      ftruncateSync(this.fd, size);
     } catch (cause) {
       throw ioError('change the size of', this.where(), cause);
     }
@@ -66,7 +66,7 @@ export class LocalWritableObject extends LocalFile implements WritableObject {
 
   sync(): void {
     try {
-      fs.fdatasyncSync(this.fd);
+      fdatasyncSync(this.fd);
     } catch (cause) {
       throw ioError('make durable', this.where(), cause);
     }

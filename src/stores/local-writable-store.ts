@@ -1,4 +1,4 @@
-import fs from 'node:fs';
+import { constants as fsConstants, writeFileSync } from 'node:fs';
 import { CkptfsError, ioError } from '../base/errors.ts';
 import { closeDescriptor } from '../base/linux/descriptors.ts';
 import type { Directory } from '../base/linux/directory.ts';
@@ -12,7 +12,7 @@ import { LocalStore } from './local-store.ts';
 import type { NamedFile, StoredObject } from './store.ts';
 import type { JournalDraft, StoreSpace, WritableObject, WritableStore, WriterLock } from './writable-store.ts';
 
-const { O_RDWR } = fs.constants;
+const { O_RDWR } = fsConstants;
 
 /** An image that is being written, in a directory of this host. */
 export class LocalWritableStore extends LocalStore implements WritableStore {
@@ -77,7 +77,7 @@ export class LocalWritableStore extends LocalStore implements WritableStore {
       removeFile(root, draft);
       const fd = createFile(root, draft);
       try {
-        fs.writeFileSync(fd, bytes, { flush: true });
+        writeFileSync(fd, bytes, { flush: true });
       } finally {
         closeDescriptor(fd);
       }

@@ -1,4 +1,4 @@
-import fs from 'node:fs';
+import { fstatSync, readFileSync } from 'node:fs';
 
 /** The processes that hold locks of flock(2) on a file: pids in ascending order, as far as they can be seen. */
 export interface LockHolders {
@@ -12,8 +12,8 @@ export interface LockHolders {
  */
 export function lockHolders(fd: number): LockHolders {
   try {
-    const file = `${deviceOf(fd)}:${fs.fstatSync(fd, { bigint: true }).ino}`;
-    return holdersIn(fs.readFileSync('/proc/locks', 'latin1'), file);
+    const file = `${deviceOf(fd)}:${fstatSync(fd, { bigint: true }).ino}`;
+    return holdersIn(readFileSync('/proc/locks', 'latin1'), file);
   } catch {
     // Without /proc no process can be named.
     return { shared: [], exclusive: [] };
@@ -42,8 +42,8 @@ export function holdersIn(locks: string, file: string): LockHolders {
  * btrfs, where each subvolume has its own.
  */
 function deviceOf(fd: number): string {
-  const mount = /^mnt_id:\s*(\d+)$/m.exec(fs.readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1'))?.[1];
-  const mounts = fs.readFileSync('/proc/self/mountinfo', 'latin1').split('\n');
+  const mount = /^mnt_id:\s*(\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1'))?.[1];
+  const mounts = readFileSync('/proc/self/mountinfo', 'latin1').split('\n');
   const [, , device = ''] = mounts.find((line) => line.startsWith(`${mount} `))?.split(' ') ?? [];
   return device
     .split(':')

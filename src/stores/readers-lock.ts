@@ -1,4 +1,4 @@
-import fs from 'node:fs';
+import { statfsSync } from 'node:fs';
 import { CkptfsError, ioError, systemErrorName } from '../base/errors.ts';
 import { closeDescriptor } from '../base/linux/descriptors.ts';
 import type { Directory } from '../base/linux/directory.ts';
@@ -70,7 +70,7 @@ function held(fd: number, directory: Directory, kind: 'exclusive' | 'shared'): S
 
 function isOnNetwork({ fd }: Directory): boolean {
   try {
-    return NETWORK_FILE_SYSTEMS.has(fs.statfsSync(`/proc/self/fd/${fd}`).type);
+    return NETWORK_FILE_SYSTEMS.has(statfsSync(`/proc/self/fd/${fd}`).type);
   } catch {
     return false;
   }

@@ -1,4 +1,4 @@
-import fs from 'node:fs';
+import { constants as fsConstants } from 'node:fs';
 import { constants } from 'node:os';
 import type { Time } from '../time.ts';
 import { bind, lastErrno, Region } from './native.ts';
@@ -22,7 +22,7 @@ const calls = {
   syscall: bind('syscall', 'int64_t', ['int64_t', 'int', 'uintptr_t', 'uintptr_t', 'size_t']),
 } as const;
 
-const { O_DIRECTORY, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = fs.constants;
+const { O_DIRECTORY, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = fsConstants;
 const AT_FDCWD = -100;
 const AT_REMOVEDIR = 0x200;
 const AT_SYMLINK_NOFOLLOW = 0x100;

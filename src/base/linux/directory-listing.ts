@@ -1,4 +1,4 @@
-import fs from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { bind, Region } from './native.ts';
 import { systemError } from './system-error.ts';
 
@@ -14,7 +14,7 @@ const getdents64 = bindIfThere('getdents64', 'int64_t', ['int', 'uintptr_t', 'si
  */
 export function listNames(fd: number): Buffer[] {
   // A C library older than glibc 2.30 has no such function.
-  if (getdents64 === undefined) return fs.readdirSync(`/proc/self/fd/${fd}`, { encoding: 'buffer' });
+  if (getdents64 === undefined) return readdirSync(`/proc/self/fd/${fd}`, { encoding: 'buffer' });
   const names: Buffer[] = [];
   const records = new Region(32768);
   for (;;) {

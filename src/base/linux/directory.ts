@@ -1,4 +1,4 @@
-import fs from 'node:fs';
+import { type BigIntStats, chmodSync, constants as fsConstants, fstatSync, fsyncSync, readlinkSync } from 'node:fs';
 import { constants } from 'node:os';
 import { resolve } from 'node:path';
 import type { Time } from '../time.ts';
@@ -42,7 +42,7 @@ export class Directory {
    * @param follow whether the last component may be one, too
    */
   static open(path: EntryName, { follow = true }: { readonly follow?: boolean } = {}): Directory {
-    const { O_DIRECTORY, O_NOFOLLOW } = fs.constants;
+    const { O_DIRECTORY, O_NOFOLLOW } = fsConstants;
     const fd = at.openPath(path, O_PATH | O_DIRECTORY | O_CLOEXEC | (follow ? 0 : O_NOFOLLOW));
     const openedAs = Buffer.from(path as Uint8Array).toString();
     const openedAt = currentPath(fd);
@@ -93,7 +93,7 @@ export class Directory {
   }
 
   /** Says what an entry is; undefined when there is none. */
-  lstat(name: EntryName): fs.BigIntStats | undefined {
+  lstat(name: EntryName): BigIntStats | undefined {
     checkEntry(name);
     let fd: number;
     try {
@@ -103,15 +103,15 @@ export class Directory {
       throw error;
     }
     try {
-      return fs.fstatSync(fd, { bigint: true });
+      return fstatSync(fd, { bigint: true });
     } finally {
       closeDescriptor(fd);
     }
   }
 
   /** Says what the directory itself is. */
-  stat(): fs.BigIntStats {
-    return fs.fstatSync(this.fd, { bigint: true });
+  stat(): BigIntStats {
+    return fstatSync(this.fd, { bigint: true });
   }
 
   /** Lists the names of all entries, in no order. */
@@ -179,14 +179,14 @@ export class Directory {
 
   /** Makes the names in this directory durable. */
   sync(): void {
-    this.withReadable(fs.fsyncSync);
+    this.withReadable(fsyncSync);
   }
 
   /** Makes the names in the directory above durable, wherever that is now. */
   syncParent(): void {
     const fd = at.reopenDirectory(this.fd, '..');
     try {
-      fs.fsyncSync(fd);
+      fsyncSync(fd);
     } finally {
       closeDescriptor(fd);
     }
@@ -200,8 +200,8 @@ export class Directory {
     checkEntryOrSelf(name);
     const fd = at.openEntry(this.fd, name, O_PATH, 0);
     try {
-      if (fs.fstatSync(fd).isSymbolicLink()) throw systemError('chmod', constants.errno.EOPNOTSUPP);
-      fs.chmodSync(descriptorPath(fd), mode);
+      if (fstatSync(fd).isSymbolicLink()) throw systemError('chmod', constants.errno.EOPNOTSUPP);
+      chmodSync(descriptorPath(fd), mode);
     } finally {
       closeDescriptor(fd);
     }
@@ -284,7 +284,7 @@ function descriptorPath(fd: number): string {
 /** Returns undefined where /proc is not mounted. */
 function currentPath(fd: number): string | undefined {
   try {
-    return fs.readlinkSync(descriptorPath(fd));
+    return readlinkSync(descriptorPath(fd));
   } catch {
     return undefined;
   }

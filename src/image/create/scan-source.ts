@@ -1,4 +1,4 @@
-import fs from 'node:fs';
+import { type BigIntStats, closeSync, constants as fsConstants, fstatSync } from 'node:fs';
 import { CkptfsError, ioError } from '../../base/errors.ts';
 import type { Directory } from '../../base/linux/directory.ts';
 import { dataRanges } from '../../base/linux/files.ts';
@@ -89,7 +89,7 @@ class Scan {
     return found;
   }
 
-  #add(place: SourcePlace, directory: Directory, stat: fs.BigIntStats): number | undefined {
+  #add(place: SourcePlace, directory: Directory, stat: BigIntStats): number | undefined {
     const identity = `${stat.dev}:${stat.ino}`;
     const seen = stat.isDirectory() ? undefined : this.#known.get(identity);
     if (seen !== undefined) return seen;
@@ -99,7 +99,7 @@ class Scan {
     return this.#inodes.push(inode) - 1;
   }
 
-  #read(place: SourcePlace, directory: Directory, stat: fs.BigIntStats): SourceInode | undefined {
+  #read(place: SourcePlace, directory: Directory, stat: BigIntStats): SourceInode | undefined {
     if (stat.isCharacterDevice() || stat.isBlockDevice()) return undefined;
     const metadata: InodeMetadata = {
       mode: Number(stat.mode) & 0o7777,
@@ -149,13 +149,13 @@ class Scan {
     return xattrs.sort((a, b) => a.name.compare(b.name));
   }
 
-  #ranges(place: SourcePlace, directory: Directory, size: number, stat: fs.BigIntStats): (readonly [number, number])[] {
-    const fd = directory.openFile(place.name, fs.constants.O_RDONLY);
+  #ranges(place: SourcePlace, directory: Directory, size: number, stat: BigIntStats): (readonly [number, number])[] {
+    const fd = directory.openFile(place.name, fsConstants.O_RDONLY);
     try {
-      if (stampOf(fs.fstatSync(fd, { bigint: true })) !== stampOf(stat)) throw sourceChanged(this.#pathOf(place));
+      if (stampOf(fstatSync(fd, { bigint: true })) !== stampOf(stat)) throw sourceChanged(this.#pathOf(place));
       return rangesOf(fd, size);
     } finally {
-      fs.closeSync(fd);
+      closeSync(fd);
     }
   }
 

@@ -1,4 +1,4 @@
-import fs from 'node:fs';
+import { closeSync, constants as fsConstants, fstatSync, readSync } from 'node:fs';
 import { CkptfsError, ioError, systemErrorName } from '../../base/errors.ts';
 import { Directory } from '../../base/linux/directory.ts';
 import { Region } from '../../base/linux/native.ts';
@@ -122,7 +122,7 @@ class SourceReader {
         let done = 0;
         while (done < segment.length) {
           const at = segment.objectOffset + done;
-          const count = fs.readSync(this.#fd, to.bytes, at, segment.length - done, segment.fileOffset + done);
+          const count = readSync(this.#fd, to.bytes, at, segment.length - done, segment.fileOffset + done);
           if (count === 0) throw sourceChanged(this.#pathOf(segment.inode));
           done += count;
         }
@@ -149,13 +149,13 @@ class SourceReader {
     this.#closeFile();
     const place = this.#place(inode);
     if (place === undefined) throw new CkptfsError('internal', `inode ${inode} of the source is not a file`);
-    this.#fd = this.#directories.get(place.parent).openFile(place.name, fs.constants.O_RDONLY);
+    this.#fd = this.#directories.get(place.parent).openFile(place.name, fsConstants.O_RDONLY);
     this.#inode = inode;
-    if (stampOf(fs.fstatSync(this.#fd, { bigint: true })) !== stamp) throw sourceChanged(this.#pathOf(inode));
+    if (stampOf(fstatSync(this.#fd, { bigint: true })) !== stamp) throw sourceChanged(this.#pathOf(inode));
   }
 
   #closeFile(): void {
-    if (this.#inode !== undefined) fs.closeSync(this.#fd);
+    if (this.#inode !== undefined) closeSync(this.#fd);
     this.#inode = undefined;
   }
 

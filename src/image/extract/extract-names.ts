@@ -1,4 +1,4 @@
-import fs from 'node:fs';
+import { closeSync, constants as fsConstants, ftruncateSync } from 'node:fs';
 import { ioError } from '../../base/errors.ts';
 import type { Directory } from '../../base/linux/directory.ts';
 import { type Inode, ROOT_INODE } from '../../format/manifest.ts';
@@ -78,15 +78,15 @@ function makeInode(directory: Directory, name: Buffer, inode: Inode): void {
 }
 
 function makeFile(directory: Directory, name: Buffer, size: number): void {
-  const { O_CREAT, O_EXCL, O_WRONLY } = fs.constants;
+  const { O_CREAT, O_EXCL, O_WRONLY } = fsConstants;
   const fd = directory.openFile(name, O_CREAT | O_EXCL | O_WRONLY, 0o600);
   try {
-    fs.ftruncateSync(fd, size);
+    ftruncateSync(fd, size);
   } catch (error) {
     directory.unlink(name);
     throw error;
   } finally {
-    fs.closeSync(fd);
+    closeSync(fd);
   }
 }
 

@@ -1,4 +1,4 @@
-import fs from 'node:fs';
+import { closeSync, constants as fsConstants, writeSync } from 'node:fs';
 import { CkptfsError, ioError } from '../../base/errors.ts';
 import { Region } from '../../base/linux/native.ts';
 import { wipe } from '../../base/wipe.ts';
@@ -56,7 +56,7 @@ export function extractWorker(setup: ExtractSetup): JobWorker {
         done += count;
       }
     } finally {
-      fs.closeSync(fd);
+      closeSync(fd);
     }
   };
 
@@ -93,7 +93,7 @@ function openForWriting(place: ExtractedTree, inode: number): number {
   const made = place.placeOf(inode);
   if (made === undefined) throw new CkptfsError('internal', `inode ${inode} has no name`);
   try {
-    return place.directories.get(made.parent).openFile(made.name, fs.constants.O_WRONLY);
+    return place.directories.get(made.parent).openFile(made.name, fsConstants.O_WRONLY);
   } catch (cause) {
     throw ioError('open', place.pathOf(inode), cause);
   }
@@ -102,7 +102,7 @@ function openForWriting(place: ExtractedTree, inode: number): number {
 function writeAll(fd: number, bytes: Uint8Array, position: number, shown: () => string): void {
   try {
     for (let done = 0; done < bytes.length; ) {
-      done += fs.writeSync(fd, bytes, done, bytes.length - done, position + done);
+      done += writeSync(fd, bytes, done, bytes.length - done, position + done);
     }
   } catch (cause) {
     throw ioError('write', shown(), cause);

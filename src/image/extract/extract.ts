@@ -1,4 +1,4 @@
-import fs from 'node:fs';
+import { closeSync } from 'node:fs';
 import type { Inode } from '../../format/manifest.ts';
 import { openEmptyDirectory } from '../../stores/empty-directory.ts';
 import { type Loss, Losses } from '../outside/losses.ts';
@@ -47,7 +47,7 @@ export async function extractImage(image: Image, target: string, options: Extrac
     setAllMetadata(tree, madeTree, extracted, losses);
   } finally {
     extracted.close();
-    fs.closeSync(root);
+    closeSync(root);
   }
   const isRoot = process.geteuid?.() === 0;
   return { losses: losses.list().filter(({ kind }) => isRoot || kind !== 'owner') };

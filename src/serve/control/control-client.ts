@@ -1,4 +1,4 @@
-import fs from 'node:fs';
+import { closeSync, fstatSync } from 'node:fs';
 import net from 'node:net';
 import type { Deadline } from '../../base/deadline.ts';
 import { systemErrorName } from '../../base/errors.ts';
@@ -63,7 +63,7 @@ export function linkTo(fd: number, owner: number): DaemonLink | 'stranger' {
     if (peer.uid === owner) link = linkOver(new net.Socket({ fd, readable: true, writable: true }), peer);
     return link ?? 'stranger';
   } finally {
-    if (link === undefined) fs.closeSync(fd);
+    if (link === undefined) closeSync(fd);
   }
 }
 
@@ -74,10 +74,10 @@ export function linkTo(fd: number, owner: number): DaemonLink | 'stranger' {
 function connectHeld({ directory, name }: ControlName): number | undefined {
   const held = directory.openFile(name, O_PATH);
   try {
-    if (mountIdOf(held) !== mountIdOf(directory.fd) || !fs.fstatSync(held).isSocket()) return undefined;
+    if (mountIdOf(held) !== mountIdOf(directory.fd) || !fstatSync(held).isSocket()) return undefined;
     return connectTo(`/proc/self/fd/${held}`);
   } finally {
-    fs.closeSync(held);
+    closeSync(held);
   }
 }
 

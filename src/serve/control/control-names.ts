@@ -1,4 +1,4 @@
-import fs from 'node:fs';
+import { opendirSync } from 'node:fs';
 import type { Directory } from '../../base/linux/directory.ts';
 
 const MAX_SOCKETS = 256;
@@ -33,7 +33,7 @@ export function controlNames(directory: Directory): ControlName[] {
 function firstNamesIn(path: string): string[] {
   const names: string[] = [];
   try {
-    const listing = fs.opendirSync(path);
+    const listing = opendirSync(path);
     try {
       for (let count = 0; count < MAX_ENTRIES; count++) {
         const entry = listing.readSync();

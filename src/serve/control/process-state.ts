@@ -1,4 +1,4 @@
-import fs from 'node:fs';
+import { readFileSync } from 'node:fs';
 
 /**
  * Whether the kernel keeps a process from running, as far as this process may see: by SIGSTOP or a debugger, or because
@@ -28,7 +28,7 @@ function isFrozen(groups: string): boolean {
 
 function text(path: string): string {
   try {
-    return fs.readFileSync(path, 'utf8');
+    return readFileSync(path, 'utf8');
   } catch {
     return '';
   }

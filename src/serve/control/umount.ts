@@ -1,4 +1,4 @@
-import fs from 'node:fs';
+import { existsSync } from 'node:fs';
 import { Deadline } from '../../base/deadline.ts';
 import { CkptfsError, fromPlainError } from '../../base/errors.ts';
 import { isScratch, type MountInfo } from '../../fuse/mount/mountinfo.ts';
@@ -74,7 +74,7 @@ async function endOf(daemon: MountDaemon, found: MountInfo, lazy: boolean): Prom
 
 /** Whether the kernel still has the file system of a mount, wherever it is mounted; assumed where that cannot be told. */
 function isMountedSomewhere({ device, fsType }: MountInfo): boolean {
-  return fsType === 'overlay' || !fs.existsSync('/sys/class/bdi') || fs.existsSync(`/sys/class/bdi/${device}`);
+  return fsType === 'overlay' || !existsSync('/sys/class/bdi') || existsSync(`/sys/class/bdi/${device}`);
 }
 
 /** By the options of the file system, which come last. The overlay of a mount with scratch space can be written to, but not the image. */

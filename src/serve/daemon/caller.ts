@@ -1,4 +1,4 @@
-import fs from 'node:fs';
+import { closeSync } from 'node:fs';
 import net from 'node:net';
 import type { DaemonConfig } from '../handover/daemon-config.ts';
 import { REPORT_FD } from '../handover/descriptors.ts';
@@ -20,7 +20,7 @@ export async function reportReady(
   } catch {
     await daemon.requestEnd('the process that asked for this mount is gone');
   }
-  if (!endWithCaller) return fs.closeSync(REPORT_FD);
+  if (!endWithCaller) return closeSync(REPORT_FD);
   const caller = new net.Socket({ fd: REPORT_FD, readable: true, writable: false });
   caller.on('error', () => undefined);
   caller.on('close', () => void daemon.detach('the process that asked for this mount has ended'));

@@ -1,4 +1,4 @@
-import fs from 'node:fs';
+import { closeSync, readlinkSync } from 'node:fs';
 import { unmountPath } from '../../base/linux/mounts.ts';
 import { changeRoot } from '../../base/linux/namespaces.ts';
 import { namesIn } from '../../base/listing.ts';
@@ -31,7 +31,7 @@ export class DaemonNamespace {
     const callers = linkTarget(`/proc/self/fd/${CALLER_NAMESPACE_FD}`);
     if (callers === undefined || !isNamespace(callers)) return new DaemonNamespace(undefined);
     if (callers === linkTarget('/proc/self/ns/mnt')) {
-      for (const fd of [CALLER_NAMESPACE_FD, CALLER_ROOT_FD]) fs.closeSync(fd);
+      for (const fd of [CALLER_NAMESPACE_FD, CALLER_ROOT_FD]) closeSync(fd);
       return new DaemonNamespace(undefined);
     }
     detachMounts();
@@ -142,7 +142,7 @@ function isNamespace(target: string): boolean {
 
 function linkTarget(path: string): string | undefined {
   try {
-    return fs.readlinkSync(path);
+    return readlinkSync(path);
   } catch {
     return undefined;
   }

@@ -1,4 +1,4 @@
-import fs from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseMountInfo } from '../../fuse/mount/mountinfo.ts';
 
@@ -64,7 +64,7 @@ function self(): { cgroup: string; mountinfo: string } {
 /** With all its threads. What comes of it shows in where it is afterwards. */
 function moveTo(hierarchy: string): void {
   try {
-    if (hierarchy !== '') fs.writeFileSync(join(hierarchy, 'cgroup.procs'), '0');
+    if (hierarchy !== '') writeFileSync(join(hierarchy, 'cgroup.procs'), '0');
   } catch {
     // An ordinary user may not, and in a container the hierarchy may be read-only.
   }
@@ -72,7 +72,7 @@ function moveTo(hierarchy: string): void {
 
 function text(path: string): string {
   try {
-    return fs.readFileSync(path, 'latin1');
+    return readFileSync(path, 'latin1');
   } catch {
     return '';
   }

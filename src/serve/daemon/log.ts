@@ -1,4 +1,13 @@
-import fs from 'node:fs';
+import {
+  closeSync,
+  constants as fsConstants,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  readSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
 import type { CkptfsError } from '../../base/errors.ts';
 import { printable } from '../../base/printable.ts';
 import type { LogLevel } from '../thread/thread-messages.ts';
@@ -58,7 +67,7 @@ export class Log {
     const line = printable(text.replaceAll(/[\n\r]+\s*/g, ' | '));
     try {
       this.#keepSmall();
-      fs.writeSync(this.#fd, `${now.toISOString()} ckptfs[${process.pid}]: ${level}: ${line}\n`);
+      writeSync(this.#fd, `${now.toISOString()} ckptfs[${process.pid}]: ${level}: ${line}\n`);
     } catch {
       // The disk is full, or the terminal is gone: serving goes on without a log.
     }
@@ -74,28 +83,28 @@ export class Log {
 
   /** Truncates the file in place, because other daemons of the image and Node itself write to it as well. */
   #keepSmall(): void {
-    if (this.#file === undefined || fs.fstatSync(this.#fd).size < MAX_LOG_SIZE) return;
+    if (this.#file === undefined || fstatSync(this.#fd).size < MAX_LOG_SIZE) return;
     try {
       copyInto(this.#fd, `${this.#file}.old`);
     } catch {
       // Something is in the way, or the disk is full. Staying small matters more than the older part.
     }
-    fs.ftruncateSync(this.#fd, 0);
+    ftruncateSync(this.#fd, 0);
   }
 }
 
 /** Copies an open file into a new one. An existing file is removed, not overwritten: it may be another user's link. */
 function copyInto(from: number, path: string): void {
-  const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = fs.constants;
-  fs.rmSync(path, { force: true });
-  const to = fs.openSync(path, O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY, 0o600);
+  const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = fsConstants;
+  rmSync(path, { force: true });
+  const to = openSync(path, O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY, 0o600);
   try {
     const part = Buffer.alloc(COPY_SIZE);
     for (let done = 0, count = 1; count > 0; done += count) {
-      count = fs.readSync(from, part, 0, part.length, done);
-      fs.writeSync(to, part, 0, count);
+      count = readSync(from, part, 0, part.length, done);
+      writeSync(to, part, 0, count);
     }
   } finally {
-    fs.closeSync(to);
+    closeSync(to);
   }
 }

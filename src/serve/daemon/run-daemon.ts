@@ -1,4 +1,4 @@
-import fs from 'node:fs';
+import { closeSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fromPlainError, type PlainError, toPlainError } from '../../base/errors.ts';
 import { redirectOutput } from '../../base/linux/descriptors.ts';
@@ -61,7 +61,7 @@ function openedLog(config: DaemonConfig, hintFor: HintFor): Log {
   try {
     const fd = openLog(config.logFile);
     redirectOutput(fd);
-    fs.closeSync(fd);
+    closeSync(fd);
     return new Log(config.logFile, STANDARD_ERROR, hintFor);
   } catch (error) {
     return fail(toPlainError(error), config);

@@ -1,4 +1,4 @@
-import fs from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { CkptfsError, systemErrorName } from '../../base/errors.ts';
 import { setTimes } from '../../base/linux/at-calls.ts';
@@ -31,12 +31,12 @@ export class ScratchSpace {
   /** Needs root. @throws CkptfsError `mount-failed`, `io` */
   static async prepare(directory: string, log: Log): Promise<ScratchSpace> {
     const mountPoint = await checkedMountPoint(directory);
-    const space = new ScratchSpace(fs.mkdtempSync(join(ownStateDirectory(), 'scratch-')), mountPoint);
+    const space = new ScratchSpace(mkdtempSync(join(ownStateDirectory(), 'scratch-')), mountPoint);
     try {
       mountMemory(space.#hidden, log);
       // What is mounted below from here on shows up in no other mount namespace.
       makePrivate(space.#hidden, false);
-      for (const name of ['lower', 'upper', 'work']) fs.mkdirSync(join(space.#hidden, name));
+      for (const name of ['lower', 'upper', 'work']) mkdirSync(join(space.#hidden, name));
       return space;
     } catch (cause) {
       space.abandon();
@@ -57,8 +57,8 @@ export class ScratchSpace {
       // The root of an overlay is that of its upper layer. FUSE never learns who asks, since overlayfs reads its layers as root: who
       // may come in is for this directory alone to say.
       const open = access.allowOther && !access.allowRoot;
-      fs.chownSync(upper, open ? root.uid : 0, open ? root.gid : 0);
-      fs.chmodSync(upper, open ? root.mode : 0o700);
+      chownSync(upper, open ? root.uid : 0, open ? root.gid : 0);
+      chmodSync(upper, open ? root.mode : 0o700);
       setTimes(Buffer.from(upper), root.atime, root.mtime);
       const layers = `lowerdir=${this.lower},upperdir=${upper},workdir=${work}`;
       const flags = MS_NOSUID | MS_NODEV | (access.noExec ? MS_NOEXEC : 0);
@@ -79,7 +79,7 @@ export class ScratchSpace {
     } catch {
       // Nothing was mounted there yet.
     }
-    fs.rmdirSync(this.#hidden);
+    rmdirSync(this.#hidden);
   }
 }
 

@@ -1,4 +1,4 @@
-import fs from 'node:fs';
+import { closeSync, read as readCallback } from 'node:fs';
 import { promisify } from 'node:util';
 import { exitNow, waitForChild } from '../../base/linux/processes.ts';
 import type { Secret } from '../../crypto/secret.ts';
@@ -28,8 +28,8 @@ export function offerChannel(): number {
 /** Receives the key. Ends the daemon when none comes: it has nothing to do, and no process to tell. */
 export async function keyArrives(channel: number, imageKey: Secret, { unlocker }: DaemonConfig): Promise<void> {
   if (!(await receiveKey(channel, imageKey))) exitWithUnlocker(unlocker);
-  if (unlocker === undefined) return fs.closeSync(ORDERS_FD);
-  fs.closeSync(REPORT_FD);
+  if (unlocker === undefined) return closeSync(ORDERS_FD);
+  closeSync(REPORT_FD);
   void reap(unlocker);
 }
 
@@ -41,8 +41,8 @@ export function exitWithUnlocker(pid: number = ANY_CHILD): never {
 /** Waits until the child closes its end of the socket, then takes its exit code, so that it does not stay a zombie. */
 async function reap(unlocker: number): Promise<void> {
   await read(ORDERS_FD, Buffer.alloc(1), 0, 1, null).catch(() => undefined);
-  fs.closeSync(ORDERS_FD);
+  closeSync(ORDERS_FD);
   waitForChild(unlocker);
 }
 
-const read = promisify(fs.read);
+const read = promisify(readCallback);

@@ -1,4 +1,4 @@
-import fs from 'node:fs';
+import { closeSync, read as readCallback, writeSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { CkptfsError } from '../../base/errors.ts';
 import { receiveDescriptor, sendDescriptor } from '../../base/linux/passed-descriptors.ts';
@@ -24,7 +24,7 @@ export function offerKeyChannel(orders: number): number {
   try {
     sendDescriptor(orders, theirs);
   } finally {
-    fs.closeSync(theirs);
+    closeSync(theirs);
   }
   return ours;
 }
@@ -42,11 +42,11 @@ export function handOverKey(orders: number, daemon: number, imageKey: Secret): v
     if (!isSocket(channel, KIND) || peerOf(channel).pid !== daemon) {
       throw new CkptfsError('internal', "the channel for the image key is not the daemon's: no key was sent");
     }
-    fs.writeSync(channel, imageKey.bytes);
+    writeSync(channel, imageKey.bytes);
   } catch (cause) {
     if (!isPeerClosed(cause)) throw cause;
   } finally {
-    fs.closeSync(channel);
+    closeSync(channel);
   }
 }
 
@@ -62,8 +62,8 @@ export async function receiveKey(channel: number, imageKey: Secret): Promise<boo
     if (isPeerClosed(cause)) return false;
     throw cause;
   } finally {
-    fs.closeSync(channel);
+    closeSync(channel);
   }
 }
 
-const read = promisify(fs.read);
+const read = promisify(readCallback);

@@ -1,4 +1,4 @@
-import fs from 'node:fs';
+import { closeSync, constants as fsConstants, fstatSync, mkdirSync, openSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { absolutePath } from '../../base/current-directory.ts';
@@ -15,7 +15,7 @@ export function findLog(imageId: string, path: string | undefined): string {
   if (path !== undefined) return tried(absolutePath(path));
   try {
     const directory = logDirectory();
-    fs.mkdirSync(directory, { recursive: true, mode: 0o700 });
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
     return tried(join(directory, `${imageId}.log`));
   } catch {
     return tried(join(ownStateDirectory(), `${imageId}.log`));
@@ -31,7 +31,7 @@ function logDirectory(): string {
 }
 
 function tried(path: string): string {
-  fs.closeSync(openLog(path));
+  closeSync(openLog(path));
   return path;
 }
 
@@ -40,12 +40,12 @@ function tried(path: string): string {
  * @throws CkptfsError `io`, also for a file that another user could read from or lead elsewhere
  */
 export function openLog(path: string): number {
-  const { O_APPEND, O_CREAT, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_RDWR } = fs.constants;
+  const { O_APPEND, O_CREAT, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_RDWR } = fsConstants;
   try {
-    const fd = fs.openSync(path, O_APPEND | O_CREAT | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK | O_RDWR, 0o600);
-    const found = fs.fstatSync(fd);
+    const fd = openSync(path, O_APPEND | O_CREAT | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK | O_RDWR, 0o600);
+    const found = fstatSync(fd);
     if ((found.isFile() && found.uid === process.geteuid?.()) || found.isCharacterDevice()) return fd;
-    fs.closeSync(fd);
+    closeSync(fd);
   } catch (cause) {
     throw ioError('open the log', path, cause);
   }

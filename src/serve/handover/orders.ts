@@ -1,4 +1,4 @@
-import fs from 'node:fs';
+import { readSync, writeSync } from 'node:fs';
 import { CkptfsError, systemErrorName } from '../../base/errors.ts';
 import type { DaemonConfig } from './daemon-config.ts';
 
@@ -18,7 +18,7 @@ export function sendConfig(orders: number, config: DaemonConfig): void {
   length.writeUInt32LE(text.length);
   const bytes = Buffer.concat([length, text]);
   try {
-    for (let done = 0; done < bytes.length; ) done += fs.writeSync(orders, bytes, done);
+    for (let done = 0; done < bytes.length; ) done += writeSync(orders, bytes, done);
   } catch (cause) {
     if (!isPeerClosed(cause)) throw cause;
   }
@@ -44,7 +44,7 @@ function receive(orders: number, length: number): Buffer | undefined {
 /** A socket whose other end was closed while something in it was unread fails once, and only then shows its end. */
 function readUntilClosed(orders: number, bytes: Buffer, offset: number): number {
   try {
-    return fs.readSync(orders, bytes, offset, bytes.length - offset, null);
+    return readSync(orders, bytes, offset, bytes.length - offset, null);
   } catch (cause) {
     if (isPeerClosed(cause)) return 0;
     throw cause;

@@ -1,4 +1,4 @@
-import fs from 'node:fs';
+import { writeSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { CkptfsError, fromPlainError, isPlainError, type PlainError } from '../../base/errors.ts';
 import { REPORT_FD } from './descriptors.ts';
@@ -24,7 +24,7 @@ export interface ReadyReport {
 
 /** In the daemon: sends a report. @throws Error in Node's shape when the process that started it is gone */
 export function sendReport(report: typeof HARDENED | ReadyReport | PlainError): void {
-  fs.writeSync(REPORT_FD, `${report === HARDENED ? report : JSON.stringify(report)}\n`);
+  writeSync(REPORT_FD, `${report === HARDENED ? report : JSON.stringify(report)}\n`);
 }
 
 /** In the command: receives the reports of a daemon. */

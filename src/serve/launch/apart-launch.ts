@@ -1,4 +1,4 @@
-import fs from 'node:fs';
+import { constants as fsConstants, openSync, readFileSync, readlinkSync } from 'node:fs';
 import { O_PATH } from '../../base/linux/open-flags.ts';
 import { readMountsSync } from '../../fuse/mount/mountinfo.ts';
 
@@ -32,8 +32,8 @@ export interface CallerPlace {
 export function placeToBeApartFrom(): CallerPlace | undefined {
   try {
     if (process.geteuid?.() !== 0 || !mayEnd() || !mayChangeNamespace()) return undefined;
-    const namespace = fs.openSync('/proc/self/ns/mnt', fs.constants.O_RDONLY);
-    return { namespace, root: fs.openSync('/', O_PATH) };
+    const namespace = openSync('/proc/self/ns/mnt', fsConstants.O_RDONLY);
+    return { namespace, root: openSync('/', O_PATH) };
   } catch {
     // Without /proc there is no way back into the namespace.
     return undefined;
@@ -47,16 +47,16 @@ export function apartCommand(program: string, args: readonly string[]): [string,
 
 /** Returns whether the mount namespace of this process may end before the first process does. */
 function mayEnd(): boolean {
-  const own = fs.readlinkSync('/proc/self/ns/mnt');
+  const own = readlinkSync('/proc/self/ns/mnt');
   try {
-    return fs.readlinkSync('/proc/1/ns/mnt') !== own;
+    return readlinkSync('/proc/1/ns/mnt') !== own;
   } catch {
     return true;
   }
 }
 
 function mayChangeNamespace(): boolean {
-  const text = /^CapEff:\s*([0-9a-f]+)$/m.exec(fs.readFileSync('/proc/self/status', 'latin1'))?.[1] ?? '0';
+  const text = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1] ?? '0';
   const effective = BigInt(`0x${text}`);
   const has = (capability: bigint): boolean => ((effective >> capability) & 1n) === 1n;
   // In a chroot(2) that is no mount point, the mounts outside of it are not visible, and so cannot be detached.

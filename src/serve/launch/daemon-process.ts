@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import fs from 'node:fs';
+import { closeSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { CkptfsError } from '../../base/errors.ts';
 import { withoutInheritance } from '../../base/linux/descriptors.ts';
@@ -58,7 +58,7 @@ export class DaemonProcess {
       );
       return new DaemonProcess(started, ours);
     } finally {
-      for (const fd of [theirs, ...placeFds]) fs.closeSync(fd);
+      for (const fd of [theirs, ...placeFds]) closeSync(fd);
     }
   }
 
@@ -80,7 +80,7 @@ export class DaemonProcess {
       return await received(this.#reports.ready);
     } finally {
       // A daemon that did not get all of it ends.
-      fs.closeSync(this.#orders);
+      closeSync(this.#orders);
     }
   }
 

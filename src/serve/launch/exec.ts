@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import fs from 'node:fs';
+import { closeSync, mkdtempSync, openSync, rmdirSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CkptfsError, ioError } from '../../base/errors.ts';
@@ -46,11 +46,11 @@ export async function execWithMount(options: ExecOptions): Promise<ExecResult> {
   const caller = MountNamespace.ofThisThread();
   enterPrivateMountNamespace();
   const own = MountNamespace.ofThisThread();
-  const mountPoint = fs.mkdtempSync(join(tmpdir(), 'ckptfs-exec-'));
+  const mountPoint = mkdtempSync(join(tmpdir(), 'ckptfs-exec-'));
   try {
     const mounted = await mountImage({ ...options, mountPoint, endWithCaller: true });
     // Opened for as long as the command runs: what a path through it leads to is in no mount table.
-    const root = fs.openSync(mounted.mountPoint, O_PATH);
+    const root = openSync(mounted.mountPoint, O_PATH);
     const path = privateNamespace ? mounted.mountPoint : `/proc/${process.pid}/fd/${root}`;
     const started = (work: () => ChildProcess): ChildProcess => (privateNamespace ? work() : caller.run(own, work));
     let exitCode: number | undefined;
@@ -61,12 +61,12 @@ export async function execWithMount(options: ExecOptions): Promise<ExecResult> {
         started,
       );
     } finally {
-      fs.closeSync(root);
+      closeSync(root);
       failure = await end(mounted, write);
     }
     return { exitCode, failure, imageId: mounted.imageId };
   } finally {
-    fs.rmdirSync(mountPoint);
+    rmdirSync(mountPoint);
     for (const namespace of [own, caller]) namespace.close();
   }
 }

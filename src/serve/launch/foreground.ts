@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import fs from 'node:fs';
+import { closeSync } from 'node:fs';
 import net from 'node:net';
 import { CkptfsError, type ErrorCode } from '../../base/errors.ts';
 import { closeOnExec, withoutInheritance } from '../../base/linux/descriptors.ts';
@@ -91,6 +91,6 @@ export async function mountByParent(options: ForegroundOptions): Promise<void> {
     handOverKey(ORDERS_FD, process.ppid, options.imageKey);
   } finally {
     stream.destroy();
-    fs.closeSync(ORDERS_FD);
+    closeSync(ORDERS_FD);
   }
 }

@@ -1,4 +1,4 @@
-import fs from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import { namesIn } from '../../base/listing.ts';
 import { printable } from '../../base/printable.ts';
 import type { MountInfo } from '../../fuse/mount/mountinfo.ts';
@@ -68,7 +68,7 @@ function isWithin(path: string, directory: string): boolean {
 
 function target(link: string): string {
   try {
-    return fs.readlinkSync(link);
+    return readlinkSync(link);
   } catch {
     return '';
   }
@@ -76,7 +76,7 @@ function target(link: string): string {
 
 function text(path: string): string {
   try {
-    return fs.readFileSync(path, 'utf8');
+    return readFileSync(path, 'utf8');
   } catch {
     return '';
   }

@@ -1,4 +1,4 @@
-import fs from 'node:fs';
+import { closeSync, constants as fsConstants, openSync } from 'node:fs';
 import { enterMountNamespace } from '../../base/linux/namespaces.ts';
 import { O_PATH } from '../../base/linux/open-flags.ts';
 
@@ -26,17 +26,17 @@ export class MountNamespace {
 
   /** Takes over descriptors of a namespace and of a directory that is the root there. @throws Error */
   static fromDescriptors(namespace: number, root: number): MountNamespace {
-    return new MountNamespace(namespace, root, fs.openSync(`/proc/self/fd/${root}`, O_PATH));
+    return new MountNamespace(namespace, root, openSync(`/proc/self/fd/${root}`, O_PATH));
   }
 
   static #open(namespace: string, root: string, directory: string): MountNamespace {
     const opened: number[] = [];
     try {
-      opened.push(fs.openSync(namespace, fs.constants.O_RDONLY));
-      for (const path of [root, directory]) opened.push(fs.openSync(path, O_PATH));
+      opened.push(openSync(namespace, fsConstants.O_RDONLY));
+      for (const path of [root, directory]) opened.push(openSync(path, O_PATH));
       return new MountNamespace(...(opened as [number, number, number]));
     } catch (cause) {
-      for (const fd of opened) fs.closeSync(fd);
+      for (const fd of opened) closeSync(fd);
       throw cause;
     }
   }
@@ -62,7 +62,7 @@ export class MountNamespace {
   }
 
   close(): void {
-    for (const fd of [this.#namespace, this.#root, this.#directory]) fs.closeSync(fd);
+    for (const fd of [this.#namespace, this.#root, this.#directory]) closeSync(fd);
   }
 
   #enter(): void {

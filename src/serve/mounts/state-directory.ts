@@ -1,4 +1,4 @@
-import fs from 'node:fs';
+import { accessSync, constants as fsConstants, lstatSync, mkdirSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join } from 'node:path';
 import { CkptfsError, ioError, systemErrorName } from '../../base/errors.ts';
 import { Directory } from '../../base/linux/directory.ts';
@@ -20,7 +20,7 @@ export function ownStateDirectory(): string {
   const [first] = ownCandidates();
   if (first === undefined) throw new CkptfsError('internal', 'no place for a state directory');
   try {
-    fs.mkdirSync(first, { mode: 0o700 });
+    mkdirSync(first, { mode: 0o700 });
   } catch (cause) {
     if (systemErrorName(cause) !== 'EEXIST') throw ioError('create', first, cause);
   }
@@ -116,7 +116,7 @@ function ownCandidates(environment: NodeJS.ProcessEnv = process.env): string[] {
 /** Whether it is a real directory of that user's which nobody else can read or write. */
 function isPrivate(path: string, user: number): boolean {
   try {
-    const found = fs.lstatSync(path);
+    const found = lstatSync(path);
     return found.isDirectory() && found.uid === user && (found.mode & 0o077) === 0;
   } catch {
     return false;
@@ -125,7 +125,7 @@ function isPrivate(path: string, user: number): boolean {
 
 function isWritable(path: string): boolean {
   try {
-    fs.accessSync(path, fs.constants.W_OK);
+    accessSync(path, fsConstants.W_OK);
     return true;
   } catch {
     return false;
