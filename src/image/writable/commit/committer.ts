@@ -156,7 +156,21 @@ export class Committer {
     this.pending.clear();
     this.#parts.appender.forgetRecords();
     if (this.#journal.size > Math.max(this.#largeJournal, SNAPSHOTS_IN_JOURNAL * this.#journal.snapshotSize)) {
+      this.#renewCommitted();
+    }
+  }
+
+  /**
+   * Renews the journal after a frame was appended to it. A fault in ckptfs must not fail the operation that has just
+   * been committed, which the caller would undo, and commit again: nothing can be changed any more instead (W20).
+   */
+  #renewCommitted(): void {
+    try {
       this.#renewJournal();
+    } catch (cause) {
+      const message = cause instanceof Error ? cause.message : String(cause);
+      this.#failure ??= new CkptfsError('internal', `the journal was not renewed: ${message}`, { cause });
+      this.#parts.onWarning(`nothing can be written any more: ${this.#failure.message}`);
     }
   }
 

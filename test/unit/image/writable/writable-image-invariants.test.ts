@@ -3,6 +3,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { CkptfsError } from '../../../../src/base/errors.ts';
 import { Region } from '../../../../src/base/linux/native.ts';
 import { Geometry } from '../../../../src/format/geometry.ts';
 import { DeferredWrite } from '../../../../src/fs/deferred-write.ts';
@@ -15,6 +16,7 @@ import { LiveTree } from '../../../../src/image/writable/model/live-tree.ts';
 import { LiveObject, ObjectTable } from '../../../../src/image/writable/model/object-table.ts';
 import { Placements } from '../../../../src/image/writable/model/placements.ts';
 import { ObjectAppender } from '../../../../src/image/writable/objects/object-appender.ts';
+import { openWritable } from '../../../../src/image/writable/open-writable.ts';
 import { systemError } from '../../../support/recording-store.ts';
 import { NO_TIMES } from '../../../support/times.ts';
 import type { Operation } from './operations.ts';
@@ -186,6 +188,33 @@ describe('a broken invariant is an internal error that names it', () => {
     expect([store.has('manifest'), store.has('journal')]).toEqual([false, true]);
     session.close();
   });
+});
+
+test('after a fault in renewing the journal nothing can be changed any more', async () => {
+  const warnings: string[] = [];
+  const begun = await newImage('aes-256-xts', chunkSize);
+  const limits = { pending: 2000, journal: 1000, freed: 12 * chunkSize };
+  const session = new Session(begun, { limits, onWarning: (line) => warnings.push(line) });
+  const names = Array.from({ length: 40 }, (_, index) => Buffer.from(`name ${index}`));
+  for (const name of names) session.image.create(1, name, { mode: 0o600, uid: 0, gid: 0 });
+  const { beginJournal } = begun.store;
+  begun.store.beginJournal = () => {
+    throw new CkptfsError('internal', 'a cipher failed');
+  };
+  const fault = { code: 'internal', message: 'the journal was not renewed: a cipher failed' };
+  let removed = 0;
+  for (; warnings.length === 0; removed++) session.image.unlink(1, names[removed] as Buffer);
+  expect(warnings).toEqual([`nothing can be written any more: ${fault.message}`]);
+  for (const name of [names[removed - 1], names[removed]] as Buffer[]) {
+    expect(() => session.image.unlink(1, name)).toThrow(expect.objectContaining(fault));
+  }
+  expect(() => session.image.seal()).toThrow(expect.objectContaining(fault));
+  session.close();
+  // What was committed is there, and nothing else.
+  begun.store.beginJournal = beginJournal;
+  const image = openWritable(begun.store, begun.header, begun.imageKey);
+  expect(names.map((name) => image.lookup(1, name) === undefined)).toEqual(names.map((_, index) => index < removed));
+  image.close();
 });
 
 test('after a seal nothing can be changed any more', async () => {
