@@ -24,7 +24,6 @@ const NOT_YET: readonly string[] = [
   'scripts/lib/',
   'src/serve/',
   'test/system/write-mount.test.ts',
-  'test/unit/cli/',
   'test/unit/image/writable/',
   'test/unit/serve/',
 ];

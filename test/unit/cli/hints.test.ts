@@ -60,7 +60,9 @@ async function optionsOf(command: string): Promise<string[]> {
 const options = new Map(await Promise.all(commandNames.map(async (name) => [name, await optionsOf(name)] as const)));
 const allOptions = new Set([...options.values()].flat());
 
-/** The commands that a text names, with the options that follow in the same quotes, or up to the end of the sentence. */
+/**
+ * The commands that a text names, with the options that follow in the same quotes, or up to the end of the sentence.
+ */
 function commandsIn(text: string): { command: string; given: string[] }[] {
   return [...text.matchAll(/\bckptfs ([a-z]+)([^"`.;,)]*)/g)].map(([, command = '', rest = '']) => ({
     command,
@@ -91,7 +93,7 @@ test('the command of a usage hint is the one that was used', () => {
   expect(hintFor(error)).toBe('See "ckptfs ls --help".');
 });
 
-test('a path in a command to be copied is one word, whoever chose it', () => {
+test('a path in a command to be copied is one word, whatever is in it', () => {
   const image = "/tmp/x'; rm -rf ~ #";
   const error = fromPlainError({ code: 'damaged', message: 'x', aftermath: { state: 'unsealed', image } });
   const quoted = `'/tmp/x'\\''; rm -rf ~ #'`;

@@ -1,0 +1,14 @@
+import { expect, test } from 'vitest';
+import { programFindings } from '../../../../src/cli/doctor/programs.ts';
+import { level } from './described-host.ts';
+
+test('the version of Node.js and the lack of OpenSSL are judged', () => {
+  const node = (version: string): string | undefined => level(programFindings(version, 'openssl'), 'Node');
+  expect([node('v18.20.0'), node('v20.18.9'), node('v20.19.0'), node('v24.0.0')]).toEqual([
+    'missing',
+    'missing',
+    'warn',
+    'ok',
+  ]);
+  expect(level(programFindings('v24.0.0', 'node'), 'crypto')).toBe('warn');
+});
