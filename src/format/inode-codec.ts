@@ -14,9 +14,9 @@ const FLAG_OPEN = 1 << 0;
 const FLAG_LOST = 1 << 1;
 
 /** The least bytes that one of each takes, to check a count before anything is allocated for it. */
-export const LEAST_INODE = 50;
-const LEAST_EXTENT = 28;
-const LEAST_XATTR = 5;
+export const MIN_INODE_BYTES = 50;
+const MIN_EXTENT_BYTES = 28;
+const MIN_XATTR_BYTES = 5;
 
 /** Writes all of an inode except its extents. */
 export function writeInode(out: ByteWriter, inode: JournalInode): void {
@@ -88,7 +88,7 @@ export function writeExtents(out: ByteWriter, extents: readonly Extent[]): void 
 
 /** Reads what {@link writeExtents} writes. @throws MalformedError */
 export function readExtents(input: ByteReader): readonly Extent[] {
-  return Array.from({ length: input.count32(LEAST_EXTENT) }, () => ({
+  return Array.from({ length: input.count32(MIN_EXTENT_BYTES) }, () => ({
     fileOffset: input.u64(),
     object: input.u32(),
     objectOffset: input.u64(),
@@ -108,7 +108,8 @@ function writeXattrs(out: ByteWriter, xattrs: XattrList): void {
 
 function readXattrs(input: ByteReader): XattrList {
   const count = input.u16();
-  if (count * LEAST_XATTR > input.remaining) throw new MalformedError(`count ${count} does not fit in what follows`);
+  if (count * MIN_XATTR_BYTES > input.remaining)
+    throw new MalformedError(`count ${count} does not fit in what follows`);
   return Array.from({ length: count }, (): Xattr => {
     const name = Buffer.from(input.take(input.u8()));
     const length = input.u32();

@@ -1,12 +1,12 @@
 import { ByteReader, ByteWriter, MalformedError } from '../base/bytes.ts';
 import { CHUNKS_PER_GROUP, MAX_CHUNKS, PAGE_SIZE } from './geometry.ts';
-import { LEAST_INODE, readExtents, readInode, writeExtents, writeInode } from './inode-codec.ts';
+import { MIN_INODE_BYTES, readExtents, readInode, writeExtents, writeInode } from './inode-codec.ts';
 import { DIGEST_SIZE, type Entry, ID_SIZE, type Inode, type Manifest, type ObjectEntry } from './manifest.ts';
 import { checkManifest } from './manifest-check.ts';
 
 /** The least bytes that one of each takes, to check a count before anything is allocated for it. */
-const LEAST_OBJECT = ID_SIZE + 8 + DIGEST_SIZE;
-const LEAST_ENTRY = 10;
+const MIN_OBJECT_BYTES = ID_SIZE + 8 + DIGEST_SIZE;
+const MIN_ENTRY_BYTES = 10;
 
 /**
  * Encodes a manifest's plaintext (format.md §5), padded to whole pages.
@@ -46,7 +46,7 @@ export function decodeManifest(plain: Uint8Array, chunkSize: number): Manifest {
   const objectCount = input.u32();
   const inodeCount = input.u32();
   const entryCount = input.u32();
-  if (objectCount * LEAST_OBJECT + inodeCount * LEAST_INODE + entryCount * LEAST_ENTRY > input.remaining) {
+  if (objectCount * MIN_OBJECT_BYTES + inodeCount * MIN_INODE_BYTES + entryCount * MIN_ENTRY_BYTES > input.remaining) {
     throw new MalformedError('manifest counts do not fit in the manifest');
   }
   const manifest: Manifest = {
