@@ -39,8 +39,14 @@ beforeAll(() => {
 afterEach(() => clear(mountPoint));
 afterAll(() => fs.rmSync(home, { recursive: true }));
 
-function asUser(...command: readonly string[]): ChildProcess {
-  const [program, ...args] = asNobody(home);
+/** A program and its first arguments, which start another program as a user. */
+type User = readonly [string, ...string[]];
+
+const nobody: User = asNobody(home);
+/** Root who may not look into processes of its own that forbid it, as in most containers. */
+const confinedRoot: User = ['setpriv', '--bounding-set', '-sys_ptrace'];
+
+function startAs([program, ...args]: User, ...command: readonly string[]): ChildProcess {
   return spawn(program, [...args, ...command], { stdio: ['pipe', 'pipe', 'inherit'] });
 }
 
@@ -51,11 +57,11 @@ async function imageKeyOf(directory: string): Promise<string> {
 }
 
 /**
- * What another process of the same user sees while a command mounts, in hexadecimal digits, and of how many daemons it
- * had descriptors.
+ * Returns what another process of the same user sees while a command mounts, in hexadecimal digits, and of how many
+ * daemons it had descriptors.
  */
-async function seenDuring(work: () => Promise<void>): Promise<{ seen: string; stopped: number }> {
-  const thief = asUser('python3', thiefProgram, 'enc');
+async function seenDuring(user: User, work: () => Promise<void>): Promise<{ seen: string; stopped: number }> {
+  const thief = startAs(user, 'python3', thiefProgram, 'enc');
   const lines: string[] = [];
   const output = createInterface({ input: thief.stdout as NodeJS.ReadableStream });
   output.on('line', (line) => lines.push(line));
@@ -70,31 +76,48 @@ async function seenDuring(work: () => Promise<void>): Promise<{ seen: string; st
   return { seen: lines.join('\n'), stopped: Number(lines.at(-1)?.split(' ')[1]) };
 }
 
+async function succeedsAs(user: User, ...command: readonly string[]): Promise<void> {
+  expect(await once(startAs(user, ckptfsProgram, ...command), 'exit')).toEqual([0, null]);
+}
+
 async function mountAndUnmount(where: string, options: readonly string[]): Promise<void> {
-  const mount = asUser(ckptfsProgram, 'mount', where, mountPoint, '-k', keyFile, ...options);
-  const mounted = once(mount, 'exit');
+  const mounted = succeedsAs(nobody, 'mount', where, mountPoint, '-k', keyFile, ...options);
   await until('it is mounted', () => isMounted(mountPoint));
-  if (!options.includes('-f')) expect(await mounted).toEqual([0, null]);
-  const unmounted = once(asUser(ckptfsProgram, 'umount', mountPoint), 'exit');
-  expect(await unmounted).toEqual([0, null]);
-  if (options.includes('-f')) expect(await mounted).toEqual([0, null]);
+  if (!options.includes('-f')) await mounted;
+  await succeedsAs(nobody, 'umount', mountPoint);
+  await mounted;
+}
+
+async function expectNoCopyOfKey(user: User, where: string, work: () => Promise<void>): Promise<void> {
+  const { seen, stopped } = await seenDuring(user, work);
+  // The thief is there in time: before the daemon is hardened.
+  expect(stopped).toBe(1);
+  expect(seen).not.toContain(await imageKeyOf(where));
 }
 
 describeIf(['root', 'fuse', 'fusermount', 'setpriv', 'python'], 'another process of the same user', () => {
-  const cases: readonly (readonly [string, string, readonly string[]])[] = [
+  const mounts: readonly (readonly [string, string, readonly string[]])[] = [
     ['a mount', image, []],
     ['a writable mount', join(home, 'new-enc'), ['--write']],
     ['a mount in the foreground', image, ['-f']],
     ['a writable mount in the foreground', join(home, 'other-enc'), ['-f', '--write']],
   ];
-  for (const [name, where, options] of cases) {
-    systemTest([], `gets no copy of the key of ${name}`, async () => {
-      await withFuseForAll(async () => {
-        const { seen, stopped } = await seenDuring(() => mountAndUnmount(where, options));
-        // It is there in time: before the daemon is hardened.
-        expect(stopped).toBe(1);
-        expect(seen).not.toContain(await imageKeyOf(where));
-      });
-    });
+  for (const [name, where, options] of mounts) {
+    systemTest([], `gets no copy of the key of ${name}`, () =>
+      withFuseForAll(() => expectNoCopyOfKey(nobody, where, () => mountAndUnmount(where, options))),
+    );
+  }
+
+  const execs: readonly (readonly [string, string, readonly string[]])[] = [
+    ['exec', image, []],
+    ['exec --write', join(home, 'exec-enc'), ['--write']],
+  ];
+  for (const [name, where, options] of execs) {
+    systemTest(['namespaces'], `gets no copy of the key of ${name}`, () =>
+      expectNoCopyOfKey(confinedRoot, where, () =>
+        // Without --private, the command's path to the mount needs the right that this root lacks.
+        succeedsAs(confinedRoot, 'exec', where, '-k', keyFile, '--private', ...options, '--', 'ls', '{}'),
+      ),
+    );
   }
 });
