@@ -20,13 +20,7 @@ const PHRASES: readonly (readonly [pattern: RegExp, instead: string])[] = [
 ];
 
 /** Places that are not through yet. This list only shrinks: a place without a finding fails until it is taken out. */
-const NOT_YET: readonly string[] = [
-  'scripts/lib/',
-  'src/serve/',
-  'test/system/write-mount.test.ts',
-  'test/unit/image/writable/',
-  'test/unit/serve/',
-];
+const NOT_YET: readonly string[] = ['scripts/lib/', 'test/unit/image/writable/'];
 
 const root = path.join(import.meta.dirname, '..');
 

@@ -62,7 +62,9 @@ describeIf(['root', 'fuse'], 'mount, status, umount', () => {
     });
     expect(run('umount', 'mnt')).toEqual(success());
     expect(fs.readdirSync(at('mnt'))).toEqual([]);
-    expect(run('umount', 'mnt')).toEqual(failure(31, `${at('mnt')} is no mount of ckptfs: nothing is mounted there.`));
+    expect(run('umount', 'mnt')).toEqual(
+      failure(31, `${at('mnt')} is not a mount of ckptfs: nothing is mounted there.`),
+    );
   });
 
   test('report what makes a mount impossible before anything is mounted', () => {

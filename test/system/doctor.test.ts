@@ -87,7 +87,7 @@ describeIf(['root', 'fuse', 'namespaces'], 'doctor tries a mount', () => {
       const tried = examine([], user);
       expect(about('/dev/fuse', tried)).toMatchObject({
         level: 'missing',
-        found: 'a mount that was tried did not get through within 15 seconds',
+        found: 'a trial mount did not serve within 15 seconds',
       });
       const pid = fs.readFileSync(at('tmp', 'pid'), 'utf8').trim();
       fs.rmSync(at('tmp', 'pid'));

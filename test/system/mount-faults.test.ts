@@ -96,7 +96,7 @@ describeIf(['root', 'fuse'], 'what cannot be mounted', () => {
     for (const path of [mountPoint, '/proc', join(base, 'nowhere')]) {
       const result = runCkptfs('umount', path);
       expect(result.status).not.toBe(0);
-      expect(result.stderr).toMatch(/no mount of ckptfs/);
+      expect(result.stderr).toMatch(/not a mount of ckptfs/);
     }
   });
 

@@ -512,7 +512,7 @@ describeIf(['root', 'fuse', 'namespaces'], 'a mount that another namespace still
       const { status, stderr } = runCkptfs('umount', mountPoint);
       expect([status, stderr]).toEqual([
         32,
-        expect.stringContaining('is unmounted here, but somebody still has it in another mount namespace'),
+        expect.stringContaining('is unmounted here, but another mount namespace still has it'),
       ]);
       expect(isAlive(mounted.pid)).toBe(true);
     } finally {

@@ -10,37 +10,40 @@ import { type DaemonEvent, type DaemonStatus, isEvent, isStatus, STATUS_QUESTION
 import { type ControlName, controlNames } from './control-names.ts';
 import { isStopped } from './process-state.ts';
 
-/** Bytes that are heard of one daemon at most. It has little to say, and is not asked twice. */
-const MAX_HEARD = 65536;
-/** How often a daemon that does not answer is looked at, whether it is stopped. */
+/** How many bytes are read from one daemon. Its answers are short, and it is asked once. */
+const MAX_RECEIVED = 65536;
+/** How often a daemon that does not answer is checked for being stopped. */
 const LOOK_MILLISECONDS = 500;
 
-/** A connection to a process that may be a daemon: by the kernel's word one of the right user's. */
+/** A connection to a process that may be a daemon. The kernel says that it is one of the right user's. */
 export interface DaemonLink {
   readonly peer: Peer;
   /**
-   * Returns what it says of itself. Undefined when it says nothing that makes sense until the deadline, and at once when the
-   * kernel keeps it from running or the connection ends. It may still come: asked again, it is waited for again.
+   * Asks for its status. Returns undefined if no valid answer comes until the deadline, and at once if the kernel keeps
+   * it from running or the connection ends. The answer may still come: a second call waits for it again.
    */
   status(deadline: Deadline): Promise<DaemonStatus | undefined>;
-  /** Waits until the connection ends, as it does when the daemon has wiped what it had, or is dead; false at the deadline. */
+  /**
+   * Waits until the connection ends, which it does when the daemon has wiped its keys or is dead. Returns false at the
+   * deadline.
+   */
   ended(deadline: Deadline): Promise<boolean>;
-  /** Returns what the daemon announced last. */
+  /** Returns the daemon's last announcement. */
   lastEvent(): DaemonEvent | undefined;
   close(): void;
 }
 
 /**
- * - `link`: somebody listens, and it is who it should be.
- * - `dead`: by the kernel's word nobody does. Only that means that a daemon is dead.
- * - `silent`: that cannot be said, as when it is too busy to take one more connection.
- * - `stranger`: what is there is no socket, or another user listens.
+ * - a link: a process of the right user listens.
+ * - `dead`: the kernel says that no process listens. Nothing else means that a daemon is dead.
+ * - `silent`: it is not known, for example because the daemon is too busy to accept one more connection.
+ * - `stranger`: the file is not a socket, or a process of another user listens.
  */
 export type Call = DaemonLink | 'dead' | 'silent' | 'stranger';
 
 /**
- * Connects to the socket of a daemon. Never waits, and nothing is said or heard before the kernel said whose it is.
- * @param owner user id
+ * Connects to the socket of a daemon. Never waits; nothing is sent or read before the kernel has said whose it is.
+ * @param owner the user id that the daemon must have
  */
 export function callDaemon(name: ControlName, owner: number): Call {
   try {
@@ -54,7 +57,7 @@ export function callDaemon(name: ControlName, owner: number): Call {
 
 /**
  * Takes over a connected descriptor, and closes it unless the kernel says that the right user listens.
- * @throws Error when the kernel does not say who listens
+ * @throws Error when the kernel does not say which process listens
  */
 export function linkTo(fd: number, owner: number): DaemonLink | 'stranger' {
   let link: DaemonLink | undefined;
@@ -68,8 +71,8 @@ export function linkTo(fd: number, owner: number): DaemonLink | 'stranger' {
 }
 
 /**
- * Connects by a descriptor of the socket itself, because in another user's directory its name may lead somewhere else at
- * any moment, as into a file system that never answers.
+ * Connects by a descriptor of the socket itself. In another user's directory its name may lead elsewhere at any moment,
+ * for example into a file system that never answers.
  */
 function connectHeld({ directory, name }: ControlName): number | undefined {
   const held = directory.openFile(name, O_PATH);
@@ -81,7 +84,7 @@ function connectHeld({ directory, name }: ControlName): number | undefined {
   }
 }
 
-/** Removes what daemons of a device that were killed left in this user's own state directory, or else it would pile up. */
+/** Removes the sockets that killed daemons of a device left in this user's own state directory. */
 export function removeStaleSockets(path: string, device: string): void {
   const directory = Directory.open(path);
   try {
@@ -96,7 +99,7 @@ export function removeStaleSockets(path: string, device: string): void {
   }
 }
 
-/** Removes what a daemon that was killed left. */
+/** Removes the socket of a daemon that was killed. */
 export function removeStale({ directory, name }: ControlName): void {
   try {
     directory.unlink(name);
@@ -120,7 +123,7 @@ function linkOver(socket: net.Socket, peer: Peer): DaemonLink {
   const answered = new Promise<void>((resolve) => {
     onAnswer = resolve;
   });
-  onLine(socket, (line) => {
+  forEachLine(socket, (line) => {
     const value = parsed(line);
     if (isEvent(value)) event = value;
     else if (isStatus(value) && answer === undefined) {
@@ -149,16 +152,16 @@ function linkOver(socket: net.Socket, peer: Peer): DaemonLink {
   };
 }
 
-/** Hears lines; who says more than all that a daemon has to say is none. */
-function onLine(socket: net.Socket, hear: (line: string) => void): void {
+/** Passes on each line. Closes the connection after more text than a daemon ever sends. */
+function forEachLine(socket: net.Socket, onLine: (line: string) => void): void {
   let text = '';
-  let heard = 0;
+  let received = 0;
   socket.setEncoding('utf8').on('data', (part: string) => {
-    heard += part.length;
-    if (heard > MAX_HEARD) return void socket.destroy();
+    received += part.length;
+    if (received > MAX_RECEIVED) return void socket.destroy();
     const lines = `${text}${part}`.split('\n');
     text = lines.pop() ?? '';
-    for (const line of lines) hear(line);
+    for (const line of lines) onLine(line);
   });
 }
 

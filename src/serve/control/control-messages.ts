@@ -6,7 +6,9 @@ export const STATUS_QUESTION = 'status\n';
 
 export type CounterSums = Readonly<Record<CounterName, number>>;
 
-/** A daemon's answer. It does not hold the pid, which would be one of the daemon's pid namespace: the kernel tells it. */
+/**
+ * A daemon's answer. It does not hold the pid, which would be one of the daemon's pid namespace: the kernel tells it.
+ */
 export interface DaemonStatus {
   /** `sealing`: the mount is gone, and what was written is being sealed. */
   readonly state: 'serving' | 'sealing';

@@ -14,8 +14,8 @@ export interface ControlName {
 }
 
 /**
- * Returns the name for this process's socket. The pid is part of it because, while a daemon seals, its device number may
- * be that of another mount.
+ * Returns the name for this process's socket. The pid is part of it because, while a daemon seals, its device number
+ * may be that of another mount.
  */
 export function controlName(device: string, suffix: '.sock' | '.new'): string {
   return `${device}-${process.pid}${suffix}`;

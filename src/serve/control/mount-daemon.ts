@@ -8,17 +8,17 @@ import { type ControlName, controlNames } from './control-names.ts';
 import { isStopped } from './process-state.ts';
 
 /**
- * How waiting for a daemon came to an end: it has ended; it is at work as far as anybody can tell; the kernel keeps it from
- * running; or it is another user's and takes longer than root waits for anybody.
+ * Why waiting for a daemon stopped: it has ended; it seems to be working; the kernel keeps it from running; or it is
+ * another user's and takes longer than root waits for other users.
  */
 export type DaemonEnd = 'ended' | 'working' | 'stopped' | 'slow';
 
-/** How often a daemon that is waited for is looked at, whether it can go on. */
+/** How often a daemon is checked for being stopped while a command waits for it. */
 const LOOK_MILLISECONDS = 1000;
-/** So long and no longer waits root for another user's daemon, which may be anything, and pretend to be at work. */
+/** How long root waits for another user's daemon, which may be any program that pretends to be working. */
 const OTHERS_MILLISECONDS = 30_000;
 
-/** Connections that may end before that is believed of a daemon which still listens. */
+/** How many connections to a daemon that still listens may end until it is taken to have ended. */
 const MAX_ENDS = 3;
 
 interface FoundDaemon {
@@ -28,7 +28,7 @@ interface FoundDaemon {
   readonly hasAnswered: boolean;
 }
 
-/** The daemon of one mount: a process of the mount's owner, by the kernel's word. */
+/** The daemon of one mount. The kernel says that it is a process of the mount's owner. */
 export class MountDaemon {
   readonly hasAnswered: boolean;
   readonly #name: ControlName;
@@ -45,9 +45,10 @@ export class MountDaemon {
   }
 
   /**
-   * Finds what listens for a mount, where its owner's daemons do: in another user's directory a socket may bear any name. Of
-   * several the one that says that it serves this device, else one that says nothing; never one that serves another device,
-   * or seals for an earlier mount of the same device number. Removes sockets of this user's daemons that are dead.
+   * Finds the process that listens for a mount, in the directories of its owner: in another user's directory a socket
+   * may have any name. Of several it takes the one that answers that it serves this device, otherwise one that does not
+   * answer. It never takes one that serves another device, or seals for an earlier mount of the same device number.
+   * Removes the sockets of this user's dead daemons.
    */
   static async find(
     directories: readonly StateDirectory[],
@@ -63,7 +64,7 @@ export class MountDaemon {
     return chosen === undefined ? undefined : new MountDaemon(chosen);
   }
 
-  /** For a message. */
+  /** Names the daemon in a message. */
   get description(): string {
     const { pid } = this.#link.peer;
     const whose = this.#isOwn ? 'its daemon' : `the daemon of user ${this.#owner}`;
@@ -78,13 +79,13 @@ export class MountDaemon {
     return this.lastEvent?.event === 'sealing';
   }
 
-  /** Waits for the end of the daemon, until the deadline if there is one, as long as it can go on. */
+  /** Waits for the end of the daemon while it can run, and until the deadline if there is one. */
   async end(deadline?: Deadline): Promise<DaemonEnd> {
     for (let wasStopped = false; ; ) {
       const look = deadline?.orAfter(LOOK_MILLISECONDS) ?? Deadline.after(LOOK_MILLISECONDS);
       if ((await this.#link.ended(look)) && this.#isOver()) return 'ended';
       const stopped = isStopped(this.#link.peer.pid);
-      // Twice, for whoever dumps or traces it stops it for a moment.
+      // Only when found stopped twice, because tools that dump or trace the daemon stop it for a moment.
       if (stopped && wasStopped) return 'stopped';
       wasStopped = stopped;
       if (!this.#isOwn && this.#begun.hasPassed) return 'slow';
@@ -100,7 +101,7 @@ export class MountDaemon {
     return this.#owner === process.geteuid?.();
   }
 
-  /** Whether a connection that ended means that the daemon has. One with too many callers ends one as well, but listens. */
+  /** Returns whether the daemon has ended, when a connection has: with too many callers it closes one, but listens. */
   #isOver(): boolean {
     const event = this.lastEvent?.event;
     if (event === 'sealed' || event === 'unsealed' || ++this.#ends > MAX_ENDS) return true;

@@ -1,24 +1,24 @@
 import { readFileSync } from 'node:fs';
 
 /**
- * Whether the kernel keeps a process from running, as far as this process may see: by SIGSTOP or a debugger, or because
- * its control group is frozen.
- * @param pid of this pid namespace; 0 for one that is not visible
+ * Returns whether the kernel keeps a process from running, as far as this process may see: it got SIGSTOP, a debugger
+ * holds it, or its control group is frozen.
+ * @param pid in this pid namespace; 0 for a process that is not visible there
  */
 export function isStopped(pid: number): boolean {
   if (pid === 0) return false;
-  // The name in parentheses may hold anything.
+  // The name of the program, in parentheses, may contain any character.
   const state = text(`/proc/${pid}/stat`).replace(/^.*\) /s, '')[0];
   return state === 'T' || state === 't' || isFrozen(text(`/proc/${pid}/cgroup`));
 }
 
-/** @param groups as in /proc/PID/cgroup (cgroups(7)) */
+/** @param groups the contents of /proc/PID/cgroup (cgroups(7)) */
 function isFrozen(groups: string): boolean {
   return groups.split('\n').some((line) => {
     const [, controllers, path] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
     if (path === undefined) return false;
     if (controllers === '') {
-      // The second is where both versions of control groups are used.
+      // The second path is used where both versions of control groups are mounted.
       const places = ['/sys/fs/cgroup', '/sys/fs/cgroup/unified'];
       return places.some((place) => /^frozen 1$/m.test(text(`${place}${path}/cgroup.events`)));
     }

@@ -9,12 +9,14 @@ import { type ControlName, controlNames } from './control-names.ts';
 
 /**
  * - `serving`: mounted here, and its daemon answers.
- * - `sealing`: unmounted; its daemon seals what was written, and ends then.
- * - `elsewhere`: its daemon answers, but nothing of it is mounted where this process looks: detached lazily, or in another
- *   namespace.
- * - `silent`: mounted here, and its daemon is there but does not answer: stopped, frozen, or the host is very busy. Or it has
- *   no socket where this process looks, as when its state directory was emptied, or is another one in this namespace.
- * - `dead`: mounted here, and by the kernel's word nobody serves it: its daemon was killed. `ckptfs umount` clears it.
+ * - `sealing`: unmounted; its daemon seals what was written, and then ends.
+ * - `elsewhere`: its daemon answers, but the mount is not visible to this process: it was detached lazily, or is in
+ *   another namespace.
+ * - `silent`: mounted here, and its daemon exists but does not answer: it is stopped or frozen, or the host is very
+ *   busy. Or the daemon has no socket where this process looks: its state directory was emptied, or is another one in
+ *   this namespace.
+ * - `dead`: mounted here, and the kernel says that no process serves it: its daemon was killed. `ckptfs umount` clears
+ *   it.
  * - `unknown`: mounted here by another user, whose daemons this process may not ask.
  */
 export type MountState = 'serving' | 'sealing' | 'elsewhere' | 'silent' | 'dead' | 'unknown';
@@ -25,27 +27,27 @@ export interface MountStatus {
   /** `MAJOR:MINOR`. */
   readonly device: string;
   readonly scratch: boolean;
-  /** What mount tables name as the source; of a daemon that answers, the image. */
+  /** The path of the image if the daemon answers; otherwise the source in the mount table. */
   readonly source: string;
-  /** Of the daemon, in this process's pid namespace; null when it is not visible there, or not known. */
+  /** The daemon's pid in this process's pid namespace; null when it is not visible there or not known. */
   readonly pid: number | null;
-  /** Of `serving`, `sealing` and `elsewhere`. */
+  /** Defined for `serving`, `sealing` and `elsewhere`. */
   readonly daemon: DaemonStatus | undefined;
 }
 
-/** All daemons together have so long to answer, whatever each of them says until then. */
+/** How long all daemons together have to answer. */
 const ANSWER_MILLISECONDS = 5000;
-/** Mounts without a daemon that are asked whether they are dead: another user may have made any number. */
+/** How many mounts without a daemon are checked for being dead: another user may have made any number. */
 const MAX_ASKED = 64;
 
 /**
- * Lists the mounts of ours on this host, as far as this user can see them. Never looks at a mount itself; a child process does
- * at those that no daemon answers for.
+ * Lists the ckptfs mounts on this host that this user can see. Never touches a mount itself; for mounts whose daemon
+ * does not answer a child process does.
  */
 export async function listMounts(): Promise<MountStatus[]> {
   const claims = await withStateDirectories(claimsIn);
   const answered = claims.filter(hasAnswered);
-  // The device of one that seals may be another mount's already.
+  // While a daemon seals, another mount may already have its device number.
   const serving = answered.filter(({ status }) => status.state === 'serving');
   const sealing = answered.filter(({ status }) => status.state === 'sealing');
   const silent = claims.filter(({ status }) => status === undefined);
@@ -58,13 +60,16 @@ export async function listMounts(): Promise<MountStatus[]> {
   ];
 }
 
-/** What the process that listens at a socket says; as what the socket is named, as long as it says nothing. */
+/**
+ * A process that listens at a socket, with its answer or, until it answers, only the device that the socket is named
+ * by.
+ */
 interface Claim {
-  /** User id, by the kernel's word. */
+  /** The user id, as the kernel says. */
   readonly owner: number;
   readonly pid: number | null;
   readonly device: string;
-  /** Undefined when it did not answer. */
+  /** Undefined if it did not answer. */
   readonly status: DaemonStatus | undefined;
 }
 
@@ -76,12 +81,12 @@ function hasAnswered(claim: Claim): claim is Answer {
   return claim.status !== undefined;
 }
 
-/** Nothing but the owner tells a daemon from another user's program that names the same device. */
+/** Only the owner tells a daemon from another user's program that names the same device. */
 function claimOf<T extends Claim>(mount: MountInfo, claims: readonly T[]): T | undefined {
   return claims.find(({ device, owner }) => device === mount.device && owner === ownerOf(mount));
 }
 
-/** Returns the ids of the mounts that by the kernel's word nobody serves any more. */
+/** Returns the ids of the mounts that, as the kernel says, no process serves any more. */
 async function endedAmong(mounts: readonly MountInfo[]): Promise<ReadonlySet<number>> {
   const deadline = Deadline.after(ANSWER_MILLISECONDS);
   const asked = mounts.filter(mayAskDaemonOf).slice(0, MAX_ASKED);
@@ -117,7 +122,7 @@ function unmounted(state: 'elsewhere' | 'sealing', { pid, status: daemon }: Answ
   return { state, mountPoint, device, scratch, source, pid, daemon };
 }
 
-/** Returns what answers for devices that no mount here has: for each the first, but root's rather than anybody's. */
+/** Returns, for each device that no mount here has, the first daemon that answers for it; root's before others'. */
 function elsewhere(claims: readonly Answer[], visible: ReadonlySet<string>): Answer[] {
   const found = new Map<string, Answer>();
   for (const claim of [...claims].sort((a, b) => Number(b.owner === 0) - Number(a.owner === 0))) {
@@ -132,8 +137,8 @@ function mayAskDaemonOf(mount: MountInfo): boolean {
 }
 
 /**
- * Asks all at the same time. This user's own come first: sockets of others, of which there may be many, cannot use up the
- * descriptors for those.
+ * Asks all daemons at the same time. This user's own come first, so that the sockets of other users, of which there may
+ * be many, cannot use up the descriptors for them.
  */
 async function claimsIn(directories: readonly StateDirectory[]): Promise<Claim[]> {
   const deadline = Deadline.after(ANSWER_MILLISECONDS);
@@ -151,9 +156,9 @@ async function ask(name: ControlName, owner: number, deadline: Deadline, isRepea
   const pid = call.peer.pid === 0 ? null : call.peer.pid;
   try {
     const status = await call.status(deadline);
-    // Only the daemon of a mount that says so itself.
+    // Only a daemon that says itself that it serves this device counts.
     if (status !== undefined) return status.device === device ? [{ owner, pid, device, status }] : [];
-    // It has ended meanwhile, which the kernel then says, or it has too many callers.
+    // It has ended meanwhile, or it has too many callers: a second call shows which.
     if (!isRepeated && (await call.ended(Deadline.after(0)))) return ask(name, owner, deadline, true);
     return [{ owner, pid, device, status }];
   } finally {

@@ -9,43 +9,46 @@ import { withStateDirectories } from '../mounts/state-directory.ts';
 import { type DaemonEnd, MountDaemon } from './mount-daemon.ts';
 
 export interface UnmountOptions {
-  /** Take the mount out of sight now, and let it end when nobody uses it any more. */
+  /** Takes the mount out of sight now; it ends when no process uses it any more. */
   readonly lazy?: boolean;
 }
 
 export interface UnmountResult {
-  /** Absolute, without symbolic links: as mount tables had it. */
+  /** An absolute path without symbolic links, as it was in mount tables. */
   readonly mountPoint: string;
   /**
-   * Whether the daemon has wiped keys and caches, or was dead already. False when somebody still has the mount: out of sight
-   * after a lazy unmount, or in another mount namespace. The daemon then ends with the last of them.
+   * Whether the daemon has wiped keys and caches, or was dead already. False when a process still has the mount, out of
+   * sight after a lazy unmount or in another mount namespace. The daemon then ends with the last such process.
    */
   readonly wiped: boolean;
-  /** Whether files could be changed. The image is then sealed, or, where `wiped` is false, will be when the daemon ends. */
+  /**
+   * Whether files could be changed. The image is then sealed, or, where `wiped` is false, will be when the daemon ends.
+   */
   readonly write: boolean;
 }
 
-/** How long a daemon may take to say what it is before the mount is taken away without having heard it. */
+/** How long to wait for the daemon's answer before the mount is unmounted without one. */
 const ANSWER_MILLISECONDS = 10_000;
-/** By then the kernel has taken down a mount that nobody else has. */
+/** The kernel takes less time to take down a mount that no other process has. */
 const GONE_MILLISECONDS = 10_000;
-/** A lazy unmount of what nobody uses ends its daemon at once; otherwise nobody knows when. */
+/** A lazy unmount ends the daemon at once if no process uses the mount; otherwise at an unknown time. */
 const LAZY_MILLISECONDS = 500;
 
 /**
- * Unmounts a mount of ours, and waits until what was written is sealed and durable and the daemon has wiped keys and caches.
- * Clears also a mount whose daemon was killed.
- * @throws CkptfsError `not-mounted`; `busy`, naming who uses it; `mount-failed`, `missing-feature`. Then it is mounted still.
- * And when it is not, but what was written is not sealed: `unsealed` when the daemon was killed; `busy` when somebody has the
- * mount in another namespace (unless `lazy`); else what kept it from sealing: `io`, … And when it is not, but the daemon did
- * not end, since it is stopped, or since it is another user's and takes too long: `no-answer`.
+ * Unmounts a ckptfs mount, and waits until what was written is sealed and durable and the daemon has wiped keys and
+ * caches. Also clears a mount whose daemon was killed.
+ * @throws CkptfsError `not-mounted`. When it is still mounted: `busy`, which names the processes that use it;
+ *   `mount-failed`, `missing-feature`. When it is unmounted and not sealed: `unsealed` if the daemon was killed; `busy`
+ *   if a process has the mount in another namespace (unless `lazy`); otherwise the error that kept it from sealing,
+ *   such as `io`. When it is unmounted and the daemon did not end: `no-answer`, because it is stopped, or is another
+ *   user's and takes too long
  */
 export async function unmountImage(mountPoint: string, { lazy = false }: UnmountOptions = {}): Promise<UnmountResult> {
   const found = await findOwnMount(mountPoint);
   const write = isWritable(found);
   return withStateDirectories(async (directories) => {
     const daemon = await MountDaemon.find(directories, found, Deadline.after(ANSWER_MILLISECONDS));
-    // Without a daemon that listens the kernel says whether there is one.
+    // If no daemon listens, the kernel says whether there is one.
     const isHidden =
       daemon === undefined && (await ask(found, Deadline.after(ANSWER_MILLISECONDS), { asOwner: true })) !== 'ended';
     try {
@@ -63,26 +66,28 @@ export async function unmountImage(mountPoint: string, { lazy = false }: Unmount
   });
 }
 
-/** Waits for the end of a daemon whose mount is taken away: as long as it takes, while nothing speaks against that. */
+/** Waits for the end of a daemon whose mount is gone, for as long as the daemon can be working on its end. */
 async function endOf(daemon: MountDaemon, found: MountInfo, lazy: boolean): Promise<DaemonEnd> {
   const first = await daemon.end(Deadline.after(lazy ? LAZY_MILLISECONDS : GONE_MILLISECONDS));
   if (first !== 'working') return first;
-  // What the kernel still has for somebody else keeps its daemon; what it has taken down, the daemon is at.
+  // A file system that is still mounted elsewhere keeps its daemon. After that, the daemon is working on its end.
   const isLeft = lazy ? !daemon.isSealing : isMountedSomewhere(found);
   return isLeft && !daemon.isSealing ? 'working' : daemon.end();
 }
 
-/** Whether the kernel still has the file system of a mount, wherever it is mounted; assumed where that cannot be told. */
+/** Returns whether the file system of a mount is still mounted anywhere; true where the kernel does not tell. */
 function isMountedSomewhere({ device, fsType }: MountInfo): boolean {
   return fsType === 'overlay' || !existsSync('/sys/class/bdi') || existsSync(`/sys/class/bdi/${device}`);
 }
 
-/** By the options of the file system, which come last. The overlay of a mount with scratch space can be written to, but not the image. */
+/**
+ * Looks at the options of the file system, which come last. With scratch space the overlay is writable, not the image.
+ */
 function isWritable(found: MountInfo): boolean {
   return found.options.findLast((option) => option === 'rw' || option === 'ro') === 'rw' && !isScratch(found);
 }
 
-/** @throws CkptfsError */
+/** @throws CkptfsError `unsealed`, or the error of the daemon that kept the image from being sealed */
 function checkSealed({ mountPoint: path, source }: MountInfo, daemon: MountDaemon | undefined): void {
   const event = daemon?.lastEvent;
   if (event?.event === 'sealed') return;
@@ -92,7 +97,7 @@ function checkSealed({ mountPoint: path, source }: MountInfo, daemon: MountDaemo
     `${path} is unmounted, but its daemon does not say that the image is sealed: it was killed`,
     {
       path,
-      // A path of the time when it was mounted: another image may be there now.
+      // This was its path when it was mounted: another image may be there now.
       data: { reason: 'daemon-killed', source },
     },
   );
@@ -108,7 +113,7 @@ async function unmountAtAll(found: MountInfo, lazy: boolean, daemon: MountDaemon
 
 async function busy(found: MountInfo, daemon: MountDaemon | undefined): Promise<CkptfsError> {
   const { mountPoint: path } = found;
-  // Of a process that waits for a daemon that does not answer, not even the kernel may tell what it has mapped.
+  // The kernel does not tell what a process has mapped while that process waits for a daemon that does not answer.
   const holders = await describeHolders(found, { maps: daemon === undefined || daemon.hasAnswered });
   return new CkptfsError('busy', `${path} is in use by ${holders || 'a process that this user cannot see'}`, {
     path,
@@ -140,7 +145,7 @@ function hiddenDaemon(found: MountInfo): CkptfsError {
 }
 
 function stillUsed({ mountPoint: path }: MountInfo): CkptfsError {
-  return new CkptfsError('busy', `${path} is unmounted here, but somebody still has it in another mount namespace`, {
+  return new CkptfsError('busy', `${path} is unmounted here, but another mount namespace still has it`, {
     path,
     data: { reason: 'other-namespace' },
   });

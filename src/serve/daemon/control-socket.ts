@@ -11,7 +11,8 @@ const MAX_QUESTION = 1024;
 
 /**
  * Answers commands that ask the daemon: to `status`, a line, it replies with JSON, a line. A command that keeps its
- * connection open also gets what the daemon announces, and sees the connection close when the daemon has wiped its keys.
+ * connection open also gets what the daemon announces, and sees the connection close when the daemon has wiped its
+ * keys.
  */
 export class ControlSocket {
   readonly #server: net.Server;

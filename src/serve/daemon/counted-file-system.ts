@@ -2,7 +2,7 @@ import type { Counters } from '../../base/counters.ts';
 import type { Region } from '../../base/linux/native.ts';
 import type { Attributes, DirectoryEntry, FileSystem, Statistics } from '../../fuse/protocol/filesystem.ts';
 
-/** Counts what is asked of a file system, for a transport that does not count. A listing counts once. */
+/** Counts the requests to a file system, for a transport that does not count them. A listing counts once. */
 export class CountedFileSystem implements FileSystem {
   readonly immutable: boolean;
   readonly #inner: FileSystem;

@@ -6,27 +6,27 @@ import { type MountInfo, readMounts, readMountsSync, topmostAt } from '../../fus
 import { CALLER_NAMESPACE_FD, CALLER_ROOT_FD } from '../handover/descriptors.ts';
 import { MountNamespace } from '../mounts/mount-namespace.ts';
 
-/** A mount as a daemon knows it. */
+/** What a daemon knows of its mount. */
 interface OwnMount {
   readonly mountPoint: string;
   readonly device: string;
 }
 
 /**
- * Where a daemon does what has to be done in the mount namespace of its mount. Either that is its own namespace, or the daemon was started
- * apart (apart-launch.ts): then its own has no mounts but its root, its paths lead through those of the caller, whose namespace it holds
- * only until the mount is made, and its first thread alone ever enters another one.
+ * Does what a daemon has to do in the mount namespace of its mount. Either that is the daemon's own namespace, or the
+ * daemon was started apart (apart-launch.ts). Then its own namespace has no mount but the root, which is the caller's;
+ * it holds the caller's namespace only until the mount is made, and only its first thread ever enters another one.
  */
 export class DaemonNamespace {
   readonly #apart: Apart | undefined;
-  /** One thing after the other, as there is one thread for them. */
+  /** The last of the tasks, which run one after the other because there is one thread for them. */
   #last: Promise<unknown> = Promise.resolve();
 
   private constructor(apart: Apart | undefined) {
     this.#apart = apart;
   }
 
-  /** Looks where this process was started, and lets all mounts go that its own namespace was given. @throws Error */
+  /** Finds out where this process was started, and detaches all mounts that its own namespace got. @throws Error */
   static enter(): DaemonNamespace {
     const callers = linkTarget(`/proc/self/fd/${CALLER_NAMESPACE_FD}`);
     if (callers === undefined || !isNamespace(callers)) return new DaemonNamespace(undefined);
@@ -40,12 +40,15 @@ export class DaemonNamespace {
     return new DaemonNamespace({ own: MountNamespace.ofThisThread(), caller, callerName: callers });
   }
 
-  /** Runs something short, before any thread is started, in the caller's namespace. */
+  /** Runs something short in the caller's namespace. Must be called before any thread is started. */
   runInCallers<T>(work: () => T): T {
     return this.#apart === undefined ? work() : this.#apart.caller.run(this.#apart.own, work);
   }
 
-  /** Runs what makes the mount, in the caller's namespace, and holds that no longer afterwards. Starts no thread meanwhile. Once. */
+  /**
+   * Runs `work`, which makes the mount, in the caller's namespace, and then stops holding that namespace. May be called
+   * once; `work` must start no thread.
+   */
   makeMount<T>(work: () => Promise<T>): Promise<T> {
     const apart = this.#apart;
     if (apart === undefined) return work();
@@ -53,7 +56,7 @@ export class DaemonNamespace {
   }
 
   /**
-   * Runs something with a mount of this daemon in a namespace that has it: the caller's, if any process is still there.
+   * Runs `work` with a mount of this daemon, in a namespace that has it: the caller's, if a process is still there.
    * @returns whether the mount was found
    */
   withMount(mount: OwnMount, work: (found: MountInfo) => Promise<void>): Promise<boolean> {
@@ -80,7 +83,7 @@ export class DaemonNamespace {
 interface Apart {
   readonly own: MountNamespace;
   readonly caller: MountNamespace;
-  /** As a link below /proc names it. Another namespace may get the same name once it has ended. */
+  /** Its name in links below /proc. Another namespace may get the same name after this one has ended. */
   readonly callerName: string;
 }
 
@@ -91,20 +94,20 @@ async function workAtMount(mount: OwnMount, work: (found: MountInfo) => Promise<
   return true;
 }
 
-/** The namespace of some process that has a device mounted, as far as processes are seen here. */
+/** Returns the namespace of a visible process that has a device mounted. */
 function namespaceWith(device: string, preferred: string): MountNamespace | undefined {
   for (const pid of membersOfEach(preferred)) {
     if (!hasMounted(pid, device)) continue;
     try {
       return MountNamespace.ofProcess(pid);
     } catch {
-      // It has ended meanwhile, perhaps with its namespace.
+      // The process has ended meanwhile, perhaps with its namespace.
     }
   }
   return undefined;
 }
 
-/** One process of each mount namespace, and of each root directory in it, as far as this process may look; those of `preferred` first. */
+/** Returns a visible process of each mount namespace and each root directory in it, those of `preferred` first. */
 function membersOfEach(preferred: string): number[] {
   const [first, others] = [new Map<string, number>(), new Map<string, number>()];
   for (const name of namesIn('/proc')) {
@@ -125,13 +128,16 @@ function hasMounted(pid: number, device: string): boolean {
   }
 }
 
-/** Lets go what this namespace has mounted but its root, so that it keeps nothing from being unmounted elsewhere, nor other daemons at work. */
+/**
+ * Detaches every mount of this namespace but its root. The daemon would otherwise keep file systems from being
+ * unmounted elsewhere, and other daemons from ending.
+ */
 function detachMounts(): void {
   for (const { mountPoint } of readMountsSync()) {
     try {
       if (mountPoint !== '/') unmountPath(mountPoint, true);
     } catch {
-      // It has gone with one above it; or it is locked, in the namespace of an ordinary user.
+      // It went with the mount that it was on, or it is locked, as in the namespace of an ordinary user.
     }
   }
 }

@@ -48,7 +48,7 @@ export class Daemon {
 
   /**
    * Mounts and serves. The daemon wipes the key when the mount has ended.
-   * @throws CkptfsError as HeldStore.open, openImage and mountKernel do
+   * @throws as HeldStore.open, openImage and mountKernel do
    */
   static async start(config: DaemonConfig, key: PendingKey, log: Log, namespace: DaemonNamespace): Promise<Daemon> {
     const mountImage = config.transport === 'kernel' ? mountThroughKernel : mountThroughNative;

@@ -3,20 +3,21 @@ import { join } from 'node:path';
 import { parseMountInfo } from '../../fuse/mount/mountinfo.ts';
 
 /**
- * A process in the control group that criu freezes while it dumps (--freeze-cgroup; runc always does so) cannot serve the mount that criu
- * writes to, and both wait for ever.
+ * Keeps the daemon out of control groups that may be frozen. While criu dumps, it freezes a group if told to
+ * (--freeze-cgroup; runc always does so). A daemon in that group could not serve the mount that criu writes to, and
+ * both would wait for ever.
  */
 
-/** A group that can be frozen, as a process's own cgroup file and the mount table have it. */
+/** A control group that can be frozen. */
 interface FreezerGroup {
-  /** Within its hierarchy. */
+  /** Its path within its hierarchy. */
   readonly path: string;
-  /** Where that hierarchy is mounted. */
+  /** The mount point of its hierarchy; empty if it is not mounted. */
   readonly hierarchy: string;
 }
 
 /**
- * Takes this process out of each group that may be frozen, to the root of its hierarchy.
+ * Moves this process out of each group that may be frozen, to the root of the hierarchy.
  * @returns a sentence for each group that it is still in
  */
 export function leaveFreezers(): string[] {
@@ -24,20 +25,21 @@ export function leaveFreezers(): string[] {
   return stayingInFreezers();
 }
 
-/** A sentence for each group of this process that may be frozen. */
+/** Returns a sentence for each group of this process that may be frozen. */
 export function stayingInFreezers(): string[] {
   return freezersOf(self()).map(
     ({ path }) =>
-      `the daemon is in the control group ${path}: a dump that freezes it (criu --freeze-cgroup, runc checkpoint) hangs; mount from outside of it`,
+      `the daemon is in the control group ${path}: a dump that freezes it (criu --freeze-cgroup, runc checkpoint) ` +
+      'hangs; mount from outside of it',
   );
 }
 
 /**
- * The groups below the root of their hierarchies that may be frozen. Version 1 has a hierarchy for that alone. In version 2 each group can be
- * frozen, and everything is in one: those that systemd makes of services and sessions are left alone, as nobody freezes them for a dump, and
- * systemd ends what is in them.
- * @param cgroup /proc/PID/cgroup
- * @param mountinfo /proc/PID/mountinfo
+ * Returns the groups below the root of their hierarchies that may be frozen. Version 1 has a hierarchy for freezing
+ * alone. In version 2 each group can be frozen, and every process is in one. Those that systemd makes for services and
+ * sessions are left out: no tool freezes them for a dump, and systemd has to end what is in them.
+ * @param cgroup the contents of /proc/PID/cgroup
+ * @param mountinfo the contents of /proc/PID/mountinfo
  */
 export function freezersOf({ cgroup, mountinfo }: { cgroup: string; mountinfo: string }): FreezerGroup[] {
   const mounts = parseMountInfo(mountinfo);
@@ -52,7 +54,7 @@ export function freezersOf({ cgroup, mountinfo }: { cgroup: string; mountinfo: s
   });
 }
 
-/** By the last part of a path; scopes that engines make for containers have names of their own. */
+/** Looks at the last part of a path. Scopes that engines make for containers have other names. */
 function isSystemdUnit(path: string): boolean {
   return /(\.service|\.slice|\/init\.scope|\/(session|run|app)-[^/]*\.scope)(\/[^/]*)?$/.test(path);
 }
@@ -61,12 +63,12 @@ function self(): { cgroup: string; mountinfo: string } {
   return { cgroup: text('/proc/self/cgroup'), mountinfo: text('/proc/self/mountinfo') };
 }
 
-/** With all its threads. What comes of it shows in where it is afterwards. */
+/** Moves this process with all its threads, if it may. */
 function moveTo(hierarchy: string): void {
   try {
     if (hierarchy !== '') writeFileSync(join(hierarchy, 'cgroup.procs'), '0');
   } catch {
-    // An ordinary user may not, and in a container the hierarchy may be read-only.
+    // An ordinary user may not; in a container the hierarchy may be read-only. The caller looks where the process is.
   }
 }
 

@@ -5,8 +5,8 @@ import type { Store, StoreLock, StorePlace } from '../../stores/store.ts';
 import type { DaemonConfig } from '../handover/daemon-config.ts';
 
 /**
- * The directory of the image that a daemon serves, held open from its start to its end: all its threads work in it, and it
- * tells where the image is by now. Where nothing is written it also keeps writers out.
+ * Holds the directory of the image open from the daemon's start to its end. All threads of the daemon work in it, and
+ * it tells the image's current path. For a read-only mount it also keeps writers out.
  */
 export class HeldStore {
   readonly #store: Store;
@@ -18,8 +18,9 @@ export class HeldStore {
   }
 
   /**
-   * Opens the directory that the command has looked at.
-   * @throws CkptfsError `wrong-image` when another one has come in its place since, `locked`, and what readHeader throws
+   * Opens the directory that the command has checked.
+   * @throws CkptfsError `wrong-image` when the path leads to another directory now, `locked`, and what readHeader
+   *   throws
    */
   static open({ location, image, write }: Pick<DaemonConfig, 'location' | 'image' | 'write'>): HeldStore {
     const store = openStore(location);
@@ -33,17 +34,17 @@ export class HeldStore {
     }
   }
 
-  /** The path of the image as it is now. */
+  /** The current path of the image. */
   get location(): string {
     return this.#store.location;
   }
 
-  /** For the threads of this process. */
+  /** What a thread of this process opens the store by. */
   get place(): StorePlace {
     return this.#store.place;
   }
 
-  /** Bytes of the stored manifest; 0 when there is none. @throws CkptfsError `damaged`, `io` */
+  /** Returns the bytes of the stored manifest; 0 if there is none. @throws CkptfsError `damaged`, `io` */
   manifestSize(): number {
     return this.#store.sizeOf('manifest') ?? 0;
   }
@@ -55,7 +56,7 @@ export class HeldStore {
 }
 
 function replaced(path: string): CkptfsError {
-  return new CkptfsError('wrong-image', `${path} is not the directory that it was when it was looked at`, {
+  return new CkptfsError('wrong-image', `${path} is no longer the directory that was checked`, {
     path,
     data: { reason: 'replaced' },
   });

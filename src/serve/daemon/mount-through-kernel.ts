@@ -13,7 +13,7 @@ import { ServingThreads } from './serving-threads.ts';
 /**
  * Mounts an image through the kernel's own FUSE protocol. Threads serve it, each with its own view of the image, cache
  * and connection; a writable image has one.
- * @throws CkptfsError as openImage or openWritable, and mountKernel do
+ * @throws as openImage or openWritable, and mountKernel do
  */
 export async function mountThroughKernel(
   config: DaemonConfig,

@@ -15,7 +15,7 @@ const READ_AHEAD_KIBIBYTES = 1024;
 
 /**
  * Mounts an image through the package fuse-native, which serves it on this thread.
- * @throws CkptfsError as openImage and mountNative do
+ * @throws as openImage and mountNative do
  */
 export async function mountThroughNative(
   config: DaemonConfig,

@@ -2,7 +2,7 @@ import { CkptfsError, toPlainError } from '../../base/errors.ts';
 import { enterPrivateMountNamespace } from '../../base/linux/namespaces.ts';
 import { tryMount } from '../../fuse/mount/mount-trial.ts';
 
-/** Keeps the mount out of everybody's sight where this process may, as root does in most places. */
+/** Hides the mount from other processes if this process may. Root may in most places. */
 function hide(): void {
   if (process.geteuid?.() !== 0) return;
   try {
@@ -12,7 +12,7 @@ function hide(): void {
   }
 }
 
-/** Tries to mount at `directory`, and prints a MountTrial or a PlainError as JSON. */
+/** Tries to mount on `directory`, and prints a MountTrial or a PlainError as JSON. */
 export async function runMountTrial(directory: string): Promise<void> {
   try {
     hide();

@@ -13,11 +13,12 @@ import type { Log } from './log.ts';
 type Access = Pick<DaemonConfig, 'allowOther' | 'allowRoot' | 'noExec'>;
 
 /**
- * A mount that can be written to, in memory alone: overlayfs of the image and of a tmpfs. Both lie in a hidden directory only until the
- * overlay is made. It keeps mounts of its layers of its own, so once it is unmounted nothing holds them and the image's mount ends too.
+ * Makes a mount whose changes go to memory: an overlayfs of the image and a tmpfs. Both are mounted in a hidden
+ * directory only until the overlay is made. The overlay has mounts of its layers of its own: when it is unmounted,
+ * nothing holds them any more, and the image's mount ends too.
  */
 export class ScratchSpace {
-  /** Where the image is to be mounted. */
+  /** The directory to mount the image on. */
   readonly lower: string;
   readonly #mountPoint: string;
   readonly #hidden: string;
@@ -28,13 +29,13 @@ export class ScratchSpace {
     this.lower = join(hidden, 'lower');
   }
 
-  /** Needs root. @throws CkptfsError `mount-failed`, `io` */
+  /** Mounts the memory, below a hidden directory. Needs root. @throws CkptfsError `mount-failed`, `io` */
   static async prepare(directory: string, log: Log): Promise<ScratchSpace> {
     const mountPoint = await checkedMountPoint(directory);
     const space = new ScratchSpace(mkdtempSync(join(ownStateDirectory(), 'scratch-')), mountPoint);
     try {
       mountMemory(space.#hidden, log);
-      // What is mounted below from here on shows up in no other mount namespace.
+      // What is mounted below from here on is visible in no other mount namespace.
       makePrivate(space.#hidden, false);
       for (const name of ['lower', 'upper', 'work']) mkdirSync(join(space.#hidden, name));
       return space;
@@ -45,7 +46,7 @@ export class ScratchSpace {
   }
 
   /**
-   * Puts image and memory together at the mount point. The image must be served already, by other threads.
+   * Mounts image and memory as one at the mount point. The image must be served already, by other threads.
    * @throws CkptfsError `mount-failed`
    */
   async publish(
@@ -54,8 +55,8 @@ export class ScratchSpace {
   ): Promise<{ readonly mountPoint: string; readonly device: string }> {
     const [upper, work] = ['upper', 'work'].map((name) => join(this.#hidden, name)) as [string, string];
     try {
-      // The root of an overlay is that of its upper layer. FUSE never learns who asks, since overlayfs reads its layers as root: who
-      // may come in is for this directory alone to say.
+      // The root of an overlay is that of its upper layer. FUSE never learns which user asks, because overlayfs reads
+      // its layers as root: this directory alone decides which users get in.
       const open = access.allowOther && !access.allowRoot;
       chownSync(upper, open ? root.uid : 0, open ? root.gid : 0);
       chmodSync(upper, open ? root.mode : 0o700);
@@ -72,7 +73,7 @@ export class ScratchSpace {
     throw new CkptfsError('mount-failed', `${this.#mountPoint} was mounted and is gone again`);
   }
 
-  /** Takes the hidden directory away, with all that is mounted there; what an overlay was made of lives on in it. */
+  /** Removes the hidden directory with all that is mounted there. Layers of an overlay stay as long as the overlay. */
   abandon(): void {
     try {
       unmountPath(this.#hidden, true);
@@ -83,7 +84,7 @@ export class ScratchSpace {
   }
 }
 
-/** A tmpfs that is never swapped out where the kernel has that (6.4), else a plain one and a warning. */
+/** Mounts a tmpfs that is never swapped out. Before Linux 6.4 that cannot be had: then a plain one, with a warning. */
 function mountMemory(directory: string, log: Log): void {
   const make = (options: string): void => mount('ckptfs-scratch', directory, 'tmpfs', MS_NOSUID | MS_NODEV, options);
   try {

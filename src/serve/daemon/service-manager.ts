@@ -5,34 +5,34 @@ import { printable } from '../../base/printable.ts';
 const MAX_SOCKET_NAME = 108;
 /** How long a manager that does not read may hold up the daemon. */
 const SEND_SECONDS = 5;
-/** Characters of a status. */
+/** In characters. */
 const MAX_STATUS = 1000;
 
 /**
- * The service manager that started this process and wants to be told of its state, by the protocol of sd_notify(3): datagrams to the
- * socket that NOTIFY_SOCKET names. Never throws: what cannot be told is a warning, and the mount serves all the same.
+ * Tells the service manager that started this process about its state, by the protocol of sd_notify(3): datagrams to
+ * the socket that NOTIFY_SOCKET names. Never throws: a failure is a warning, and the mount serves all the same.
  */
 export class ServiceManager {
   readonly #socketName: string | undefined;
   readonly #onWarning: (text: string) => void;
 
-  /** @param socketName a path, or `@` and a name in the abstract namespace; undefined when nobody wants to be told */
+  /** @param socketName a path, or `@` and a name in the abstract namespace; undefined if no service manager waits */
   constructor(socketName: string | undefined, onWarning: (text: string) => void) {
     this.#socketName = socketName;
     this.#onWarning = onWarning;
   }
 
-  /** What was started serves. */
+  /** Tells that the mount serves. */
   ready(status: string): void {
     this.#send(`READY=1\n${statusLine(status)}`);
   }
 
-  /** It serves no more, and ends as soon as it has done the rest. */
+  /** Tells that the mount no longer serves, and that the daemon ends as soon as the rest is done. */
   stopping(status: string): void {
     this.#send(`STOPPING=1\n${statusLine(status)}`);
   }
 
-  /** What a person is to see of it. */
+  /** Tells what a person should see. */
   status(status: string): void {
     this.#send(statusLine(status));
   }
@@ -43,12 +43,12 @@ export class ServiceManager {
       sendDatagram(socketPath(this.#socketName), Buffer.from(text), SEND_SECONDS);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      this.#onWarning(`the service manager at ${this.#socketName} cannot be told "${text}": ${reason}`);
+      this.#onWarning(`cannot tell the service manager at ${this.#socketName} "${text}": ${reason}`);
     }
   }
 }
 
-/** A line feed would begin another assignment. */
+/** Returns an assignment of one line, because a line feed would begin another assignment. */
 function statusLine(status: string): string {
   return `STATUS=${printable(status, MAX_STATUS)}`;
 }

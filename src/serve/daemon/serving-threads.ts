@@ -70,7 +70,7 @@ export class ServingThreads {
   /**
    * Lets one thread open the image. The others wait until they serve, so that an image that is not authentic is read by
    * one alone.
-   * @throws CkptfsError as openImage does
+   * @throws as openImage does
    */
   open(): Promise<OpenedImage> {
     this.#threads[0]?.postMessage({ kind: 'open' } satisfies ThreadOrder);

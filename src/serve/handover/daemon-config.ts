@@ -17,7 +17,9 @@ export interface DaemonConfig {
   readonly workers: number;
   /** In bytes, of all workers together. */
   readonly cacheSize: number;
-  /** Permission bits that the root directory gets instead of those in the image. On a writable mount this is a chmod. */
+  /**
+   * Permission bits that the root directory gets instead of those in the image. On a writable mount this is a chmod.
+   */
   readonly rootMode?: number | undefined;
   readonly allowOther: boolean;
   readonly allowRoot: boolean;

@@ -73,8 +73,8 @@ export function checkOptions(options: DaemonOptions): { readonly config: DaemonC
 }
 
 /**
- * Checks the options of a mount whose image is still to be made, and the mount point, the device and the helper as well,
- * so that no image is made in vain.
+ * Checks the options of a mount whose image is still to be made, and the mount point, the device and the helper as
+ * well, so that no image is made in vain.
  * @throws CkptfsError `bad-argument`, `missing-feature`, `mount-failed` when there is nothing to mount on
  */
 export async function checkMount(options: MountOptions): Promise<void> {

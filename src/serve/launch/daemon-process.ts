@@ -64,8 +64,8 @@ export class DaemonProcess {
 
   /**
    * Tells the daemon what to mount and, when it comes, the key, and waits until the mount serves. May be called once.
-   * @throws CkptfsError the daemon's own error, or the one that the promise of the key rejects with; `bad-argument` when
-   *   paths and options are too long
+   * @throws the daemon's own error, or the one that the promise of the key rejects with; `bad-argument`
+   *   when paths and options are too long
    */
   async mount(config: DaemonConfig, imageKey: Secret | Promise<Secret>): Promise<ReadyReport> {
     const received = async <T>(report: Promise<T>): Promise<T> =>

@@ -10,35 +10,36 @@ import { MountNamespace } from '../mounts/mount-namespace.ts';
 import { type BackgroundMountOptions, type MountHandle, mountImage } from './mount.ts';
 
 export interface ExecOptions extends Omit<BackgroundMountOptions, 'mountPoint' | 'endWithCaller' | 'logFile'> {
-  /** Program and arguments; `{}` in any of them stands for the mount. */
+  /** The program and its arguments. `{}` in any of them is replaced by the path of the mount. */
   readonly command: readonly string[];
   /**
-   * Run the command in the mount namespace of the mount, where `{}` is an ordinary path. Otherwise it runs where the caller is, and `{}` is a
-   * path through a descriptor of this process: only root can go that way, and only where this process is seen in /proc.
+   * Runs the command in the mount namespace of the mount, where `{}` is an ordinary path. Otherwise it runs in the
+   * caller's, and `{}` is a path through a descriptor of this process. Only root can use that path, and only where this
+   * process is visible in /proc.
    */
   readonly privateNamespace?: boolean;
 }
 
 export interface ExecResult {
-  /** Of the command; 128 and the number of the signal that ended it. */
+  /** The command's exit code; 128 plus the number of the signal that ended it. */
   readonly exitCode: number;
   /**
-   * What kept the image from being sealed, with `write`: `busy` when something that the command left running still uses the mount, and so
-   * seals it when it ends; else as {@link unmountImage} throws.
+   * Why the image is not sealed, with `write`: `busy` when a process that the command left running still uses the mount
+   * (it is sealed when that ends); otherwise as {@link unmountImage} throws.
    */
   readonly failure: CkptfsError | undefined;
   /** 32 hexadecimal digits. */
   readonly imageId: string;
 }
 
-/** Sent to us alone; those of the terminal reach the command by themselves. */
-const forwarded = ['SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const;
-const fromTerminal = ['SIGINT', 'SIGQUIT'] as const;
+/** Signals that this process passes on. The terminal sends its signals to the command as well. */
+const FORWARDED = ['SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const;
+const FROM_TERMINAL = ['SIGINT', 'SIGQUIT'] as const;
 
 /**
- * Runs a command that sees an image mounted, in a mount namespace where nobody else does, and unmounts again: with `write` the image is then
- * sealed, whatever came of the command. The calling process stays in that namespace. Needs root.
- * @throws CkptfsError as mountImage; `missing-feature` without root; `io` when the command cannot be run
+ * Mounts an image in a mount namespace where no other process sees it, runs a command, and unmounts. With `write` the
+ * image is then sealed, whether the command succeeded or not. The calling process stays in that namespace. Needs root.
+ * @throws as mountImage; `missing-feature` without root; `io` when the command cannot be run
  */
 export async function execWithMount(options: ExecOptions): Promise<ExecResult> {
   const { command, privateNamespace = false, write = false } = options;
@@ -49,7 +50,7 @@ export async function execWithMount(options: ExecOptions): Promise<ExecResult> {
   const mountPoint = mkdtempSync(join(tmpdir(), 'ckptfs-exec-'));
   try {
     const mounted = await mountImage({ ...options, mountPoint, endWithCaller: true });
-    // Opened for as long as the command runs: what a path through it leads to is in no mount table.
+    // Stays open while the command runs. A path through it leads to a mount that is in no mount table of the caller.
     const root = openSync(mounted.mountPoint, O_PATH);
     const path = privateNamespace ? mounted.mountPoint : `/proc/${process.pid}/fd/${root}`;
     const started = (work: () => ChildProcess): ChildProcess => (privateNamespace ? work() : caller.run(own, work));
@@ -71,7 +72,7 @@ export async function execWithMount(options: ExecOptions): Promise<ExecResult> {
   }
 }
 
-/** What the command left running may still use the mount. Nobody waits for that, but what was written is then not sealed yet. */
+/** Unmounts. A process that the command left running is not waited for; what was written is then not sealed yet. */
 async function end(mounted: MountHandle, write: boolean): Promise<CkptfsError | undefined> {
   if (!write) {
     await mounted.unmount({ lazy: true });
@@ -92,18 +93,18 @@ async function end(mounted: MountHandle, write: boolean): Promise<CkptfsError | 
   }
 }
 
-/** @param started does what starts the process, in the mount namespace that it is to have */
+/** @param started calls the function that starts the process, in the mount namespace that the process gets */
 function run(command: readonly string[], started: (work: () => ChildProcess) => ChildProcess): Promise<number> {
   const [program = '', ...args] = command;
   return new Promise((resolve, reject) => {
     const child = started(() => withoutInheritance(() => spawn(program, args, { stdio: 'inherit' })));
     const forward = (signal: NodeJS.Signals): void => void child.kill(signal);
     const leave = (): void => undefined;
-    for (const signal of forwarded) process.on(signal, forward);
-    for (const signal of fromTerminal) process.on(signal, leave);
+    for (const signal of FORWARDED) process.on(signal, forward);
+    for (const signal of FROM_TERMINAL) process.on(signal, leave);
     const settle = (): void => {
-      for (const signal of forwarded) process.removeListener(signal, forward);
-      for (const signal of fromTerminal) process.removeListener(signal, leave);
+      for (const signal of FORWARDED) process.removeListener(signal, forward);
+      for (const signal of FROM_TERMINAL) process.removeListener(signal, leave);
     };
     child.once('error', (cause) => {
       settle();

@@ -71,7 +71,7 @@ export function becomeDaemon(command: readonly [string, ...string[]], words: rea
 /**
  * In the child: tells the daemon what to mount, and the key. The daemon itself says what becomes of the mount, also to
  * the service manager that NOTIFY_SOCKET names.
- * @throws CkptfsError as {@link checkOptions}; `internal` when the daemon was killed
+ * @throws as {@link checkOptions}; `internal` when the daemon was killed
  */
 export async function mountByParent(options: ForegroundOptions): Promise<void> {
   const { exitCodes, made } = options;

@@ -1,34 +1,34 @@
 import { CkptfsError } from '../../base/errors.ts';
 
-/** What `-o` of ckptfs mount and the fourth field of fstab can say. */
+/** The options that `-o` of ckptfs mount and the fourth field of fstab can set. */
 export interface FuseOptions {
   readonly allowOther: boolean;
   readonly allowRoot: boolean;
   readonly noExec: boolean;
-  /** It was said: mounts that are not for writing are so anyway. */
+  /** Whether `ro` was given. Mounts without `--write` are read-only anyway. */
   readonly readOnly: boolean;
   readonly fsName: string | undefined;
 }
 
 /**
- * Already so on every mount of ours, or for mount(8) and systemd alone. mount(8) always passes `rw`, asked or not, so that cannot be what
- * asks for a mount that can be written to.
+ * Options that every ckptfs mount has anyway, and those for mount(8) and systemd alone. mount(8) passes `rw` whether it
+ * was given or not, so `rw` cannot ask for a writable mount.
  */
-const withoutEffect = new Set([
+const WITHOUT_EFFECT = new Set([
   ...['rw', 'nosuid', 'nodev', 'default_permissions', 'defaults'],
   ...['auto', 'noauto', 'user', 'nouser', 'users', 'owner', 'group', 'nofail', '_netdev', 'async', 'sync', 'dirsync'],
   ...['atime', 'noatime', 'diratime', 'nodiratime', 'relatime', 'norelatime', 'strictatime', 'lazytime', 'nolazytime'],
 ]);
 
-const refused: Readonly<Record<string, string>> = {
+const REFUSED: Readonly<Record<string, string>> = {
   suid: 'set-user-id programs are never honoured on a mount of ckptfs',
   dev: 'devices are never honoured on a mount of ckptfs',
   subtype: 'the type of the mount is always fuse.ckptfs',
 };
 
 /**
- * @param options each as given to one `-o`: a list separated by commas
- * @throws CkptfsError `bad-argument` for what is not known or cannot be had
+ * Parses lists of options that are separated by commas, one list for each `-o`.
+ * @throws CkptfsError `bad-argument` for an option that is unknown or cannot be granted
  */
 export function parseFuseOptions(options: readonly string[]): FuseOptions {
   const found = {
@@ -42,27 +42,27 @@ export function parseFuseOptions(options: readonly string[]): FuseOptions {
     const equals = option.indexOf('=');
     const name = equals < 0 ? option : option.slice(0, equals);
     const value = equals < 0 ? undefined : option.slice(equals + 1);
-    const reason = refused[name];
+    const reason = REFUSED[name];
     if (reason !== undefined) throw badOption(option, reason);
     if (name.startsWith('x-') || name === 'comment') continue;
     if (name === 'fsname' && value) found.fsName = value;
     else if (value !== undefined) throw badOption(option, 'it is not known');
     else if (name === 'allow_other') found.allowOther = true;
     else if (name === 'allow_root') found.allowRoot = true;
-    // The last one holds: of fstab's `user,exec` mount(8) makes `noexec,…,exec`.
+    // The last one counts: mount(8) makes `noexec,…,exec` of fstab's `user,exec`.
     else if (name === 'noexec' || name === 'exec') found.noExec = name === 'noexec';
     else if (name === 'ro') found.readOnly = true;
-    else if (!withoutEffect.has(name)) throw badOption(option, 'it is not known');
+    else if (!WITHOUT_EFFECT.has(name)) throw badOption(option, 'it is not known');
   }
   return found;
 }
 
-/** The options of one list, backslashes and all: a comma behind one belongs to the option, as with libfuse. */
+/** Splits a list, and keeps backslashes. A comma after a backslash belongs to the option, as in libfuse. */
 export function splitAtCommas(list: string): string[] {
   return list.match(/(?:\\.|[^,\\])+/gs) ?? [];
 }
 
-/** What an option of {@link splitAtCommas} stands for. */
+/** Removes the backslashes from an option of {@link splitAtCommas}. */
 export function withoutBackslashes(option: string): string {
   return option.replace(/\\(.)/gs, '$1');
 }

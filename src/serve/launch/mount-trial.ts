@@ -18,18 +18,18 @@ const program = fileURLToPath(programUrl('mount-trial'));
 const TRIAL_MILLISECONDS = 15_000;
 
 /**
- * Mounts an empty file system for a moment, the way an image would be mounted, and lets the kernel begin to speak FUSE:
- * root in a mount namespace of its own, where it may make one, an ordinary user by the helper. A process of its own
- * does it, which is killed when it takes too long.
- * @param signal ends it at once; it then fails with `interrupted`
- * @throws CkptfsError `missing-feature`, `mount-failed`, `interrupted`, `io`; `no-answer` when it took too long
+ * Mounts an empty file system for a moment, as an image would be mounted, and waits for the kernel's first request.
+ * Root does that in a mount namespace of its own if possible, an ordinary user with the helper. Another process does
+ * it, and is killed when it takes too long.
+ * @param signal ends the trial at once, with `interrupted`
+ * @throws CkptfsError `missing-feature`, `mount-failed`, `interrupted`, `io`; `no-answer` when it takes too long
  */
 export async function tryMounting(signal: AbortSignal): Promise<MountTrial> {
   const directory = temporaryDirectory();
   try {
     return await runTrial(directory, signal);
   } catch (error) {
-    // What a killed trial has mounted in sight of others would stay.
+    // A mount of a killed trial would stay where it is not in a namespace of its own.
     await unmount(directory, { lazy: true }).catch(() => undefined);
     throw error;
   } finally {
@@ -49,7 +49,7 @@ async function runTrial(directory: string, signal: AbortSignal): Promise<MountTr
   const child = withoutInheritance(() =>
     spawn(process.execPath, [program, directory], {
       cwd: '/',
-      // A process group of its own, so that the helper can be killed with it.
+      // It gets a process group of its own, so that the helper can be killed with it.
       detached: true,
       env: daemonEnvironment(),
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -63,7 +63,7 @@ async function runTrial(directory: string, signal: AbortSignal): Promise<MountTr
     if (signal.aborted) throw new CkptfsError('interrupted', 'the trial of a mount was interrupted');
     if (ended !== undefined) return reportIn(ended);
     const seconds = TRIAL_MILLISECONDS / 1000;
-    throw new CkptfsError('no-answer', `a mount that was tried did not get through within ${seconds} seconds`, {
+    throw new CkptfsError('no-answer', `a trial mount did not serve within ${seconds} seconds`, {
       data: { reason: 'trial' },
     });
   } finally {
@@ -89,12 +89,14 @@ function endOf(child: ChildProcessByStdio<null, Readable, Readable>): Promise<En
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       errorText += text;
     });
-    child.once('error', ({ message }) => reject(new CkptfsError('internal', `no mount could be tried: ${message}`)));
+    child.once('error', ({ message }) =>
+      reject(new CkptfsError('internal', `cannot start the trial of a mount: ${message}`)),
+    );
     child.once('close', () => resolve({ output, errorText }));
   });
 }
 
-/** @throws CkptfsError what the trial met */
+/** @throws the error of the trial */
 function reportIn({ output, errorText }: End): MountTrial {
   if (output === '') throw new CkptfsError('internal', `the trial of a mount failed: ${errorText.trim()}`);
   const report = JSON.parse(output) as MountTrial | PlainError;
@@ -102,7 +104,7 @@ function reportIn({ output, errorText }: End): MountTrial {
   throw fromPlainError(report);
 }
 
-/** Kills a process that leads a process group, unless it has ended, and all in the group. */
+/** Kills a process group, unless the process that leads it has ended. */
 function killGroup({ pid, exitCode, signalCode }: ChildProcess): void {
   if (pid === undefined || exitCode !== null || signalCode !== null) return;
   try {

@@ -6,42 +6,46 @@ import { DaemonProcess } from './daemon-process.ts';
 
 export interface BackgroundMountOptions extends MountOptions {
   /**
-   * Stays the caller's to wipe. The daemon starts while a promised key is still being unlocked, which hides most of the time that takes;
-   * when the promise fails, the daemon ends and the mount fails with it.
+   * The caller wipes it. The daemon starts while a promised key is still being unlocked, which hides most of the time
+   * that takes. If the promise rejects, the daemon ends and the mount fails.
    */
   readonly imageKey: Secret | Promise<Secret>;
-  /** Of the daemon, made with mode 0600. Default: named by image id, in /var/log/ckptfs as root, else below XDG_STATE_HOME. */
+  /**
+   * The path of the daemon's log, which is made with mode 0600. Default: a file named by the image id, in
+   * /var/log/ckptfs for root, otherwise below XDG_STATE_HOME.
+   */
   readonly logFile?: string;
-  /** The daemon detaches the mount when this process ends, however that comes about. */
+  /** Makes the daemon detach the mount when this process ends, for whatever reason. */
   readonly endWithCaller?: boolean;
 }
 
-/** A mount that serves. The daemon lives on when this process ends, unless `endWithCaller` was asked for. */
+/** A mount that serves. The daemon stays when this process ends, unless `endWithCaller` was given. */
 export interface MountHandle {
-  /** Absolute, without symbolic links: as mount tables have it. */
+  /** An absolute path without symbolic links, as in mount tables. */
   readonly mountPoint: string;
   /** 32 hexadecimal digits. */
   readonly imageId: string;
-  /** Of the daemon. */
+  /** The pid of the daemon. */
   readonly pid: number;
   readonly logFile: string;
-  /** What may keep the mount from doing what it is for, as sentences; the log has them too. */
+  /** Sentences about what may keep the mount from being useful. The log has them too. */
   readonly warnings: readonly string[];
-  /** Unmounts and waits until the daemon has wiped its keys and, where it wrote, sealed the image. */
+  /** Unmounts, and waits until the daemon has sealed a writable image and wiped its keys. */
   unmount(options?: UnmountOptions): Promise<UnmountResult>;
 }
 
 /**
- * Mounts an image by a daemon in the background. Returns when the mount serves.
- * @param started the daemon's process, if it runs already; else one is started
- * @throws CkptfsError what the daemon met: `bad-argument`, `not-an-image`, `unfinished`, `unsealed`, `locked`, `unsupported-format`, `damaged`,
- * `mount-failed`, `missing-feature`, `io`, `internal`
+ * Mounts an image with a daemon in the background. Returns when the mount serves.
+ * @param started the daemon's process if it runs already; otherwise one is started
+ * @throws the daemon's error: `bad-argument`, `not-an-image`, `unfinished`, `unsealed`, `locked`,
+ *   `unsupported-format`, `damaged`, `mount-failed`, `missing-feature`, `io`, `internal`
  */
 export async function mountImage(options: BackgroundMountOptions, started?: DaemonProcess): Promise<MountHandle> {
   const { config, imageId } = checkOptions(options);
   const logFile = findLog(imageId, options.logFile);
   const words = [config.location, config.mountPoint];
-  // libfuse makes and ends its mounts on threads of its own. A daemon that was started already and is told nothing ends with this process.
+  // libfuse makes and ends its mounts on threads of its own, so such a daemon has to be in the caller's namespace. One
+  // that was started already and is not used ends with this process.
   const isKernel = config.transport === 'kernel';
   const daemon = (isKernel ? started : undefined) ?? DaemonProcess.start(words, { apart: isKernel });
   const endWithCaller = options.endWithCaller ?? false;

@@ -8,8 +8,9 @@ import { findOwnMount } from '../mounts/own-mounts.ts';
 import { type MountHandle, mountImage } from './mount.ts';
 
 /**
- * The daemon of a writable mount that serves.
- * @throws CkptfsError `not-mounted`; `bad-argument` where the image is not written on; `missing-feature` when its daemon does not answer
+ * Returns the status of the daemon of a writable mount.
+ * @throws CkptfsError `not-mounted`; `bad-argument` when the mount is read-only; `missing-feature` when its daemon does
+ *   not answer
  */
 export async function findWriter(directory: string): Promise<DaemonStatus> {
   const { mountPoint, device } = await findOwnMount(directory);
@@ -25,10 +26,10 @@ export async function findWriter(directory: string): Promise<DaemonStatus> {
 }
 
 /**
- * Unmounts a writable mount, which seals its image, and mounts the image again read-only, at the same place with the same options. In between
- * nothing is mounted there.
- * @param imageKey unlocked before anything is unmounted; stays the caller's to wipe
- * @throws CkptfsError as unmountImage; the message says when the image is sealed but could not be mounted again
+ * Unmounts a writable mount, which seals its image, and mounts the image again read-only, at the same place with the
+ * same options. In between nothing is mounted there.
+ * @param imageKey must be unlocked before anything is unmounted; the caller wipes it
+ * @throws as unmountImage; the message says when the image is sealed but could not be mounted again
  */
 export async function remountSealed(writer: DaemonStatus, imageKey: Secret): Promise<MountHandle> {
   const { mountPoint, location, imageId, options } = writer;

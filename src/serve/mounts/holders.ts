@@ -4,21 +4,21 @@ import { printable } from '../../base/printable.ts';
 import type { MountInfo } from '../../fuse/mount/mountinfo.ts';
 import { readMounts } from '../../fuse/mount/mountinfo.ts';
 
-/** Who keeps a mount in use. */
+/** A process that keeps a mount in use. */
 interface Holder {
   readonly pid: number;
-  /** As in /proc/PID/comm. */
+  /** The name in /proc/PID/comm. */
   readonly command: string;
 }
 
 interface HolderOptions {
-  /** Whether to look at what processes have mapped: the kernel tells that of none that waits for a page and has threads. */
+  /** Whether to look at mappings. Reading those of a process with threads blocks while it waits for a page. */
   readonly maps: boolean;
 }
 
 /**
- * The processes that have a file or directory of a mount open, mapped, or as their working or root directory, as far as this process may
- * look. Looks only at what the kernel tells of processes, never at the mount.
+ * Returns the processes that have a file or directory of a mount open, mapped, or as their working or root directory,
+ * as far as this process may look. Reads only what the kernel tells about processes, and never touches the mount.
  */
 export function holdersOf(found: MountInfo, { maps }: HolderOptions = { maps: true }): Holder[] {
   const holders: Holder[] = [];
@@ -29,13 +29,13 @@ export function holdersOf(found: MountInfo, { maps }: HolderOptions = { maps: tr
   return holders;
 }
 
-/** Mount points on top of a mount, which keep it in use as well. */
+/** Returns the mount points below a mount, which keep it in use as well. */
 async function mountsBelow({ mountPoint }: MountInfo): Promise<string[]> {
   const mounts = await readMounts();
   return mounts.map((mount) => mount.mountPoint).filter((path) => path !== mountPoint && isWithin(path, mountPoint));
 }
 
-/** Who is to blame, for a message: `bash (pid 123), tail (pid 130)`; empty when nobody could be found. */
+/** Names what uses a mount, for a message: `bash (pid 123), tail (pid 130)`. Empty if nothing is found. */
 export async function describeHolders(found: MountInfo, options?: HolderOptions): Promise<string> {
   const processes = holdersOf(found, options).map(({ command, pid }) => `${printable(command)} (pid ${pid})`);
   const mounts = (await mountsBelow(found)).map((path) => `a mount on ${printable(path)}`);

@@ -2,7 +2,7 @@ import { closeSync, constants as fsConstants, openSync } from 'node:fs';
 import { enterMountNamespace } from '../../base/linux/namespaces.ts';
 import { O_PATH } from '../../base/linux/open-flags.ts';
 
-/** A mount namespace, with the root and the working directory that a thread has in it. */
+/** Holds a mount namespace, with the root and the working directory that a thread has in it. */
 export class MountNamespace {
   readonly #namespace: number;
   readonly #root: number;
@@ -14,17 +14,20 @@ export class MountNamespace {
     this.#directory = directory;
   }
 
-  /** Holds that of the calling thread by descriptors, which no child inherits. @throws Error */
+  /** Holds the namespace of the calling thread by descriptors, which no child inherits. @throws Error */
   static ofThisThread(): MountNamespace {
     return MountNamespace.#open('/proc/thread-self/ns/mnt', '/', '.');
   }
 
-  /** Holds that of another process, whose root is the working directory as well. @throws Error when it may not be looked into, or has ended */
+  /**
+   * Holds the namespace of another process. Its root is used as the working directory too.
+   * @throws Error when this process may not look into it, or it has ended
+   */
   static ofProcess(pid: number): MountNamespace {
     return MountNamespace.#open(`/proc/${pid}/ns/mnt`, `/proc/${pid}/root`, `/proc/${pid}/root`);
   }
 
-  /** Takes over descriptors of a namespace and of a directory that is the root there. @throws Error */
+  /** Takes over descriptors of a namespace and of the root directory in it. @throws Error */
   static fromDescriptors(namespace: number, root: number): MountNamespace {
     return new MountNamespace(namespace, root, openSync(`/proc/self/fd/${root}`, O_PATH));
   }
@@ -41,7 +44,7 @@ export class MountNamespace {
     }
   }
 
-  /** Runs something short in it, on this thread, which is in `own` before and afterwards. @throws what `work` throws, Error */
+  /** Runs something short in it, on this thread, which then goes back to `own`. @throws what `work` throws, Error */
   run<T>(own: MountNamespace, work: () => T): T {
     this.#enter();
     try {
@@ -51,7 +54,7 @@ export class MountNamespace {
     }
   }
 
-  /** Like {@link run}, but the thread stays in it until the promise settles: whatever else it does meanwhile, it does there. */
+  /** Like {@link run}, but the thread stays in it until the promise settles, with everything else that it does. */
   async runAsync<T>(own: MountNamespace, work: () => Promise<T>): Promise<T> {
     this.#enter();
     try {

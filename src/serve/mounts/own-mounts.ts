@@ -6,28 +6,28 @@ import { fsType, unmount, unmountExactly } from '../../fuse/mount/mount-point.ts
 import { isScratch, type MountInfo } from '../../fuse/mount/mountinfo.ts';
 import { reach } from '../../fuse/mount/reachable.ts';
 
-/** Whether a mount is one of ours: the image itself, or the overlay upon it. */
+/** Returns whether a mount is one of ckptfs: an image, or the overlay on one. */
 export function isOwn({ fsType: type, source }: MountInfo): boolean {
   return type === fsType || isScratch({ fsType: type, source });
 }
 
-/** Whose mount of ours it is, as a user id: FUSE names who mounted as `user_id`; an overlay is always root's. */
+/** Returns the user id of the owner of a ckptfs mount: FUSE's option `user_id`; an overlay is always root's. */
 export function ownerOf({ options }: MountInfo): number {
   return Number(options.find((option) => option.startsWith('user_id='))?.slice('user_id='.length) ?? 0);
 }
 
 /**
- * Returns the mount of ours at a directory, which is not looked at: it may never answer.
+ * Returns the ckptfs mount at a directory. Does not touch the directory, as the mount may never answer.
  * @throws CkptfsError `not-mounted`; `no-answer` when a mount on the way to it does not answer
  */
 export async function findOwnMount(directory: string): Promise<MountInfo> {
   const { path, mount: found } = await reach(directory);
   if (found !== undefined && isOwn(found)) return found;
   const what = found === undefined ? 'nothing is mounted there' : `a mount of type ${found.fsType} is there`;
-  throw new CkptfsError('not-mounted', `${path} is no mount of ckptfs: ${what}`, { path });
+  throw new CkptfsError('not-mounted', `${path} is not a mount of ckptfs: ${what}`, { path });
 }
 
-/** @throws CkptfsError `busy`, `not-mounted`, `mount-failed`, `missing-feature` */
+/** Unmounts a ckptfs mount. @throws CkptfsError `busy`, `not-mounted`, `mount-failed`, `missing-feature` */
 export async function unmountOwn(found: MountInfo, lazy: boolean): Promise<void> {
   const { mountPoint: path } = found;
   if (!isScratch(found)) return unmount(path, { lazy });

@@ -5,7 +5,7 @@ import { Directory } from '../../base/linux/directory.ts';
 import { namesIn } from '../../base/listing.ts';
 import { isServedByProcess, mountIdOf, readMountsSync } from '../../fuse/mount/mountinfo.ts';
 
-/** Where the daemons of this host can be found: a directory per user, in it a socket per mount (control.ts). */
+/** Finds the state directories: each user has one, which holds a socket for each mount of that user's daemons. */
 
 const NAME = 'ckptfs';
 const RUN = '/run';
@@ -13,8 +13,8 @@ const USERS = '/run/user';
 const SHARED = '/tmp';
 
 /**
- * This user's own state directory, made when it is not there.
- * @throws CkptfsError `io` when there is none that only this user can get at
+ * Returns the path of this user's state directory, and creates it if it does not exist.
+ * @throws CkptfsError `io` when it is not one that only this user can access
  */
 export function ownStateDirectory(): string {
   const [first] = ownCandidates();
@@ -31,15 +31,16 @@ export function ownStateDirectory(): string {
 }
 
 export interface StateDirectory {
-  /** Closed by {@link withStateDirectories}. */
+  /** {@link withStateDirectories} closes it. */
   readonly directory: Directory;
-  /** User id. Nobody else (but root) can have put anything there. */
+  /** The user id of its owner. Besides root no other user can have put anything there. */
   readonly owner: number;
 }
 
 /**
- * Gives the state directories that this process may look into: its user's, which come first, and as root everybody's. Only
- * such as their owner alone writes to, held open, and none that some process serves: it might never answer.
+ * Runs `work` with the state directories that this process may look into, held open: those of its user first and, for
+ * root, those of all users. Leaves out directories that other users than their owner can write to, and those that a
+ * process serves, which might never answer.
  */
 export async function withStateDirectories<T>(work: (found: readonly StateDirectory[]) => Promise<T>): Promise<T> {
   const found: StateDirectory[] = [];
@@ -75,35 +76,35 @@ function candidates(): Candidate[] {
 }
 
 /**
- * Opens a state directory; undefined when it is not there or not private. It may belong to somebody who mounts something on
- * it meanwhile: opening with O_PATH asks no file system, so what was opened is looked at before anything else is.
+ * Opens a state directory; returns undefined when it does not exist or is not private. Its owner may mount something on
+ * it meanwhile. Opening with O_PATH asks no file system, so what was opened is checked before anything else happens.
  */
 function openPrivate(base: string, name: string, owner: number): Directory | undefined {
   let above: Directory | undefined;
   try {
     above = Directory.open(base);
     if (dirname(base) === USERS && mayNeverAnswer(above)) return undefined;
-    // One's own may be a mount of its own, as in a container.
+    // This user's own directory may be a mount, as in a container.
     const directory = above.openDirectory(name, { sameMount: owner !== userId() });
     const { uid, mode } = directory.stat();
     if (uid === BigInt(owner) && (mode & 0o077n) === 0n) return directory;
     directory.close();
   } catch {
-    // It is not there, or in the way of it is something else.
+    // It does not exist, or something else is in its place.
   } finally {
     above?.close();
   }
   return undefined;
 }
 
-/** By the mount tables of now, not of before it was opened; one that was detached since is in none. */
+/** Looks at the mount table after the directory was opened. A mount that was detached since is not in it. */
 function mayNeverAnswer(directory: Directory): boolean {
   const id = mountIdOf(directory.fd);
   const mount = readMountsSync().find((one) => one.id === id);
   return mount === undefined || isServedByProcess(mount);
 }
 
-/** The best first; the others are looked into as well, since a login session has more of them than a cron job. */
+/** Returns the best first. Others may hold sockets too, because a login session has more of them than a cron job. */
 function ownCandidates(environment: NodeJS.ProcessEnv = process.env): string[] {
   const user = userId();
   if (user === 0) return [join(isWritable(RUN) ? RUN : SHARED, NAME)];
@@ -113,7 +114,7 @@ function ownCandidates(environment: NodeJS.ProcessEnv = process.env): string[] {
   return [...new Set([...usable.map((path) => join(path, NAME)), join(SHARED, `${NAME}-${user}`)])];
 }
 
-/** Whether it is a real directory of that user's which nobody else can read or write. */
+/** Returns whether it is a real directory that no other user can access. */
 function isPrivate(path: string, user: number): boolean {
   try {
     const found = lstatSync(path);

@@ -12,25 +12,25 @@ import { openStore } from '../../stores/open-store.ts';
 import type { Store, StorePlace } from '../../stores/store.ts';
 import type { OpenedImage } from './thread-messages.ts';
 
-/** An image opened to be served by one thread. */
+/** An image that one thread serves. */
 export interface OpenTree {
   readonly tree: FileSystem;
   readonly image: OpenedImage;
-  /** Of an image that is written on: seals it, once nothing is served any more. @throws CkptfsError what kept it unsealed, and what to do */
+  /** Seals a writable image, once nothing is served any more. @throws the reason why it is not sealed */
   readonly seal: (() => void) | undefined;
-  /** Wipes cache and object keys. The image key stays. */
+  /** Wipes cache and object keys. Does not wipe the image key. */
   close(): void;
 }
 
 /** How an image is opened to be served. */
 export interface TreeOptions {
-  /** Bytes. */
+  /** In bytes. */
   readonly cacheSize: number;
-  /** Permission bits that the root directory is to have instead of its own. */
+  /** Permission bits that the root directory gets instead of its own. */
   readonly rootMode?: number | undefined;
 }
 
-/** @throws CkptfsError as readHeader and openImage do */
+/** Opens a sealed image to be read. @throws as readHeader and openImage do */
 export function openTree(
   place: StorePlace,
   imageKey: Secret,

@@ -13,8 +13,8 @@ import type { OpenTree, TreeOptions } from './open-tree.ts';
 import type { LogLevel } from './thread-messages.ts';
 
 /**
- * Opens an image to be written on, which it is from then on, until it is sealed.
- * @throws CkptfsError as readAnyHeader and openWritable do
+ * Opens an image to be written. It is unsealed from then on, until it is sealed.
+ * @throws as readAnyHeader and openWritable do
  */
 export function openWritableTree(
   place: StorePlace,

@@ -22,7 +22,7 @@ export interface ThreadSetup {
 export interface ThreadMemory {
   readonly image: SharedArrayBuffer;
   readonly connection: SharedArrayBuffer;
-  /** Of a {@link PollingToken}, the same for all threads of a mount. */
+  /** The memory of a {@link PollingToken}, the same for all threads of a mount. */
   readonly token: SharedArrayBuffer;
 }
 

@@ -20,10 +20,10 @@ test.each<[string, string, ReturnType<typeof freezersOf>]>([
   ['a session', '0::/user.slice/user-0.slice/session-1.scope\n', []],
   ["a user's program", '0::/user.slice/user-1.slice/user@1.service/app.slice/app-a.scope\n', []],
   ['nothing', '', []],
-])('%s', (_, cgroup, expected) => {
+])('finds the groups that may be frozen: %s', (_, cgroup, expected) => {
   expect(freezersOf({ cgroup, mountinfo })).toEqual(expected);
 });
 
-test('a hierarchy that is not mounted is not known', () => {
+test('a hierarchy that is not mounted has no mount point', () => {
   expect(freezersOf({ cgroup: '6:freezer:/a\n', mountinfo: '' })).toEqual([{ path: '/a', hierarchy: '' }]);
 });

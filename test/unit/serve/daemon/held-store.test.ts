@@ -15,7 +15,7 @@ beforeEach(() => {
 });
 afterEach(() => fs.rmSync(base, { recursive: true }));
 
-/** Looks at the image as a command does before it starts a daemon. */
+/** Returns what a command remembers of the image before it starts a daemon. */
 function identityOf(path: string): StoreIdentity {
   const store = new LocalStore(path);
   try {
@@ -25,7 +25,7 @@ function identityOf(path: string): StoreIdentity {
   }
 }
 
-test('the directory that the command looked at is held, also when it moves afterwards', () => {
+test('the directory that the command checked is held, also when it moves afterwards', () => {
   const held = HeldStore.open({ location, image: identityOf(location), write: true });
   try {
     fs.renameSync(location, join(base, 'moved'));
@@ -35,7 +35,7 @@ test('the directory that the command looked at is held, also when it moves after
   }
 });
 
-test('another directory that has come in its place is refused', () => {
+test('another directory that has taken its place is refused', () => {
   const image = identityOf(location);
   fs.renameSync(location, join(base, 'moved'));
   fs.mkdirSync(location);

@@ -22,7 +22,7 @@ afterEach(() => {
 
 const lines = (path = file): string[] => fs.readFileSync(path, 'utf8').split('\n').slice(0, -1);
 
-test('one line per event, with time, pid and level', () => {
+test('an event is one line with time, pid and level', () => {
   const log = new Log(file, fd);
   log.info('first');
   log.error('several\n    lines\r\nof text');
@@ -31,7 +31,7 @@ test('one line per event, with time, pid and level', () => {
   expect(lines()[1]).toMatch(/: error: several \| lines \| of text$/);
 });
 
-test('what repeats is written once a minute', () => {
+test('a line that repeats is written once a minute', () => {
   vi.useFakeTimers();
   const log = new Log(file, fd);
   for (let i = 0; i < 5; i++) log.error('again');
@@ -42,7 +42,7 @@ test('what repeats is written once a minute', () => {
   expect(lines()).toHaveLength(3);
 });
 
-test('stays below a bound, and keeps one older part', () => {
+test('a log stays below 1 MiB, and one older part is kept', () => {
   const log = new Log(file, fd);
   for (let i = 0; i < 2500; i++) log.info(`${i} ${'x'.repeat(1000)}`);
   expect(fs.statSync(file).size).toBeLessThan(1.1 * (1 << 20));
@@ -51,7 +51,7 @@ test('stays below a bound, and keeps one older part', () => {
   expect(lines().at(-1)).toContain(': 2499 x');
 });
 
-test('what stands in the place of the older part is neither followed nor in the way', () => {
+test('a link in place of the older part is not followed, and a directory there is no obstacle', () => {
   const victim = join(directory, 'victim');
   fs.writeFileSync(victim, 'precious', { mode: 0o644 });
   fs.symlinkSync(victim, `${file}.old`);
@@ -77,14 +77,14 @@ test('an error is one line, with what can be done about it', () => {
   ]);
 });
 
-test('a log that cannot be written to stops nobody', () => {
+test('a log that cannot be written is no error', () => {
   const closed = fs.openSync('/dev/full', 'w');
   const log = new Log(undefined, closed);
   expect(() => log.info('lost')).not.toThrow();
   fs.closeSync(closed);
 });
 
-test('what others wrote acts on no terminal', () => {
+test('control characters are escaped, as the log may be shown on a terminal', () => {
   new Log(file, fd).error('held by \x1b]0;x\x07\u009b2J \u202e');
   expect(lines()[0]).toMatch(/: error: held by \\x1b\]0;x\\x07\\u\{009b\}2J \\u\{202e\}$/);
 });

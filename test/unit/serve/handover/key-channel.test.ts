@@ -43,24 +43,24 @@ test('no key is sent over sockets that the daemon had before it was hardened', (
   }
 });
 
-test('a daemon learns that no key comes any more', async () => {
+test('a daemon learns that it gets no key', async () => {
   const channel = offerKeyChannel(daemon);
   const [later, other] = socketPair();
-  // Whoever started it ends, with what was offered to it.
+  // The command ends, with the channel that was offered to it.
   fs.closeSync(command);
   [command] = [later];
   expect(await receiveKey(channel, Secret.zeros(32))).toBe(false);
   fs.closeSync(other);
 });
 
-test('a command that is gone before it was offered a channel shows', () => {
+test('a daemon learns that the command is gone when it offers the channel', () => {
   const [ours, theirs] = socketPair();
   fs.closeSync(ours);
   expect(() => offerKeyChannel(theirs)).toThrow(refused);
   fs.closeSync(theirs);
 });
 
-test('a daemon that is gone is nothing to fail for: it says why itself', () => {
+test('a command does not fail when the daemon is gone: the reports of the daemon say why', () => {
   fs.closeSync(offerKeyChannel(daemon));
   handOverKey(command, process.pid, imageKey);
 });

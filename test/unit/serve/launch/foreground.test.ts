@@ -1,7 +1,6 @@
+// Goal: a child that unlocks a key for a daemon in the foreground notices that the daemon is no longer its parent.
 import { afterEach, expect, test } from 'vitest';
 import { isUnlocker } from '../../../../src/serve/launch/foreground.ts';
-
-/** The child that unlocks a key for a daemon in the foreground, when that daemon is not its parent any more. */
 
 const MARK = 'CKPTFS_UNLOCK_FOR';
 
@@ -9,11 +8,11 @@ afterEach(() => {
   delete process.env[MARK];
 });
 
-test('a command that was started by a user unlocks for no daemon', () => {
+test('a command that a user started is not such a child', () => {
   expect(isUnlocker()).toBe(false);
 });
 
-test.each([1, process.ppid])('a child whose daemon was killed becomes no daemon itself (%i)', (pid) => {
+test.each([1, process.ppid])('a child whose daemon was killed does not become a daemon (%i)', (pid) => {
   process.env[MARK] = String(pid);
   expect(isUnlocker).toThrow(expect.objectContaining({ code: 'interrupted' }));
   expect(process.env[MARK]).toBe(undefined);

@@ -3,7 +3,7 @@ import { parseFuseOptions } from '../../../../src/serve/launch/fuse-options.ts';
 
 const nothing = { allowOther: false, allowRoot: false, noExec: false, readOnly: false, fsName: undefined };
 
-test('several lists are one', () => {
+test('several lists are parsed as one', () => {
   expect(parseFuseOptions(['allow_other,noexec', 'fsname=backup'])).toEqual({
     ...nothing,
     allowOther: true,
@@ -14,21 +14,21 @@ test('several lists are one', () => {
   expect(parseFuseOptions([])).toEqual(nothing);
 });
 
-test('what fstab and mount(8) say to others has no effect', () => {
+test('options of fstab and mount(8) for other programs have no effect', () => {
   const generic = 'defaults,rw,nosuid,nodev,noauto,user,nofail,_netdev,x-systemd.automount,x-gvfs-name=a b,comment=c';
   expect(parseFuseOptions([generic])).toEqual(nothing);
 });
 
-test('of exec and noexec the last one holds, as mount(8) passes them for user,exec', () => {
+test('the last one of exec and noexec counts, as mount(8) passes them for user,exec', () => {
   expect(parseFuseOptions(['rw,noexec,nosuid,nodev,user,exec'])).toEqual(nothing);
   expect(parseFuseOptions(['exec', 'noexec'])).toEqual({ ...nothing, noExec: true });
 });
 
-test('ro is noted, for whoever asks for the contrary as well', () => {
+test('ro is returned, so that a caller can refuse to write', () => {
   expect(parseFuseOptions(['rw,ro'])).toEqual({ ...nothing, readOnly: true });
 });
 
-test('a comma behind a backslash belongs to the value', () => {
+test('a comma after a backslash belongs to the value', () => {
   expect(parseFuseOptions(['fsname=a\\,b\\\\c,allow_other'])).toEqual({
     ...nothing,
     allowOther: true,
@@ -36,7 +36,7 @@ test('a comma behind a backslash belongs to the value', () => {
   });
 });
 
-describe('refused by name', () => {
+describe('refused, with its name in the message:', () => {
   test.each([
     'suid',
     'dev',

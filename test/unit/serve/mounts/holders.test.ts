@@ -16,7 +16,7 @@ afterAll(() => {
   fs.rmSync(directory, { recursive: true });
 });
 
-/** A directory serves as well as a mount: holders are found by path, and by a device that no map has. */
+/** A directory that is used like a mount: holders are found by its path, and no mapping has its device. */
 const place: MountInfo = {
   id: 1,
   mountPoint: join(directory, 'in'),
@@ -35,7 +35,7 @@ async function start(options: { cwd?: string; file?: string }): Promise<number> 
   return child.pid ?? 0;
 }
 
-test('processes in it and with its files open are named, others are not', async () => {
+test('a process is named if it is in the mount or has a file of it open', async () => {
   expect(holdersOf(place)).toEqual([]);
   expect(await describeHolders(place)).toBe('');
   const inside = await start({ cwd: place.mountPoint });
@@ -47,7 +47,7 @@ test('processes in it and with its files open are named, others are not', async 
   expect(await describeHolders(place)).toContain(`sleep (pid ${inside})`);
 });
 
-test('so are mounts on it', async () => {
+test('a mount below the mount is named', async () => {
   const root: MountInfo = { ...place, mountPoint: '/' };
   expect(await describeHolders(root)).toContain('a mount on /proc');
 });
