@@ -1,5 +1,5 @@
-// A foreground daemon that is killed before it has its key: the child that unlocks the key must not go on without it.
-// The daemon dies at a known point: the child itself kills it before its own first line, or waits for its key file.
+// Goal: when a foreground daemon is killed before it has its key, the child that unlocks the key does not go on alone.
+// Method: the daemon dies at a known point: its child kills it before its own first line, or waits for the key file.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
