@@ -74,9 +74,9 @@ export function serve(fd: number, connection: Connection, token = new PollingTok
       connection.settle();
     }
   } finally {
-    closeClones(device, fd);
     connection.wipe();
     wipe(request.bytes);
+    closeClones(device, fd);
   }
 }
 
