@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Random } from '../fuzz/random.ts';
 import { dataFrom, directories, MAX_SIZE, pathFrom, rangeFrom } from './choices.ts';
 import { FileModel } from './file-model.ts';
+import { forgetUnused } from './kernel-caches.ts';
 import { allocate, dropPages, KEEP_SIZE, PUNCH_HOLE, readMapped, writeMapped, ZERO_RANGE } from './mapped.ts';
 import { TreeModel } from './tree-model.ts';
 
@@ -177,7 +178,7 @@ export class Workload {
 
   dropCaches(random: Random): void {
     // Names, attributes and nodes; the pages of one file.
-    if (random.chance(50)) fs.writeFileSync('/proc/sys/vm/drop_caches', '2');
+    if (random.chance(50)) forgetUnused(this.#root);
     this.#withHandle(random, ({ fd }) => dropPages(fd));
   }
 

