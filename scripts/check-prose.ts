@@ -20,7 +20,7 @@ const PHRASES: readonly (readonly [pattern: RegExp, instead: string])[] = [
 ];
 
 /** Places that are not through yet. This list only shrinks: a place without a finding fails until it is taken out. */
-const NOT_YET: readonly string[] = ['scripts/lib/', 'test/unit/image/writable/'];
+const NOT_YET: readonly string[] = ['scripts/lib/'];
 
 const root = path.join(import.meta.dirname, '..');
 

@@ -175,7 +175,7 @@ describe('what a crash leaves', () => {
     for (const use of [open, recover, seal]) expect(() => use(begun)).toThrow(code('unfinished'));
   });
 
-  test('objects that nobody knows are removed when the image is opened again', async () => {
+  test('objects that the image does not name are removed when it is opened again', async () => {
     const begun = await newImage('aes-256-xts', chunkSize);
     begun.store.createObject('0'.repeat(32));
     open(begun).close();
@@ -226,7 +226,7 @@ describe('a journal beside a manifest', () => {
     }
   });
 
-  test('of a newer epoch than the manifest, which somebody put back, is damage', async () => {
+  test('of a newer epoch than the manifest, which was put back, is damage', async () => {
     const [begun] = await sealedWithJournal();
     const old = begun.store.readNamed('manifest', 1 << 20) as Buffer;
     const image = open(begun);

@@ -5,7 +5,7 @@ const SECTOR = 4096;
 export interface FileModel {
   readonly type: 'file';
   bytes: Buffer;
-  /** Of each sector whether it was written. */
+  /** Whether each sector was written. */
   sectors: boolean[];
   names: number;
 }

@@ -11,7 +11,7 @@ const limits = { pending: 2000, journal: 4000, freed: 12 * chunkSize };
 
 /**
  * Something of everything: whole chunks and parts, a pool that overflows, space given back, journals renewed, a seal
- * and what comes behind.
+ * and what follows.
  */
 const script: readonly Operation[] = [
   { kind: 'create', directory: 0, name: 'a' },

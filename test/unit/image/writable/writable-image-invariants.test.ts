@@ -1,5 +1,5 @@
-// Holds the map of the writer, README.md of src/image/writable, to the code and the tests that it names, and breaks some
-// of its invariants by a store or a caller that does what it must not.
+// Holds the map of the writer, README.md of src/image/writable, to the code and the tests that it names, and breaks
+// some of its invariants by a store or a caller that does what it must not.
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';

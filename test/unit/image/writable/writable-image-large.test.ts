@@ -133,7 +133,7 @@ describe('a tree that takes many frames', () => {
     expect(image.inodeCount).toBe(count + 1);
     for (let at = 0; at < count; at += 997) expect(image.lookup(1, nameOf(at))).toBe(at + 2);
     image.close();
-    // Cut behind any of its frames but the last it is no state.
+    // A journal that is cut after any of the frames of its snapshot but the last is damaged.
     const journal = begun.store.disk.names.get('journal');
     for (const cut of [1, 100, size / 2, size - 100]) {
       journal?.truncate(size - Math.floor(cut));

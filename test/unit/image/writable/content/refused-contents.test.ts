@@ -219,7 +219,7 @@ test('trying again and again takes no more room: neither places in objects nor o
   again.close();
 });
 
-test.each(['cut', 'removed'])('nobody is told any more when the file is %s', async (how) => {
+test.each(['cut', 'removed'])('no call fails any more when the file is %s', async (how) => {
   const [begun, session] = await newSession();
   refuseObjects(begun.store, 'EDQUOT');
   write(session, 'small', 'hello\n');

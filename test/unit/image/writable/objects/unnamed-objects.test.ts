@@ -58,7 +58,7 @@ test('an object that is missing is told of also where nothing is to go', () => {
   expect(result.warnings).toEqual([expect.stringContaining('is missing')]);
 });
 
-test('an object that somebody removed while it was written is told of when the image is sealed', async () => {
+test('sealing an image warns of an object that was removed while the image was written', async () => {
   const begun = await newImage('aes-256-xts', 4096);
   const warnings: string[] = [];
   const session = new Session(begun, { onWarning: (line) => warnings.push(line) });

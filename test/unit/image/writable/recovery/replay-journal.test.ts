@@ -343,7 +343,7 @@ test('a chunk that a later frame names again is kept when the journal is continu
   again.close();
 });
 
-describe('a journal that somebody changed without the key', () => {
+describe('a journal that was changed without the key', () => {
   const script: readonly Operation[] = [
     { kind: 'create', directory: 0, name: 'a' },
     { kind: 'write', file: 0, offset: 0, length: 3 * chunkSize, seed: 1 },
