@@ -24,7 +24,7 @@ suite() {
   [ -z "${isolated-}" ] || within=("$isolated")
   [ -z "${isolated-}" ] || [ "$2" = "$this" ] || within+=(unshare --mount)
   shift 2
-  PATH=$node:$PATH step "$name" timeout --foreground --kill-after=30 1500 "${within[@]}" \
+  PATH=$node:$PATH step "$name" timeout --foreground --kill-after=30 5400 "${within[@]}" \
     "$node/node" node_modules/vitest/vitest.mjs run --reporter=default --reporter=json \
     --outputFile.json="$reports/${name//\//-}.json" "$@"
 }
