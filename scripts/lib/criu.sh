@@ -2,7 +2,7 @@
 #
 # The host's own criu is used where it works. Where it does not (Debian 12's criu 3.17 fails on kernels from 6.x on),
 # a newer release's criu is unpacked into the user's cache, without touching the system. What a criu needs to work here
-# stands in a wrapper in the cache's bin directory, which is first in PATH (see env.sh): runc and podman start the
+# is in a wrapper in the cache's bin directory, which is first in PATH (see env.sh): runc and podman start the
 # `criu` that they find in PATH, so it reaches them as well.
 
 # shellcheck disable=SC2154 # env.sh sets ckptfs_cache

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Prints the path of a Node binary of the given major line (20, 22, 24), taken from the npm registry when it is not in the cache yet.
+# Prints the path of a Node binary of the given major line (20, 22, 24), taken from the npm registry when it is not in
+# the cache yet.
 set -euo pipefail
 line=$1
 case $(uname -m) in

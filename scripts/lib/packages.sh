@@ -1,5 +1,5 @@
-# The programs that the demo and, with them, building and testing use, and the Debian or Ubuntu packages that bring them.
-# To be sourced by bash, after report.sh.
+# The programs that the demo and, with them, building and testing use, and the Debian or Ubuntu packages that bring
+# them. To be sourced by bash, after report.sh.
 
 # One a line: the program, library or, with a slash, file that must be there, and its package.
 demo_programs() {
@@ -65,8 +65,8 @@ may_install() {
 # Seconds to wait for another apt-get or dpkg: a fresh cloud machine installs updates by itself at first.
 lock_wait=300
 
-# apt_get ARGUMENT...: apt-get, with bounds, once nobody else holds a lock that it needs. Only one of its locks, dpkg's, has
-# an option to wait for.
+# apt_get ARGUMENT...: apt-get, with bounds, once no other process holds a lock that it needs. Only one of its locks,
+# dpkg's, has an option to wait for.
 apt_get() {
   local deadline=$((SECONDS + lock_wait)) output
   while :; do

@@ -1,6 +1,8 @@
-# The steps of scripts/test. To be sourced by bash, with `reports` set: the directory that scripts/lib/test-summary.js reads.
+# The steps of scripts/test. To be sourced by bash, with `reports` set: the directory that scripts/lib/test-summary.js
+# reads.
 
-# step NAME COMMAND...: runs a command, prints its output when it has ended, and leaves that and its exit code in `reports`.
+# step NAME COMMAND...: runs a command, prints its output when it has ended, and leaves that and its exit code in
+# `reports`.
 step() {
   local name=$1 left=$reports/${1//\//-} start=$SECONDS code=0
   shift
@@ -17,8 +19,8 @@ step() {
 }
 
 # suite NAME VERSION VITEST-ARGUMENTS...: a step that runs vitest with the Node that is `reports`/VERSION/node.
-# `isolated` is the path of scripts/lib/isolated where the suite is to run in that. On other versions than `this` the mount
-# namespace is then not that of the first process, as in many containers: daemons start in another way there.
+# `isolated` is the path of scripts/lib/isolated where the suite is to run in that. On other versions than `this` the
+# mount namespace is then not that of the first process, as in many containers: daemons start in another way there.
 suite() {
   local name="$1 on $2" node=$reports/$2 within=()
   [ -z "${isolated-}" ] || within=("$isolated")

@@ -1,6 +1,6 @@
-// Adds up what the steps of scripts/test left in a directory, and names what failed and what was skipped. Every step NAME
-// leaves NAME.status (its exit code, or "started" where it did not come to its end) and NAME.log (its output); a suite
-// leaves NAME.json as well (vitest's report).
+// Adds up what the steps of scripts/test left in a directory, and names what failed and what was skipped. Every step
+// NAME leaves NAME.status (its exit code, or "started" where it did not come to its end) and NAME.log (its output); a
+// suite leaves NAME.json as well (vitest's report).
 // With CI=true a skipped test is a failure, because it would read green and prove nothing. Exempt are tests whose name
 // says that no set-up could make them run (test/system/support/requirements.ts).
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
