@@ -88,7 +88,7 @@ export class ServingThreads {
   }
 
   /**
-   * Waits until the kernel's first request has been answered. A process that touches the mount before has to wait.
+   * Waits until the kernel's first request succeeded. A process that touches the mount before its answer has to wait.
    * @throws CkptfsError `missing-feature` when the kernel is too old, `mount-failed`
    */
   async initialized(): Promise<void> {

@@ -6,9 +6,10 @@ import { DeferredWrites } from '../../fs/deferred-writes.ts';
 import { WritableTree } from '../../fs/writable-tree.ts';
 import { readAnyHeader } from '../../image/read/image.ts';
 import { openWritable } from '../../image/writable/open-writable.ts';
+import type { WritableImage } from '../../image/writable/writable-image.ts';
 import { openWritableStore } from '../../stores/open-store.ts';
 import type { StorePlace } from '../../stores/store.ts';
-
+import type { WritableStore } from '../../stores/writable-store.ts';
 import type { OpenTree, TreeOptions } from './open-tree.ts';
 import type { LogLevel } from './thread-messages.ts';
 
@@ -24,18 +25,30 @@ export function openWritableTree(
   log: (level: LogLevel, text: string) => void,
 ): OpenTree {
   const store = openWritableStore(place);
-  const header = readAnyHeader(store);
-  const image = openWritable(store, header, imageKey, {
-    cacheSize,
-    counters,
-    onWarning: (text) => log('warning', text),
-  });
+  try {
+    const header = readAnyHeader(store);
+    const onWarning = (text: string): void => log('warning', text);
+    const image = openWritable(store, header, imageKey, { cacheSize, counters, onWarning });
+    return treeOf(store, image, header.imageId, rootMode, log);
+  } catch (error) {
+    store.close();
+    throw error;
+  }
+}
+
+/** Closes the image if it throws, which it does as `setMetadata` of the image does. */
+function treeOf(
+  store: WritableStore,
+  image: WritableImage,
+  imageId: Buffer,
+  rootMode: number | undefined,
+  log: (level: LogLevel, text: string) => void,
+): OpenTree {
   if (rootMode !== undefined && image.inode(ROOT_INODE)?.mode !== rootMode) {
     try {
       image.setMetadata(ROOT_INODE, { mode: rootMode });
     } catch (error) {
       image.close();
-      store.close();
       throw error;
     }
   }
@@ -45,7 +58,7 @@ export function openWritableTree(
   const tree = new DeferredWrites(new WritableTree(image, (line) => log('error', line)), image);
   return {
     tree,
-    image: { imageId: header.imageId.toString('hex'), root: { mode, uid, gid, atime, mtime } },
+    image: { imageId: imageId.toString('hex'), root: { mode, uid, gid, atime, mtime } },
     seal: () => {
       try {
         tree.finish();

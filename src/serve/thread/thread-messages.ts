@@ -50,8 +50,9 @@ export type ThreadMessage =
   | { readonly kind: 'ready'; readonly image: OpenedImage }
   | { readonly kind: 'failed'; readonly error: PlainError }
   | { readonly kind: 'log'; readonly level: LogLevel; readonly text: string }
-  /** It has answered the kernel's first request, FUSE_INIT, or refused it. */
+  /** The kernel's first request, FUSE_INIT, succeeded and is about to be answered. */
   | { readonly kind: 'initialized' }
+  /** FUSE_INIT was refused. */
   | { readonly kind: 'refused'; readonly text: string }
   | SealMessage
   /** The last message: everything is wiped, and nothing is left to do. The thread itself stays, see `exitNow`. */
