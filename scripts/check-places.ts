@@ -16,6 +16,11 @@ const RULES: readonly Rule[] = [
     places: ['base/linux/', 'crypto/libcrypto.ts'],
     instead: 'bind system calls in base/linux, in the file of their subject',
   },
+  {
+    pattern: /^(?:export )?const [a-z]\w*(?:: \w+)? = (?:-?\d|['"`])/,
+    places: [],
+    instead: 'name a number or text that never changes in capitals, with its unit last',
+  },
   { pattern: /import fs from/, places: [], instead: 'import what is used from node:fs by name' },
   {
     pattern: /\.fill\(0(?!.*\/\/ not secret: )/,

@@ -17,7 +17,7 @@
 export type { Aftermath, ErrorData } from './base/error-data.ts';
 export { CkptfsError, type ErrorCode, type ErrorDetails, errorCodes } from './base/errors.ts';
 export { Secret } from './crypto/secret.ts';
-export { type CipherName, cipherNames, defaultCipher } from './format/ciphers.ts';
+export { type CipherName, cipherNames, DEFAULT_CIPHER } from './format/ciphers.ts';
 export type { SlotJwe } from './format/slot.ts';
 export { type CreatedImage, type CreateOptions, createImage } from './image/create/create.ts';
 export type { MakeSlots } from './image/create/new-header.ts';

@@ -1,6 +1,6 @@
 import { printable } from '../base/printable.ts';
 import type { Secret } from '../crypto/secret.ts';
-import { type CipherName, defaultCipher } from '../format/ciphers.ts';
+import { type CipherName, DEFAULT_CIPHER } from '../format/ciphers.ts';
 import { discardImage, type MadeImage } from '../image/discard-image.ts';
 import type { NewInode } from '../image/writable/writable-image.ts';
 import { createEmptyImage } from '../library/new-image.ts';
@@ -55,7 +55,7 @@ export async function withNewImage<T>(
     const keyFile = keys.madeDefault;
     const made = { ...created.made, ...omitUndefined({ keyFile }) };
     const announcement = [
-      `image ${created.imageId}: new, ${args.cipher ?? defaultCipher}, in ${printable(args.ENC)}`,
+      `image ${created.imageId}: new, ${args.cipher ?? DEFAULT_CIPHER}, in ${printable(args.ENC)}`,
       ...(keyFile === undefined ? [] : [keyMade(keyFile)]),
     ];
     let isWanted = false;

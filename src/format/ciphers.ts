@@ -3,7 +3,7 @@ export const cipherNames = ['none', 'aes-256-xts', 'aes-128-xts', 'chacha20-poly
 
 export type CipherName = (typeof cipherNames)[number];
 
-export const defaultCipher: CipherName = 'aes-256-xts';
+export const DEFAULT_CIPHER: CipherName = 'aes-256-xts';
 
 export function isCipherName(name: string): name is CipherName {
   return (cipherNames as readonly string[]).includes(name);

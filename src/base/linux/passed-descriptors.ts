@@ -14,8 +14,8 @@ const msghdr = { iov: 16, iovlen: 24, control: 32, controllen: 40 } as const;
 const cmsghdr = { len: 0, level: 8, type: 12, data: 16 } as const;
 
 /** CMSG_LEN and CMSG_SPACE of one descriptor. */
-const oneDescriptor = cmsghdr.data + 4;
-const oneDescriptorSpace = cmsghdr.data + 8;
+const ONE_DESCRIPTOR_BYTES = cmsghdr.data + 4;
+const ONE_DESCRIPTOR_SPACE_BYTES = cmsghdr.data + 8;
 
 /** One piece of memory for all that recvmsg and sendmsg take, so that none of it can go before the call ends. */
 const layout = { message: 0, vector: 56, data: 72, control: 80, controlLength: 64, sizeof: 144 } as const;
@@ -37,8 +37,8 @@ export function receiveDescriptor(socket: number): number | undefined {
   } while (received < 0 && lastErrno() === constants.errno.EINTR);
   if (received <= 0) return undefined;
   const isDescriptor =
-    view.getUint32(layout.message + msghdr.controllen, true) >= oneDescriptor &&
-    view.getUint32(layout.control + cmsghdr.len, true) === oneDescriptor &&
+    view.getUint32(layout.message + msghdr.controllen, true) >= ONE_DESCRIPTOR_BYTES &&
+    view.getUint32(layout.control + cmsghdr.len, true) === ONE_DESCRIPTOR_BYTES &&
     view.getInt32(layout.control + cmsghdr.level, true) === SOL_SOCKET &&
     view.getInt32(layout.control + cmsghdr.type, true) === SCM_RIGHTS;
   return isDescriptor ? view.getInt32(layout.control + cmsghdr.data, true) : undefined;
@@ -49,8 +49,8 @@ export function receiveDescriptor(socket: number): number | undefined {
  * @throws CkptfsError `internal` when the other end is closed
  */
 export function sendDescriptor(socket: number, fd: number): void {
-  const { view, address } = messageOfOneByte(oneDescriptorSpace);
-  writePointer(view, layout.control + cmsghdr.len, oneDescriptor);
+  const { view, address } = messageOfOneByte(ONE_DESCRIPTOR_SPACE_BYTES);
+  writePointer(view, layout.control + cmsghdr.len, ONE_DESCRIPTOR_BYTES);
   view.setInt32(layout.control + cmsghdr.level, SOL_SOCKET, true);
   view.setInt32(layout.control + cmsghdr.type, SCM_RIGHTS, true);
   view.setInt32(layout.control + cmsghdr.data, fd, true);

@@ -1,6 +1,6 @@
 import type { Argv } from 'yargs';
 import { printable } from '../../base/printable.ts';
-import { defaultCipher } from '../../format/ciphers.ts';
+import { DEFAULT_CIPHER } from '../../format/ciphers.ts';
 import { createImage } from '../../image/create/create.ts';
 import { cancellable } from '../cancellation.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
@@ -36,7 +36,7 @@ export const command = defineCommand({
   run: (args) =>
     withKeys(args, async (keys) => {
       await warnAbout(keys, args);
-      const cipher = args.cipher ?? defaultCipher;
+      const cipher = args.cipher ?? DEFAULT_CIPHER;
       const bar = progressBar('encrypting', args.quiet);
       const created = await cancellable(`${args.DST} is left unfinished, ${args.SRC} untouched.`, (cancellation) =>
         createImage({

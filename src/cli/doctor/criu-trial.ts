@@ -20,7 +20,7 @@ export type CriuOutcome =
  * all end with the shell. The process sleeps for some seconds only: where a dump waits for a breakpoint that never
  * comes, its end ends the dump as well.
  */
-const script = `
+const SCRIPT = `
 criu=$1 images=$2
 mount -t tmpfs -o mode=0700 tmpfs "$images" || exit
 cd /
@@ -83,7 +83,7 @@ class Attempt {
     const { CRIU_FAULT: _, ...inherited } = process.env;
     const namespaces = ['--pid', '--mount', '--fork', '--kill-child', '--mount-proc'];
     this.#child = withoutInheritance(() =>
-      spawn('unshare', [...namespaces, 'sh', '-c', script, 'sh', program, this.#directory], {
+      spawn('unshare', [...namespaces, 'sh', '-c', SCRIPT, 'sh', program, this.#directory], {
         cwd: '/',
         env: { ...inherited, ...environment, LC_ALL: 'C' },
         stdio: ['ignore', 'pipe', 'pipe'],

@@ -6,15 +6,15 @@ import type { Host } from './host.ts';
 /** Tries whether a criu works here; undefined where it cannot be tried. */
 type Trial = ((program: string) => Promise<CriuOutcome>) | undefined;
 
-const subject = 'criu';
-const keptSubject = 'criu of scripts/setup';
-const install = 'install the package criu, version 4 or newer (Debian 13 has 4.1.1)';
-const stepping =
+const SUBJECT = 'criu';
+const KEPT_SUBJECT = 'criu of scripts/setup';
+const INSTALL = 'install the package criu, version 4 or newer (Debian 13 has 4.1.1)';
+const STEPPING =
   'set CRIU_FAULT=130 for criu; runc and podman need a wrapper that does, named criu and first in PATH: docs/engines.md';
 
 /** From this kernel on, criu up to 4.1 does not know all options of a socket. */
-const newSocketsKernel = [6, 16];
-const oldSocketsCriu = [4, 1];
+const NEW_SOCKETS_KERNEL = [6, 16];
+const OLD_SOCKETS_CRIU = [4, 1];
 
 /**
  * Examines the criu in PATH and, unless that one works, the one that `scripts/setup` has put into the cache.
@@ -23,23 +23,23 @@ const oldSocketsCriu = [4, 1];
 export async function criuFindings(host: Host, trial: Trial): Promise<Finding[]> {
   const first = host.program('criu');
   const kept = host.keptCriu !== undefined && host.keptCriu !== first ? host.keptCriu : undefined;
-  const findings = [await criuFinding(host, trial, subject, first)];
+  const findings = [await criuFinding(host, trial, SUBJECT, first)];
   if (kept !== undefined && findings[0]?.level !== 'ok') {
-    const finding = await criuFinding(host, trial, keptSubject, kept);
+    const finding = await criuFinding(host, trial, KEPT_SUBJECT, kept);
     const advice = `put it first in PATH: PATH=${dirname(kept)}:$PATH`;
-    findings.push(finding.level === 'ok' ? warn(keptSubject, `${finding.found}; it is not in PATH`, advice) : finding);
+    findings.push(finding.level === 'ok' ? warn(KEPT_SUBJECT, `${finding.found}; it is not in PATH`, advice) : finding);
   }
   const version = [first, kept].flatMap((path) => versionOf(host, path) ?? []).at(-1);
   return version === undefined ? findings : [...findings, sockets(host, version)];
 }
 
 async function criuFinding(host: Host, trial: Trial, name: string, path: string | undefined): Promise<Finding> {
-  if (path === undefined) return warn(name, 'not found in PATH: needed to dump and restore, not to mount', install);
+  if (path === undefined) return warn(name, 'not found in PATH: needed to dump and restore, not to mount', INSTALL);
   const version = versionOf(host, path);
-  if (version === undefined) return warn(name, `${path} does not run`, install);
+  if (version === undefined) return warn(name, `${path} does not run`, INSTALL);
   const which = `${version}, ${path}`;
   if (trial === undefined) {
-    if (Number.parseInt(version, 10) < 4) return warn(name, `${which}: fails on kernels from 6.x on`, install);
+    if (Number.parseInt(version, 10) < 4) return warn(name, `${which}: fails on kernels from 6.x on`, INSTALL);
     return ok(name, `${which}; not tried`);
   }
   const outcome = await trial(path);
@@ -47,7 +47,7 @@ async function criuFinding(host: Host, trial: Trial, name: string, path: string 
     return warn(
       name,
       `${which} does not work here: ${outcome.reason}`,
-      `${install}; docs/engines.md says what it needs`,
+      `${INSTALL}; docs/engines.md says what it needs`,
     );
   }
   if (outcome.by === 'itself') {
@@ -57,7 +57,7 @@ async function criuFinding(host: Host, trial: Trial, name: string, path: string 
   return warn(
     name,
     `${which}: dumps and restores a process only with CRIU_FAULT=130: this machine lacks hardware breakpoints`,
-    stepping,
+    STEPPING,
   );
 }
 
@@ -74,7 +74,7 @@ function versionOf(host: Host, path: string | undefined): string | undefined {
 
 function sockets(host: Host, version: string): Finding {
   const release = host.readFile('/proc/sys/kernel/osrelease')?.trim() ?? '';
-  const isOld = compare(version, oldSocketsCriu) <= 0 && compare(release, newSocketsKernel) >= 0;
+  const isOld = compare(version, OLD_SOCKETS_CRIU) <= 0 && compare(release, NEW_SOCKETS_KERNEL) >= 0;
   if (!isOld) return ok('IPv4-only sockets', `known to criu ${version} on Linux ${release}`);
   return warn(
     'IPv4-only sockets',

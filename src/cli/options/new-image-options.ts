@@ -1,6 +1,6 @@
 import type { Argv } from 'yargs';
 import { CkptfsError } from '../../base/errors.ts';
-import { type CipherName, cipherNames, defaultCipher, isCipherName } from '../../format/ciphers.ts';
+import { type CipherName, cipherNames, DEFAULT_CIPHER, isCipherName } from '../../format/ciphers.ts';
 import { DEFAULT_CHUNK_SIZE, isChunkSize } from '../../format/geometry.ts';
 import { formatBytes, parseBytes } from '../terminal/quantities.ts';
 
@@ -15,7 +15,7 @@ export function withNewImageOptions<T>(yargs: Argv<T>) {
       nargs: 1,
       choices: cipherChoices,
       coerce: cipherOf,
-      describe: `How contents are encrypted, ${defaultCipher} unless told; all ciphers authenticate`,
+      describe: `How contents are encrypted, ${DEFAULT_CIPHER} unless told; all ciphers authenticate`,
     })
     .option('chunk-size', {
       type: 'string',

@@ -3,7 +3,7 @@
  * also be the name of a file.
  */
 
-const bash = `# command completion of ckptfs for bash: ckptfs completion bash >> ~/.bashrc
+const BASH = `# command completion of ckptfs for bash: ckptfs completion bash >> ~/.bashrc
 _ckptfs() {
   local word=\${COMP_WORDS[COMP_CWORD]} list
   mapfile -t list < <(SHELL=bash ckptfs --get-yargs-completions "\${COMP_WORDS[@]:0:COMP_CWORD+1}" 2> /dev/null)
@@ -13,7 +13,7 @@ _ckptfs() {
 complete -o bashdefault -o default -F _ckptfs ckptfs
 `;
 
-const zsh = `#compdef ckptfs
+const ZSH = `#compdef ckptfs
 # command completion of ckptfs for zsh: ckptfs completion zsh >> ~/.zshrc, after compinit
 _ckptfs() {
   local -a list
@@ -24,6 +24,6 @@ _ckptfs() {
 if [[ \${zsh_eval_context[-1]} == loadautofunc ]]; then _ckptfs "$@"; else compdef _ckptfs ckptfs; fi
 `;
 
-export const completionScripts = { bash, zsh } as const;
+export const completionScripts = { bash: BASH, zsh: ZSH } as const;
 
 export const shells = Object.keys(completionScripts) as (keyof typeof completionScripts)[];

@@ -2,14 +2,14 @@ import { Errno } from '../../base/errno.ts';
 import { Region } from '../../base/linux/native.ts';
 import { wipe } from '../../base/wipe.ts';
 import { type AnsweredOperation, operationOf, type SilentOperation } from '../ops/opcodes.ts';
-import { Counter, count, countedOpcodes, counterSlots } from '../protocol/counters.ts';
+import { COUNTED_OPCODES, COUNTER_SLOTS, Counter, count } from '../protocol/counters.ts';
 import type { Exchange, WritingExchange } from '../protocol/exchange.ts';
 import { type FileSystem, isWritable } from '../protocol/filesystem.ts';
 import { Reply } from '../protocol/reply.ts';
 import { Request } from '../protocol/request.ts';
 
 /** 1 MiB: the most that the kernel allows unless root raises fs.fuse.max_pages_limit. */
-export const defaultMaxTransfer = 1 << 20;
+export const DEFAULT_MAX_TRANSFER_BYTES = 1 << 20;
 
 /** A year: longer than any mount lasts, and far below the kernel's own limits. */
 const FOREVER_SECONDS = 365 * 86400;
@@ -21,9 +21,9 @@ const FOREVER_SECONDS = 365 * 86400;
 export type ErrorListener = (error: unknown, operation: string, node: number) => void;
 
 interface ConnectionOptions {
-  /** Most bytes in one READ or WRITE: a multiple of 4096, at most 255 MiB. Default {@link defaultMaxTransfer}. */
+  /** Most bytes of one READ or WRITE: a multiple of 4096 to 255 MiB. Default {@link DEFAULT_MAX_TRANSFER_BYTES}. */
   readonly maxTransfer?: number;
-  /** {@link counterSlots} doubles in the layout of {@link Counter}. Only this connection writes them. */
+  /** {@link COUNTER_SLOTS} doubles in the layout of {@link Counter}. Only this connection writes them. */
   readonly counters?: Float64Array;
   readonly onError?: ErrorListener;
   /** Is called when FUSE_INIT succeeded, before the reply to it is sent. */
@@ -52,8 +52,8 @@ export class Connection {
 
   constructor(fileSystem: FileSystem, options: ConnectionOptions = {}) {
     this.#request = new Request(new Region(0));
-    this.#reply = new Reply(options.maxTransfer ?? defaultMaxTransfer);
-    this.#counters = options.counters ?? new Float64Array(counterSlots);
+    this.#reply = new Reply(options.maxTransfer ?? DEFAULT_MAX_TRANSFER_BYTES);
+    this.#counters = options.counters ?? new Float64Array(COUNTER_SLOTS);
     this.#onError = options.onError ?? (() => undefined);
     this.#onlyUid = options.onlyUid;
     this.#exchange = {
@@ -88,7 +88,7 @@ export class Connection {
     if (!request.open(memory, length)) return 0;
     const operation = operationOf(request.opcode);
     count(this.#counters, Counter.requests, 1);
-    count(this.#counters, Counter.opcodes + (request.opcode < countedOpcodes ? request.opcode : 0), 1);
+    count(this.#counters, Counter.opcodes + (request.opcode < COUNTED_OPCODES ? request.opcode : 0), 1);
     if (operation.kind === 'silent') {
       this.#carryOutSilently(operation);
       return 0;

@@ -4,7 +4,7 @@ import { errnoName } from '../../base/errno.ts';
 import { CkptfsError, systemErrorName } from '../../base/errors.ts';
 import { MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, tryMount } from '../../base/linux/mounts.ts';
 import { checkHelper, mountByHelper } from './fusermount.ts';
-import { checkedMountPoint, escapeOption, fsType, subtype, unmount } from './mount-point.ts';
+import { checkedMountPoint, escapeOption, FUSE_SUBTYPE, FUSE_TYPE, unmount } from './mount-point.ts';
 import { readMounts, topmostAt } from './mountinfo.ts';
 
 const DEVICE_PATH = '/dev/fuse';
@@ -44,7 +44,7 @@ export async function mountKernel(directory: string, options: KernelMountOptions
   const fd = (await mountAsRoot(mountPoint, options)) ?? (await mountByHelper(mountPoint, helperOptions(options)));
   try {
     const made = topmostAt(await readMounts(), mountPoint);
-    if (made?.fsType === fsType) return { fd, mountPoint, device: made.device };
+    if (made?.fsType === FUSE_TYPE) return { fd, mountPoint, device: made.device };
     throw new CkptfsError('mount-failed', `${mountPoint} was mounted, but another process has unmounted it`, {
       path: mountPoint,
     });
@@ -70,7 +70,7 @@ async function mountAsRoot(mountPoint: string, options: KernelMountOptions): Pro
   const fd = openDevice();
   const data = [`fd=${fd}`, 'rootmode=40000', 'user_id=0', 'group_id=0', ...kernelOptions(options)].join(',');
   const flags = MS_NOSUID | MS_NODEV | (options.readOnly ? MS_RDONLY : 0) | (options.noExec ? MS_NOEXEC : 0);
-  const errno = tryMount(options.source, mountPoint, fsType, flags, data);
+  const errno = tryMount(options.source, mountPoint, FUSE_TYPE, flags, data);
   if (errno === 0) return fd;
   closeSync(fd);
   if (errno === constants.errno.EPERM) return undefined;
@@ -105,7 +105,7 @@ function helperOptions(options: KernelMountOptions): string[] {
     'nodev',
     ...(options.noExec ? ['noexec'] : []),
     `fsname=${escapeOption(options.source)}`,
-    `subtype=${subtype}`,
+    `subtype=${FUSE_SUBTYPE}`,
     ...kernelOptions(options),
   ];
 }

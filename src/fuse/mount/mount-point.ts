@@ -11,8 +11,8 @@ import { isScratch, type MountInfo } from './mountinfo.ts';
 import { reach, reachWhole } from './reachable.ts';
 
 /** Mount tables show the type `fuse.ckptfs`, which fstab and mount(8) accept as well. */
-export const subtype = 'ckptfs';
-export const fsType = `fuse.${subtype}`;
+export const FUSE_SUBTYPE = 'ckptfs';
+export const FUSE_TYPE = `fuse.${FUSE_SUBTYPE}`;
 
 /**
  * Returns the absolute path, without symbolic links, of a directory that can be mounted on.
@@ -20,7 +20,7 @@ export const fsType = `fuse.${subtype}`;
  */
 export async function checkedMountPoint(directory: string): Promise<string> {
   const { mount: mounted } = await reach(directory);
-  if (mounted !== undefined && (mounted.fsType === fsType || isScratch(mounted))) {
+  if (mounted !== undefined && (mounted.fsType === FUSE_TYPE || isScratch(mounted))) {
     throw new CkptfsError('already-mounted', `${mounted.mountPoint} has a mount of ckptfs already`, {
       path: mounted.mountPoint,
     });
@@ -40,7 +40,7 @@ export async function checkedMountPoint(directory: string): Promise<string> {
 /** Finds the ckptfs mount at a directory. @throws CkptfsError `not-mounted`, `no-answer` */
 export async function findMount(directory: string): Promise<MountInfo> {
   const { path: mountPoint, mount: found } = await reach(directory);
-  if (found?.fsType === fsType) return found;
+  if (found?.fsType === FUSE_TYPE) return found;
   const what = found === undefined ? 'no mount' : `a mount of type ${found.fsType}`;
   throw new CkptfsError('not-mounted', `${mountPoint} is ${what}, not a mount of ckptfs`, { path: mountPoint });
 }

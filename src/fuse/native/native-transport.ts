@@ -3,7 +3,7 @@ import type Fuse from 'fuse-native';
 import type { XattrSignal } from 'fuse-native';
 import { CkptfsError } from '../../base/errors.ts';
 import type { ErrorListener } from '../device/connection.ts';
-import { checkedMountPoint, escapeOption, findMount, subtype, unmount } from '../mount/mount-point.ts';
+import { checkedMountPoint, escapeOption, FUSE_SUBTYPE, findMount, unmount } from '../mount/mount-point.ts';
 import type { FileSystem } from '../protocol/filesystem.ts';
 import { nativeOperations, type XattrOperations } from './native-operations.ts';
 
@@ -64,7 +64,7 @@ export async function mountNative(
     defaultPermissions: true,
     kernelCache: true,
     maxRead: options.maxRead,
-    subtype,
+    subtype: FUSE_SUBTYPE,
     entryTimeout: FOREVER_SECONDS,
     attrTimeout: FOREVER_SECONDS,
     fsname,

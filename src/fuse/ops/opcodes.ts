@@ -1,5 +1,5 @@
 import { Opcode } from '../protocol/abi.ts';
-import { countedOpcodes } from '../protocol/counters.ts';
+import { COUNTED_OPCODES } from '../protocol/counters.ts';
 import type { Handler, WritingHandler } from '../protocol/exchange.ts';
 import { setattr } from './attributes.ts';
 import { readDirectory, readDirectoryPlus } from './directories.ts';
@@ -122,7 +122,7 @@ const silent: readonly (readonly [opcode: number, name: string, handle?: Writing
 
 const unknownOperation: Operation = { kind: 'reads', name: 'unknown', askers: 'one-user', handle: undefined };
 
-const operations: Operation[] = new Array<Operation>(countedOpcodes).fill(unknownOperation);
+const operations: Operation[] = new Array<Operation>(COUNTED_OPCODES).fill(unknownOperation);
 for (const [opcode, name, askers, handle] of reading) operations[opcode] = { kind: 'reads', name, askers, handle };
 for (const [opcode, name, askers, handle] of changing) operations[opcode] = { kind: 'changes', name, askers, handle };
 for (const [opcode, name, handle] of silent) operations[opcode] = { kind: 'silent', name, handle };

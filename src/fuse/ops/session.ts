@@ -14,7 +14,7 @@ import {
   fuse_init_in,
   fuse_init_out,
   fuse_kstatfs,
-  oldestMinorVersion,
+  OLDEST_MINOR_VERSION,
 } from '../protocol/abi.ts';
 import type { Exchange } from '../protocol/exchange.ts';
 
@@ -63,11 +63,11 @@ const WANTED_FOR_WRITING = FUSE_HANDLE_KILLPRIV_V2;
 export function init({ fileSystem, request, reply, onInit }: Exchange): number {
   const major = request.u32(fuse_init_in.major);
   const minor = request.u32(fuse_init_in.minor);
-  if (major < FUSE_KERNEL_VERSION || (major === FUSE_KERNEL_VERSION && minor < oldestMinorVersion)) {
+  if (major < FUSE_KERNEL_VERSION || (major === FUSE_KERNEL_VERSION && minor < OLDEST_MINOR_VERSION)) {
     throw new CkptfsError(
       'missing-feature',
       `the kernel speaks version ${major}.${minor} of the FUSE protocol; ` +
-        `${FUSE_KERNEL_VERSION}.${oldestMinorVersion} (Linux 5.4) or newer is needed`,
+        `${FUSE_KERNEL_VERSION}.${OLDEST_MINOR_VERSION} (Linux 5.4) or newer is needed`,
       { data: { feature: 'fuse-protocol' } },
     );
   }

@@ -11,7 +11,7 @@ export const FUSE_KERNEL_MINOR_VERSION = 45;
  * The oldest minor version supported: Linux 5.4, which has opens without a message, 1 MiB requests and cached
  * directories.
  */
-export const oldestMinorVersion = 31;
+export const OLDEST_MINOR_VERSION = 31;
 
 export const FUSE_ROOT_ID = 1;
 

@@ -13,10 +13,10 @@ export const Counter = {
 } as const;
 
 /** Opcodes from this one up are counted as unknown. */
-export const countedOpcodes = 64;
+export const COUNTED_OPCODES = 64;
 
 /** The number of doubles. */
-export const counterSlots = Counter.opcodes + countedOpcodes;
+export const COUNTER_SLOTS = Counter.opcodes + COUNTED_OPCODES;
 
 /** Adds to a counter. @param slot its place in the layout of {@link Counter} */
 export function count(counters: Float64Array, slot: number, amount: number): void {

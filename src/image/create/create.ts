@@ -3,13 +3,13 @@ import { absolutePath } from '../../base/current-directory.ts';
 import { CkptfsError } from '../../base/errors.ts';
 import { Secret } from '../../crypto/secret.ts';
 import { randomBytes } from '../../crypto/system-random.ts';
-import { type CipherName, defaultCipher } from '../../format/ciphers.ts';
+import { type CipherName, DEFAULT_CIPHER } from '../../format/ciphers.ts';
 import { DEFAULT_CHUNK_SIZE, Geometry } from '../../format/geometry.ts';
 import { DIGEST_SIZE, ID_SIZE, type Manifest } from '../../format/manifest.ts';
 import { createStore } from '../../stores/open-store.ts';
 import type { WritableStore } from '../../stores/writable-store.ts';
 import type { Loss } from '../outside/losses.ts';
-import { type Cancellation, defaultJobs, type Progress, runTasks } from '../workers/worker-pool.ts';
+import { type Cancellation, DEFAULT_JOBS, type Progress, runTasks } from '../workers/worker-pool.ts';
 import { manifestFile } from './manifest-file.ts';
 import { checkChunkSize, type MakeSlots, writeNewHeader } from './new-header.ts';
 import { type Plan, planImage, segmentsInGroup } from './plan.ts';
@@ -62,7 +62,7 @@ export async function createImage(options: CreateOptions): Promise<CreatedImage>
 }
 
 async function encryptSource(source: OpenSource, options: CreateOptions): Promise<CreatedImage> {
-  const { destination, cipher = defaultCipher, chunkSize = DEFAULT_CHUNK_SIZE } = options;
+  const { destination, cipher = DEFAULT_CIPHER, chunkSize = DEFAULT_CHUNK_SIZE } = options;
   const geometry = new Geometry(chunkSize);
   const tree = scanSource(source, options.skipSpecial ?? false);
   const plan = planImage(tree, geometry);
@@ -139,7 +139,7 @@ async function sealObjects(
       source,
     },
     tasks: tasks(),
-    jobs: options.jobs ?? defaultJobs,
+    jobs: options.jobs ?? DEFAULT_JOBS,
     signal: options.signal,
     onCancellable: options.onCancellable,
     onResult: (digest, task) => {

@@ -5,7 +5,7 @@ import { type Loss, Losses } from '../outside/losses.ts';
 import type { Image } from '../read/image.ts';
 import { ImageTree } from '../read/tree.ts';
 import type { Progress } from '../workers/worker-pool.ts';
-import { type Cancellation, defaultJobs, runTasks } from '../workers/worker-pool.ts';
+import { type Cancellation, DEFAULT_JOBS, runTasks } from '../workers/worker-pool.ts';
 import { setAllMetadata } from './extract-metadata.ts';
 import { makeNames } from './extract-names.ts';
 import { ExtractedTree, type Place } from './extract-place.ts';
@@ -63,7 +63,7 @@ async function writeContents(image: Image, made: Uint8Array, place: Place, optio
   await runTasks<ExtractTask, void, ExtractSetup>({
     setup: { job: 'extract', store: image.store.place, imageKey: image.imageKey.shared, place },
     tasks: tasksOf(inodes, made),
-    jobs: options.jobs ?? defaultJobs,
+    jobs: options.jobs ?? DEFAULT_JOBS,
     signal: options.signal,
     onCancellable: options.onCancellable,
     onResult: (_, { pieces }) => {

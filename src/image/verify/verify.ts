@@ -6,7 +6,7 @@ import type { Image } from '../read/image.ts';
 import { ObjectReader } from '../read/object-reader.ts';
 import { ImageTree } from '../read/tree.ts';
 import type { Progress } from '../workers/worker-pool.ts';
-import { type Cancellation, defaultJobs, runTasks } from '../workers/worker-pool.ts';
+import { type Cancellation, DEFAULT_JOBS, runTasks } from '../workers/worker-pool.ts';
 import { Coverage, countBits } from './coverage.ts';
 import type { VerifyResult, VerifySetup, VerifyTask } from './verify-worker.ts';
 
@@ -65,7 +65,7 @@ export async function verifyImage(image: Image, options: VerifyOptions = {}): Pr
   await runTasks<VerifyTask, VerifyResult, VerifySetup>({
     setup: { job: 'verify', store: image.store.place, imageKey: image.imageKey.shared },
     tasks: tasks(),
-    jobs: options.jobs ?? defaultJobs,
+    jobs: options.jobs ?? DEFAULT_JOBS,
     signal: options.signal,
     onCancellable: options.onCancellable,
     onResult: (faults, { object, covered }) => {

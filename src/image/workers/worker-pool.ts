@@ -36,7 +36,7 @@ const MAX_TASKS_OF_WORKER = 2;
 
 const MAX_JOBS = 256;
 
-export const defaultJobs = Math.min(MAX_JOBS, availableParallelism());
+export const DEFAULT_JOBS = Math.min(MAX_JOBS, availableParallelism());
 
 /**
  * Runs tasks on worker threads. Results come in no order. The first failure ends the run.

@@ -2,7 +2,7 @@ import { timeAt } from '../../base/time.ts';
 import { IMAGE_KEY_SIZE } from '../../crypto/image-keys.ts';
 import { Secret } from '../../crypto/secret.ts';
 import { randomBytes } from '../../crypto/system-random.ts';
-import { type CipherName, defaultCipher } from '../../format/ciphers.ts';
+import { type CipherName, DEFAULT_CIPHER } from '../../format/ciphers.ts';
 import { DEFAULT_CHUNK_SIZE } from '../../format/geometry.ts';
 import type { Header } from '../../format/header.ts';
 import { ID_SIZE } from '../../format/manifest.ts';
@@ -38,7 +38,7 @@ export interface BegunImage {
  * @throws CkptfsError `bad-argument`, `io`
  */
 export async function beginImage(store: WritableStore, options: BeginOptions): Promise<BegunImage> {
-  const { cipher = defaultCipher, chunkSize = DEFAULT_CHUNK_SIZE, makeSlots, root } = options;
+  const { cipher = DEFAULT_CIPHER, chunkSize = DEFAULT_CHUNK_SIZE, makeSlots, root } = options;
   checkChunkSize(chunkSize);
   const imageKey = Secret.random(IMAGE_KEY_SIZE);
   try {

@@ -1,5 +1,5 @@
 import { READ_AHEAD_KIBIBYTES } from '../../base/tuning.ts';
-import { defaultMaxTransfer } from '../../fuse/device/connection.ts';
+import { DEFAULT_MAX_TRANSFER_BYTES } from '../../fuse/device/connection.ts';
 import { type KernelMount, mountKernel } from '../../fuse/mount/mount-kernel.ts';
 import { setReadAhead, unmount } from '../../fuse/mount/mount-point.ts';
 import type { DaemonConfig } from '../handover/daemon-config.ts';
@@ -78,7 +78,7 @@ async function mountAndServe(directory: string, config: DaemonConfig, threads: S
     readOnly: !config.write,
     allowOther: config.allowOther || config.allowRoot,
     noExec: config.noExec,
-    maxRead: defaultMaxTransfer,
+    maxRead: DEFAULT_MAX_TRANSFER_BYTES,
   });
   setReadAhead(made.device, READ_AHEAD_KIBIBYTES);
   threads.serve(made.fd);

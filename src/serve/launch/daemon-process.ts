@@ -11,7 +11,7 @@ import { handOverKey } from '../handover/key-channel.ts';
 import { sendConfig } from '../handover/orders.ts';
 import { DaemonReports, type ReadyReport } from '../handover/reports.ts';
 import { apartCommand, placeToBeApartFrom } from './apart-launch.ts';
-import { daemonEnvironment, daemonProgram } from './daemon-program.ts';
+import { DAEMON_PROGRAM, daemonEnvironment } from './daemon-program.ts';
 
 /**
  * The process of a daemon in the background. Because starting takes longer than anything else, it can be started before
@@ -45,7 +45,7 @@ export class DaemonProcess {
     const [ours, theirs] = socketPair();
     const place = apart ? placeToBeApartFrom() : undefined;
     const placeFds = place === undefined ? [] : [place.namespace, place.root];
-    const plain: [string, string[]] = [process.execPath, [daemonProgram, ...words]];
+    const plain: [string, string[]] = [process.execPath, [DAEMON_PROGRAM, ...words]];
     try {
       const started = withoutInheritance(() =>
         spawn(...(place === undefined ? plain : apartCommand(...plain)), {

@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { programUrl } from '../../base/program-url.ts';
 
-export const daemonProgram = fileURLToPath(programUrl('daemon'));
+export const DAEMON_PROGRAM = fileURLToPath(programUrl('daemon'));
 
 const PASSED_ON = ['PATH', 'HOME', 'XDG_RUNTIME_DIR', 'XDG_STATE_HOME', 'LANG', 'TZ'] as const;
 

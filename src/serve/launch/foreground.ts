@@ -13,7 +13,7 @@ import { handOverKey } from '../handover/key-channel.ts';
 import { sendConfig } from '../handover/orders.ts';
 import { DaemonReports } from '../handover/reports.ts';
 import { checkOptions, type MountOptions } from './checked-options.ts';
-import { daemonEnvironment, daemonProgram } from './daemon-program.ts';
+import { DAEMON_PROGRAM, daemonEnvironment } from './daemon-program.ts';
 
 /**
  * Mounts in the foreground. Service managers expect that the process that they started is the daemon, so it becomes the
@@ -65,7 +65,7 @@ export function becomeDaemon(command: readonly [string, ...string[]], words: rea
   );
   closeOnExec();
   process.chdir('/');
-  replaceProcess(process.execPath, [daemonProgram, ...words], daemonEnvironment(), [orders, reports]);
+  replaceProcess(process.execPath, [DAEMON_PROGRAM, ...words], daemonEnvironment(), [orders, reports]);
 }
 
 /**

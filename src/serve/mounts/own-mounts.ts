@@ -2,13 +2,13 @@ import { constants } from 'node:os';
 import { errnoName } from '../../base/errno.ts';
 import { CkptfsError } from '../../base/errors.ts';
 import { MNT_DETACH } from '../../base/linux/mounts.ts';
-import { fsType, unmount, unmountExactly } from '../../fuse/mount/mount-point.ts';
+import { FUSE_TYPE, unmount, unmountExactly } from '../../fuse/mount/mount-point.ts';
 import { isScratch, type MountInfo } from '../../fuse/mount/mountinfo.ts';
 import { reach } from '../../fuse/mount/reachable.ts';
 
 /** Returns whether a mount is one of ckptfs: an image, or the overlay on one. */
 export function isOwn({ fsType: type, source }: MountInfo): boolean {
-  return type === fsType || isScratch({ fsType: type, source });
+  return type === FUSE_TYPE || isScratch({ fsType: type, source });
 }
 
 /** Returns the user id of the owner of a ckptfs mount: FUSE's option `user_id`; an overlay is always root's. */

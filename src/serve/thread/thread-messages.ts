@@ -1,7 +1,7 @@
 import { Counters } from '../../base/counters.ts';
 import type { PlainError } from '../../base/errors.ts';
 import type { Time } from '../../base/time.ts';
-import { counterSlots } from '../../fuse/protocol/counters.ts';
+import { COUNTER_SLOTS } from '../../fuse/protocol/counters.ts';
 import type { StorePlace } from '../../stores/store.ts';
 
 /** What the daemon's first thread starts a serving thread with. */
@@ -31,7 +31,7 @@ export function threadMemory(token: SharedArrayBuffer): ThreadMemory {
   return {
     token,
     image: new SharedArrayBuffer(Counters.byteLength),
-    connection: new SharedArrayBuffer(counterSlots * Float64Array.BYTES_PER_ELEMENT),
+    connection: new SharedArrayBuffer(COUNTER_SLOTS * Float64Array.BYTES_PER_ELEMENT),
   };
 }
 

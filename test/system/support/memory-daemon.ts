@@ -11,7 +11,7 @@ import { Connection } from '../../../src/fuse/device/connection.ts';
 import { serve } from '../../../src/fuse/device/device-loop.ts';
 import { mountKernel } from '../../../src/fuse/mount/mount-kernel.ts';
 import { unmount } from '../../../src/fuse/mount/mount-point.ts';
-import { counterSlots } from '../../../src/fuse/protocol/counters.ts';
+import { COUNTER_SLOTS } from '../../../src/fuse/protocol/counters.ts';
 import type { AllocateMode, AttributeChanges, Attributes } from '../../../src/fuse/protocol/filesystem.ts';
 import { WritableMemoryFileSystem } from '../../support/fuse/writable-memory-file-system.ts';
 
@@ -75,7 +75,7 @@ async function main(): Promise<void> {
     maxRead: 1 << 20,
     ...JSON.parse(json),
   };
-  const counters = new Float64Array(new SharedArrayBuffer(counterSlots * 8));
+  const counters = new Float64Array(new SharedArrayBuffer(COUNTER_SLOTS * 8));
   process.stdin.on('data', (line) => {
     if (String(line).startsWith('unmount')) unmount(directory).catch((error) => print({ error: error.code }));
     else print({ counters: [...counters] });

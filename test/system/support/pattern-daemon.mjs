@@ -13,7 +13,7 @@ import { serve } from '../../../dist/fuse/device/device-loop.js';
 import { mountKernel } from '../../../dist/fuse/mount/mount-kernel.js';
 import { setReadAhead, unmount } from '../../../dist/fuse/mount/mount-point.js';
 import { mountNative } from '../../../dist/fuse/native/native-transport.js';
-import { counterSlots } from '../../../dist/fuse/protocol/counters.js';
+import { COUNTER_SLOTS } from '../../../dist/fuse/protocol/counters.js';
 
 const blockSize = 4096;
 const gibibyte = 2 ** 30;
@@ -152,13 +152,13 @@ async function main() {
   const onError = (error, operation, node) => print({ fault: String(error), operation, node });
   const counters = Array.from(
     { length: Number(workers) },
-    () => new Float64Array(new SharedArrayBuffer(counterSlots * 8)),
+    () => new Float64Array(new SharedArrayBuffer(COUNTER_SLOTS * 8)),
   );
   process.stdin.on('data', (line) => {
     if (String(line).startsWith('unmount')) unmount(directory).catch((error) => print({ error: error.code }));
     else
       print({
-        counters: Array.from({ length: counterSlots }, (_, slot) => counters.reduce((sum, c) => sum + c[slot], 0)),
+        counters: Array.from({ length: COUNTER_SLOTS }, (_, slot) => counters.reduce((sum, c) => sum + c[slot], 0)),
       });
   });
   process.stdin.unref();

@@ -8,7 +8,7 @@ const MAX_SHOWN = 10;
 const MAX_PATH = 300;
 
 /** Image files of CRIU that every dump has. */
-const dumpImage = /^(?:(?:core|mm|ids|pagemap|pages)-[0-9]+|pstree)\.img$/;
+const DUMP_IMAGE = /^(?:(?:core|mm|ids|pagemap|pages)-[0-9]+|pstree)\.img$/;
 const INVENTORY = 'inventory.img';
 
 /** Lists the paths of files in quotation marks, the first ten of them. */
@@ -64,7 +64,7 @@ function unendedDumps(tree: LiveTree): LiveDirectory[] {
   for (const inode of tree.inodes()) {
     if (inode.type !== 'directory' || inode.children.get(INVENTORY) !== undefined) continue;
     for (const { key } of inode.children.all()) {
-      if (!dumpImage.test(key)) continue;
+      if (!DUMP_IMAGE.test(key)) continue;
       found.push(inode);
       break;
     }

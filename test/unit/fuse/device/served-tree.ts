@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import { Connection } from '../../../../src/fuse/device/connection.ts';
-import { counterSlots } from '../../../../src/fuse/protocol/counters.ts';
+import { COUNTER_SLOTS } from '../../../../src/fuse/protocol/counters.ts';
 import { MemoryFileSystem } from '../../../support/fuse/memory-file-system.ts';
 import {
   type DecodedReply,
@@ -38,7 +38,7 @@ export function serveAnew(): void {
   );
   link = tree.addLink(1, 'link', Buffer.from('dir/file'));
   faults = [];
-  counters = new Float64Array(new SharedArrayBuffer(counterSlots * 8));
+  counters = new Float64Array(new SharedArrayBuffer(COUNTER_SLOTS * 8));
   connection = new Connection(tree, { counters, onError: (...fault) => faults.push(fault) });
 }
 

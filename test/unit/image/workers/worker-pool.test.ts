@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { defaultJobs, runTasks } from '../../../../src/image/workers/worker-pool.ts';
+import { DEFAULT_JOBS, runTasks } from '../../../../src/image/workers/worker-pool.ts';
 
 const setup = { job: 'verify', store: '', imageKey: new SharedArrayBuffer(32) } as const;
 
@@ -12,6 +12,6 @@ test.each([Number.NaN, 0, -1, 1.5, 257, 1e9, Number.POSITIVE_INFINITY])('%s jobs
 });
 
 test('the default is possible', () => {
-  expect(defaultJobs).toBeGreaterThanOrEqual(1);
-  expect(defaultJobs).toBeLessThanOrEqual(256);
+  expect(DEFAULT_JOBS).toBeGreaterThanOrEqual(1);
+  expect(DEFAULT_JOBS).toBeLessThanOrEqual(256);
 });
