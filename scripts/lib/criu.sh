@@ -115,6 +115,8 @@ kept_criu_works() {
 }
 
 # alone COMMAND...: runs it while no other set-up with this cache looks for a criu.
+# After half an hour it goes on all the same: two set-ups then do the same work, and each puts its wrappers in place by
+# rename from a directory of its own.
 alone() {
   local lock status=0
   mkdir -p "$criu_cache"

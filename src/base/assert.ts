@@ -12,7 +12,9 @@ export function invariant(condition: boolean, name: string, facts?: Facts): asse
   if (!condition) throw new CkptfsError('internal', `invariant ${name} is broken${described(facts)}`);
 }
 
-/** Whether an error is a failure that the caller can meet: what a store or a user did, not a fault in ckptfs. */
+/**
+ * Returns whether an error is a failure that the caller can meet: what a store or a user did, not a fault in ckptfs.
+ */
 export function isFailure(error: unknown): error is CkptfsError {
   return error instanceof CkptfsError && error.code !== 'internal';
 }

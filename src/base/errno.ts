@@ -80,7 +80,7 @@ export function errnoNumber(name: ErrnoName): number {
   return numbers[name];
 }
 
-/** Whether a name is that of an error number. */
+/** Returns whether a name is that of an error number. */
 export function isErrnoName(name: string): name is ErrnoName {
   return Object.hasOwn(numbers, name);
 }

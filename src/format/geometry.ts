@@ -12,7 +12,7 @@ export const MAX_CHUNK_SIZE = 65536;
 export const DEFAULT_CHUNK_SIZE = 16384;
 export const MAX_CHUNKS = 2 ** 32;
 
-/** Whether the format has a chunk size: a power of two from 4 KiB to 64 KiB. */
+/** Returns whether the format has a chunk size: a power of two from 4 KiB to 64 KiB. */
 export function isChunkSize(size: number): boolean {
   return Number.isInteger(size) && size >= MIN_CHUNK_SIZE && size <= MAX_CHUNK_SIZE && (size & (size - 1)) === 0;
 }

@@ -19,17 +19,17 @@ export function writeHoles(view: DataView, offset: number, holes: number): void 
   view.setUint16(offset + recordFields.flags, 0, true);
 }
 
-/** Whether the record has no unknown flag and no hole past the chunk's last sector. */
+/** Returns whether the record has no unknown flag and no hole past the chunk's last sector. */
 export function isRecordWellFormed(view: DataView, offset: number, geometry: Geometry): boolean {
   return isFlagless(view, offset) && (readHoles(view, offset) & ~geometry.holeMask) === 0;
 }
 
-/** Whether the record has no flag: this version of the format has none. */
+/** Returns whether the record has no flag: this version of the format has none. */
 export function isFlagless(view: DataView, offset: number): boolean {
   return view.getUint16(offset + recordFields.flags, true) === 0;
 }
 
-/** Whether sector `sector` of a chunk with this hole map is a hole. */
+/** Returns whether sector `sector` of a chunk with this hole map is a hole. */
 export function isHole(holes: number, sector: number): boolean {
   return ((holes >>> sector) & 1) === 1;
 }

@@ -69,7 +69,7 @@ export function slotAlgorithm(slot: SlotJwe): string | undefined {
   return typeof algorithm === 'string' ? algorithm : undefined;
 }
 
-/** Whether text is base64url (RFC 4648 §5) without padding and without set bits that decoding would drop. */
+/** Returns whether text is base64url (RFC 4648 §5) without padding and without set bits that decoding would drop. */
 function isBase64Url(text: string): boolean {
   return /^[A-Za-z0-9_-]+$/.test(text) && Buffer.from(text, 'base64url').toString('base64url') === text;
 }

@@ -9,7 +9,7 @@ export interface Xattr {
   readonly value: Buffer;
 }
 
-/** Whether the format keeps an attribute of this name (format.md §2). */
+/** Returns whether the format keeps an attribute of this name (format.md §2). */
 export function isKeptXattr(name: Uint8Array): boolean {
   return name.length > 5 && name.length <= 255 && !name.includes(0) && Buffer.from(name.subarray(0, 5)).equals(USER);
 }

@@ -68,7 +68,7 @@ export async function unwrapFromSlot(slot: SlotJwe, wrappingKey: Secret): Promis
   return undefined;
 }
 
-/** Whether the slot has exactly the parameters `alg` and `enc`: any other would change what the slot means. */
+/** Returns whether the slot has exactly the parameters `alg` and `enc`: any other would change what the slot means. */
 function fits(slot: SlotJwe, alg: string): boolean {
   const parameters = slotParameters(slot);
   return parameters?.size === 2 && parameters.get('alg') === alg && parameters.get('enc') === CONTENT_ENCRYPTION;

@@ -56,7 +56,9 @@ export function openEmptyDirectory(path: string): number {
   }
 }
 
-/** Whether a path leads to nothing, or to a directory in which an image can be made. @throws CkptfsError `io` */
+/**
+ * Returns whether a path leads to nothing, or to a directory in which an image can be made. @throws CkptfsError `io`
+ */
 export function isVacant(path: string): boolean {
   let directory: Directory;
   try {

@@ -6,7 +6,7 @@ import type { Directory } from '../base/linux/directory.ts';
  */
 const OWN_NAMES: ReadonlySet<string> = new Set(['lost+found', '.lost_found', '.zfs', '.snapshot']);
 
-/** Whether a file system may have put a directory of this name into its root by itself. */
+/** Returns whether a file system may have put a directory of this name into its root by itself. */
 export function isNameOfFileSystem(name: string): boolean {
   return OWN_NAMES.has(name);
 }

@@ -120,7 +120,7 @@ function openBelow(parent: Directory, name: string, create: boolean): Directory 
   return parent.openDirectory(name, { sameMount: true });
 }
 
-/** Whether opening a directory failed because its name leads to something that is not followed. */
+/** Returns whether opening a directory failed because its name leads to something that is not followed. */
 function isBarred(error: unknown): boolean {
   const name = systemErrorName(error);
   return name === 'ENOTDIR' || name === 'ELOOP' || name === 'EXDEV';

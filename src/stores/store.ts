@@ -28,9 +28,9 @@ export interface Store {
    * @throws CkptfsError `io`; `damaged` when it is not a regular file
    */
   sizeOf(name: NamedFile): number | undefined;
-  /** Whether a file of that name exists. @throws CkptfsError `io` */
+  /** Returns whether a file of that name exists. @throws CkptfsError `io` */
   has(name: NamedFile | 'journal'): boolean;
-  /** Whether a writer has begun an image here, even if it has no header yet. @throws CkptfsError `io` */
+  /** Returns whether a writer has begun an image here, even if it has no header yet. @throws CkptfsError `io` */
   wasBegun(): boolean;
   /**
    * Opens an object for reading.

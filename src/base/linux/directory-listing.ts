@@ -28,7 +28,7 @@ export function listNames(fd: number): Buffer[] {
   }
 }
 
-/** Whether a name is "." or "..". */
+/** Returns whether a name is "." or "..". */
 export function isDots(name: Uint8Array): boolean {
   return name[0] === 0x2e && (name.length === 1 || (name.length === 2 && name[1] === 0x2e));
 }

@@ -80,7 +80,7 @@ export function peerOf(fd: number): Peer {
   return { pid: view.getInt32(CREDENTIALS.pid, true), uid: view.getUint32(CREDENTIALS.uid, true) };
 }
 
-/** Whether an open file is a socket of that kind. */
+/** Returns whether an open file is a socket of that kind. */
 export function isSocket(fd: number, kind: SocketKind): boolean {
   try {
     return socketOption(fd, SO_TYPE, 4).view.getInt32(0, true) === SOCKET_TYPES[kind];

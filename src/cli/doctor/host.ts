@@ -32,7 +32,7 @@ export interface Host {
   /** Path of the criu that `scripts/setup` has put into the user's cache (scripts/lib/criu.sh), or undefined. */
   readonly keptCriu: string | undefined;
   canOpen(path: string): boolean;
-  /** Whether the kernel has soft-dirty tracking. */
+  /** Returns whether the kernel has soft-dirty tracking. */
   tracksWrites(): boolean;
   /** What a program prints, or undefined when it fails. */
   output(program: string, args: readonly string[]): string | undefined;

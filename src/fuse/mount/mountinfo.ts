@@ -42,12 +42,12 @@ export function mountIdOf(fd: number): number {
 /** The source in mount tables of the overlay of a mount with scratch space. */
 export const SCRATCH_SOURCE = 'ckptfs';
 
-/** Whether a mount is the overlay of a ckptfs mount with scratch space. */
+/** Returns whether a mount is the overlay of a ckptfs mount with scratch space. */
 export function isScratch({ fsType: type, source }: Pick<MountInfo, 'fsType' | 'source'>): boolean {
   return type === 'overlay' && source === SCRATCH_SOURCE;
 }
 
-/** Whether a process serves a mount, so that an access to it waits for that process. */
+/** Returns whether a process serves a mount, so that an access to it waits for that process. */
 export function isServedByProcess(mount: Pick<MountInfo, 'fsType' | 'source'>): boolean {
   return /^fuse(blk)?(\.|$)/.test(mount.fsType) || isScratch(mount);
 }

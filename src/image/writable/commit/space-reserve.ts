@@ -34,7 +34,7 @@ export class SpaceReserve {
     return `nothing can be written: ${freeBlocks * blockSize} bytes are free, and at least ${MIN_KEPT} are kept free`;
   }
 
-  /** Whether so many bytes of contents can be written. @throws CkptfsError `io` */
+  /** Returns whether so many bytes of contents can be written. @throws CkptfsError `io` */
   has(bytes: number): boolean {
     if (bytes <= this.#granted) return true;
     const { blockSize, blocks, freeBlocks } = this.#store.space();

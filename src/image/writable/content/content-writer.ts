@@ -66,7 +66,7 @@ export class ContentWriter {
     file.size = Math.max(file.size, end);
   }
 
-  /** Whether a write has to read a stored chunk, since it begins or ends within one. */
+  /** Returns whether a write has to read a stored chunk, since it begins or ends within one. */
   reads(file: LiveFile, offset: number, length: number): boolean {
     const end = offset + length;
     const ends = [offset, end].filter((bound) => bound % this.#chunkSize !== 0);
@@ -129,7 +129,7 @@ export class ContentWriter {
     return this.#parts.dirty.open(file, chunk, this.#isOverwritten(file, chunk, start, end));
   }
 
-  /** Whether the bytes from `start` to before `end` are all of a chunk that is within the size. */
+  /** Returns whether the bytes from `start` to before `end` are all of a chunk that is within the size. */
   #isOverwritten(file: LiveFile, chunk: number, start: number, end: number): boolean {
     const from = chunk * this.#chunkSize;
     return start <= from && end >= Math.min(from + this.#chunkSize, file.size);

@@ -80,8 +80,8 @@ export class JournalReader {
   }
 
   /**
-   * Whether there are only zeros from `position` on: space that was taken, and what was written there never reached the
-   * disk.
+   * Returns whether there are only zeros from `position` on: space that was taken, and what was written there never
+   * reached the disk.
    */
   #isZeros(position: number): boolean {
     const piece = new Region(PIECE);

@@ -53,7 +53,7 @@ export class FileChunks {
     this.#cutBase(file, file.size, Number.POSITIVE_INFINITY);
   }
 
-  /** Whether anything is stored at a file chunk. */
+  /** Returns whether anything is stored at a file chunk. */
   holds(file: LiveFile, chunk: number): boolean {
     if (file.map?.find(chunk) === true) return true;
     const { chunkSize } = this.#geometry;

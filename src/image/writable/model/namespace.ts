@@ -135,7 +135,7 @@ export class Namespace {
     return [directory, key, inode];
   }
 
-  /** Whether a directory is another one or is below it. */
+  /** Returns whether a directory is another one or is below it. */
   #isWithin(directory: LiveDirectory, other: LiveInode): boolean {
     for (let ancestor = directory; ; ) {
       if (ancestor === other) return true;

@@ -50,12 +50,12 @@ export class LiveObject implements ReadableObject {
     return this.id.toString('hex');
   }
 
-  /** Whether any file holds something in a chunk. */
+  /** Returns whether any file holds something in a chunk. */
   isUsed(chunk: number): boolean {
     return (this.#uses[chunk] ?? 0) > 0;
   }
 
-  /** Whether no file holds anything in a run of chunks. */
+  /** Returns whether no file holds anything in a run of chunks. */
   isFree({ first, count }: ChunkRun): boolean {
     return this.#uses.subarray(first, first + count).every((uses) => uses === 0);
   }

@@ -18,7 +18,7 @@ export class ChunkVerifier {
   }
 
   /**
-   * Whether a run of chunks authenticates under its records.
+   * Returns whether a run of chunks authenticates under its records.
    * @param objectId 16 bytes
    * @param records 32 bytes each
    * @throws CkptfsError `io`
