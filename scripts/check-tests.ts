@@ -11,7 +11,7 @@ function testedFolder(folder: string): string {
   return path.join(root, folder === 'scripts' || folder.startsWith('scripts/') ? '.' : 'src', folder);
 }
 
-/** Whether `test` is the name of a file in `folder`, or begins with one: `connection-names` of `connection.ts`. */
+/** Returns whether `test` is or begins with the name of a file in `folder`: `connection-names` of `connection.ts`. */
 function isNamedAfterOne(test: string, folder: string): boolean {
   const names = readdirSync(folder).map((file) => path.parse(file).name);
   return names.some((name) => test === name || test.startsWith(`${name}-`));
