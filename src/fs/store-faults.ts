@@ -31,7 +31,7 @@ const MISLEADING: ReadonlySet<ErrnoName> = new Set([
 ]);
 
 /** Returns the errno of the system call that failed, or EIO if it would mislead or no system call failed. */
-export function errnoOfStore(error: CkptfsError): Errno {
+function errnoOfStore(error: CkptfsError): Errno {
   const name = ioErrorName(error);
   return Errno.of(name === undefined || MISLEADING.has(name) ? 'EIO' : name);
 }

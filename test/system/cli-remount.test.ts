@@ -1,11 +1,11 @@
 // ckptfs remount: from written to mounted read-only in one step.
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { clear } from './support/mounts.ts';
+import { asNobody, ckptfsProgram, clear, withFuseForAll } from './support/mounts.ts';
 import { describeIf } from './support/requirements.ts';
 import { failure, success, Terminal, type Transcript } from './support/transcript.ts';
 
@@ -49,6 +49,19 @@ describeIf(['root', 'fuse'], 'remount', () => {
     expect(unmounted).toEqual({ mountPoint: at('mnt'), write: false, sealed: true, wiped: true });
     expect(run('verify', 'enc', ...key)).toMatchObject({ status: 0 });
     expect(run('remount', 'mnt', ...key)).toMatchObject({ status: 31 });
+  });
+
+  test('is refused for the mount of another user, root included', async () => {
+    for (const path of [base, at('mnt'), at('key')]) fs.chownSync(path, 65_534, 65_534);
+    const [program, ...words] = asNobody(base);
+    const mount = ['mount', '--write', at('enc'), at('mnt'), '-k', at('key')];
+    const { status, stderr } = await withFuseForAll(() =>
+      spawnSync(program, [...words, ckptfsProgram, ...mount], { cwd: base, encoding: 'utf8' }),
+    );
+    expect([status, stderr]).toEqual([0, '']);
+    const refusal = `${at('mnt')} is a mount of user 65534, who alone can remount it.`;
+    expect(run('remount', 'mnt', ...key)).toEqual(failure(2, refusal));
+    expect(run('status')).toMatchObject({ status: 0, stdout: expect.stringContaining(at('mnt')) });
   });
 
   test('leaves the mount as it is with a wrong key, and while it is in use', async () => {

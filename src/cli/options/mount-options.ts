@@ -1,5 +1,6 @@
 import { CkptfsError } from '../../base/errors.ts';
 import { type Transport, transports } from '../../serve/handover/daemon-config.ts';
+import { MAX_WORKERS } from '../../serve/launch/checked-options.ts';
 import { parseFuseOptions, splitAtCommas, withoutBackslashes } from '../../serve/launch/fuse-options.ts';
 import { imageIdOf } from './image-arguments.ts';
 import { bytesFrom, countFrom, modeFrom } from './options.ts';
@@ -16,8 +17,6 @@ interface MountSettings {
   readonly write?: boolean | undefined;
   readonly logFile?: string | undefined;
 }
-
-const MAX_WORKERS = 64;
 
 /**
  * Splits `-o` lists into options for ckptfs and options for the mount.

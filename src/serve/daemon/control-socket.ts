@@ -38,6 +38,8 @@ export class ControlSocket {
     server.maxConnections = MAX_CALLERS;
     const name = controlName(device, '.sock');
     const socket = new ControlSocket(server, directory, name);
+    // Failing to accept a caller, for lack of descriptors for example, is that caller's loss, not the mount's.
+    server.on('error', () => undefined);
     server.on('connection', (caller) => socket.#answer(caller, status));
     try {
       await listenAs(server, path, directory, name, controlName(device, '.new'));

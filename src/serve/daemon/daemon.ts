@@ -68,7 +68,7 @@ export class Daemon {
    */
   async ended(): Promise<CkptfsError | undefined> {
     await this.mount.stopped;
-    await this.#namespace.withMount(this.mount, (left) => this.#unmount(left, true));
+    await this.#atMount((left) => this.#unmount(left, true));
     const failure = this.#config.write ? await this.#sealed() : await this.mount.ended;
     this.#imageKey.wipe();
     this.#store.close();
@@ -92,8 +92,18 @@ export class Daemon {
     if (isSealing) return this.#log.info(`${why}: ${this.#store.location} is being sealed`);
     this.#wasAskedToEnd = true;
     this.#log.info(`${why}: ${lazy ? 'detaching' : 'unmounting'} ${mountPoint}`);
-    const isFound = await this.#namespace.withMount(this.mount, (found) => this.#unmount(found, lazy));
+    const isFound = await this.#atMount((found) => this.#unmount(found, lazy));
     if (!isFound) this.#log.warning(`${mountPoint} is not visible here, or hidden below another mount`);
+  }
+
+  /** Runs `work` where the mount is visible. Returns whether the mount was found and `work` succeeded; never throws. */
+  async #atMount(work: (found: MountInfo) => Promise<void>): Promise<boolean> {
+    try {
+      return await this.#namespace.withMount(this.mount, work);
+    } catch (error) {
+      this.#log.warning(`cannot look for ${this.mount.mountPoint}: ${toPlainError(error).message}`);
+      return false;
+    }
   }
 
   async #unmount(found: MountInfo, lazy: boolean): Promise<void> {

@@ -23,18 +23,22 @@ export async function mountThroughKernel(
   namespace: DaemonNamespace,
 ): Promise<ServedMount> {
   const threads = startThreads(config, store, key, log);
-  let scratch: ScratchSpace | undefined;
   try {
     await key.arrived;
     return await namespace.makeMount(async () => {
       const { imageId, root } = await threads.open();
-      scratch = config.scratch ? await ScratchSpace.prepare(config.mountPoint, log) : undefined;
-      const made = await mountAndServe(scratch?.lower ?? config.mountPoint, config, threads);
-      const { mountPoint, device } = (await scratch?.publish(root, config)) ?? made;
-      return servedMount(threads, imageId, mountPoint, device);
+      const scratch = config.scratch ? await ScratchSpace.prepare(config.mountPoint, log) : undefined;
+      try {
+        const made = await mountAndServe(scratch?.lower ?? config.mountPoint, config, threads);
+        const { mountPoint, device } = (await scratch?.publish(root, config)) ?? made;
+        return servedMount(threads, imageId, mountPoint, device);
+      } catch (cause) {
+        // Here and not later: the hidden mount may be in the caller's namespace alone.
+        scratch?.abandon();
+        throw cause;
+      }
     });
   } catch (cause) {
-    scratch?.abandon();
     threads.end();
     const unsealed = await threads.ended;
     if (unsealed !== undefined) log.failure(unsealed);

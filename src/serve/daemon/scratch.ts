@@ -73,14 +73,21 @@ export class ScratchSpace {
     throw new CkptfsError('mount-failed', `${this.#mountPoint} was mounted and is gone again`);
   }
 
-  /** Removes the hidden directory with all that is mounted there. Layers of an overlay stay as long as the overlay. */
+  /**
+   * Removes the hidden directory with all that is mounted there. Layers of an overlay stay as long as the overlay.
+   * Never throws, and does nothing when called again.
+   */
   abandon(): void {
     try {
       unmountPath(this.#hidden, true);
     } catch {
-      // Nothing was mounted there yet.
+      // Nothing is mounted there.
     }
-    rmdirSync(this.#hidden);
+    try {
+      rmdirSync(this.#hidden);
+    } catch {
+      // It was removed already. If something else keeps it, an empty directory stays.
+    }
   }
 }
 

@@ -24,10 +24,14 @@ export function sendConfig(orders: number, config: DaemonConfig): void {
   }
 }
 
-/** In the daemon: waits for the configuration. Returns undefined when the command closes its end before it sent all. */
+/**
+ * In the daemon: waits for the configuration. Returns undefined when the command closes its end before it sent all, and
+ * when what it sends is longer than a configuration can be.
+ */
 export function receiveConfig(orders: number): DaemonConfig | undefined {
   const length = receive(orders, LENGTH_SIZE);
-  const text = length === undefined ? undefined : receive(orders, length.readUInt32LE());
+  const size = length?.readUInt32LE() ?? 0;
+  const text = size === 0 || size > MAX_CONFIG_SIZE ? undefined : receive(orders, size);
   return text === undefined ? undefined : (JSON.parse(text.toString('utf8')) as DaemonConfig);
 }
 

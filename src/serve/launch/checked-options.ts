@@ -53,7 +53,7 @@ interface DaemonOptions extends MountOptions {
 /** The options of a mount, as far as they do not depend on the image. */
 type CheckedOptions = Omit<DaemonConfig, 'image'>;
 
-const MAX_WORKERS = 64;
+export const MAX_WORKERS = 64;
 const DEFAULT_MAX_WORKERS = 8;
 const MIN_CACHE_SIZE = 1 << 16;
 

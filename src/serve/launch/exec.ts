@@ -67,8 +67,17 @@ export async function execWithMount(options: ExecOptions): Promise<ExecResult> {
     }
     return { exitCode, failure, imageId: mounted.imageId };
   } finally {
-    rmdirSync(mountPoint);
     for (const namespace of [own, caller]) namespace.close();
+    removeIfEmpty(mountPoint);
+  }
+}
+
+/** Removes the mount point. One that could not be unmounted stays; the result of `end` says why. */
+function removeIfEmpty(mountPoint: string): void {
+  try {
+    rmdirSync(mountPoint);
+  } catch {
+    // Something is mounted there still.
   }
 }
 

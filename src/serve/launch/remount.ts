@@ -4,16 +4,24 @@ import { escapeOption } from '../../fuse/mount/mount-point.ts';
 import type { DaemonStatus } from '../control/control-messages.ts';
 import { listMounts } from '../control/status.ts';
 import { unmountImage } from '../control/umount.ts';
-import { findOwnMount } from '../mounts/own-mounts.ts';
+import { findOwnMount, ownerOf } from '../mounts/own-mounts.ts';
 import { type MountHandle, mountImage } from './mount.ts';
 
 /**
- * Returns the status of the daemon of a writable mount.
- * @throws CkptfsError `not-mounted`; `bad-argument` when the mount is read-only; `missing-feature` when its daemon does
- *   not answer
+ * Returns the status of the daemon of a writable mount of this user. The daemon of another user is not believed,
+ * because what it says of image, mount point and log would be opened with the rights of this process.
+ * @throws CkptfsError `not-mounted`; `bad-argument` when the mount is another user's, or read-only; `missing-feature`
+ *   when its daemon does not answer
  */
 export async function findWriter(directory: string): Promise<DaemonStatus> {
-  const { mountPoint, device } = await findOwnMount(directory);
+  const found = await findOwnMount(directory);
+  const { mountPoint, device } = found;
+  const owner = ownerOf(found);
+  if (owner !== process.geteuid?.()) {
+    throw new CkptfsError('bad-argument', `${mountPoint} is a mount of user ${owner}, who alone can remount it`, {
+      path: mountPoint,
+    });
+  }
   const daemon = (await listMounts()).find((mount) => mount.device === device && mount.state === 'serving')?.daemon;
   if (daemon === undefined) {
     throw new CkptfsError('missing-feature', `the daemon of ${mountPoint} does not answer`, {
@@ -21,7 +29,7 @@ export async function findWriter(directory: string): Promise<DaemonStatus> {
       data: { feature: 'daemon-status' },
     });
   }
-  if (daemon.write) return daemon;
+  if (daemon.write) return { ...daemon, mountPoint };
   throw new CkptfsError('bad-argument', `${mountPoint} is mounted read-only already`, { path: mountPoint });
 }
 

@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import net from 'node:net';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Deadline } from '../../../../src/base/deadline.ts';
 import { Directory } from '../../../../src/base/linux/directory.ts';
 import { callDaemon } from '../../../../src/serve/control/control-client.ts';
@@ -51,6 +51,15 @@ describe('a daemon', () => {
     expect(await caller.ended(later())).toBe(true);
     await closing;
     expect(caller.lastEvent()).toEqual({ event: 'unsealed', error });
+  });
+
+  test('goes on when callers cannot be accepted', async () => {
+    const create = vi.spyOn(net, 'createServer');
+    const other = await ControlSocket.open(`${device}0`, () => status);
+    const server = create.mock.results[0]?.value as net.Server;
+    create.mockRestore();
+    for (let times = 0; times < 3; times++) server.emit('error', new Error('accept EMFILE'));
+    await other.close();
   });
 
   test('hangs up on a caller that asks too much', async () => {

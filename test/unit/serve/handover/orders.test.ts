@@ -42,6 +42,8 @@ test.each([
   ['before it sent anything', Buffer.alloc(0)],
   ['within the length', Buffer.from([9, 0])],
   ['within the text', Buffer.from([9, 0, 0, 0, 0x7b])],
+  ['after a length that no configuration has', Buffer.from([0xff, 0xff, 0xff, 0xff, 0x7b])],
+  ['after a length of zero', Buffer.alloc(4)],
 ])('a daemon receives no configuration from a command that ended %s', (_, sent) => {
   fs.writeSync(command, sent);
   command = closeEnd(command);
