@@ -1,5 +1,6 @@
 // Holds every import in src, of types too, against the houses, doors and rooms of scripts/rooms.ts: data flows one way,
-// and no files import each other in a circle. Holds the map in docs/design.md §2 against scripts/rooms.ts as well.
+// and no files import each other in a circle. Holds the rows and the doors of docs/design.md §2 against
+// scripts/rooms.ts as well.
 import fs from 'node:fs';
 import path from 'node:path';
 import { HOUSES } from './rooms.ts';

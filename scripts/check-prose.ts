@@ -24,7 +24,8 @@ const root = path.join(import.meta.dirname, '..');
 /** Leaves out frozen data, and this file, which names the phrases. */
 function isProse(file: string): boolean {
   return (
-    (/\.(?:ts|js|mjs|sh|md|c|h|py|java|1|service)$/.test(file) || /^scripts\/(?:[^.]*\/)?[^./]+$/.test(file)) &&
+    (/\.(?:ts|js|mjs|sh|md|c|h|py|java|1|service)$/.test(file) ||
+      /^(?:scripts|bin|\.ci)\/(?:[^.]*\/)?[^./]+$/.test(file)) &&
     !/^test\/(?:vectors|images)\/|check-prose\.ts$/.test(file)
   );
 }

@@ -99,7 +99,7 @@ replace_wrappers() {
 choose_criu() {
   local found=no
   criu_failures=()
-  new_wrappers=$(mktemp -d "$criu_cache/wrappers.XXXXXX")
+  new_wrappers=$(mktemp -d "$criu_cache/wrappers.XXXXXX") || return
   if find_criu "$(path_of_the_host)"; then
     replace_wrappers
     found=yes
@@ -121,7 +121,7 @@ alone() {
   local lock status=0
   mkdir -p "$criu_cache"
   exec {lock}>"$criu_cache/lock"
-  flock --wait 1800 "$lock" || true
+  flock --wait 1800 "$lock" || printf 'setup: another set-up holds %s for half an hour: going on\n' "$criu_cache/lock"
   . "$scripts/lib/env.sh"
   "$@" || status=$?
   flock --unlock "$lock"

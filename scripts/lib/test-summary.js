@@ -56,7 +56,7 @@ function addStep(step) {
   const status = leftBy(step, 'status').trim();
   const before = sum.failed;
   const report = leftBy(step, 'json');
-  if (report !== '') addReport(step, report);
+  if (report !== '' || (status === '0' && existsSync(join(directory, `${step}.json`)))) addReport(step, report);
   if (status === '0') return;
   const isNamed = sum.failed > before;
   const trouble = troubleIn(leftBy(step, 'log'), (lines) => (isNamed ? [] : lines.slice(-8)));

@@ -84,7 +84,7 @@ describeIf(rootNeeds, 'mounted by root', () => {
     // FORGET and the like apart, what is left are extended attributes, statfs and reads at the very end of files.
     // The kernel may have needed the memory of its caches meanwhile: then it asks again, but not in every round.
     let asked = Number.POSITIVE_INFINITY;
-    for (let round = 0; round < 10 && asked > 10; round++) {
+    for (let round = 0; round < 3 && asked > 10; round++) {
       const before = await daemon.requests();
       once();
       asked = (await daemon.requests()) - before;

@@ -34,6 +34,8 @@ export interface DaemonSetup {
   /** Run it as this user, from a copy of the program that this user can read. */
   readonly user?: { readonly uid: number; readonly program: string };
   readonly environment?: Readonly<Record<string, string>>;
+  /** Program and arguments that run the rest. */
+  readonly within?: readonly string[];
 }
 
 /** The process that serves a made-up file system. */
@@ -44,12 +46,20 @@ export class PatternDaemon {
   #wake: () => void = () => undefined;
 
   private constructor(mountPoint: string, setup: DaemonSetup) {
-    const { fileSystem = 'pattern', transport = 'kernel', workers = 2, options = {}, user, environment } = setup;
+    const {
+      fileSystem = 'pattern',
+      transport = 'kernel',
+      workers = 2,
+      options = {},
+      user,
+      environment,
+      within = [],
+    } = setup;
     const serving = fileSystem === 'pattern' ? [transport, String(workers)] : [];
     const program = user?.program ?? programs[fileSystem];
     const node = [process.execPath, program, mountPoint, ...serving, JSON.stringify(options)];
     const as = user ? ['setpriv', `--reuid=${user.uid}`, `--regid=${user.uid}`, '--clear-groups'] : [];
-    const [command = '', ...args] = [...as, ...node];
+    const [command = '', ...args] = [...within, ...as, ...node];
     this.process = spawn(command, args, { cwd: '/', env: { ...process.env, ...environment } });
     this.exited = new Promise((resolve) => {
       this.process.once('exit', (code) => {

@@ -65,6 +65,15 @@ test('what passed is counted over all steps, and a test that was skipped fails t
   ]);
 });
 
+test('a suite that ends well and leaves no report is a failure', () => {
+  suite('one', { 'a.test.mjs': `test('a', () => {});` });
+  leave('two', 0, 'nothing to run');
+  writeFileSync(join(steps, 'two.json'), '');
+  const { status, lines } = summary();
+  expect([status, lines.at(-1)]).toEqual([1, '1 passed, 1 failed, 0 skipped']);
+  expect(lines.at(-2)).toMatch(/^FAILED: two: its report cannot be read/);
+});
+
 test('failed tests, files that cannot be loaded and failed hooks are named', () => {
   suite('units', {
     'a.test.mjs': `describe('sums', () => test('add up', () => { throw new Error('one\\ntwo'); })); test('b', () => {});`,
