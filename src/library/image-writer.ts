@@ -124,8 +124,8 @@ export class ImageWriter {
 
   /**
    * Seals the image durably. It cannot be written any more.
-   * @throws CkptfsError `io`: the image is unsealed, and can be sealed again or discarded; `bad-argument` while a
-   * file is being written
+   * @throws CkptfsError `io`, `unsupported-source`: the image is unsealed. Another call may succeed, but not after
+   *   something could not be made durable: then discard the image. `bad-argument` while a file is being written
    */
   seal(): void {
     this.#checkOpen();
@@ -205,9 +205,12 @@ export class ImageWriter {
 
   #end(): void {
     this.#isEnded = true;
-    this.#image.close();
-    this.#imageKey.wipe();
-    this.#store.close();
+    try {
+      this.#image.close();
+    } finally {
+      this.#imageKey.wipe();
+      this.#store.close();
+    }
   }
 }
 

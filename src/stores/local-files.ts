@@ -1,4 +1,4 @@
-import { constants as fsConstants, fstatSync } from 'node:fs';
+import { constants as fsConstants, fstatSync, type Stats } from 'node:fs';
 import { CkptfsError, ioError, systemErrorName } from '../base/errors.ts';
 import { closeDescriptor } from '../base/linux/descriptors.ts';
 import type { Directory } from '../base/linux/directory.ts';
@@ -36,12 +36,21 @@ export function openRegularFile(
     if (code === 'ELOOP' || code === 'ENXIO' || code === 'EISDIR') throw notRegular(where(), cause);
     throw ioError('open', where(), cause);
   }
-  const stat = fstatSync(fd);
+  const stat = statOrClose(fd, where);
   if (!stat.isFile()) {
     closeDescriptor(fd);
     throw notRegular(where());
   }
   return { fd, size: stat.size, links: stat.nlink };
+}
+
+function statOrClose(fd: number, where: Where): Stats {
+  try {
+    return fstatSync(fd);
+  } catch (cause) {
+    closeDescriptor(fd);
+    throw ioError('look at', where(), cause);
+  }
 }
 
 /**

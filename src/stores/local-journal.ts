@@ -111,7 +111,11 @@ class AppendedFile implements JournalFile {
   }
 
   close(): void {
-    closeDescriptor(this.#fd);
+    try {
+      closeDescriptor(this.#fd);
+    } catch (cause) {
+      throw ioError('close', this.#where(), cause);
+    }
   }
 
   #cutTail(): void {

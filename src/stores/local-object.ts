@@ -25,8 +25,13 @@ class LocalFile {
     }
   }
 
+  /** @throws CkptfsError `io`: some file systems say only now that they could not store what was written */
   close(): void {
-    closeDescriptor(this.fd);
+    try {
+      closeDescriptor(this.fd);
+    } catch (cause) {
+      throw ioError('close', this.where(), cause);
+    }
   }
 }
 

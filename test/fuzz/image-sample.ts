@@ -68,7 +68,14 @@ export function sampleImage(): SampleImage {
   ]);
   const header = { imageId, cipher: keys.cipher, chunkSize: CHUNK_SIZE, slots: [], mac: Buffer.alloc(32) };
   return {
-    image: { store, header, manifest, imageKey: Secret.copy(imageKey), manifestSize: 0 },
+    image: {
+      store,
+      header,
+      manifest,
+      imageKey: Secret.copy(imageKey),
+      manifestSize: 0,
+      manifestNonce: new Uint8Array(24),
+    },
     files: new Map([
       [2, data.subarray(0, 70_000)],
       [3, sparse],

@@ -91,9 +91,9 @@ export function sealWorker(setup: SealSetup): JobWorker {
   return {
     run: (task) => run(task as SealTask),
     close: () => {
+      wipe(plain.bytes);
       source.close();
       store.close();
-      wipe(plain.bytes);
     },
   };
 }

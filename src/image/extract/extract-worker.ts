@@ -16,6 +16,8 @@ export interface ExtractSetup {
   readonly job: 'extract';
   readonly store: StorePlace;
   readonly imageKey: SharedArrayBuffer;
+  /** See {@link openImage}. */
+  readonly manifestNonce: Uint8Array;
   readonly place: Place;
 }
 
@@ -37,7 +39,7 @@ const MAX_OPEN = 8;
 
 export function extractWorker(setup: ExtractSetup): JobWorker {
   const store = openStore(setup.store);
-  const image = openImage(store, readHeader(store), Secret.fromShared(setup.imageKey));
+  const image = openImage(store, readHeader(store), Secret.fromShared(setup.imageKey), setup.manifestNonce);
   const reader = new ImageReader(image);
   const tree = new ImageTree(image.manifest);
   const place = new ExtractedTree(tree, setup.place, MAX_OPEN);
@@ -52,6 +54,7 @@ export function extractWorker(setup: ExtractSetup): JobWorker {
       for (let done = 0; done < piece.length; ) {
         const wanted = Math.min(BUFFER_SIZE, piece.length - done);
         const count = readNamed(reader, inode, piece.offset + done, buffer, wanted, shown);
+        if (count === 0) throw new CkptfsError('internal', `inode ${piece.inode} ends before ${piece.offset + done}`);
         writeAll(fd, buffer.bytes.subarray(0, count), piece.offset + done, shown);
         done += count;
       }
@@ -63,10 +66,10 @@ export function extractWorker(setup: ExtractSetup): JobWorker {
   return {
     run: (task) => (task as ExtractTask).pieces.forEach(extract),
     close: () => {
-      reader.close();
-      store.close();
-      place.close();
       wipe(buffer.bytes);
+      reader.close();
+      place.close();
+      store.close();
     },
   };
 }

@@ -61,7 +61,13 @@ async function writeContents(image: Image, made: Uint8Array, place: Place, optio
   }
   let doneBytes = 0;
   await runTasks<ExtractTask, void, ExtractSetup>({
-    setup: { job: 'extract', store: image.store.place, imageKey: image.imageKey.shared, place },
+    setup: {
+      job: 'extract',
+      store: image.store.place,
+      imageKey: image.imageKey.shared,
+      manifestNonce: image.manifestNonce,
+      place,
+    },
     tasks: tasksOf(inodes, made),
     jobs: options.jobs ?? DEFAULT_JOBS,
     signal: options.signal,

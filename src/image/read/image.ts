@@ -21,6 +21,8 @@ export interface Image {
   readonly imageKey: Secret;
   /** Bytes of the stored manifest file. */
   readonly manifestSize: number;
+  /** Tells this manifest from every other one: each is sealed under a nonce of its own. */
+  readonly manifestNonce: Uint8Array;
 }
 
 /**
@@ -90,19 +92,20 @@ export function readHeaderToWriteOn(store: Store): Header {
 
 /**
  * Authenticates header and manifest (format.md §4, §5).
+ * @param manifestNonce of the manifest that another thread has opened: the storage may have put an older one, which is
+ *   authentic too, in its place since
  * @throws CkptfsError `unfinished`, `damaged`, `io`
  */
-export function openImage(store: Store, header: Header, imageKey: Secret): Image {
+export function openImage(store: Store, header: Header, imageKey: Secret, manifestNonce?: Uint8Array): Image {
   authenticateHeader(store, header, imageKey);
   const bytes = store.readNamed('manifest', MAX_MANIFEST_SIZE);
   if (bytes === undefined) throw unfinished(store);
-  return {
-    store,
-    header,
-    imageKey,
-    manifest: unsealManifest(store, header, imageKey, bytes),
-    manifestSize: bytes.length,
-  };
+  const manifest = unsealManifest(store, header, imageKey, bytes);
+  const { nonce } = parseManifestEnvelope(bytes);
+  if (manifestNonce !== undefined && !Buffer.from(nonce).equals(manifestNonce)) {
+    throw damaged(store, 'another manifest was put in place while the image was read');
+  }
+  return { store, header, imageKey, manifest, manifestSize: bytes.length, manifestNonce: Uint8Array.from(nonce) };
 }
 
 /** @throws CkptfsError `damaged` */

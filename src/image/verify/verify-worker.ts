@@ -12,6 +12,8 @@ export interface VerifySetup {
   readonly job: 'verify';
   readonly store: StorePlace;
   readonly imageKey: SharedArrayBuffer;
+  /** See {@link openImage}. */
+  readonly manifestNonce: Uint8Array;
 }
 
 /** One group of one object. */
@@ -26,7 +28,7 @@ export type VerifyResult = readonly ChunkFault[];
 
 export function verifyWorker(setup: VerifySetup): JobWorker {
   const store = openStore(setup.store);
-  const image = openImage(store, readHeader(store), Secret.fromShared(setup.imageKey));
+  const image = openImage(store, readHeader(store), Secret.fromShared(setup.imageKey), setup.manifestNonce);
   const reader = new ObjectReader(image, new Counters());
   const data = new Region(reader.geometry.groupSize);
   return {
@@ -35,9 +37,9 @@ export function verifyWorker(setup: VerifySetup): JobWorker {
       return reader.faults(object, group, data, covered);
     },
     close: () => {
+      wipe(data.bytes);
       reader.close();
       store.close();
-      wipe(data.bytes);
     },
   };
 }

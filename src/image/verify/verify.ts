@@ -63,7 +63,12 @@ export async function verifyImage(image: Image, options: VerifyOptions = {}): Pr
     }
   }
   await runTasks<VerifyTask, VerifyResult, VerifySetup>({
-    setup: { job: 'verify', store: image.store.place, imageKey: image.imageKey.shared },
+    setup: {
+      job: 'verify',
+      store: image.store.place,
+      imageKey: image.imageKey.shared,
+      manifestNonce: image.manifestNonce,
+    },
     tasks: tasks(),
     jobs: options.jobs ?? DEFAULT_JOBS,
     signal: options.signal,

@@ -60,10 +60,14 @@ export function assembleImage(
     const committer = new Committer({ ...contents, image, state, puncher, space, onWarning, limits });
     const writer = new ContentWriter({ ...contents, geometry: image.geometry, pool: pool.region });
     const close = (): void => {
-      committer.close();
-      contents.reader.close();
+      // Keys and plaintext first: closing files can fail.
       pool.close();
-      lock.release();
+      contents.reader.close();
+      try {
+        committer.close();
+      } finally {
+        lock.release();
+      }
     };
     const unstored = new UnstoredContents(state.tree, contents);
     const { header } = image;

@@ -3,6 +3,7 @@ import { DEFAULT_MAX_TRANSFER_BYTES } from '../../fuse/device/connection.ts';
 import { type KernelMount, mountKernel } from '../../fuse/mount/mount-kernel.ts';
 import { setReadAhead, unmount } from '../../fuse/mount/mount-point.ts';
 import type { DaemonConfig } from '../handover/daemon-config.ts';
+import type { OpenedImage } from '../thread/thread-messages.ts';
 import type { DaemonNamespace } from './daemon-namespace.ts';
 import type { HeldStore } from './held-store.ts';
 import type { Log } from './log.ts';
@@ -26,12 +27,12 @@ export async function mountThroughKernel(
   try {
     await key.arrived;
     return await namespace.makeMount(async () => {
-      const { imageId, root } = await threads.open();
+      const image = await threads.open();
       const scratch = config.scratch ? await ScratchSpace.prepare(config.mountPoint, log) : undefined;
       try {
-        const made = await mountAndServe(scratch?.lower ?? config.mountPoint, config, threads);
-        const { mountPoint, device } = (await scratch?.publish(root, config)) ?? made;
-        return servedMount(threads, imageId, mountPoint, device);
+        const made = await mountAndServe(scratch?.lower ?? config.mountPoint, config, threads, image);
+        const { mountPoint, device } = (await scratch?.publish(image.root, config)) ?? made;
+        return servedMount(threads, image.imageId, mountPoint, device);
       } catch (cause) {
         // Here and not later: the hidden mount may be in the caller's namespace alone.
         scratch?.abandon();
@@ -76,7 +77,12 @@ function servedMount(threads: ServingThreads, imageId: string, mountPoint: strin
   };
 }
 
-async function mountAndServe(directory: string, config: DaemonConfig, threads: ServingThreads): Promise<KernelMount> {
+async function mountAndServe(
+  directory: string,
+  config: DaemonConfig,
+  threads: ServingThreads,
+  image: OpenedImage,
+): Promise<KernelMount> {
   const made = await mountKernel(directory, {
     source: config.fsName,
     readOnly: !config.write,
@@ -85,7 +91,7 @@ async function mountAndServe(directory: string, config: DaemonConfig, threads: S
     maxRead: DEFAULT_MAX_TRANSFER_BYTES,
   });
   setReadAhead(made.device, READ_AHEAD_KIBIBYTES);
-  threads.serve(made.fd);
+  threads.serve(made.fd, image);
   try {
     await threads.initialized();
     return made;

@@ -78,8 +78,8 @@ export class ServingThreads {
   }
 
   /** Lets all threads serve the open /dev/fuse; those that are still loading do so when they are ready. */
-  serve(fd: number): void {
-    this.#order({ kind: 'serve', fd });
+  serve(fd: number, { manifestNonce }: OpenedImage): void {
+    this.#order({ kind: 'serve', fd, manifestNonce });
   }
 
   /** Lets all threads end that were not told to serve. */

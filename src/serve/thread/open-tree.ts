@@ -28,18 +28,20 @@ export interface TreeOptions {
   readonly cacheSize: number;
   /** Permission bits that the root directory gets instead of its own. */
   readonly rootMode?: number | undefined;
+  /** The nonce of the manifest that another thread has opened, see {@link openImage}. */
+  readonly manifestNonce?: Uint8Array | undefined;
 }
 
 /** Opens a sealed image to be read. @throws as readHeader and openImage do */
 export function openTree(
   place: StorePlace,
   imageKey: Secret,
-  { cacheSize, rootMode }: TreeOptions,
+  { cacheSize, rootMode, manifestNonce }: TreeOptions,
   counters: Counters,
   onFault: FaultListener,
 ): OpenTree {
   const store = openStore(place);
-  const image = withRootMode(opened(store, imageKey), rootMode);
+  const image = withRootMode(opened(store, imageKey, manifestNonce), rootMode);
   const reader = new ImageReader(image, cacheSize, counters);
   const root = image.manifest.inodes[ROOT_INODE - 1];
   if (root === undefined) throw new CkptfsError('internal', 'an image without a root directory');
@@ -49,6 +51,7 @@ export function openTree(
     image: {
       imageId: image.header.imageId.toString('hex'),
       root: { mode, uid, gid, atime, mtime },
+      manifestNonce: image.manifestNonce,
     },
     seal: undefined,
     close: () => {
@@ -58,9 +61,9 @@ export function openTree(
   };
 }
 
-function opened(store: Store, imageKey: Secret): Image {
+function opened(store: Store, imageKey: Secret, manifestNonce: Uint8Array | undefined): Image {
   try {
-    return openImage(store, readHeader(store), imageKey);
+    return openImage(store, readHeader(store), imageKey, manifestNonce);
   } catch (error) {
     store.close();
     throw error;

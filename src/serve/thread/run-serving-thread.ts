@@ -26,7 +26,8 @@ function followOrders(port: MessagePort, setup: ThreadSetup): void {
   let isDone = false;
   port.on('message', (order: ThreadOrder) => {
     if (isDone) return;
-    if (order.kind !== 'end') opened ??= open(setup, send);
+    if (order.kind === 'open') opened ??= open(setup, undefined, send);
+    if (order.kind === 'serve') opened ??= open(setup, order.manifestNonce, send);
     if (order.kind === 'open' && opened !== undefined) return;
     try {
       if (order.kind === 'serve' && opened !== undefined) {
@@ -43,7 +44,7 @@ function followOrders(port: MessagePort, setup: ThreadSetup): void {
 }
 
 /** Opens the image and reports the outcome. Returns undefined when that failed. */
-function open(setup: ThreadSetup, send: Send): OpenTree | undefined {
+function open(setup: ThreadSetup, manifestNonce: Uint8Array | undefined, send: Send): OpenTree | undefined {
   const { store, cacheSize, rootMode } = setup;
   try {
     const log = (level: LogLevel, text: string): void => send({ kind: 'log', level, text });
@@ -51,7 +52,7 @@ function open(setup: ThreadSetup, send: Send): OpenTree | undefined {
     const counters = new Counters(setup.memory.image);
     const opened = setup.write
       ? openWritableTree(store, imageKey, { cacheSize, rootMode }, counters, log)
-      : openTree(store, imageKey, { cacheSize, rootMode }, counters, (line) => log('error', line));
+      : openTree(store, imageKey, { cacheSize, rootMode, manifestNonce }, counters, (line) => log('error', line));
     send({ kind: 'ready', image: opened.image });
     return opened;
   } catch (error) {

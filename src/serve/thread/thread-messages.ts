@@ -63,6 +63,8 @@ export interface OpenedImage {
   /** 32 hexadecimal digits. */
   readonly imageId: string;
   readonly root: RootAttributes;
+  /** See `openImage`; undefined for an image that is written, which one thread alone opens. */
+  readonly manifestNonce: Uint8Array | undefined;
 }
 
 export interface RootAttributes {
@@ -80,5 +82,5 @@ export interface RootAttributes {
  */
 export type ThreadOrder =
   | { readonly kind: 'open' }
-  | { readonly kind: 'serve'; readonly fd: number }
+  | { readonly kind: 'serve'; readonly fd: number; readonly manifestNonce: Uint8Array | undefined }
   | { readonly kind: 'end' };

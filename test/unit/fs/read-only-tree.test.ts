@@ -83,7 +83,14 @@ function makeTree(held: Manifest = manifest, store: Store = new LocalStore(empty
     slots: [],
     mac: Buffer.alloc(32),
   } as const;
-  const image: Image = { store, header, manifest: held, imageKey: Secret.random(32), manifestSize: 0 };
+  const image: Image = {
+    store,
+    header,
+    manifest: held,
+    imageKey: Secret.random(32),
+    manifestSize: 0,
+    manifestNonce: new Uint8Array(24),
+  };
   return new ReadOnlyTree(image, new ImageTree(image.manifest), new ImageReader(image), (line) => damage.push(line));
 }
 

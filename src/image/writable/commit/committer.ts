@@ -242,8 +242,11 @@ export class Committer {
   }
 
   close(): void {
-    this.#journal.close();
-    this.#parts.appender.close();
+    try {
+      this.#journal.close();
+    } finally {
+      this.#parts.appender.close();
+    }
   }
 
   /** Gives back the space of all freed places. */
@@ -281,7 +284,12 @@ export class Committer {
       onWarning(`the journal stays large: ${error.message}`);
       return;
     }
-    old.close();
+    try {
+      old.close();
+    } catch (error) {
+      // It is not the journal any more.
+      if (!isFailure(error)) throw error;
+    }
     this.#objects = this.#adopt(snapshot);
   }
 

@@ -137,11 +137,11 @@ export class ObjectAppender {
 
   /** Wipes keys and closes files. The objects stay as they are. */
   close(): void {
+    wipe(this.#staging.region.bytes);
     this.#retire();
     for (const { file } of new Set([...this.#full, ...this.#unsynced])) file.close();
     this.#full.clear();
     this.#unsynced.clear();
-    wipe(this.#staging.region.bytes);
   }
 
   #closeUnused(filled: FilledObject): void {

@@ -1,4 +1,4 @@
-import { isFull } from '../../../base/errors.ts';
+import { CkptfsError, isFull } from '../../../base/errors.ts';
 import { CHUNKS_PER_GROUP } from '../../../format/geometry.ts';
 import type { WritableStore } from '../../../stores/writable-store.ts';
 import type { ImageContext } from '../../objects/image-context.ts';
@@ -11,7 +11,7 @@ import { removeUnnamed } from '../objects/unnamed-objects.ts';
 /**
  * Finishes the objects that were begun in a journal and are in use. Their header and tag pages may never have reached
  * the disk, and are written again. They are durable when this returns.
- * @throws CkptfsError `io`: it may be tried again; `damaged` when an object is missing
+ * @throws CkptfsError `io`: it may be tried again where {@link isFull} says so; `damaged` when an object is missing
  */
 export function finishReplayed({ store, header, geometry }: ImageContext<WritableStore>, table: ObjectTable): void {
   for (const object of table.objects) {
@@ -23,12 +23,26 @@ export function finishReplayed({ store, header, geometry }: ImageContext<Writabl
     try {
       writeObjectHeader(file, header, object.id);
       finishObject(object, file, geometry);
-      file.sync();
+      makeDurable(() => file.sync());
     } finally {
       file.close();
     }
   }
-  store.syncNames();
+  makeDurable(() => store.syncNames());
+}
+
+/**
+ * Runs what makes something durable. Its failure is not one of {@link isFull}: the system may have dropped what it
+ * could not write, so it must not be tried again (W20).
+ */
+function makeDurable(action: () => void): void {
+  try {
+    action();
+  } catch (cause) {
+    if (!isFull(cause) || !(cause instanceof CkptfsError)) throw cause;
+    const path = cause.path === undefined ? {} : { path: cause.path };
+    throw new CkptfsError('io', cause.message, { ...path, cause });
+  }
 }
 
 /**

@@ -49,6 +49,23 @@ describe('what a crash leaves', () => {
     expect(contentOf(open(left))).toEqual(patternBytes(1, 3 * chunkSize));
   });
 
+  test.each(['ENOSPC', 'EDQUOT', 'EIO'])(
+    'objects that cannot be made durable are not tried again (%s)',
+    async (errno) => {
+      const begun = await newImage('aes-256-xts', chunkSize);
+      const image = open(begun);
+      write(image, image.create(1, NAME, owner), 0, 3 * chunkSize, 1);
+      image.commit();
+      const left = crashed(begun, all);
+      let syncs = 0;
+      left.store.fault = ({ kind }) => (kind === 'sync' && syncs++ === 0 ? systemError(errno) : undefined);
+      expect(() => open(left)).toThrow(code('io'));
+      expect(syncs).toBe(1);
+      left.store.fault = undefined;
+      expect(contentOf(open(left))).toEqual(patternBytes(1, 3 * chunkSize));
+    },
+  );
+
   test('a group of which the journal names no chunk, since writing it failed, is no obstacle', async () => {
     const begun = await newImage('aes-256-xts', chunkSize);
     const image = open(begun);
@@ -367,4 +384,21 @@ describe('space', () => {
     // Besides them the object's header and some pages of the journal.
     expect(begun.store.disk.usedBytes - before).toBeLessThan(24 * 4096);
   });
+});
+
+test('an older manifest, though authentic, is not the one that another thread has opened', async () => {
+  const begun = await newImage('aes-256-xts', chunkSize);
+  open(begun).seal();
+  const old = begun.store.readNamed('manifest', 1 << 20);
+  const again = { ...begun, store: new RecordingStore(diskAfter(begun.store.log, all)) };
+  const image = open(again);
+  write(image, image.create(1, NAME, owner), 0, chunkSize, 1);
+  image.seal();
+  image.close();
+  const { manifestNonce } = openImage(again.store, again.header, again.imageKey);
+  expect(openImage(again.store, again.header, again.imageKey, manifestNonce).manifest.epoch).toBe(2);
+  const swapped = { ...begun, store: new RecordingStore(diskAfter(begun.store.log, all)) };
+  expect(swapped.store.readNamed('manifest', 1 << 20)).toEqual(old);
+  expect(openImage(swapped.store, swapped.header, swapped.imageKey).manifest.epoch).toBe(1);
+  expect(() => openImage(swapped.store, swapped.header, swapped.imageKey, manifestNonce)).toThrow(code('damaged'));
 });
