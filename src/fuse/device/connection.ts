@@ -23,6 +23,8 @@ export type ErrorListener = (error: unknown, operation: string, node: number) =>
 interface ConnectionOptions {
   /** Most bytes of one READ or WRITE: a multiple of 4096 to 255 MiB. Default {@link DEFAULT_MAX_TRANSFER_BYTES}. */
   readonly maxTransfer?: number;
+  /** The memory of replies, see {@link Reply}; it decides on `maxTransfer`. By default the connection makes its own. */
+  readonly replyMemory?: Region;
   /** {@link COUNTER_SLOTS} doubles in the layout of {@link Counter}. Only this connection writes them. */
   readonly counters?: Float64Array;
   readonly onError?: ErrorListener;
@@ -52,7 +54,7 @@ export class Connection {
 
   constructor(fileSystem: FileSystem, options: ConnectionOptions = {}) {
     this.#request = new Request(new Region(0));
-    this.#reply = new Reply(options.maxTransfer ?? DEFAULT_MAX_TRANSFER_BYTES);
+    this.#reply = new Reply(options.replyMemory ?? options.maxTransfer ?? DEFAULT_MAX_TRANSFER_BYTES);
     this.#counters = options.counters ?? new Float64Array(COUNTER_SLOTS);
     this.#onError = options.onError ?? (() => undefined);
     this.#onlyUid = options.onlyUid;

@@ -43,7 +43,7 @@ export class PollingToken {
 }
 
 /** The length of a request that was read; `again` when none was, and one may come; `gone` when the mount is gone. */
-type Received = number | 'again' | 'gone';
+export type Received = number | 'again' | 'gone';
 
 /**
  * Serves one connection on an open /dev/fuse until the mount is gone: reads a request, answers it, and so on, blocking
@@ -91,7 +91,7 @@ function poll(fd: number, request: Region): Received {
 }
 
 /** Reads a request. ENOENT means that the request was interrupted before it could be read. */
-function receive(fd: number, request: Region): Received {
+export function receive(fd: number, request: Region): Received {
   const length = readDevice(fd, request.address, request.length);
   if (length > 0) return length;
   if (length === 0) return 'gone';
@@ -105,7 +105,7 @@ function receive(fd: number, request: Region): Received {
  * Sends a reply to the kernel. ENOENT means that no process waits for it any more; a mount that is gone shows at the
  * next read. A reply that the kernel refuses would leave its caller waiting for ever, so EIO is sent in its place.
  */
-function reply(fd: number, connection: Connection, length: number): void {
+export function reply(fd: number, connection: Connection, length: number): void {
   if (writeDevice(fd, connection.reply.address, length) >= 0) return;
   const errno = lastErrno();
   if (errno === ENOENT || errno === ENODEV || errno === EBADF || errno === ECONNABORTED) return;

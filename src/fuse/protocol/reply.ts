@@ -19,14 +19,20 @@ export class Reply {
 
   readonly #view: DataView;
 
-  /** @param capacity in bytes, a multiple of the page size */
-  constructor(capacity: number) {
+  /**
+   * @param place the most bytes of a body, a multiple of the page size; or memory that a header fits into just before a
+   *   page boundary, and a body from there on
+   */
+  constructor(place: number | Region) {
+    this.memory = typeof place === 'number' ? Reply.#memoryFor(place) : place;
+    this.capacity = this.memory.length - fuse_out_header.sizeof;
+    this.#view = this.memory.view;
+  }
+
+  static #memoryFor(capacity: number): Region {
     const whole = new Region(capacity + 2 * PAGE_SIZE);
     const body = PAGE_SIZE + ((PAGE_SIZE - (whole.address % PAGE_SIZE)) % PAGE_SIZE);
-    const header = body - this.bodyOffset;
-    this.memory = new Region(whole.bytes.subarray(header, body + capacity));
-    this.capacity = capacity;
-    this.#view = this.memory.view;
+    return new Region(whole.bytes.subarray(body - fuse_out_header.sizeof, body + capacity));
   }
 
   /**

@@ -1,6 +1,7 @@
 // Reading files and links: feeds encoded requests to a connection on a tree in memory.
 import { constants } from 'node:os';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { Region } from '../../../../src/base/linux/native.ts';
 import { Connection } from '../../../../src/fuse/device/connection.ts';
 import { Opcode } from '../../../../src/fuse/protocol/abi.ts';
 import { Counter } from '../../../../src/fuse/protocol/counters.ts';
@@ -53,6 +54,19 @@ describe('files', () => {
   test('READ puts the data on a page', () => {
     expect((connection.reply.address + 16) % 4096).toBe(0);
     expect(connection.reply.length).toBe(16 + (1 << 20));
+  });
+
+  test('replies go to the memory that was given for them, and to no other', () => {
+    const memory = new Region(2 * 4096);
+    const replyMemory = new Region(memory.bytes.subarray(64, 64 + 16 + 4096));
+    const served = new Connection(tree, { replyMemory });
+    expect(served.maxTransfer).toBe(4096);
+    const { body } = ask({ opcode: Opcode.FUSE_READ, node: file, body: readBody(100, 4096) }, served);
+    expect(body).toEqual(content.subarray(100, 4196));
+    expect(memory.bytes.subarray(80, 80 + 4096)).toEqual(content.subarray(100, 4196));
+    expect(errorOf({ opcode: Opcode.FUSE_READ, node: file, body: readBody(0, 4097) }, served)).toBe(-errno.EINVAL);
+    served.wipe();
+    expect(memory.bytes.every((byte) => byte === 0)).toBe(true);
   });
 
   test('READ refuses more than was agreed on, and offsets above 2^53', () => {

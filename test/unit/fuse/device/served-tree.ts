@@ -50,8 +50,8 @@ export function ask(fields: RequestFields, of: Connection = connection): Decoded
 }
 
 /** Sends a request and returns the reply's error, a negative errno or 0. An error must come without a body. */
-export function errorOf(fields: RequestFields): number {
-  const reply = ask(fields);
+export function errorOf(fields: RequestFields, of: Connection = connection): number {
+  const reply = ask(fields, of);
   expect(reply.error === 0 || reply.body.length === 0).toBe(true);
   return reply.error;
 }
