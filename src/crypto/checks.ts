@@ -46,6 +46,15 @@ export function checkDataUnit(length: number): void {
   if (length < 16 || length % 16 !== 0) throw new CkptfsError('internal', `XTS data unit of ${length} bytes`);
 }
 
+/** @throws CkptfsError `internal` for lengths that AES Key Wrap does not have (RFC 3394 §2.2) */
+export function checkKeyUnwrap(key: Uint8Array, wrapped: Uint8Array, out: Uint8Array): void {
+  if (![16, 24, 32].includes(key.length)) throw new CkptfsError('internal', `AES key has ${key.length} bytes`);
+  if (wrapped.length < 24 || wrapped.length % 8 !== 0) {
+    throw new CkptfsError('internal', `wrapped key has ${wrapped.length} bytes`);
+  }
+  checkLength('unwrapped key', out, wrapped.length - 8);
+}
+
 /** @throws CkptfsError `internal` for more than 255 blocks, the limit of RFC 5869 §2.3 */
 export function checkHkdfLength(length: number): void {
   if (length > 255 * 32) throw new CkptfsError('internal', `HKDF-SHA-256 cannot give ${length} bytes`);

@@ -11,9 +11,20 @@ import {
 import type { Region } from '../base/linux/native.ts';
 import { wipe } from '../base/wipe.ts';
 import { NONCE_SIZE, TAG_SIZE } from '../format/record.ts';
-import { checkDataUnit, checkHkdfLength, checkLength, checkSpan, checkXtsKey, notBegun } from './checks.ts';
+import {
+  checkDataUnit,
+  checkHkdfLength,
+  checkKeyUnwrap,
+  checkLength,
+  checkSpan,
+  checkXtsKey,
+  notBegun,
+} from './checks.ts';
 import type { AeadKey, GmacKey, Primitives, XtsKey } from './primitives.ts';
 import { Secret } from './secret.ts';
+
+/** RFC 3394 §2.2.3.1 */
+const KEY_WRAP_IV = Buffer.alloc(8, 0xa6);
 
 /**
  * Makes primitives over plain node:crypto, for a Node whose OpenSSL cannot be called directly. They do what those of
@@ -31,9 +42,24 @@ export function createNodePrimitives(): Primitives {
       checkLength('GMAC key', key, 32);
       return new NodeGmac(key);
     },
+    aes256Gcm: (key) => {
+      checkLength('AES-256-GCM key', key, 32);
+      return new NodeAead('aes-256-gcm', key);
+    },
     chacha20Poly1305: (key) => {
       checkLength('ChaCha20-Poly1305 key', key, 32);
-      return new NodeAead(key);
+      // Node's type declarations have the methods of an AEAD for the AES modes only.
+      return new NodeAead('chacha20-poly1305' as 'aes-256-gcm', key);
+    },
+    aesKeyUnwrap: (key, wrapped, out) => {
+      checkKeyUnwrap(key, wrapped, out);
+      try {
+        move(createDecipheriv(`id-aes${key.length * 8}-wrap`, key, KEY_WRAP_IV).update(wrapped), out, 0);
+        return true;
+      } catch {
+        wipe(out);
+        return false;
+      }
     },
     hkdfSha256: (key, salt, info, out) => {
       checkHkdfLength(out.length);
@@ -144,25 +170,24 @@ class NodeGmac implements GmacKey {
 }
 
 class NodeAead implements AeadKey {
+  readonly #cipher: 'aes-256-gcm';
   readonly #key: Secret;
   #sealing: CipherGCM | undefined;
   #opening: DecipherGCM | undefined;
 
-  constructor(key: Uint8Array) {
+  constructor(cipher: 'aes-256-gcm', key: Uint8Array) {
+    this.#cipher = cipher;
     this.#key = Secret.copy(key);
   }
 
   beginSeal(nonce: Region, nonceOffset: number): void {
     this.#opening = undefined;
-    const iv = part(nonce, nonceOffset, NONCE_SIZE);
-    // Node's type declarations have the methods of an AEAD for the AES modes only.
-    this.#sealing = createCipheriv('chacha20-poly1305', this.#key.bytes, iv) as CipherGCM;
+    this.#sealing = createCipheriv(this.#cipher, this.#key.bytes, part(nonce, nonceOffset, NONCE_SIZE));
   }
 
   beginOpen(nonce: Region, nonceOffset: number): void {
     this.#sealing = undefined;
-    const iv = part(nonce, nonceOffset, NONCE_SIZE);
-    this.#opening = createDecipheriv('chacha20-poly1305', this.#key.bytes, iv) as DecipherGCM;
+    this.#opening = createDecipheriv(this.#cipher, this.#key.bytes, part(nonce, nonceOffset, NONCE_SIZE));
   }
 
   additional(data: Region, offset: number, length: number): void {

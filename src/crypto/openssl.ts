@@ -1,10 +1,12 @@
 import { CkptfsError } from '../base/errors.ts';
 import { Region } from '../base/linux/native.ts';
+import { wipe } from '../base/wipe.ts';
 import { NONCE_SIZE, TAG_SIZE } from '../format/record.ts';
 import {
   addressIn,
   checkDataUnit,
   checkHkdfLength,
+  checkKeyUnwrap,
   checkLength,
   checkSpan,
   checkXtsKey,
@@ -63,9 +65,26 @@ export function createOpenSslPrimitives(): Primitives {
       checkLength('GMAC key', key, 32);
       return new OpenSslGmac(lib, aes256Gcm, key);
     },
+    aes256Gcm: (key) => {
+      checkLength('AES-256-GCM key', key, 32);
+      return new OpenSslAead(lib, aes256Gcm, key);
+    },
     chacha20Poly1305: (key) => {
       checkLength('ChaCha20-Poly1305 key', key, 32);
       return new OpenSslAead(lib, chacha20Poly1305, key);
+    },
+    aesKeyUnwrap: (key, wrapped, out) => {
+      checkKeyUnwrap(key, wrapped, out);
+      // A process unwraps one key, so this is fetched for each.
+      const context = new CipherContext(lib, fetchCipher(lib, `AES-${key.length * 8}-WRAP`), key, DIRECTION.open);
+      try {
+        context.restart(NULL, DIRECTION.keep);
+        const isUnwrapped = context.tryUpdate(new Region(out).address, new Region(wrapped).address, wrapped.length);
+        if (!isUnwrapped) wipe(out);
+        return isUnwrapped;
+      } finally {
+        context.dispose();
+      }
     },
     hmacSha256,
     hkdfSha256: (key, salt, info, out) => {
@@ -109,9 +128,14 @@ class CipherContext {
 
   /** Processes data; `out` is NULL for additional data. */
   update(out: number, data: number, length: number): void {
-    if (this.#lib.cipherUpdate(this.#message(), out, this.#outLength.address, data, length) !== 1) {
-      throw failure(this.#lib, 'EVP_CipherUpdate');
-    }
+    if (!this.tryUpdate(out, data, length)) throw failure(this.#lib, 'EVP_CipherUpdate');
+  }
+
+  /** Like {@link update}, for a cipher that finds out by itself that the data is not authentic: false says so. */
+  tryUpdate(out: number, data: number, length: number): boolean {
+    if (this.#lib.cipherUpdate(this.#message(), out, this.#outLength.address, data, length) === 1) return true;
+    this.#lib.clearErrors();
+    return false;
   }
 
   /** Ends the message. When opening, false means that the tag set before is wrong. */

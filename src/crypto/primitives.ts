@@ -14,8 +14,18 @@ export interface Primitives {
   xts(key: Uint8Array): XtsKey;
   /** Makes a key for AES-256-GMAC: GCM with only additional data (NIST SP 800-38D). @param key 32 bytes */
   gmac(key: Uint8Array): GmacKey;
+  /** Makes a key for AES-256-GCM (NIST SP 800-38D). @param key 32 bytes */
+  aes256Gcm(key: Uint8Array): AeadKey;
   /** Makes a key for ChaCha20-Poly1305 (RFC 8439). @param key 32 bytes */
   chacha20Poly1305(key: Uint8Array): AeadKey;
+  /**
+   * Unwraps a key by AES Key Wrap with its default initial value (RFC 3394).
+   * @param key 16, 24 or 32 bytes
+   * @param wrapped a multiple of 8 bytes, at least 24
+   * @param out 8 bytes less than `wrapped`; zeros afterwards unless this returns true
+   * @returns whether `key` is the one that it was wrapped under
+   */
+  aesKeyUnwrap(key: Uint8Array, wrapped: Uint8Array, out: Uint8Array): boolean;
   /** Fills `out`, at most 8160 bytes, by RFC 5869 with SHA-256. */
   hkdfSha256(key: Uint8Array, salt: Uint8Array, info: Uint8Array, out: Uint8Array): void;
   /** Writes the HMAC-SHA-256 (RFC 2104) of `data` into `out`, 32 bytes. */

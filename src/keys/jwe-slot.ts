@@ -1,8 +1,11 @@
 import { CkptfsError } from '../base/errors.ts';
+import { Region } from '../base/linux/native.ts';
 import { wipe } from '../base/wipe.ts';
 import { IMAGE_KEY_SIZE } from '../crypto/image-keys.ts';
 import { offHeap } from '../crypto/off-heap.ts';
+import type { AeadKey, Primitives } from '../crypto/primitives.ts';
 import { Secret } from '../crypto/secret.ts';
+import { primitives } from '../crypto/select.ts';
 import { randomBytes } from '../crypto/system-random.ts';
 import { parseSlot, type SlotJwe, slotParameters } from '../format/slot.ts';
 
@@ -10,6 +13,8 @@ const CONTENT_ENCRYPTION = 'A256GCM';
 /** Sizes of the key that A256GCM encrypts under and of its initialization vector. */
 const CONTENT_KEY_SIZE = 32;
 const CONTENT_IV_SIZE = 12;
+/** Sizes of the wrapped content key (RFC 3394 adds 8 bytes), iv, ciphertext and tag of a slot. */
+const SLOT_SIZES = [CONTENT_KEY_SIZE + 8, CONTENT_IV_SIZE, IMAGE_KEY_SIZE, 16] as const;
 
 const ALGORITHMS_BY_KEY_SIZE: ReadonlyMap<number, string> = new Map([
   [16, 'A128KW'],
@@ -50,21 +55,38 @@ export async function wrapIntoSlot(imageKey: Secret, wrappingKey: Secret): Promi
 
 /**
  * Unwraps the image key of a slot. Returns undefined when the slot is for another kind or size of key, was made with
- * another key, is damaged or holds no image key.
+ * another key, is damaged or holds no image key. No key leaves locked memory, which is more than jose and WebCrypto can
+ * do: they leave copies on the heap. So a process that serves a mount may open a slot by this.
  */
-export async function unwrapFromSlot(slot: SlotJwe, wrappingKey: Secret): Promise<Secret | undefined> {
-  const alg = algorithmFor(wrappingKey);
-  if (!fits(slot, alg)) return undefined;
-  const { flattenedDecrypt } = await import('jose/jwe/flattened/decrypt');
-  const opened = await withCopy(wrappingKey, (key) =>
-    flattenedDecrypt(slot, key, {
-      keyManagementAlgorithms: [alg],
-      contentEncryptionAlgorithms: [CONTENT_ENCRYPTION],
-    }).catch(() => undefined),
-  );
-  if (opened === undefined) return undefined;
-  if (opened.plaintext.length === IMAGE_KEY_SIZE) return Secret.take(opened.plaintext);
-  wipe(opened.plaintext);
+export function unwrapFromSlot(slot: SlotJwe, wrappingKey: Secret, p: Primitives = primitives()): Secret | undefined {
+  if (!fits(slot, algorithmFor(wrappingKey))) return undefined;
+  const [wrapped, iv, ciphertext, tag] = [slot.encrypted_key, slot.iv, slot.ciphertext, slot.tag].map(
+    (text) => new Region(Buffer.from(text, 'base64url')),
+  ) as [Region, Region, Region, Region];
+  const sizes = [wrapped.length, iv.length, ciphertext.length, tag.length];
+  if (sizes.some((size, at) => size !== SLOT_SIZES[at])) return undefined;
+  const contentKey = Secret.zeros(CONTENT_KEY_SIZE);
+  try {
+    if (!p.aesKeyUnwrap(wrappingKey.bytes, wrapped.bytes, contentKey.bytes)) return undefined;
+    const content = p.aes256Gcm(contentKey.bytes);
+    try {
+      return opened(content, new Region(Buffer.from(slot.protected, 'latin1')), iv, ciphertext, tag);
+    } finally {
+      content.dispose();
+    }
+  } finally {
+    contentKey.wipe();
+  }
+}
+
+/** Decrypts the image key. Returns undefined when it, or the additional data, is not authentic. */
+function opened(content: AeadKey, additional: Region, iv: Region, ciphertext: Region, tag: Region): Secret | undefined {
+  const imageKey = Secret.zeros(ciphertext.length);
+  content.beginOpen(iv, 0);
+  content.additional(additional, 0, additional.length);
+  content.crypt(ciphertext, 0, new Region(imageKey.bytes), 0, ciphertext.length);
+  if (content.verify(tag, 0)) return imageKey;
+  imageKey.wipe();
   return undefined;
 }
 

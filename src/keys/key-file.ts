@@ -62,7 +62,7 @@ export function keyFileProvider(key: Secret): KeyProvider {
     wrap: (imageKey) => wrapIntoSlot(imageKey, key),
     unwrap: async (slots) => {
       for (const slot of slots) {
-        const imageKey = await unwrapFromSlot(slot, key);
+        const imageKey = unwrapFromSlot(slot, key);
         if (imageKey !== undefined) return imageKey;
       }
       return undefined;

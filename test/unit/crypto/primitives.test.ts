@@ -1,3 +1,4 @@
+import { createCipheriv } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Region } from '../../../src/base/linux/native.ts';
@@ -193,6 +194,64 @@ describe.each(['openssl', 'node'] as const)('%s', (name) => {
       expect(() => key.finish(data, 0)).toThrow('not inside');
       key.dispose();
       expect(() => key.beginOpen(nonce, 0)).toThrow('wiped');
+    });
+  });
+
+  describe('AES-256-GCM', () => {
+    test('opens what node:crypto seals, and the reverse', () => {
+      fc.assert(
+        fc.property(fc.uint8Array({ maxLength: 300 }), fc.uint8Array({ minLength: 1, maxLength: 40 }), (data, more) => {
+          const cipher = createCipheriv('aes-256-gcm', key32, nonce.bytes).setAAD(more);
+          const sealed = Buffer.concat([cipher.update(data), cipher.final()]);
+          const key = p.aes256Gcm(key32);
+          const [out, tag, aad] = [new Region(data.length), new Region(16), new Region(more)];
+          key.beginSeal(nonce, 0);
+          key.additional(aad, 0, aad.length);
+          if (data.length > 0) key.crypt(new Region(data), 0, out, 0, data.length);
+          key.finish(tag, 0);
+          expect(out.bytes).toEqual(sealed);
+          expect(tag.bytes).toEqual(cipher.getAuthTag());
+          if (data.length === 0) return;
+          expect(openInPlace(key, nonce, aad, out, tag)).toBe(true);
+          expect(out.bytes).toEqual(Buffer.from(data));
+          flip(tag, 5);
+          expect(openInPlace(key, nonce, aad, out, tag)).toBe(false);
+          key.dispose();
+        }),
+      );
+    });
+
+    test('refuses other key sizes', () => {
+      expect(() => p.aes256Gcm(Buffer.alloc(16))).toThrow('AES-256-GCM key');
+    });
+  });
+
+  describe('AES key wrap', () => {
+    test.each(vectors<'kek' | 'key' | 'wrapped'>('aes-key-wrap'))('$source', ({ kek, key, wrapped }) => {
+      const out = Buffer.alloc(hex(key).length);
+      expect(p.aesKeyUnwrap(hex(kek), hex(wrapped), out)).toBe(true);
+      expect(out.toString('hex')).toBe(key);
+    });
+
+    test('no other bits unwrap, and nothing is left of what they gave', () => {
+      const [{ kek, wrapped, key }] = vectors<'kek' | 'key' | 'wrapped'>('aes-key-wrap') as [Record<string, string>];
+      const [bytes, out] = [regionOf(wrapped ?? ''), Buffer.alloc(hex(key ?? '').length, 1)];
+      for (let bit = 0; bit < bytes.length * 8; bit++) {
+        flip(bytes, bit);
+        out.fill(1);
+        expect(p.aesKeyUnwrap(hex(kek ?? ''), bytes.bytes, out)).toBe(false);
+        expect(out).toEqual(Buffer.alloc(out.length));
+        flip(bytes, bit);
+      }
+      expect(p.aesKeyUnwrap(hex(kek ?? ''), bytes.bytes, out)).toBe(true);
+    });
+
+    test('refuses other lengths', () => {
+      const [key, wrapped] = [Buffer.alloc(16), Buffer.alloc(24)];
+      expect(() => p.aesKeyUnwrap(Buffer.alloc(20), wrapped, Buffer.alloc(16))).toThrow('20 bytes');
+      expect(() => p.aesKeyUnwrap(key, Buffer.alloc(16), Buffer.alloc(8))).toThrow('16 bytes');
+      expect(() => p.aesKeyUnwrap(key, Buffer.alloc(25), Buffer.alloc(17))).toThrow('25 bytes');
+      expect(() => p.aesKeyUnwrap(key, wrapped, Buffer.alloc(15))).toThrow('15 bytes');
     });
   });
 
