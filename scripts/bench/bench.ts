@@ -1,9 +1,13 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { bash, run } from '../lib/commands.ts';
+import { type MachineCosts, type Probe, probe } from './costs.ts';
+import { isNeeded } from './kind-targets.ts';
 import type { Options } from './options.ts';
 import type { Peers } from './peers/all.ts';
 import type { MountPeer } from './peers/peer.ts';
+
+const project = join(import.meta.dirname, '..', '..');
 
 /** A plain directory that competitors store in their own forms. */
 export interface Dataset {
@@ -15,6 +19,8 @@ export interface Dataset {
 export class Bench {
   readonly options: Options;
   readonly peers: Peers;
+  /** What the machine takes by itself, at the start of the run. */
+  readonly costs: MachineCosts;
   /** The directory of all files of this run, on the disk to measure with. */
   readonly directory: string;
   /** A tmpfs: where output goes when the disk is not to be measured. */
@@ -27,9 +33,17 @@ export class Bench {
   #mountPoints = 0;
   #large: Promise<Dataset> | undefined;
 
-  constructor(options: Options, peers: Peers, directory: string, memory: string, skipped: string[]) {
+  constructor(
+    options: Options,
+    peers: Peers,
+    costs: MachineCosts,
+    directory: string,
+    memory: string,
+    skipped: string[],
+  ) {
     this.options = options;
     this.peers = peers;
+    this.costs = costs;
     this.directory = directory;
     this.memory = memory;
     this.skipped = skipped;
@@ -41,7 +55,7 @@ export class Bench {
 
   /** Notes that something takes no part, and why. */
   skip(line: string): void {
-    const clean = line.replaceAll(`${this.directory}/`, '').replaceAll(/\s+/g, ' ');
+    const clean = withoutPaths(line, this.directory);
     this.skipped.push(clean);
     this.say(`skipped: ${clean}`);
   }
@@ -50,6 +64,16 @@ export class Bench {
   fail(line: string): void {
     this.failed = true;
     this.skip(line);
+  }
+
+  /** Whether this run measures a scenario: groups need not make its data otherwise. */
+  measures(id: string): boolean {
+    return !this.options.targets || isNeeded(id);
+  }
+
+  /** Measures the machine's costs as other work leaves them now. */
+  async probe(): Promise<Probe> {
+    return (await probe(await this.compiled('machine-costs'), this.directory)).median;
   }
 
   newDirectory(name: string): string {
@@ -72,8 +96,7 @@ export class Bench {
 
   /** Makes the dataset in a peer's own form, at the first call. */
   stored(peer: MountPeer, dataset: Dataset): Promise<string> {
-    // Variants of one program read the same form.
-    const key = `${dataset.name}.${peer.name.split(' ')[0]}`;
+    const key = `${dataset.name}.${peer.form}`.replaceAll(' ', '-');
     const known = this.#stores.get(key);
     if (known !== undefined) return known;
     const made = peer.store(dataset.path, join(this.directory, key));
@@ -114,14 +137,25 @@ export class Bench {
   }
 
   /** Compiles a program of scripts/bench/native and returns its path. */
-  async compiled(name: string): Promise<string> {
-    const program = join(this.newDirectory('programs'), name);
-    if (!fs.existsSync(program)) {
-      const source = join(import.meta.dirname, 'native', `${name}.c`);
-      await run('gcc', '-O2', '-static', '-pthread', '-o', program, source);
-    }
-    return program;
+  compiled(name: string): Promise<string> {
+    return compiled(name, this.directory);
   }
+}
+
+/** Brings a message to one line that does not tell where this project and the data of the run are. */
+export function withoutPaths(message: string, directory: string): string {
+  return message.replaceAll(`${directory}/`, '').replaceAll(`${project}/`, '').replaceAll(/\s+/g, ' ');
+}
+
+/** Compiles a program of scripts/bench/native into a directory, at the first call, and returns its path. */
+export async function compiled(name: string, directory: string): Promise<string> {
+  const program = join(directory, 'programs', name);
+  if (!fs.existsSync(program)) {
+    fs.mkdirSync(join(directory, 'programs'), { recursive: true });
+    const source = join(import.meta.dirname, 'native', `${name}.c`);
+    await run('gcc', '-O2', '-static', '-pthread', '-o', program, source);
+  }
+  return program;
 }
 
 /** Fills a new directory with one file of random bytes, which nothing can compress or share. */

@@ -2,7 +2,9 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { run } from '../lib/commands.ts';
-import { Bench } from './bench.ts';
+import { Bench, compiled, withoutPaths } from './bench.ts';
+import { describeCosts, kindOf, measureCosts } from './costs.ts';
+import { narrowed, targetsOf } from './kind-targets.ts';
 import { describeCommit, describeMachine, describeVersions } from './machine.ts';
 import { type Options, parseOptions } from './options.ts';
 import { addToHistory, ordinaryOutput, writePages } from './page.ts';
@@ -11,6 +13,7 @@ import { targetTable } from './report.ts';
 import type { RunRecord, ScenarioResult } from './results.ts';
 import { runScenario } from './scenario.ts';
 import { groups } from './scenarios/all.ts';
+import { targets } from './targets.ts';
 
 const project = join(import.meta.dirname, '..', '..');
 
@@ -23,11 +26,14 @@ async function prepare(options: Options, directory: string): Promise<Bench> {
   await run('mount', '-t', 'tmpfs', '-o', 'mode=700', 'tmpfs', memory);
   process.env['XDG_RUNTIME_DIR'] = runtime;
   process.env['LC_ALL'] = 'C';
-  const found = await findPeers(peers, (line) => {
-    process.stderr.write(`skipped: ${line}\n`);
-    skipped.push(line);
+  const costs = await measureCosts(await compiled('machine-costs', directory), directory);
+  process.stderr.write(`machine: ${describeCosts(costs)}\n`);
+  const found = await findPeers(peers, options, (line) => {
+    const clean = withoutPaths(line, directory);
+    process.stderr.write(`skipped: ${clean}\n`);
+    skipped.push(clean);
   });
-  return new Bench(options, found, directory, memory, skipped);
+  return new Bench(options, found, costs, directory, memory, skipped);
 }
 
 async function runAll(bench: Bench): Promise<ScenarioResult[]> {
@@ -35,7 +41,8 @@ async function runAll(bench: Bench): Promise<ScenarioResult[]> {
   for (const group of groups.filter(({ name }) => bench.options.groups.includes(name))) {
     try {
       await group.run(bench, async (scenario) => {
-        results.push(await runScenario(bench, group.name, scenario));
+        const wanted = bench.options.targets ? narrowed(scenario) : scenario;
+        if (wanted !== undefined) results.push(await runScenario(bench, group.name, wanted));
       });
     } catch (error) {
       bench.fail(`${group.name}: ${error instanceof Error ? error.message : String(error)}`);
@@ -49,23 +56,28 @@ const options = parseOptions(args, ordinaryOutput);
 if (options !== undefined) {
   const bench = await prepare(options, directory);
   const scenarios = await runAll(bench);
-  const { quick, groups: measured, rounds, size, out } = options;
+  const { quick, whole, groups: measured, rounds, size, out } = options;
+  const kind = kindOf(bench.costs);
   const record: RunRecord = {
     date: new Date().toISOString(),
     commit: await describeCommit(project),
     quick,
+    whole,
     groups: measured,
     rounds,
     size,
     machine: await describeMachine(directory),
+    kind,
+    costs: bench.costs,
     versions: await describeVersions(bench.peers),
     scenarios,
     skipped: bench.skipped,
   };
-  process.stdout.write(`\n${targetTable(record)}\n`);
+  const judged = options.targets ? targetsOf(record) : [...targetsOf(record), ...targets];
+  process.stdout.write(`\nmachine: ${describeCosts(bench.costs)}\n\n${targetTable(record, judged)}\n`);
   if (out !== undefined) {
     addToHistory(out, record);
-    writePages(out);
+    writePages(out, kind);
   }
   process.exitCode = bench.failed ? 1 : 0;
 }

@@ -2,8 +2,10 @@
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import { join } from 'node:path';
+import { machineKinds } from './costs.ts';
 import { parseOptions, usage } from './options.ts';
 import { ordinaryOutput, writePages } from './page.ts';
+import { withUring } from './uring.ts';
 
 const project = join(import.meta.dirname, '..', '..');
 
@@ -52,14 +54,15 @@ async function main(): Promise<number> {
     return 0;
   }
   if (options.pageOnly) {
-    writePages(options.out ?? ordinaryOutput);
+    for (const kind of machineKinds) writePages(options.out ?? ordinaryOutput, kind);
     return 0;
   }
   if (process.getuid?.() !== 0) throw new Error('it mounts and restores: run it as root');
   if (!fs.existsSync(join(project, 'dist', 'bundle', 'ckptfs.js'))) throw new Error('there is no dist: npm run build');
   const directory = fs.mkdtempSync(join(options.directory, 'ckptfs-bench-'));
   try {
-    return await runInside(directory, args);
+    const measure = (): Promise<number> => runInside(directory, args);
+    return await (options.enableUring ? withUring(measure) : measure());
   } finally {
     fs.rmSync(directory, { recursive: true, force: true, maxRetries: 10 });
   }

@@ -7,25 +7,48 @@ export const groupNames = [
   'sequential',
   'random',
   'restore',
+  'many',
+  'start',
   'small-files',
+  'small-reads',
   'writing',
   'convert',
   'growth',
+  'nodes',
   'tricks',
   'crypto',
 ] as const;
 export type GroupName = (typeof groupNames)[number];
 
+/** The groups that have what the targets for each kind of machine need. */
+const targetGroups: readonly GroupName[] = [
+  'sequential',
+  'random',
+  'restore',
+  'many',
+  'start',
+  'small-reads',
+  'writing',
+];
+
 /** Where results are written. */
 export interface Output {
   /** For users: performance.md, and its plots in performance/. */
   readonly documents: string;
-  /** For developers: README.md with all results, their plots, and history.jsonl. */
+  /** For developers: a directory for each kind of machine, with README.md, its plots, and history.jsonl. */
   readonly results: string;
 }
 
 export interface Options {
   readonly quick: boolean;
+  /** Only what the targets for each kind of machine need is measured. */
+  readonly targets: boolean;
+  /** Images of four times the size take part as well. */
+  readonly full: boolean;
+  /** Where another ckptfs is, which is compared with this one. */
+  readonly before: string | undefined;
+  /** FUSE over io_uring is switched on for the whole machine while the benchmark runs. */
+  readonly enableUring: boolean;
   /** Bytes of the large file. */
   readonly size: number;
   readonly rounds: number;
@@ -34,6 +57,8 @@ export interface Options {
   readonly directory: string;
   /** Nothing is measured: the pages are written anew from the history. */
   readonly pageOnly: boolean;
+  /** Everything is measured at full length: the results may be quoted. */
+  readonly whole: boolean;
   /** Where the results are written, or undefined: they are printed only. */
   readonly out: Output | undefined;
 }
@@ -41,12 +66,17 @@ export interface Options {
 export const usage = `npm run bench -- [OPTIONS]        as root; installs what it compares with from the distribution's packages
 
   --quick           small data and 3 rounds, in under 3 minutes; a look, nothing to quote
+  --targets         only what the targets need, in under 10 minutes on a quiet machine
+  --full            restores and reads four times the size as well
+  --before DIR      compares with another ckptfs: a checkout that is built, or where it is installed
+  --enable-uring    switches FUSE over io_uring on for the whole machine while it runs, to measure it as well
   --size SIZE       bytes of the large file (1G; with --quick 128M)
   --rounds N        rounds, each of which takes every competitor in turn (5; with --quick 3)
   --only A,B        of ${groupNames.join(', ')}
   --directory DIR   makes its data in DIR (the system's temporary directory)
   --out DIR         writes DIR/performance.md, DIR/performance/ and DIR/results/ instead of docs and scripts/bench/results;
-                    without it, nothing is written with --quick or --only
+                    without it, nothing is written with --quick, --only or --targets
+  --record          writes the results of such a run as well to where those of a whole run are written
   --page-only       measures nothing: writes the pages and their plots anew from history.jsonl
 `;
 
@@ -71,6 +101,11 @@ export function parseOptions(args: readonly string[], ordinary: Output): Options
     options: {
       help: { type: 'boolean', short: 'h' },
       quick: { type: 'boolean', default: false },
+      targets: { type: 'boolean', default: false },
+      full: { type: 'boolean', default: false },
+      before: { type: 'string' },
+      'enable-uring': { type: 'boolean', default: false },
+      record: { type: 'boolean', default: false },
       size: { type: 'string' },
       rounds: { type: 'string' },
       only: { type: 'string' },
@@ -80,19 +115,29 @@ export function parseOptions(args: readonly string[], ordinary: Output): Options
     },
   });
   if (values.help) return undefined;
-  const groups = (values.only?.split(',') ?? groupNames).map((name) => {
+  const groups = (values.only?.split(',') ?? (values.targets ? targetGroups : groupNames)).map((name) => {
     if (!isGroupName(name)) throw new RangeError(`--only knows ${groupNames.join(', ')}, not ${name}`);
     return name;
   });
-  const whole = !values.quick && values.only === undefined;
+  const whole = !values.quick && !values.targets && values.only === undefined;
   const given = values.out === undefined ? undefined : resolve(values.out);
   return {
     quick: values.quick,
+    targets: values.targets,
+    full: values.full,
+    before: values.before === undefined ? undefined : resolve(values.before),
+    enableUring: values['enable-uring'],
+    whole,
     size: parseSize(values.size ?? (values.quick ? '128M' : '1G')),
     rounds: positive(values.rounds ?? (values.quick ? '3' : '5'), '--rounds'),
     groups,
     directory: resolve(values.directory),
     pageOnly: values['page-only'],
-    out: given === undefined ? (whole ? ordinary : undefined) : { documents: given, results: join(given, 'results') },
+    out:
+      given === undefined
+        ? whole || values.record
+          ? ordinary
+          : undefined
+        : { documents: given, results: join(given, 'results') },
   };
 }

@@ -1,11 +1,14 @@
 import fs from 'node:fs';
 import { join, relative } from 'node:path';
+import { folderOf, type MachineKind } from './costs.ts';
+import { targetsOf } from './kind-targets.ts';
 import type { Output } from './options.ts';
 import { plot } from './plot.ts';
 import { resultsPage } from './report.ts';
-import { isFull, type RunRecord } from './results.ts';
+import type { RunRecord } from './results.ts';
 import { groups } from './scenarios/all.ts';
 import { pageSection, plotsOfThePage } from './summary.ts';
+import { judge } from './targets.ts';
 
 const project = join(import.meta.dirname, '..', '..');
 
@@ -15,34 +18,43 @@ export const ordinaryOutput: Output = {
   results: join(import.meta.dirname, 'results'),
 };
 
-const marks = { begin: '<!-- results: written by `npm run bench` -->', end: '<!-- end of results -->' };
-
-const newPage = `# Performance
-
-${marks.begin}
-${marks.end}
-`;
-
-function historyFile(results: string): string {
-  return join(results, 'history.jsonl');
+/** The lines of docs/performance.md around what is generated about a kind of machine. */
+function marksOf(kind: MachineKind): { begin: string; end: string } {
+  return {
+    begin: `<!-- results, ${kind}: written by \`npm run bench\` -->`,
+    end: `<!-- end of results, ${kind} -->`,
+  };
 }
 
-/** Appends a run to the history. */
+function newSection(kind: MachineKind): string {
+  const { begin, end } = marksOf(kind);
+  return `\n${begin}\n${end}\n`;
+}
+
+function directoryOf(results: string, kind: MachineKind): string {
+  return join(results, folderOf(kind));
+}
+
+/** Appends a run to the history of its kind of machine. */
 export function addToHistory({ results }: Output, run: RunRecord): void {
-  fs.mkdirSync(results, { recursive: true });
-  fs.appendFileSync(historyFile(results), `${JSON.stringify(run)}\n`);
+  const directory = directoryOf(results, run.kind);
+  fs.mkdirSync(directory, { recursive: true });
+  fs.appendFileSync(join(directory, 'history.jsonl'), `${JSON.stringify(run)}\n`);
 }
 
-function readHistory(results: string): RunRecord[] {
-  const lines = fs.readFileSync(historyFile(results), 'utf8').split('\n');
+/** Reads all runs on a kind of machine, the oldest first; there may be none. */
+export function readHistory(results: string, kind: MachineKind): RunRecord[] {
+  const file = join(directoryOf(results, kind), 'history.jsonl');
+  const lines = fs.existsSync(file) ? fs.readFileSync(file, 'utf8').split('\n') : [];
   return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as RunRecord);
 }
 
 /**
- * Replaces what is between the marks and leaves the rest, which people write.
- * @throws Error where the page has no marks
+ * Replaces what is between the marks of a kind of machine and leaves the rest, which people write.
+ * @throws Error where the page has no such marks
  */
-export function withResults(page: string, results: string): string {
+export function withResults(page: string, kind: MachineKind, results: string): string {
+  const marks = marksOf(kind);
   const begin = page.indexOf(marks.begin);
   const end = page.indexOf(marks.end);
   if (begin < 0 || end < begin) throw new Error(`performance.md lacks the lines ${marks.begin} and ${marks.end}`);
@@ -58,29 +70,29 @@ function writePlots(run: RunRecord, pictureOf: (id: string) => string, directori
   for (const scenario of run.scenarios) fs.writeFileSync(pictureOf(scenario.id), plot(scenario, run.rounds));
 }
 
-/**
- * Picks the run that the pages are about: the newest full one, or the newest of any kind where there is no full one.
- * @throws Error when the history is empty
- */
-export function reportedRun(results: string): RunRecord {
-  const history = readHistory(results);
-  const run = history.findLast(isFull) ?? history.at(-1);
-  if (run === undefined) throw new Error('there is no run to report');
-  return run;
+/** Picks the run that the pages are about: the newest whole one, or the newest of any sort where there is none. */
+export function reportedRun(history: readonly RunRecord[]): RunRecord | undefined {
+  return history.findLast(({ whole }) => whole) ?? history.at(-1);
 }
 
-/**
- * Writes the pages and their plots.
- * @throws Error when the history is empty
- */
-export function writePages({ documents, results }: Output): void {
-  const run = reportedRun(results);
-  const pictures = join(documents, 'performance');
-  const pictureOf = (id: string): string => join(plotsOfThePage.includes(id) ? pictures : results, `${id}.svg`);
-  writePlots(run, pictureOf, [pictures, results]);
+/** Picks the newest run that measured what a target for its kind of machine needs, and is not a mere look. */
+export function judgedRun(history: readonly RunRecord[]): RunRecord | undefined {
+  return history.findLast((run) => !run.quick && judge(run, targetsOf(run)).some(({ met }) => met !== undefined));
+}
+
+/** Writes the pages about a kind of machine, and their plots, where there is a run on such a machine. */
+export function writePages({ documents, results }: Output, kind: MachineKind): void {
+  const history = readHistory(results, kind);
+  const run = reportedRun(history);
+  if (run === undefined) return;
+  const directory = directoryOf(results, kind);
+  const pictures = join(documents, 'performance', folderOf(kind));
+  const pictureOf = (id: string): string => join(plotsOfThePage.includes(id) ? pictures : directory, `${id}.svg`);
+  writePlots(run, pictureOf, [pictures, directory]);
   const file = join(documents, 'performance.md');
-  const page = fs.existsSync(file) ? fs.readFileSync(file, 'utf8') : newPage;
-  fs.writeFileSync(file, withResults(page, pageSection(run, groups)));
-  const linkOf = (id: string): string => relative(results, pictureOf(id));
-  fs.writeFileSync(join(results, 'README.md'), resultsPage(run, readHistory(results), groups, linkOf));
+  let page = fs.existsSync(file) ? fs.readFileSync(file, 'utf8') : '# Performance\n';
+  if (!page.includes(marksOf(kind).begin)) page += newSection(kind);
+  fs.writeFileSync(file, withResults(page, kind, pageSection(run, judgedRun(history), groups)));
+  const linkOf = (id: string): string => relative(directory, pictureOf(id));
+  fs.writeFileSync(join(directory, 'README.md'), resultsPage(run, history, groups, linkOf));
 }

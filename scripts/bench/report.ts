@@ -1,8 +1,10 @@
+import { describeUnsteady } from './costs.ts';
+import { targetsOf } from './kind-targets.ts';
 import { table, times, wrapped } from './markdown.ts';
 import { rowsOf } from './plot.ts';
 import { type RunRecord, type ScenarioResult, timesBetter } from './results.ts';
 import type { Group } from './scenario.ts';
-import { judge, type Verdict } from './targets.ts';
+import { judge, type Target, targets, type Verdict } from './targets.ts';
 import { formatNumber, formatValue, scaleFor } from './units.ts';
 import { conditionsOf, FAIRNESS, inWords } from './words.ts';
 
@@ -33,14 +35,14 @@ function bound({ target: { bound, unit } }: Verdict): string {
   return 'atLeast' in bound ? `at least ${bound.atLeast} ${unit}` : `at most ${bound.atMost} ${unit}`;
 }
 
-/** Shows what was aimed at and what was measured. */
-export function targetTable(run: RunRecord): string {
-  const rows = judge(run).map((verdict) => {
+/** Shows what was measured, what was aimed at, and whether that was met. */
+export function targetTable(run: RunRecord, judged: readonly Target[]): string {
+  const rows = judge(run, judged).map((verdict) => {
     const { target, measured, met } = verdict;
     const value = measured === undefined ? 'not measured' : `${formatNumber(measured)} ${target.unit}`;
-    return [target.claim, bound(verdict), value, met === undefined ? '' : met ? 'met' : '**missed**'];
+    return [target.claim, value, bound(verdict), met === undefined ? '' : met ? 'met' : '**missed**'];
   });
-  return table(['target', 'aim', 'measured', ''], rows);
+  return table(['', 'measured', 'target', ''], rows);
 }
 
 function groupSection(run: RunRecord, { name, heading, method }: Group, plotOf: (id: string) => string): string[] {
@@ -53,7 +55,9 @@ function groupSection(run: RunRecord, { name, heading, method }: Group, plotOf: 
       `### ${scenario.title}`,
       `![plot](${plotOf(scenario.id)})`,
       scenarioTable(scenario),
-      ...[inWords(scenario)].filter((words) => words !== '').map((words) => wrapped(words)),
+      ...[inWords(scenario), describeUnsteady(scenario.unsteady)]
+        .filter((words) => words !== '')
+        .map((words) => wrapped(words)),
     ]),
   ];
 }
@@ -70,7 +74,7 @@ export function historyTable(runs: readonly RunRecord[]): string {
   ] as const;
   const head = ['run', 'commit', 'machine', ...told.map(([id, peer]) => `${id} against ${peer}`)];
   const rows = [...runs].reverse().map((run) => [
-    `${run.date.slice(0, 10)}${run.quick ? ' (quick)' : ''}`,
+    `${run.date.slice(0, 10)}${run.quick ? ' (quick)' : run.whole ? '' : ' (in part)'}`,
     run.commit,
     `${run.machine.cores} cores`,
     ...told.map(([id, peer]) => {
@@ -94,18 +98,20 @@ export function resultsPage(
   plotOf: (id: string) => string,
 ): string {
   return `${[
-    '# Results of the benchmark',
+    `# Results of the benchmark: machines with ${run.kind}`,
     wrapped(
       '`npm run bench` writes this page, docs/performance.md and the plots of both. The values of all runs are in ' +
-        '[history.jsonl](history.jsonl), one run a line; [findings.md](findings.md) says why targets are ' +
+        '[history.jsonl](history.jsonl), one run a line; [findings.md](../findings.md) says why targets are ' +
         'missed, and what was tried.',
     ),
     conditionsOf(run)
       .map((line) => wrapped(line, '  '))
       .join('\n'),
     wrapped(FAIRNESS),
-    '## Targets',
-    targetTable(run),
+    `## Targets for machines with ${run.kind}`,
+    targetTable(run, targetsOf(run)),
+    '## Targets of the first releases',
+    targetTable(run, targets),
     '## All runs',
     'How many times as fast ckptfs was:',
     historyTable(history),

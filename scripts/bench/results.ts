@@ -1,4 +1,5 @@
-import { type GroupName, groupNames } from './options.ts';
+import type { MachineCosts, MachineKind, UnsteadyRound } from './costs.ts';
+import type { GroupName } from './options.ts';
 import { median } from './statistics.ts';
 import type { Unit } from './units.ts';
 
@@ -19,6 +20,8 @@ export interface ScenarioResult {
   /** `given` where the competitors are a series (sizes, numbers of workers), not rivals. */
   readonly order: 'sorted' | 'given';
   readonly measurements: readonly Measurement[];
+  /** The rounds to be doubted; undefined in runs that did not look. */
+  readonly unsteady?: readonly UnsteadyRound[];
 }
 
 export interface Machine {
@@ -30,26 +33,26 @@ export interface Machine {
   readonly fileSystem: string;
 }
 
-/** One run of the benchmark: a line of results/history.jsonl. */
+/** One run of the benchmark: a line of results/KIND/history.jsonl. */
 export interface RunRecord {
   /** ISO 8601, UTC. */
   readonly date: string;
   readonly commit: string;
   readonly quick: boolean;
+  /** Everything was measured, at full length: the run may be quoted. */
+  readonly whole: boolean;
   readonly groups: readonly GroupName[];
   readonly rounds: number;
   /** Bytes of the large file. */
   readonly size: number;
   readonly machine: Machine;
+  readonly kind: MachineKind;
+  /** What the kind was told by; undefined in runs before they were measured. */
+  readonly costs?: MachineCosts;
   readonly versions: Readonly<Record<string, string>>;
   readonly scenarios: readonly ScenarioResult[];
   /** Why something was left out, one line each. */
   readonly skipped: readonly string[];
-}
-
-/** Whether a run may be quoted: all of it, at full length. */
-export function isFull({ quick, groups }: RunRecord): boolean {
-  return !quick && groupNames.every((name) => groups.includes(name));
 }
 
 /** The median of a competitor, or undefined where it took no part. */

@@ -1,4 +1,5 @@
 import type { Bench } from './bench.ts';
+import { describeUnsteady, type Probe, unsteadyRounds } from './costs.ts';
 import type { GroupName } from './options.ts';
 import { names } from './peers/names.ts';
 import type { ScenarioResult } from './results.ts';
@@ -37,10 +38,11 @@ export interface Group {
 
 /**
  * Runs every competitor once per round, in turns, so that what changes on the machine meanwhile meets all alike.
+ * Around each round the machine's own costs are probed.
  * A competitor that fails is left out from then on, with a line that says why.
  */
 export async function runScenario(
-  bench: Pick<Bench, 'options' | 'say' | 'skip' | 'fail'>,
+  bench: Pick<Bench, 'options' | 'say' | 'skip' | 'fail' | 'costs' | 'probe'>,
   group: GroupName,
   scenario: Scenario,
 ): Promise<ScenarioResult> {
@@ -60,27 +62,31 @@ export async function runScenario(
     values.set(competitor, []);
     await attempt(competitor, async () => competitor.verify?.());
   }
+  const probes: Probe[] = [await bench.probe()];
   for (let round = 0; round < bench.options.rounds; round++) {
     for (const [competitor, all] of [...values]) {
       await attempt(competitor, async () => {
         all.push(toSignificant(await competitor.measure(round), 5));
       });
     }
+    probes.push(await bench.probe());
   }
   if (values.size === 0) throw new Error(`"${title}": no competitor took part to the end`);
   const measurements = [...values].map(([{ name }, all]) => ({ competitor: name, values: all }));
-  const result: ScenarioResult = { id, group, title, unit, better, baseline, order, measurements };
+  const unsteady = unsteadyRounds(bench.costs, probes);
+  const result: ScenarioResult = { id, group, title, unit, better, baseline, order, measurements, unsteady };
   bench.say(describe(result));
   return result;
 }
 
 /** Describes each competitor in a line, for the person who watches. */
-function describe({ title, unit, measurements }: ScenarioResult): string {
+function describe({ title, unit, measurements, unsteady }: ScenarioResult): string {
   const summaries = measurements.map(({ competitor, values }) => ({ competitor, ...summarize(values) }));
   const scale = scaleFor(unit, Math.max(...summaries.map(({ median }) => median)));
   const lines = summaries.map(({ competitor, median, least, greatest }) => {
     const shown = [median, least, greatest].map((value) => formatValue(value, scale).padStart(14));
     return `  ${competitor.padEnd(34)}${shown[0]}   ${shown[1]} to ${shown[2]}`;
   });
-  return [`\n${title}`, ...lines].join('\n');
+  const warning = describeUnsteady(unsteady);
+  return [`\n${title}`, ...lines, ...(warning === '' ? [] : [`  ${warning}`])].join('\n');
 }

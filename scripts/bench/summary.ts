@@ -1,12 +1,15 @@
+import { folderOf, type MachineKind } from './costs.ts';
+import { targetsOf } from './kind-targets.ts';
 import { table, times, wrapped } from './markdown.ts';
 import { names } from './peers/names.ts';
 import { rowsOf } from './plot.ts';
+import { targetTable } from './report.ts';
 import { medianOf, type RunRecord, type ScenarioResult, timesBetter } from './results.ts';
 import type { Group } from './scenario.ts';
 import { dumpThenEncrypt } from './scenarios/dump-names.ts';
 import { decryptThenRestore } from './scenarios/restore-names.ts';
 import { formatValue, scaleFor } from './units.ts';
-import { conditionsOf, FAIRNESS, inFewWords } from './words.ts';
+import { conditionsOf, costsInWords, FAIRNESS, inFewWords } from './words.ts';
 
 /** What users compare ckptfs with: the columns of the first table. */
 const RIVALS = [names.gocryptfs, names.passthrough, names.plain, names.age] as const;
@@ -80,10 +83,10 @@ export function summaryTable(run: RunRecord): string {
   return table(['', names.ours, ...RIVALS, 'against gocryptfs'], rows);
 }
 
-function plotRow(scenario: ScenarioResult): string[] {
+function plotRow(scenario: ScenarioResult, folder: string): string[] {
   const rivals = RIVALS.flatMap((rival) => formsOf(rival, scenario));
   const text = [`**${scenario.title}.**`, inFewWords(scenario, rivals), PLOTS[scenario.id] ?? ''];
-  const picture = `<img src="performance/${scenario.id}.svg" width="460" alt="${scenario.title}">`;
+  const picture = `<img src="performance/${folder}/${scenario.id}.svg" width="460" alt="${scenario.title}">`;
   return [picture, text.filter((part) => part !== '').join(' ')];
 }
 
@@ -93,19 +96,42 @@ function methods(scenarios: readonly ScenarioResult[], groups: readonly Group[])
   return shown.map(({ heading, method }) => wrapped(`- **${heading}.** ${method}`, '  ')).join('\n');
 }
 
-/** Writes the generated part of docs/performance.md: the results on one page, and how they came about. */
-export function pageSection(run: RunRecord, groups: readonly Group[]): string {
+const ABOUT_KINDS: Readonly<Record<MachineKind, string>> = {
+  'cheap faults': 'The first touch of a page takes at most 5 µs.',
+  'dear faults':
+    'The first touch of a page takes more than 5 µs: page faults, system calls and wake-ups go through software.',
+};
+
+/** Says when and on what the targets were measured, which may be another run than that of the results. */
+function targetText(run: RunRecord): string {
+  return wrapped(`Run: ${run.date.slice(0, 10)}, commit ${run.commit}, ${run.rounds} rounds. ${costsInWords(run)}`);
+}
+
+/**
+ * Writes the generated part of docs/performance.md about one kind of machine: the results, and how they came about.
+ * @param targetRun the run to judge by the targets for this kind, or undefined where none measured what they need
+ */
+export function pageSection(run: RunRecord, targetRun: RunRecord | undefined, groups: readonly Group[]): string {
   const plotted = scenariosOf(run, plotsOfThePage);
   return [
-    '## Results',
+    `## Machines with ${run.kind}`,
+    ABOUT_KINDS[run.kind],
+    ...(targetRun === undefined
+      ? []
+      : ['### Targets', targetText(targetRun), targetTable(targetRun, targetsOf(targetRun))]),
+    '### Results',
     summaryTable(run),
     wrapped(
       'All values are medians. The last column is how many times as fast as gocryptfs ckptfs is, or how many times as ' +
         'small; below 1 gocryptfs is the better one. passthrough_ll is the example of libfuse that only hands on what ' +
         'the file system below it has, without cryptography. A plain directory has neither FUSE nor cryptography.',
     ),
-    table(['', ''], plotted.map(plotRow), 2),
-    '## How it was measured',
+    table(
+      ['', ''],
+      plotted.map((scenario) => plotRow(scenario, folderOf(run.kind))),
+      2,
+    ),
+    '### How it was measured',
     conditionsOf(run)
       .map((line) => wrapped(line, '  '))
       .join('\n'),

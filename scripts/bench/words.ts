@@ -1,3 +1,4 @@
+import { describeCosts } from './costs.ts';
 import { listed } from './markdown.ts';
 import { names } from './peers/names.ts';
 import { rowsOf } from './plot.ts';
@@ -53,6 +54,11 @@ export function inFewWords(scenario: ScenarioResult, rivals: readonly string[]):
   return scenario.order === 'given' ? medians(scenario) : comparison(scenario, (name) => rivals.includes(name));
 }
 
+/** Names what the machine takes by itself; says so where a run did not measure it. */
+export function costsInWords({ costs, kind }: RunRecord): string {
+  return `Machine: ${costs === undefined ? `${kind}, by the time of its restores; its costs were not measured` : describeCosts(costs)}.`;
+}
+
 /** Lists when, on what and with what a run was made, a line each. */
 export function conditionsOf(run: RunRecord): string[] {
   const { processor, cores, memoryBytes, system, kernel, fileSystem } = run.machine;
@@ -60,7 +66,8 @@ export function conditionsOf(run: RunRecord): string[] {
   const quick = run.quick ? ', quick: not to be quoted' : '';
   return [
     `- Run: ${run.date.slice(0, 10)}, commit ${run.commit}, ${run.rounds} rounds${quick}.`,
-    `- Machine: ${processor}, ${cores} cores, ${formatSize(memoryBytes)} of memory, ${fileSystem}; ${system}, Linux ${kernel}.`,
+    `- Processor: ${processor}, ${cores} cores, ${formatSize(memoryBytes)} of memory, ${fileSystem}; ${system}, Linux ${kernel}.`,
+    `- ${costsInWords(run)}`,
     `- Versions: ${versions.join(', ')}.`,
     ...run.skipped.map((line) => `- Left out: ${line.replaceAll('\n', ' ')}`),
   ];

@@ -3,8 +3,10 @@
  *
  *     process-tree STATE_DIRECTORY PROCESSES KIB
  *
- * STATE_DIRECTORY/ready appears when all have filled their memory. SIGUSR1 to the parent has each compare its memory
- * with what it wrote: STATE_DIRECTORY/checked-N says ok or bad, N from 0.
+ * STATE_DIRECTORY/ready appears when all have filled their memory. SIGUSR1 to the parent has each read all of its
+ * memory, and then compare it with what it wrote: each writes the line "TIME ok" or "TIME bad" to the named pipe
+ * STATE_DIRECTORY/reports. TIME is when it had read everything, in seconds since 1970: a clock that a restore leaves as
+ * it is.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -16,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 static void fail(const char *what)
@@ -33,16 +36,32 @@ static uint64_t pattern(uint64_t index)
 	return z ^ (z >> 31);
 }
 
-/* It has another name first, so that a reader never sees half of it. */
-static void report(const char *directory, const char *name, const char *text)
+static void make(const char *directory, const char *name)
 {
-	char path[4096], temporary[4096];
+	char path[4096];
 	snprintf(path, sizeof path, "%s/%s", directory, name);
-	snprintf(temporary, sizeof temporary, "%s/.%s", directory, name);
-	int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	size_t length = strlen(text);
-	if (fd < 0 || write(fd, text, length) != (ssize_t)length || close(fd) || rename(temporary, path))
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+	if (fd < 0 || close(fd))
 		fail(path);
+}
+
+/* A line is shorter than PIPE_BUF: those of several processes do not mix. */
+static void report(const char *directory, const struct timespec *time, int intact)
+{
+	char path[4096], line[64];
+	snprintf(path, sizeof path, "%s/reports", directory);
+	int length = snprintf(line, sizeof line, "%lld.%09ld %s\n", (long long)time->tv_sec, time->tv_nsec, intact ? "ok" : "bad");
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, line, (size_t)length) != length || close(fd))
+		fail(path);
+}
+
+static void read_all(const uint64_t *memory, uint64_t words)
+{
+	uint64_t sum = 0;
+	for (uint64_t i = 0; i < words; i++)
+		sum ^= memory[i];
+	__asm__ volatile("" : : "r"(sum));
 }
 
 int main(int argc, char **argv)
@@ -83,18 +102,19 @@ int main(int argc, char **argv)
 	close(filled[0]);
 	close(filled[1]);
 	if (self == 0)
-		report(argv[1], "ready", "\n");
+		make(argv[1], "ready");
 
 	for (;;) {
 		if (sigwaitinfo(&wanted, NULL) < 0)
 			continue;
 		for (uint64_t i = 1; self == 0 && i < processes; i++)
 			kill(children[i], SIGUSR1);
+		struct timespec done;
+		read_all(memory, words);
+		clock_gettime(CLOCK_REALTIME, &done);
 		int intact = 1;
 		for (uint64_t i = 0; i < words; i++)
 			intact &= memory[i] == pattern(self * words + i);
-		char name[64];
-		snprintf(name, sizeof name, "checked-%" PRIu64, self);
-		report(argv[1], name, intact ? "ok\n" : "bad\n");
+		report(argv[1], &done, intact);
 	}
 }

@@ -2,8 +2,10 @@
  * Random reads that never hit a page twice: READERS threads, each with its own descriptor, read 4 KiB blocks of FILE in
  * an order shuffled from SEED, for SECONDS or until every block was read once.
  *
- *     random-reads FILE READERS SECONDS SEED
+ *     random-reads FILE READERS SECONDS SEED [BEFORE]
  *
+ * For BEFORE seconds such reads come first that do not count. A pass that has read every block drops them from the page
+ * cache and begins again; so does the end of these reads.
  * Prints reads per second.
  */
 #define _GNU_SOURCE
@@ -31,7 +33,7 @@ struct reader {
 };
 
 static pthread_barrier_t start;
-static double seconds;
+static double seconds, before;
 
 static void fail(const char *what)
 {
@@ -55,6 +57,18 @@ static uint64_t next_random(uint64_t *state)
 	return z ^ (z >> 31);
 }
 
+static void read_block(const struct reader *self, char *buffer, uint32_t block)
+{
+	if (pread(self->fd, buffer, BLOCK, (off_t)block * BLOCK) != BLOCK)
+		fail("pread");
+}
+
+static void forget(const struct reader *self)
+{
+	if (posix_fadvise(self->fd, 0, 0, POSIX_FADV_DONTNEED))
+		fail("forget");
+}
+
 static void *read_blocks(void *argument)
 {
 	struct reader *self = argument;
@@ -62,12 +76,14 @@ static void *read_blocks(void *argument)
 	if (!buffer)
 		fail("memory");
 	pthread_barrier_wait(&start);
+	for (double end = now() + before; now() < end; forget(self))
+		for (size_t i = 0; i < self->count && now() < end; i++)
+			read_block(self, buffer, self->blocks[self->count - 1 - i]);
+	pthread_barrier_wait(&start);
 	self->began = now();
 	double deadline = self->began + seconds;
 	while (self->done < self->count && now() < deadline) {
-		off_t offset = (off_t)self->blocks[self->done++] * BLOCK;
-		if (pread(self->fd, buffer, BLOCK, offset) != BLOCK)
-			fail("pread");
+		read_block(self, buffer, self->blocks[self->done++]);
 	}
 	self->ended = now();
 	free(buffer);
@@ -76,12 +92,13 @@ static void *read_blocks(void *argument)
 
 int main(int argc, char **argv)
 {
-	if (argc != 5) {
-		fprintf(stderr, "usage: random-reads FILE READERS SECONDS SEED\n");
+	if (argc != 5 && argc != 6) {
+		fprintf(stderr, "usage: random-reads FILE READERS SECONDS SEED [BEFORE]\n");
 		return 2;
 	}
 	size_t readers = strtoul(argv[2], NULL, 10);
 	seconds = strtod(argv[3], NULL);
+	before = argc == 6 ? strtod(argv[5], NULL) : 0;
 	uint64_t random = strtoull(argv[4], NULL, 10);
 
 	struct stat status;
@@ -109,6 +126,7 @@ int main(int argc, char **argv)
 		if (pthread_create(&all[i].thread, NULL, read_blocks, &all[i]))
 			fail("thread");
 	}
+	pthread_barrier_wait(&start);
 	pthread_barrier_wait(&start);
 	/* The readers' own clocks count: this thread may wake after they have ended. */
 	double began = 0, ended = 0;

@@ -1,7 +1,8 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Options } from '../options.ts';
 import { ageKind } from './age.ts';
-import { type Ckptfs, ckptfsKind } from './ckptfs.ts';
+import { beforeKind, type Ckptfs, cipherKind, ckptfsKind, uringKind } from './ckptfs.ts';
 import { gocryptfsKind } from './gocryptfs.ts';
 import { gpgKind } from './gpg.ts';
 import { installPackages } from './install.ts';
@@ -16,6 +17,10 @@ import { securefsKind } from './securefs.ts';
 export interface Peers {
   readonly ours: Ckptfs;
   readonly oursFuseNative: Ckptfs;
+  readonly oursGcm: Ckptfs | undefined;
+  readonly oursUring: Ckptfs | undefined;
+  /** The ckptfs of `--before`. */
+  readonly before: Ckptfs | undefined;
   readonly plain: WritePeer;
   readonly gocryptfs: (WritePeer & Converter) | undefined;
   readonly securefs: MountPeer | undefined;
@@ -28,10 +33,15 @@ export interface Peers {
 /**
  * Finds every peer, and has apt install what is missing.
  * @param directory for their keys
+ * @param options what is compared
  * @param skip is told of each that is not to be had
- * @throws Error when ours does not run
+ * @throws Error when ours does not run, or the earlier one
  */
-export async function findPeers(directory: string, skip: (line: string) => void): Promise<Peers> {
+export async function findPeers(
+  directory: string,
+  options: Pick<Options, 'before' | 'targets'>,
+  skip: (line: string) => void,
+): Promise<Peers> {
   function open<T>({ name, open }: PeerKind<T>, attempt: string): Promise<T> {
     const workshop = join(directory, `${name}${attempt}`);
     mkdirSync(workshop, { recursive: true });
@@ -41,8 +51,9 @@ export async function findPeers(directory: string, skip: (line: string) => void)
   async function find<T>(kind: PeerKind<T>): Promise<T | undefined> {
     try {
       return await open(kind, '');
-    } catch {
+    } catch (reason) {
       try {
+        if (kind.packages.length === 0) throw reason;
         await installPackages(kind.packages);
         return await open(kind, '-installed');
       } catch (error) {
@@ -52,17 +63,29 @@ export async function findPeers(directory: string, skip: (line: string) => void)
     }
   }
 
+  /** Finds a peer that no target compares ckptfs with. */
+  const findOther = async <T>(kind: PeerKind<T>): Promise<T | undefined> => (options.targets ? undefined : find(kind));
+
+  async function openBefore(): Promise<Ckptfs | undefined> {
+    if (options.before !== undefined) return open(beforeKind(options.before), '');
+    skip(`${names.before} is not here: --before names one`);
+    return undefined;
+  }
+
   const ours = await open(ckptfsKind, '');
   return {
     ours,
     oursFuseNative: ours.variant(names.oursFuseNative, '--transport', 'fuse-native'),
+    oursGcm: await find(cipherKind(ours, names.oursGcm, 'aes-256-gcm')),
+    oursUring: await find(uringKind(ours)),
+    before: await openBefore(),
     plain,
     gocryptfs: await find(gocryptfsKind),
-    securefs: await find(securefsKind),
-    passthrough: await find(passthroughKind),
-    age: await find(ageKind),
-    openssl: await find(opensslKind),
-    gpg: await find(gpgKind),
+    securefs: await findOther(securefsKind),
+    passthrough: await findOther(passthroughKind),
+    age: await findOther(ageKind),
+    openssl: await findOther(opensslKind),
+    gpg: await findOther(gpgKind),
   };
 }
 

@@ -23,6 +23,7 @@ export const gocryptfsKind: PeerKind<WritePeer & Converter> = {
     const peer: WritePeer & Converter = {
       name: names.gocryptfs,
       version,
+      form: names.gocryptfs,
       async store(source, target) {
         await run(...peer.encrypt(source, target));
         return target;

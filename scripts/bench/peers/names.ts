@@ -2,6 +2,9 @@
 export const names = {
   ours: 'ckptfs',
   oursFuseNative: 'ckptfs (fuse-native)',
+  oursGcm: 'ckptfs (aes-256-gcm)',
+  oursUring: 'ckptfs (io_uring)',
+  before: 'an earlier ckptfs',
   plain: 'plain directory',
   gocryptfs: 'gocryptfs',
   securefs: 'securefs',
@@ -9,4 +12,5 @@ export const names = {
   age: 'age',
   openssl: 'openssl',
   gpg: 'gpg',
+  emptyNode: 'an empty Node.js',
 } as const;

@@ -28,6 +28,7 @@ export const passthroughKind: PeerKind<WritePeer> = {
     return {
       name: names.passthrough,
       version: `libfuse ${(await run('pkg-config', '--modversion', 'fuse3')).trim()}`,
+      form: names.passthrough,
       store: async (source) => source,
       mount,
       mountNew(store, mountPoint) {

@@ -14,6 +14,8 @@ export interface Mount {
 export interface MountPeer {
   readonly name: string;
   readonly version: string;
+  /** Names the form of its stores: peers of the same form read each other's. */
+  readonly form: string;
   /** Brings directory `source` into its form at `target`, which does not exist yet; returns what to mount. */
   store(source: string, target: string): Promise<string>;
   /** Resolves when files can be read at `mountPoint`, an empty directory. */

@@ -6,6 +6,7 @@ import type { WritePeer } from './peer.ts';
 export const plain: WritePeer = {
   name: names.plain,
   version: '',
+  form: names.plain,
   store: async (source) => source,
   mount: async (store) => ({ path: store, pid: undefined, unmount: async () => undefined }),
   mountNew(store, mountPoint) {

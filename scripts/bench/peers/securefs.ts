@@ -21,6 +21,7 @@ export const securefsKind: PeerKind<MountPeer> = {
     return {
       name: names.securefs,
       version: await packageVersion('securefs'),
+      form: names.securefs,
       async store(source, target) {
         mkdirSync(target);
         const derivation = ['--pbkdf', 'pkcs5-pbkdf2-hmac-sha256', '--rounds', '1'];

@@ -1,6 +1,6 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
-import { clocked, run, timed } from '../../lib/commands.ts';
+import { run, timed } from '../../lib/commands.ts';
 import { type Bench, type Dataset, randomDataset } from '../bench.ts';
 import { warm } from '../page-cache.ts';
 import { present } from '../peers/all.ts';
@@ -10,6 +10,8 @@ import type { Competitor, Group } from '../scenario.ts';
 import { formatSize } from '../units.ts';
 import { randomReads } from './random.ts';
 import { largeFile } from './reading.ts';
+import { bytesIn } from './restore-memory.ts';
+import { start } from './start.ts';
 
 const filled = 64 * 1024;
 const stride = 16 * filled;
@@ -33,30 +35,12 @@ async function sparseDataset(bench: Bench, name: string, bytes: number): Promise
   return { name, path };
 }
 
-/** Measures the seconds to mount, and from the start of mounting until the first byte of the large file was read. */
-async function start(bench: Bench, peer: MountPeer, data: Dataset): Promise<{ toMount: number; toFirstByte: number }> {
-  const store = await bench.stored(peer, data);
-  await warm(store);
-  const { seconds: toMount, value: mount } = await clocked(() => peer.mount(store, bench.newMountPoint()));
-  try {
-    const { seconds } = await clocked(() => {
-      const file = fs.openSync(largeFile(mount.path), 'r');
-      fs.readSync(file, Buffer.alloc(1));
-      fs.closeSync(file);
-    });
-    return { toMount, toFirstByte: toMount + seconds };
-  } finally {
-    await mount.unmount();
-  }
-}
-
 /** Measures the most memory, in bytes, that a daemon had while the whole image was read (VmHWM of proc(5)). */
 async function peakMemory(bench: Bench, peer: MountPeer, data: Dataset): Promise<number> {
   return bench.mounted(peer, data, async (path, pid) => {
     await run('dd', `if=${largeFile(path)}`, 'of=/dev/null', 'bs=1M', 'status=none');
     await run(await bench.compiled('random-reads'), largeFile(path), '4', '0.5', '1');
-    const [, kib] = /^VmHWM:\s+(\d+) kB$/m.exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
-    return Number(kib) * 1024;
+    return bytesIn(`/proc/${pid}/status`, 'VmHWM');
   });
 }
 
@@ -140,7 +124,7 @@ async function byWorkers(bench: Bench, measure: Parameters<Group['run']>[1]): Pr
     unit: 'reads per second',
     competitors: workers.map((peer) => ({
       name: peer.name,
-      measure: (round) => randomReads(bench, peer, data, 4, round + 1),
+      measure: (round) => randomReads(bench, peer, data, { readers: 4, seed: round + 1 }),
     })),
   });
 }

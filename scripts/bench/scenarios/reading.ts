@@ -6,8 +6,13 @@ import type { MountPeer } from '../peers/peer.ts';
 
 /** Everything that can be mounted and read. */
 export function readers({ peers }: Bench): MountPeer[] {
-  const { ours, oursFuseNative, plain, gocryptfs, securefs, passthrough } = peers;
-  return present(plain, ours, oursFuseNative, gocryptfs, securefs, passthrough);
+  const { ours, oursFuseNative, before, plain, gocryptfs, securefs, passthrough } = peers;
+  return present(plain, ours, oursFuseNative, before, gocryptfs, securefs, passthrough);
+}
+
+/** Our own ways to serve and to encrypt that only some scenarios tell apart. */
+export function variants({ peers: { oursGcm, oursUring } }: Bench): MountPeer[] {
+  return present(oursGcm, oursUring);
 }
 
 /** Returns the path of the one file of the large dataset in a mount. */

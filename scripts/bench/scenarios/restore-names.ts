@@ -8,5 +8,15 @@ export function decryptThenRestore(tool: string): string {
   return `${tool}, decrypted first`;
 }
 
+/** Names, for tables, a restore whose memory `criu lazy-pages` brings in after the process runs. */
+export function lazily(peer: string): string {
+  return `${peer}, lazy-pages`;
+}
+
+/** Names the scenario that reports when all memory was read, for one that reports when the processes run. */
+export function allRead(id: string): string {
+  return `${id}-all`;
+}
+
 /** The name, in tables, of a restore whose mount counts. */
 export const mountIncluded = `${names.ours}, mount included`;

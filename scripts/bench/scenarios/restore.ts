@@ -1,104 +1,69 @@
-import { join } from 'node:path';
-import { clocked, run } from '../../lib/commands.ts';
+import { run } from '../../lib/commands.ts';
 import type { Bench } from '../bench.ts';
-import { warm } from '../page-cache.ts';
+import { checkpoint } from '../checkpoint.ts';
+import { Passing, type Way } from '../passing.ts';
 import { present } from '../peers/all.ts';
-import type { Converter, MountPeer } from '../peers/peer.ts';
-import { type Checkpoint, checkpoint, type Restored, restore } from '../restoring.ts';
-import type { Competitor, Group } from '../scenario.ts';
+import type { Group } from '../scenario.ts';
 import { formatSize } from '../units.ts';
-import { decryptThenRestore, mountIncluded } from './restore-names.ts';
+import { measureMemory } from './restore-memory.ts';
+import { allRead, mountIncluded } from './restore-names.ts';
+import { afterDecrypting, encryptedBy, fromMount, type RestoreTimes } from './restoring-ways.ts';
 
-/** A competitor that restores, however it gets the image files. */
-function restoring(name: string, attempt: (use: (restored: Restored) => Promise<void>) => Promise<number>): Competitor {
-  return {
-    name,
-    async verify() {
-      await attempt((restored) => restored.check());
-    },
-    measure: () => attempt(async () => undefined),
-  };
-}
+type Measure = Parameters<Group['run']>[1];
 
-async function used(restored: Restored, use: (restored: Restored) => Promise<void>): Promise<number> {
-  try {
-    await use(restored);
-    return restored.seconds;
-  } finally {
-    await restored.end();
-  }
-}
-
-/** @param mountCounts whether the time to mount is part of the result */
-export function fromMount(
-  bench: Bench,
-  peer: MountPeer,
-  images: Checkpoint,
-  name: string,
-  mountCounts: boolean,
-): Competitor {
-  return restoring(name, async (use) => {
-    const store = await bench.stored(peer, images);
-    await warm(store);
-    const { seconds, value: mount } = await clocked(() => peer.mount(store, bench.newMountPoint()));
-    try {
-      return (mountCounts ? seconds : 0) + (await used(await restore(images, mount.path), use));
-    } finally {
-      await mount.unmount();
-    }
+/** Measures restores until the processes run, and reports when they had read all their memory as well. */
+async function compareWays(measure: Measure, id: string, what: string, ways: readonly Way<RestoreTimes>[]) {
+  const times = new Passing<RestoreTimes>();
+  const common = { unit: 'seconds', better: 'lower' } as const;
+  await measure({
+    ...common,
+    id,
+    title: `Restoring ${what}`,
+    competitors: times.measuring(ways, ({ runs }) => runs),
+  });
+  await measure({
+    ...common,
+    id: allRead(id),
+    title: `Restoring ${what}, until all memory was read`,
+    competitors: times.reporting(ways, ({ all }) => all),
   });
 }
 
-/** Decrypts to memory and restores from there, as a user without such a file system does. */
-export function afterDecrypting(bench: Bench, peer: Converter, images: Checkpoint): Competitor {
-  const encrypted = join(bench.directory, `${images.name}-by-${peer.name}`);
-  let made: Promise<unknown> | undefined;
-  return restoring(decryptThenRestore(peer.name), async (use) => {
-    made ??= run(...peer.encrypt(images.path, encrypted));
-    await made;
-    await warm(encrypted);
-    const target = join(bench.memory, 'decrypted');
-    await run('mkdir', target);
-    try {
-      return await used(await restore(images, target, peer.decrypt(encrypted, target)), use);
-    } finally {
-      await run('rm', '-rf', target);
-    }
-  });
+async function restoreKind(bench: Bench, measure: Measure, id: string, processes: number, bytes: number) {
+  const { ours, oursFuseNative, oursGcm, oursUring, before, plain, gocryptfs, securefs, passthrough } = bench.peers;
+  const { age, openssl, gpg } = bench.peers;
+  const what =
+    processes === 1
+      ? `a process with ${formatSize(bytes)} of memory`
+      : `${processes} processes with ${formatSize(bytes / processes)} of memory each`;
+  const images = await checkpoint(bench, `checkpoint-${id}`, processes, bytes / processes / 1024);
+  const converters = present(age, openssl, gpg);
+  await compareWays(measure, `restore-${id}`, what, [
+    ...present(plain, ours).flatMap((peer) => [
+      fromMount(bench, peer, images),
+      fromMount(bench, peer, images, { lazy: true }),
+    ]),
+    fromMount(bench, ours, images, { name: mountIncluded, mountCounts: true }),
+    ...present(oursFuseNative, oursGcm, oursUring, before, gocryptfs, securefs, passthrough).map((peer) =>
+      fromMount(bench, peer, images),
+    ),
+    ...converters.map((peer) => afterDecrypting(bench, peer, images)),
+  ]);
+  if (id === 'one' && bench.measures('restore-memory')) await measureMemory(bench, measure, images, what);
+  await bench.remove(images);
+  for (const peer of converters) await run('rm', '-rf', encryptedBy(bench, peer, images));
 }
 
 export const restoreGroup: Group = {
   name: 'restore',
   heading: 'Restoring a checkpoint',
   method:
-    '`criu restore` of processes full of random memory, each time in a fresh pid namespace, until criu says that they run. From a fresh mount, which does not count unless said so; or after decrypting to a tmpfs, which counts. The ciphertext is in the page cache. `openssl enc` does not authenticate what it decrypts.',
+    '`criu restore` of processes full of random memory, each time in a fresh pid namespace, until criu says that they run; and until the last of them has read all of its memory, by its own clock. Each then compares it with what was dumped. From a fresh mount, which does not count unless said so; or after decrypting to a tmpfs, which counts. With `criu lazy-pages`, whose start counts, memory comes after the processes run. The ciphertext is in the page cache. `openssl enc` does not authenticate what it decrypts. Peak memory is `VmHWM` of the daemon and the page cache that goes with the mount: by how much `Cached` of /proc/meminfo falls when it is unmounted. The page cache of what is stored, which a plain directory has too, does not count.',
   async run(bench, measure) {
-    const { ours, oursFuseNative, plain, gocryptfs, securefs, passthrough, age, openssl, gpg } = bench.peers;
-    const { size } = bench.options;
-    const kinds = [
-      ['one', 1, `a process with ${formatSize(size)} of memory`],
-      ['tree', 8, `8 processes with ${formatSize(size / 8)} of memory each`],
-    ] as const;
-    for (const [id, processes, what] of kinds) {
-      const images = await checkpoint(bench, `checkpoint-${id}`, processes, size / processes / 1024);
-      await measure({
-        id: `restore-${id}`,
-        title: `Restoring ${what}`,
-        unit: 'seconds',
-        better: 'lower',
-        competitors: [
-          ...present(plain, ours).map((peer) => fromMount(bench, peer, images, peer.name, false)),
-          fromMount(bench, ours, images, mountIncluded, true),
-          ...present(oursFuseNative, gocryptfs, securefs, passthrough).map((peer) =>
-            fromMount(bench, peer, images, peer.name, false),
-          ),
-          ...present(age, openssl, gpg).map((peer) => afterDecrypting(bench, peer, images)),
-        ],
-      });
-      await bench.remove(images);
-      for (const peer of present(age, openssl, gpg)) {
-        await run('rm', '-rf', join(bench.directory, `${images.name}-by-${peer.name}`));
-      }
+    const { size, full } = bench.options;
+    const kinds = [['one', 1, size], ['tree', 8, size], ...(full ? ([['large', 1, 4 * size]] as const) : [])] as const;
+    for (const [id, processes, bytes] of kinds) {
+      if (bench.measures(`restore-${id}`)) await restoreKind(bench, measure, id, processes, bytes);
     }
   },
 };

@@ -1,13 +1,14 @@
 import fs from 'node:fs';
 import { bash, type Command, clocked, run } from '../../lib/commands.ts';
 import type { Bench, Dataset } from '../bench.ts';
+import { checkpoint } from '../checkpoint.ts';
 import { warm } from '../page-cache.ts';
+import { Passing } from '../passing.ts';
 import { present } from '../peers/all.ts';
 import type { MountPeer } from '../peers/peer.ts';
-import { checkpoint } from '../restoring.ts';
 import type { Group } from '../scenario.ts';
 import { readers } from './reading.ts';
-import { afterDecrypting, fromMount } from './restore.ts';
+import { afterDecrypting, fromMount, type RestoreTimes } from './restoring-ways.ts';
 
 /** A checkpoint has 7 image files for each process like these, and some for all. */
 const filesPerProcess = 7;
@@ -39,18 +40,21 @@ export const smallFiles: Group = {
     const wanted = bench.options.quick ? 500 : 4000;
     const images = await checkpoint(bench, 'checkpoint-small', Math.round(wanted / filesPerProcess), kibPerProcess);
     const files = fs.readdirSync(images.path).length.toLocaleString('en-US');
-    const { ours, oursFuseNative, plain, gocryptfs, securefs, passthrough, age, openssl, gpg } = bench.peers;
+    const { ours, oursFuseNative, before, plain, gocryptfs, securefs, passthrough, age, openssl, gpg } = bench.peers;
     await measure({
       id: 'small-files-restore',
       title: `Mounting ${files} image files and restoring their ${images.processes} processes`,
       unit: 'seconds',
       better: 'lower',
-      competitors: [
-        ...present(plain, ours, oursFuseNative, gocryptfs, securefs, passthrough).map((peer) =>
-          fromMount(bench, peer, images, peer.name, true),
-        ),
-        ...present(age, openssl, gpg).map((peer) => afterDecrypting(bench, peer, images)),
-      ],
+      competitors: new Passing<RestoreTimes>().measuring(
+        [
+          ...present(plain, ours, oursFuseNative, before, gocryptfs, securefs, passthrough).map((peer) =>
+            fromMount(bench, peer, images, { mountCounts: true }),
+          ),
+          ...present(age, openssl, gpg).map((peer) => afterDecrypting(bench, peer, images)),
+        ],
+        ({ runs }) => runs,
+      ),
     });
     await measure({
       id: 'small-files-tar',

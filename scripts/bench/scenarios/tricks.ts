@@ -1,5 +1,5 @@
-import { bash, run, timed } from '../../lib/commands.ts';
-import type { Bench, Dataset } from '../bench.ts';
+import { bash, timed } from '../../lib/commands.ts';
+import type { Bench } from '../bench.ts';
 import { warm } from '../page-cache.ts';
 import { type Trick, tricks } from '../peers/altered.ts';
 import type { Ckptfs } from '../peers/ckptfs.ts';
@@ -8,6 +8,7 @@ import { formatSize } from '../units.ts';
 import { randomReads } from './random.ts';
 import { largeFile } from './reading.ts';
 import { mountAndRun } from './small-files.ts';
+import { manyFiles } from './small-reads.ts';
 import { writeNew } from './written.ts';
 
 async function sequentially(bench: Bench, peer: Ckptfs): Promise<number> {
@@ -26,13 +27,6 @@ async function written(bench: Bench, peer: Ckptfs): Promise<number> {
     timed('dd', `if=${source}`, `of=${largeFile(path)}`, 'bs=1M', 'status=none'),
   );
   return bench.options.size / value;
-}
-
-async function manyFiles(bench: Bench): Promise<Dataset> {
-  const name = 'tricks-files';
-  const path = bench.newDirectory(name);
-  await run(await bench.compiled('small-files'), path, '4000', '4096');
-  return { name, path };
 }
 
 export const tricksGroup: Group = {
@@ -62,7 +56,8 @@ export const tricksGroup: Group = {
         better: 'higher',
         competitors: peers.map((peer) => ({
           name: peer.name,
-          measure: async (round) => randomReads(bench, peer, await bench.large(), concurrent, round + 1),
+          measure: async (round) =>
+            randomReads(bench, peer, await bench.large(), { readers: concurrent, seed: round + 1 }),
         })),
       });
     }
@@ -76,7 +71,7 @@ export const tricksGroup: Group = {
         measure: () => written(bench, peer),
       })),
     });
-    const files = await manyFiles(bench);
+    const files = await manyFiles(bench, 'tricks-files');
     await measure({
       id: 'tricks-mounting',
       title: 'Mounting 4,000 files and listing all by ls -lR, with all tricks and without one',

@@ -1,8 +1,9 @@
-// The committed pages show the reported run of the committed history: docs/performance.md is what the generator makes
-// of it, and the figures in the README are its medians, row by row.
+// The committed pages show the reported runs of the committed history: docs/performance.md is what the generator makes
+// of them, and the figures in the README are its medians, row by row.
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { ordinaryOutput, reportedRun, withResults } from '../../page.ts';
+import { machineKinds } from '../../costs.ts';
+import { judgedRun, ordinaryOutput, readHistory, reportedRun, withResults } from '../../page.ts';
 import { rowsOf } from '../../plot.ts';
 import { medianOf } from '../../results.ts';
 import { groups } from '../../scenarios/all.ts';
@@ -23,14 +24,25 @@ const rows: Readonly<Record<string, readonly [id: string, ...competitors: string
   'encrypting 1 GiB': ['encrypt', 'ckptfs', 'gocryptfs', 'age'],
 };
 
-test('docs/performance.md is what the generator writes', () => {
+/** The README quotes one kind of machine. */
+const quoted = 'cheap faults';
+
+test.for(machineKinds)('docs/performance.md has what the generator writes about machines with %s', (kind) => {
   const page = readFileSync(`${ordinaryOutput.documents}/performance.md`, 'utf8');
-  expect(withResults(page, pageSection(reportedRun(ordinaryOutput.results), groups))).toBe(page);
+  const history = readHistory(ordinaryOutput.results, kind);
+  const run = reportedRun(history);
+  if (run === undefined) expect(page).not.toContain(`results, ${kind}`);
+  else expect(withResults(page, kind, pageSection(run, judgedRun(history), groups))).toBe(page);
+});
+
+test.for(machineKinds)('every run in the history of machines with %s was made on one', (kind) => {
+  expect(readHistory(ordinaryOutput.results, kind).filter((run) => run.kind !== kind)).toEqual([]);
 });
 
 test('the README has the figures of the reported run', () => {
   const readme = readFileSync(new URL('../../../../README.md', import.meta.url), 'utf8');
-  const run = reportedRun(ordinaryOutput.results);
+  const run = reportedRun(readHistory(ordinaryOutput.results, quoted));
+  if (run === undefined) throw new Error('there is no run to quote');
   const [, table = ''] = /^All figures are from one run .*?\n\n((?:\|[^\n]*\n)+)/ms.exec(readme) ?? [];
   const cells = table.split('\n').flatMap((line) => {
     const [, label = '', ...values] = line.split('|').map((cell) => cell.trim());

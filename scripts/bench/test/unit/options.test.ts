@@ -6,7 +6,14 @@ const parse = (...args: readonly string[]) => parseOptions(args, ordinary);
 
 describe('options', () => {
   test('a full run is long and writes the page', () => {
-    expect(parse()).toMatchObject({ quick: false, rounds: 5, size: 2 ** 30, groups: groupNames, out: ordinary });
+    expect(parse()).toMatchObject({
+      quick: false,
+      whole: true,
+      rounds: 5,
+      size: 2 ** 30,
+      groups: groupNames,
+      out: ordinary,
+    });
   });
   test('a quick run is short and writes nothing', () => {
     expect(parse('--quick')).toMatchObject({ quick: true, rounds: 3, size: 2 ** 27, out: undefined });
@@ -16,6 +23,14 @@ describe('options', () => {
     expect(parse('--only', 'random', '--out', '/elsewhere')).toMatchObject({
       out: { documents: '/elsewhere', results: '/elsewhere/results' },
     });
+  });
+  test('a run for the targets has full length, and writes nothing unless told to record', () => {
+    const targets = { targets: true, whole: false, rounds: 5, size: 2 ** 30 };
+    expect(parse('--targets')).toMatchObject({ ...targets, out: undefined });
+    expect(parse('--targets', '--record')).toMatchObject({ ...targets, out: ordinary });
+  });
+  test('an earlier ckptfs may be anywhere', () => {
+    expect(parse('--before', '/elsewhere/ckptfs/')?.before).toBe('/elsewhere/ckptfs');
   });
   test('help asks for nothing else', () => expect(parse('--help')).toBeUndefined());
   test.each([

@@ -68,7 +68,7 @@ test('tells in words which competitors are slower, alike and faster', () => {
 
 describe('targets', () => {
   const verdict = (claim: string, ...scenarios: Parameters<typeof runOf>[0]) =>
-    judge(runOf(scenarios)).find(({ target }) => target.claim === claim);
+    judge(runOf(scenarios), targets).find(({ target }) => target.claim === claim);
 
   test('are met from the bound on', () => {
     const claim = 'sequential reading, times as fast as gocryptfs';
@@ -103,41 +103,42 @@ describe('targets', () => {
   });
   test('each has a line of its own', () => {
     expect(new Set(targets.map(({ claim }) => claim)).size).toBe(targets.length);
-    expect(targetTable(runOf([])).split('\n')).toHaveLength(targets.length + 2);
-    expect(targetTable(runOf([]))).toContain('not measured');
+    expect(targetTable(runOf([]), targets).split('\n')).toHaveLength(targets.length + 2);
+    expect(targetTable(runOf([]), targets)).toContain('not measured');
   });
 });
 
 describe('the page', () => {
-  const page = 'mine\n<!-- results: written by `npm run bench` -->\nold\n<!-- end of results -->\nmine too\n';
+  const page =
+    'mine\n<!-- results, dear faults: written by `npm run bench` -->\nold\n<!-- end of results, dear faults -->\nmine too\n';
   test('keeps what people wrote', () => {
-    const changed = withResults(page, 'new');
+    const changed = withResults(page, 'dear faults', 'new');
     expect(changed).not.toContain('old');
     expect(changed).toMatch(/^mine\n.*new.*\nmine too\n$/s);
-    expect(withResults(changed, 'new')).toBe(changed);
+    expect(withResults(changed, 'dear faults', 'new')).toBe(changed);
   });
-  test('without marks is left alone', () => expect(() => withResults('mine', 'new')).toThrow('lacks'));
+  test('without marks is left alone', () => expect(() => withResults('mine', 'dear faults', 'new')).toThrow('lacks'));
   test('of all results has a plot and a table for each scenario, the targets, and what was left out', () => {
     const run = runOf([reading], { skipped: ['age is not here'] });
     const text = resultsPage(run, [run], groups, (id) => `plots/${id}.svg`);
     expect(text).toContain('### Reading 1 GiB\n\n![plot](plots/sequential-cached.svg)');
     expect(text).toContain(scenarioTable(reading));
-    expect(text).toContain(targetTable(run));
+    expect(text).toContain(targetTable(run, targets));
     expect(text).toContain('Left out: age is not here');
     expect(text).not.toContain('not to be quoted');
     expect(resultsPage({ ...run, quick: true }, [run], groups, String)).toContain('not to be quoted');
   });
   test('for users begins with the results, has plots beside words, and no targets', () => {
     const run = runOf([reading], { skipped: ['age is not here'] });
-    const text = pageSection(run, groups);
-    expect(text).toMatch(/^## Results\n\n\| {2}\| ckptfs \| gocryptfs \|/);
+    const text = pageSection(run, undefined, groups);
+    expect(text).toMatch(/^## Machines with cheap faults\n.*\n### Results\n\n\| {2}\| ckptfs \| gocryptfs \|/s);
     expect(text).toMatch(
-      /<img src="performance\/sequential-cached.svg"[^|]*\| \*\*Reading 1 GiB\.\*\* ckptfs is 2 times as fast/,
+      /<img src="performance\/cheap-faults\/sequential-cached.svg"[^|]*\| \*\*Reading 1 GiB\.\*\* ckptfs is 2 times as fast/,
     );
     expect(text).toContain('Left out: age is not here');
     expect(text).not.toContain('missed');
     expect(text.split('\n').filter((line) => line.length > 120 && !line.startsWith('|'))).toEqual([]);
-    expect(pageSection({ ...run, quick: true }, groups)).toContain('not to be quoted');
+    expect(pageSection({ ...run, quick: true }, undefined, groups)).toContain('not to be quoted');
   });
   test('tells of earlier runs, the newest first', () => {
     const earlier = runOf([scenarioOf({ ckptfs: [1], gocryptfs: [2] })], { date: '2025-01-01T00:00:00.000Z' });

@@ -1,8 +1,12 @@
 import { expect, test } from 'vitest';
+import type { Probe } from '../../costs.ts';
 import { parseOptions } from '../../options.ts';
 import { type Competitor, runScenario, type Scenario } from '../../scenario.ts';
 
-function quietBench(rounds: number) {
+const costs: Probe = { systemCall: 1e-6, cachedRead: 2e-6, firstTouch: 1e-5, memoryCopy: 1e9 };
+
+/** @param probes what the machine takes before the first round and after each; unless told, always the same */
+function quietBench(rounds: number, probes: Probe[] = []) {
   const options = parseOptions(['--rounds', `${rounds}`], { documents: '/docs', results: '/results' });
   if (options === undefined) throw new Error('no options');
   const skipped: string[] = [];
@@ -11,6 +15,8 @@ function quietBench(rounds: number) {
     options,
     skipped,
     failed,
+    costs: { ...costs, emptyNode: 0.1 },
+    probe: async () => probes.shift() ?? costs,
     say: () => undefined,
     skip: (line: string) => void skipped.push(line),
     fail: (line: string) => void failed.push(line),
@@ -63,4 +69,14 @@ test('a competitor that gives wrong bytes or fails is left out and named; a fail
 test('a scenario that no competitor finishes is an error, not an empty table', async () => {
   const broken: Competitor = { name: 'a', measure: () => Promise.reject(new Error('broke')) };
   await expect(runScenario(quietBench(1), 'random', scenarioOf(broken))).rejects.toThrow('no competitor');
+});
+
+test('a round before or after which the machine took longer is named', async () => {
+  const slow = { ...costs, firstTouch: 2e-5 };
+  const good: Competitor = { name: 'good', measure: async () => 1 };
+  const result = await runScenario(quietBench(4, [costs, costs, slow, costs, costs]), 'random', scenarioOf(good));
+  expect(result.unsteady).toEqual([
+    { round: 1, cost: 'firstTouch', factor: 2 },
+    { round: 2, cost: 'firstTouch', factor: 2 },
+  ]);
 });
