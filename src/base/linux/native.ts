@@ -33,7 +33,8 @@ export class Region {
 
   /** @param memory a length in bytes (zeroed memory is made), or memory to share */
   constructor(memory: number | Uint8Array) {
-    const source = typeof memory === 'number' ? Buffer.allocUnsafeSlow(memory).fill(0) : memory; // not secret: new
+    // An ArrayBuffer, unlike a Buffer made by length, gets zeros from the system page by page as it is touched.
+    const source = typeof memory === 'number' ? new Uint8Array(new ArrayBuffer(memory)) : memory;
     this.bytes = Buffer.from(source.buffer, source.byteOffset, source.byteLength);
     this.view = new DataView(source.buffer, source.byteOffset, source.byteLength);
     this.length = source.byteLength;

@@ -21,7 +21,7 @@ export function withServingOptions<T>(yargs: Argv<T>) {
       type: 'string',
       nargs: 1,
       coerce: (text: string) => bytesFrom('--cache-size', text),
-      describe: 'Memory for opened chunks, such as 64M, which is the default',
+      describe: 'Memory for opened chunks, such as 64M; 4M unless told',
     })
     .option('root-mode', {
       type: 'string',

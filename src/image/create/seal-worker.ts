@@ -84,7 +84,7 @@ export function sealWorker(setup: SealSetup): JobWorker {
     } finally {
       file.close();
     }
-    digestTagPage(stored, digest);
+    digestTagPage(stored, 0, digest);
     return Uint8Array.from(digest.bytes);
   };
 

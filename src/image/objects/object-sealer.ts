@@ -55,7 +55,7 @@ export function writeObjectHeader(
   file.write(new Region(encodeObjectHeader(cipher, chunkSize, imageId, id)), 0, PAGE_SIZE, 0);
 }
 
-/** Puts the SHA-256 of a tag page, the first page of a region, into `digest`. */
-export function digestTagPage(page: Region, digest: Region): void {
-  primitives().sha256(page, 0, PAGE_SIZE, digest, 0);
+/** Puts the SHA-256 of the tag page at an offset into `digest`. */
+export function digestTagPage(page: Region, offset: number, digest: Region): void {
+  primitives().sha256(page, offset, PAGE_SIZE, digest, 0);
 }

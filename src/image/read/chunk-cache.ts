@@ -1,51 +1,52 @@
-import { LRUCache } from 'lru-cache';
 import { Region } from '../../base/linux/native.ts';
 import { wipe } from '../../base/wipe.ts';
 import { RECORD_SIZE } from '../../format/geometry.ts';
+import { LruSlots } from './lru-slots.ts';
 
-/** A chunk that ChunkCipher.authenticate accepted, and its record, kept for the next read of the same chunk. */
-export interface CachedChunk {
-  readonly data: Region;
-  readonly record: Region;
-}
-
-/** Keeps verified chunks up to a number of bytes, and drops the least recently used first. {@link clear} wipes them. */
+/**
+ * Keeps chunks that ChunkCipher.authenticate accepted, each with its record, for the next read of the same chunk. Drops
+ * the least recently used first. All are in one piece of memory, which the system gives as it is touched.
+ */
 export class ChunkCache {
+  readonly chunks: Region;
+  readonly records: Region;
   readonly #chunkSize: number;
-  readonly #chunks: LRUCache<number, CachedChunk>;
-  /** Memory of dropped chunks. The next chunk that is opened there, or {@link clear}, overwrites it. */
-  readonly #spare: CachedChunk[] = [];
+  readonly #slots: LruSlots;
 
   /** @param size the most bytes of chunks to keep; at least one chunk is kept */
   constructor(size: number, chunkSize: number) {
+    const count = Math.max(1, Math.floor(size / chunkSize));
     this.#chunkSize = chunkSize;
-    this.#chunks = new LRUCache({
-      max: Math.max(1, Math.floor(size / chunkSize)),
-      dispose: (chunk) => this.#spare.push(chunk),
-    });
+    this.#slots = new LruSlots(count);
+    this.chunks = new Region(count * chunkSize);
+    this.records = new Region(count * RECORD_SIZE);
   }
 
-  get(key: number): CachedChunk | undefined {
-    return this.#chunks.get(key);
+  /** Returns the slot of a chunk, or -1. */
+  find(key: number): number {
+    return this.#slots.find(key);
   }
 
-  /** Returns memory to open a chunk into. The caller gives it back to {@link keep} or {@link giveBack}. */
-  take(): CachedChunk {
-    return this.#spare.pop() ?? { data: new Region(this.#chunkSize), record: new Region(RECORD_SIZE) };
+  /** Returns the slot to open a chunk into. The caller calls {@link release} if it cannot be opened. */
+  claim(key: number): number {
+    return this.#slots.claim(key);
   }
 
-  keep(key: number, chunk: CachedChunk): void {
-    this.#chunks.set(key, chunk);
+  release(slot: number): void {
+    this.#slots.release(slot);
   }
 
-  giveBack(chunk: CachedChunk): void {
-    this.#spare.push(chunk);
+  chunkOffset(slot: number): number {
+    return slot * this.#chunkSize;
   }
 
-  /** Drops and wipes all chunks. */
+  recordOffset(slot: number): number {
+    return slot * RECORD_SIZE;
+  }
+
+  /** Drops and wipes all chunks. What was never touched stays so. */
   clear(): void {
-    this.#chunks.clear();
-    for (const { data } of this.#spare) wipe(data.bytes);
-    this.#spare.length = 0;
+    wipe(this.chunks.bytes, 0, this.chunkOffset(this.#slots.used));
+    this.#slots.clear();
   }
 }

@@ -1,16 +1,21 @@
 import { Counters } from '../../base/counters.ts';
 import { Region } from '../../base/linux/native.ts';
 import { wipe } from '../../base/wipe.ts';
-import { CHUNKS_PER_GROUP, MAX_CHUNK_SIZE, RECORD_SIZE, recordOffset, SECTOR_SIZE } from '../../format/geometry.ts';
+import { CHUNKS_PER_GROUP, MAX_CHUNK_SIZE, RECORD_SIZE, SECTOR_SIZE } from '../../format/geometry.ts';
 import type { Extent, FileInode } from '../../format/manifest.ts';
-import { type CachedChunk, ChunkCache } from './chunk-cache.ts';
+import { ChunkCache } from './chunk-cache.ts';
 import { firstExtentPast } from './extents.ts';
 import { ObjectReader, type ObjectSource } from './object-reader.ts';
 
 /** Bytes of ciphertext that are read at once. A kernel request of 1 MiB never needs more. */
 const RUN_SIZE = 1 << 20;
 
-export const DEFAULT_READ_CACHE_BYTES = 64 << 20;
+/**
+ * Enough for readers of small files, which share chunks: the kernel keeps what it was given, and asks for the rest of a
+ * chunk soon or not at all. On a machine where memory is dear to touch, filling 64 MiB made the first reads three times
+ * as slow.
+ */
+export const DEFAULT_READ_CACHE_BYTES = 4 << 20;
 
 /** Reads plaintext of files, and authenticates each byte before it returns it. One thread must have it for itself. */
 export class ImageReader {
@@ -99,51 +104,59 @@ export class ImageReader {
   /** Reads whole chunks of one group. Does not keep them, since the kernel keeps what it gets. */
   #readRun(object: number, first: number, count: number, out: Region, outOffset: number): void {
     const { chunkSize, sectorsPerChunk } = this.#objects.geometry;
-    const page = this.#objects.openChunks(object, first, count, this.#run, 0);
+    this.#objects.openChunks(object, first, count, this.#run, 0);
     const cipher = this.#objects.cipher(object);
+    const { page } = this.#objects;
     for (let i = 0; i < count; i++) {
       const at = i * chunkSize;
-      cipher.decryptSectors(page, recordOffset(first + i), this.#run, at, 0, sectorsPerChunk, out, outOffset + at);
+      const record = this.#objects.recordAt(first + i);
+      cipher.decryptSectors(page, record, this.#run, at, 0, sectorsPerChunk, out, outOffset + at);
     }
   }
 
   /** Reads a part of one chunk and keeps the chunk, since the rest of it is likely to be read next. */
   #readPart(object: number, chunk: number, inChunk: number, length: number, out: Region, outOffset: number): void {
-    const cached = this.#cachedChunk(object, chunk);
+    const slot = this.#cachedChunk(object, chunk);
+    const { chunks, records } = this.#chunks;
+    const record = this.#chunks.recordOffset(slot);
+    const data = this.#chunks.chunkOffset(slot);
     const cipher = this.#objects.cipher(object);
     const firstSector = Math.floor(inChunk / SECTOR_SIZE);
     const inSector = inChunk % SECTOR_SIZE;
     const sectors = Math.ceil((inSector + length) / SECTOR_SIZE);
     if (inSector === 0 && length % SECTOR_SIZE === 0) {
-      cipher.decryptSectors(cached.record, 0, cached.data, 0, firstSector, sectors, out, outOffset);
+      cipher.decryptSectors(records, record, chunks, data, firstSector, sectors, out, outOffset);
       return;
     }
-    cipher.decryptSectors(cached.record, 0, cached.data, 0, firstSector, sectors, this.#bounce, 0);
+    cipher.decryptSectors(records, record, chunks, data, firstSector, sectors, this.#bounce, 0);
     this.#bounce.bytes.copy(out.bytes, outOffset, inSector, inSector + length);
   }
 
-  #cachedChunk(object: number, chunk: number): CachedChunk {
+  /** Returns the slot of a chunk in the cache, and opens the chunk there if it is not yet. */
+  #cachedChunk(object: number, chunk: number): number {
     const key = this.#objects.chunkKey(object, chunk);
-    const known = this.#chunks.get(key);
-    if (known !== undefined) {
+    const known = this.#chunks.find(key);
+    if (known !== -1) {
       this.#counters.add('cacheHits', 1);
       return known;
     }
     this.#counters.add('cacheMisses', 1);
-    const made = this.#chunks.take();
+    const slot = this.#chunks.claim(key);
     try {
-      const page = this.#objects.openChunks(object, chunk, 1, made.data, 0);
-      copyRecord(page, recordOffset(chunk), made.record);
+      this.#objects.openChunks(object, chunk, 1, this.#chunks.chunks, this.#chunks.chunkOffset(slot));
     } catch (error) {
-      this.#chunks.giveBack(made);
+      this.#chunks.release(slot);
       throw error;
     }
-    this.#chunks.keep(key, made);
-    return made;
+    const { page } = this.#objects;
+    copyRecord(page, this.#objects.recordAt(chunk), this.#chunks.records, this.#chunks.recordOffset(slot));
+    return slot;
   }
 }
 
 /** Copies a record word by word, because Buffer.copy would allocate two objects. */
-function copyRecord(page: Region, offset: number, record: Region): void {
-  for (let i = 0; i < RECORD_SIZE; i += 4) record.view.setUint32(i, page.view.getUint32(offset + i, true), true);
+function copyRecord(from: Region, fromOffset: number, to: Region, toOffset: number): void {
+  for (let i = 0; i < RECORD_SIZE; i += 4) {
+    to.view.setUint32(toOffset + i, from.view.getUint32(fromOffset + i, true), true);
+  }
 }

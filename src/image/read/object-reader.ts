@@ -11,6 +11,7 @@ import { type ImageContext, imageContext } from '../objects/image-context.ts';
 import { digestTagPage } from '../objects/object-sealer.ts';
 import { OpenObject } from '../objects/open-object.ts';
 import type { Image } from './image.ts';
+import { TagPages } from './tag-pages.ts';
 
 /** The image whose objects are read: a sealed one, or one that is being written, which may get more objects. */
 export type ObjectSource = Pick<Image, 'store' | 'header' | 'imageKey'> & {
@@ -36,7 +37,6 @@ export interface ChunkFault {
 }
 
 const MAX_OPEN_OBJECTS = 128;
-const MAX_TAG_PAGES = 512;
 
 /**
  * Goes from manifest to tag page to record to chunk (format.md §6) for the objects of one image, and keeps tag pages
@@ -48,14 +48,16 @@ export class ObjectReader {
   readonly #source: ObjectSource;
   readonly #counters: Counters;
   readonly #objects: LRUCache<number, OpenEntry>;
-  readonly #tagPages: LRUCache<number, Region>;
-  readonly #sparePages: Region[] = [];
+  readonly #tagPages = new TagPages();
   /** The number of each object's first tag page among all tag pages of the image. */
   readonly #firstGroups: number[] = [0];
   readonly #digest = new Region(DIGEST_SIZE);
   /** The object that was used last, which needs no search in the cache. */
   #lastIndex = -1;
   #last: OpenEntry | undefined;
+  /** Where the tag page is that was used last. */
+  #page: Region = this.#tagPages.region;
+  #pageOffset = 0;
 
   constructor(source: ObjectSource, counters: Counters) {
     this.#source = source;
@@ -63,7 +65,6 @@ export class ObjectReader {
     this.#image = imageContext(source.store, source.header, source.imageKey);
     this.geometry = this.#image.geometry;
     this.#objects = new LRUCache({ max: MAX_OPEN_OBJECTS, dispose: (object) => this.#close(object) });
-    this.#tagPages = new LRUCache({ max: MAX_TAG_PAGES, dispose: (page) => this.#sparePages.push(page) });
   }
 
   /**
@@ -75,25 +76,36 @@ export class ObjectReader {
   }
 
   /**
-   * Reads `count` chunks of one group into `data`, verifies each, and returns the tag page of the group, which is valid
-   * until the next call.
+   * Reads `count` chunks of one group into `data` and verifies each. {@link page} has their records until the next
+   * call.
    * @throws CkptfsError `damaged` (nothing of `data` may then be used), `io`
    */
-  openChunks(object: number, first: number, count: number, data: Region, dataOffset: number): Region {
+  openChunks(object: number, first: number, count: number, data: Region, dataOffset: number): void {
     const { chunkSize } = this.geometry;
     const opened = this.#open(object);
-    const page = this.#tagPage(object, opened, Math.floor(first / CHUNKS_PER_GROUP));
+    const fault = this.#findTagPage(object, opened, Math.floor(first / CHUNKS_PER_GROUP));
+    if (fault !== undefined) throw this.#damaged(opened, first - (first % CHUNKS_PER_GROUP), fault);
     const read = opened.readChunks(first, count, data, dataOffset);
     this.#counters.add('storedBytesRead', read);
     if (read !== count * chunkSize && opened.entry.growing === undefined) {
       throw this.#damaged(opened, first, 'the file ends early');
     }
     for (let i = 0; i < count; i++) {
-      if (!opened.cipher.authenticate(first + i, data, dataOffset + i * chunkSize, page, recordOffset(first + i))) {
+      const at = dataOffset + i * chunkSize;
+      if (!opened.cipher.authenticate(first + i, data, at, this.#page, this.recordAt(first + i))) {
         throw this.#damaged(opened, first + i, 'its tag does not match');
       }
     }
-    return page;
+  }
+
+  /** What holds the tag page of the chunks that were opened last. */
+  get page(): Region {
+    return this.#page;
+  }
+
+  /** Returns the offset of the record of a chunk in {@link page}. The chunk is of the group that was opened last. */
+  recordAt(chunk: number): number {
+    return this.#pageOffset + recordOffset(chunk);
   }
 
   /**
@@ -120,15 +132,15 @@ export class ObjectReader {
     const opened = this.#open(object);
     const first = group * CHUNKS_PER_GROUP;
     const count = Math.min(CHUNKS_PER_GROUP, opened.entry.chunks - first);
-    const page = this.#findTagPage(object, opened, group);
+    const pageFault = this.#findTagPage(object, opened, group);
     const read = opened.readChunks(first, count, data, 0);
     const faults: ChunkFault[] = [];
     for (let i = 0; i < count; i++) {
       const chunk = first + i;
       if (((covered[i >>> 3] ?? 0) & (1 << (i & 7))) === 0) continue;
-      if (typeof page === 'string') faults.push({ chunk, reason: page });
+      if (pageFault !== undefined) faults.push({ chunk, reason: pageFault });
       else if ((i + 1) * chunkSize > read) faults.push({ chunk, reason: 'the file ends early' });
-      else if (!opened.cipher.authenticate(chunk, data, i * chunkSize, page, recordOffset(chunk))) {
+      else if (!opened.cipher.authenticate(chunk, data, i * chunkSize, this.#page, this.recordAt(chunk))) {
         faults.push({ chunk, reason: 'its tag does not match' });
       }
     }
@@ -138,7 +150,6 @@ export class ObjectReader {
   close(): void {
     this.#objects.clear();
     this.#tagPages.clear();
-    this.#sparePages.length = 0;
   }
 
   #open(index: number): OpenEntry {
@@ -186,35 +197,43 @@ export class ObjectReader {
     }
   }
 
-  #tagPage(object: number, opened: OpenEntry, group: number): Region {
-    const page = this.#findTagPage(object, opened, group);
-    if (typeof page === 'string') throw this.#damaged(opened, group * CHUNKS_PER_GROUP, page);
-    return page;
+  /** Makes the verified tag page of a group the one in {@link page}, or returns the reason why it fails. */
+  #findTagPage(object: number, opened: OpenEntry, group: number): string | undefined {
+    const growing = opened.entry.growing?.page(group);
+    if (growing !== undefined) {
+      this.#page = growing;
+      this.#pageOffset = 0;
+      return undefined;
+    }
+    const key = this.#firstGroup(object) + group;
+    this.#page = this.#tagPages.region;
+    this.#pageOffset = this.#tagPages.find(key);
+    if (this.#pageOffset !== -1) return undefined;
+    this.#pageOffset = this.#tagPages.claim(key);
+    try {
+      const fault = this.#readTagPage(opened, group);
+      if (fault !== undefined) this.#tagPages.release(this.#pageOffset);
+      return fault;
+    } catch (error) {
+      this.#tagPages.release(this.#pageOffset);
+      throw error;
+    }
   }
 
-  /** Returns the verified tag page of a group, or the reason why it fails. */
-  #findTagPage(object: number, opened: OpenEntry, group: number): Region | string {
-    const growing = opened.entry.growing?.page(group);
-    if (growing !== undefined) return growing;
-    const key = this.#firstGroup(object) + group;
-    const known = this.#tagPages.get(key);
-    if (known !== undefined) return known;
-    const page = this.#sparePages.pop() ?? new Region(PAGE_SIZE);
-    const read = opened.file.read(page, 0, PAGE_SIZE, this.geometry.tagPageOffset(group));
+  /** Reads and verifies the tag page of a group, and returns the reason why it fails. @throws CkptfsError `io` */
+  #readTagPage(opened: OpenEntry, group: number): string | undefined {
+    const start = this.#pageOffset;
+    const read = opened.file.read(this.#page, start, PAGE_SIZE, this.geometry.tagPageOffset(group));
     this.#counters.add('storedBytesRead', read);
-    digestTagPage(page, this.#digest);
-    const expected = opened.entry.digests.subarray(group * DIGEST_SIZE, (group + 1) * DIGEST_SIZE);
-    if (read !== PAGE_SIZE || !this.#digest.bytes.equals(expected)) {
-      this.#sparePages.push(page);
-      return 'its tag page is not the sealed one';
-    }
+    digestTagPage(this.#page, start, this.#digest);
+    const expected = group * DIGEST_SIZE;
+    const differs = this.#digest.bytes.compare(opened.entry.digests, expected, expected + DIGEST_SIZE) !== 0;
+    if (read !== PAGE_SIZE || differs) return 'its tag page is not the sealed one';
     const records = Math.min(CHUNKS_PER_GROUP, opened.entry.chunks - group * CHUNKS_PER_GROUP);
-    if (page.bytes.subarray(records * RECORD_SIZE).some((byte) => byte !== 0)) {
-      this.#sparePages.push(page);
-      return 'its tag page has a record past the last chunk';
+    for (let at = start + records * RECORD_SIZE; at < start + PAGE_SIZE; at++) {
+      if (this.#page.bytes[at] !== 0) return 'its tag page has a record past the last chunk';
     }
-    this.#tagPages.set(key, page);
-    return page;
+    return undefined;
   }
 
   /** Counts groups up to an object. More objects may have been added at the end, of which only the last one grows. */

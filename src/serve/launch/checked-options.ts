@@ -28,7 +28,7 @@ export interface MountOptions {
    * there is always one, and so there is with `write`.
    */
   readonly workers?: number;
-  /** How many bytes of verified chunks are kept in memory, by all workers together. Default 64 MiB. */
+  /** How many bytes of verified chunks are kept in memory, by all workers together. Default 4 MiB. */
   readonly cacheSize?: number;
   /**
    * Permission bits that the root directory gets instead of those in the image. A read-only mount shows them; with

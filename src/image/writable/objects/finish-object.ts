@@ -17,7 +17,7 @@ export function writeTagPage(
 ): void {
   file.write(page, 0, PAGE_SIZE, geometry.tagPageOffset(group));
   const digest = new Region(DIGEST_SIZE);
-  digestTagPage(page, digest);
+  digestTagPage(page, 0, digest);
   object.digests.set(digest.bytes, group * DIGEST_SIZE);
   growing.setWritten(group);
 }
