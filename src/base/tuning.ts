@@ -10,6 +10,7 @@ declare const CKPTFS_READ_AHEAD_KIBIBYTES: number | undefined;
 declare const CKPTFS_CALLS_PREAD: boolean | undefined;
 declare const CKPTFS_MIN_DEFERRED_WRITE: number | undefined;
 declare const CKPTFS_STARTS_DAEMON_EARLY: boolean | undefined;
+declare const CKPTFS_MIN_DIRECT_FILE: number | undefined;
 declare const CKPTFS_STOPS_XATTR_REQUESTS: boolean | undefined;
 
 /** Whether a serving thread asks for the next request for a short while before it sleeps. */
@@ -32,6 +33,9 @@ export const MIN_DEFERRED_WRITE: number =
 /** Whether `ckptfs mount` starts its daemon before it parses the command line. */
 export const STARTS_DAEMON_EARLY: boolean =
   typeof CKPTFS_STARTS_DAEMON_EARLY === 'undefined' ? true : CKPTFS_STARTS_DAEMON_EARLY;
+
+/** Bytes of the smallest file that may be read past the page cache. Images without one need no request at open(2). */
+export const MIN_DIRECT_FILE: number = typeof CKPTFS_MIN_DIRECT_FILE === 'undefined' ? 4 << 20 : CKPTFS_MIN_DIRECT_FILE;
 
 /** Whether the kernel is told to stop asking for extended attributes where an image has none. */
 export const STOPS_XATTR_REQUESTS: boolean =

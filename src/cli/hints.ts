@@ -47,8 +47,8 @@ const hints: { readonly [Code in ErrorCode]?: (error: CkptfsError<Code>) => Hint
       'relative-path': 'Change to a directory that exists, or name the path from the root directory on.',
       'inside-source': 'Name a destination outside of the source.',
       'mount-option':
-        'Known are key_file=FILE, image_id=ID, transport=NAME, workers=N, cache_size=BYTES, root_mode=MODE, ' +
-        'log_file=FILE, scratch, write, allow_other, allow_root, noexec, fsname=NAME, and the general options of fstab.',
+        'Known are key_file=FILE, image_id=ID, transport=NAME, workers=N, cache_size=BYTES, ' +
+        'page_files=CHOICE, root_mode=MODE, log_file=FILE, scratch, write, allow_other, allow_root, noexec, fsname=NAME, and the general options of fstab.',
     }),
   io: ({ data }) => (data?.reason === 'hard-links' ? 'Copy the image with its contents, and use the copy.' : undefined),
   exists: ({ data, path }) =>

@@ -1,6 +1,6 @@
 import { Errno } from '../base/errno.ts';
 import type { Region } from '../base/linux/native.ts';
-import { STOPS_XATTR_REQUESTS } from '../base/tuning.ts';
+import { MIN_DIRECT_FILE, STOPS_XATTR_REQUESTS } from '../base/tuning.ts';
 import type { FileInode, Inode } from '../format/manifest.ts';
 import type { Attributes, DirectoryEntry, FileSystem, Statistics } from '../fuse/protocol/filesystem.ts';
 import { dataBytes, seekExtent } from '../image/read/extents.ts';
@@ -8,6 +8,7 @@ import type { Image } from '../image/read/image.ts';
 import type { ImageReader } from '../image/read/image-reader.ts';
 import type { ImageTree } from '../image/read/tree.ts';
 import { attributesOf, BLOCK_SIZE, DOT, DOT_DOT, NAME_MAX } from './attributes.ts';
+import { type PageFiles, readsDirect } from './direct-opens.ts';
 import { type FaultListener, StoreFaults } from './store-faults.ts';
 
 /**
@@ -16,6 +17,7 @@ import { type FaultListener, StoreFaults } from './store-faults.ts';
  */
 export class ReadOnlyTree implements FileSystem {
   readonly immutable = true;
+  readonly opensDirect: ((node: number, thread: number) => boolean) | undefined;
   readonly #tree: ImageTree;
   readonly #reader: ImageReader;
   readonly #faults: StoreFaults;
@@ -25,7 +27,13 @@ export class ReadOnlyTree implements FileSystem {
   /** By node, made at the first request. */
   readonly #attributes: (Attributes | undefined)[] = [];
 
-  constructor(image: Image, tree: ImageTree, reader: ImageReader, onFault: FaultListener) {
+  constructor(
+    image: Image,
+    tree: ImageTree,
+    reader: ImageReader,
+    onFault: FaultListener,
+    pageFiles: PageFiles = 'cached',
+  ) {
     this.#tree = tree;
     this.#reader = reader;
     this.#faults = new StoreFaults(
@@ -35,6 +43,10 @@ export class ReadOnlyTree implements FileSystem {
     );
     this.#inodes = image.manifest.inodes;
     this.#hasXattrs = this.#inodes.some(({ xattrs }) => xattrs.length > 0);
+    this.opensDirect =
+      pageFiles !== 'cached' && this.#inodes.some(isLarge)
+        ? (node, thread) => isLarge(this.#inode(node)) && readsDirect(pageFiles, thread)
+        : undefined;
   }
 
   lookup(parent: number, name: Uint8Array): Attributes {
@@ -118,6 +130,10 @@ export class ReadOnlyTree implements FileSystem {
     if (inode.type !== 'file') throw Errno.of('EINVAL');
     return inode;
   }
+}
+
+function isLarge(inode: Inode): boolean {
+  return inode.type === 'file' && inode.size >= MIN_DIRECT_FILE;
 }
 
 /** Describes a full file system that is as large as what is in it. */

@@ -26,7 +26,15 @@ export function servingStatus(device: string): DaemonStatus {
       cacheMisses: 5,
       authenticationFailures: 6,
     },
-    options: { allowOther: false, allowRoot: true, noExec: false, fsName: '/enc', cacheSize: 65536, logFile: '/log' },
+    options: {
+      allowOther: false,
+      allowRoot: true,
+      noExec: false,
+      fsName: '/enc',
+      cacheSize: 65536,
+      pageFiles: 'auto',
+      logFile: '/log',
+    },
   };
 }
 

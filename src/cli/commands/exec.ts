@@ -25,7 +25,7 @@ export const command = defineCommand({
   options,
   async run(args) {
     const command = commandOf(args);
-    const { transport, workers, cacheSize, rootMode, scratch, allowOther, write } = args;
+    const { transport, workers, cacheSize, pageFiles, rootMode, scratch, allowOther, write } = args;
     const exec = (imageKey: Secret | Promise<Secret>): Promise<ExecResult> =>
       execWithMount({
         location: args.ENC,
@@ -35,7 +35,7 @@ export const command = defineCommand({
         allowOther,
         write,
         privateNamespace: args.private,
-        ...omitUndefined({ transport, workers, cacheSize, rootMode }),
+        ...omitUndefined({ transport, workers, cacheSize, pageFiles, rootMode }),
       });
     if (write && args.imageId === undefined && isVacant(args.ENC)) return execOnNewImage(args, exec);
     refuseNewImageOptions(args);

@@ -47,6 +47,7 @@ export const command = defineCommand({
         transport: args.transport ?? settings.transport,
         workers: args.workers ?? settings.workers,
         cacheSize: args.cacheSize ?? settings.cacheSize,
+        pageFiles: args.pageFiles ?? settings.pageFiles,
         rootMode: args.rootMode ?? settings.rootMode,
       }),
     };

@@ -1,5 +1,5 @@
 import { CkptfsError } from '../../base/errors.ts';
-import { type Transport, transports } from '../../serve/handover/daemon-config.ts';
+import { pageFileChoices, type Transport, transports } from '../../serve/handover/daemon-config.ts';
 import { MAX_WORKERS } from '../../serve/launch/checked-options.ts';
 import { parseFuseOptions, splitAtCommas, withoutBackslashes } from '../../serve/launch/fuse-options.ts';
 import { imageIdOf } from './image-arguments.ts';
@@ -12,6 +12,7 @@ interface MountSettings {
   readonly transport?: Transport | undefined;
   readonly workers?: number | undefined;
   readonly cacheSize?: number | undefined;
+  readonly pageFiles?: (typeof pageFileChoices)[number] | undefined;
   readonly rootMode?: number | undefined;
   readonly scratch?: boolean | undefined;
   readonly write?: boolean | undefined;
@@ -46,11 +47,13 @@ function ownSetting(name: string, value: string | undefined, before: MountSettin
     case 'image_id':
       return { imageId: imageIdOf(needed(name, value)) };
     case 'transport':
-      return { transport: transportOf(needed(name, value)) };
+      return { transport: choiceOf(name, transports, needed(name, value)) };
     case 'workers':
       return { workers: workersFrom(name, needed(name, value)) };
     case 'cache_size':
       return { cacheSize: bytesFrom(name, needed(name, value)) };
+    case 'page_files':
+      return { pageFiles: choiceOf(name, pageFileChoices, needed(name, value)) };
     case 'root_mode':
       return { rootMode: modeFrom(name, needed(name, value)) };
     case 'log_file':
@@ -73,8 +76,8 @@ function needed(name: string, value: string | undefined): string {
   throw new CkptfsError('bad-argument', `mount option ${name} needs a value: ${name}=…`);
 }
 
-function transportOf(text: string): Transport {
-  const known = transports.find((name) => name === text);
+function choiceOf<Choice extends string>(name: string, choices: readonly Choice[], text: string): Choice {
+  const known = choices.find((choice) => choice === text);
   if (known !== undefined) return known;
-  throw new CkptfsError('bad-argument', `mount option transport=${text}: known are ${transports.join(', ')}`);
+  throw new CkptfsError('bad-argument', `mount option ${name}=${text}: known are ${choices.join(', ')}`);
 }

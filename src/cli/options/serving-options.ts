@@ -1,5 +1,5 @@
 import type { Argv } from 'yargs';
-import { transports } from '../../serve/handover/daemon-config.ts';
+import { pageFileChoices, transports } from '../../serve/handover/daemon-config.ts';
 import { workersFrom } from './mount-options.ts';
 import { bytesFrom, modeFrom } from './options.ts';
 
@@ -22,6 +22,11 @@ export function withServingOptions<T>(yargs: Argv<T>) {
       nargs: 1,
       coerce: (text: string) => bytesFrom('--cache-size', text),
       describe: 'Memory for opened chunks, such as 64M; 4M unless told',
+    })
+    .option('page-files', {
+      choices: pageFileChoices,
+      nargs: 1,
+      describe: 'Read large files past the page cache; auto, the default, does so for criu',
     })
     .option('root-mode', {
       type: 'string',

@@ -1,6 +1,8 @@
+import { constants } from 'node:fs';
 import { Errno } from '../../base/errno.ts';
 import {
   FOPEN_CACHE_DIR,
+  FOPEN_DIRECT_IO,
   FOPEN_KEEP_CACHE,
   fuse_lseek_in,
   fuse_lseek_out,
@@ -18,16 +20,24 @@ import type { Exchange } from '../protocol/exchange.ts';
 import { isWritable } from '../protocol/filesystem.ts';
 import type { Reply } from '../protocol/reply.ts';
 
+const { O_DIRECT } = constants;
+
 /**
  * Answers FUSE_OPEN. The answer is ENOSYS, once: from then on the kernel opens files without asking, keeps their cached
- * pages (as with FOPEN_KEEP_CACHE) and allows O_DIRECT. O_TRUNC comes as SETATTR in any case. Where only one user is
- * served the answer is a success instead, because the user is checked at each OPEN.
+ * pages (as with FOPEN_KEEP_CACHE) and allows O_DIRECT. O_TRUNC comes as SETATTR in any case. The answer is a success
+ * instead where only one user is served, because the user is checked at each OPEN, and where the file system decides
+ * how files are read. KEEP_CACHE comes with DIRECT_IO as well: without it the kernel would drop pages that others use.
  */
 export function open(exchange: Exchange): number {
-  const flags = exchange.request.u32(fuse_open_in.flags);
+  const { fileSystem, request, reply } = exchange;
+  const flags = request.u32(fuse_open_in.flags);
   const writing = (flags & O_ACCMODE) !== O_RDONLY || (flags & O_TRUNC) !== 0;
-  if (writing && exchange.fileSystem.immutable) throw Errno.of('EROFS');
-  return opened(exchange, FOPEN_KEEP_CACHE);
+  if (writing && fileSystem.immutable) throw Errno.of('EROFS');
+  if (fileSystem.opensDirect === undefined) return opened(exchange, FOPEN_KEEP_CACHE);
+  // With O_DIRECT the kernel passes its cache by anyway, and sends all requests of a read at once, which it does not do
+  // with FOPEN_DIRECT_IO.
+  const isDirect = (flags & O_DIRECT) === 0 && fileSystem.opensDirect(request.node, request.thread());
+  return replyOpened(reply, 0, isDirect ? FOPEN_KEEP_CACHE | FOPEN_DIRECT_IO : FOPEN_KEEP_CACHE);
 }
 
 /**

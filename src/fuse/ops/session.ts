@@ -4,9 +4,11 @@ import {
   FUSE_ASYNC_READ,
   FUSE_BIG_WRITES,
   FUSE_CACHE_SYMLINKS,
+  FUSE_DIRECT_IO_ALLOW_MMAP_2,
   FUSE_DO_READDIRPLUS,
   FUSE_EXPORT_SUPPORT,
   FUSE_HANDLE_KILLPRIV_V2,
+  FUSE_INIT_EXT,
   FUSE_KERNEL_MINOR_VERSION,
   FUSE_KERNEL_VERSION,
   FUSE_MAX_PAGES,
@@ -37,7 +39,11 @@ const WANTED_FLAGS =
   FUSE_ASYNC_DIO |
   FUSE_PARALLEL_DIROPS |
   FUSE_MAX_PAGES |
-  FUSE_CACHE_SYMLINKS;
+  FUSE_CACHE_SYMLINKS |
+  FUSE_INIT_EXT;
+
+/** Those of the upper half. DIRECT_IO_ALLOW_MMAP: what is opened with FOPEN_DIRECT_IO can be mapped shared, too. */
+const WANTED_FLAGS_2 = FUSE_DIRECT_IO_ALLOW_MMAP_2;
 
 /**
  * The flags to request in addition where files can be written. HANDLE_KILLPRIV_V2: the file system itself clears
@@ -50,9 +56,7 @@ const WANTED_FLAGS =
  * - POSIX_LOCKS, FLOCK_LOCKS: the kernel keeps locks itself, and all users of the mount are local;
  * - ATOMIC_O_TRUNC: there is no OPEN that could carry it, see {@link open};
  * - AUTO_INVAL_DATA: files change only through the mount;
- * - POSIX_ACL, DONT_MASK, SECURITY_CTX, SETXATTR_EXT: only `user.` attributes are kept;
- * - DIRECT_IO_ALLOW_MMAP: it concerns FOPEN_DIRECT_IO, which is never set; O_DIRECT and mappings work together without
- *   it.
+ * - POSIX_ACL, DONT_MASK, SECURITY_CTX, SETXATTR_EXT: only `user.` attributes are kept.
  */
 const WANTED_FOR_WRITING = FUSE_HANDLE_KILLPRIV_V2;
 
@@ -83,6 +87,9 @@ export function init({ fileSystem, request, reply, onInit }: Exchange): number {
   // The kernel uses the smaller of this and the read-ahead of the mount's bdi, which root may already have raised.
   reply.u32(fuse_init_out.max_readahead, reply.capacity);
   reply.u32(fuse_init_out.flags, offered & wanted);
+  if ((offered & FUSE_INIT_EXT) !== 0) {
+    reply.u32(fuse_init_out.flags2, request.u32(fuse_init_in.flags2) & WANTED_FLAGS_2);
+  }
   reply.u16(fuse_init_out.max_background, MAX_BACKGROUND);
   reply.u16(fuse_init_out.congestion_threshold, CONGESTION_THRESHOLD);
   reply.u32(fuse_init_out.max_write, reply.capacity);

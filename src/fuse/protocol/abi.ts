@@ -27,7 +27,11 @@ export const FUSE_PARALLEL_DIROPS = 1 << 18;
 export const FUSE_MAX_PAGES = 1 << 22;
 export const FUSE_CACHE_SYMLINKS = 1 << 23;
 export const FUSE_HANDLE_KILLPRIV_V2 = 1 << 28;
+/** There are 64 flags; `flags2` has the upper half, from bit 32 on. */
+export const FUSE_INIT_EXT = 1 << 30;
+export const FUSE_DIRECT_IO_ALLOW_MMAP_2 = 1 << (36 - 32);
 
+export const FOPEN_DIRECT_IO = 1 << 0;
 export const FOPEN_KEEP_CACHE = 1 << 1;
 export const FOPEN_CACHE_DIR = 1 << 3;
 
@@ -185,7 +189,8 @@ export const fuse_kstatfs = {
   sizeof: 80,
 } as const;
 
-export const fuse_init_in = { major: 0, minor: 4, max_readahead: 8, flags: 12 } as const;
+/** `flags2` is there with FUSE_INIT_EXT in `flags`. */
+export const fuse_init_in = { major: 0, minor: 4, max_readahead: 8, flags: 12, flags2: 16 } as const;
 
 export const fuse_init_out = {
   major: 0,
@@ -197,6 +202,7 @@ export const fuse_init_out = {
   max_write: 20,
   time_gran: 24,
   max_pages: 28,
+  flags2: 32,
   sizeof: 64,
 } as const;
 

@@ -27,6 +27,13 @@ export interface FileSystem {
    */
   read(node: number, offset: number, length: number, out: Region, outOffset: number): number;
   /**
+   * Decides at each open of a file for reading whether its reads pass the kernel's page cache by. Where it is
+   * undefined, none do, and the kernel opens files without a request.
+   * @param thread the thread that opens the file, as the pid namespace of the mount counts; 0 where it has no number
+   * @throws Errno ENOENT
+   */
+  readonly opensDirect?: ((node: number, thread: number) => boolean) | undefined;
+  /**
    * Returns the entry that follows the one with this cookie, or undefined after the last. Cookie 0 is before all
    * entries. The first entry is "." with cookie 1, the second ".." with cookie 2, and then come the children, each with
    * a cookie of its own. A child keeps its cookie as long as its name is in the directory, and the children that stay

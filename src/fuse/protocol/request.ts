@@ -66,6 +66,11 @@ export class Request {
     return { uid: this.uid, gid: this.#view.getUint32(fuse_in_header.gid, true) };
   }
 
+  /** Returns the thread that made the request, as the pid namespace of the mount counts; 0 where it has no number. */
+  thread(): number {
+    return this.#view.getUint32(fuse_in_header.pid, true);
+  }
+
   /** Reads the 32-bit number at an offset of the request's body. */
   u32(offset: number): number {
     const at = fuse_in_header.sizeof + offset;

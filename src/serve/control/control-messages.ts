@@ -1,5 +1,6 @@
 import { type CounterName, counterNames } from '../../base/counters.ts';
 import { isPlainError, type PlainError } from '../../base/errors.ts';
+import { type PageFiles, pageFileChoices } from '../../fs/direct-opens.ts';
 
 /** The line that asks a daemon for its status. */
 export const STATUS_QUESTION = 'status\n';
@@ -35,6 +36,7 @@ export interface ServedOptions {
   readonly fsName: string;
   /** In bytes. */
   readonly cacheSize: number;
+  readonly pageFiles: PageFiles;
   /** Undefined in the foreground. */
   readonly logFile?: string | undefined;
 }
@@ -65,6 +67,7 @@ function isServedOptions(value: unknown): boolean {
     ['allowOther', 'allowRoot', 'noExec'].every((name) => typeof value[name] === 'boolean') &&
     typeof value['fsName'] === 'string' &&
     Number.isFinite(value['cacheSize']) &&
+    pageFileChoices.some((choice) => choice === value['pageFiles']) &&
     (value['logFile'] === undefined || typeof value['logFile'] === 'string')
   );
 }

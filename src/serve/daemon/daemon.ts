@@ -137,14 +137,15 @@ export class Daemon {
 
   #status(): DaemonStatus {
     const { mountPoint, device, imageId, workers, isSealing } = this.mount;
-    const { transport, scratch, write, allowOther, allowRoot, noExec, fsName, cacheSize, logFile } = this.#config;
+    const { transport, scratch, write, allowOther, allowRoot, noExec, fsName, cacheSize, pageFiles, logFile } =
+      this.#config;
     const { location } = this.#store;
     return {
       ...{ mountPoint, device, location, imageId, transport, workers, scratch, write },
       state: isSealing ? 'sealing' : 'serving',
       uptimeSeconds: Math.floor((Date.now() - this.#startedAt) / 1000),
       counters: this.mount.counters(),
-      options: { allowOther, allowRoot, noExec, fsName, cacheSize, logFile },
+      options: { allowOther, allowRoot, noExec, fsName, cacheSize, pageFiles, logFile },
     };
   }
 }

@@ -53,6 +53,7 @@ function startThreads(config: DaemonConfig, store: HeldStore, key: PendingKey, l
     write: config.write,
     imageKey: key.imageKey.shared,
     cacheSize: Math.ceil(config.cacheSize / config.workers),
+    pageFiles: config.pageFiles,
     rootMode: config.rootMode,
     onlyUid: config.allowRoot ? process.getuid?.() : undefined,
   };

@@ -1,9 +1,12 @@
 import type { ErrorCode } from '../../base/errors.ts';
+import { type PageFiles, pageFileChoices } from '../../fs/direct-opens.ts';
 import type { MadeImage } from '../../image/discard-image.ts';
 import type { StoreIdentity } from '../../stores/store.ts';
 
 export const transports = ['kernel', 'fuse-native'] as const;
 export type Transport = (typeof transports)[number];
+
+export { pageFileChoices };
 
 /** What a daemon is to serve, and how. It gets this before the image key. Contains no secret. */
 export interface DaemonConfig {
@@ -17,6 +20,7 @@ export interface DaemonConfig {
   readonly workers: number;
   /** In bytes, of all workers together. */
   readonly cacheSize: number;
+  readonly pageFiles: PageFiles;
   /**
    * Permission bits that the root directory gets instead of those in the image. On a writable mount this is a chmod.
    */

@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { relative } from 'node:path';
 import { absolutePath } from '../../base/current-directory.ts';
 import { CkptfsError } from '../../base/errors.ts';
+import type { PageFiles } from '../../fs/direct-opens.ts';
 import { checkKernelMounts } from '../../fuse/mount/mount-kernel.ts';
 import { checkedMountPoint } from '../../fuse/mount/mount-point.ts';
 import { readMountsSync } from '../../fuse/mount/mountinfo.ts';
@@ -30,6 +31,11 @@ export interface MountOptions {
   readonly workers?: number;
   /** How many bytes of verified chunks are kept in memory, by all workers together. Default 4 MiB. */
   readonly cacheSize?: number;
+  /**
+   * Whose reads of files of 4 MiB and more pass the page cache by: with `auto`, the default, those of CRIU. Nothing on
+   * a writable mount. `direct` needs the transport kernel.
+   */
+  readonly pageFiles?: PageFiles;
   /**
    * Permission bits that the root directory gets instead of those in the image. A read-only mount shows them; with
    * `write` they are stored in the image.
@@ -88,6 +94,7 @@ function checkedOptions(options: DaemonOptions): CheckedOptions {
     scratch = false,
     write = false,
     cacheSize = DEFAULT_READ_CACHE_BYTES,
+    pageFiles = 'auto',
     rootMode,
   } = options;
   const fuse = parseFuseOptions(options.fuseOptions ?? []);
@@ -100,6 +107,7 @@ function checkedOptions(options: DaemonOptions): CheckedOptions {
     transport,
     workers,
     cacheSize,
+    pageFiles,
     ...(rootMode === undefined ? {} : { rootMode }),
     allowOther: (options.allowOther ?? false) || fuse.allowOther,
     allowRoot: (options.allowRoot ?? false) || fuse.allowRoot,
@@ -130,12 +138,15 @@ function checkRanges({ workers, cacheSize, rootMode }: CheckedOptions): void {
 }
 
 /** @throws CkptfsError `bad-argument`, `missing-feature` */
-function checkAccess({ transport, scratch, allowOther, allowRoot }: CheckedOptions): void {
+function checkAccess({ transport, pageFiles, scratch, allowOther, allowRoot }: CheckedOptions): void {
   const isRoot = process.geteuid?.() === 0;
   if (scratch && !isRoot)
     throw new CkptfsError('missing-feature', 'only root can mount with scratch space', { data: { feature: 'root' } });
   if (transport !== 'kernel' && (scratch || allowRoot)) {
     throw new CkptfsError('bad-argument', 'scratch space and allow_root need the transport kernel');
+  }
+  if (transport !== 'kernel' && pageFiles === 'direct') {
+    throw new CkptfsError('bad-argument', `with the transport ${transport} no file is read past the page cache`);
   }
   if (allowOther && allowRoot) {
     throw new CkptfsError(

@@ -41,7 +41,7 @@ export async function findWriter(directory: string): Promise<DaemonStatus> {
  */
 export async function remountSealed(writer: DaemonStatus, imageKey: Secret): Promise<MountHandle> {
   const { mountPoint, location, imageId, options } = writer;
-  const { allowOther, allowRoot, noExec, fsName, cacheSize, logFile } = options;
+  const { allowOther, allowRoot, noExec, fsName, cacheSize, pageFiles, logFile } = options;
   await unmountImage(mountPoint);
   try {
     return await mountImage({
@@ -51,6 +51,7 @@ export async function remountSealed(writer: DaemonStatus, imageKey: Secret): Pro
       allowOther,
       allowRoot,
       cacheSize,
+      pageFiles,
       fuseOptions: [...(noExec ? ['noexec'] : []), `fsname=${escapeOption(fsName)}`],
       ...(logFile === undefined ? {} : { logFile }),
     });

@@ -2,6 +2,7 @@ import type { Counters } from '../../base/counters.ts';
 import { CkptfsError } from '../../base/errors.ts';
 import type { Secret } from '../../crypto/secret.ts';
 import { ROOT_INODE } from '../../format/manifest.ts';
+import type { PageFiles } from '../../fs/direct-opens.ts';
 import { ReadOnlyTree } from '../../fs/read-only-tree.ts';
 import type { FaultListener } from '../../fs/store-faults.ts';
 import type { FileSystem } from '../../fuse/protocol/filesystem.ts';
@@ -26,6 +27,7 @@ export interface OpenTree {
 export interface TreeOptions {
   /** In bytes. */
   readonly cacheSize: number;
+  readonly pageFiles?: PageFiles | undefined;
   /** Permission bits that the root directory gets instead of its own. */
   readonly rootMode?: number | undefined;
   /** The nonce of the manifest that another thread has opened, see {@link openImage}. */
@@ -36,7 +38,7 @@ export interface TreeOptions {
 export function openTree(
   place: StorePlace,
   imageKey: Secret,
-  { cacheSize, rootMode, manifestNonce }: TreeOptions,
+  { cacheSize, pageFiles, rootMode, manifestNonce }: TreeOptions,
   counters: Counters,
   onFault: FaultListener,
 ): OpenTree {
@@ -47,7 +49,7 @@ export function openTree(
   if (root === undefined) throw new CkptfsError('internal', 'an image without a root directory');
   const { mode, uid, gid, atime, mtime } = root;
   return {
-    tree: new ReadOnlyTree(image, new ImageTree(image.manifest), reader, onFault),
+    tree: new ReadOnlyTree(image, new ImageTree(image.manifest), reader, onFault, pageFiles),
     image: {
       imageId: image.header.imageId.toString('hex'),
       root: { mode, uid, gid, atime, mtime },

@@ -45,14 +45,16 @@ function followOrders(port: MessagePort, setup: ThreadSetup): void {
 
 /** Opens the image and reports the outcome. Returns undefined when that failed. */
 function open(setup: ThreadSetup, manifestNonce: Uint8Array | undefined, send: Send): OpenTree | undefined {
-  const { store, cacheSize, rootMode } = setup;
+  const { store, cacheSize, pageFiles, rootMode } = setup;
   try {
     const log = (level: LogLevel, text: string): void => send({ kind: 'log', level, text });
     const imageKey = Secret.fromShared(setup.imageKey);
     const counters = new Counters(setup.memory.image);
     const opened = setup.write
       ? openWritableTree(store, imageKey, { cacheSize, rootMode }, counters, log)
-      : openTree(store, imageKey, { cacheSize, rootMode, manifestNonce }, counters, (line) => log('error', line));
+      : openTree(store, imageKey, { cacheSize, pageFiles, rootMode, manifestNonce }, counters, (line) =>
+          log('error', line),
+        );
     send({ kind: 'ready', image: opened.image });
     return opened;
   } catch (error) {

@@ -1,6 +1,7 @@
 import { Counters } from '../../base/counters.ts';
 import type { PlainError } from '../../base/errors.ts';
 import type { Time } from '../../base/time.ts';
+import type { PageFiles } from '../../fs/direct-opens.ts';
 import { COUNTER_SLOTS } from '../../fuse/protocol/counters.ts';
 import type { StorePlace } from '../../stores/store.ts';
 
@@ -13,6 +14,7 @@ export interface ThreadSetup {
   readonly imageKey: SharedArrayBuffer;
   /** In bytes, of this thread. */
   readonly cacheSize: number;
+  readonly pageFiles: PageFiles;
   readonly rootMode: number | undefined;
   readonly onlyUid: number | undefined;
   readonly memory: ThreadMemory;

@@ -18,6 +18,7 @@ export interface MemoryNode {
  */
 export class MemoryFileSystem implements FileSystem {
   readonly immutable = true;
+  opensDirect?: (node: number, thread: number) => boolean;
   readonly nodes = new Map<number, MemoryNode>();
 
   constructor() {

@@ -7,6 +7,7 @@ import { ioError } from '../../../src/base/errors.ts';
 import { Region } from '../../../src/base/linux/native.ts';
 import { Secret } from '../../../src/crypto/secret.ts';
 import type { Entry, Inode, InodeMetadata, Manifest } from '../../../src/format/manifest.ts';
+import type { PageFiles } from '../../../src/fs/direct-opens.ts';
 import { ReadOnlyTree } from '../../../src/fs/read-only-tree.ts';
 import type { Image } from '../../../src/image/read/image.ts';
 import { ImageReader } from '../../../src/image/read/image-reader.ts';
@@ -75,7 +76,11 @@ const manifest: Manifest = {
 
 const damage: string[] = [];
 
-function makeTree(held: Manifest = manifest, store: Store = new LocalStore(emptyStore)): ReadOnlyTree {
+function makeTree(
+  held: Manifest = manifest,
+  store: Store = new LocalStore(emptyStore),
+  pageFiles?: PageFiles,
+): ReadOnlyTree {
   const header = {
     imageId: Buffer.alloc(16),
     cipher: 'aes-256-xts',
@@ -91,7 +96,8 @@ function makeTree(held: Manifest = manifest, store: Store = new LocalStore(empty
     manifestSize: 0,
     manifestNonce: new Uint8Array(24),
   };
-  return new ReadOnlyTree(image, new ImageTree(image.manifest), new ImageReader(image), (line) => damage.push(line));
+  const [names, reader] = [new ImageTree(image.manifest), new ImageReader(image)];
+  return new ReadOnlyTree(image, names, reader, (line) => damage.push(line), pageFiles);
 }
 
 const tree = makeTree();
@@ -115,6 +121,25 @@ describe('names', () => {
     for (let i = 0; i < many; i++) expect(tree.lookup(6, name(fileName(i))).node).toBe(7 + i);
     refuses('ENOENT', () => tree.lookup(6, name('pages-0000.im')));
     refuses('ENOENT', () => tree.lookup(6, name('zzz')));
+  });
+});
+
+describe('opens', () => {
+  const large: Inode = { ...metadata, type: 'file', size: 4 << 20, extents: [] };
+  const held = { ...manifest, inodes: [...inodes, large] };
+
+  test('are left to the kernel in an image without a large file, and where no file is read past the page cache', () => {
+    expect(makeTree(manifest, undefined, 'direct').opensDirect).toBeUndefined();
+    expect(makeTree(held, undefined, 'cached').opensDirect).toBeUndefined();
+    expect(makeTree(held).opensDirect).toBeUndefined();
+  });
+
+  test('are direct for large files alone', () => {
+    const { opensDirect } = makeTree(held, undefined, 'direct');
+    expect(opensDirect?.(held.inodes.length, process.pid)).toBe(true);
+    expect(opensDirect?.(4, process.pid)).toBe(false);
+    expect(opensDirect?.(1, process.pid)).toBe(false);
+    refuses('ENOENT', () => opensDirect?.(held.inodes.length + 1, process.pid));
   });
 });
 

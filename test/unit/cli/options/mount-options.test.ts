@@ -15,7 +15,7 @@ function refusal(list: string): CkptfsError {
 describe('mount options', () => {
   test('options of ckptfs are taken out, and the others are left as they are', () => {
     const id = 'AB'.repeat(16);
-    const line = `rw,key_file=/etc/k,image_id=${id},transport=fuse-native,workers=3,cache_size=2M,root_mode=0755,scratch,log_file=/l,nofail`;
+    const line = `rw,key_file=/etc/k,image_id=${id},transport=fuse-native,workers=3,cache_size=2M,page_files=direct,root_mode=0755,scratch,log_file=/l,nofail`;
     expect(parseMountOptions([line, 'allow_other'])).toEqual({
       settings: {
         keyFile: ['/etc/k'],
@@ -23,6 +23,7 @@ describe('mount options', () => {
         transport: 'fuse-native',
         workers: 3,
         cacheSize: 2 << 20,
+        pageFiles: 'direct',
         rootMode: 0o755,
         scratch: true,
         logFile: '/l',
@@ -52,6 +53,7 @@ describe('mount options', () => {
     ['root_mode=10000', /mode in octal/],
     ['image_id=12', /32 hexadecimal digits/],
     ['transport=carrier-pigeon', /kernel, fuse-native/],
+    ['page_files=never', /auto, direct, cached/],
     ['scratch=yes', /takes no value/],
     ['keyfile=/etc/k', /keyfile=\/etc\/k: it is not known/],
   ])('refuses %s', (list, reason) => {

@@ -1,6 +1,8 @@
 // Reading files and links: feeds encoded requests to a connection on a tree in memory.
+import { constants as fileConstants } from 'node:fs';
 import { constants } from 'node:os';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { Errno } from '../../../../src/base/errno.ts';
 import { Region } from '../../../../src/base/linux/native.ts';
 import { Connection } from '../../../../src/fuse/device/connection.ts';
 import { Opcode } from '../../../../src/fuse/protocol/abi.ts';
@@ -29,6 +31,42 @@ describe('files', () => {
     expect(errorOf({ opcode: Opcode.FUSE_OPEN, node: file, body: u32s(0, 0) })).toBe(-errno.ENOSYS);
     expect(errorOf({ opcode: Opcode.FUSE_OPEN, node: file, body: u32s(0o40000, 0) })).toBe(-errno.ENOSYS);
     expect(errorOf({ opcode: Opcode.FUSE_OPENDIR, node: directory, body: u32s(0, 0) })).toBe(-errno.ENOSYS);
+  });
+
+  describe('OPEN where the file system decides how files are read', () => {
+    const open = (flags: number) => ask({ opcode: Opcode.FUSE_OPEN, node: file, body: u32s(flags, 0) });
+    let asked: unknown[][];
+    const decide = (isDirect: boolean) => {
+      asked = [];
+      tree.opensDirect = (...of) => {
+        asked.push(of);
+        return isDirect;
+      };
+    };
+
+    test('is a success, with DIRECT_IO where it says so, and the pages of others are kept', () => {
+      decide(true);
+      expect(open(0)).toMatchObject({ error: 0, body: Buffer.concat([u64s(0), u32s(3, 0)]) });
+      decide(false);
+      expect(open(0)).toMatchObject({ error: 0, body: Buffer.concat([u64s(0), u32s(2, 0)]) });
+      // The request encoder puts this thread into each header.
+      expect(asked).toEqual([[file, 4711]]);
+    });
+
+    test('has no DIRECT_IO with O_DIRECT, for which the kernel sends all requests of a read at once', () => {
+      decide(true);
+      expect(open(fileConstants.O_DIRECT).body).toEqual(Buffer.concat([u64s(0), u32s(2, 0)]));
+      expect(asked).toEqual([]);
+    });
+
+    test('is EROFS for writing, and passes on what the file system throws', () => {
+      decide(true);
+      expect(errorOf({ opcode: Opcode.FUSE_OPEN, node: file, body: u32s(1, 0) })).toBe(-errno.EROFS);
+      tree.opensDirect = () => {
+        throw Errno.of('ENOENT');
+      };
+      expect(errorOf({ opcode: Opcode.FUSE_OPEN, node: file, body: u32s(0, 0) })).toBe(-errno.ENOENT);
+    });
   });
 
   test.each([

@@ -12,7 +12,7 @@ beforeEach(serveAnew);
 
 describe('INIT', () => {
   const initBody = (major: number, minor: number, flags: number) =>
-    Buffer.concat([u32s(major, minor, 131_072, flags), Buffer.alloc(48)]);
+    Buffer.concat([u32s(major, minor, 131_072, flags >>> 0, 0xffffffff), Buffer.alloc(44)]);
 
   test('agrees with a kernel of today on version, sizes and flags', () => {
     const { error, body } = ask({ opcode: Opcode.FUSE_INIT, node: 0, body: initBody(7, 45, 0xffffffff) });
@@ -20,12 +20,22 @@ describe('INIT', () => {
     expect(body.length).toBe(64);
     expect([0, 4, 8].map((at) => body.readUInt32LE(at))).toEqual([7, 45, 1 << 20]);
     const flags = body.readUInt32LE(12);
-    // ASYNC_READ, EXPORT_SUPPORT, BIG_WRITES, DO_READDIRPLUS, ASYNC_DIO, PARALLEL_DIROPS, MAX_PAGES, CACHE_SYMLINKS
-    expect(flags).toBe([0, 4, 5, 13, 15, 18, 22, 23].reduce((sum, bit) => sum + 2 ** bit, 0));
+    // ASYNC_READ, EXPORT_SUPPORT, BIG_WRITES, DO_READDIRPLUS, ASYNC_DIO, PARALLEL_DIROPS, MAX_PAGES, CACHE_SYMLINKS,
+    // INIT_EXT
+    expect(flags).toBe([0, 4, 5, 13, 15, 18, 22, 23, 30].reduce((sum, bit) => sum + 2 ** bit, 0));
     expect(body.readUInt32LE(20)).toBe(1 << 20);
     expect(body.readUInt32LE(24)).toBe(1);
     expect(body.readUInt16LE(28)).toBe(256);
-    expect(body.subarray(30).every((byte) => byte === 0)).toBe(true);
+    // DIRECT_IO_ALLOW_MMAP, of what the upper half offers.
+    expect(body.readUInt32LE(32)).toBe(2 ** 4);
+    for (const rest of [body.subarray(30, 32), body.subarray(36)]) expect(rest.every((byte) => byte === 0)).toBe(true);
+  });
+
+  test('takes nothing of the upper half of flags where the kernel offers none', () => {
+    const short = Buffer.concat([initBody(7, 36, 0xffffffff).subarray(0, 16), Buffer.alloc(48)]);
+    expect(ask({ opcode: Opcode.FUSE_INIT, node: 0, body: short }).body.readUInt32LE(32)).toBe(0);
+    const old = ask({ opcode: Opcode.FUSE_INIT, node: 0, body: initBody(7, 35, 0xffffffff & ~(1 << 30)) });
+    expect(old.body.readUInt32LE(32)).toBe(0);
   });
 
   test('takes only flags the kernel offers, and the smaller minor version', () => {

@@ -27,6 +27,7 @@ describe('refused before anything is started:', () => {
     ['a mount point within the image', { mountPoint: join(location, 'inside') }],
     ['an unknown mount option', { fuseOptions: ['no_such_thing'] }],
     ['allow_root with fuse-native', { transport: 'fuse-native', allowRoot: true }],
+    ['direct reads with fuse-native', { transport: 'fuse-native', pageFiles: 'direct' }],
     ['both allow_other and allow_root', { allowOther: true, allowRoot: true }],
     ['both, as mount options', { fuseOptions: ['allow_other,allow_root'] }],
     ['both, one of them as a mount option', { allowOther: true, fuseOptions: ['allow_root'] }],

@@ -1,0 +1,40 @@
+import fs from 'node:fs';
+import { expect, test } from 'vitest';
+import { readsDirect } from '../../../src/fs/direct-opens.ts';
+
+const own = process.pid;
+const name = `/proc/${own}/comm`;
+
+/** Calls `body` while this process has another name. */
+function named<T>(text: string, body: () => T): T {
+  const before = fs.readFileSync(name, 'utf8');
+  fs.writeFileSync(name, text);
+  try {
+    return body();
+  } finally {
+    fs.writeFileSync(name, before.trimEnd());
+  }
+}
+
+test.each([
+  ['criu', true],
+  ['criu-4.1.1', true],
+  ['criu: a name of 15 bytes', true],
+  ['crit', false],
+  ['xcriu', false],
+  ['', false],
+])('auto reads directly for a thread that is called %j: %s', (text, expected) => {
+  expect(named(text, () => readsDirect('auto', own))).toBe(expected);
+});
+
+test('auto reads through the cache for a thread that has no number here, or is gone', () => {
+  named('criu', () => {
+    expect(readsDirect('auto', 0)).toBe(false);
+    expect(readsDirect('auto', 0x7fffffff)).toBe(false);
+  });
+});
+
+test('the other choices look at no name', () => {
+  expect(readsDirect('direct', 0)).toBe(true);
+  expect(named('criu', () => readsDirect('cached', own))).toBe(false);
+});
