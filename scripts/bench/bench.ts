@@ -2,10 +2,10 @@ import fs from 'node:fs';
 import { join } from 'node:path';
 import { bash, run } from '../lib/commands.ts';
 import { type MachineCosts, type Probe, probe } from './costs.ts';
-import { isNeeded } from './kind-targets.ts';
 import type { Options } from './options.ts';
 import type { Peers } from './peers/all.ts';
 import type { MountPeer } from './peers/peer.ts';
+import { isSelected } from './selection.ts';
 
 const project = join(import.meta.dirname, '..', '..');
 
@@ -68,7 +68,7 @@ export class Bench {
 
   /** Whether this run measures a scenario: groups need not make its data otherwise. */
   measures(id: string): boolean {
-    return !this.options.targets || isNeeded(id);
+    return isSelected(id, this.options);
   }
 
   /** Measures the machine's costs as other work leaves them now. */

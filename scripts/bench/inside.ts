@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { run } from '../lib/commands.ts';
 import { Bench, compiled, withoutPaths } from './bench.ts';
 import { describeCosts, kindOf, measureCosts } from './costs.ts';
-import { narrowed, targetsOf } from './kind-targets.ts';
+import { targetsOf } from './kind-targets.ts';
 import { describeCommit, describeMachine, describeVersions } from './machine.ts';
 import { type Options, parseOptions } from './options.ts';
 import { addToHistory, ordinaryOutput, writePages } from './page.ts';
@@ -13,6 +13,7 @@ import { targetTable } from './report.ts';
 import type { RunRecord, ScenarioResult } from './results.ts';
 import { runScenario } from './scenario.ts';
 import { groups } from './scenarios/all.ts';
+import { selected } from './selection.ts';
 import { targets } from './targets.ts';
 
 const project = join(import.meta.dirname, '..', '..');
@@ -41,7 +42,7 @@ async function runAll(bench: Bench): Promise<ScenarioResult[]> {
   for (const group of groups.filter(({ name }) => bench.options.groups.includes(name))) {
     try {
       await group.run(bench, async (scenario) => {
-        const wanted = bench.options.targets ? narrowed(scenario) : scenario;
+        const wanted = selected(scenario, bench.options);
         if (wanted !== undefined) results.push(await runScenario(bench, group.name, wanted));
       });
     } catch (error) {

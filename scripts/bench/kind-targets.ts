@@ -1,7 +1,6 @@
 import type { MachineKind } from './costs.ts';
 import { names } from './peers/names.ts';
 import { medianOf, type RunRecord, type ScenarioResult, timesBetter } from './results.ts';
-import type { Scenario } from './scenario.ts';
 import { allRead, lazily } from './scenarios/restore-names.ts';
 import type { Bound, Target } from './targets.ts';
 
@@ -104,9 +103,7 @@ export function isNeeded(id: string): boolean {
   return kindTargets.some(({ scenario }) => scenario === id);
 }
 
-/** Leaves those in a scenario that a target compares; returns undefined where no target needs the scenario. */
-export function narrowed(scenario: Scenario): Scenario | undefined {
-  const wanted = kindTargets.filter(({ scenario: id }) => id === scenario.id).flatMap(({ competitors }) => competitors);
-  const competitors = scenario.competitors.filter(({ name }) => wanted.includes(name));
-  return competitors.length === 0 ? undefined : { ...scenario, competitors };
+/** Lists who has to take part in a scenario for the targets. */
+export function needed(id: string): string[] {
+  return kindTargets.filter(({ scenario }) => scenario === id).flatMap(({ competitors }) => competitors);
 }

@@ -53,6 +53,10 @@ export interface Options {
   readonly size: number;
   readonly rounds: number;
   readonly groups: readonly GroupName[];
+  /** The ids of the scenarios to measure, or undefined for all. */
+  readonly scenarios: readonly string[] | undefined;
+  /** Who takes part, by the names of the tables, or undefined for all. */
+  readonly peers: readonly string[] | undefined;
   /** Where a directory for the data is made: on the disk to measure with. */
   readonly directory: string;
   /** Nothing is measured: the pages are written anew from the history. */
@@ -73,9 +77,11 @@ export const usage = `npm run bench -- [OPTIONS]        as root; installs what i
   --size SIZE       bytes of the large file (1G; with --quick 128M)
   --rounds N        rounds, each of which takes every competitor in turn (5; with --quick 3)
   --only A,B        of ${groupNames.join(', ')}
+  --scenarios A,B   only scenarios with these ids
+  --peers A,B       only who has these names in the tables: ckptfs, gocryptfs, an earlier ckptfs, …
   --directory DIR   makes its data in DIR (the system's temporary directory)
   --out DIR         writes DIR/performance.md, DIR/performance/ and DIR/results/ instead of docs and scripts/bench/results;
-                    without it, nothing is written with --quick, --only or --targets
+                    without it, a run in part writes nothing
   --record          writes the results of such a run as well to where those of a whole run are written
   --page-only       measures nothing: writes the pages and their plots anew from history.jsonl
 `;
@@ -109,6 +115,8 @@ export function parseOptions(args: readonly string[], ordinary: Output): Options
       size: { type: 'string' },
       rounds: { type: 'string' },
       only: { type: 'string' },
+      scenarios: { type: 'string' },
+      peers: { type: 'string' },
       directory: { type: 'string', default: os.tmpdir() },
       out: { type: 'string' },
       'page-only': { type: 'boolean', default: false },
@@ -119,7 +127,8 @@ export function parseOptions(args: readonly string[], ordinary: Output): Options
     if (!isGroupName(name)) throw new RangeError(`--only knows ${groupNames.join(', ')}, not ${name}`);
     return name;
   });
-  const whole = !values.quick && !values.targets && values.only === undefined;
+  const { quick, targets, only, scenarios, peers } = values;
+  const whole = !quick && !targets && [only, scenarios, peers].every((list) => list === undefined);
   const given = values.out === undefined ? undefined : resolve(values.out);
   return {
     quick: values.quick,
@@ -131,6 +140,8 @@ export function parseOptions(args: readonly string[], ordinary: Output): Options
     size: parseSize(values.size ?? (values.quick ? '128M' : '1G')),
     rounds: positive(values.rounds ?? (values.quick ? '3' : '5'), '--rounds'),
     groups,
+    scenarios: scenarios?.split(','),
+    peers: peers?.split(','),
     directory: resolve(values.directory),
     pageOnly: values['page-only'],
     out:

@@ -1,6 +1,6 @@
 import fs from 'node:fs';
 import { join, relative } from 'node:path';
-import { folderOf, type MachineKind } from './costs.ts';
+import { folderOf, type MachineKind, machineKinds } from './costs.ts';
 import { targetsOf } from './kind-targets.ts';
 import type { Output } from './options.ts';
 import { plot } from './plot.ts';
@@ -26,9 +26,14 @@ function marksOf(kind: MachineKind): { begin: string; end: string } {
   };
 }
 
-function newSection(kind: MachineKind): string {
+/** Makes room for a kind of machine: after what is about the other kind, or at the end. */
+export function withRoomFor(page: string, kind: MachineKind): string {
   const { begin, end } = marksOf(kind);
-  return `\n${begin}\n${end}\n`;
+  if (page.includes(begin)) return page;
+  const room = `\n${begin}\n${end}\n`;
+  const others = machineKinds.map((other) => `${marksOf(other).end}\n`).filter((mark) => page.includes(mark));
+  const last = others.at(-1);
+  return last === undefined ? `${page}${room}` : page.replace(last, `${last}${room}`);
 }
 
 function directoryOf(results: string, kind: MachineKind): string {
@@ -90,8 +95,7 @@ export function writePages({ documents, results }: Output, kind: MachineKind): v
   const pictureOf = (id: string): string => join(plotsOfThePage.includes(id) ? pictures : directory, `${id}.svg`);
   writePlots(run, pictureOf, [pictures, directory]);
   const file = join(documents, 'performance.md');
-  let page = fs.existsSync(file) ? fs.readFileSync(file, 'utf8') : '# Performance\n';
-  if (!page.includes(marksOf(kind).begin)) page += newSection(kind);
+  const page = withRoomFor(fs.existsSync(file) ? fs.readFileSync(file, 'utf8') : '# Performance\n', kind);
   fs.writeFileSync(file, withResults(page, kind, pageSection(run, judgedRun(history), groups)));
   const linkOf = (id: string): string => relative(directory, pictureOf(id));
   fs.writeFileSync(join(directory, 'README.md'), resultsPage(run, history, groups, linkOf));

@@ -39,7 +39,7 @@ export interface Peers {
  */
 export async function findPeers(
   directory: string,
-  options: Pick<Options, 'before' | 'targets'>,
+  options: Pick<Options, 'before' | 'targets' | 'peers'>,
   skip: (line: string) => void,
 ): Promise<Peers> {
   function open<T>({ name, open }: PeerKind<T>, attempt: string): Promise<T> {
@@ -49,6 +49,7 @@ export async function findPeers(
   }
 
   async function find<T>(kind: PeerKind<T>): Promise<T | undefined> {
+    if (options.peers?.includes(kind.name) === false) return undefined;
     try {
       return await open(kind, '');
     } catch (reason) {

@@ -3,14 +3,13 @@ import { createChunkCipher } from '../../../src/crypto/chunk-ciphers.ts';
 import { Secret } from '../../../src/crypto/secret.ts';
 import { primitives } from '../../../src/crypto/select.ts';
 import { fillRandom } from '../../../src/crypto/system-random.ts';
-import type { CipherName } from '../../../src/format/ciphers.ts';
+import { type CipherName, cipherNames } from '../../../src/format/ciphers.ts';
 import { DEFAULT_CHUNK_SIZE, Geometry, RECORD_SIZE, SECTOR_SIZE } from '../../../src/format/geometry.ts';
 import { run } from '../../lib/commands.ts';
 import type { Competitor, Group } from '../scenario.ts';
 import { type Implementation, implementationNames, opensslSpeed } from './crypto-names.ts';
 
 const implementations: readonly Implementation[] = ['openssl', 'node'];
-const ciphers: readonly CipherName[] = ['aes-256-xts', 'aes-128-xts', 'chacha20-poly1305', 'none'];
 
 /** Measures bytes per second of work on `bytes` each time, repeated for a number of seconds. */
 function rate(bytes: number, seconds: number, work: () => void): number {
@@ -144,7 +143,7 @@ export const crypto: Group = {
       ],
     });
     const chunks = implementations.flatMap((implementation) =>
-      ciphers.map((cipher) => openChunks(implementation, cipher, seconds)),
+      cipherNames.map((cipher) => openChunks(implementation, cipher, seconds)),
     );
     await measure({
       ...common,

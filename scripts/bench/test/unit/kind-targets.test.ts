@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { isNeeded, narrowed, targetsOf } from '../../kind-targets.ts';
+import { targetsOf } from '../../kind-targets.ts';
 import { targetTable } from '../../report.ts';
-import type { Competitor, Scenario } from '../../scenario.ts';
 import { judge } from '../../targets.ts';
 import { runOf, scenarioOf } from './results.ts';
 
@@ -34,17 +33,4 @@ describe('the targets for a kind of machine', () => {
     expect(lines).toHaveLength(2 + targetsOf(run).length);
     expect(new Set(lines).size).toBe(lines.length);
   });
-});
-
-test('a run for the targets measures what they compare, and nothing else', () => {
-  const competitor = (name: string): Competitor => ({ name, measure: async () => 1 });
-  const competitors = ['ckptfs', 'gpg', 'plain directory', 'ckptfs, lazy-pages'].map(competitor);
-  const scenario: Scenario = { id: 'restore-one', title: '', unit: 'seconds', better: 'lower', competitors };
-  expect(narrowed(scenario)?.competitors.map(({ name }) => name)).toEqual([
-    'ckptfs',
-    'plain directory',
-    'ckptfs, lazy-pages',
-  ]);
-  expect(narrowed({ ...scenario, id: 'restore-tree' })).toBeUndefined();
-  expect([isNeeded('restore-one-all'), isNeeded('restore-tree')]).toEqual([true, false]);
 });

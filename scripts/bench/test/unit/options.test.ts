@@ -20,6 +20,7 @@ describe('options', () => {
   });
   test('a part of a run writes nothing unless told where', () => {
     expect(parse('--only', 'random,crypto')).toMatchObject({ groups: ['random', 'crypto'], out: undefined });
+    expect(parse('--peers', 'ckptfs,gpg')).toMatchObject({ peers: ['ckptfs', 'gpg'], whole: false, out: undefined });
     expect(parse('--only', 'random', '--out', '/elsewhere')).toMatchObject({
       out: { documents: '/elsewhere', results: '/elsewhere/results' },
     });

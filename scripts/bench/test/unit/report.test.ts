@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { withResults } from '../../page.ts';
+import { withResults, withRoomFor } from '../../page.ts';
 import { historyTable, resultsPage, scenarioTable, targetTable } from '../../report.ts';
 import { groups } from '../../scenarios/all.ts';
 import { pageSection, summaryTable } from '../../summary.ts';
@@ -116,6 +116,12 @@ describe('the page', () => {
     expect(changed).not.toContain('old');
     expect(changed).toMatch(/^mine\n.*new.*\nmine too\n$/s);
     expect(withResults(changed, 'dear faults', 'new')).toBe(changed);
+  });
+  test('gets room for another kind of machine beside the first one, once', () => {
+    const both = withRoomFor(page, 'cheap faults');
+    expect(both).toMatch(/<!-- end of results, dear faults -->\n\n<!-- results, cheap .*\n<!-- end .*\nmine too\n$/);
+    expect(withRoomFor(both, 'cheap faults')).toBe(both);
+    expect(withRoomFor('# New\n', 'dear faults')).toMatch(/^# New\n\n<!-- results, dear/);
   });
   test('without marks is left alone', () => expect(() => withResults('mine', 'dear faults', 'new')).toThrow('lacks'));
   test('of all results has a plot and a table for each scenario, the targets, and what was left out', () => {
