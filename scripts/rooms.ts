@@ -20,6 +20,7 @@ export const HOUSES: Readonly<Record<string, House>> = {
     doors: [
       'device/connection.ts',
       'device/device-loop.ts',
+      'device/event-loop.ts',
       'mount/mount-kernel.ts',
       'mount/mount-point.ts',
       'mount/mount-trial.ts',

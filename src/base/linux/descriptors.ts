@@ -1,3 +1,4 @@
+import { constants as fsConstants } from 'node:fs';
 import { constants } from 'node:os';
 import { namesIn } from '../listing.ts';
 import { bind, lastErrno } from './native.ts';
@@ -5,10 +6,14 @@ import { systemError } from './system-error.ts';
 
 /** Descriptors: copies of them, and which of them other programs inherit. Commands and flags are those of fcntl.h. */
 
+const { O_NONBLOCK } = fsConstants;
+
 const F_DUPFD = 0;
 const F_GETFD = 1;
 const F_SETFD = 2;
 const FD_CLOEXEC = 1;
+const F_GETFL = 3;
+const F_SETFL = 4;
 const FIRST_AFTER_STANDARD = 3;
 
 const calls = {
@@ -40,6 +45,12 @@ export function duplicateFrom(fd: number, lowest: number): number {
 /** Sends to an open file what this process writes to standard output and error from now on. @throws Error */
 export function redirectOutput(fd: number): void {
   for (const standard of [1, 2]) duplicateTo(fd, standard);
+}
+
+/** Says whether reading and writing wait, by this descriptor and by every other one of the same open file. */
+export function setNonBlocking(fd: number, isNonBlocking: boolean): void {
+  const flags = calls.fcntl(fd, F_GETFL, 0);
+  calls.fcntl(fd, F_SETFL, isNonBlocking ? flags | O_NONBLOCK : flags & ~O_NONBLOCK);
 }
 
 /** Says whether execve(2) closes a descriptor. */

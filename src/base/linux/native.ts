@@ -14,6 +14,19 @@ export function bind(name: string, result: string, parameters: readonly string[]
   return loadedLibraries.func(name, result, [...parameters]) as NativeFunction;
 }
 
+/** Like {@link bind}, for a function that may wait: it is called on another thread. */
+export function bindAsync(
+  name: string,
+  result: string,
+  parameters: readonly string[],
+): (...args: unknown[]) => Promise<number> {
+  const bound = loadedLibraries.func(name, result, [...parameters]);
+  return (...args) =>
+    new Promise((resolve, reject) => {
+      bound.async(...args, (error: Error | null, value: number) => (error ? reject(error) : resolve(value)));
+    });
+}
+
 /** Returns the errno of the bound function that this thread called last. */
 export function lastErrno(): number {
   return koffi.errno();

@@ -16,8 +16,8 @@ import { mountThroughNative } from './mount-through-native.ts';
 import type { PendingKey, ServedMount } from './served-mount.ts';
 
 /**
- * Makes a mount, has it served, and ends it. The daemon's first thread runs this, and never touches the mount itself:
- * the mount might wait for that very thread.
+ * Makes a mount, has it served, and ends it. The daemon's first thread runs this, and never uses the mount itself: the
+ * mount might wait for that very thread.
  */
 export class Daemon {
   readonly mount: ServedMount;

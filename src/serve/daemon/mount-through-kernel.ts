@@ -9,11 +9,12 @@ import type { HeldStore } from './held-store.ts';
 import type { Log } from './log.ts';
 import { ScratchSpace } from './scratch.ts';
 import type { PendingKey, ServedMount } from './served-mount.ts';
-import { ServingThreads } from './serving-threads.ts';
+import { ServingThreads, type ThreadsOfMount } from './serving-threads.ts';
+import { ThreadsOnDemand } from './threads-on-demand.ts';
 
 /**
  * Mounts an image through the kernel's own FUSE protocol. Threads serve it, each with its own view of the image, cache
- * and connection; a writable image has one.
+ * and connection; a writable image has one. This thread answers the first requests to an image that is only read.
  * @throws as openImage or openWritable, and mountKernel do
  */
 export async function mountThroughKernel(
@@ -47,7 +48,7 @@ export async function mountThroughKernel(
   }
 }
 
-function startThreads(config: DaemonConfig, store: HeldStore, key: PendingKey, log: Log): ServingThreads {
+function startThreads(config: DaemonConfig, store: HeldStore, key: PendingKey, log: Log): ThreadsOfMount {
   const setup = {
     store: store.place,
     write: config.write,
@@ -58,10 +59,12 @@ function startThreads(config: DaemonConfig, store: HeldStore, key: PendingKey, l
     onlyUid: config.allowRoot ? process.getuid?.() : undefined,
   };
   const image = { manifestSize: store.manifestSize(), location: () => store.location };
-  return new ServingThreads(config.workers, setup, image, log);
+  // Scratch space is mounted over the image by this thread, which then waits for another one to answer.
+  const Threads = config.write || config.scratch ? ServingThreads : ThreadsOnDemand;
+  return new Threads(config.workers, setup, image, log);
 }
 
-function servedMount(threads: ServingThreads, imageId: string, mountPoint: string, device: string): ServedMount {
+function servedMount(threads: ThreadsOfMount, imageId: string, mountPoint: string, device: string): ServedMount {
   return {
     mountPoint,
     device,
@@ -81,7 +84,7 @@ function servedMount(threads: ServingThreads, imageId: string, mountPoint: strin
 async function mountAndServe(
   directory: string,
   config: DaemonConfig,
-  threads: ServingThreads,
+  threads: ThreadsOfMount,
   image: OpenedImage,
 ): Promise<KernelMount> {
   const made = await mountKernel(directory, {

@@ -23,23 +23,46 @@ const WRITING_HEAP = 768;
 const INIT_TIMEOUT_MILLISECONDS = 30_000;
 
 /** What the threads of a mount need to know of the image before it is opened. */
-interface ServedImage {
+export interface ServedImage {
   /** Bytes of the stored manifest. */
   readonly manifestSize: number;
   /** Returns its current path. */
   readonly location: () => string;
 }
 
-/** The serving threads of one mount. */
-export class ServingThreads {
+/** The threads that serve one mount. */
+export interface ThreadsOfMount {
   /** See {@link ServedMount.stopped}. */
   readonly stopped: Promise<void>;
   /** Settles once all threads have wiped what they had. The value is the reason why a writable image is not sealed. */
   readonly ended: Promise<CkptfsError | undefined>;
+  /** See {@link ServedMount.isSealing}. */
+  readonly isSealing: boolean;
+  /** The number of threads that serve, or will once they have opened the image. */
+  readonly count: number;
+  /** Opens the image, before anything is mounted. @throws as openImage does */
+  open(): Promise<OpenedImage>;
+  /** Serves the open /dev/fuse. */
+  serve(fd: number, image: OpenedImage): void;
+  /**
+   * Waits until the kernel's first request succeeded. A process that touches the mount before its answer has to wait.
+   * @throws CkptfsError `missing-feature` when the kernel is too old, `mount-failed`
+   */
+  initialized(): Promise<void>;
+  /** Lets all threads end that were not told to serve. */
+  end(): void;
+  /** Returns the sums over all threads since the mount was made. */
+  counters(): CounterSums;
+}
+
+/** The serving threads of one mount. */
+export class ServingThreads implements ThreadsOfMount {
+  readonly stopped: Promise<void>;
+  readonly ended: Promise<CkptfsError | undefined>;
   readonly #threads: readonly Worker[];
   readonly #opened = settleable<OpenedImage>();
   readonly #initialized = settleable<void>();
-  readonly #memory: readonly ThreadMemory[];
+  readonly memory: readonly ThreadMemory[];
   readonly #log: Log;
   readonly #write: boolean;
   readonly #seal: SealWatch;
@@ -50,8 +73,8 @@ export class ServingThreads {
     this.#write = setup.write;
     this.#seal = new SealWatch(location);
     const token = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
-    this.#memory = Array.from({ length: size }, () => threadMemory(token));
-    this.#threads = this.#memory.map(
+    this.memory = Array.from({ length: size }, () => threadMemory(token));
+    this.#threads = this.memory.map(
       (memory) =>
         new Worker(programUrl('serving-thread'), {
           workerData: { ...setup, memory } satisfies ThreadSetup,
@@ -70,10 +93,11 @@ export class ServingThreads {
   /**
    * Lets one thread open the image. The others wait until they serve, so that an image that is not authentic is read by
    * one alone.
+   * @param known what the first thread has opened, if it has
    * @throws as openImage does
    */
-  open(): Promise<OpenedImage> {
-    this.#threads[0]?.postMessage({ kind: 'open' } satisfies ThreadOrder);
+  open(known?: OpenedImage): Promise<OpenedImage> {
+    this.#threads[0]?.postMessage({ kind: 'open', manifestNonce: known?.manifestNonce } satisfies ThreadOrder);
     return this.#opened.promise;
   }
 
@@ -82,49 +106,24 @@ export class ServingThreads {
     this.#order({ kind: 'serve', fd, manifestNonce });
   }
 
-  /** Lets all threads end that were not told to serve. */
   end(): void {
     this.#order({ kind: 'end' });
   }
 
-  /**
-   * Waits until the kernel's first request succeeded. A process that touches the mount before its answer has to wait.
-   * @throws CkptfsError `missing-feature` when the kernel is too old, `mount-failed`
-   */
-  async initialized(): Promise<void> {
-    const outcome = Promise.race([
-      this.#initialized.promise.then(() => true),
-      this.ended.then(() => {
-        throw new CkptfsError('mount-failed', 'the mount ended before it served');
-      }),
-    ]);
-    if (await Deadline.after(INIT_TIMEOUT_MILLISECONDS).wait(outcome)) return;
-    throw new CkptfsError('mount-failed', 'the kernel does not speak to the mount');
+  initialized(): Promise<void> {
+    return untilInitialized(this.#initialized.promise, this.ended);
   }
 
-  /** See {@link ServedMount.isSealing}. */
   get isSealing(): boolean {
     return this.#seal.isSealing;
   }
 
-  /** The number of threads that serve, or will once they have opened the image. */
   get count(): number {
     return this.#threads.length - this.#failed;
   }
 
   counters(): CounterSums {
-    const sums = Object.fromEntries(counterNames.map((name) => [name, 0])) as Record<
-      (typeof counterNames)[number],
-      number
-    >;
-    for (const { image, connection } of this.#memory) {
-      const counters = new Counters(image);
-      for (const name of counterNames) sums[name] += counters.get(name);
-      const ofConnection = new Float64Array(connection);
-      sums.requests += ofConnection[Counter.requests] ?? 0;
-      sums.bytesServed += ofConnection[Counter.bytesRead] ?? 0;
-    }
-    return sums;
+    return counterSums(this.memory);
   }
 
   #order(order: ThreadOrder): void {
@@ -183,6 +182,34 @@ export class ServingThreads {
     );
     this.#opened.reject(error);
   }
+}
+
+/** See {@link ThreadsOfMount.initialized}. @param ended settles when the mount is gone */
+export async function untilInitialized<T>(initialized: Promise<T>, ended: Promise<unknown>): Promise<T> {
+  const outcome = Promise.race([
+    initialized.then((value) => ({ value })),
+    ended.then(() => {
+      throw new CkptfsError('mount-failed', 'the mount ended before it served');
+    }),
+  ]);
+  const settled = await Deadline.after(INIT_TIMEOUT_MILLISECONDS).wait(outcome);
+  if (settled !== undefined) return settled.value;
+  throw new CkptfsError('mount-failed', 'the kernel does not speak to the mount');
+}
+
+export function counterSums(memory: readonly ThreadMemory[]): CounterSums {
+  const sums = Object.fromEntries(counterNames.map((name) => [name, 0])) as Record<
+    (typeof counterNames)[number],
+    number
+  >;
+  for (const { image, connection } of memory) {
+    const counters = new Counters(image);
+    for (const name of counterNames) sums[name] += counters.get(name);
+    const ofConnection = new Float64Array(connection);
+    sums.requests += ofConnection[Counter.requests] ?? 0;
+    sums.bytesServed += ofConnection[Counter.bytesRead] ?? 0;
+  }
+  return sums;
 }
 
 /**

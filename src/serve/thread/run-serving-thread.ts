@@ -26,8 +26,7 @@ function followOrders(port: MessagePort, setup: ThreadSetup): void {
   let isDone = false;
   port.on('message', (order: ThreadOrder) => {
     if (isDone) return;
-    if (order.kind === 'open') opened ??= open(setup, undefined, send);
-    if (order.kind === 'serve') opened ??= open(setup, order.manifestNonce, send);
+    if (order.kind !== 'end') opened ??= open(setup, order.manifestNonce, send);
     if (order.kind === 'open' && opened !== undefined) return;
     try {
       if (order.kind === 'serve' && opened !== undefined) {

@@ -80,9 +80,10 @@ export interface RootAttributes {
 
 /**
  * What a serving thread is sent: to open the image (one thread, before the others), and later, once, either to serve
- * the open /dev/fuse `fd` or to end without having served.
+ * the open /dev/fuse `fd` or to end without having served. The nonce is that of the manifest that another thread has
+ * opened, if one has.
  */
 export type ThreadOrder =
-  | { readonly kind: 'open' }
+  | { readonly kind: 'open'; readonly manifestNonce: Uint8Array | undefined }
   | { readonly kind: 'serve'; readonly fd: number; readonly manifestNonce: Uint8Array | undefined }
   | { readonly kind: 'end' };

@@ -1,0 +1,46 @@
+import { constants } from 'node:os';
+import { closeDescriptor } from './descriptors.ts';
+import { bindAsync, lastErrno, Region } from './native.ts';
+import { socketPair } from './sockets.ts';
+import { systemError } from './system-error.ts';
+
+/** struct pollfd and POLLIN of poll.h. */
+const POLL = { fd: 0, events: 4, sizeof: 8 } as const;
+const POLLIN = 1;
+const FOR_EVER = -1;
+
+/** It runs on a thread of libuv, so that this thread's event loop goes on. */
+const poll = bindAsync('poll', 'int', ['uintptr_t', 'ulong', 'int']);
+
+/** Waits for a descriptor that Node's event loop does not know how to watch, such as one of a device. */
+export class Waiting {
+  readonly #awake: number;
+  readonly #waker: number;
+  readonly #polled = new Region(2 * POLL.sizeof);
+
+  constructor(fd: number) {
+    [this.#awake, this.#waker] = socketPair();
+    for (const [at, one] of [fd, this.#awake].entries()) {
+      this.#polled.view.setInt32(at * POLL.sizeof + POLL.fd, one, true);
+      this.#polled.view.setInt16(at * POLL.sizeof + POLL.events, POLLIN, true);
+    }
+  }
+
+  /** Settles when the descriptor can be read or has failed, and always after {@link end}. @throws Error */
+  async readable(): Promise<void> {
+    const { address } = this.#polled;
+    while ((await poll(address, 2, FOR_EVER)) < 0) {
+      if (lastErrno() !== constants.errno.EINTR) throw systemError('poll');
+    }
+  }
+
+  /** Lets {@link readable} settle at once, now and ever after. */
+  end(): void {
+    closeDescriptor(this.#waker);
+  }
+
+  /** Must be called after {@link end}, when nothing waits any more. */
+  close(): void {
+    closeDescriptor(this.#awake);
+  }
+}

@@ -1,0 +1,79 @@
+import { Counters } from '../../base/counters.ts';
+import { CkptfsError, toPlainError } from '../../base/errors.ts';
+import { settleable } from '../../base/settleable.ts';
+import { Secret } from '../../crypto/secret.ts';
+import { Connection } from '../../fuse/device/connection.ts';
+import { EventLoopServer } from '../../fuse/device/event-loop.ts';
+import { Counter } from '../../fuse/protocol/counters.ts';
+import { type OpenTree, openTree } from '../thread/open-tree.ts';
+import { type OpenedImage, type ThreadMemory, type ThreadSetup, threadMemory } from '../thread/thread-messages.ts';
+import type { Log } from './log.ts';
+
+/**
+ * Serves a mount that is only read on the daemon's first thread, until other threads do: a thread takes as long to
+ * start as a whole Node, and a mount from which nothing is read needs none.
+ */
+export class FirstThread {
+  /** Settles when the kernel's first request succeeded. Rejects with CkptfsError `missing-feature`. */
+  readonly initialized: Promise<void>;
+  readonly memory: ThreadMemory;
+  readonly #initialized = settleable<void>();
+  readonly #opened: OpenTree;
+  readonly #connection: Connection;
+  #server: EventLoopServer | undefined;
+
+  /** Opens the image. @throws as openImage does */
+  constructor(setup: Omit<ThreadSetup, 'memory'>, log: Log) {
+    this.initialized = this.#initialized.promise;
+    this.initialized.catch(() => undefined);
+    this.memory = threadMemory(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+    const imageKey = Secret.fromShared(setup.imageKey);
+    const counters = new Counters(this.memory.image);
+    this.#opened = openTree(setup.store, imageKey, setup, counters, (line) => log.error(line));
+    this.#connection = new Connection(this.#opened.tree, {
+      counters: new Float64Array(this.memory.connection),
+      ...(setup.onlyUid === undefined ? {} : { onlyUid: setup.onlyUid }),
+      onInit: () => this.#initialized.resolve(),
+      onError: (error, operation, node) => {
+        const { message, stack } = toPlainError(error);
+        if (operation === 'INIT') this.#initialized.reject(refused(message));
+        log.error(`${operation} of node ${node} failed: ${stack ?? message}`);
+      },
+    });
+  }
+
+  get image(): OpenedImage {
+    return this.#opened.image;
+  }
+
+  /**
+   * Serves the open /dev/fuse until the mount is gone, or until {@link stop}; cache and object keys are wiped then.
+   * @param onRead is called after requests when contents were read
+   * @throws CkptfsError `internal` when the device fails in an unexpected way
+   */
+  async serve(fd: number, onRead: () => void): Promise<void> {
+    const counters = new Float64Array(this.memory.connection);
+    this.#server = new EventLoopServer(fd, this.#connection);
+    try {
+      await this.#server.serve(() => {
+        if ((counters[Counter.bytesRead] ?? 0) > 0) onRead();
+      });
+    } finally {
+      this.close();
+    }
+  }
+
+  /** Lets {@link serve} end. */
+  stop(): void {
+    this.#server?.stop();
+  }
+
+  /** Must be called if it never served. */
+  close(): void {
+    this.#opened.close();
+  }
+}
+
+function refused(message: string): CkptfsError {
+  return new CkptfsError('missing-feature', message, { data: { feature: 'fuse-protocol' } });
+}

@@ -1,0 +1,100 @@
+import { type CkptfsError, toPlainError } from '../../base/errors.ts';
+import { settleable } from '../../base/settleable.ts';
+import type { CounterSums } from '../control/control-messages.ts';
+import type { OpenedImage, ThreadSetup } from '../thread/thread-messages.ts';
+import { FirstThread } from './first-thread.ts';
+import type { Log } from './log.ts';
+import {
+  counterSums,
+  type ServedImage,
+  ServingThreads,
+  type ThreadsOfMount,
+  untilInitialized,
+} from './serving-threads.ts';
+
+/**
+ * The threads of a mount that is only read. The daemon's first thread answers until contents are read; then the serving
+ * threads are started, and take over as soon as one of them has opened the image. The first thread goes on where none
+ * of them can.
+ */
+export class ThreadsOnDemand implements ThreadsOfMount {
+  readonly ended: Promise<CkptfsError | undefined>;
+  readonly isSealing = false;
+  readonly #size: number;
+  readonly #setup: Omit<ThreadSetup, 'memory'>;
+  readonly #served: ServedImage;
+  readonly #log: Log;
+  readonly #ended = settleable<undefined>();
+  #first: FirstThread | undefined;
+  #isServing = false;
+  #started: ServingThreads | undefined;
+
+  constructor(size: number, setup: Omit<ThreadSetup, 'memory'>, image: ServedImage, log: Log) {
+    this.#size = size;
+    this.#setup = setup;
+    this.#served = image;
+    this.#log = log;
+    this.ended = this.#ended.promise;
+  }
+
+  get stopped(): Promise<void> {
+    return this.ended.then(() => undefined);
+  }
+
+  /** Opens the image on this thread. @throws as openImage does */
+  async open(): Promise<OpenedImage> {
+    this.#first = new FirstThread(this.#setup, this.#log);
+    return this.#first.image;
+  }
+
+  serve(fd: number, image: OpenedImage): void {
+    this.#isServing = true;
+    void this.#serve(fd, image);
+  }
+
+  initialized(): Promise<void> {
+    return untilInitialized(this.#first?.initialized ?? Promise.resolve(), this.ended);
+  }
+
+  end(): void {
+    if (this.#isServing) return;
+    this.#first?.close();
+    this.#ended.resolve(undefined);
+  }
+
+  get count(): number {
+    return this.#started?.count ?? this.#size;
+  }
+
+  counters(): CounterSums {
+    return counterSums([...(this.#first === undefined ? [] : [this.#first.memory]), ...(this.#started?.memory ?? [])]);
+  }
+
+  async #serve(fd: number, image: OpenedImage): Promise<void> {
+    let takenOver: Promise<void> | undefined;
+    try {
+      await this.#first?.serve(fd, () => {
+        takenOver ??= this.#startThreads(image);
+      });
+    } catch (error) {
+      this.#log.error(toPlainError(error).message);
+    }
+    // They serve from here on; where the mount is gone they find that out at once.
+    await takenOver;
+    this.#started?.serve(fd, image);
+    await this.#started?.ended;
+    this.#ended.resolve(undefined);
+  }
+
+  /** Starts the threads, and ends the service of the first one when another one can take it over. Never throws. */
+  async #startThreads(image: OpenedImage): Promise<void> {
+    const threads = new ServingThreads(this.#size, this.#setup, this.#served, this.#log);
+    this.#started = threads;
+    try {
+      await threads.open(image);
+      this.#first?.stop();
+    } catch {
+      // It is in the log, and the first thread goes on.
+    }
+  }
+}
