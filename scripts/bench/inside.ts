@@ -74,7 +74,9 @@ if (options !== undefined) {
     scenarios,
     skipped: bench.skipped,
   };
-  const judged = options.targets ? targetsOf(record) : [...targetsOf(record), ...targets];
+  const known = options.targets ? targetsOf(record) : [...targetsOf(record), ...targets];
+  // Of a run about a few scenarios, only what they tell.
+  const judged = options.targets || whole ? known : known.filter((target) => target.measured(record) !== undefined);
   process.stdout.write(`\nmachine: ${describeCosts(bench.costs)}\n\n${targetTable(record, judged)}\n`);
   if (out !== undefined) {
     addToHistory(out, record);

@@ -15,6 +15,7 @@ export const groupNames = [
   'convert',
   'growth',
   'nodes',
+  'processor',
   'tricks',
   'crypto',
 ] as const;

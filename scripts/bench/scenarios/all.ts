@@ -3,6 +3,7 @@ import { convert } from './convert.ts';
 import { crypto } from './crypto.ts';
 import { growth } from './growth.ts';
 import { nodes } from './nodes.ts';
+import { processor } from './processor.ts';
 import { random } from './random.ts';
 import { restoreGroup } from './restore.ts';
 import { many } from './restore-many.ts';
@@ -26,6 +27,7 @@ export const groups: readonly Group[] = [
   convert,
   growth,
   nodes,
+  processor,
   tricksGroup,
   crypto,
 ];

@@ -38,14 +38,12 @@ export const many: Group = {
     'Several `criu restore` of one checkpoint that start together, each in a pid namespace of its own, from one fresh mount, until the last process runs. All read and compare their memory afterwards, which does not count.',
   async run(bench, measure) {
     const { ours, oursUring, before, plain, gocryptfs, passthrough } = bench.peers;
-    for (const count of [4, 8]) {
-      const id = `restore-${count}`;
-      if (!bench.measures(id)) continue;
-      const bytes = bench.options.size / count;
-      const images = await checkpoint(bench, `checkpoint-${count}`, 1, bytes / 1024);
+    const bytes = bench.options.size / 4;
+    const images = await checkpoint(bench, 'checkpoint-many', 1, bytes / 1024);
+    for (const count of [1, 4, 8]) {
       await measure({
-        id,
-        title: `${count} restores at once from one mount, of a process with ${formatSize(bytes)} of memory`,
+        id: `restore-${count}`,
+        title: `${count === 1 ? 'One restore' : `${count} restores at once`} from one mount, of a process with ${formatSize(bytes)} of memory`,
         unit: 'seconds',
         better: 'lower',
         competitors: present<MountPeer>(plain, ours, oursUring, before, gocryptfs, passthrough).map((peer) => ({
@@ -53,7 +51,7 @@ export const many: Group = {
           measure: () => fromOneMount(bench, peer, images, count),
         })),
       });
-      await bench.remove(images);
     }
+    await bench.remove(images);
   },
 };

@@ -18,5 +18,7 @@ export function allRead(id: string): string {
   return `${id}-all`;
 }
 
-/** The name, in tables, of a restore whose mount counts. */
-export const mountIncluded = `${names.ours}, mount included`;
+/** Names, for tables, a restore by ckptfs whose mount counts. */
+export function mountIncluded(lazy: boolean): string {
+  return `${lazy ? lazily(names.ours) : names.ours}, mount included`;
+}

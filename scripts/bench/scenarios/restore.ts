@@ -43,7 +43,9 @@ async function restoreKind(bench: Bench, measure: Measure, id: string, processes
       fromMount(bench, peer, images),
       fromMount(bench, peer, images, { lazy: true }),
     ]),
-    fromMount(bench, ours, images, { name: mountIncluded, mountCounts: true }),
+    ...[false, true].map((lazy) =>
+      fromMount(bench, ours, images, { name: mountIncluded(lazy), lazy, mountCounts: true }),
+    ),
     ...present(oursFuseNative, oursGcm, oursUring, before, gocryptfs, securefs, passthrough).map((peer) =>
       fromMount(bench, peer, images),
     ),
