@@ -35,6 +35,7 @@ export const errorFacts = {
       'root',
       'daemon-status',
       'getrandom',
+      'userfaultfd',
       'openssl',
     ],
   },

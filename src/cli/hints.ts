@@ -122,6 +122,7 @@ const hints: { readonly [Code in ErrorCode]?: (error: CkptfsError<Code>) => Hint
       'user-allow-other':
         'Have root add the line user_allow_other to /etc/fuse.conf, mount as root, or leave --allow-other and ' +
         '--allow-root out.',
+      userfaultfd: 'Restore without --lazy-pages, or see what "ckptfs doctor" says of lazy restores.',
       'mount-namespace-right': 'Run it as root, or mount with "ckptfs mount" instead.',
     }),
   internal: ({ data }) => data?.logFile && `Its log is ${data.logFile}.`,

@@ -11,14 +11,11 @@ import { openNamespace } from './support/namespace.ts';
 import { PATIENCE } from './support/patience.ts';
 import { describeIf, systemTest } from './support/requirements.ts';
 import { withoutIds } from './support/transcript.ts';
+import { indentedBlocks } from './support/typed.ts';
 
 const readme = readFileSync(fileURLToPath(new URL('../../README.md', import.meta.url)), 'utf8');
 
-/** The indented blocks of a section, without their indentation. */
-function blocksOf(heading: string): string[] {
-  const section = readme.slice(readme.indexOf(heading)).split(/\n## /)[0] ?? '';
-  return [...section.matchAll(/(?:^ {4}.*\n|^\n(?= {4}))+/gm)].map(([block]) => block.replaceAll(/^ {4}/gm, '').trim());
-}
+const blocksOf = (heading: string): string[] => indentedBlocks(readme, heading);
 
 let base: string;
 beforeEach(() => {

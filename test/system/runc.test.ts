@@ -1,12 +1,13 @@
 // Goal: runc restores a container from a mount.
 // Method: a real container is checkpointed, encrypted, mounted and restored.
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect } from 'vitest';
 import { ckptfs, isMounted, withMount } from './support/ckptfs.ts';
 import { type Bundle, makeBundle, runc } from './support/containers.ts';
 import { readState, waitForState, whileAtRest } from './support/fixtures.ts';
+import { ckptfsProgram } from './support/mounts.ts';
 import { openNamespace } from './support/namespace.ts';
 import { describeIf, systemTest } from './support/requirements.ts';
 
@@ -65,4 +66,27 @@ describeIf(['root', 'fuse', 'criu', 'runc', 'namespaces', 'gcc'], 'runc restores
       expect(isMounted(mountPoint)).toBe(false);
     });
   }
+
+  systemTest(['userfaultfd'], 'in the background, by ckptfs exec --lazy-pages', async () => {
+    const before = readState(bundle.stateFile);
+    if (before === undefined) throw new Error('the container left no state');
+    const work = inBase('lazy-work');
+    mkdirSync(work);
+    const namespace = await openNamespace();
+    try {
+      const exec = [ckptfsProgram, 'exec', inBase('enc'), '--key-file', inBase('key'), '--lazy-pages', work, '--'];
+      const base_ = ['runc', '--root', join(base, 'runc'), '--log', join(base, 'runc.log')];
+      const paths = ['--bundle', bundle.directory, '--image-path', '{}', '--work-path', work];
+      const command = [...exec, ...base_, 'restore', '--detach', '--lazy-pages', ...paths, container];
+      const quiet = 'exec "$@" </dev/null >/dev/null 2>"$0/err"';
+      const { status } = namespace.run('bash', '-c', quiet, work, ...command);
+      expect([status, readFileSync(join(work, 'err'), 'utf8')]).toEqual([0, '']);
+      expect(readFileSync(join(work, 'restore.log'), 'utf8')).toContain('lazy-pages');
+      const state = await waitForState(bundle.stateFile, ({ passes }) => passes >= before.passes + 2);
+      expect(state.damaged).toEqual([]);
+    } finally {
+      runc(namespace, base, 'delete', '--force', container);
+      await namespace.close();
+    }
+  });
 });

@@ -52,9 +52,13 @@ export function waitForChild(pid: number): number | undefined {
   while (calls.waitpid(pid, status.address, 0) < 0) {
     if (lastErrno() !== constants.errno.EINTR) return undefined;
   }
-  const bits = status.view.getUint32(0, true);
-  const signal = bits & 0x7f;
-  return signal === 0 ? (bits >> 8) & 0xff : 128 + signal;
+  return exitCodeFrom(status.view.getUint32(0, true));
+}
+
+/** Returns what a shell makes of the status of a process that ended (wait(2)): 128 plus the signal, if one ended it. */
+export function exitCodeFrom(status: number): number {
+  const signal = status & 0x7f;
+  return signal === 0 ? (status >> 8) & 0xff : 128 + signal;
 }
 
 /**

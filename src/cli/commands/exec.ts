@@ -20,12 +20,16 @@ export const command = defineCommand({
       'Dump, encrypt and seal; the pid is in a file',
     ],
     ['$0 exec enc -k k -- criu restore -d -D {} -W .', '{} stands for the mount'],
+    [
+      '$0 exec enc -k k --lazy-pages . -- criu restore -d --lazy-pages -D {} -W .',
+      'It runs at once; exec ends when all its memory is there',
+    ],
     ['$0 exec enc -k k -- grep -c secret {}/pages-1.img', 'Exit code of the command; 125 for our own'],
   ],
   options,
   async run(args) {
     const command = commandOf(args);
-    const { transport, workers, cacheSize, pageFiles, rootMode, scratch, allowOther, write } = args;
+    const { transport, workers, cacheSize, pageFiles, rootMode, scratch, allowOther, write, lazyPages } = args;
     const exec = (imageKey: Secret | Promise<Secret>): Promise<ExecResult> =>
       execWithMount({
         location: args.ENC,
@@ -35,7 +39,7 @@ export const command = defineCommand({
         allowOther,
         write,
         privateNamespace: args.private,
-        ...omitUndefined({ transport, workers, cacheSize, pageFiles, rootMode }),
+        ...omitUndefined({ transport, workers, cacheSize, pageFiles, rootMode, lazyPages }),
       });
     if (write && args.imageId === undefined && isVacant(args.ENC)) return execOnNewImage(args, exec);
     refuseNewImageOptions(args);
@@ -54,6 +58,11 @@ function options(yargs: Argv<CommonOptions>) {
       type: 'boolean',
       default: false,
       describe: 'Run the command in the mount namespace of the mount, where {} is an ordinary path',
+    })
+    .option('lazy-pages', {
+      type: 'string',
+      nargs: 1,
+      describe: 'Bring memory while the process runs: the work directory of a criu or runc restore --lazy-pages',
     })
     .usage(
       '$0 exec <ENC> [OPTIONS] -- COMMAND [ARGUMENT...]\n\n' +

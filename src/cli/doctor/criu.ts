@@ -30,7 +30,8 @@ export async function criuFindings(host: Host, trial: Trial): Promise<Finding[]>
     findings.push(finding.level === 'ok' ? warn(KEPT_SUBJECT, `${finding.found}; it is not in PATH`, advice) : finding);
   }
   const version = [first, kept].flatMap((path) => versionOf(host, path) ?? []).at(-1);
-  return version === undefined ? findings : [...findings, sockets(host, version)];
+  if (version === undefined) return findings;
+  return [...findings, sockets(host, version), lazyRestore(host, trial === undefined ? undefined : (kept ?? first))];
 }
 
 async function criuFinding(host: Host, trial: Trial, name: string, path: string | undefined): Promise<Finding> {
@@ -80,6 +81,27 @@ function sockets(host: Host, version: string): Finding {
     'IPv4-only sockets',
     `criu ${version} refuses them on Linux ${release} ("Can't get 1:16 opt"): a TCP server that listens cannot be dumped`,
     'a criu newer than 4.1',
+  );
+}
+
+/**
+ * Examines whether a process can run before criu has read its memory.
+ * @param criu to be asked; undefined where it may not be run
+ */
+function lazyRestore(host: Host, criu: string | undefined): Finding {
+  const subject = 'lazy restore';
+  if (criu === undefined) return ok(subject, 'not tried; it needs userfaultfd');
+  if (host.output(criu, ['check', '--feature', 'uffd-noncoop']) === undefined) {
+    return warn(
+      subject,
+      'no userfaultfd here: criu lazy-pages, and restores with --lazy-pages, fail',
+      'a kernel with CONFIG_USERFAULTFD; in a container, a seccomp profile that allows userfaultfd',
+    );
+  }
+  const isForAll = host.readFile('/proc/sys/vm/unprivileged_userfaultfd')?.trim() === '1';
+  return ok(
+    subject,
+    `works by userfaultfd${isForAll ? '' : ', except in user namespaces (vm.unprivileged_userfaultfd)'}`,
   );
 }
 

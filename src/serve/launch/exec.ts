@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, rmdirSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,6 +7,7 @@ import { withoutInheritance } from '../../base/linux/descriptors.ts';
 import { enterPrivateMountNamespace } from '../../base/linux/namespaces.ts';
 import { O_PATH } from '../../base/linux/open-flags.ts';
 import { MountNamespace } from '../mounts/mount-namespace.ts';
+import { LazyPages, type Starter } from './lazy-pages.ts';
 import { type BackgroundMountOptions, type MountHandle, mountImage } from './mount.ts';
 
 export interface ExecOptions extends Omit<BackgroundMountOptions, 'mountPoint' | 'endWithCaller' | 'logFile'> {
@@ -18,6 +19,11 @@ export interface ExecOptions extends Omit<BackgroundMountOptions, 'mountPoint' |
    * process is visible in /proc.
    */
   readonly privateNamespace?: boolean;
+  /**
+   * Brings memory to processes that the command restores while they run (`criu restore --lazy-pages`): a directory, the
+   * `--work-dir` of that restore. The mount stays until they have all of their memory. Not with `write`.
+   */
+  readonly lazyPages?: string | undefined;
 }
 
 export interface ExecResult {
@@ -25,7 +31,8 @@ export interface ExecResult {
   readonly exitCode: number;
   /**
    * Why the image is not sealed, with `write`: `busy` when a process that the command left running still uses the mount
-   * (it is sealed when that ends); otherwise as {@link unmountImage} throws.
+   * (it is sealed when that ends); otherwise as {@link unmountImage} throws. With `lazyPages`: `io` when processes were
+   * killed because their memory could not be brought.
    */
   readonly failure: CkptfsError | undefined;
   /** 32 hexadecimal digits. */
@@ -42,8 +49,11 @@ const FROM_TERMINAL = ['SIGINT', 'SIGQUIT'] as const;
  * @throws as mountImage; `missing-feature` without root; `io` when the command cannot be run
  */
 export async function execWithMount(options: ExecOptions): Promise<ExecResult> {
-  const { command, privateNamespace = false, write = false } = options;
+  const { command, privateNamespace = false, write = false, lazyPages } = options;
   if (command.length === 0) throw new CkptfsError('bad-argument', 'no command was given');
+  if (write && lazyPages !== undefined) {
+    throw new CkptfsError('bad-argument', 'an image that is being written cannot be restored from in the background');
+  }
   const caller = MountNamespace.ofThisThread();
   enterPrivateMountNamespace();
   const own = MountNamespace.ofThisThread();
@@ -53,17 +63,17 @@ export async function execWithMount(options: ExecOptions): Promise<ExecResult> {
     // Stays open while the command runs. A path through it leads to a mount that is in no mount table of the caller.
     const root = openSync(mounted.mountPoint, O_PATH);
     const path = privateNamespace ? mounted.mountPoint : `/proc/${process.pid}/fd/${root}`;
-    const started = (work: () => ChildProcess): ChildProcess => (privateNamespace ? work() : caller.run(own, work));
+    const started: Starter = (work) => (privateNamespace ? work() : caller.run(own, work));
     let exitCode: number | undefined;
     let failure: CkptfsError | undefined;
     try {
-      exitCode = await run(
-        command.map((word) => word.replaceAll('{}', path)),
-        started,
-      );
+      const words = command.map((word) => word.replaceAll('{}', path));
+      if (lazyPages === undefined) exitCode = await run(words, started);
+      else ({ exitCode, failure } = await runLazily(words, { images: path, work: lazyPages, started }));
     } finally {
       closeSync(root);
-      failure = await end(mounted, write);
+      const unmounting = await end(mounted, write);
+      failure ??= unmounting;
     }
     return { exitCode, failure, imageId: mounted.imageId };
   } finally {
@@ -102,8 +112,22 @@ async function end(mounted: MountHandle, write: boolean): Promise<CkptfsError | 
   }
 }
 
-/** @param started calls the function that starts the process, in the mount namespace that the process gets */
-function run(command: readonly string[], started: (work: () => ChildProcess) => ChildProcess): Promise<number> {
+/** Runs the command beside a `criu lazy-pages`, and waits until no process waits for memory any more. */
+async function runLazily(
+  command: readonly string[],
+  { images, work, started }: { readonly images: string; readonly work: string; readonly started: Starter },
+): Promise<{ exitCode: number; failure: CkptfsError | undefined }> {
+  const lazyPages = await LazyPages.start(images, work, started);
+  const ran = run(command, started);
+  // Waits before it throws as well: other processes than the command may wait for memory.
+  const failure = await ran.then(
+    () => lazyPages.end(),
+    () => lazyPages.end(),
+  );
+  return { exitCode: await ran, failure };
+}
+
+function run(command: readonly string[], started: Starter): Promise<number> {
   const [program = '', ...args] = command;
   return new Promise((resolve, reject) => {
     const child = started(() => withoutInheritance(() => spawn(program, args, { stdio: 'inherit' })));

@@ -84,6 +84,7 @@ const probes = {
   namespaces: () => isRoot() ?? succeeds('unshare', ['--mount', '--pid', '--fork', 'true'], 'no private namespaces'),
   loop: () => isRoot() ?? file('/dev/loop-control', 'r+') ?? program('losetup')() ?? program('mkfs.ext4')(),
   criu: workingCriu,
+  userfaultfd: () => workingCriu() ?? succeeds('criu', ['check', '--feature', 'uffd-noncoop'], 'no userfaultfd'),
   crit: program('crit'),
   checkpointctl: program('checkpointctl'),
   runc: program('runc'),

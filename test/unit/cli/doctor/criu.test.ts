@@ -25,4 +25,24 @@ describe('criu', () => {
     expect(await sockets('4.1.1', '5.10.0')).toBe('ok');
     expect(level(await criuFindings(host({}), undefined), 'IPv4-only sockets')).toBeUndefined();
   });
+
+  test('a lazy restore works where criu finds userfaultfd, and is not judged where criu may not be run', async () => {
+    const trial = async () => ({ works: true, by: 'itself' }) as const;
+    const lazy = async (criu: string, tried: boolean, files: Readonly<Record<string, string>> = {}) => {
+      const findings = await criuFindings(host({ files, programs: { criu } }), tried ? trial : undefined);
+      return findings.find(({ subject }) => subject === 'lazy restore');
+    };
+    expect(await lazy('Version: 4.1.1\n', false)).toMatchObject({
+      level: 'ok',
+      found: expect.stringMatching(/^not tried/),
+    });
+    expect(await lazy('Version: 4.1.1\n', true)).toMatchObject({
+      level: 'ok',
+      found: expect.stringMatching(/except in/),
+    });
+    const forAll = { '/proc/sys/vm/unprivileged_userfaultfd': '1\n' };
+    expect(await lazy('Version: 4.1.1\n', true, forAll)).toMatchObject({ found: 'works by userfaultfd' });
+    const without = host({ programs: { criu: 'Version: 4.1.1\n' }, failing: ['criu check'] });
+    expect(level(await criuFindings(without, trial), 'lazy restore')).toBe('warn');
+  });
 });

@@ -7,6 +7,8 @@ export interface Described {
   readonly directories?: Readonly<Record<string, readonly string[]>>;
   readonly links?: Readonly<Record<string, string>>;
   readonly programs?: Readonly<Record<string, string>>;
+  /** Commands that end with a failure: `criu check`. */
+  readonly failing?: readonly string[];
   readonly below?: string;
   readonly keptCriu?: string;
   readonly canOpen?: boolean;
@@ -15,7 +17,7 @@ export interface Described {
 
 /** Returns a host that is not this one: with swap, kernels and users that a test cannot make. */
 export function host(described: Described): Host {
-  const { isRoot = true, files = {}, directories = {}, links = {}, programs = {}, below } = described;
+  const { isRoot = true, files = {}, directories = {}, links = {}, programs = {}, failing = [], below } = described;
   return {
     isRoot,
     keptCriu: described.keptCriu,
@@ -28,7 +30,10 @@ export function host(described: Described): Host {
     link: (path) => links[path],
     deviceBelow: () => below,
     program: (name) => (name in programs ? `/usr/bin/${name}` : undefined),
-    output: (path) => programs[path.slice('/usr/bin/'.length)],
+    output(path, [first = '']) {
+      const name = path.slice('/usr/bin/'.length);
+      return failing.includes(`${name} ${first}`) ? undefined : programs[name];
+    },
   };
 }
 
