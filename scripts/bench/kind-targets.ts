@@ -53,7 +53,7 @@ function atLeast(
 }
 
 const memoryBound: Bound = { atMost: 70 };
-const { plain, gocryptfs, before, oursGcm, oursUring } = names;
+const { plain, gocryptfs, before, oursDirect, oursGcm, oursGcmDirect, oursUring } = names;
 
 const kindTargets: readonly KindTarget[] = [
   atMost('restoring one process until it runs', 'restore-one', plain, [0.35, 1.15]),
@@ -62,6 +62,14 @@ const kindTargets: readonly KindTarget[] = [
   atMost('four restores at once', 'restore-4', plain, [0.45, 1.2]),
   atLeast('sequential reading, AES-256-XTS', 'sequential-cached', gocryptfs, [2, 1.8]),
   atLeast('sequential reading, AES-256-GCM', 'sequential-cached', gocryptfs, [2.5, 2.2], oursGcm),
+  atLeast('sequential reading past the page cache, AES-256-XTS', 'sequential-cached', gocryptfs, [2, 1.8], oursDirect),
+  atLeast(
+    'sequential reading past the page cache, AES-256-GCM',
+    'sequential-cached',
+    gocryptfs,
+    [2.5, 2.2],
+    oursGcmDirect,
+  ),
   atLeast('random reading, 1 reader', 'random-1', gocryptfs, [1.4, 1.3]),
   atLeast('random reading, 4 readers', 'random-4', gocryptfs, [1.2, 1.5]),
   atLeast('random reading, 16 readers', 'random-16', gocryptfs, [1.5, 1.5]),

@@ -19,6 +19,9 @@ export interface Peers {
   readonly oursFuseNative: Ckptfs;
   readonly oursGcm: Ckptfs | undefined;
   readonly oursUring: Ckptfs | undefined;
+  /** These have every large file read past the page cache, whatever reads it. */
+  readonly oursDirect: Ckptfs;
+  readonly oursGcmDirect: Ckptfs | undefined;
   /** The ckptfs of `--before`. */
   readonly before: Ckptfs | undefined;
   readonly plain: WritePeer;
@@ -74,10 +77,14 @@ export async function findPeers(
   }
 
   const ours = await open(ckptfsKind, '');
+  const oursGcm = await find(cipherKind(ours, names.oursGcm, 'aes-256-gcm'));
+  const direct = ['--page-files', 'direct'] as const;
   return {
     ours,
     oursFuseNative: ours.variant(names.oursFuseNative, '--transport', 'fuse-native'),
-    oursGcm: await find(cipherKind(ours, names.oursGcm, 'aes-256-gcm')),
+    oursGcm,
+    oursDirect: ours.variant(names.oursDirect, ...direct),
+    oursGcmDirect: oursGcm?.variant(names.oursGcmDirect, ...direct),
     oursUring: await find(uringKind(ours)),
     before: await openBefore(),
     plain,

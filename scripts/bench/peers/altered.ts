@@ -19,6 +19,14 @@ const reading: readonly Trick[] = [
   { without: 'reading by fs.readSync', constant: 'CKPTFS_CALLS_PREAD', value: 'false' },
 ];
 
+const restoring: readonly Trick[] = [
+  {
+    without: 'with every file in the page cache',
+    constant: 'CKPTFS_MIN_DIRECT_FILE',
+    value: `${Number.MAX_SAFE_INTEGER}`,
+  },
+];
+
 const writing: readonly Trick[] = [
   {
     without: 'answering large writes when they are stored',
@@ -37,7 +45,7 @@ const mounting: readonly Trick[] = [
 ];
 
 /** The tricks, grouped by what they make faster. */
-export const tricks = { reading, writing, mounting };
+export const tricks = { reading, restoring, writing, mounting };
 
 /**
  * Builds the command once more without a trick, from what `npm run build` compiled.

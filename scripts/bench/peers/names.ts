@@ -4,6 +4,8 @@ export const names = {
   oursFuseNative: 'ckptfs (fuse-native)',
   oursGcm: 'ckptfs (aes-256-gcm)',
   oursUring: 'ckptfs (io_uring)',
+  oursDirect: 'ckptfs (direct)',
+  oursGcmDirect: 'ckptfs (aes-256-gcm, direct)',
   before: 'an earlier ckptfs',
   plain: 'plain directory',
   gocryptfs: 'gocryptfs',

@@ -11,8 +11,8 @@ export function readers({ peers }: Bench): MountPeer[] {
 }
 
 /** Our own ways to serve and to encrypt that only some scenarios tell apart. */
-export function variants({ peers: { oursGcm, oursUring } }: Bench): MountPeer[] {
-  return present(oursGcm, oursUring);
+export function variants({ peers: { oursDirect, oursGcm, oursGcmDirect, oursUring } }: Bench): MountPeer[] {
+  return present(oursDirect, oursGcm, oursGcmDirect, oursUring);
 }
 
 /** Returns the path of the one file of the large dataset in a mount. */

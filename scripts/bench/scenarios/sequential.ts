@@ -35,7 +35,7 @@ export const sequential: Group = {
   name: 'sequential',
   heading: 'Reading from start to end',
   method:
-    'One large file of random bytes is read with `dd bs=1M` from a fresh mount; mounting does not count. "Plain directory" is the same file without any file system on top.',
+    'One large file of random bytes is read with `dd bs=1M` from a fresh mount; mounting does not count. "Direct" is a mount with `--page-files direct`: the page cache of the mount is not used, whatever program reads. "Plain directory" is the same file without any file system on top.',
   async run(bench, measure) {
     const data = await bench.large();
     const size = formatSize(bench.options.size);

@@ -1,12 +1,15 @@
 import { bash, timed } from '../../lib/commands.ts';
 import type { Bench } from '../bench.ts';
+import { checkpoint } from '../checkpoint.ts';
 import { warm } from '../page-cache.ts';
+import { Passing } from '../passing.ts';
 import { type Trick, tricks } from '../peers/altered.ts';
 import type { Ckptfs } from '../peers/ckptfs.ts';
 import type { Group } from '../scenario.ts';
 import { formatSize } from '../units.ts';
 import { randomReads } from './random.ts';
 import { largeFile } from './reading.ts';
+import { fromMount, type RestoreTimes } from './restoring-ways.ts';
 import { mountAndRun } from './small-files.ts';
 import { manyFiles } from './small-reads.ts';
 import { writeNew } from './written.ts';
@@ -61,6 +64,18 @@ export const tricksGroup: Group = {
         })),
       });
     }
+    const images = await checkpoint(bench, 'checkpoint-tricks', 1, bench.options.size / 1024);
+    await measure({
+      id: 'tricks-restoring',
+      title: `Restoring a process with ${formatSize(bench.options.size)} of memory, with all tricks and without one`,
+      unit: 'seconds',
+      better: 'lower',
+      competitors: new Passing<RestoreTimes>().measuring(
+        (await peersOf(tricks.restoring)).map((peer) => fromMount(bench, peer, images)),
+        ({ runs }) => runs,
+      ),
+    });
+    await bench.remove(images);
     await measure({
       id: 'tricks-writing',
       title: `Writing ${formatSize(bench.options.size)} in sequence, with all tricks and without one`,
