@@ -30,6 +30,10 @@ export const HOUSES: Readonly<Record<string, House>> = {
       'protocol/abi.ts',
       'protocol/counters.ts',
       'protocol/filesystem.ts',
+      'uring/queues.ts',
+      'uring/ring-agreement.ts',
+      'uring/serve-rings.ts',
+      'uring/switch.ts',
     ],
     rooms: {
       protocol: [],
@@ -37,6 +41,7 @@ export const HOUSES: Readonly<Record<string, House>> = {
       device: ['ops', 'protocol'],
       mount: ['device', 'protocol'],
       native: ['device', 'mount', 'protocol'],
+      uring: ['device', 'protocol'],
     },
   },
   image: {
@@ -129,6 +134,7 @@ export const HOUSES: Readonly<Record<string, House>> = {
       'crypto/select.ts',
       'format',
       'fuse/mount/reachable.ts',
+      'fuse/uring/switch.ts',
       'image',
       'image/writable',
       'keys',

@@ -118,6 +118,12 @@ const hints: { readonly [Code in ErrorCode]?: (error: CkptfsError<Code>) => Hint
       'fuse-device': LOAD_FUSE,
       'fuse-device-access': 'Let this user read and write it: chmod 0666 /dev/fuse.',
       'fuse-native': 'Install it with npm install fuse-native, or use the default transport.',
+      'fuse-io-uring': 'Linux has it from 6.14 on, if it was built with it. The default transport needs nothing of it.',
+      'fuse-io-uring-switch':
+        'Have root switch it on: echo Y > /sys/module/fuse/parameters/enable_uring. Or use the default transport.',
+      'io-uring':
+        'Let this process use io_uring (sysctl kernel.io_uring_disabled; the seccomp filter of a container), or use the ' +
+        'default transport.',
       fusermount: "Install it: the package is called 'fuse3' on Debian, Ubuntu, Fedora and Arch.",
       'user-allow-other':
         'Have root add the line user_allow_other to /etc/fuse.conf, mount as root, or leave --allow-other and ' +

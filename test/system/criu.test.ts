@@ -10,11 +10,7 @@ import { ckptfs, isMounted, withMount } from './support/ckptfs.ts';
 import { buildFixture, type FixtureName, waitForState } from './support/fixtures.ts';
 import { runProgram } from './support/programs.ts';
 import { describeIf, type Feature, systemTest } from './support/requirements.ts';
-
-const transports: readonly { name: string; needs: readonly Feature[] }[] = [
-  { name: 'kernel', needs: [] },
-  { name: 'fuse-native', needs: ['fuseNative'] },
-];
+import { testedTransports } from './support/transports.ts';
 
 const processes: readonly { name: FixtureName; what: string; mebibytes: number; needs: readonly Feature[] }[] = [
   { name: 'counter', what: 'a C process with 300 MiB', mebibytes: 300, needs: [] },
@@ -56,11 +52,11 @@ for (const { name, what, mebibytes, needs } of processes) {
     });
     afterAll(() => rmSync(base, { recursive: true, force: true }));
 
-    for (const transport of transports) {
-      systemTest(transport.needs, `by the transport ${transport.name}`, async () => {
+    for (const { transport, needs } of testedTransports) {
+      systemTest(needs, `by the transport ${transport}`, async () => {
         rmSync(`${stateFile}.release`, { force: true });
-        const restored = await withMount(image, mountPoint, keyFile, ['--transport', transport.name], async () => {
-          const process = await restoreProcess(checkpoint, mountPoint, { work: join(base, `work-${transport.name}`) });
+        const restored = await withMount(image, mountPoint, keyFile, ['--transport', transport], async () => {
+          const process = await restoreProcess(checkpoint, mountPoint, { work: join(base, `work-${transport}`) });
           await process.countsOn().catch(async (error: unknown) => {
             await process.kill();
             throw error;

@@ -7,6 +7,7 @@ import { afterAll, afterEach, beforeAll, expect } from 'vitest';
 import { ckptfs, isMounted, runCkptfs } from './support/ckptfs.ts';
 import { clear, type Encrypted, encryptInto, logOf, mountOn, statusOf } from './support/mounts.ts';
 import { describeIf, systemTest } from './support/requirements.ts';
+import { isOverRing, testedTransports } from './support/transports.ts';
 
 const chunkSize = 16384;
 const pages = Buffer.alloc(1 << 20, 'memory of a process ');
@@ -66,6 +67,17 @@ describeIf(['root', 'fuse'], 'what cannot be mounted', () => {
     ckptfs('umount', mountPoint);
     expect(isMounted(mountPoint)).toBe(false);
   });
+
+  // Where root has switched it on, io-uring.test.ts has what can keep a mount from it.
+  if (!isOverRing) {
+    systemTest([], 'the transport io-uring where root has not switched it on, or the kernel has none', () => {
+      const words = [encrypted.image, mountPoint, '--key-file', encrypted.keyFile, '--transport', 'io-uring'];
+      const { status, stderr } = runCkptfs('mount', ...words);
+      expect(status).toBe(33);
+      expect(stderr).toMatch(/FUSE over io_uring is switched off.*echo Y > |this kernel has no FUSE over io_uring/s);
+      expect(isMounted(mountPoint)).toBe(false);
+    });
+  }
 
   systemTest([], 'an image on itself', () => refused(/would hide its own image/, encrypted.image, encrypted.image));
 
@@ -131,9 +143,9 @@ describeIf(['root', 'fuse'], 'what cannot be mounted', () => {
     );
   });
 
-  systemTest([], 'what is missing is EIO, by the other transport too', () => {
+  systemTest([], 'what is missing is EIO, by the other transports too', () => {
     const image = changed((copy) => fs.rmSync(largestObject(copy).path));
-    for (const transport of ['kernel', 'fuse-native']) {
+    for (const { transport } of testedTransports) {
       const mounted = mountOn(mountPoint, { ...encrypted, image }, '--transport', transport);
       expect(() => fs.readFileSync(join(mountPoint, 'pages-1.img'))).toThrow('EIO');
       expect(fs.readFileSync(join(mountPoint, 'core-1.img'), 'utf8')).toBe('core');

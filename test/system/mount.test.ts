@@ -1,5 +1,5 @@
 // Goal: a mount serves until it is ended, in whatever way, and leaves no process and no broken mount.
-// Method: real mounts by both transports: busy, detached, killed, in the foreground and of an ordinary user.
+// Method: real mounts by each transport: busy, detached, killed, in the foreground and of an ordinary user.
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -22,7 +22,8 @@ import {
   withFuseForAll,
 } from './support/mounts.ts';
 import { runProgram } from './support/programs.ts';
-import { describeIf, type Feature, systemTest } from './support/requirements.ts';
+import { describeIf, systemTest } from './support/requirements.ts';
+import { testedTransports, usualTransport } from './support/transports.ts';
 
 const content = Buffer.alloc(300_000, 'a checkpoint ');
 
@@ -76,8 +77,7 @@ describeIf(['root', 'fuse'], 'a mount', () => {
     ckptfs('umount', mountPoint);
   });
 
-  describe.each(['kernel', 'fuse-native'] as const)('by the transport %s', (transport) => {
-    const needs = transport === 'kernel' ? ([] as const) : (['fuseNative'] as const);
+  describe.each(testedTransports)('by the transport $transport', ({ transport, needs }) => {
     const ways: readonly [string, (mounted: Mounted) => void][] = [
       ['ckptfs umount', () => ckptfs('umount', mountPoint)],
       ['umount', () => runProgram('umount', mountPoint)],
@@ -176,7 +176,7 @@ describeIf(['root', 'fuse'], 'a mount', () => {
     const status = statusOf(mountPoint);
     expect(status).toMatchObject({ state: 'serving', scratch: false, source: encrypted.image });
     expect(status?.pid).toBe(mounted.pid);
-    expect(status?.daemon).toMatchObject({ workers: 3, transport: 'kernel' });
+    expect(status?.daemon).toMatchObject({ workers: 3, transport: usualTransport });
     expect(status?.daemon?.counters).toMatchObject({ bytesServed: content.length, authenticationFailures: 0 });
     expect(status?.daemon?.counters.requests).toBeGreaterThan(2);
     expect(status?.daemon?.counters.storedBytesRead).toBeGreaterThanOrEqual(content.length);
@@ -199,11 +199,7 @@ describeIf(['root', 'fuse'], 'a mount', () => {
     expect(cat('--allow-root')).toEqual(['', '']);
   });
 
-  const eachTransport: readonly (readonly [string, readonly Feature[]])[] = [
-    ['kernel', []],
-    ['fuse-native', ['fuseNative']],
-  ];
-  for (const [transport, needs] of eachTransport) {
+  for (const { transport, needs } of testedTransports) {
     systemTest(needs, `is read-only, without programs and devices, as mount tables show (${transport})`, () => {
       mountOn(mountPoint, encrypted, '-o', `noexec,fsname=of me,x-systemd.automount,transport=${transport}`);
       const line = fs

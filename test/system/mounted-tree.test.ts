@@ -8,15 +8,11 @@ import { afterAll, beforeAll, expect } from 'vitest';
 import { ckptfs } from './support/ckptfs.ts';
 import { clear, type Encrypted, encryptInto, mountOn } from './support/mounts.ts';
 import { runProgram } from './support/programs.ts';
-import { describeIf, type Feature, systemTest } from './support/requirements.ts';
+import { describeIf, systemTest } from './support/requirements.ts';
+import { testedTransports } from './support/transports.ts';
 import { compareTrees, describeTree, makeTree, smallFiles } from './support/tree.ts';
 
-const transports: readonly { transport: string; needs: readonly Feature[] }[] = [
-  { transport: 'kernel', needs: [] },
-  { transport: 'fuse-native', needs: ['fuseNative'] },
-];
-
-for (const { transport, needs } of transports) {
+for (const { transport, needs } of testedTransports) {
   describeIf(['root', 'fuse', ...needs], `a mounted tree, by the transport ${transport}`, () => {
     const base = fs.realpathSync(fs.mkdtempSync(join(tmpdir(), 'ckptfs-tree-')));
     const source = join(base, 'source');
@@ -89,7 +85,7 @@ print(len(seen))`;
     systemTest(['rsync'], 'gives rsync nothing to do', () => {
       const options = ['--archive', '--checksum', '--dry-run', '--itemize-changes'];
       // This transport cuts times to milliseconds, and its links to 4095 bytes are whole.
-      const tolerance = transport === 'kernel' ? ['--hard-links', '--xattrs'] : ['--modify-window=1'];
+      const tolerance = transport !== 'fuse-native' ? ['--hard-links', '--xattrs'] : ['--modify-window=1'];
       expect(runProgram('rsync', ...options, ...tolerance, `${plain}/`, `${mounted}/`)).toBe('');
     });
 
@@ -106,7 +102,7 @@ print(len(seen))`;
       expect(packed(mounted)).toEqual(packed(plain));
     });
 
-    if (transport !== 'kernel') return;
+    if (transport === 'fuse-native') return;
 
     systemTest([], 'is decrypted into the same', () => {
       const clear = join(base, 'clear');

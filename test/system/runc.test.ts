@@ -10,6 +10,7 @@ import { readState, waitForState, whileAtRest } from './support/fixtures.ts';
 import { ckptfsProgram } from './support/mounts.ts';
 import { openNamespace } from './support/namespace.ts';
 import { describeIf, systemTest } from './support/requirements.ts';
+import { testedTransports } from './support/transports.ts';
 
 describeIf(['root', 'fuse', 'criu', 'runc', 'namespaces', 'gcc'], 'runc restores a container from a mount', () => {
   const base = mkdtempSync(join(tmpdir(), 'ckptfs-runc-'));
@@ -34,8 +35,8 @@ describeIf(['root', 'fuse', 'criu', 'runc', 'namespaces', 'gcc'], 'runc restores
   });
   afterAll(() => rmSync(base, { recursive: true, force: true }));
 
-  for (const transport of ['kernel', 'fuse-native'] as const) {
-    systemTest(transport === 'kernel' ? [] : ['fuseNative'], `by the transport ${transport}`, async () => {
+  for (const { transport, needs } of testedTransports) {
+    systemTest(needs, `by the transport ${transport}`, async () => {
       expect(readdirSync(inBase('images'))).toContain('descriptors.json');
       const before = readState(bundle.stateFile);
       if (before === undefined) throw new Error('the container left no state');

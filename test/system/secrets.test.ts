@@ -38,7 +38,8 @@ import {
 } from './support/mounts.ts';
 import { PATIENCE } from './support/patience.ts';
 import { runProgram } from './support/programs.ts';
-import { describeIf, type Feature, systemTest, toolEnvironment } from './support/requirements.ts';
+import { describeIf, systemTest, toolEnvironment } from './support/requirements.ts';
+import { testedTransports } from './support/transports.ts';
 
 /** A secret in the forms it could be written down in. */
 function formsOf(name: string, bytes: Uint8Array): Needles {
@@ -204,11 +205,8 @@ describeIf(['root', 'fuse'], 'of what is secret', () => {
     }
   });
 
-  for (const { transport, needs } of [
-    { transport: 'kernel', needs: [] },
-    { transport: 'fuse-native', needs: ['fuseNative'] },
-  ] as const) {
-    systemTest(needs as readonly Feature[], `nothing is left in memory after unmounting (${transport})`, async () => {
+  for (const { transport, needs } of testedTransports) {
+    systemTest(needs, `nothing is left in memory after unmounting (${transport})`, async () => {
       const { mountImage } = await built<typeof import('../../src/serve/launch/mount.ts')>('serve/launch/mount.js');
       const needles = await allKeys(encrypted);
       const imageKey = await unlock(encrypted);
@@ -223,7 +221,7 @@ describeIf(['root', 'fuse'], 'of what is secret', () => {
         expect(isAlive(mounted.pid)).toBe(true);
         expect(foundInMemory(mounted.pid, needles)).toEqual([]);
         // The libfuse of fuse-native frees its own buffers as they are; its process ends a moment later.
-        if (transport === 'kernel') {
+        if (transport !== 'fuse-native') {
           expect(foundInMemory(mounted.pid, { contents: Buffer.from(canary + canary) })).toEqual([]);
         }
       } finally {

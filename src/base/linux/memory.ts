@@ -1,7 +1,14 @@
-import { bind } from './native.ts';
+import { bind, memoryAt, Region } from './native.ts';
+import { systemError } from './system-error.ts';
 
-/** Pages of memory. Advice is that of asm-generic/mman-common.h. */
+/** Pages of memory. Advice, protection and flags are those of asm-generic/mman-common.h. */
 
+const PROT_READ_WRITE = 3;
+const MAP_SHARED = 0x01;
+const MAP_PRIVATE = 0x02;
+const MAP_ANONYMOUS = 0x20;
+const MAP_POPULATE = 0x8000;
+const MADV_DONTNEED = 4;
 const MADV_DONTDUMP = 16;
 const MADV_DODUMP = 17;
 
@@ -10,6 +17,8 @@ const calls = {
   mlock: bind('mlock', 'int', ['uintptr_t', 'size_t']),
   munlock: bind('munlock', 'int', ['uintptr_t', 'size_t']),
   madvise: bind('madvise', 'int', ['uintptr_t', 'size_t', 'int']),
+  mmap: bind('mmap', 'int64_t', ['uintptr_t', 'size_t', 'int', 'int', 'int', 'int64_t']),
+  munmap: bind('munmap', 'int', ['uintptr_t', 'size_t']),
 } as const;
 
 /** Bytes. */
@@ -29,4 +38,29 @@ export function lockPages(address: number, length: number): boolean {
 export function unlockPages(address: number, length: number): void {
   calls.munlock(address, length);
   calls.madvise(address, length, MADV_DODUMP);
+}
+
+/** Makes zeroed memory on pages of its own, of which each takes space once it is used. @throws Error */
+export function mapPages(length: number): Region {
+  return mapped(calls.mmap(0, length, PROT_READ_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), length);
+}
+
+/** Maps the memory that an open file, such as an io_uring, shares with the kernel. @throws Error */
+export function mapShared(fd: number, offset: number, length: number): Region {
+  return mapped(calls.mmap(0, length, PROT_READ_WRITE, MAP_SHARED | MAP_POPULATE, fd, offset), length);
+}
+
+function mapped(address: number, length: number): Region {
+  if (address === -1) throw systemError('mmap');
+  return new Region(memoryAt(address, length));
+}
+
+/** Gives the space of {@link mapPages} back: they are zeros again, and stay usable. They must not be locked. */
+export function discardPages({ address, length }: Region): void {
+  calls.madvise(address, length, MADV_DONTNEED);
+}
+
+/** Undoes {@link mapShared}. Nothing may use the region any more. */
+export function unmapShared({ address, length }: Region): void {
+  calls.munmap(address, length);
 }

@@ -54,3 +54,8 @@ export class Region {
     this.address = source.byteLength === 0 ? 0 : Number(koffi.address(this.bytes));
   }
 }
+
+/** Returns memory of this process that native code has, as an array over it. Must not be used once that is unmapped. */
+export function memoryAt(address: number, length: number): Uint8Array {
+  return new Uint8Array(koffi.view(address, length));
+}

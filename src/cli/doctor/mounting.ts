@@ -1,4 +1,5 @@
 import type { CkptfsError } from '../../base/errors.ts';
+import { RING_SWITCH, ringSwitchOf } from '../../fuse/uring/switch.ts';
 import { hintFor } from '../hints.ts';
 import { type Finding, missing, ok, warn } from './check.ts';
 import type { Host } from './host.ts';
@@ -11,7 +12,7 @@ export type MountingTrial = { readonly protocol: string } | { readonly failure: 
  * @param trial undefined where no mount was tried: then the device and the helper are only looked at
  */
 export function mountingFindings(host: Host, trial?: MountingTrial): Finding[] {
-  return [device(host, trial), helper(host), otherUsers(host), overlay(host)];
+  return [device(host, trial), rings(host), helper(host), otherUsers(host), overlay(host)];
 }
 
 function device(host: Host, trial: MountingTrial | undefined): Finding {
@@ -35,6 +36,19 @@ function deviceAsSeen(host: Host): Finding {
       ?.split('\n')
       .some((line) => line.endsWith('\tfuse')) ?? false;
   return known ? ok('/dev/fuse', 'can be opened') : missing('/dev/fuse', 'this kernel has no FUSE', load);
+}
+
+/** No more than a wish: every mount works without it. */
+function rings(host: Host): Finding {
+  const subject = 'FUSE over io_uring';
+  const text = host.readFile(RING_SWITCH);
+  if (text === undefined) return ok(subject, 'this kernel has none; mounts are served through /dev/fuse');
+  if (ringSwitchOf(text) === 'on') return ok(subject, 'switched on: mounts that are only read use it');
+  return warn(
+    subject,
+    'switched off, as it is unless root changes that: random reads are faster over it',
+    `as root, for all file systems of this machine: echo Y > ${RING_SWITCH}`,
+  );
 }
 
 function helper(host: Host): Finding {

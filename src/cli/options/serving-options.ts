@@ -9,7 +9,7 @@ export function withServingOptions<T>(yargs: Argv<T>) {
     .option('transport', {
       choices: transports,
       nargs: 1,
-      describe: 'How to talk to the kernel; kernel unless told, fuse-native is an optional package',
+      describe: 'How to talk to the kernel; auto unless told, fuse-native is an optional package',
     })
     .option('workers', {
       type: 'string',

@@ -28,8 +28,16 @@ interface ConnectionOptions {
   /** {@link COUNTER_SLOTS} doubles in the layout of {@link Counter}. Only this connection writes them. */
   readonly counters?: Float64Array;
   readonly onError?: ErrorListener;
-  /** Is called when FUSE_INIT succeeded, before the reply to it is sent. */
-  readonly onInit?: () => void;
+  /**
+   * Asks for io_uring in the answer to FUSE_INIT. Then the kernel sends no request until all its queues are there, see
+   * `serveRings`.
+   */
+  readonly wantsRing?: boolean;
+  /**
+   * Is called when FUSE_INIT succeeded, before the reply to it is sent.
+   * @param overRing whether the kernel uses io_uring
+   */
+  readonly onInit?: (overRing: boolean) => void;
   /**
    * Serve only root and this user, and answer EACCES to others, like the mount option `allow_root` of libfuse. The
    * kernel may then cache no names and attributes, because it would answer other users from its cache.
@@ -65,6 +73,7 @@ export class Connection {
       counters: this.#counters,
       validSeconds: this.#onlyUid !== undefined ? 0 : FOREVER_SECONDS,
       onlyUid: this.#onlyUid,
+      wantsRing: options.wantsRing ?? false,
       onInit: options.onInit ?? (() => undefined),
     };
     this.#writing = isWritable(fileSystem) ? { ...this.#exchange, fileSystem } : undefined;

@@ -27,8 +27,13 @@ interface DeviceDescriptors {
  */
 export function cloneDevice(fd: number): DeviceDescriptors {
   return CLONES_DEVICE
-    ? { waiting: clone(fd, 0) ?? fd, polling: clone(fd, O_NONBLOCK) }
+    ? { waiting: clone(fd, 0) ?? fd, polling: openPolling(fd) }
     : { waiting: fd, polling: undefined };
+}
+
+/** Opens one more descriptor of a mount, which never waits; undefined where the device cannot be opened again. */
+export function openPolling(fd: number): number | undefined {
+  return clone(fd, O_NONBLOCK);
 }
 
 /** Closes what {@link cloneDevice} opened. */

@@ -12,6 +12,7 @@ import {
   FUSE_KERNEL_MINOR_VERSION,
   FUSE_KERNEL_VERSION,
   FUSE_MAX_PAGES,
+  FUSE_OVER_IO_URING_2,
   FUSE_PARALLEL_DIROPS,
   fuse_init_in,
   fuse_init_out,
@@ -64,7 +65,7 @@ const WANTED_FOR_WRITING = FUSE_HANDLE_KILLPRIV_V2;
  * Answers FUSE_INIT: agrees with the kernel on version and features. The rules are under "Version negotiation" in
  * fuse.h.
  */
-export function init({ fileSystem, request, reply, onInit }: Exchange): number {
+export function init({ fileSystem, request, reply, wantsRing, onInit }: Exchange): number {
   const major = request.u32(fuse_init_in.major);
   const minor = request.u32(fuse_init_in.minor);
   if (major < FUSE_KERNEL_VERSION || (major === FUSE_KERNEL_VERSION && minor < OLDEST_MINOR_VERSION)) {
@@ -87,15 +88,15 @@ export function init({ fileSystem, request, reply, onInit }: Exchange): number {
   // The kernel uses the smaller of this and the read-ahead of the mount's bdi, which root may already have raised.
   reply.u32(fuse_init_out.max_readahead, reply.capacity);
   reply.u32(fuse_init_out.flags, offered & wanted);
-  if ((offered & FUSE_INIT_EXT) !== 0) {
-    reply.u32(fuse_init_out.flags2, request.u32(fuse_init_in.flags2) & WANTED_FLAGS_2);
-  }
+  const offered2 = (offered & FUSE_INIT_EXT) !== 0 ? request.u32(fuse_init_in.flags2) : 0;
+  const flags2 = offered2 & (wantsRing ? WANTED_FLAGS_2 | FUSE_OVER_IO_URING_2 : WANTED_FLAGS_2);
+  reply.u32(fuse_init_out.flags2, flags2);
   reply.u16(fuse_init_out.max_background, MAX_BACKGROUND);
   reply.u16(fuse_init_out.congestion_threshold, CONGESTION_THRESHOLD);
   reply.u32(fuse_init_out.max_write, reply.capacity);
   reply.u32(fuse_init_out.time_gran, 1);
   reply.u16(fuse_init_out.max_pages, reply.capacity / PAGE_SIZE);
-  onInit();
+  onInit((flags2 & FUSE_OVER_IO_URING_2) !== 0);
   return fuse_init_out.sizeof;
 }
 

@@ -30,6 +30,7 @@ export const FUSE_HANDLE_KILLPRIV_V2 = 1 << 28;
 /** There are 64 flags; `flags2` has the upper half, from bit 32 on. */
 export const FUSE_INIT_EXT = 1 << 30;
 export const FUSE_DIRECT_IO_ALLOW_MMAP_2 = 1 << (36 - 32);
+export const FUSE_OVER_IO_URING_2 = 1 << (41 - 32);
 
 export const FOPEN_DIRECT_IO = 1 << 0;
 export const FOPEN_KEEP_CACHE = 1 << 1;
@@ -252,3 +253,28 @@ export const fuse_forget_in = { nlookup: 0 } as const;
 /** At `sizeof` follow `count` structs {@link fuse_forget_one}. */
 export const fuse_batch_forget_in = { count: 0, dummy: 4, sizeof: 8 } as const;
 export const fuse_forget_one = { nodeid: 0, nlookup: 8, sizeof: 16 } as const;
+
+/** Commands of IORING_OP_URING_CMD to an open /dev/fuse (7.42). */
+export const FUSE_IO_URING_CMD_REGISTER = 1;
+export const FUSE_IO_URING_CMD_COMMIT_AND_FETCH = 2;
+
+/**
+ * The memory of a ring's entry for all but names and data: the header of a request or reply, the struct that follows
+ * the header in a request on /dev/fuse, and what only io_uring needs.
+ */
+export const fuse_uring_req_header = { in_out: 0, op_in: 128, ring_ent_in_out: 256, sizeof: 288 } as const;
+
+/** The most bytes of `op_in`. */
+export const FUSE_URING_OP_IN_OUT_SZ = 128;
+
+export const fuse_uring_ent_in_out = {
+  flags: 0,
+  /** To be given back with the reply. */
+  commit_id: 8,
+  /** Bytes in the other memory of the entry: names and data of a request, the whole body of a reply. */
+  payload_sz: 16,
+  sizeof: 32,
+} as const;
+
+/** In the command area of the submission. */
+export const fuse_uring_cmd_req = { flags: 0, commit_id: 8, qid: 16, sizeof: 24 } as const;

@@ -16,8 +16,13 @@ export interface Exchange {
   readonly validSeconds: number;
   /** When defined, only root and this user are served; otherwise all users, as far as permissions allow. */
   readonly onlyUid: number | undefined;
-  /** Is called when the kernel and the file system have agreed on a version of the protocol. */
-  readonly onInit: () => void;
+  /** Whether to serve over io_uring if the kernel offers it. */
+  readonly wantsRing: boolean;
+  /**
+   * Is called when the kernel and the file system have agreed on a version of the protocol.
+   * @param overRing whether also on io_uring
+   */
+  readonly onInit: (overRing: boolean) => void;
 }
 
 /** An {@link Exchange} for an operation that changes something. */

@@ -51,7 +51,7 @@ export class Daemon {
    * @throws as HeldStore.open, openImage and mountKernel do
    */
   static async start(config: DaemonConfig, key: PendingKey, log: Log, namespace: DaemonNamespace): Promise<Daemon> {
-    const mountImage = config.transport === 'kernel' ? mountThroughKernel : mountThroughNative;
+    const mountImage = config.transport === 'fuse-native' ? mountThroughNative : mountThroughKernel;
     // The process that holds a lock is found by the mount table, so this has to see the caller's.
     const store = namespace.runInCallers(() => HeldStore.open(config));
     const mount = await mountImage(config, store, key, log, namespace);
@@ -136,9 +136,8 @@ export class Daemon {
   }
 
   #status(): DaemonStatus {
-    const { mountPoint, device, imageId, workers, isSealing } = this.mount;
-    const { transport, scratch, write, allowOther, allowRoot, noExec, fsName, cacheSize, pageFiles, logFile } =
-      this.#config;
+    const { transport, mountPoint, device, imageId, workers, isSealing } = this.mount;
+    const { scratch, write, allowOther, allowRoot, noExec, fsName, cacheSize, pageFiles, logFile } = this.#config;
     const { location } = this.#store;
     return {
       ...{ mountPoint, device, location, imageId, transport, workers, scratch, write },

@@ -2,7 +2,11 @@ import { READ_AHEAD_KIBIBYTES } from '../../base/tuning.ts';
 import { DEFAULT_MAX_TRANSFER_BYTES } from '../../fuse/device/connection.ts';
 import { type KernelMount, mountKernel } from '../../fuse/mount/mount-kernel.ts';
 import { setReadAhead, unmount } from '../../fuse/mount/mount-point.ts';
-import type { DaemonConfig } from '../handover/daemon-config.ts';
+import { capacityOf, countQueues } from '../../fuse/uring/queues.ts';
+import { RingAgreement } from '../../fuse/uring/ring-agreement.ts';
+import type { RingPlan } from '../../fuse/uring/serve-rings.ts';
+import { readRingSwitch } from '../../fuse/uring/switch.ts';
+import type { DaemonConfig, ServingTransport } from '../handover/daemon-config.ts';
 import type { OpenedImage } from '../thread/thread-messages.ts';
 import type { DaemonNamespace } from './daemon-namespace.ts';
 import type { HeldStore } from './held-store.ts';
@@ -33,7 +37,7 @@ export async function mountThroughKernel(
       try {
         const made = await mountAndServe(scratch?.lower ?? config.mountPoint, config, threads, image);
         const { mountPoint, device } = (await scratch?.publish(image.root, config)) ?? made;
-        return servedMount(threads, image.imageId, mountPoint, device);
+        return servedMount(threads, image.imageId, made.transport, mountPoint, device);
       } catch (cause) {
         // Here and not later: the hidden mount may be in the caller's namespace alone.
         scratch?.abandon();
@@ -57,15 +61,40 @@ function startThreads(config: DaemonConfig, store: HeldStore, key: PendingKey, l
     pageFiles: config.pageFiles,
     rootMode: config.rootMode,
     onlyUid: config.allowRoot ? process.getuid?.() : undefined,
+    rings: usesRings(config)
+      ? { ...planRings(config.workers), isRequired: config.transport === 'io-uring' }
+      : undefined,
   };
   const image = { manifestSize: store.manifestSize(), location: () => store.location };
-  // Scratch space is mounted over the image by this thread, which then waits for another one to answer.
-  const Threads = config.write || config.scratch ? ServingThreads : ThreadsOnDemand;
+  // Over io_uring the kernel waits for all threads. Scratch space is mounted over the image by this thread, which then
+  // waits for another one to answer.
+  const Threads = config.write || config.scratch || setup.rings !== undefined ? ServingThreads : ThreadsOnDemand;
   return new Threads(config.workers, setup, image, log);
 }
 
-function servedMount(threads: ThreadsOfMount, imageId: string, mountPoint: string, device: string): ServedMount {
+function usesRings({ transport, write }: DaemonConfig): boolean {
+  return transport === 'io-uring' || (transport === 'auto' && !write && readRingSwitch() === 'on');
+}
+
+function planRings(workers: number): RingPlan {
+  const queues = countQueues();
   return {
+    memory: new SharedArrayBuffer(RingAgreement.byteLength),
+    threads: Math.min(workers, queues),
+    queues,
+    capacity: capacityOf(queues, DEFAULT_MAX_TRANSFER_BYTES),
+  };
+}
+
+function servedMount(
+  threads: ThreadsOfMount,
+  imageId: string,
+  transport: ServingTransport,
+  mountPoint: string,
+  device: string,
+): ServedMount {
+  return {
+    transport,
     mountPoint,
     device,
     imageId,
@@ -86,7 +115,7 @@ async function mountAndServe(
   config: DaemonConfig,
   threads: ThreadsOfMount,
   image: OpenedImage,
-): Promise<KernelMount> {
+): Promise<KernelMount & { readonly transport: ServingTransport }> {
   const made = await mountKernel(directory, {
     source: config.fsName,
     readOnly: !config.write,
@@ -97,8 +126,7 @@ async function mountAndServe(
   setReadAhead(made.device, READ_AHEAD_KIBIBYTES);
   threads.serve(made.fd, image);
   try {
-    await threads.initialized();
-    return made;
+    return { ...made, transport: await threads.initialized() };
   } catch (cause) {
     // For an ordinary user the helper does it. If even that fails, nothing better can be done.
     await unmount(made.mountPoint, { lazy: true }).catch(() => undefined);

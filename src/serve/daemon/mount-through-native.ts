@@ -41,7 +41,8 @@ export async function mountThroughNative(
     const stopped = made.ended.finally(() => opened.close());
     const ended = stopped.then(() => undefined);
     const { imageId } = opened.image;
-    return { mountPoint, device, imageId, workers: 1, stopped, isSealing: false, ended, counters: sums };
+    const transport = 'fuse-native';
+    return { transport, mountPoint, device, imageId, workers: 1, stopped, isSealing: false, ended, counters: sums };
   } catch (cause) {
     opened.close();
     throw cause;

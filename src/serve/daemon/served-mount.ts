@@ -1,6 +1,7 @@
 import type { CkptfsError } from '../../base/errors.ts';
 import type { Secret } from '../../crypto/secret.ts';
 import type { CounterSums } from '../control/control-messages.ts';
+import type { ServingTransport } from '../handover/daemon-config.ts';
 
 /** An image key that may not have arrived yet. The daemon prepares meanwhile what does not need it. */
 export interface PendingKey {
@@ -11,6 +12,7 @@ export interface PendingKey {
 
 /** A mount that this process serves, by either transport. */
 export interface ServedMount {
+  readonly transport: ServingTransport;
   /** An absolute path without symbolic links. */
   readonly mountPoint: string;
   /** The device number of what is visible there, `MAJOR:MINOR`. */

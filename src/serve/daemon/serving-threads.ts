@@ -6,6 +6,7 @@ import { programUrl } from '../../base/program-url.ts';
 import { settleable } from '../../base/settleable.ts';
 import { Counter } from '../../fuse/protocol/counters.ts';
 import type { CounterSums } from '../control/control-messages.ts';
+import type { ServingTransport } from '../handover/daemon-config.ts';
 import {
   type OpenedImage,
   type ThreadMemory,
@@ -46,9 +47,11 @@ export interface ThreadsOfMount {
   serve(fd: number, image: OpenedImage): void;
   /**
    * Waits until the kernel's first request succeeded. A process that touches the mount before its answer has to wait.
-   * @throws CkptfsError `missing-feature` when the kernel is too old, `mount-failed`
+   * @returns what serves the mount
+   * @throws CkptfsError `missing-feature` when the kernel is too old, or has no io_uring where that is required;
+   *   `mount-failed`
    */
-  initialized(): Promise<void>;
+  initialized(): Promise<ServingTransport>;
   /** Lets all threads end that were not told to serve. */
   end(): void;
   /** Returns the sums over all threads since the mount was made. */
@@ -61,15 +64,18 @@ export class ServingThreads implements ThreadsOfMount {
   readonly ended: Promise<CkptfsError | undefined>;
   readonly #threads: readonly Worker[];
   readonly #opened = settleable<OpenedImage>();
-  readonly #initialized = settleable<void>();
+  readonly #initialized = settleable<ServingTransport>();
+  readonly #broken = settleable<void>();
   readonly memory: readonly ThreadMemory[];
   readonly #log: Log;
   readonly #write: boolean;
   readonly #seal: SealWatch;
+  readonly #requiresRings: boolean;
   #failed = 0;
 
   constructor(size: number, setup: Omit<ThreadSetup, 'memory'>, { manifestSize, location }: ServedImage, log: Log) {
     this.#log = log;
+    this.#requiresRings = setup.rings?.isRequired ?? false;
     this.#write = setup.write;
     this.#seal = new SealWatch(location);
     const token = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
@@ -86,7 +92,8 @@ export class ServingThreads implements ThreadsOfMount {
     // A thread that fails before anything waits for it shows in `ended`.
     for (const { promise } of [this.#opened, this.#initialized]) promise.catch(() => undefined);
     const ends = this.#threads.map((thread) => this.#follow(thread));
-    this.ended = Promise.all(ends).then(() => this.#seal.outcome());
+    // No other thread answers what waits in the queues of a broken one, for ever: only the end of the daemon does.
+    this.ended = Promise.race([Promise.all(ends), this.#broken.promise]).then(() => this.#seal.outcome());
     this.stopped = Promise.race([this.#seal.begun, this.ended.then(() => undefined)]);
   }
 
@@ -110,7 +117,7 @@ export class ServingThreads implements ThreadsOfMount {
     this.#order({ kind: 'end' });
   }
 
-  initialized(): Promise<void> {
+  initialized(): Promise<ServingTransport> {
     return untilInitialized(this.#initialized.promise, this.ended);
   }
 
@@ -160,12 +167,18 @@ export class ServingThreads implements ThreadsOfMount {
         this.#log.write(message.level, message.text);
         break;
       case 'initialized':
-        this.#initialized.resolve();
+        this.#initialized.resolve(message.overRing ? 'io-uring' : 'kernel');
+        break;
+      case 'no-rings':
+        this.#onNoRings(message.why);
         break;
       case 'refused':
         this.#initialized.reject(
           new CkptfsError('missing-feature', message.text, { data: { feature: 'fuse-protocol' } }),
         );
+        break;
+      case 'broken':
+        this.#broken.resolve();
         break;
       case 'ended':
         end();
@@ -173,6 +186,16 @@ export class ServingThreads implements ThreadsOfMount {
       default:
         this.#seal.onMessage(message);
     }
+  }
+
+  #onNoRings(why: string): void {
+    this.#log.warning(`the mount is served through /dev/fuse, not over io_uring: ${why}`);
+    if (!this.#requiresRings) return;
+    this.#initialized.reject(
+      new CkptfsError('missing-feature', `the mount cannot be served over io_uring: ${why}`, {
+        data: { feature: 'io-uring' },
+      }),
+    );
   }
 
   #onFailed(error: CkptfsError): void {

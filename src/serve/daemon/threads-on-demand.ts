@@ -1,6 +1,7 @@
 import { type CkptfsError, toPlainError } from '../../base/errors.ts';
 import { settleable } from '../../base/settleable.ts';
 import type { CounterSums } from '../control/control-messages.ts';
+import type { ServingTransport } from '../handover/daemon-config.ts';
 import type { OpenedImage, ThreadSetup } from '../thread/thread-messages.ts';
 import { FirstThread } from './first-thread.ts';
 import type { Log } from './log.ts';
@@ -52,8 +53,9 @@ export class ThreadsOnDemand implements ThreadsOfMount {
     void this.#serve(fd, image);
   }
 
-  initialized(): Promise<void> {
-    return untilInitialized(this.#first?.initialized ?? Promise.resolve(), this.ended);
+  async initialized(): Promise<ServingTransport> {
+    await untilInitialized(this.#first?.initialized ?? Promise.resolve(), this.ended);
+    return 'kernel';
   }
 
   end(): void {

@@ -3,8 +3,17 @@ import { type PageFiles, pageFileChoices } from '../../fs/direct-opens.ts';
 import type { MadeImage } from '../../image/discard-image.ts';
 import type { StoreIdentity } from '../../stores/store.ts';
 
-export const transports = ['kernel', 'fuse-native'] as const;
+/**
+ * - `auto`: `io-uring` for a mount that is only read, where root has switched it on; otherwise `kernel`.
+ * - `kernel`: the kernel's own protocol, through /dev/fuse.
+ * - `io-uring`: the same protocol, over io_uring.
+ * - `fuse-native`: the package of that name.
+ */
+export const transports = ['auto', 'kernel', 'io-uring', 'fuse-native'] as const;
 export type Transport = (typeof transports)[number];
+
+/** What serves a mount. */
+export type ServingTransport = Exclude<Transport, 'auto'>;
 
 export { pageFileChoices };
 

@@ -7,6 +7,7 @@ import { checkKernelMounts } from '../../fuse/mount/mount-kernel.ts';
 import { checkedMountPoint } from '../../fuse/mount/mount-point.ts';
 import { readMountsSync } from '../../fuse/mount/mountinfo.ts';
 import { locate } from '../../fuse/mount/reachable.ts';
+import { checkRings } from '../../fuse/uring/switch.ts';
 import { readHeader, readHeaderToWriteOn } from '../../image/read/image.ts';
 import { DEFAULT_READ_CACHE_BYTES } from '../../image/read/image-reader.ts';
 import { openStore } from '../../stores/open-store.ts';
@@ -23,6 +24,7 @@ export interface MountOptions {
    * when the mount is gone. Needs the transport kernel; has one thread and no scratch space.
    */
   readonly write?: boolean;
+  /** Default `auto`. */
   readonly transport?: Transport;
   /**
    * The number of threads that serve, 1 to 64. By default one for each core, at most 8. With the transport fuse-native
@@ -33,7 +35,7 @@ export interface MountOptions {
   readonly cacheSize?: number;
   /**
    * Whose reads of files of 4 MiB and more pass the page cache by: with `auto`, the default, those of CRIU. Nothing on
-   * a writable mount. `direct` needs the transport kernel.
+   * a writable mount. `direct` is not for fuse-native.
    */
   readonly pageFiles?: PageFiles;
   /**
@@ -45,7 +47,7 @@ export interface MountOptions {
   readonly allowOther?: boolean;
   /** Lets root in besides the user who mounts. */
   readonly allowRoot?: boolean;
-  /** Keeps files that are made on the mount in memory; they are gone with it. Needs root and the transport kernel. */
+  /** Keeps files that are made on the mount in memory; they are gone with it. Needs root, and not fuse-native. */
   readonly scratch?: boolean;
   /** Mount options as given to `-o`, see {@link parseFuseOptions}. */
   readonly fuseOptions?: readonly string[];
@@ -90,7 +92,7 @@ export async function checkMount(options: MountOptions): Promise<void> {
 
 function checkedOptions(options: DaemonOptions): CheckedOptions {
   const {
-    transport = 'kernel',
+    transport = 'auto',
     scratch = false,
     write = false,
     cacheSize = DEFAULT_READ_CACHE_BYTES,
@@ -99,7 +101,7 @@ function checkedOptions(options: DaemonOptions): CheckedOptions {
   } = options;
   const fuse = parseFuseOptions(options.fuseOptions ?? []);
   const location = absolutePath(options.location);
-  const isSingle = transport !== 'kernel' || write;
+  const isSingle = transport === 'fuse-native' || write;
   const workers = options.workers ?? (isSingle ? 1 : Math.min(DEFAULT_MAX_WORKERS, availableParallelism()));
   const checked: CheckedOptions = {
     location,
@@ -119,6 +121,7 @@ function checkedOptions(options: DaemonOptions): CheckedOptions {
   };
   checkRanges(checked);
   if (write) checkWriting(checked, fuse);
+  if (transport === 'io-uring') checkRings();
   checkAccess(checked);
   checkApart(checked);
   return { ...checked, workers: isSingle ? 1 : workers };
@@ -142,10 +145,10 @@ function checkAccess({ transport, pageFiles, scratch, allowOther, allowRoot }: C
   const isRoot = process.geteuid?.() === 0;
   if (scratch && !isRoot)
     throw new CkptfsError('missing-feature', 'only root can mount with scratch space', { data: { feature: 'root' } });
-  if (transport !== 'kernel' && (scratch || allowRoot)) {
+  if (transport === 'fuse-native' && (scratch || allowRoot)) {
     throw new CkptfsError('bad-argument', 'scratch space and allow_root need the transport kernel');
   }
-  if (transport !== 'kernel' && pageFiles === 'direct') {
+  if (transport === 'fuse-native' && pageFiles === 'direct') {
     throw new CkptfsError('bad-argument', `with the transport ${transport} no file is read past the page cache`);
   }
   if (allowOther && allowRoot) {
@@ -159,7 +162,7 @@ function checkAccess({ transport, pageFiles, scratch, allowOther, allowRoot }: C
 /** @throws CkptfsError `bad-argument` */
 function checkWriting({ transport, scratch, workers }: CheckedOptions, { readOnly }: FuseOptions): void {
   const contrary =
-    (transport !== 'kernel' && `the transport ${transport}`) ||
+    (transport !== 'auto' && transport !== 'kernel' && `the transport ${transport}`) ||
     (scratch && 'scratch space') ||
     (workers !== 1 && `${workers} workers`) ||
     (readOnly && 'the mount option ro');

@@ -46,7 +46,7 @@ export async function mountImage(options: BackgroundMountOptions, started?: Daem
   const words = [config.location, config.mountPoint];
   // libfuse makes and ends its mounts on threads of its own, so such a daemon has to be in the caller's namespace. One
   // that was started already and is not used ends with this process.
-  const isKernel = config.transport === 'kernel';
+  const isKernel = config.transport !== 'fuse-native';
   const daemon = (isKernel ? started : undefined) ?? DaemonProcess.start(words, { apart: isKernel });
   const endWithCaller = options.endWithCaller ?? false;
   const { mountPoint, pid, warnings } = await daemon.mount({ ...config, logFile, endWithCaller }, options.imageKey);

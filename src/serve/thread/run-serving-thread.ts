@@ -4,6 +4,7 @@ import { CkptfsError, toPlainError } from '../../base/errors.ts';
 import { Secret } from '../../crypto/secret.ts';
 import { Connection } from '../../fuse/device/connection.ts';
 import { PollingToken, serve } from '../../fuse/device/device-loop.ts';
+import { type RingConnectionOptions, serveRings } from '../../fuse/uring/serve-rings.ts';
 import { type OpenTree, openTree } from './open-tree.ts';
 import { openWritableTree } from './open-writable-tree.ts';
 import type { LogLevel, ThreadMessage, ThreadOrder, ThreadSetup } from './thread-messages.ts';
@@ -30,7 +31,7 @@ function followOrders(port: MessagePort, setup: ThreadSetup): void {
     if (order.kind === 'open' && opened !== undefined) return;
     try {
       if (order.kind === 'serve' && opened !== undefined) {
-        serve(order.fd, connectionTo(opened, setup, send), new PollingToken(setup.memory.token));
+        serveMount(order.fd, opened, setup, send);
       }
     } catch (error) {
       send({ kind: 'log', level: 'error', text: toPlainError(error).message });
@@ -77,11 +78,38 @@ function end(opened: OpenTree, send: Send): void {
   }
 }
 
-function connectionTo({ tree }: OpenTree, setup: ThreadSetup, send: Send): Connection {
+function serveMount(fd: number, opened: OpenTree, setup: ThreadSetup, send: Send): void {
+  const token = new PollingToken(setup.memory.token);
+  if (setup.rings === undefined) {
+    serve(fd, connectionTo(opened, setup, send), token);
+    return;
+  }
+  const service = {
+    connect: (options: RingConnectionOptions) => connectionTo(opened, setup, send, options),
+    onServing: (overRing: boolean) => send({ kind: 'initialized', overRing }),
+    onRefusal: (why: string) => send({ kind: 'no-rings', why }),
+    onFailure: (error: unknown) =>
+      send({ kind: 'log', level: 'warning', text: `a serving thread has no io_uring: ${toPlainError(error).message}` }),
+  };
+  try {
+    serveRings(fd, setup.rings, service, token);
+  } catch (error) {
+    send({ kind: 'broken' });
+    throw error;
+  }
+}
+
+function connectionTo(
+  { tree }: OpenTree,
+  setup: ThreadSetup,
+  send: Send,
+  options: RingConnectionOptions = {},
+): Connection {
   return new Connection(tree, {
     counters: new Float64Array(setup.memory.connection),
     ...(setup.onlyUid === undefined ? {} : { onlyUid: setup.onlyUid }),
-    onInit: () => send({ kind: 'initialized' }),
+    onInit: (overRing) => send({ kind: 'initialized', overRing }),
+    ...options,
     onError: (error, operation, node) => {
       const { message, stack } = toPlainError(error);
       if (operation === 'INIT') send({ kind: 'refused', text: message });

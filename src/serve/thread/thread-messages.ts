@@ -3,6 +3,7 @@ import type { PlainError } from '../../base/errors.ts';
 import type { Time } from '../../base/time.ts';
 import type { PageFiles } from '../../fs/direct-opens.ts';
 import { COUNTER_SLOTS } from '../../fuse/protocol/counters.ts';
+import type { RingPlan } from '../../fuse/uring/serve-rings.ts';
 import type { StorePlace } from '../../stores/store.ts';
 
 /** What the daemon's first thread starts a serving thread with. */
@@ -17,6 +18,8 @@ export interface ThreadSetup {
   readonly pageFiles: PageFiles;
   readonly rootMode: number | undefined;
   readonly onlyUid: number | undefined;
+  /** Undefined where io_uring is not to be used. A mount fails that cannot be served over it where it is required. */
+  readonly rings: (RingPlan & { readonly isRequired: boolean }) | undefined;
   readonly memory: ThreadMemory;
 }
 
@@ -53,9 +56,13 @@ export type ThreadMessage =
   | { readonly kind: 'failed'; readonly error: PlainError }
   | { readonly kind: 'log'; readonly level: LogLevel; readonly text: string }
   /** The kernel's first request, FUSE_INIT, succeeded and is about to be answered. */
-  | { readonly kind: 'initialized' }
+  | { readonly kind: 'initialized'; readonly overRing: boolean }
   /** FUSE_INIT was refused. */
   | { readonly kind: 'refused'; readonly text: string }
+  /** The mount is served by the device although io_uring was to be used. Comes before `initialized`. */
+  | { readonly kind: 'no-rings'; readonly why: string }
+  /** The queues of this thread are not served any more, although the mount is there. The log says why. */
+  | { readonly kind: 'broken' }
   | SealMessage
   /** The last message: everything is wiped, and nothing is left to do. The thread itself stays, see `exitNow`. */
   | { readonly kind: 'ended' };

@@ -1,7 +1,7 @@
 /**
  * Mounts a made-up file system through the built transport, for tests of the transport alone and for looking at its
  * speed:
- *   node pattern-daemon.mjs MOUNTPOINT [kernel|fuse-native] [WORKERS] [OPTIONS-JSON]
+ *   node pattern-daemon.mjs MOUNTPOINT [kernel|io-uring|fuse-native] [WORKERS] [OPTIONS-JSON]
  * Prints one line of JSON once mounted, and on every line read from standard input one with its counters. Ends with the
  * mount.
  */
@@ -14,6 +14,9 @@ import { mountKernel } from '../../../dist/fuse/mount/mount-kernel.js';
 import { setReadAhead, unmount } from '../../../dist/fuse/mount/mount-point.js';
 import { mountNative } from '../../../dist/fuse/native/native-transport.js';
 import { COUNTER_SLOTS } from '../../../dist/fuse/protocol/counters.js';
+import { capacityOf, countQueues } from '../../../dist/fuse/uring/queues.js';
+import { RingAgreement } from '../../../dist/fuse/uring/ring-agreement.js';
+import { serveRings } from '../../../dist/fuse/uring/serve-rings.js';
 
 const blockSize = 4096;
 const gibibyte = 2 ** 30;
@@ -171,13 +174,22 @@ async function main() {
   }
   const { fd, mountPoint, device } = await mountKernel(directory, options);
   const readAhead = setReadAhead(device, 1024);
+  const rings = transport === 'io-uring' ? planRings(counters.length) : undefined;
+  // More than fits into the rings: then the kernel refuses them.
+  const { onlyUid, maxTransfer } = options;
   const threads = counters.map(
-    (own) => new Worker(new URL(import.meta.url), { workerData: { fd, counters: own, onlyUid: options.onlyUid } }),
+    (own) => new Worker(new URL(import.meta.url), { workerData: { fd, counters: own, onlyUid, maxTransfer, rings } }),
   );
   for (const thread of threads) thread.on('message', print);
   print({ mountPoint, device, readAhead, isDevice: fstatSync(fd).isCharacterDevice() });
   await Promise.all(threads.map((thread) => new Promise((resolve) => thread.once('exit', resolve))));
   print({ ended: true });
+}
+
+function planRings(workers) {
+  const queues = countQueues();
+  const memory = new SharedArrayBuffer(RingAgreement.byteLength);
+  return { memory, threads: Math.min(workers, queues), queues, capacity: capacityOf(queues, 1 << 20) };
 }
 
 if (isMainThread) {
@@ -186,8 +198,19 @@ if (isMainThread) {
     process.exitCode = 1;
   });
 } else {
-  const { fd, counters, onlyUid } = workerData;
+  const { fd, counters, onlyUid, maxTransfer, rings } = workerData;
   const { parentPort } = await import('node:worker_threads');
   const onError = (error, operation, node) => parentPort.postMessage({ fault: String(error), operation, node });
-  serve(fd, new Connection(fileSystem, { counters, onError, ...(onlyUid !== undefined && { onlyUid }) }));
+  const larger = maxTransfer !== undefined && { maxTransfer, replyMemory: undefined };
+  const connect = (more) =>
+    new Connection(fileSystem, { counters, onError, ...(onlyUid !== undefined && { onlyUid }), ...more, ...larger });
+  if (rings === undefined) serve(fd, connect({}));
+  else {
+    serveRings(fd, rings, {
+      connect,
+      onServing: (overRing) => parentPort.postMessage({ overRing }),
+      onRefusal: (why) => parentPort.postMessage({ refusal: why }),
+      onFailure: (error) => parentPort.postMessage({ refusal: String(error) }),
+    });
+  }
 }

@@ -2,6 +2,7 @@ import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { Counter } from '../../../src/fuse/protocol/counters.ts';
+import { usualTransport } from './transports.ts';
 
 const programs = {
   pattern: fileURLToPath(new URL('pattern-daemon.mjs', import.meta.url)),
@@ -19,6 +20,10 @@ export interface DaemonMessage {
   readonly fault?: string;
   readonly operation?: string;
   readonly counters?: readonly number[];
+  /** Whether the mount is served over io_uring. */
+  readonly overRing?: boolean;
+  /** Why not, where it was to be. */
+  readonly refusal?: string;
 }
 
 export interface DaemonSetup {
@@ -27,7 +32,8 @@ export interface DaemonSetup {
    * worker.
    */
   readonly fileSystem?: keyof typeof programs;
-  readonly transport?: 'kernel' | 'fuse-native';
+  /** Default: io-uring in a run of the tests over io_uring (scripts/test), otherwise kernel. */
+  readonly transport?: 'kernel' | 'io-uring' | 'fuse-native';
   readonly workers?: number;
   /** As the daemon hands them to the transport. */
   readonly options?: Readonly<Record<string, unknown>>;
@@ -48,7 +54,7 @@ export class PatternDaemon {
   private constructor(mountPoint: string, setup: DaemonSetup) {
     const {
       fileSystem = 'pattern',
-      transport = 'kernel',
+      transport = fileSystem === 'pattern' ? usualTransport : 'kernel',
       workers = 2,
       options = {},
       user,

@@ -5,6 +5,7 @@ import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, test } from 'vitest';
+import { readRingSwitch } from '../../../src/fuse/uring/switch.ts';
 
 /** Where `scripts/setup` puts its wrappers of criu, crit, checkpointctl when the host has none that work. */
 const toolsDirectory = join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'ckptfs', 'criu', 'bin');
@@ -75,12 +76,21 @@ function fuseNative(): string | undefined {
   }
 }
 
+function ioUring(): string | undefined {
+  return {
+    on: undefined,
+    off: 'FUSE over io_uring is switched off (scripts/lib/ring-switch switches it on)',
+    absent: 'this kernel has no FUSE over io_uring',
+  }[readRingSwitch()];
+}
+
 /** One probe per feature; a probe says why the feature is missing, or undefined where it is there. */
 const probes = {
   root: isRoot,
   fuse: () => file('/dev/fuse', 'r+'),
   fusermount: program('fusermount3'),
   fuseNative,
+  ioUring,
   namespaces: () => isRoot() ?? succeeds('unshare', ['--mount', '--pid', '--fork', 'true'], 'no private namespaces'),
   loop: () => isRoot() ?? file('/dev/loop-control', 'r+') ?? program('losetup')() ?? program('mkfs.ext4')(),
   criu: workingCriu,
@@ -113,7 +123,11 @@ export type Feature = keyof typeof probes;
  * What a kernel or processor has or has not, whatever is installed: no set-up brings it. All else, /dev/fuse and a criu
  * that works included, has to be there where CI=true, because without it hardly anything would be tested.
  */
-const partsOfTheMachine: ReadonlySet<Feature> = new Set(process.arch === 'x64' ? ['loop'] : ['loop', 'fuseNative']);
+const partsOfTheMachine: ReadonlySet<Feature> = new Set([
+  'loop',
+  ...(process.arch === 'x64' ? [] : (['fuseNative'] as const)),
+  ...(readRingSwitch() === 'absent' ? (['ioUring'] as const) : []),
+]);
 
 const answers = new Map<Feature, string | undefined>();
 

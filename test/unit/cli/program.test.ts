@@ -32,7 +32,7 @@ test.each([
   [['keygen', '--bits', '512'], /^--bits 512: it is one of 128, 192, 256$/, 'ckptfs keygen --help'],
   [
     ['mount', 'a', 'b', '--transport', 'tcp'],
-    /^--transport tcp: it is one of kernel, fuse-native$/,
+    /^--transport tcp: it is one of auto, kernel, io-uring, fuse-native$/,
     'ckptfs mount --help',
   ],
   [['ls', 'a', '--json', '-0'], /exclude each other/, 'ckptfs ls --help'],

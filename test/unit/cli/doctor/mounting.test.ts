@@ -15,7 +15,7 @@ describe('mounting', () => {
         programs: { fusermount3: '' },
       }),
     );
-    expect(findings.map((finding) => finding.level)).toEqual(['ok', 'ok', 'ok', 'ok']);
+    expect(findings.map((finding) => finding.level)).toEqual(['ok', 'ok', 'ok', 'ok', 'ok']);
   });
 
   test('tells root and ordinary users what each of them lacks', () => {
@@ -37,6 +37,20 @@ describe('mounting', () => {
       ),
     ).toBe('warn');
     expect(level(mountingFindings(host({ files: { '/proc/filesystems': 'ext4\n' } })), 'overlayfs')).toBe('warn');
+  });
+
+  test('says whether mounts can be served over io_uring, and what root can do', () => {
+    const found = (text: string | undefined) =>
+      mountingFindings(
+        host({ files: text === undefined ? fuse : { ...fuse, '/sys/module/fuse/parameters/enable_uring': text } }),
+      ).find(({ subject }) => subject === 'FUSE over io_uring');
+    expect(found(undefined)).toMatchObject({ level: 'ok', found: expect.stringContaining('has none') });
+    expect(found('Y\n')).toMatchObject({ level: 'ok', found: expect.stringContaining('switched on') });
+    expect(found('N\n')).toMatchObject({
+      level: 'warn',
+      found: expect.stringContaining('switched off'),
+      advice: expect.stringContaining('echo Y > /sys/module/fuse/parameters/enable_uring'),
+    });
   });
 
   test('a mount that was tried tells more than looking does', () => {

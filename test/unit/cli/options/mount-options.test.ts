@@ -52,7 +52,7 @@ describe('mount options', () => {
     ['root_mode=0888', /mode in octal/],
     ['root_mode=10000', /mode in octal/],
     ['image_id=12', /32 hexadecimal digits/],
-    ['transport=carrier-pigeon', /kernel, fuse-native/],
+    ['transport=carrier-pigeon', /auto, kernel, io-uring, fuse-native/],
     ['page_files=never', /auto, direct, cached/],
     ['scratch=yes', /takes no value/],
     ['keyfile=/etc/k', /keyfile=\/etc\/k: it is not known/],

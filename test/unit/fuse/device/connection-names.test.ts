@@ -54,6 +54,27 @@ describe('INIT', () => {
     expect([body.readUInt32LE(0), body.readUInt32LE(4), body.readUInt32LE(12)]).toEqual([7, 45, 0]);
   });
 
+  describe('over io_uring', () => {
+    const INIT_EXT = 2 ** 30;
+    const OVER_IO_URING = 1 << 9;
+    const initBody2 = (flags: number, flags2: number) =>
+      Buffer.concat([u32s(7, 45, 131_072, flags, flags2), Buffer.alloc(44)]);
+
+    test.each([
+      ['is agreed on when both sides want it', true, INIT_EXT, OVER_IO_URING, true],
+      ['is not requested unless it is wanted', false, INIT_EXT, OVER_IO_URING, false],
+      ['is not requested where the kernel does not offer it', true, INIT_EXT, 0xffff_ffff & ~OVER_IO_URING, false],
+      ['is not requested of a kernel without the second flags', true, 0, OVER_IO_URING, false],
+    ])('%s', (_, wantsRing, flags, flags2, agreed) => {
+      const outcomes: boolean[] = [];
+      const served = new Connection(tree, { wantsRing, onInit: (overRing) => outcomes.push(overRing) });
+      const { body } = ask({ opcode: Opcode.FUSE_INIT, node: 0, body: initBody2(flags, flags2 >>> 0) }, served);
+      expect(outcomes).toEqual([agreed]);
+      expect((body.readUInt32LE(32) & OVER_IO_URING) !== 0).toBe(agreed);
+      if (agreed) expect(body.readUInt32LE(12) & INIT_EXT).not.toBe(0);
+    });
+  });
+
   test.each([
     [6, 99],
     [7, 30],

@@ -32,6 +32,7 @@ describe('refused before anything is started:', () => {
     ['both, as mount options', { fuseOptions: ['allow_other,allow_root'] }],
     ['both, one of them as a mount option', { allowOther: true, fuseOptions: ['allow_root'] }],
     ['writing with fuse-native', { write: true, transport: 'fuse-native' }],
+    ['writing over io_uring', { write: true, transport: 'io-uring' }],
     ['writing with scratch space', { write: true, scratch: true }],
     ['two writers', { write: true, workers: 2 }],
     ['writing with the mount option ro', { write: true, fuseOptions: ['allow_other,ro'] }],
