@@ -80,9 +80,14 @@ export function reportedRun(history: readonly RunRecord[]): RunRecord | undefine
   return history.findLast(({ whole }) => whole) ?? history.at(-1);
 }
 
-/** Picks the newest run that measured what a target for its kind of machine needs, and is not a mere look. */
+/** Picks the run to judge by the targets: the newest that measured most of them, or else some; none that is a look. */
 export function judgedRun(history: readonly RunRecord[]): RunRecord | undefined {
-  return history.findLast((run) => !run.quick && judge(run, targetsOf(run)).some(({ met }) => met !== undefined));
+  const shares = history.flatMap((run) => {
+    const verdicts = judge(run, targetsOf(run));
+    const share = verdicts.filter(({ met }) => met !== undefined).length / verdicts.length;
+    return run.quick || share === 0 ? [] : [{ run, share }];
+  });
+  return (shares.findLast(({ share }) => share >= 0.5) ?? shares.at(-1))?.run;
 }
 
 /** Writes the pages about a kind of machine, and their plots, where there is a run on such a machine. */

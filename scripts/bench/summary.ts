@@ -9,7 +9,7 @@ import type { Group } from './scenario.ts';
 import { dumpThenEncrypt } from './scenarios/dump-names.ts';
 import { decryptThenRestore } from './scenarios/restore-names.ts';
 import { formatValue, scaleFor } from './units.ts';
-import { conditionsOf, costsInWords, FAIRNESS, inFewWords } from './words.ts';
+import { conditionsOf, costsInWords, doubtsInWords, FAIRNESS, inFewWords } from './words.ts';
 
 /** What users compare ckptfs with: the columns of the first table. */
 const RIVALS = [names.gocryptfs, names.passthrough, names.plain, names.age] as const;
@@ -20,15 +20,24 @@ const ROWS = [
   'random-1',
   'random-4',
   'random-16',
+  'random-early',
+  'random-late',
   'restore-one',
+  'restore-one-all',
+  'restore-4',
+  'restore-memory',
   'small-files-tar',
+  'small-reads-dd',
+  'small-reads-tar',
   'write-dump',
   'write-dump-durable',
   'write-sequential',
   'write-small',
   'encrypt',
   'decrypt',
+  'first-byte',
   'growth-first-byte',
+  'idle-memory',
   'growth-memory',
 ];
 
@@ -104,7 +113,8 @@ const ABOUT_KINDS: Readonly<Record<MachineKind, string>> = {
 
 /** Says when and on what the targets were measured, which may be another run than that of the results. */
 function targetText(run: RunRecord): string {
-  return wrapped(`Run: ${run.date.slice(0, 10)}, commit ${run.commit}, ${run.rounds} rounds. ${costsInWords(run)}`);
+  const when = `Run: ${run.date.slice(0, 10)}, commit ${run.commit}, ${run.rounds} rounds.`;
+  return wrapped([when, costsInWords(run), doubtsInWords(run)].join(' ').trimEnd());
 }
 
 /**

@@ -1,4 +1,4 @@
-import { describeCosts } from './costs.ts';
+import { describeCosts, STEADY_FACTOR } from './costs.ts';
 import { listed } from './markdown.ts';
 import { names } from './peers/names.ts';
 import { rowsOf } from './plot.ts';
@@ -59,6 +59,13 @@ export function costsInWords({ costs, kind }: RunRecord): string {
   return `Machine: ${costs === undefined ? `${kind}, by the time of its restores; its costs were not measured` : describeCosts(costs)}.`;
 }
 
+/** Says how many rounds are to be doubted; empty for a run that did not look. */
+export function doubtsInWords({ scenarios, rounds }: RunRecord): string {
+  const looked = scenarios.flatMap(({ unsteady }) => unsteady ?? []);
+  if (scenarios.every(({ unsteady }) => unsteady === undefined)) return '';
+  return `In ${looked.length} of ${scenarios.length * rounds} rounds a cost of the machine moved by more than ${STEADY_FACTOR} ×.`;
+}
+
 /** Lists when, on what and with what a run was made, a line each. */
 export function conditionsOf(run: RunRecord): string[] {
   const { processor, cores, memoryBytes, system, kernel, fileSystem } = run.machine;
@@ -69,6 +76,7 @@ export function conditionsOf(run: RunRecord): string[] {
     `- Processor: ${processor}, ${cores} cores, ${formatSize(memoryBytes)} of memory, ${fileSystem}; ${system}, Linux ${kernel}.`,
     `- ${costsInWords(run)}`,
     `- Versions: ${versions.join(', ')}.`,
+    ...[doubtsInWords(run)].filter((words) => words !== '').map((words) => `- ${words}`),
     ...run.skipped.map((line) => `- Left out: ${line.replaceAll('\n', ' ')}`),
   ];
 }

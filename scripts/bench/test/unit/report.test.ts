@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { withResults, withRoomFor } from '../../page.ts';
+import { judgedRun, withResults, withRoomFor } from '../../page.ts';
 import { historyTable, resultsPage, scenarioTable, targetTable } from '../../report.ts';
 import { groups } from '../../scenarios/all.ts';
 import { pageSection, summaryTable } from '../../summary.ts';
 import { judge, targets } from '../../targets.ts';
-import { inWords } from '../../words.ts';
+import { doubtsInWords, inWords } from '../../words.ts';
 import { runOf, scenarioOf } from './results.ts';
 
 const reading = scenarioOf({ gocryptfs: [5e8, 4e8, 6e8], ckptfs: [1e9], 'plain directory': [4e9] });
@@ -105,6 +105,33 @@ describe('targets', () => {
     expect(new Set(targets.map(({ claim }) => claim)).size).toBe(targets.length);
     expect(targetTable(runOf([]), targets).split('\n')).toHaveLength(targets.length + 2);
     expect(targetTable(runOf([]), targets)).toContain('not measured');
+  });
+});
+
+describe('the run that is judged', () => {
+  const some = runOf([reading]);
+  const most = runOf(
+    ['restore-one', 'restore-one-all', 'restore-4', 'random-1', 'random-4', 'random-16', 'write-dump'].map((id) =>
+      scenarioOf(
+        { ckptfs: [1], 'ckptfs, lazy-pages': [1], 'ckptfs (io_uring)': [1], 'plain directory': [1], gocryptfs: [1] },
+        { id },
+      ),
+    ),
+  );
+  test('is the newest that measured most targets', () => {
+    expect(judgedRun([some, most, some])).toBe(most);
+  });
+  test('is one that measured some where there is no other, and never a look', () => {
+    const quick = { ...most, quick: true };
+    expect(judgedRun([some, quick])).toBe(some);
+    expect(judgedRun([quick, runOf([])])).toBeUndefined();
+  });
+  test('is named with its doubts', () => {
+    const doubted = { ...reading, unsteady: [{ round: 1, cost: 'firstTouch', factor: 2 }] as const };
+    expect(doubtsInWords(runOf([doubted, reading]))).toBe(
+      'In 1 of 10 rounds a cost of the machine moved by more than 1.5 ×.',
+    );
+    expect(doubtsInWords(runOf([reading]))).toBe('');
   });
 });
 
