@@ -8,6 +8,8 @@ import { ownStateDirectory } from '../mounts/state-directory.ts';
 
 const MAX_CALLERS = 64;
 const MAX_QUESTION = 1024;
+/** What a caller may leave unread. */
+const MAX_UNREAD_BYTES = 65_536;
 
 /**
  * Answers commands that ask the daemon: to `status`, a line, it replies with JSON, a line. A command that keeps its
@@ -84,7 +86,8 @@ export class ControlSocket {
       if (text.length > MAX_QUESTION) caller.destroy();
       if (text !== STATUS_QUESTION) return;
       text = '';
-      caller.write(`${JSON.stringify(status())}\n`);
+      if (caller.writableLength > MAX_UNREAD_BYTES) caller.destroy();
+      else caller.write(`${JSON.stringify(status())}\n`);
     });
   }
 }

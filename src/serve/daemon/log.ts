@@ -15,7 +15,8 @@ import type { LogLevel } from '../thread/thread-messages.ts';
 const STANDARD_ERROR = 2;
 const MAX_LOG_SIZE = 1 << 20;
 const REPEAT_AFTER_MILLISECONDS = 60_000;
-const MAX_REMEMBERED = 10_000;
+/** Counts all lines that are remembered together. */
+const MAX_REMEMBERED_CHARACTERS = 1 << 20;
 const COPY_SIZE = 65536;
 
 /** Returns what a user can do about an error; undefined where its message is enough. */
@@ -31,6 +32,8 @@ export class Log {
   readonly #fd: number;
   readonly #hintFor: HintFor;
   readonly #last = new Map<string, number>();
+  /** The characters of all lines in `#last`. */
+  #remembered = 0;
 
   /**
    * @param file the path of the file that `fd` appends to: it is kept below 1 MiB, and one older part of it is kept as
@@ -76,7 +79,11 @@ export class Log {
   #repeats(line: string, now: number): boolean {
     const last = this.#last.get(line);
     if (last !== undefined && now - last < REPEAT_AFTER_MILLISECONDS) return true;
-    if (this.#last.size >= MAX_REMEMBERED) this.#last.clear();
+    if (last === undefined) this.#remembered += line.length;
+    if (this.#remembered > MAX_REMEMBERED_CHARACTERS) {
+      this.#last.clear();
+      this.#remembered = line.length;
+    }
     this.#last.set(line, now);
     return false;
   }

@@ -8,6 +8,7 @@ import { Counter } from '../../fuse/protocol/counters.ts';
 import type { CounterSums } from '../control/control-messages.ts';
 import type { ServingTransport } from '../handover/daemon-config.ts';
 import {
+  type LogLine,
   type OpenedImage,
   type ThreadMemory,
   type ThreadMessage,
@@ -15,6 +16,7 @@ import {
   type ThreadSetup,
   threadMemory,
 } from '../thread/thread-messages.ts';
+import { WaitingLines } from '../thread/waiting-lines.ts';
 import type { Log } from './log.ts';
 import { SealWatch } from './seal-watch.ts';
 
@@ -91,7 +93,7 @@ export class ServingThreads implements ThreadsOfMount {
     );
     // A thread that fails before anything waits for it shows in `ended`.
     for (const { promise } of [this.#opened, this.#initialized]) promise.catch(() => undefined);
-    const ends = this.#threads.map((thread) => this.#follow(thread));
+    const ends = this.#threads.map((thread, index) => this.#follow(thread, this.memory[index]));
     // No other thread answers what waits in the queues of a broken one, for ever: only the end of the daemon does.
     this.ended = Promise.race([Promise.all(ends), this.#broken.promise]).then(() => this.#seal.outcome());
     this.stopped = Promise.race([this.#seal.begun, this.ended.then(() => undefined)]);
@@ -138,13 +140,17 @@ export class ServingThreads implements ThreadsOfMount {
   }
 
   /** Settles when a thread has nothing left to do, or has failed. That thread is not waited for: see `exitNow`. */
-  #follow(thread: Worker): Promise<void> {
+  #follow(thread: Worker, memory: ThreadMemory | undefined): Promise<void> {
+    const lines = memory && new WaitingLines(memory.lines);
     return new Promise((resolve) => {
       const end = (): void => {
         this.#opened.reject(new CkptfsError('internal', 'a serving thread ended early'));
         resolve();
       };
-      thread.on('message', (message: ThreadMessage) => this.#onMessage(message, end));
+      thread.on('message', (message: ThreadMessage) => {
+        if (message.kind === 'log') this.#onLine(message, lines?.take() ?? 0);
+        else this.#onMessage(message, end);
+      });
       thread.once('exit', end);
       thread.on('error', (cause) => {
         this.#log.error(`a serving thread failed: ${cause}`);
@@ -154,7 +160,13 @@ export class ServingThreads implements ThreadsOfMount {
     });
   }
 
-  #onMessage(message: ThreadMessage, end: () => void): void {
+  /** @param leftOut how many lines before this one were not sent, as too many waited */
+  #onLine({ level, text }: LogLine, leftOut: number): void {
+    if (leftOut > 0) this.#log.warning(`${leftOut} lines were left out: there were too many at once`);
+    this.#log.write(level, text);
+  }
+
+  #onMessage(message: Exclude<ThreadMessage, LogLine>, end: () => void): void {
     switch (message.kind) {
       case 'ready':
         if (this.#write) this.#seal.onOpened();
@@ -162,9 +174,6 @@ export class ServingThreads implements ThreadsOfMount {
         break;
       case 'failed':
         this.#onFailed(fromPlainError(message.error));
-        break;
-      case 'log':
-        this.#log.write(message.level, message.text);
         break;
       case 'initialized':
         this.#initialized.resolve(message.overRing ? 'io-uring' : 'kernel');

@@ -8,6 +8,7 @@ import { type RingConnectionOptions, serveRings } from '../../fuse/uring/serve-r
 import { type OpenTree, openTree } from './open-tree.ts';
 import { openWritableTree } from './open-writable-tree.ts';
 import type { LogLevel, ThreadMessage, ThreadOrder, ThreadSetup } from './thread-messages.ts';
+import { WaitingLines } from './waiting-lines.ts';
 
 type Send = (message: ThreadMessage) => void;
 
@@ -22,7 +23,10 @@ export function runServingThread(): void {
 }
 
 function followOrders(port: MessagePort, setup: ThreadSetup): void {
-  const send: Send = (message) => port.postMessage(message);
+  const lines = new WaitingLines(setup.memory.lines);
+  const send: Send = (message) => {
+    if (message.kind !== 'log' || lines.tryAdd()) port.postMessage(message);
+  };
   let opened: OpenTree | undefined;
   let isDone = false;
   port.on('message', (order: ThreadOrder) => {

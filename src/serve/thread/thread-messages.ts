@@ -5,6 +5,7 @@ import type { PageFiles } from '../../fs/direct-opens.ts';
 import { COUNTER_SLOTS } from '../../fuse/protocol/counters.ts';
 import type { RingPlan } from '../../fuse/uring/serve-rings.ts';
 import type { StorePlace } from '../../stores/store.ts';
+import { WaitingLines } from './waiting-lines.ts';
 
 /** What the daemon's first thread starts a serving thread with. */
 export interface ThreadSetup {
@@ -29,12 +30,15 @@ export interface ThreadMemory {
   readonly connection: SharedArrayBuffer;
   /** The memory of a {@link PollingToken}, the same for all threads of a mount. */
   readonly token: SharedArrayBuffer;
+  /** The memory of {@link WaitingLines}. */
+  readonly lines: SharedArrayBuffer;
 }
 
 /** @param token shared by all threads of the mount */
 export function threadMemory(token: SharedArrayBuffer): ThreadMemory {
   return {
     token,
+    lines: new SharedArrayBuffer(WaitingLines.byteLength),
     image: new SharedArrayBuffer(Counters.byteLength),
     connection: new SharedArrayBuffer(COUNTER_SLOTS * Float64Array.BYTES_PER_ELEMENT),
   };
@@ -49,12 +53,18 @@ export type SealMessage =
   | { readonly kind: 'sealed' }
   | { readonly kind: 'unsealed'; readonly error: PlainError };
 
+export interface LogLine {
+  readonly kind: 'log';
+  readonly level: LogLevel;
+  readonly text: string;
+}
+
 /** What a serving thread sends. */
 export type ThreadMessage =
   /** It has opened the image, or could not. */
   | { readonly kind: 'ready'; readonly image: OpenedImage }
   | { readonly kind: 'failed'; readonly error: PlainError }
-  | { readonly kind: 'log'; readonly level: LogLevel; readonly text: string }
+  | LogLine
   /** The kernel's first request, FUSE_INIT, succeeded and is about to be answered. */
   | { readonly kind: 'initialized'; readonly overRing: boolean }
   /** FUSE_INIT was refused. */

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Deadline } from '../../../../src/base/deadline.ts';
 import { Directory } from '../../../../src/base/linux/directory.ts';
 import { callDaemon } from '../../../../src/serve/control/control-client.ts';
+import { STATUS_QUESTION } from '../../../../src/serve/control/control-messages.ts';
 import { type ControlName, controlNames } from '../../../../src/serve/control/control-names.ts';
 import { ControlSocket } from '../../../../src/serve/daemon/control-socket.ts';
 import { ownStateDirectory } from '../../../../src/serve/mounts/state-directory.ts';
@@ -60,6 +61,21 @@ describe('a daemon', () => {
     create.mockRestore();
     for (let times = 0; times < 3; times++) server.emit('error', new Error('accept EMFILE'));
     await other.close();
+  });
+
+  test('hangs up on a caller that asks and never reads', async () => {
+    const caller = net.connect({ path: join(ownStateDirectory(), name.name), allowHalfOpen: true });
+    caller.on('error', () => undefined);
+    caller.pause();
+    const closed = new Promise((resolve) => caller.once('close', resolve));
+    // Each question goes by itself: several in one piece are refused anyway.
+    while (!caller.destroyed) {
+      await new Promise<void>((resolve) => caller.write(STATUS_QUESTION, () => setImmediate(resolve)));
+    }
+    await closed;
+    const other = called(name);
+    expect(await other.status(later())).toEqual(status);
+    other.close();
   });
 
   test('hangs up on a caller that asks too much', async () => {

@@ -42,6 +42,17 @@ test('a line that repeats is written once a minute', () => {
   expect(lines()).toHaveLength(3);
 });
 
+test('a log remembers a bounded amount of text, however many lines there are', () => {
+  vi.useFakeTimers();
+  const log = new Log(undefined, fd);
+  log.error('first');
+  for (let i = 0; i < 2_000; i++) log.error(`${i} ${'x'.repeat(1000)}`);
+  const { length } = lines();
+  log.error('first');
+  log.error('first');
+  expect(lines()).toHaveLength(length + 1);
+});
+
 test('a log stays below 1 MiB, and one older part is kept', () => {
   const log = new Log(file, fd);
   for (let i = 0; i < 2500; i++) log.info(`${i} ${'x'.repeat(1000)}`);
