@@ -58,11 +58,14 @@ keep_criu_of_the_host() {
   criu_works "$which" "$program" || keep_criu "$which" "$single_steps" "\"$program\""
 }
 
-# unpacked_command NAME PROGRAM: shell text that runs the program, itself shell text, with the unpacked loader.
+# unpacked_command NAME PROGRAM: shell text that runs the program, itself shell text, with the unpacked loader. The
+# kernel calls a process after the file that is executed, and mounts of ckptfs tell criu by that name: the loader is
+# executed by a link called NAME.
 unpacked_command() {
-  local loader
+  local loader named=$criu_cache/named/$1
   loader=$(find "$criu_cache/system/usr/lib" -name 'ld-linux*.so.*' -print -quit)
-  printf '"%s" --argv0 %s --library-path "%s" %s' "$loader" "$1" "${loader%/*}" "$2"
+  mkdir -p "${named%/*}" && ln -sfn "$loader" "$named"
+  printf '"%s" --argv0 %s --library-path "%s" %s' "$named" "$1" "${loader%/*}" "$2"
 }
 
 keep_unpacked_criu() {
@@ -110,8 +113,13 @@ choose_criu() {
   [ "$found" = yes ]
 }
 
+# Earlier set-ups left wrappers by which the kernel calls criu after the loader.
+criu_has_its_own_name() {
+  ! grep -q '/ld-linux[^/"]*" --argv0' "$(command -v criu)"
+}
+
 kept_criu_works() {
-  criu_tools_are_there && criu_works "$(command -v criu)" criu
+  criu_tools_are_there && criu_has_its_own_name && criu_works "$(command -v criu)" criu
 }
 
 # alone COMMAND...: runs it while no other set-up with this cache looks for a criu.

@@ -5,7 +5,7 @@ export const names = {
   oursGcm: 'ckptfs (aes-256-gcm)',
   oursUring: 'ckptfs (io_uring)',
   oursDirect: 'ckptfs (direct)',
-  oursGcmDirect: 'ckptfs (aes-256-gcm, direct)',
+  oursGcmDirect: 'ckptfs (aes-256-gcm direct)',
   before: 'an earlier ckptfs',
   plain: 'plain directory',
   gocryptfs: 'gocryptfs',

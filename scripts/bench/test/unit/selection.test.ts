@@ -27,6 +27,7 @@ test('a run for the targets measures what they compare, and nothing else', () =>
 
 test('a run may be about single scenarios and competitors', () => {
   expect(namesIn({ ...all, peers: ['gpg', 'age'] })).toEqual(['gpg']);
+  expect(namesIn({ ...all, peers: ['ckptfs'] })).toEqual(['ckptfs', 'ckptfs, lazy-pages']);
   expect(namesIn({ ...all, peers: ['age'] })).toBeUndefined();
   expect(namesIn({ ...all, scenarios: ['restore-one'] })).toHaveLength(4);
   expect(namesIn({ ...all, scenarios: ['restore-tree'] })).toBeUndefined();
