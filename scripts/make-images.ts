@@ -21,7 +21,7 @@ import { storedDamage } from './images/stored-damage.ts';
 
 /** Worker threads run compiled code, so creating an image does too. */
 const { createImage } = (await import(
-  path.join(import.meta.dirname, '..', 'dist', 'image', 'create.js')
+  path.join(import.meta.dirname, '..', 'dist', 'image', 'create', 'create.js')
 )) as typeof import('../src/image/create/create.ts');
 
 const chunkSizes: Readonly<Record<CipherName, number>> = {
@@ -29,6 +29,7 @@ const chunkSizes: Readonly<Record<CipherName, number>> = {
   'aes-128-xts': 4096,
   'chacha20-poly1305': 65536,
   none: 8192,
+  'aes-256-gcm': 32768,
 };
 
 function json(value: unknown): string {
@@ -75,7 +76,10 @@ try {
   const other = path.join(scratch, 'other');
   await create(source, other, BASE);
   const base = await open(imageDirectory(BASE));
-  const damage = { ...storedDamage(base, await open(other)), ...sealedDamage(base) };
+  const another = await open(other);
+  const damage = { ...storedDamage(base, another), ...sealedDamage(base) };
+  // What is held below the scratch directory would keep it mounted.
+  another.image.store.close();
   for (const [name, recipe] of Object.entries(damage)) writeDamage(name, recipe);
   process.stdout.write(`${imageNames.length} images, ${Object.keys(damage).length} recipes of damage\n`);
 } finally {

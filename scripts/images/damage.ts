@@ -36,8 +36,8 @@ export class ObjectOfFile {
   readonly files: readonly string[];
   /** The chunk the file begins in. */
   readonly chunk: number;
-  /** Files with data in a chunk. */
-  readonly filesIn: (chunk: number) => readonly string[];
+  /** Files with data in a chunk, or in one sector of it. */
+  readonly filesIn: (chunk: number, sector?: number) => readonly string[];
 
   constructor({ directory, image, tree }: OpenedBase, file: string) {
     const inode = tree.inode(tree.resolve(Buffer.from(file, 'latin1')));
@@ -61,7 +61,11 @@ export class ObjectOfFile {
         return hit ? [tree.pathOf(at + 1).toString('latin1')] : [];
       });
     this.files = filesWhere(() => true);
-    this.filesIn = (chunk) => filesWhere((start, end) => start < (chunk + 1) * chunkSize && end > chunk * chunkSize);
+    this.filesIn = (chunk, sector) => {
+      const first = chunk * chunkSize + (sector ?? 0) * PAGE;
+      const past = sector === undefined ? first + chunkSize : first + PAGE;
+      return filesWhere((start, end) => start < past && end > first);
+    };
   }
 
   /** The object as a whole is refused. */
@@ -72,6 +76,11 @@ export class ObjectOfFile {
   /** A chunk is refused. */
   lostChunk(chunk: number, reason: string): ExpectedDamage[] {
     return this.filesIn(chunk).map((file) => ({ file, object: this.id, chunk, reason }));
+  }
+
+  /** A sector of a chunk is refused. */
+  lostSector(chunk: number, sector: number, reason: string): ExpectedDamage[] {
+    return this.filesIn(chunk, sector).map((file) => ({ file, object: this.id, chunk, reason }));
   }
 
   /** Every chunk is refused, each on its own. */

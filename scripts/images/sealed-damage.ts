@@ -43,7 +43,7 @@ export function sealedDamage(base: OpenedBase): Readonly<Record<string, Damage>>
   const older = rewritten('older', 0);
   const flagged = rewritten('flagged', 1);
   const page = one.bytes.subarray(PAGE, FIRST_CHUNK);
-  const longPage = replaced(page, 32, older.record);
+  const longPage = replaced(page, older.record.length, older.record);
   const rewrittenObject = (name: string, description: string, reason: string, bytes: Buffer): Damage => ({
     ...damaged(
       description,

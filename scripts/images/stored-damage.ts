@@ -132,10 +132,10 @@ export function storedDamage(base: OpenedBase, other: OpenedBase): Readonly<Reco
       one.lostChunks(badPage),
       { 'object-of-another-image-disguised.bin': stranger.bytes.subarray(PAGE) },
     ),
-    'tag-page-flipped-nonce': damaged('one bit of a nonce flipped', bit(big.path, PAGE + 32), big.lostChunks(badPage)),
+    'tag-page-flipped-nonce': damaged('one bit of a nonce flipped', bit(big.path, PAGE + 64), big.lostChunks(badPage)),
     'tag-page-flipped-holes': damaged(
       'a sector declared a hole',
-      bit(small.path, PAGE + 28),
+      bit(small.path, PAGE + 12),
       small.lostChunks(badPage),
     ),
     'tag-page-flipped-end': damaged(
@@ -156,7 +156,7 @@ export function storedDamage(base: OpenedBase, other: OpenedBase): Readonly<Reco
     'chunk-flipped-small-files': damaged(
       'one bit among the small files flipped',
       bit(small.path, FIRST_CHUNK + 5),
-      small.lostChunk(0, badTag),
+      small.lostSector(0, 0, badTag),
     ),
     'hole-filled': damaged(
       'bytes written into the holes after the data of an object, which are never read',

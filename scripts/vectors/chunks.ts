@@ -23,6 +23,12 @@ function withoutHoles({ plain, holes }: ChunkFields): Buffer {
   return clear;
 }
 
+/** Bytes with two parts of the same length swapped. */
+function swapped(bytes: Buffer, one: number, two: number, length: number): Buffer {
+  const [first, second] = [bytes.subarray(one, one + length), bytes.subarray(two, two + length)];
+  return replaced(replaced(bytes, one, second), two, first);
+}
+
 function given(cipher: Cipher, chunk: ChunkFields, { stored, record }: SealedChunk) {
   const { imageKey, imageId, objectId } = objectKeys(cipher);
   return {
@@ -78,12 +84,51 @@ function ofCipher(cipher: Cipher): NamedVectors {
     'nonce-flipped': refused('one bit of the nonce is another', cipher, one, ({ record }) => ({
       record: flipped(record, 0),
     })),
+    'nonce-sector-bit': refused('a bit of a sector in the nonce of the record', cipher, one, ({ record }) => ({
+      record: flipped(record, 11),
+    })),
+    'padding-not-zero': refused('a byte after the tags that is not zero', cipher, fields(2 * PAGE), ({ record }) => ({
+      record: flipped(record, 63, 7),
+    })),
+    'tag-of-last-flipped': refused('one bit of the last tag is another', cipher, fields(4 * PAGE), ({ record }) => ({
+      record: flipped(record, 63, 7),
+    })),
+    'tag-of-hole-flipped': refused(
+      'one bit of the tag of a hole is another',
+      cipher,
+      fields(2 * PAGE, { holes: 0b10 }),
+      ({ record }) => ({ record: flipped(record, 28) }),
+    ),
+    'tags-swapped': refused('the tags of two sectors swapped', cipher, fields(4 * PAGE), ({ record }) => ({
+      record: swapped(record, 16, 28, 12),
+    })),
+    'sectors-swapped': refused('two sectors swapped', cipher, fields(4 * PAGE), ({ stored }) => ({
+      stored: swapped(stored, PAGE, 3 * PAGE, PAGE),
+    })),
+    'sectors-and-tags-swapped': refused(
+      'two sectors swapped, with their tags',
+      cipher,
+      fields(4 * PAGE),
+      ({ stored, record }) => ({ stored: swapped(stored, 0, PAGE, PAGE), record: swapped(record, 16, 28, 12) }),
+    ),
+    'sector-of-another-chunk': refused(
+      'a sector and its tag of another chunk with the same nonce',
+      cipher,
+      fields(2 * PAGE),
+      ({ stored, record }) => {
+        const other = sealChunk(objectKeys(cipher), { ...fields(2 * PAGE), index: 6 });
+        return {
+          stored: replaced(stored, PAGE, other.stored.subarray(PAGE)),
+          record: replaced(record, 28, other.record.subarray(28, 40)),
+        };
+      },
+    ),
     'data-flipped': refused('one bit of the data is another', cipher, one, ({ stored }) => ({
       stored: flipped(stored, 4095, 7),
     })),
     'index-other': refused('moved to another index', cipher, one, () => ({ index: 6 })),
     'flag-unauthenticated': refused('a flag set after sealing', cipher, one, ({ record }) => ({
-      record: flipped(record, 30),
+      record: flipped(record, 14),
     })),
     'flag-authentic': refused('an unknown flag, sealed with the chunk', cipher, { ...one, flags: 1 }, () => ({})),
     'flag-last-authentic': refused(
@@ -99,11 +144,11 @@ function ofCipher(cipher: Cipher): NamedVectors {
       () => ({}),
     ),
     'hole-added': refused('a hole set after sealing', cipher, fields(2 * PAGE), ({ record, stored }) => ({
-      record: replaced(record, 28, u16(0b10)),
+      record: replaced(record, 12, u16(0b10)),
       stored: replaced(stored, PAGE, Buffer.alloc(PAGE)),
     })),
     'hole-removed': refused('a hole filled after sealing', cipher, fields(2 * PAGE, { holes: 0b10 }), ({ record }) => ({
-      record: replaced(record, 28, u16(0)),
+      record: replaced(record, 12, u16(0)),
     })),
     'zero-record': refused('a record of zeros', cipher, one, () => ({ record: Buffer.alloc(32) })),
   };

@@ -54,7 +54,13 @@ export function flipped(bytes: Buffer, at: number, bit = 0): Buffer {
 }
 
 /** Codes on disk (format.md §7). */
-export const cipherCodes = { none: 0, 'aes-256-xts': 1, 'aes-128-xts': 2, 'chacha20-poly1305': 3 } as const;
+export const cipherCodes = {
+  none: 0,
+  'aes-256-xts': 1,
+  'aes-128-xts': 2,
+  'chacha20-poly1305': 3,
+  'aes-256-gcm': 4,
+} as const;
 export type Cipher = keyof typeof cipherCodes;
 export const ciphers = Object.keys(cipherCodes) as Cipher[];
 

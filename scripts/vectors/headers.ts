@@ -109,7 +109,7 @@ export const headerVectors: NamedVectors = {
     'header',
     'unsupported-format',
     'cipher',
-    sealed({ cipher: 'aes-256-gcm' }),
+    sealed({ cipher: 'aes-256-ocb' }),
   ),
   'cipher-aes-192-xts': refused(
     'AES-192 is not defined for XTS',

@@ -85,7 +85,7 @@ export const acceptedEntries: NamedVectors = {
       {
         kind: 'object',
         id: second,
-        chunks: 129,
+        chunks: 65,
         digests: Buffer.concat([digest, filler('second digest', 32)]).toString('hex'),
       },
       { kind: 'object', id: first, chunks: 1, digests: digest.toString('hex') },
@@ -145,16 +145,16 @@ export const acceptedEntries: NamedVectors = {
   limits: accepted(
     'everything at its limit',
     [
-      object(ids[0], 128, [digest]),
+      object(ids[0], 64, [digest]),
       inodeEntry(0xffff_ffff, directoryInode()),
       inodeEntry(2, fileInodeAlone(MAX)),
       nameEntry(0xffff_ffff, 0xffff_ffff, Buffer.alloc(255, 0xff)),
       extentsEntry(2, [{ fileOffset: MAX - 1, object: 0xffff_ffff, objectOffset: MAX - 1, length: 1 }]),
-      chunksEntry({ ...run, fileChunk: MAX - 1, object: 0xffff_ffff, objectChunk: 2 ** 32 - 1 }, [Buffer.alloc(32)]),
+      chunksEntry({ ...run, fileChunk: MAX - 1, object: 0xffff_ffff, objectChunk: 2 ** 32 - 1 }, [Buffer.alloc(64)]),
       holesEntry(0xffff_ffff, 1, MAX - 1),
     ],
     [
-      { kind: 'object', id: first, chunks: 128, digests: digest.toString('hex') },
+      { kind: 'object', id: first, chunks: 64, digests: digest.toString('hex') },
       { kind: 'inode', inode: 4294967295, value: directory },
       { kind: 'inode', inode: 2, value: { type: 'file', ...usual, ...closed, size: MAX } },
       { kind: 'name', parent: 4294967295, inode: 4294967295, name: 'ff'.repeat(255) },
@@ -169,7 +169,7 @@ export const acceptedEntries: NamedVectors = {
         fileChunk: MAX - 1,
         object: 4294967295,
         objectChunk: 4294967295,
-        records: '00'.repeat(32),
+        records: '00'.repeat(64),
       },
       { kind: 'holes', inode: 4294967295, fileChunk: 1, count: MAX - 1 },
     ],

@@ -1,6 +1,7 @@
 /** The entries of docs/format.md §8, byte by byte from its table, checking nothing. */
 import { directoryInode, type Extent, extentList, fileInodeAlone, filler, u8, u32, u64 } from './encode.ts';
 import { digest, ids } from './manifest-samples.ts';
+import { nonceOf } from './seal.ts';
 
 type Num = number | bigint;
 
@@ -55,7 +56,7 @@ export function holesEntry(inode: number, fileChunk: Num, count: Num): Buffer {
 
 /** A chunk record with no hole and no flag. */
 export function recordOf(label: string): Buffer {
-  return Buffer.concat([filler(label, 28), Buffer.alloc(4)]);
+  return Buffer.concat([nonceOf(filler(label, 12)), Buffer.alloc(4), filler(`${label} tags`, 48)]);
 }
 
 export const run: Run = { inode: 2, fileChunk: 0, object: 0, objectChunk: 0 };
@@ -71,5 +72,5 @@ export const smallFrame: readonly Buffer[] = [
   chunksEntry(run, [recordOf('first record'), recordOf('second record')]),
 ];
 
-/** An object of 129 chunks, which has two tag pages. */
-export const finishedObject = object(ids[1], 129, [digest, filler('second digest', 32)]);
+/** An object of 65 chunks, which has two tag pages. */
+export const finishedObject = object(ids[1], 65, [digest, filler('second digest', 32)]);

@@ -25,6 +25,7 @@ function derivedFrom(description: string, key: Buffer, image: Buffer, object: Bu
       'data aes-256-xts': dataKey(given('aes-256-xts')).toString('hex'),
       'data aes-128-xts': dataKey(given('aes-128-xts')).toString('hex'),
       'data chacha20-poly1305': dataKey(given('chacha20-poly1305')).toString('hex'),
+      'data aes-256-gcm': dataKey(given('aes-256-gcm')).toString('hex'),
       'mac aes-256-xts': macKey(given('aes-256-xts')).toString('hex'),
       'mac aes-128-xts': macKey(given('aes-128-xts')).toString('hex'),
       'mac none': macKey(given('none')).toString('hex'),

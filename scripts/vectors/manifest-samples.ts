@@ -30,7 +30,7 @@ export const rootOnly: ManifestParts = { epoch: 1, objects: [], inodes: [directo
 /** Everything a manifest can hold. */
 export const full: ManifestParts = {
   epoch: Number.MAX_SAFE_INTEGER,
-  objects: [objectEntry(ids[0], 129, [digest, filler('second digest', 32)]), objectEntry(ids[1], 1, [digest])],
+  objects: [objectEntry(ids[0], 65, [digest, filler('second digest', 32)]), objectEntry(ids[1], 1, [digest])],
   inodes: [
     directoryInode({
       xattrs: [
@@ -43,7 +43,7 @@ export const full: ManifestParts = {
     fileInode(2 ** 40, [
       { fileOffset: 4096, object: 0, objectOffset: 0, length: 4096 },
       { fileOffset: 8192, object: 0, objectOffset: 8192, length: 1 },
-      { fileOffset: 2 ** 40 - 1, object: 0, objectOffset: 129 * 16384 - 1, length: 1 },
+      { fileOffset: 2 ** 40 - 1, object: 0, objectOffset: 65 * 16384 - 1, length: 1 },
     ]),
     fileInode(Number.MAX_SAFE_INTEGER, [{ fileOffset: 0, object: 1, objectOffset: 0, length: 16384 }]),
     symlinkInode(Buffer.from('../pages-1.img'), { mtime: [Number.MIN_SAFE_INTEGER, 0] }),

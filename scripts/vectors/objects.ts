@@ -114,9 +114,9 @@ export const objectVectors: NamedVectors = {
   'header-object-id': badHeader('another object under this name', (file) => flipped(file, 47)),
   'header-padding': badHeader('the last byte of the page is 1', (file) => replaced(file, PAGE - 1, u8(1))),
   'page-nonce-flipped': badPage('one bit of a nonce is another', { file: flipped(small.file, PAGE) }),
-  'page-tag-flipped': badPage('one bit of a tag is another', { file: flipped(small.file, PAGE + 12) }),
-  'page-holes-flipped': badPage('one bit of a hole map is another', { file: flipped(small.file, PAGE + 28) }),
-  'page-flags-flipped': badPage('one flag is set', { file: flipped(small.file, PAGE + 30) }),
+  'page-tag-flipped': badPage('one bit of a tag is another', { file: flipped(small.file, PAGE + 16) }),
+  'page-holes-flipped': badPage('one bit of a hole map is another', { file: flipped(small.file, PAGE + 12) }),
+  'page-flags-flipped': badPage('one flag is set', { file: flipped(small.file, PAGE + 14) }),
   'page-last-byte': badPage('the last byte of the page is 1', { file: replaced(small.file, 2 * PAGE - 1, u8(1)) }),
   'page-records-swapped': badPage('the records of two chunks swapped', {
     file: replaced(small.file, PAGE, Buffer.concat([page.subarray(32, 64), page.subarray(0, 32)])),

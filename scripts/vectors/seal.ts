@@ -142,7 +142,7 @@ export interface FrameKeys {
 
 export interface ChunkFields {
   readonly index: number;
-  /** 12 bytes. */
+  /** 12 bytes; the bits that must be zero are made so. */
   readonly nonce: Buffer;
   readonly holes: number;
   readonly flags?: number;
@@ -150,17 +150,30 @@ export interface ChunkFields {
   readonly plain: Buffer;
 }
 
+/** Returns the bytes of a record. */
+export function recordSize(chunkSize: number): number {
+  return { 4096: 32, 8192: 64, 16384: 64, 32768: 128, 65536: 256 }[chunkSize] ?? Number.NaN;
+}
+
+/** Returns a nonce as a record has it, or as a sector has it. */
+export function nonceOf(nonce: Buffer, sector = 0): Buffer {
+  return Buffer.concat([nonce.subarray(0, 11), u8((nonce.readUInt8(11) & 0xf0) | sector)]);
+}
+
 /** A chunk as it is stored, zeros in its holes, and its record. */
 export function sealChunk(keys: ObjectKeys, { index, nonce, holes, flags = 0, plain }: ChunkFields): SealedChunk {
-  const sectors = Array.from({ length: plain.length / PAGE }, (_, sector) => sector).filter(
-    (sector) => ((holes >> sector) & 1) === 0,
-  );
-  const clear = sectors.map((sector) => plain.subarray(sector * PAGE, (sector + 1) * PAGE));
-  const additional = Buffer.concat([keys.objectId, u64(index), u16(holes), u16(flags)]);
-  const { stored, tag } = sealSectors(keys, nonce, additional, sectors, clear);
-  const chunk = Buffer.alloc(plain.length);
-  for (const [at, sector] of sectors.entries()) chunk.set(stored[at] ?? Buffer.alloc(0), sector * PAGE);
-  return { stored: chunk, record: Buffer.concat([nonce, tag, u16(holes), u16(flags)]) };
+  const stored = Buffer.alloc(plain.length);
+  const record = Buffer.alloc(recordSize(plain.length));
+  record.set(Buffer.concat([nonceOf(nonce), u16(holes), u16(flags)]));
+  for (let sector = 0; sector < plain.length / PAGE; sector++) {
+    const isHole = ((holes >> sector) & 1) === 1;
+    const clear = isHole ? Buffer.alloc(0) : plain.subarray(sector * PAGE, (sector + 1) * PAGE);
+    const additional = Buffer.concat([keys.objectId, u64(index), u32(sector), u16(holes), u16(flags)]);
+    const sealed = sealSector(keys, nonce, sector, additional, clear);
+    stored.set(sealed.text, sector * PAGE);
+    record.set(sealed.tag.subarray(0, 12), 16 + 12 * sector);
+  }
+  return { stored, record };
 }
 
 export interface SealedChunk {
@@ -168,28 +181,27 @@ export interface SealedChunk {
   readonly record: Buffer;
 }
 
-function sealSectors(
+function sealSector(
   keys: ObjectKeys,
   nonce: Buffer,
+  sector: number,
   additional: Buffer,
-  sectors: readonly number[],
-  clear: readonly Buffer[],
-): { stored: Buffer[]; tag: Buffer } {
-  if (keys.cipher === 'chacha20-poly1305') {
-    const sealed = Buffer.from(
-      chacha20poly1305(dataKey(keys), nonce, additional).encrypt(Uint8Array.from(Buffer.concat(clear))),
-    );
-    const stored = clear.map((_, at) => sealed.subarray(at * PAGE, (at + 1) * PAGE));
-    return { stored, tag: sealed.subarray(-16) };
+  clear: Buffer,
+): { text: Buffer; tag: Buffer } {
+  const { cipher } = keys;
+  const own = nonceOf(nonce, sector);
+  if (cipher === 'aes-256-gcm') return aesGcm(dataKey(keys), own, additional, clear);
+  if (cipher === 'chacha20-poly1305') {
+    const sealed = Buffer.from(chacha20poly1305(dataKey(keys), own, additional).encrypt(Uint8Array.from(clear)));
+    return { text: sealed.subarray(0, -16), tag: sealed.subarray(-16) };
   }
-  const name = keys.cipher;
-  const stored = clear.map((sector, at) => {
-    if (name === 'none') return sector;
-    const xts = createCipheriv(name, dataKey(keys), Buffer.concat([nonce, u32(sectors[at] ?? 0)]));
-    return Buffer.concat([xts.update(sector), xts.final()]);
-  });
-  const { tag } = aesGcm(macKey(keys), nonce, Buffer.concat([additional, ...stored]), Buffer.alloc(0));
-  return { stored, tag };
+  const text = cipher === 'none' || clear.length === 0 ? clear : xts(keys, cipher, nonce, sector, clear);
+  return { text, tag: aesGcm(macKey(keys), own, Buffer.concat([additional, text]), Buffer.alloc(0)).tag };
+}
+
+function xts(keys: ObjectKeys, cipher: 'aes-256-xts' | 'aes-128-xts', nonce: Buffer, sector: number, clear: Buffer) {
+  const encryption = createCipheriv(cipher, dataKey(keys), Buffer.concat([nonceOf(nonce), u32(sector)]));
+  return Buffer.concat([encryption.update(clear), encryption.final()]);
 }
 
 /** A whole object file of these chunks, and the digest of each of its tag pages. */
@@ -200,10 +212,11 @@ export function objectFile(
 ): { readonly file: Buffer; readonly digests: Buffer[] } {
   const parts = [objectHeader(keys.cipher, chunkSize, keys.imageId, keys.objectId)];
   const digests: Buffer[] = [];
-  for (let first = 0; first < chunks.length; first += 128) {
-    const group = chunks.slice(first, first + 128);
+  const size = recordSize(chunkSize);
+  for (let first = 0; first < chunks.length; first += PAGE / size) {
+    const group = chunks.slice(first, first + PAGE / size);
     const page = Buffer.alloc(PAGE);
-    for (const [at, { record }] of group.entries()) page.set(record, at * 32);
+    for (const [at, { record }] of group.entries()) page.set(record, at * size);
     digests.push(sha256(page));
     parts.push(page, ...group.map(({ stored }) => stored));
   }

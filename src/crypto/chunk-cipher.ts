@@ -1,19 +1,15 @@
 import type { Region } from '../base/linux/native.ts';
 
 /**
- * Protects the chunks of one object (format.md §6, §7). A region and an offset name the place of a whole chunk
- * (chunkSize bytes) or of a record (32 bytes); they are separate parameters because these calls are the hot path, on
- * which no object is allocated. Nothing is kept between calls. A cipher belongs to one thread.
- *
- * Reading takes two calls: {@link authenticate} once for a chunk, then {@link decryptSectors} for any sectors of it.
- * With AES-XTS the chunk stays ciphertext between the two. An AEAD cipher has to decrypt while it authenticates, so it
- * decrypts the chunk in place, and `decryptSectors` only copies.
+ * Protects the chunks of one object, sector by sector (format.md §6, §7). A region and an offset name the place of a
+ * chunk, of a sector of it, or of a record; they are separate parameters because these calls are the hot path, on which
+ * no object is allocated. Nothing is kept between calls. A cipher belongs to one thread.
  */
 export interface ChunkCipher {
   /**
-   * Encrypts a chunk and fills the record's tag, holes and flags. The record's nonce must already be in place, random
-   * and never used before. Hole sectors of `plain` are not read, and are zeros in `stored`. The two may be the same
-   * place.
+   * Encrypts a chunk and fills the rest of its record. The record's nonce must already be in place, random but for the
+   * bits of a sector, and never used before. Hole sectors of `plain` are not read, and are zeros in `stored`. The two
+   * may be the same place.
    * @param index of the chunk in the object
    * @param holes bit s set means that sector s is a hole
    */
@@ -28,25 +24,27 @@ export interface ChunkCipher {
     recordOffset: number,
   ): void;
   /**
-   * Checks the record's form and authenticates the chunk, and leaves the chunk in the form that {@link decryptSectors}
-   * takes. Hole sectors may hold anything, before and after.
-   * @returns false when the chunk is not authentic; its bytes are then wiped
+   * Checks the record's form, and authenticates and decrypts `count` sectors of a chunk, zeros for holes. Other sectors
+   * are not looked at. The two places may be the same. No other thread or process may see `to` before this returns.
+   * @param storedOffset of the first of these sectors
+   * @returns false when one of them is not authentic; all of `to` is then wiped
    */
-  authenticate(index: number, chunk: Region, chunkOffset: number, record: Region, recordOffset: number): boolean;
-  /**
-   * Writes the plaintext of `count` sectors of an authenticated chunk, zeros for holes. `to` must not overlap the
-   * chunk.
-   */
-  decryptSectors(
-    record: Region,
-    recordOffset: number,
-    chunk: Region,
-    chunkOffset: number,
+  open(
+    index: number,
     firstSector: number,
     count: number,
+    stored: Region,
+    storedOffset: number,
+    record: Region,
+    recordOffset: number,
     to: Region,
     toOffset: number,
-  ): void;
+  ): boolean;
+  /**
+   * Checks the record's form and authenticates a whole chunk, whose bytes must not be used afterwards.
+   * @returns a map of the sectors that are not authentic: bit s set means that sector s is not
+   */
+  verify(index: number, stored: Region, storedOffset: number, record: Region, recordOffset: number): number;
   /** Wipes the keys; further use throws. */
   dispose(): void;
 }

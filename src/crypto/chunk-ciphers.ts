@@ -1,11 +1,13 @@
 import type { CipherName } from '../format/ciphers.ts';
-import type { Geometry } from '../format/geometry.ts';
-import { AeadChunkCipher } from './chunk-aead.ts';
+import { type Geometry, SECTOR_TAG_SIZE } from '../format/geometry.ts';
 import type { ChunkCipher } from './chunk-cipher.ts';
-import { MacChunkCipher } from './chunk-mac.ts';
 import { deriveObjectDataKey, deriveObjectMacKey } from './image-keys.ts';
 import type { Primitives } from './primitives.ts';
+import { SealedSectors } from './sealed-sectors.ts';
 import type { Secret } from './secret.ts';
+import { AeadSectorCipher } from './sector-aead.ts';
+import type { SectorCipher } from './sector-cipher.ts';
+import { MacSectorCipher } from './sector-mac.ts';
 
 /**
  * Makes the cipher for the chunks of one object. The caller disposes of it.
@@ -20,14 +22,26 @@ export function createChunkCipher(
   objectId: Uint8Array,
   geometry: Geometry,
 ): ChunkCipher {
-  if (cipher === 'chacha20-poly1305') {
+  return new SealedSectors(sectorCipher(p, cipher, imageKey, imageId, objectId), objectId, geometry);
+}
+
+function sectorCipher(
+  p: Primitives,
+  cipher: CipherName,
+  imageKey: Secret,
+  imageId: Uint8Array,
+  objectId: Uint8Array,
+): SectorCipher {
+  if (cipher === 'chacha20-poly1305' || cipher === 'aes-256-gcm') {
+    const make = cipher === 'aes-256-gcm' ? p.aes256Gcm : p.chacha20Poly1305;
     const dataKey = deriveObjectDataKey(p, cipher, imageKey, imageId, objectId);
-    return withKey(dataKey, (key) => new AeadChunkCipher(p.chacha20Poly1305(key), objectId, geometry));
+    return withKey(dataKey, (key) => new AeadSectorCipher(make(key, SECTOR_TAG_SIZE)));
   }
-  const gmac = withKey(deriveObjectMacKey(p, cipher, imageKey, imageId, objectId), (key) => p.gmac(key));
-  if (cipher === 'none') return new MacChunkCipher(gmac, undefined, objectId, geometry);
-  const xts = withKey(deriveObjectDataKey(p, cipher, imageKey, imageId, objectId), (key) => p.xts(key));
-  return new MacChunkCipher(gmac, xts, objectId, geometry);
+  const macKey = deriveObjectMacKey(p, cipher, imageKey, imageId, objectId);
+  const gmac = withKey(macKey, (key) => p.gmac(key, SECTOR_TAG_SIZE));
+  if (cipher === 'none') return new MacSectorCipher(gmac, undefined);
+  const dataKey = deriveObjectDataKey(p, cipher, imageKey, imageId, objectId);
+  return withKey(dataKey, (key) => new MacSectorCipher(gmac, p.xts(key)));
 }
 
 function withKey<T>(key: Secret, use: (bytes: Uint8Array) => T): T {

@@ -1,4 +1,4 @@
-import type { CipherName } from '../format/ciphers.ts';
+import type { AeadCipherName, CipherName } from '../format/ciphers.ts';
 import { keyLabels } from '../format/labels.ts';
 import type { Primitives } from './primitives.ts';
 import { Secret } from './secret.ts';
@@ -8,7 +8,7 @@ import { Secret } from './secret.ts';
 export const IMAGE_KEY_SIZE = 32;
 const MAC_KEY_SIZE = 32;
 
-const DATA_KEY_SIZES = { 'aes-256-xts': 64, 'aes-128-xts': 32, 'chacha20-poly1305': 32 } as const;
+const DATA_KEY_SIZES = { 'aes-256-xts': 64, 'aes-128-xts': 32, 'chacha20-poly1305': 32, 'aes-256-gcm': 32 } as const;
 
 export function deriveHeaderMacKey(p: Primitives, imageKey: Secret, imageId: Uint8Array): Secret {
   return derive(p, imageKey, imageId, keyLabels.headerMac, 32);
@@ -37,7 +37,7 @@ export function deriveObjectDataKey(
 /** Derives the GMAC key of an object. */
 export function deriveObjectMacKey(
   p: Primitives,
-  cipher: Exclude<CipherName, 'chacha20-poly1305'>,
+  cipher: Exclude<CipherName, AeadCipherName>,
   imageKey: Secret,
   imageId: Uint8Array,
   objectId: Uint8Array,

@@ -10,7 +10,7 @@ import {
 } from 'node:crypto';
 import type { Region } from '../base/linux/native.ts';
 import { wipe } from '../base/wipe.ts';
-import { NONCE_SIZE, TAG_SIZE } from '../format/record.ts';
+import { NONCE_SIZE } from '../format/record.ts';
 import {
   checkDataUnit,
   checkHkdfLength,
@@ -20,7 +20,7 @@ import {
   checkXtsKey,
   notBegun,
 } from './checks.ts';
-import type { AeadKey, GmacKey, Primitives, XtsKey } from './primitives.ts';
+import { type AeadKey, type GmacKey, type Primitives, TAG_SIZE, type TagSize, type XtsKey } from './primitives.ts';
 import { Secret } from './secret.ts';
 
 /** RFC 3394 §2.2.3.1 */
@@ -38,18 +38,18 @@ export function createNodePrimitives(): Primitives {
       checkXtsKey(key);
       return new NodeXts(key);
     },
-    gmac: (key) => {
+    gmac: (key, tagSize = TAG_SIZE) => {
       checkLength('GMAC key', key, 32);
-      return new NodeGmac(key);
+      return new NodeGmac(key, tagSize);
     },
-    aes256Gcm: (key) => {
+    aes256Gcm: (key, tagSize = TAG_SIZE) => {
       checkLength('AES-256-GCM key', key, 32);
-      return new NodeAead('aes-256-gcm', key);
+      return new NodeAead('aes-256-gcm', key, tagSize);
     },
-    chacha20Poly1305: (key) => {
+    chacha20Poly1305: (key, tagSize = TAG_SIZE) => {
       checkLength('ChaCha20-Poly1305 key', key, 32);
       // Node's type declarations have the methods of an AEAD for the AES modes only.
-      return new NodeAead('chacha20-poly1305' as 'aes-256-gcm', key);
+      return new NodeAead('chacha20-poly1305' as 'aes-256-gcm', key, tagSize);
     },
     aesKeyUnwrap: (key, wrapped, out) => {
       checkKeyUnwrap(key, wrapped, out);
@@ -128,14 +128,18 @@ class NodeXts implements XtsKey {
 
 class NodeGmac implements GmacKey {
   readonly #key: Secret;
+  readonly #authTagLength: TagSize;
   #message: CipherGCM | undefined;
 
-  constructor(key: Uint8Array) {
+  constructor(key: Uint8Array, tagSize: TagSize) {
+    this.#authTagLength = tagSize;
     this.#key = Secret.copy(key);
   }
 
   begin(nonce: Region, nonceOffset: number): void {
-    this.#message = createCipheriv('aes-256-gcm', this.#key.bytes, part(nonce, nonceOffset, NONCE_SIZE));
+    this.#message = createCipheriv('aes-256-gcm', this.#key.bytes, part(nonce, nonceOffset, NONCE_SIZE), {
+      authTagLength: this.#authTagLength,
+    });
   }
 
   update(data: Region, offset: number, length: number): void {
@@ -143,12 +147,12 @@ class NodeGmac implements GmacKey {
   }
 
   finish(tag: Region, tagOffset: number): void {
-    checkSpan(tag, tagOffset, TAG_SIZE);
+    checkSpan(tag, tagOffset, this.#authTagLength);
     tag.bytes.set(this.#computed(), tagOffset);
   }
 
   verify(tag: Region, tagOffset: number): boolean {
-    return timingSafeEqual(part(tag, tagOffset, TAG_SIZE), this.#computed());
+    return timingSafeEqual(part(tag, tagOffset, this.#authTagLength), this.#computed());
   }
 
   dispose(): void {
@@ -171,23 +175,30 @@ class NodeGmac implements GmacKey {
 
 class NodeAead implements AeadKey {
   readonly #cipher: 'aes-256-gcm';
+  readonly #options: { readonly authTagLength: TagSize };
   readonly #key: Secret;
   #sealing: CipherGCM | undefined;
   #opening: DecipherGCM | undefined;
 
-  constructor(cipher: 'aes-256-gcm', key: Uint8Array) {
+  constructor(cipher: 'aes-256-gcm', key: Uint8Array, tagSize: TagSize) {
+    this.#options = { authTagLength: tagSize };
     this.#cipher = cipher;
     this.#key = Secret.copy(key);
   }
 
   beginSeal(nonce: Region, nonceOffset: number): void {
     this.#opening = undefined;
-    this.#sealing = createCipheriv(this.#cipher, this.#key.bytes, part(nonce, nonceOffset, NONCE_SIZE));
+    this.#sealing = createCipheriv(this.#cipher, this.#key.bytes, part(nonce, nonceOffset, NONCE_SIZE), this.#options);
   }
 
   beginOpen(nonce: Region, nonceOffset: number): void {
     this.#sealing = undefined;
-    this.#opening = createDecipheriv(this.#cipher, this.#key.bytes, part(nonce, nonceOffset, NONCE_SIZE));
+    this.#opening = createDecipheriv(
+      this.#cipher,
+      this.#key.bytes,
+      part(nonce, nonceOffset, NONCE_SIZE),
+      this.#options,
+    );
   }
 
   additional(data: Region, offset: number, length: number): void {
@@ -200,7 +211,7 @@ class NodeAead implements AeadKey {
   }
 
   finish(tag: Region, tagOffset: number): void {
-    checkSpan(tag, tagOffset, TAG_SIZE);
+    checkSpan(tag, tagOffset, this.#options.authTagLength);
     const message = this.#sealing;
     if (message === undefined) throw notBegun();
     this.#sealing = undefined;
@@ -212,7 +223,7 @@ class NodeAead implements AeadKey {
     const message = this.#opening;
     if (message === undefined) throw notBegun();
     this.#opening = undefined;
-    message.setAuthTag(part(tag, tagOffset, TAG_SIZE));
+    message.setAuthTag(part(tag, tagOffset, this.#options.authTagLength));
     try {
       message.final();
       return true;

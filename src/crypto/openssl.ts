@@ -1,7 +1,7 @@
 import { CkptfsError } from '../base/errors.ts';
 import { Region } from '../base/linux/native.ts';
 import { wipe } from '../base/wipe.ts';
-import { NONCE_SIZE, TAG_SIZE } from '../format/record.ts';
+import { NONCE_SIZE } from '../format/record.ts';
 import {
   addressIn,
   checkDataUnit,
@@ -15,7 +15,7 @@ import {
 } from './checks.ts';
 import { hkdfSha256 } from './hkdf.ts';
 import { type LibCrypto, loadLibCrypto } from './libcrypto.ts';
-import type { AeadKey, GmacKey, Primitives, XtsKey } from './primitives.ts';
+import { type AeadKey, type GmacKey, type Primitives, TAG_SIZE, type TagSize, type XtsKey } from './primitives.ts';
 
 const NULL = 0;
 
@@ -61,17 +61,17 @@ export function createOpenSslPrimitives(): Primitives {
       checkXtsKey(key);
       return new OpenSslXts(lib, key.length === 32 ? aes128Xts : aes256Xts, key);
     },
-    gmac: (key) => {
+    gmac: (key, tagSize = TAG_SIZE) => {
       checkLength('GMAC key', key, 32);
-      return new OpenSslGmac(lib, aes256Gcm, key);
+      return new OpenSslGmac(lib, aes256Gcm, key, tagSize);
     },
-    aes256Gcm: (key) => {
+    aes256Gcm: (key, tagSize = TAG_SIZE) => {
       checkLength('AES-256-GCM key', key, 32);
-      return new OpenSslAead(lib, aes256Gcm, key);
+      return new OpenSslAead(lib, aes256Gcm, key, tagSize);
     },
-    chacha20Poly1305: (key) => {
+    chacha20Poly1305: (key, tagSize = TAG_SIZE) => {
       checkLength('ChaCha20-Poly1305 key', key, 32);
-      return new OpenSslAead(lib, chacha20Poly1305, key);
+      return new OpenSslAead(lib, chacha20Poly1305, key, tagSize);
     },
     aesKeyUnwrap: (key, wrapped, out) => {
       checkKeyUnwrap(key, wrapped, out);
@@ -152,9 +152,9 @@ class CipherContext {
     }
   }
 
-  finalTag(tag: number): void {
+  finalTag(tag: number, size: TagSize): void {
     if (!this.final()) throw failure(this.#lib, 'EVP_CipherFinal_ex');
-    this.control(CONTROL.getTag, TAG_SIZE, tag);
+    this.control(CONTROL.getTag, size, tag);
   }
 
   dispose(): void {
@@ -221,8 +221,10 @@ class OpenSslXts implements XtsKey {
 class OpenSslGmac implements GmacKey {
   readonly #context: CipherContext;
   readonly #computed = new Region(TAG_SIZE);
+  readonly #tagSize: TagSize;
 
-  constructor(lib: LibCrypto, cipher: number, key: Uint8Array) {
+  constructor(lib: LibCrypto, cipher: number, key: Uint8Array, tagSize: TagSize) {
+    this.#tagSize = tagSize;
     this.#context = new CipherContext(lib, cipher, key, DIRECTION.seal);
   }
 
@@ -235,15 +237,15 @@ class OpenSslGmac implements GmacKey {
   }
 
   finish(tag: Region, tagOffset: number): void {
-    this.#context.finalTag(addressIn(tag, tagOffset, TAG_SIZE));
+    this.#context.finalTag(addressIn(tag, tagOffset, this.#tagSize), this.#tagSize);
   }
 
   verify(tag: Region, tagOffset: number): boolean {
-    checkSpan(tag, tagOffset, TAG_SIZE);
-    this.#context.finalTag(this.#computed.address);
+    checkSpan(tag, tagOffset, this.#tagSize);
+    this.#context.finalTag(this.#computed.address, this.#tagSize);
     // Compares in constant time, without branch or early end. This costs less than a call of CRYPTO_memcmp.
     let difference = 0;
-    for (let i = 0; i < TAG_SIZE; i += 4) {
+    for (let i = 0; i < this.#tagSize; i += 4) {
       difference |= this.#computed.view.getUint32(i, true) ^ tag.view.getUint32(tagOffset + i, true);
     }
     return difference === 0;
@@ -257,8 +259,10 @@ class OpenSslGmac implements GmacKey {
 class OpenSslAead implements AeadKey {
   readonly #lib: LibCrypto;
   readonly #context: CipherContext;
+  readonly #tagSize: TagSize;
 
-  constructor(lib: LibCrypto, cipher: number, key: Uint8Array) {
+  constructor(lib: LibCrypto, cipher: number, key: Uint8Array, tagSize: TagSize) {
+    this.#tagSize = tagSize;
     this.#lib = lib;
     this.#context = new CipherContext(lib, cipher, key, DIRECTION.seal);
   }
@@ -280,11 +284,11 @@ class OpenSslAead implements AeadKey {
   }
 
   finish(tag: Region, tagOffset: number): void {
-    this.#context.finalTag(addressIn(tag, tagOffset, TAG_SIZE));
+    this.#context.finalTag(addressIn(tag, tagOffset, this.#tagSize), this.#tagSize);
   }
 
   verify(tag: Region, tagOffset: number): boolean {
-    this.#context.control(CONTROL.setTag, TAG_SIZE, addressIn(tag, tagOffset, TAG_SIZE));
+    this.#context.control(CONTROL.setTag, this.#tagSize, addressIn(tag, tagOffset, this.#tagSize));
     const authentic = this.#context.final();
     // The errors that OpenSSL queued about the wrong tag would otherwise show in Node's next error.
     if (!authentic) this.#lib.clearErrors();

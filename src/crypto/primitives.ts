@@ -12,12 +12,15 @@ export interface Primitives {
    * @param key 32 bytes for AES-128-XTS, 64 for AES-256-XTS (IEEE 1619: data key, then tweak key)
    */
   xts(key: Uint8Array): XtsKey;
-  /** Makes a key for AES-256-GMAC: GCM with only additional data (NIST SP 800-38D). @param key 32 bytes */
-  gmac(key: Uint8Array): GmacKey;
-  /** Makes a key for AES-256-GCM (NIST SP 800-38D). @param key 32 bytes */
-  aes256Gcm(key: Uint8Array): AeadKey;
-  /** Makes a key for ChaCha20-Poly1305 (RFC 8439). @param key 32 bytes */
-  chacha20Poly1305(key: Uint8Array): AeadKey;
+  /**
+   * Makes a key for AES-256-GMAC: GCM with only additional data (NIST SP 800-38D).
+   * @param key 32 bytes @param tagSize 16, or 12 for tags that are cut
+   */
+  gmac(key: Uint8Array, tagSize?: TagSize): GmacKey;
+  /** Makes a key for AES-256-GCM (NIST SP 800-38D). @param key 32 bytes @param tagSize as for {@link gmac} */
+  aes256Gcm(key: Uint8Array, tagSize?: TagSize): AeadKey;
+  /** Makes a key for ChaCha20-Poly1305 (RFC 8439). @param key 32 bytes @param tagSize as for {@link gmac} */
+  chacha20Poly1305(key: Uint8Array, tagSize?: TagSize): AeadKey;
   /**
    * Unwraps a key by AES Key Wrap with its default initial value (RFC 3394).
    * @param key 16, 24 or 32 bytes
@@ -33,6 +36,11 @@ export interface Primitives {
   /** Writes the SHA-256, 32 bytes, of `length` bytes at `offset`. */
   sha256(from: Region, offset: number, length: number, out: Region, outOffset: number): void;
 }
+
+/** Bytes of a tag. */
+export type TagSize = 12 | 16;
+
+export const TAG_SIZE = 16;
 
 export interface XtsKey {
   /**
@@ -65,9 +73,9 @@ export interface GmacKey {
   /** Starts a message under a 12-byte nonce. */
   begin(nonce: Region, nonceOffset: number): void;
   update(data: Region, offset: number, length: number): void;
-  /** Writes the 16-byte tag. */
+  /** Writes the tag. */
   finish(tag: Region, tagOffset: number): void;
-  /** Compares with the 16-byte tag in constant time. */
+  /** Compares with the tag in constant time. */
   verify(tag: Region, tagOffset: number): boolean;
   dispose(): void;
 }

@@ -1,5 +1,8 @@
 /** The ciphers of an image and their codes on disk (format.md §7). */
-export const cipherNames = ['none', 'aes-256-xts', 'aes-128-xts', 'chacha20-poly1305'] as const;
+export const cipherNames = ['none', 'aes-256-xts', 'aes-128-xts', 'chacha20-poly1305', 'aes-256-gcm'] as const;
+
+/** The ciphers that encrypt and authenticate in one pass, with one key. */
+export type AeadCipherName = 'chacha20-poly1305' | 'aes-256-gcm';
 
 export type CipherName = (typeof cipherNames)[number];
 

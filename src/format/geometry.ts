@@ -5,8 +5,9 @@
 
 export const SECTOR_SIZE = 4096;
 export const PAGE_SIZE = 4096;
-export const RECORD_SIZE = 32;
-export const CHUNKS_PER_GROUP = PAGE_SIZE / RECORD_SIZE;
+export const SECTOR_TAG_SIZE = 12;
+/** Offsets in a chunk record. A tag for each sector is the last field. */
+export const recordFields = { nonce: 0, holes: 12, flags: 14, tags: 16 } as const;
 const MIN_CHUNK_SIZE = 4096;
 export const MAX_CHUNK_SIZE = 65536;
 export const DEFAULT_CHUNK_SIZE = 16384;
@@ -17,9 +18,21 @@ export function isChunkSize(size: number): boolean {
   return Number.isInteger(size) && size >= MIN_CHUNK_SIZE && size <= MAX_CHUNK_SIZE && (size & (size - 1)) === 0;
 }
 
+/** Returns the bytes of a chunk's record: the least power of two that nonce, map of holes, flags and tags fit in. */
+function recordSizeOf(chunkSize: number): number {
+  return 2 ** Math.ceil(Math.log2(recordFields.tags + (chunkSize / SECTOR_SIZE) * SECTOR_TAG_SIZE));
+}
+
+/** Returns how many chunks have their records on one tag page. */
+export function chunksPerGroup(chunkSize: number): number {
+  return PAGE_SIZE / recordSizeOf(chunkSize);
+}
+
 export class Geometry {
   readonly chunkSize: number;
   readonly sectorsPerChunk: number;
+  readonly recordSize: number;
+  readonly chunksPerGroup: number;
   /** The data bytes of a full group. */
   readonly groupSize: number;
   /** The bytes from one tag page to the next. */
@@ -32,7 +45,9 @@ export class Geometry {
     if (!isChunkSize(chunkSize)) throw new RangeError(`chunk size ${chunkSize}`);
     this.chunkSize = chunkSize;
     this.sectorsPerChunk = chunkSize / SECTOR_SIZE;
-    this.groupSize = CHUNKS_PER_GROUP * chunkSize;
+    this.recordSize = recordSizeOf(chunkSize);
+    this.chunksPerGroup = chunksPerGroup(chunkSize);
+    this.groupSize = this.chunksPerGroup * chunkSize;
     this.groupStride = PAGE_SIZE + this.groupSize;
     this.holeMask = 2 ** this.sectorsPerChunk - 1;
   }
@@ -44,7 +59,17 @@ export class Geometry {
 
   /** Returns the number of groups, that is of tag pages, of an object with so many chunks. */
   groupsFor(chunks: number): number {
-    return Math.ceil(chunks / CHUNKS_PER_GROUP);
+    return Math.ceil(chunks / this.chunksPerGroup);
+  }
+
+  /** Returns the group of a chunk. */
+  groupOf(chunk: number): number {
+    return Math.floor(chunk / this.chunksPerGroup);
+  }
+
+  /** Returns the offset of the record of a chunk in the tag page of its group. */
+  recordOffset(chunk: number): number {
+    return (chunk % this.chunksPerGroup) * this.recordSize;
   }
 
   tagPageOffset(group: number): number {
@@ -52,17 +77,16 @@ export class Geometry {
   }
 
   chunkOffset(chunk: number): number {
-    const group = Math.floor(chunk / CHUNKS_PER_GROUP);
-    return this.tagPageOffset(group) + PAGE_SIZE + (chunk % CHUNKS_PER_GROUP) * this.chunkSize;
+    return this.tagPageOffset(this.groupOf(chunk)) + PAGE_SIZE + (chunk % this.chunksPerGroup) * this.chunkSize;
+  }
+
+  /** Returns the place of a byte of the data space. */
+  dataOffset(position: number): number {
+    return this.chunkOffset(Math.floor(position / this.chunkSize)) + (position % this.chunkSize);
   }
 
   /** Returns the size of the whole file. */
   objectSize(chunks: number): number {
     return PAGE_SIZE + this.groupsFor(chunks) * PAGE_SIZE + chunks * this.chunkSize;
   }
-}
-
-/** Returns the offset of the record of a chunk in the tag page of its group. */
-export function recordOffset(chunk: number): number {
-  return (chunk % CHUNKS_PER_GROUP) * RECORD_SIZE;
 }

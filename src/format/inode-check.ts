@@ -1,8 +1,8 @@
 import { MalformedError } from '../base/bytes.ts';
 import { MAX_NAME_LENGTH, MAX_TARGET_LENGTH } from '../base/names.ts';
-import { CHUNKS_PER_GROUP, MAX_CHUNKS } from './geometry.ts';
+import { chunksPerGroup, MAX_CHUNKS } from './geometry.ts';
 import type { JournalInode } from './journal.ts';
-import { DIGEST_SIZE, type Extent, ID_SIZE, type Inode, MAX_XATTR_VALUE } from './manifest.ts';
+import { DIGEST_SIZE, type Extent, ID_SIZE, type Inode, MAX_XATTR_VALUE, type ObjectEntry } from './manifest.ts';
 import { isKeptXattr, type XattrList } from './xattrs.ts';
 
 /**
@@ -62,10 +62,10 @@ function continues(first: Extent, second: Extent): boolean {
 }
 
 /** Checks an object that is finished. */
-export function checkObject(object: { readonly id: Buffer; readonly chunks: number; readonly digests: Buffer }): void {
+export function checkObject(object: ObjectEntry, chunkSize: number): void {
   require(object.id.length === ID_SIZE, 'object id of a wrong length');
   require(object.chunks >= 1 && object.chunks <= MAX_CHUNKS, `object of ${object.chunks} chunks`);
-  const pages = Math.ceil(object.chunks / CHUNKS_PER_GROUP);
+  const pages = Math.ceil(object.chunks / chunksPerGroup(chunkSize));
   require(object.digests.length === pages * DIGEST_SIZE, 'object with a wrong number of digests');
 }
 

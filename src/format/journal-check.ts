@@ -1,8 +1,8 @@
-import { MAX_CHUNKS, RECORD_SIZE } from './geometry.ts';
+import { type Geometry, MAX_CHUNKS } from './geometry.ts';
 import { checkExtentOrder, checkInode, checkName, checkObject, isU32, require } from './inode-check.ts';
 import type { ChunksEntry, JournalEntry, JournalObject } from './journal.ts';
 import { type Extent, ID_SIZE, ROOT_INODE } from './manifest.ts';
-import { isFlagless } from './record.ts';
+import { isRecordWellFormed } from './record.ts';
 
 /**
  * Checks an entry against every rule of format.md §8 that needs no other frame.
@@ -10,7 +10,7 @@ import { isFlagless } from './record.ts';
  * @param first the frame's first entry, if that is another one
  * @throws MalformedError
  */
-export function checkEntry(entry: JournalEntry, at: number, first: JournalEntry | undefined): void {
+export function checkEntry(entry: JournalEntry, at: number, first: JournalEntry | undefined, geometry: Geometry): void {
   switch (entry.kind) {
     case 'base':
       require(at === 0, 'base that is not the first entry');
@@ -20,7 +20,7 @@ export function checkEntry(entry: JournalEntry, at: number, first: JournalEntry 
       require(at === 0 || (at === 1 && first?.kind === 'base'), 'barrier after other entries');
       break;
     case 'object':
-      checkJournalObject(entry);
+      checkJournalObject(entry, geometry);
       break;
     case 'inode':
       checkNumber(entry.inode);
@@ -47,7 +47,7 @@ export function checkEntry(entry: JournalEntry, at: number, first: JournalEntry 
       break;
     case 'chunks':
       checkNumber(entry.inode);
-      checkChunks(entry);
+      checkChunks(entry, geometry);
       break;
     case 'holes':
       checkNumber(entry.inode);
@@ -59,9 +59,9 @@ function checkNumber(inode: number): void {
   require(isU32(inode) && inode >= ROOT_INODE, 'inode 0');
 }
 
-function checkJournalObject(object: JournalObject): void {
+function checkJournalObject(object: JournalObject, { chunkSize }: Geometry): void {
   if (object.chunks > 0) {
-    checkObject(object);
+    checkObject(object, chunkSize);
     return;
   }
   require(object.id.length === ID_SIZE, 'object id of a wrong length');
@@ -77,14 +77,17 @@ function checkExtents(extents: readonly Extent[]): void {
   }
 }
 
-function checkChunks({ fileChunk, object, objectChunk, records }: ChunksEntry): void {
-  require(records.length % RECORD_SIZE === 0, 'records cut short');
-  const count = records.length / RECORD_SIZE;
+function checkChunks({ fileChunk, object, objectChunk, records }: ChunksEntry, geometry: Geometry): void {
+  const { recordSize } = geometry;
+  require(records.length % recordSize === 0, 'records cut short');
+  const count = records.length / recordSize;
   checkRun(fileChunk, count);
   require(isU32(object), 'object out of range');
   require(objectChunk >= 0 && objectChunk + count <= MAX_CHUNKS, 'chunks beyond the most an object has');
   const view = new DataView(records.buffer, records.byteOffset, records.byteLength);
-  for (let at = 0; at < records.length; at += RECORD_SIZE) require(isFlagless(view, at), 'record with an unknown flag');
+  for (let at = 0; at < records.length; at += recordSize) {
+    require(isRecordWellFormed(view, at, geometry), 'record that no writer makes');
+  }
 }
 
 /** Checks a run of a file's chunks. @param first the first chunk of the run */

@@ -1,5 +1,5 @@
 import { ByteReader, ByteWriter, MalformedError } from '../base/bytes.ts';
-import { CHUNKS_PER_GROUP, MAX_CHUNKS, RECORD_SIZE } from './geometry.ts';
+import { type Geometry, MAX_CHUNKS } from './geometry.ts';
 import { FORMAT_VERSION } from './header.ts';
 import { readExtents, readInode, writeExtents, writeInode } from './inode-codec.ts';
 import type { JournalEntry } from './journal.ts';
@@ -61,12 +61,12 @@ const codes = {
  * Encodes the plaintext of a frame.
  * @throws MalformedError when an entry breaks a rule of the format, and for no entries or too many for a frame
  */
-export function encodeEntries(entries: readonly JournalEntry[]): Buffer {
+export function encodeEntries(entries: readonly JournalEntry[], geometry: Geometry): Buffer {
   const out = new ByteWriter();
   for (const [at, entry] of entries.entries()) {
-    checkEntry(entry, at, entries[0]);
+    checkEntry(entry, at, entries[0], geometry);
     out.u8(codes[entry.kind]);
-    writeEntry(out, entry);
+    writeEntry(out, entry, geometry);
   }
   checkLength(out.length);
   return out.finish();
@@ -77,13 +77,13 @@ export function encodeEntries(entries: readonly JournalEntry[]): Buffer {
  * entries agree with earlier frames, and `base` with the number of its frame.
  * @throws MalformedError
  */
-export function decodeEntries(plain: Uint8Array): JournalEntry[] {
+export function decodeEntries(plain: Uint8Array, geometry: Geometry): JournalEntry[] {
   checkLength(plain.length);
   const input = new ByteReader(plain);
   const entries: JournalEntry[] = [];
   while (input.remaining > 0) {
-    const entry = readEntry(input);
-    checkEntry(entry, entries.length, entries[0]);
+    const entry = readEntry(input, geometry);
+    checkEntry(entry, entries.length, entries[0], geometry);
     entries.push(entry);
   }
   return entries;
@@ -93,7 +93,7 @@ function checkLength(length: number): void {
   if (length < 1 || length > MAX_FRAME) throw new MalformedError(`frame of ${length} bytes`);
 }
 
-function writeEntry(out: ByteWriter, entry: JournalEntry): void {
+function writeEntry(out: ByteWriter, entry: JournalEntry, { recordSize }: Geometry): void {
   switch (entry.kind) {
     case 'base':
       out.u64(entry.epoch);
@@ -130,7 +130,7 @@ function writeEntry(out: ByteWriter, entry: JournalEntry): void {
       out.u64(entry.fileChunk);
       out.u32(entry.object);
       out.u64(entry.objectChunk);
-      out.u32(entry.records.length / RECORD_SIZE);
+      out.u32(entry.records.length / recordSize);
       out.bytes(entry.records);
       break;
     case 'holes':
@@ -140,7 +140,7 @@ function writeEntry(out: ByteWriter, entry: JournalEntry): void {
   }
 }
 
-function readEntry(input: ByteReader): JournalEntry {
+function readEntry(input: ByteReader, geometry: Geometry): JournalEntry {
   const code = input.u8();
   switch (code) {
     case codes.base:
@@ -148,7 +148,7 @@ function readEntry(input: ByteReader): JournalEntry {
     case codes.barrier:
       return { kind: 'barrier' };
     case codes.object:
-      return { kind: 'object', ...readObject(input) };
+      return { kind: 'object', ...readObject(input, geometry) };
     case codes.inode:
       return { kind: 'inode', inode: input.u32(), value: readInode(input) };
     case codes.gone:
@@ -166,7 +166,7 @@ function readEntry(input: ByteReader): JournalEntry {
         fileChunk: input.u64(),
         object: input.u32(),
         objectChunk: input.u64(),
-        records: Buffer.from(input.take(input.count32(RECORD_SIZE) * RECORD_SIZE)),
+        records: Buffer.from(input.take(input.count32(geometry.recordSize) * geometry.recordSize)),
       };
     case codes.holes:
       return { kind: 'holes', inode: input.u32(), fileChunk: input.u64(), count: input.u64() };
@@ -175,11 +175,11 @@ function readEntry(input: ByteReader): JournalEntry {
   }
 }
 
-function readObject(input: ByteReader): { id: Buffer; chunks: number; digests: Buffer } {
+function readObject(input: ByteReader, geometry: Geometry): { id: Buffer; chunks: number; digests: Buffer } {
   const id = Buffer.from(input.take(ID_SIZE));
   const chunks = input.u64();
   if (chunks > MAX_CHUNKS) throw new MalformedError(`object of ${chunks} chunks`);
-  return { id, chunks, digests: Buffer.from(input.take(Math.ceil(chunks / CHUNKS_PER_GROUP) * DIGEST_SIZE)) };
+  return { id, chunks, digests: Buffer.from(input.take(geometry.groupsFor(chunks) * DIGEST_SIZE)) };
 }
 
 function writeName(out: ByteWriter, name: Uint8Array): void {

@@ -94,7 +94,7 @@ export interface ChunksEntry {
   readonly fileChunk: number;
   readonly object: number;
   readonly objectChunk: number;
-  /** 32 bytes for each chunk of the run (format.md §6). */
+  /** A record for each chunk of the run (format.md §6). */
   readonly records: Buffer;
 }
 

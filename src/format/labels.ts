@@ -1,4 +1,4 @@
-import type { CipherName } from './ciphers.ts';
+import type { AeadCipherName, CipherName } from './ciphers.ts';
 
 /** Every `info` string that is given to HKDF, in one place so that no string can have two meanings (format.md §3). */
 export const keyLabels = {
@@ -6,5 +6,5 @@ export const keyLabels = {
   manifest: 'ckptfs 1 manifest',
   journal: 'ckptfs 1 journal',
   objectData: (cipher: Exclude<CipherName, 'none'>): string => `ckptfs 1 object ${cipher}`,
-  objectMac: (cipher: Exclude<CipherName, 'chacha20-poly1305'>): string => `ckptfs 1 object mac ${cipher}`,
+  objectMac: (cipher: Exclude<CipherName, AeadCipherName>): string => `ckptfs 1 object mac ${cipher}`,
 } as const;

@@ -8,7 +8,7 @@ import { type FileInode, type Manifest, type ObjectEntry, ROOT_INODE } from './m
  */
 export function checkManifest(manifest: Manifest, chunkSize: number): void {
   require(manifest.epoch >= 1, 'epoch 0');
-  checkObjects(manifest.objects);
+  checkObjects(manifest.objects, chunkSize);
   const used = new Uint8Array(manifest.objects.length);
   for (const inode of manifest.inodes) {
     checkInode(inode);
@@ -18,10 +18,10 @@ export function checkManifest(manifest: Manifest, chunkSize: number): void {
   checkEntries(manifest);
 }
 
-function checkObjects(objects: readonly ObjectEntry[]): void {
+function checkObjects(objects: readonly ObjectEntry[], chunkSize: number): void {
   let previous: ObjectEntry | undefined;
   for (const object of objects) {
-    checkObject(object);
+    checkObject(object, chunkSize);
     require(previous === undefined || previous.id.compare(object.id) < 0, 'objects out of order');
     previous = object;
   }

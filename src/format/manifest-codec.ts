@@ -1,5 +1,5 @@
 import { ByteReader, ByteWriter, MalformedError } from '../base/bytes.ts';
-import { CHUNKS_PER_GROUP, MAX_CHUNKS, PAGE_SIZE } from './geometry.ts';
+import { chunksPerGroup, MAX_CHUNKS, PAGE_SIZE } from './geometry.ts';
 import { MIN_INODE_BYTES, readExtents, readInode, writeExtents, writeInode } from './inode-codec.ts';
 import { DIGEST_SIZE, type Entry, ID_SIZE, type Inode, type Manifest, type ObjectEntry } from './manifest.ts';
 import { checkManifest } from './manifest-check.ts';
@@ -51,7 +51,7 @@ export function decodeManifest(plain: Uint8Array, chunkSize: number): Manifest {
   }
   const manifest: Manifest = {
     epoch,
-    objects: Array.from({ length: objectCount }, () => readObject(input)),
+    objects: Array.from({ length: objectCount }, () => readObject(input, chunkSize)),
     inodes: Array.from({ length: inodeCount }, () => readWholeInode(input)),
     entries: Array.from({ length: entryCount }, () => readEntry(input)),
   };
@@ -63,11 +63,12 @@ export function decodeManifest(plain: Uint8Array, chunkSize: number): Manifest {
   return manifest;
 }
 
-function readObject(input: ByteReader): ObjectEntry {
+function readObject(input: ByteReader, chunkSize: number): ObjectEntry {
   const id = Buffer.from(input.take(ID_SIZE));
   const chunks = input.u64();
   if (chunks < 1 || chunks > MAX_CHUNKS) throw new MalformedError(`object of ${chunks} chunks`);
-  return { id, chunks, digests: Buffer.from(input.take(Math.ceil(chunks / CHUNKS_PER_GROUP) * DIGEST_SIZE)) };
+  const pages = Math.ceil(chunks / chunksPerGroup(chunkSize));
+  return { id, chunks, digests: Buffer.from(input.take(pages * DIGEST_SIZE)) };
 }
 
 function readEntry(input: ByteReader): Entry {

@@ -1,32 +1,59 @@
-import type { Geometry } from './geometry.ts';
+import { type Geometry, recordFields, SECTOR_TAG_SIZE } from './geometry.ts';
 
-/** A chunk record: 32 bytes in a tag page (format.md §6). */
+/** A chunk record in a tag page or in a journal (format.md §6). Offsets are of the record unless named otherwise. */
 
 export const NONCE_SIZE = 12;
-export const TAG_SIZE = 16;
 
-/** Offsets of the fields in a record. */
-export const recordFields = { nonce: 0, tag: 12, holes: 28, flags: 30 } as const;
+/** The byte of a nonce, and its bits, that hold the number of a sector in the nonce of that sector. */
+const SECTOR_BYTE = NONCE_SIZE - 1;
+const SECTOR_BITS = 0x0f;
 
-/** Reads the hole map: bit s set means that sector s of the chunk is a hole. @param offset of the record */
+/** Reads the hole map: bit s set means that sector s of the chunk is a hole. */
 export function readHoles(view: DataView, offset: number): number {
   return view.getUint16(offset + recordFields.holes, true);
 }
 
-/** Writes the hole map, and flags of zero: this version of the format has none. */
-export function writeHoles(view: DataView, offset: number, holes: number): void {
+/** Writes the hole map, flags of zero (this version of the format has none), and zeros after the tags. */
+export function writeHoles(view: DataView, offset: number, holes: number, geometry: Geometry): void {
   view.setUint16(offset + recordFields.holes, holes, true);
   view.setUint16(offset + recordFields.flags, 0, true);
+  for (let at = tagOffset(geometry.sectorsPerChunk); at < geometry.recordSize; at += 4) {
+    view.setUint32(offset + at, 0, true);
+  }
 }
 
-/** Returns whether the record has no unknown flag and no hole past the chunk's last sector. */
+/** Returns the offset of the tag of a sector in its record. */
+export function tagOffset(sector: number): number {
+  return recordFields.tags + sector * SECTOR_TAG_SIZE;
+}
+
+/** Zeros the bits of a random nonce that the number of a sector takes the place of. */
+export function clearSectorBits(view: DataView, nonceOffset: number): void {
+  view.setUint8(nonceOffset + SECTOR_BYTE, view.getUint8(nonceOffset + SECTOR_BYTE) & ~SECTOR_BITS);
+}
+
+/** Copies the nonce of a record, word by word: this runs for every read, and a subarray would be an allocation. */
+export function copyNonce(from: DataView, offset: number, to: DataView): void {
+  for (let i = 0; i < NONCE_SIZE; i += 4) to.setUint32(i, from.getUint32(offset + recordFields.nonce + i, true), true);
+}
+
+/** Makes the copy of a record's nonce at the start of a view the nonce of a sector. */
+export function setSectorBits(view: DataView, sector: number): void {
+  view.setUint8(SECTOR_BYTE, (view.getUint8(SECTOR_BYTE) & ~SECTOR_BITS) | sector);
+}
+
+/**
+ * Returns whether the record is one that a writer makes: without unknown flags, holes past the chunk's last sector,
+ * bits of a sector in its nonce, and anything after its tags.
+ */
 export function isRecordWellFormed(view: DataView, offset: number, geometry: Geometry): boolean {
-  return isFlagless(view, offset) && (readHoles(view, offset) & ~geometry.holeMask) === 0;
-}
-
-/** Returns whether the record has no flag: this version of the format has none. */
-export function isFlagless(view: DataView, offset: number): boolean {
-  return view.getUint16(offset + recordFields.flags, true) === 0;
+  if ((readHoles(view, offset) & ~geometry.holeMask) !== 0) return false;
+  if (view.getUint16(offset + recordFields.flags, true) !== 0) return false;
+  if ((view.getUint8(offset + recordFields.nonce + SECTOR_BYTE) & SECTOR_BITS) !== 0) return false;
+  for (let at = tagOffset(geometry.sectorsPerChunk); at < geometry.recordSize; at += 4) {
+    if (view.getUint32(offset + at, true) !== 0) return false;
+  }
+  return true;
 }
 
 /** Returns whether sector `sector` of a chunk with this hole map is a hole. */

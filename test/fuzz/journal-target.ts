@@ -1,10 +1,12 @@
 import { allVectors } from '../../scripts/vectors/all.ts';
 import { acceptedEntries } from '../../scripts/vectors/journal-accepted.ts';
+import { CHUNK_SIZE } from '../../scripts/vectors/sample.ts';
 import { type JournalFrameVector, unpack, type Vector } from '../../scripts/vectors/vector.ts';
 import { MalformedError } from '../../src/base/bytes.ts';
 import { JournalCipher } from '../../src/crypto/journal-cipher.ts';
 import { Secret } from '../../src/crypto/secret.ts';
 import { primitives } from '../../src/crypto/select.ts';
+import { Geometry } from '../../src/format/geometry.ts';
 import {
   decodeEntries,
   encodeEntries,
@@ -34,9 +36,11 @@ export const entriesTarget: FuzzTarget = {
   },
 };
 
+const geometry = new Geometry(CHUNK_SIZE);
+
 function checkEntries(input: Buffer): string {
   try {
-    must(encodeEntries(decodeEntries(input)).equals(input), 'decodes, and encodes to other bytes');
+    must(encodeEntries(decodeEntries(input, geometry), geometry).equals(input), 'decodes, and encodes to other bytes');
     return 'ok';
   } catch (error) {
     if (!(error instanceof MalformedError)) throw error;

@@ -67,7 +67,7 @@ export interface Recipe {
     | { readonly damage: readonly ExpectedDamage[]; readonly unexpected?: readonly string[] };
 }
 
-export const imageNames = ['aes-256-xts', 'aes-128-xts', 'chacha20-poly1305', 'none'] as const;
+export const imageNames = ['aes-256-xts', 'aes-128-xts', 'chacha20-poly1305', 'none', 'aes-256-gcm'] as const;
 
 export function imageDirectory(name: string): string {
   return path.join(frozenRoot, name, 'image');

@@ -134,7 +134,7 @@ describe('the command line', () => {
       return terminal.shell(`set -- ${words.map((word) => `'${word}'`).join(' ')}; ${line}`).stdout.trimEnd();
     };
     expect(inBash('mo')).toBe('mount');
-    expect(inBash('encrypt', '--cipher', '')).toBe('aes-256-xts aes-128-xts chacha20-poly1305 none');
+    expect(inBash('encrypt', '--cipher', '')).toBe('aes-256-xts aes-128-xts chacha20-poly1305 aes-256-gcm none');
     expect(inBash('encrypt', '--cipher', 'cha')).toBe('chacha20-poly1305');
     expect(inBash('mount', 'a', 'b', '--transport', '')).toBe('kernel fuse-native');
     expect(inBash('keygen', '--bits', '1')).toBe('128 192');
@@ -151,7 +151,7 @@ describe('the command line', () => {
       fs.writeFileSync(at('complete.zsh'), `${script}\n${state}; _ckptfs\n`);
       return terminal.shell('PATH=$PWD/bin:$PATH zsh -f complete.zsh').stdout.trimEnd();
     };
-    expect(inZsh('encrypt', '--cipher', '')).toBe('aes-256-xts aes-128-xts chacha20-poly1305 none');
+    expect(inZsh('encrypt', '--cipher', '')).toBe('aes-256-xts aes-128-xts chacha20-poly1305 aes-256-gcm none');
     expect(inZsh('mount', '')).toBe('files');
   });
 

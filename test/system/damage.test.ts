@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { filler } from '../../scripts/vectors/encode.ts';
 import type { CipherName } from '../../src/format/ciphers.ts';
+import { Geometry, SECTOR_SIZE } from '../../src/format/geometry.ts';
 import type { Image } from '../../src/image/read/image.ts';
 import type { Damage } from '../../src/image/verify/verify.ts';
 import { Random } from '../fuzz/random.ts';
@@ -102,11 +103,13 @@ class Subject {
     }
   }
 
-  /** The files that have bytes in a place of an object. */
-  filesAt({ object, chunk, kind }: Place): Set<string> {
-    const { chunkSize } = this.image.header;
-    const first = (chunk ?? 0) * chunkSize;
-    const end = kind === 'object header' ? Infinity : first + (kind === 'tag page' ? 128 : 1) * chunkSize;
+  /** The files that have bytes in a place of an object. @param sector of a chunk; by default all of it */
+  filesAt({ object, chunk, kind }: Place, sector?: number): Set<string> {
+    const { chunkSize, groupSize } = new Geometry(this.image.header.chunkSize);
+    const start = (chunk ?? 0) * chunkSize;
+    const size = kind === 'object header' ? Infinity : kind === 'tag page' ? groupSize : chunkSize;
+    const first = start + (sector ?? 0) * SECTOR_SIZE;
+    const end = sector === undefined ? start + size : first + SECTOR_SIZE;
     const hit = [...this.files(this.image)].filter(([, { extents }]) =>
       extents.some((e) => e.object === object && e.objectOffset < end && e.objectOffset + e.length > first),
     );
@@ -133,14 +136,15 @@ async function faultOf(subject: Subject, flip: Flip): Promise<string | undefined
   }
   try {
     if (refusals !== undefined) return 'it opens';
-    return readFault(subject, image, place) ?? verifyFault(image, place);
+    return readFault(subject, image, flip) ?? verifyFault(image, place);
   } finally {
     image.imageKey.wipe();
   }
 }
 
-function readFault(subject: Subject, image: Image, place: Place): string | undefined {
-  const damaged = place.kind === 'hole' ? new Set<string>() : subject.filesAt(place);
+function readFault(subject: Subject, image: Image, flip: Flip): string | undefined {
+  const { place } = flip;
+  const damaged = place.kind === 'hole' ? new Set<string>() : subject.filesAt(place, sectorOf(flip));
   const reader = new ImageReader(image, 1 << 20);
   try {
     for (const [path, inode] of subject.files(image)) {
@@ -156,6 +160,11 @@ function readFault(subject: Subject, image: Image, place: Place): string | undef
   } finally {
     reader.close();
   }
+}
+
+/** The sector of its chunk that a flip is in; undefined for any other place. */
+function sectorOf({ place, offset }: Flip): number | undefined {
+  return place.kind === 'chunk' ? Math.floor((offset - place.start) / SECTOR_SIZE) : undefined;
 }
 
 /** Whether `verify`, its work done on this thread, names just the damaged place. */
@@ -190,7 +199,10 @@ function expectedFaults(image: Image, { kind, object = -1, chunk = -1 }: Place):
   if (kind === 'hole') return [];
   if (kind === 'object header') return [{ object }];
   if (kind === 'chunk') return [{ object, chunk }];
-  return Array.from({ length: Math.min(128, chunks - chunk) }, (_, i) => ({ object, chunk: chunk + i }));
+  return Array.from(
+    { length: Math.min(new Geometry(image.header.chunkSize).chunksPerGroup, chunks - chunk) },
+    (_, i) => ({ object, chunk: chunk + i }),
+  );
 }
 
 let base: string;
@@ -265,7 +277,7 @@ describe('one bit flipped anywhere', () => {
           ...(chunk === undefined ? {} : { chunk }),
         };
         const id = subject.image.manifest.objects[object]?.id.toString('hex');
-        return [...subject.filesAt(at)].map((file) => `${file} ${id} ${chunk ?? ''}`);
+        return [...subject.filesAt(at, sectorOf(flip))].map((file) => `${file} ${id} ${chunk ?? ''}`);
       });
       const shown = (fault: Damage): string => `${fault.file} ${fault.object} ${fault.chunk ?? ''}`;
       expect(damage.map(shown).sort()).toEqual(expected.sort());

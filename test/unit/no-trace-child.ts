@@ -28,11 +28,10 @@ const imageKey = await unwrapImageKey([parseSlot(JSON.parse(readFileSync(slotFil
 const ciphers = cipherNames.map((cipher) =>
   createChunkCipher(p, cipher, imageKey, imageId, objectId, new Geometry(16384)),
 );
-const [chunk, record] = [new Region(16384), new Region(32)];
+const [chunk, record] = [new Region(16384), new Region(64)];
 for (const cipher of ciphers) {
   cipher.seal(0, 0, chunk, 0, chunk, 0, record, 0);
-  cipher.authenticate(0, chunk, 0, record, 0);
-  cipher.decryptSectors(record, 0, chunk, 0, 0, 1, new Region(4096), 0);
+  cipher.open(0, 0, 4, chunk, 0, record, 0, chunk, 0);
 }
 const headerKey = deriveHeaderMacKey(p, imageKey, imageId);
 headerMac(p, headerKey, imageId);

@@ -52,6 +52,7 @@ test.each(['openssl', 'node'])('no key is left in memory after the wipe (%s)', {
   const dataKey = Buffer.from(deriveObjectDataKey(p, 'aes-256-xts', imageKey, imageId, objectId).bytes);
   const needles = new Map([
     ['chacha', Buffer.from(deriveObjectDataKey(p, 'chacha20-poly1305', imageKey, imageId, objectId).bytes)],
+    ['gcm', Buffer.from(deriveObjectDataKey(p, 'aes-256-gcm', imageKey, imageId, objectId).bytes)],
     ['header', Buffer.from(deriveHeaderMacKey(p, imageKey, imageId).bytes)],
     ['image', Buffer.from(imageKey.bytes)],
     ['mac', Buffer.from(deriveObjectMacKey(p, 'aes-256-xts', imageKey, imageId, objectId).bytes)],

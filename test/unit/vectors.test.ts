@@ -92,6 +92,7 @@ function derivedKeys(
     'data aes-256-xts': deriveObjectDataKey(p, 'aes-256-xts', key, imageId, objectId),
     'data aes-128-xts': deriveObjectDataKey(p, 'aes-128-xts', key, imageId, objectId),
     'data chacha20-poly1305': deriveObjectDataKey(p, 'chacha20-poly1305', key, imageId, objectId),
+    'data aes-256-gcm': deriveObjectDataKey(p, 'aes-256-gcm', key, imageId, objectId),
     'mac aes-256-xts': deriveObjectMacKey(p, 'aes-256-xts', key, imageId, objectId),
     'mac aes-128-xts': deriveObjectMacKey(p, 'aes-128-xts', key, imageId, objectId),
     'mac none': deriveObjectMacKey(p, 'none', key, imageId, objectId),

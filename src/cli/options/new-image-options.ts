@@ -21,7 +21,7 @@ export function withNewImageOptions<T>(yargs: Argv<T>) {
       type: 'string',
       nargs: 1,
       coerce: chunkSizeOf,
-      describe: `Bytes that are authenticated together: 4K, 8K, 16K, 32K or 64K; ${formatBytes(DEFAULT_CHUNK_SIZE)} unless told`,
+      describe: `Bytes that are written together: 4K, 8K, 16K, 32K or 64K; ${formatBytes(DEFAULT_CHUNK_SIZE)} unless told`,
     });
 }
 

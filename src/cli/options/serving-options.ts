@@ -21,7 +21,7 @@ export function withServingOptions<T>(yargs: Argv<T>) {
       type: 'string',
       nargs: 1,
       coerce: (text: string) => bytesFrom('--cache-size', text),
-      describe: 'Memory for opened chunks, such as 64M; 4M unless told',
+      describe: 'Memory for what verifies, 4 KiB for each MiB that is read, such as 64M; 16M unless told',
     })
     .option('page-files', {
       choices: pageFileChoices,

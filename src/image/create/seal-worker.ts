@@ -6,7 +6,7 @@ import { printable } from '../../base/printable.ts';
 import { wipe } from '../../base/wipe.ts';
 import { Secret } from '../../crypto/secret.ts';
 import type { CipherName } from '../../format/ciphers.ts';
-import { CHUNKS_PER_GROUP, Geometry, PAGE_SIZE, SECTOR_SIZE } from '../../format/geometry.ts';
+import { Geometry, PAGE_SIZE, SECTOR_SIZE } from '../../format/geometry.ts';
 import { DIGEST_SIZE } from '../../format/manifest.ts';
 import { openWritableStore } from '../../stores/open-store.ts';
 import type { StorePlace } from '../../stores/store.ts';
@@ -71,7 +71,7 @@ export function sealWorker(setup: SealSetup): JobWorker {
         const used = Math.min(geometry.sectorsPerChunk, usedSectors(length - i * geometry.chunkSize));
         const holes = geometry.holeMask & ~(2 ** used - 1);
         const at = i * geometry.chunkSize;
-        sealer.seal(task.group * CHUNKS_PER_GROUP + i, holes, plain, at, stored, PAGE_SIZE + at, stored);
+        sealer.seal(task.group * geometry.chunksPerGroup + i, holes, plain, at, stored, PAGE_SIZE + at, stored);
       }
     } finally {
       sealer.dispose();

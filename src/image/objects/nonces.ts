@@ -1,7 +1,7 @@
 import { invariant } from '../../base/assert.ts';
 import { Region } from '../../base/linux/native.ts';
 import { fillRandom } from '../../crypto/system-random.ts';
-import { NONCE_SIZE } from '../../format/record.ts';
+import { clearSectorBits, NONCE_SIZE } from '../../format/record.ts';
 
 /** Nonces drawn by one call at most. */
 const MAX_DRAWN = 1024;
@@ -26,7 +26,7 @@ export class Nonces {
     this.#draw();
   }
 
-  /** Puts a nonce that was never given out at an offset. */
+  /** Puts a nonce that was never given out at an offset, with zeros for the bits of a sector. */
   take(to: Region, offset: number): void {
     if (this.#next === this.#end) {
       invariant(this.#undrawn > 0, 'W2');
@@ -36,6 +36,7 @@ export class Nonces {
     for (let i = 0; i < NONCE_SIZE; i += 4) {
       to.view.setUint32(offset + i, this.#drawn.view.getUint32(this.#next + i, true), true);
     }
+    clearSectorBits(to.view, offset);
     this.#next += NONCE_SIZE;
   }
 

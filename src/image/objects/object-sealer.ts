@@ -1,7 +1,7 @@
 import { Region } from '../../base/linux/native.ts';
 import type { ChunkCipher } from '../../crypto/chunk-cipher.ts';
 import { primitives } from '../../crypto/select.ts';
-import { PAGE_SIZE, recordOffset } from '../../format/geometry.ts';
+import { type Geometry, PAGE_SIZE } from '../../format/geometry.ts';
 import { encodeObjectHeader } from '../../format/object-header.ts';
 import type { WritableObject } from '../../stores/writable-store.ts';
 import { type ObjectContext, objectCipher } from './image-context.ts';
@@ -11,6 +11,7 @@ import type { Nonces } from './nonces.ts';
 export class ObjectSealer {
   readonly #cipher: ChunkCipher;
   readonly #nonces: Nonces;
+  readonly #geometry: Geometry;
 
   /**
    * @param id 16 bytes
@@ -19,6 +20,7 @@ export class ObjectSealer {
   constructor(image: ObjectContext, id: Buffer, nonces: Nonces) {
     this.#cipher = objectCipher(image, id);
     this.#nonces = nonces;
+    this.#geometry = image.geometry;
   }
 
   /**
@@ -35,7 +37,7 @@ export class ObjectSealer {
     sealedOffset: number,
     page: Region,
   ): void {
-    const record = recordOffset(chunk);
+    const record = this.#geometry.recordOffset(chunk);
     this.#nonces.take(page, record);
     this.#cipher.seal(chunk, holes, plain, plainOffset, sealed, sealedOffset, page, record);
   }

@@ -45,13 +45,12 @@ export class OpenObject<E extends { readonly id: Buffer }> {
   }
 
   /**
-   * Reads sealed chunks that are in one group, and returns how many bytes the file had of them. The rest of `to` is
-   * zeros: the last sectors of a growing object may be holes that its file does not reach.
+   * Reads what is stored of a part of the data space that is in one group, and returns how many bytes the file had of
+   * it. The rest of `to` is zeros: the last sectors of a growing object may be holes that its file does not reach.
    * @throws CkptfsError `io`
    */
-  readChunks(first: number, count: number, to: Region, toOffset: number): number {
-    const length = count * this.#geometry.chunkSize;
-    const read = this.file.read(to, toOffset, length, this.#geometry.chunkOffset(first));
+  readSealed(start: number, length: number, to: Region, toOffset: number): number {
+    const read = this.file.read(to, toOffset, length, this.#geometry.dataOffset(start));
     if (read < length) to.bytes.fill(0, toOffset + read, toOffset + length); // not secret: a hole
     return read;
   }

@@ -2,8 +2,7 @@ import { LRUCache } from 'lru-cache';
 import type { Counters } from '../../base/counters.ts';
 import { CkptfsError } from '../../base/errors.ts';
 import { Region } from '../../base/linux/native.ts';
-import type { ChunkCipher } from '../../crypto/chunk-cipher.ts';
-import { CHUNKS_PER_GROUP, type Geometry, PAGE_SIZE, RECORD_SIZE, recordOffset } from '../../format/geometry.ts';
+import { type Geometry, PAGE_SIZE, SECTOR_SIZE } from '../../format/geometry.ts';
 import { DIGEST_SIZE, type ObjectEntry } from '../../format/manifest.ts';
 import { encodeObjectHeader } from '../../format/object-header.ts';
 import type { StoredObject } from '../../stores/store.ts';
@@ -33,10 +32,15 @@ type OpenEntry = OpenObject<ReadableObject>;
 /** A chunk that is damaged, and why. */
 export interface ChunkFault {
   readonly chunk: number;
+  /** Bit s set means that sector s of it is damaged. */
+  readonly sectors: number;
   readonly reason: string;
 }
 
 const MAX_OPEN_OBJECTS = 128;
+
+/** With chunks of 16 KiB, tag pages of so many bytes lead to 4 GiB of data. */
+export const DEFAULT_READ_CACHE_BYTES = 16 << 20;
 
 /**
  * Goes from manifest to tag page to record to chunk (format.md §6) for the objects of one image, and keeps tag pages
@@ -48,7 +52,7 @@ export class ObjectReader {
   readonly #source: ObjectSource;
   readonly #counters: Counters;
   readonly #objects: LRUCache<number, OpenEntry>;
-  readonly #tagPages = new TagPages();
+  readonly #tagPages: TagPages;
   /** The number of each object's first tag page among all tag pages of the image. */
   readonly #firstGroups: number[] = [0];
   readonly #digest = new Region(DIGEST_SIZE);
@@ -56,64 +60,68 @@ export class ObjectReader {
   #lastIndex = -1;
   #last: OpenEntry | undefined;
   /** Where the tag page is that was used last. */
-  #page: Region = this.#tagPages.region;
+  #page: Region;
   #pageOffset = 0;
 
-  constructor(source: ObjectSource, counters: Counters) {
+  /** @param cacheSize the most bytes of tag pages to keep */
+  constructor(source: ObjectSource, counters: Counters, cacheSize: number = DEFAULT_READ_CACHE_BYTES) {
     this.#source = source;
     this.#counters = counters;
     this.#image = imageContext(source.store, source.header, source.imageKey);
     this.geometry = this.#image.geometry;
+    this.#tagPages = new TagPages(cacheSize);
+    this.#page = this.#tagPages.region;
     this.#objects = new LRUCache({ max: MAX_OPEN_OBJECTS, dispose: (object) => this.#close(object) });
   }
 
   /**
-   * Returns a number that no other chunk of the image has. It is exact, since the size of the manifest keeps the number
-   * of tag pages far below 2^46.
-   */
-  chunkKey(object: number, chunk: number): number {
-    return this.#firstGroup(object) * CHUNKS_PER_GROUP + chunk;
-  }
-
-  /**
-   * Reads `count` chunks of one group into `data` and verifies each. {@link page} has their records until the next
-   * call.
-   * @throws CkptfsError `damaged` (nothing of `data` may then be used), `io`
-   */
-  openChunks(object: number, first: number, count: number, data: Region, dataOffset: number): void {
-    const { chunkSize } = this.geometry;
-    const opened = this.#open(object);
-    const fault = this.#findTagPage(object, opened, Math.floor(first / CHUNKS_PER_GROUP));
-    if (fault !== undefined) throw this.#damaged(opened, first - (first % CHUNKS_PER_GROUP), fault);
-    const read = opened.readChunks(first, count, data, dataOffset);
-    this.#counters.add('storedBytesRead', read);
-    if (read !== count * chunkSize && opened.entry.growing === undefined) {
-      throw this.#damaged(opened, first, 'the file ends early');
-    }
-    for (let i = 0; i < count; i++) {
-      const at = dataOffset + i * chunkSize;
-      if (!opened.cipher.authenticate(first + i, data, at, this.#page, this.recordAt(first + i))) {
-        throw this.#damaged(opened, first + i, 'its tag does not match');
-      }
-    }
-  }
-
-  /** What holds the tag page of the chunks that were opened last. */
-  get page(): Region {
-    return this.#page;
-  }
-
-  /** Returns the offset of the record of a chunk in {@link page}. The chunk is of the group that was opened last. */
-  recordAt(chunk: number): number {
-    return this.#pageOffset + recordOffset(chunk);
-  }
-
-  /**
-   * Returns the cipher that decrypts sectors of verified chunks of an object. It is valid until the next call.
+   * Reads what is stored of whole sectors of one group into `stored`, for {@link openLoaded}.
+   * @param start of the first sector in the data space of the object
    * @throws CkptfsError `damaged`, `io`
    */
-  cipher(object: number): ChunkCipher {
-    return this.#open(object).cipher;
+  load(object: number, start: number, length: number, stored: Region): void {
+    const opened = this.#open(object);
+    const chunk = Math.floor(start / this.geometry.chunkSize);
+    const group = this.geometry.groupOf(chunk);
+    const fault = this.#findTagPage(object, opened, group);
+    if (fault !== undefined) throw this.#damaged(opened, group * this.geometry.chunksPerGroup, fault);
+    const read = opened.readSealed(start, length, stored, 0);
+    this.#counters.add('storedBytesRead', read);
+    if (read !== length && opened.entry.growing === undefined) {
+      throw this.#damaged(opened, chunk, 'the file ends early');
+    }
+  }
+
+  /**
+   * Authenticates and decrypts whole sectors of the group that was loaded last.
+   * @throws CkptfsError `damaged`: nothing of `to` may then be used
+   */
+  openLoaded(
+    object: number,
+    start: number,
+    length: number,
+    stored: Region,
+    storedOffset: number,
+    to: Region,
+    toOffset: number,
+  ): void {
+    const { geometry } = this;
+    const { chunkSize } = geometry;
+    const opened = this.#open(object);
+    for (let done = 0; done < length; ) {
+      const chunk = Math.floor((start + done) / chunkSize);
+      const inChunk = (start + done) % chunkSize;
+      const size = Math.min(length - done, chunkSize - inChunk);
+      const from = storedOffset + done;
+      const first = inChunk / SECTOR_SIZE;
+      const count = size / SECTOR_SIZE;
+      if (
+        !opened.cipher.open(chunk, first, count, stored, from, this.#page, this.#recordAt(chunk), to, toOffset + done)
+      ) {
+        throw this.#damaged(opened, chunk, 'its tag does not match');
+      }
+      done += size;
+    }
   }
 
   /** Opens an object, which checks its length and header page. @throws CkptfsError `damaged`, `io` */
@@ -128,20 +136,21 @@ export class ObjectReader {
    * @throws CkptfsError `damaged` when the object does not open, `io`
    */
   faults(object: number, group: number, data: Region, covered: Uint8Array): readonly ChunkFault[] {
-    const { chunkSize } = this.geometry;
+    const { chunkSize, chunksPerGroup, holeMask } = this.geometry;
     const opened = this.#open(object);
-    const first = group * CHUNKS_PER_GROUP;
-    const count = Math.min(CHUNKS_PER_GROUP, opened.entry.chunks - first);
+    const first = group * chunksPerGroup;
+    const count = Math.min(chunksPerGroup, opened.entry.chunks - first);
     const pageFault = this.#findTagPage(object, opened, group);
-    const read = opened.readChunks(first, count, data, 0);
+    const read = opened.readSealed(first * chunkSize, count * chunkSize, data, 0);
     const faults: ChunkFault[] = [];
     for (let i = 0; i < count; i++) {
       const chunk = first + i;
       if (((covered[i >>> 3] ?? 0) & (1 << (i & 7))) === 0) continue;
-      if (pageFault !== undefined) faults.push({ chunk, reason: pageFault });
-      else if ((i + 1) * chunkSize > read) faults.push({ chunk, reason: 'the file ends early' });
-      else if (!opened.cipher.authenticate(chunk, data, i * chunkSize, this.#page, this.recordAt(chunk))) {
-        faults.push({ chunk, reason: 'its tag does not match' });
+      if (pageFault !== undefined) faults.push({ chunk, sectors: holeMask, reason: pageFault });
+      else if ((i + 1) * chunkSize > read) faults.push({ chunk, sectors: holeMask, reason: 'the file ends early' });
+      else {
+        const sectors = opened.cipher.verify(chunk, data, i * chunkSize, this.#page, this.#recordAt(chunk));
+        if (sectors !== 0) faults.push({ chunk, sectors, reason: 'its tag does not match' });
       }
     }
     return faults;
@@ -150,6 +159,11 @@ export class ObjectReader {
   close(): void {
     this.#objects.clear();
     this.#tagPages.clear();
+  }
+
+  /** Returns the offset of the record of a chunk, which is of the group whose tag page was found last. */
+  #recordAt(chunk: number): number {
+    return this.#pageOffset + this.geometry.recordOffset(chunk);
   }
 
   #open(index: number): OpenEntry {
@@ -197,7 +211,7 @@ export class ObjectReader {
     }
   }
 
-  /** Makes the verified tag page of a group the one in {@link page}, or returns the reason why it fails. */
+  /** Makes the verified tag page of a group the one in #page, or returns the reason why it fails. */
   #findTagPage(object: number, opened: OpenEntry, group: number): string | undefined {
     const growing = opened.entry.growing?.page(group);
     if (growing !== undefined) {
@@ -208,7 +222,11 @@ export class ObjectReader {
     const key = this.#firstGroup(object) + group;
     this.#page = this.#tagPages.region;
     this.#pageOffset = this.#tagPages.find(key);
-    if (this.#pageOffset !== -1) return undefined;
+    if (this.#pageOffset !== -1) {
+      this.#counters.add('cacheHits', 1);
+      return undefined;
+    }
+    this.#counters.add('cacheMisses', 1);
     this.#pageOffset = this.#tagPages.claim(key);
     try {
       const fault = this.#readTagPage(opened, group);
@@ -229,8 +247,9 @@ export class ObjectReader {
     const expected = group * DIGEST_SIZE;
     const differs = this.#digest.bytes.compare(opened.entry.digests, expected, expected + DIGEST_SIZE) !== 0;
     if (read !== PAGE_SIZE || differs) return 'its tag page is not the sealed one';
-    const records = Math.min(CHUNKS_PER_GROUP, opened.entry.chunks - group * CHUNKS_PER_GROUP);
-    for (let at = start + records * RECORD_SIZE; at < start + PAGE_SIZE; at++) {
+    const { chunksPerGroup, recordSize } = this.geometry;
+    const records = Math.min(chunksPerGroup, opened.entry.chunks - group * chunksPerGroup);
+    for (let at = start + records * recordSize; at < start + PAGE_SIZE; at++) {
       if (this.#page.bytes[at] !== 0) return 'its tag page has a record past the last chunk';
     }
     return undefined;

@@ -2,13 +2,17 @@ import { Region } from '../../base/linux/native.ts';
 import { PAGE_SIZE } from '../../format/geometry.ts';
 import { LruSlots } from './lru-slots.ts';
 
-/** With 16 KiB chunks they lead to 1 GiB of data. */
-const MAX_TAG_PAGES = 512;
-
 /** Keeps verified tag pages in one piece of memory, and drops the least recently used first. */
 export class TagPages {
-  readonly region = new Region(MAX_TAG_PAGES * PAGE_SIZE);
-  readonly #slots = new LruSlots(MAX_TAG_PAGES);
+  readonly region: Region;
+  readonly #slots: LruSlots;
+
+  /** @param size the most bytes of pages to keep; at least one page is kept. The system gives them as they are used. */
+  constructor(size: number) {
+    const count = Math.max(1, Math.floor(size / PAGE_SIZE));
+    this.region = new Region(count * PAGE_SIZE);
+    this.#slots = new LruSlots(count);
+  }
 
   /** Returns the offset of a page, or -1. @param key the number of its group among all groups of the image */
   find(key: number): number {

@@ -1,16 +1,17 @@
-import { CHUNKS_PER_GROUP, type Geometry } from '../../format/geometry.ts';
+import type { Geometry } from '../../format/geometry.ts';
 import type { Manifest } from '../../format/manifest.ts';
-
-const BYTES_PER_GROUP = CHUNKS_PER_GROUP / 8;
 
 /** Says which chunks have bytes of files. The others are dead: no reader reads them (format.md §6). */
 export class Coverage {
   /** A bit for each chunk of each object. The lowest bit of a byte is the first. */
   readonly #bits: readonly Uint8Array[];
+  /** A multiple of 8 chunks is in a group. */
+  readonly #bytesPerGroup: number;
 
   constructor({ objects, inodes }: Pick<Manifest, 'objects' | 'inodes'>, geometry: Geometry) {
     const { chunkSize } = geometry;
-    this.#bits = objects.map(({ chunks }) => new Uint8Array(geometry.groupsFor(chunks) * BYTES_PER_GROUP));
+    this.#bytesPerGroup = geometry.chunksPerGroup / 8;
+    this.#bits = objects.map(({ chunks }) => new Uint8Array(geometry.groupsFor(chunks) * this.#bytesPerGroup));
     for (const inode of inodes) {
       if (inode.type !== 'file') continue;
       for (const { object, objectOffset, length } of inode.extents) {
@@ -27,7 +28,8 @@ export class Coverage {
 
   /** Returns a view of the bits of one group: bit i % 8 of byte i / 8 is that of its i-th chunk. */
   ofGroup(object: number, group: number): Uint8Array {
-    return this.#bits[object]?.subarray(group * BYTES_PER_GROUP, (group + 1) * BYTES_PER_GROUP) ?? new Uint8Array();
+    const start = group * this.#bytesPerGroup;
+    return this.#bits[object]?.subarray(start, start + this.#bytesPerGroup) ?? new Uint8Array();
   }
 
   has(object: number, chunk: number): boolean {

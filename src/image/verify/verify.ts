@@ -1,7 +1,7 @@
 import { Counters } from '../../base/counters.ts';
 import { CkptfsError } from '../../base/errors.ts';
 import { firstNotBelow } from '../../base/search.ts';
-import { Geometry } from '../../format/geometry.ts';
+import { Geometry, SECTOR_SIZE } from '../../format/geometry.ts';
 import type { Image } from '../read/image.ts';
 import { ObjectReader } from '../read/object-reader.ts';
 import { ImageTree } from '../read/tree.ts';
@@ -74,9 +74,9 @@ export async function verifyImage(image: Image, options: VerifyOptions = {}): Pr
     signal: options.signal,
     onCancellable: options.onCancellable,
     onResult: (faults, { object, covered }) => {
-      for (const { chunk, reason } of faults) {
+      for (const { chunk, sectors, reason } of faults) {
         const place = { object: objectId(image, object), chunk, reason };
-        const hit = files.of(object, chunk);
+        const hit = files.in(object, chunk * geometry.sectorsPerChunk, sectors);
         if (hit.length === 0) damage.push(place);
         for (const file of hit) damage.push({ file, ...place });
       }
@@ -129,28 +129,27 @@ function surplus({ store, manifest }: Image): { readonly damage: Damage[]; reado
 
 interface Span {
   readonly file: Buffer;
-  /** Chunks. */
+  /** Sectors. */
   readonly first: number;
   readonly last: number;
 }
 
-/** Finds the files that have bytes in a chunk of an object. */
+/** Finds the files that have bytes in a sector of an object. */
 export class FilesOfObjects {
-  /** The spans of each object, in the order of their first chunks. */
+  /** The spans of each object, in the order of their first sectors. */
   readonly #spans: Span[][];
-  /** For each span, the highest last chunk up to it, since spans may overlap. */
+  /** For each span, the highest last sector up to it, since spans may overlap. */
   readonly #reach: readonly Float64Array[];
 
-  constructor(image: Pick<Image, 'manifest' | 'header'>) {
+  constructor(image: Pick<Image, 'manifest'>) {
     const tree = new ImageTree(image.manifest);
-    const { chunkSize } = image.header;
     this.#spans = image.manifest.objects.map(() => []);
     for (const [at, inode] of image.manifest.inodes.entries()) {
       if (inode.type !== 'file') continue;
       const file = tree.pathOf(at + 1);
       for (const { object, objectOffset, length } of inode.extents) {
-        const first = Math.floor(objectOffset / chunkSize);
-        const last = Math.floor((objectOffset + length - 1) / chunkSize);
+        const first = Math.floor(objectOffset / SECTOR_SIZE);
+        const last = Math.floor((objectOffset + length - 1) / SECTOR_SIZE);
         this.#spans[object]?.push({ file, first, last });
       }
     }
@@ -158,23 +157,37 @@ export class FilesOfObjects {
     this.#reach = this.#spans.map(reachOf);
   }
 
-  /** Returns the paths of the files that have bytes in a chunk, or in an object, each path once. */
-  of(object: number, chunk?: number): Buffer[] {
-    const spans = this.#spans[object] ?? [];
-    const hit = chunk === undefined ? spans : this.#spansAt(spans, this.#reach[object] ?? [], chunk);
-    return [...new Map(hit.map(({ file }) => [file.toString('latin1'), file])).values()];
+  /** Returns the paths of the files that have bytes in a sector, or in an object, each path once. */
+  of(object: number, sector?: number): Buffer[] {
+    return pathsOf(sector === undefined ? (this.#spans[object] ?? []) : this.#spansAt(object, sector));
   }
 
-  #spansAt(spans: readonly Span[], reach: ArrayLike<number>, chunk: number): Span[] {
+  /** Returns the paths of the files that have bytes in one of some sectors. @param map bit i means sector first + i */
+  in(object: number, first: number, map: number): Buffer[] {
     const found: Span[] = [];
-    for (let at = firstNotBelow(reach, chunk, isLess); at < spans.length; at++) {
+    for (let rest = map, sector = first; rest !== 0; rest >>>= 1, sector++) {
+      if ((rest & 1) === 1) found.push(...this.#spansAt(object, sector));
+    }
+    return pathsOf(found);
+  }
+
+  #spansAt(object: number, sector: number): Span[] {
+    const spans = this.#spans[object] ?? [];
+    const found: Span[] = [];
+    for (let at = firstNotBelow(this.#reach[object] ?? NO_REACH, sector, isLess); at < spans.length; at++) {
       const span = spans[at] as Span;
-      if (span.first > chunk) break;
-      if (span.last >= chunk) found.push(span);
+      if (span.first > sector) break;
+      if (span.last >= sector) found.push(span);
     }
     return found;
   }
 }
+
+function pathsOf(spans: readonly Span[]): Buffer[] {
+  return [...new Map(spans.map(({ file }) => [file.toString('latin1'), file])).values()];
+}
+
+const NO_REACH = new Float64Array();
 
 function reachOf(spans: readonly Span[]): Float64Array {
   const reach = new Float64Array(spans.length);

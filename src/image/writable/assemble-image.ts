@@ -105,7 +105,7 @@ function contentsOf(
 ): Contents {
   const { geometry } = image;
   const chunks = new FileChunks(geometry, objects);
-  const pending = new PendingContents();
+  const pending = new PendingContents(geometry);
   const refused = new RefusedContents(pending);
   const stored = new ImageReader({ ...image, manifest: objects }, cacheSize, counters);
   const reader = new ContentReader(geometry, stored, pool.region);

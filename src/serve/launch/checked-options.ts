@@ -9,7 +9,7 @@ import { readMountsSync } from '../../fuse/mount/mountinfo.ts';
 import { locate } from '../../fuse/mount/reachable.ts';
 import { checkRings } from '../../fuse/uring/switch.ts';
 import { readHeader, readHeaderToWriteOn } from '../../image/read/image.ts';
-import { DEFAULT_READ_CACHE_BYTES } from '../../image/read/image-reader.ts';
+import { DEFAULT_READ_CACHE_BYTES } from '../../image/read/object-reader.ts';
 import { openStore } from '../../stores/open-store.ts';
 import type { DaemonConfig, Transport } from '../handover/daemon-config.ts';
 import { type FuseOptions, parseFuseOptions } from './fuse-options.ts';
@@ -31,7 +31,10 @@ export interface MountOptions {
    * there is always one, and so there is with `write`.
    */
   readonly workers?: number;
-  /** How many bytes of verified chunks are kept in memory, by all workers together. Default 4 MiB. */
+  /**
+   * How many bytes of verified tag pages are kept in memory, by all workers together: a page leads to 1 MiB of data.
+   * Default 16 MiB.
+   */
   readonly cacheSize?: number;
   /**
    * Whose reads of files of 4 MiB and more pass the page cache by: with `auto`, the default, those of CRIU. Nothing on

@@ -1,3 +1,4 @@
+import { Geometry } from '../../../src/format/geometry.ts';
 import type { Image } from '../../../src/image/read/image.ts';
 
 /** Every kind of place that an image's files have, and so where damage can be. */
@@ -29,6 +30,7 @@ export function placesOf({ manifest, header, manifestSize }: Image, headerSize: 
     { kind: 'header', file: 'ckptfs.json', start: 0, end: headerSize },
     { kind: 'manifest', file: 'manifest', start: 0, end: manifestSize },
   ];
+  const { chunksPerGroup } = new Geometry(chunkSize);
   for (const [object, { id, chunks }] of manifest.objects.entries()) {
     const name = id.toString('hex');
     const common = { file: `objects/${name.slice(0, 2)}/${name}`, object };
@@ -47,7 +49,7 @@ export function placesOf({ manifest, header, manifestSize }: Image, headerSize: 
     };
     add('object header', PAGE);
     for (let chunk = 0; chunk < chunks; chunk++) {
-      if (chunk % 128 === 0) add('tag page', PAGE, chunk);
+      if (chunk % chunksPerGroup === 0) add('tag page', PAGE, chunk);
       const data = Math.min(chunkSize, Math.ceil((used - chunk * chunkSize) / PAGE) * PAGE);
       add('chunk', data, chunk);
       add('hole', chunkSize - data, chunk);

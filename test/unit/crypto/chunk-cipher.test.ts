@@ -10,6 +10,7 @@ import { Secret } from '../../../src/crypto/secret.ts';
 import { primitives } from '../../../src/crypto/select.ts';
 import { type CipherName, cipherNames } from '../../../src/format/ciphers.ts';
 import { Geometry, SECTOR_SIZE } from '../../../src/format/geometry.ts';
+import { clearSectorBits, tagOffset } from '../../../src/format/record.ts';
 
 const implementations = ['openssl', 'node'] as const;
 const chunkSizes = [4096, 8192, 16384, 32768, 65536];
@@ -22,6 +23,20 @@ function make(name: Primitives['name'], cipher: CipherName, geometry: Geometry, 
   return createChunkCipher(primitives(name), cipher, imageKey, imageId, object, geometry);
 }
 
+function nonceIn(record: Region, offset = 0): void {
+  record.bytes.set(randomBytes(12), offset);
+  clearSectorBits(record.view, offset);
+}
+
+/** Opens a whole chunk into memory of its own. */
+function opens(c: ChunkCipher, geometry: Geometry, index: number, stored: Region, record: Region): boolean {
+  const to = new Region(Buffer.alloc(geometry.chunkSize, 0xee));
+  const isOpened = c.open(index, 0, geometry.sectorsPerChunk, stored, 0, record, 0, to, 0);
+  if (!isOpened) expect(to.bytes.equals(Buffer.alloc(geometry.chunkSize))).toBe(true);
+  expect(c.verify(index, new Region(Buffer.from(stored.bytes)), 0, record, 0) === 0).toBe(isOpened);
+  return isOpened;
+}
+
 /** A chunk sealed with a random nonce. */
 function sealed(cipher: ChunkCipher, geometry: Geometry, index: number, holes: number) {
   const plain = new Region(randomBytes(geometry.chunkSize));
@@ -29,7 +44,8 @@ function sealed(cipher: ChunkCipher, geometry: Geometry, index: number, holes: n
     if ((holes >> s) & 1) plain.bytes.fill(0, s * SECTOR_SIZE, (s + 1) * SECTOR_SIZE);
   }
   const stored = new Region(randomBytes(geometry.chunkSize));
-  const record = new Region(randomBytes(32));
+  const record = new Region(randomBytes(geometry.recordSize));
+  nonceIn(record);
   cipher.seal(index, holes, plain, 0, stored, 0, record, 0);
   return { plain, stored, record };
 }
@@ -40,7 +56,7 @@ const anyChunk = fc.record({
   opener: fc.constantFrom(...implementations),
   geometry: fc.constantFrom(...chunkSizes).map((size) => new Geometry(size)),
   anyHoles: fc.integer({ min: 0, max: 0xffff }),
-  index: fc.oneof(fc.integer({ min: 0, max: 2 ** 32 - 1 }), fc.constantFrom(0, 127, 128, 2 ** 31, 2 ** 32 - 1)),
+  index: fc.oneof(fc.integer({ min: 0, max: 2 ** 32 - 1 }), fc.constantFrom(0, 63, 64, 2 ** 31, 2 ** 32 - 1)),
 });
 
 describe('any chunk, by either implementation', () => {
@@ -50,11 +66,11 @@ describe('any chunk, by either implementation', () => {
         const holes = anyHoles & geometry.holeMask;
         const { plain, stored, record } = sealed(make(sealer, cipher, geometry), geometry, index, holes);
         const other = make(opener, cipher, geometry);
-        expect(other.authenticate(index, stored, 0, record, 0)).toBe(true);
         const first = a % geometry.sectorsPerChunk;
         const count = (b % (geometry.sectorsPerChunk - first)) + 1;
         const to = new Region(Buffer.alloc(count * SECTOR_SIZE + 2, 0xee));
-        other.decryptSectors(record, 0, stored, 0, first, count, to, 1);
+        expect(other.open(index, first, count, stored, first * SECTOR_SIZE, record, 0, to, 1)).toBe(true);
+        expect(opens(other, geometry, index, stored, record)).toBe(true);
         expect(
           to.bytes.subarray(1, -1).equals(plain.bytes.subarray(first * SECTOR_SIZE).subarray(0, to.length - 2)),
         ).toBe(true);
@@ -64,32 +80,91 @@ describe('any chunk, by either implementation', () => {
     );
   });
 
-  test('with any one bit of data, record or index flipped does not open, and is wiped', () => {
+  test('with any one bit of record or index flipped does not open, and nothing of it is given out', () => {
     fc.assert(
-      fc.property(
-        anyChunk,
-        fc.nat(),
-        fc.nat({ max: 2 }),
-        ({ cipher, opener, geometry, anyHoles, index }, at, where) => {
-          const holes = anyHoles & geometry.holeMask;
-          const c = make(opener, cipher, geometry);
-          const { stored, record } = sealed(c, geometry, index, holes);
-          let indexRead = index;
-          if (where === 0) {
-            const data = [...Array(geometry.sectorsPerChunk).keys()].filter((s) => ((holes >> s) & 1) === 0);
-            fc.pre(data.length > 0);
-            const sector = data[at % data.length] ?? 0;
-            flip(stored, sector * SECTOR_SIZE * 8 + (at % (SECTOR_SIZE * 8)));
-          } else if (where === 1) {
-            flip(record, at % 256);
-          } else {
-            indexRead = (index ^ (1 << (at % 32))) >>> 0;
-          }
-          expect(c.authenticate(indexRead, stored, 0, record, 0)).toBe(false);
-          expect(stored.bytes.equals(Buffer.alloc(geometry.chunkSize))).toBe(true);
-        },
-      ),
+      fc.property(anyChunk, fc.nat(), fc.boolean(), ({ cipher, opener, geometry, anyHoles, index }, at, inRecord) => {
+        const c = make(opener, cipher, geometry);
+        const { stored, record } = sealed(c, geometry, index, anyHoles & geometry.holeMask);
+        if (inRecord) flip(record, at % (8 * geometry.recordSize));
+        const indexRead = inRecord ? index : (index ^ (1 << (at % 32))) >>> 0;
+        expect(opens(c, geometry, indexRead, stored, record)).toBe(false);
+      }),
       { numRuns: 600 },
+    );
+  });
+
+  test('with any one bit of data flipped does not open that sector, and opens the others', () => {
+    fc.assert(
+      fc.property(anyChunk, fc.nat(), ({ cipher, opener, geometry, anyHoles, index }, at) => {
+        const holes = anyHoles & geometry.holeMask;
+        const data = [...Array(geometry.sectorsPerChunk).keys()].filter((s) => ((holes >> s) & 1) === 0);
+        fc.pre(data.length > 0);
+        const c = make(opener, cipher, geometry);
+        const { plain, stored, record } = sealed(c, geometry, index, holes);
+        const bad = data[at % data.length] ?? 0;
+        flip(stored, bad * SECTOR_SIZE * 8 + (at % (SECTOR_SIZE * 8)));
+        expect(opens(c, geometry, index, stored, record)).toBe(false);
+        for (let sector = 0; sector < geometry.sectorsPerChunk; sector++) {
+          const to = new Region(Buffer.alloc(SECTOR_SIZE, 0xee));
+          const from = sector * SECTOR_SIZE;
+          expect(c.open(index, sector, 1, stored, from, record, 0, to, 0)).toBe(sector !== bad);
+          const expected = sector === bad ? Buffer.alloc(SECTOR_SIZE) : plain.bytes.subarray(from, from + SECTOR_SIZE);
+          expect(to.bytes.equals(expected)).toBe(true);
+        }
+        expect(c.verify(index, stored, 0, record, 0)).toBe(1 << bad);
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  test('with sectors, tags or both put elsewhere in the chunk does not open', () => {
+    fc.assert(
+      fc.property(anyChunk, fc.nat(), fc.nat(), fc.nat(2), ({ cipher, opener, geometry, index }, a, b, what) => {
+        const one = a % geometry.sectorsPerChunk;
+        const two = b % geometry.sectorsPerChunk;
+        fc.pre(one !== two);
+        const c = make(opener, cipher, geometry);
+        const { stored, record } = sealed(c, geometry, index, 0);
+        if (what !== 0) swap(stored, one * SECTOR_SIZE, two * SECTOR_SIZE, SECTOR_SIZE);
+        if (what !== 1) swap(record, tagOffset(one), tagOffset(two), 12);
+        for (const sector of [one, two]) {
+          const to = new Region(SECTOR_SIZE);
+          expect(c.open(index, sector, 1, stored, sector * SECTOR_SIZE, record, 0, to, 0)).toBe(false);
+        }
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  test('with another map of holes does not open any sector', () => {
+    fc.assert(
+      fc.property(anyChunk, fc.nat(), ({ cipher, opener, geometry, anyHoles, index }, at) => {
+        const holes = anyHoles & geometry.holeMask;
+        const c = make(opener, cipher, geometry);
+        const { stored, record } = sealed(c, geometry, index, holes);
+        record.view.setUint16(12, holes ^ (1 << (at % geometry.sectorsPerChunk)), true);
+        for (let sector = 0; sector < geometry.sectorsPerChunk; sector++) {
+          const to = new Region(Buffer.alloc(SECTOR_SIZE, 0xee));
+          expect(c.open(index, sector, 1, stored, sector * SECTOR_SIZE, record, 0, to, 0)).toBe(false);
+          expect(to.bytes.equals(Buffer.alloc(SECTOR_SIZE))).toBe(true);
+        }
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  test('takes no sector of another chunk under the same nonce', () => {
+    fc.assert(
+      fc.property(anyChunk, ({ cipher, opener, geometry, index }) => {
+        const c = make(opener, cipher, geometry);
+        const { plain, stored, record } = sealed(c, geometry, index, 0);
+        const other = { stored: new Region(geometry.chunkSize), record: new Region(Buffer.from(record.bytes)) };
+        c.seal((index + 1) % 2 ** 32, 0, plain, 0, other.stored, 0, other.record, 0);
+        other.stored.bytes.copy(stored.bytes, 0, 0, SECTOR_SIZE);
+        other.record.bytes.copy(record.bytes, tagOffset(0), tagOffset(0), tagOffset(1));
+        expect(opens(c, geometry, index, stored, record)).toBe(false);
+      }),
+      { numRuns: 50 },
     );
   });
 
@@ -103,8 +178,7 @@ describe('any chunk, by either implementation', () => {
           if ((holes >> s) & 1) stored.bytes.fill(0x55, s * SECTOR_SIZE, (s + 1) * SECTOR_SIZE);
         }
         const to = new Region(Buffer.alloc(geometry.chunkSize, 0xee));
-        expect(c.authenticate(index, stored, 0, record, 0)).toBe(true);
-        c.decryptSectors(record, 0, stored, 0, 0, geometry.sectorsPerChunk, to, 0);
+        expect(c.open(index, 0, geometry.sectorsPerChunk, stored, 0, record, 0, to, 0)).toBe(true);
         expect(to.bytes.equals(plain.bytes)).toBe(true);
       }),
       { numRuns: 100 },
@@ -119,65 +193,58 @@ describe.each(implementations)('%s', (name) => {
     test('every bit of the record counts', () => {
       const c = make(name, cipher, geometry);
       const { stored, record } = sealed(c, geometry, 3, 0b0100);
-      const before = Buffer.from(stored.bytes);
-      for (let bit = 0; bit < 256; bit++) {
+      for (let bit = 0; bit < 8 * geometry.recordSize; bit++) {
         flip(record, bit);
-        stored.bytes.set(before);
-        expect(c.authenticate(3, stored, 0, record, 0)).toBe(false);
+        expect(opens(c, geometry, 3, stored, record)).toBe(false);
         flip(record, bit);
       }
-      stored.bytes.set(before);
-      expect(c.authenticate(3, stored, 0, record, 0)).toBe(true);
+      expect(opens(c, geometry, 3, stored, record)).toBe(true);
     });
 
     test('belongs to its object, image and key', () => {
       const c = make(name, cipher, geometry);
       const { stored, record } = sealed(c, geometry, 3, 0);
-      const before = Buffer.from(stored.bytes);
       const p = primitives(name);
       const others = [
         make(name, cipher, geometry, randomBytes(16)),
         createChunkCipher(p, cipher, imageKey, randomBytes(16), objectId, geometry),
         createChunkCipher(p, cipher, Secret.random(32), imageId, objectId, geometry),
       ];
-      for (const other of others) {
-        stored.bytes.set(before);
-        expect(other.authenticate(3, stored, 0, record, 0)).toBe(false);
-      }
+      for (const other of others) expect(opens(other, geometry, 3, stored, record)).toBe(false);
     });
 
     test('belongs to its cipher', () => {
       const { stored, record } = sealed(make(name, cipher, geometry), geometry, 3, 0);
-      const before = Buffer.from(stored.bytes);
       for (const other of cipherNames.filter((otherName) => otherName !== cipher)) {
-        stored.bytes.set(before);
-        expect(make(name, other, geometry).authenticate(3, stored, 0, record, 0)).toBe(false);
+        expect(opens(make(name, other, geometry), geometry, 3, stored, record)).toBe(false);
       }
     });
 
     test('seals in place, at offsets, zeroing holes and touching nothing else', () => {
       const c = make(name, cipher, geometry);
       const memory = new Region(Buffer.alloc(geometry.chunkSize + 64, 0xee));
-      const records = new Region(randomBytes(96));
+      const records = new Region(randomBytes(128));
+      nonceIn(records, 32);
       const margins = Buffer.from(records.bytes);
       c.seal(9, 0b1001, memory, 32, memory, 32, records, 32);
       expect(memory.bytes.subarray(0, 32)).toEqual(Buffer.alloc(32, 0xee));
       expect(memory.bytes.subarray(-32)).toEqual(Buffer.alloc(32, 0xee));
       expect(memory.bytes.subarray(32, 32 + SECTOR_SIZE).equals(Buffer.alloc(SECTOR_SIZE))).toBe(true);
       expect(records.bytes.subarray(0, 44)).toEqual(margins.subarray(0, 44));
-      expect(records.bytes.subarray(60, 64)).toEqual(Buffer.from([0b1001, 0, 0, 0]));
-      expect(records.bytes.subarray(64)).toEqual(margins.subarray(64));
-      expect(c.authenticate(9, memory, 32, records, 32)).toBe(true);
+      expect(records.bytes.subarray(44, 48)).toEqual(Buffer.from([0b1001, 0, 0, 0]));
+      expect(records.bytes.subarray(96)).toEqual(margins.subarray(96));
       const to = new Region(SECTOR_SIZE);
-      c.decryptSectors(records, 32, memory, 32, 1, 1, to, 0);
+      expect(c.open(9, 1, 1, memory, 32 + SECTOR_SIZE, records, 32, to, 0)).toBe(true);
       expect(to.bytes.equals(Buffer.alloc(SECTOR_SIZE, 0xee))).toBe(true);
+      expect(c.open(9, 0, 4, memory, 32, records, 32, memory, 32)).toBe(true);
+      expect(memory.bytes.subarray(32 + SECTOR_SIZE, 32 + 3 * SECTOR_SIZE)).toEqual(Buffer.alloc(8192, 0xee));
     });
 
-    test('a chunk of holes alone has a valid tag', () => {
+    test('a chunk of holes alone has valid tags', () => {
       const c = make(name, cipher, geometry);
       const { stored, record } = sealed(c, geometry, 0, 0b1111);
-      expect(c.authenticate(0, stored, 0, record, 0)).toBe(true);
-      expect(c.authenticate(1, stored, 0, record, 0)).toBe(false);
+      expect(opens(c, geometry, 0, stored, record)).toBe(true);
+      expect(opens(c, geometry, 1, stored, record)).toBe(false);
     });
 
     test('refuses holes past the chunk, sectors past the chunk, memory past a region, use after disposal', () => {
@@ -188,14 +255,16 @@ describe.each(implementations)('%s', (name) => {
       expect(() => c.seal(0, 0, short, 0, stored, 0, record, 0)).toThrow('not inside');
       expect(() => c.seal(0, 0, plain, 0, short, 0, record, 0)).toThrow('not inside');
       expect(() => c.seal(0, 0, plain, 0, stored, 0, record, 1)).toThrow('not inside');
-      expect(() => c.authenticate(0, short, 0, record, 0)).toThrow('not inside');
-      expect(() => c.authenticate(0, stored, 0, record, 1)).toThrow('not inside');
-      expect(() => c.decryptSectors(record, 0, stored, 0, 3, 2, to, 0)).toThrow('past the end');
-      expect(() => c.decryptSectors(record, 0, stored, 0, -1, 1, to, 0)).toThrow('past the end');
-      expect(() => c.decryptSectors(record, 0, short, 0, 0, 1, to, 0)).toThrow('not inside');
-      expect(() => c.decryptSectors(record, 0, stored, 0, 0, 4, short, 0)).toThrow('not inside');
+      expect(() => c.verify(0, short, 0, record, 0)).toThrow('not inside');
+      expect(() => c.verify(0, stored, 0, record, 1)).toThrow('not inside');
+      expect(() => c.open(0, 3, 2, stored, 0, record, 0, to, 0)).toThrow('past the end');
+      expect(() => c.open(0, -1, 1, stored, 0, record, 0, to, 0)).toThrow('past the end');
+      expect(() => c.open(0, 0, 4, short, 0, record, 0, to, 0)).toThrow('not inside');
+      expect(() => c.open(0, 0, 4, stored, 0, record, 0, short, 0)).toThrow('not inside');
+      expect(() => c.open(0, 0, 4, stored, 0, record, 1, to, 0)).toThrow('not inside');
       c.dispose();
-      expect(() => c.authenticate(0, stored, 0, record, 0)).toThrow('wiped');
+      expect(() => c.open(0, 0, 4, stored, 0, record, 0, to, 0)).toThrow('wiped');
+      expect(() => c.verify(0, stored, 0, record, 0)).toThrow('wiped');
     });
   });
 
@@ -204,39 +273,44 @@ describe.each(implementations)('%s', (name) => {
     const index = 0x01020304;
     const { plain, stored, record } = sealed(make(name, cipher, geometry), geometry, index, holes);
     const nonce = record.bytes.subarray(0, 12);
-    const additional = Buffer.concat([
-      objectId,
-      Buffer.from('0403020100000000', 'hex'),
-      Buffer.from('02000000', 'hex'),
-    ]);
-    const dataSectors = [0, 2, 3].map((s) => plain.bytes.subarray(s * SECTOR_SIZE, (s + 1) * SECTOR_SIZE));
-    const expected = byTheBook(cipher, nonce, additional, [0, 2, 3], dataSectors);
-    const storedData = Buffer.concat([stored.bytes.subarray(0, 4096), stored.bytes.subarray(8192)]);
-    expect(storedData.equals(expected.sectors)).toBe(true);
-    expect(record.bytes.subarray(12, 28)).toEqual(expected.tag);
-    expect(record.bytes.subarray(28)).toEqual(Buffer.from('02000000', 'hex'));
+    expect(record.bytes.subarray(12, 16)).toEqual(Buffer.from('02000000', 'hex'));
+    for (let sector = 0; sector < 4; sector++) {
+      const at = sector * SECTOR_SIZE;
+      const additional = Buffer.concat([
+        objectId,
+        Buffer.from('0403020100000000', 'hex'),
+        Buffer.of(sector, 0, 0, 0),
+        Buffer.from('02000000', 'hex'),
+      ]);
+      const clear = sector === 1 ? Buffer.alloc(0) : plain.bytes.subarray(at, at + SECTOR_SIZE);
+      const expected = byTheBook(cipher, nonce, sector, additional, clear);
+      expect(stored.bytes.subarray(at, at + clear.length).equals(expected.text)).toBe(true);
+      expect(record.bytes.subarray(16 + 12 * sector, 28 + 12 * sector)).toEqual(expected.tag.subarray(0, 12));
+    }
   });
 });
 
 /** The format document once more, as directly as node:crypto and noble-ciphers allow. */
-function byTheBook(cipher: CipherName, nonce: Buffer, additional: Buffer, numbers: number[], sectors: Buffer[]) {
+function byTheBook(cipher: CipherName, nonce: Buffer, sector: number, additional: Buffer, clear: Buffer) {
+  const own = Buffer.concat([nonce.subarray(0, 11), Buffer.of(nonce.readUInt8(11) + sector)]);
+  const key = derived(`ckptfs 1 object ${cipher}`, cipher === 'aes-256-xts' ? 2 : 1);
   if (cipher === 'chacha20-poly1305') {
-    const sealedWhole = chacha20poly1305(derived('ckptfs 1 object chacha20-poly1305', 1), nonce, additional).encrypt(
-      Buffer.concat(sectors),
-    );
-    return { sectors: Buffer.from(sealedWhole.subarray(0, -16)), tag: Buffer.from(sealedWhole.subarray(-16)) };
+    const message = Buffer.from(chacha20poly1305(key, own, additional).encrypt(Uint8Array.from(clear)));
+    return { text: message.subarray(0, -16), tag: message.subarray(-16) };
   }
-  const gmac = createCipheriv('aes-256-gcm', derived(`ckptfs 1 object mac ${cipher}`, 1), nonce);
-  const stored = sectors.map((sector, i) => {
-    if (cipher === 'none') return sector;
-    const number = Buffer.alloc(4);
-    number.writeUInt32LE(numbers[i] ?? 0);
-    const key = derived(`ckptfs 1 object ${cipher}`, cipher === 'aes-256-xts' ? 2 : 1);
-    return createCipheriv(cipher, key, Buffer.concat([nonce, number])).update(sector);
-  });
-  gmac.setAAD(Buffer.concat([additional, ...stored]));
-  gmac.final();
-  return { sectors: Buffer.concat(stored), tag: gmac.getAuthTag() };
+  if (cipher === 'aes-256-gcm') return gcm(key, own, additional, clear);
+  const tweak = Buffer.concat([nonce, Buffer.of(sector, 0, 0, 0)]);
+  const text = cipher === 'none' || clear.length === 0 ? clear : createCipheriv(cipher, key, tweak).update(clear);
+  const macKey = derived(`ckptfs 1 object mac ${cipher}`, 1);
+  return { text, tag: gcm(macKey, own, Buffer.concat([additional, text]), Buffer.alloc(0)).tag };
+}
+
+function gcm(key: Buffer, nonce: Buffer, additional: Buffer, clear: Buffer): { text: Buffer; tag: Buffer } {
+  const message = createCipheriv('aes-256-gcm', key, nonce);
+  message.setAAD(additional);
+  const text = message.update(clear);
+  message.final();
+  return { text, tag: message.getAuthTag() };
 }
 
 /** HKDF-SHA-256 of one or two blocks, written out (RFC 5869). */
@@ -251,4 +325,10 @@ function derived(info: string, blocks: 1 | 2): Buffer {
 
 function flip(region: Region, bit: number): void {
   region.bytes[bit >> 3] = (region.bytes[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+}
+
+function swap(region: Region, one: number, two: number, length: number): void {
+  const first = Buffer.from(region.bytes.subarray(one, one + length));
+  region.bytes.copy(region.bytes, one, two, two + length);
+  region.bytes.set(first, two);
 }

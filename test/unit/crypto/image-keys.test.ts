@@ -39,6 +39,7 @@ describe.each(['openssl', 'node'] as const)('%s', (name) => {
     ['aes-256-xts', 64],
     ['aes-128-xts', 32],
     ['chacha20-poly1305', 32],
+    ['aes-256-gcm', 32],
   ] as const)('data key of an object, %s', (cipher, length) => {
     const key = deriveObjectDataKey(p, cipher, imageKey, imageId, objectId);
     expect(Buffer.from(key.bytes)).toEqual(expected(both, `ckptfs 1 object ${cipher}`, length));

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import type { Time } from '../../../src/base/time.ts';
-import { CHUNKS_PER_GROUP } from '../../../src/format/geometry.ts';
+import { chunksPerGroup } from '../../../src/format/geometry.ts';
 import type {
   DirectoryInode,
   Entry,
@@ -123,7 +123,7 @@ function fileOf(
   });
   if (extents.length > 0) {
     const chunks = Math.ceil(used / CHUNK_SIZE);
-    const digests = Buffer.alloc(Math.ceil(chunks / CHUNKS_PER_GROUP) * 32, digest);
+    const digests = Buffer.alloc(Math.ceil(chunks / chunksPerGroup(CHUNK_SIZE)) * 32, digest);
     objects.push({ id: ids[objects.length] ?? Buffer.alloc(16), chunks, digests });
   }
   return { type: 'file', ...m, size: end + tail, extents };

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { CHUNKS_PER_GROUP, Geometry, isChunkSize, PAGE_SIZE } from '../../../src/format/geometry.ts';
+import { Geometry, isChunkSize, PAGE_SIZE } from '../../../src/format/geometry.ts';
 
 const sizes = [4096, 8192, 16384, 32768, 65536];
 
@@ -17,9 +17,9 @@ describe('Geometry', () => {
     const worked: readonly (readonly [number, number, number, number])[] = [
       [1, 1, 1, 24_576],
       [MiB, 64, 1, 1_056_768],
-      [2 * MiB, 128, 1, 2_105_344],
-      [2 * MiB + 1, 129, 2, 2_125_824],
-      [1 << 30, 65_536, 512, 1_075_843_072],
+      [MiB + 1, 65, 2, 1_077_248],
+      [2 * MiB, 128, 2, 2_109_440],
+      [1 << 30, 65_536, 1024, 1_077_940_224],
     ];
     for (const [length, chunks, groups, size] of worked) {
       expect(geometry.chunksFor(length)).toBe(chunks);
@@ -28,16 +28,33 @@ describe('Geometry', () => {
     }
   });
 
+  test('the sizes of records and groups of format.md §6', () => {
+    const table = sizes.map((size) => {
+      const { sectorsPerChunk, recordSize, chunksPerGroup, groupSize } = new Geometry(size);
+      return [sectorsPerChunk, recordSize, chunksPerGroup, groupSize >> 10];
+    });
+    expect(table).toEqual([
+      [1, 32, 128, 512],
+      [2, 64, 64, 512],
+      [4, 64, 64, 1024],
+      [8, 128, 32, 1024],
+      [16, 256, 16, 1024],
+    ]);
+  });
+
   test('chunks and tag pages tile the file without gap or overlap, at every edge', () => {
     for (const size of sizes) {
       const geometry = new Geometry(size);
       let expected = PAGE_SIZE;
-      for (let chunk = 0; chunk <= 3 * CHUNKS_PER_GROUP; chunk++) {
-        if (chunk % CHUNKS_PER_GROUP === 0) {
-          expect(geometry.tagPageOffset(chunk / CHUNKS_PER_GROUP)).toBe(expected);
+      const { chunksPerGroup } = geometry;
+      for (let chunk = 0; chunk <= 3 * chunksPerGroup; chunk++) {
+        if (chunk % chunksPerGroup === 0) {
+          expect(geometry.tagPageOffset(chunk / chunksPerGroup)).toBe(expected);
           expected += PAGE_SIZE;
         }
         expect(geometry.chunkOffset(chunk)).toBe(expected);
+        expect(geometry.dataOffset(chunk * size + 4095)).toBe(expected + 4095);
+        expect(geometry.recordOffset(chunk)).toBe((chunk % chunksPerGroup) * geometry.recordSize);
         expected += size;
         expect(geometry.objectSize(chunk + 1)).toBe(expected);
       }
@@ -48,8 +65,9 @@ describe('Geometry', () => {
     fc.assert(
       fc.property(fc.constantFrom(...sizes), fc.integer({ min: 0, max: 2 ** 32 - 1 }), (size, chunk) => {
         const geometry = new Geometry(size);
-        const group = BigInt(chunk) / 128n;
-        const exact = 4096n + group * (4096n + 128n * BigInt(size)) + 4096n + (BigInt(chunk) % 128n) * BigInt(size);
+        const count = BigInt(geometry.chunksPerGroup);
+        const group = BigInt(chunk) / count;
+        const exact = 4096n + group * (4096n + count * BigInt(size)) + 4096n + (BigInt(chunk) % count) * BigInt(size);
         expect(BigInt(geometry.chunkOffset(chunk))).toBe(exact);
       }),
     );

@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { Geometry } from '../../../src/format/geometry.ts';
 import type { JournalEntry, JournalInode } from '../../../src/format/journal.ts';
 import type { Extent } from '../../../src/format/manifest.ts';
 import { directory, meeting, metadata, name, symlink } from './arbitraries.ts';
@@ -37,10 +38,18 @@ const extents: fc.Arbitrary<Extent[]> = fc
     });
   });
 
-/** Anything but flags. */
+export const geometry = new Geometry(16384);
+
+/** Anything but flags, holes past the last sector and bits of a sector in the nonce. */
 const records = fc
-  .array(bytes(30), { minLength: 1, maxLength: 5 })
-  .map((list) => Buffer.concat(list.map((record) => Buffer.concat([record, Buffer.alloc(2)]))));
+  .array(bytes(geometry.recordSize), { minLength: 1, maxLength: 5 })
+  .map((list) => Buffer.concat(list.map(wellFormed)));
+
+function wellFormed(record: Buffer): Buffer {
+  record.writeUInt8(record.readUInt8(11) & 0xf0, 11);
+  record.writeUInt32LE(record.readUInt32LE(12) & geometry.holeMask, 12);
+  return record;
+}
 
 const finished = fc.record({
   kind: fc.constant('object' as const),
@@ -52,7 +61,7 @@ const entry: fc.Arbitrary<JournalEntry> = fc.oneof(
   fc.record({ kind: fc.constant('object' as const), id: bytes(16) }).map((o) => {
     return { ...o, chunks: 0, digests: Buffer.alloc(0) };
   }),
-  finished.chain((o) => bytes(Math.ceil(o.chunks / 128) * 32).map((digests) => ({ ...o, digests }))),
+  finished.chain((o) => bytes(geometry.groupsFor(o.chunks) * 32).map((digests) => ({ ...o, digests }))),
   fc.record({ kind: fc.constant('inode' as const), inode: number, value: inode }),
   fc.record({ kind: fc.constant('inode' as const), inode: fc.constant(1), value: directory }),
   fc.record({ kind: fc.constant('gone' as const), inode: number }),

@@ -10,7 +10,7 @@ import {
   parseJournalHeader,
 } from '../../../src/format/journal-codec.ts';
 import { NO_TIMES } from '../../support/times.ts';
-import { frames } from './journal-arbitraries.ts';
+import { frames, geometry } from './journal-arbitraries.ts';
 
 const metadata = { mode: 0o644, uid: 0, gid: 0, ...NO_TIMES, xattrs: [] };
 const directory = { type: 'directory', ...metadata } as const;
@@ -18,7 +18,14 @@ const file = { type: 'file', ...metadata, open: false, lost: false, size: 5 } as
 const symlink = { type: 'symlink', ...metadata, target: Buffer.from('parent') } as const;
 const id = Buffer.alloc(16, 1);
 const name = Buffer.from('pages-1.img');
-const record = Buffer.concat([Buffer.alloc(30, 7), Buffer.alloc(2)]);
+const record = Buffer.concat([Buffer.alloc(11, 7), Buffer.of(0x70, 7, 0, 0, 0), Buffer.alloc(48, 7)]);
+/** A good record, and one of which a byte is another. */
+function changed(at: number, byte: number): Buffer {
+  const other = Buffer.from(record);
+  other.writeUInt8(byte, at);
+  return Buffer.concat([record, other]);
+}
+
 const extent = { fileOffset: 0, object: 0, objectOffset: 0, length: 100 };
 const chunks = { kind: 'chunks', inode: 2, fileChunk: 0, object: 0, objectChunk: 0, records: record } as const;
 
@@ -30,7 +37,7 @@ describe('entries of a frame', () => {
   test('decode is the inverse of encode', () => {
     fc.assert(
       fc.property(frames, (entries) => {
-        expect(decodeEntries(encodeEntries(entries))).toEqual(entries);
+        expect(decodeEntries(encodeEntries(entries, geometry), geometry)).toEqual(entries);
       }),
       { numRuns: 1000 },
     );
@@ -40,11 +47,11 @@ describe('entries of a frame', () => {
     const outcomes = { same: 0, refused: 0 };
     fc.assert(
       fc.property(frames, fc.nat(), fc.integer({ min: 1, max: 255 }), (entries, at, flip) => {
-        const bytes = Buffer.from(encodeEntries(entries));
+        const bytes = Buffer.from(encodeEntries(entries, geometry));
         const position = at % bytes.length;
         bytes[position] = (bytes[position] ?? 0) ^ flip;
         try {
-          expect(encodeEntries(decodeEntries(bytes)).equals(bytes)).toBe(true);
+          expect(encodeEntries(decodeEntries(bytes, geometry), geometry).equals(bytes)).toBe(true);
           outcomes.same++;
         } catch (error) {
           if (!(error instanceof MalformedError)) throw error;
@@ -62,7 +69,7 @@ describe('entries of a frame', () => {
       fc.property(kind, fc.uint8Array({ maxLength: 200 }), (first, rest) => {
         const bytes = Buffer.concat([Buffer.of(first), rest]);
         try {
-          expect(encodeEntries(decodeEntries(bytes)).equals(bytes)).toBe(true);
+          expect(encodeEntries(decodeEntries(bytes, geometry), geometry).equals(bytes)).toBe(true);
         } catch (error) {
           if (!(error instanceof MalformedError)) throw error;
         }
@@ -75,34 +82,34 @@ describe('entries of a frame', () => {
     const entries: JournalEntry[] = [
       base,
       barrier,
-      { kind: 'object', id, chunks: 129, digests: Buffer.alloc(64) },
+      { kind: 'object', id, chunks: 65, digests: Buffer.alloc(64) },
       { kind: 'inode', inode: 1, value: directory },
       { kind: 'inode', inode: 2, value: file },
       { kind: 'name', parent: 1, inode: 2, name },
       { kind: 'extents', inode: 2, extents: [extent] },
     ];
-    const whole = encodeEntries(entries);
-    const ends = new Map(entries.map((_, at) => [encodeEntries(entries.slice(0, at + 1)).length, at + 1]));
+    const whole = encodeEntries(entries, geometry);
+    const ends = new Map(entries.map((_, at) => [encodeEntries(entries.slice(0, at + 1), geometry).length, at + 1]));
     for (let length = 0; length < whole.length; length++) {
       const count = ends.get(length);
       const cut = whole.subarray(0, length);
-      if (count === undefined) expect(() => decodeEntries(cut)).toThrow(MalformedError);
-      else expect(decodeEntries(cut)).toEqual(entries.slice(0, count));
+      if (count === undefined) expect(() => decodeEntries(cut, geometry)).toThrow(MalformedError);
+      else expect(decodeEntries(cut, geometry)).toEqual(entries.slice(0, count));
     }
   });
 
   test('what it gives does not share memory with what it was given', () => {
-    const bytes = encodeEntries([{ kind: 'name', parent: 1, inode: 2, name }, chunks]);
-    const entries = decodeEntries(bytes);
+    const bytes = encodeEntries([{ kind: 'name', parent: 1, inode: 2, name }, chunks], geometry);
+    const entries = decodeEntries(bytes, geometry);
     bytes.fill(0xff);
     expect(entries).toEqual([{ kind: 'name', parent: 1, inode: 2, name }, chunks]);
   });
 
   test('not more than fit into a frame', () => {
     const digests = Buffer.alloc(MAX_FRAME);
-    const most = { kind: 'object', id, chunks: (MAX_FRAME / 32) * 128, digests } as const;
-    expect(() => encodeEntries([most])).toThrow(/frame of/);
-    expect(() => decodeEntries(Buffer.alloc(MAX_FRAME + 1))).toThrow(/frame of/);
+    const most = { kind: 'object', id, chunks: (MAX_FRAME / 32) * 64, digests } as const;
+    expect(() => encodeEntries([most], geometry)).toThrow(/frame of/);
+    expect(() => decodeEntries(Buffer.alloc(MAX_FRAME + 1), geometry)).toThrow(/frame of/);
   });
 
   const broken: Readonly<Record<string, readonly JournalEntry[]>> = {
@@ -117,7 +124,7 @@ describe('entries of a frame', () => {
     'finished object id of 15 bytes': [{ kind: 'object', id: id.subarray(1), chunks: 1, digests: Buffer.alloc(32) }],
     'begun object with a digest': [{ kind: 'object', id, chunks: 0, digests: Buffer.alloc(32) }],
     'finished object without its digest': [{ kind: 'object', id, chunks: 1, digests: Buffer.alloc(0) }],
-    'finished object with a digest too many': [{ kind: 'object', id, chunks: 128, digests: Buffer.alloc(64) }],
+    'finished object with a digest too many': [{ kind: 'object', id, chunks: 64, digests: Buffer.alloc(64) }],
     'object of 2^32 + 1 chunks': [{ kind: 'object', id, chunks: 2 ** 32 + 1, digests: Buffer.alloc(0) }],
     'inode 0': [{ kind: 'inode', inode: 0, value: file }],
     'inode 2^32': [{ kind: 'inode', inode: 2 ** 32, value: file }],
@@ -150,8 +157,10 @@ describe('entries of a frame', () => {
       { kind: 'extents', inode: 2, extents: [{ ...extent, objectOffset: 2 ** 53 - 100 }] },
     ],
     'no record': [{ ...chunks, records: Buffer.alloc(0) }],
-    'half a record': [{ ...chunks, records: Buffer.alloc(48) }],
-    'record with a flag': [{ ...chunks, records: Buffer.concat([record, Buffer.alloc(32, 1)]) }],
+    'half a record': [{ ...chunks, records: Buffer.alloc(96) }],
+    'record with a flag': [{ ...chunks, records: changed(14, 1) }],
+    'record with a hole past the last sector': [{ ...chunks, records: changed(12, 0x10) }],
+    'record with a bit of a sector in its nonce': [{ ...chunks, records: changed(11, 1) }],
     'chunks of inode 0': [{ ...chunks, inode: 0 }],
     'chunks from 2^32 on': [{ ...chunks, objectChunk: 2 ** 32 }],
     'file chunks to 2^53': [{ ...chunks, fileChunk: 2 ** 53 - 1 }],
@@ -168,20 +177,23 @@ describe('entries of a frame', () => {
 
   for (const [what, entries] of Object.entries(broken)) {
     test(`refused: ${what}`, () => {
-      expect(() => encodeEntries(entries)).toThrow(MalformedError);
+      expect(() => encodeEntries(entries, geometry)).toThrow(MalformedError);
     });
   }
 
   test('a count that promises more than there is allocates nothing for it', () => {
     const huge = Buffer.alloc(4, 0xff);
-    for (const whole of [encodeEntries([chunks]), encodeEntries([{ kind: 'extents', inode: 2, extents: [extent] }])]) {
+    for (const whole of [
+      encodeEntries([chunks], geometry),
+      encodeEntries([{ kind: 'extents', inode: 2, extents: [extent] }], geometry),
+    ]) {
       const at = whole[0] === 9 ? 25 : 5;
       const bytes = Buffer.concat([whole.subarray(0, at), huge, whole.subarray(at + 4)]);
-      expect(() => decodeEntries(bytes)).toThrow(/count 4294967295 does not fit/);
+      expect(() => decodeEntries(bytes, geometry)).toThrow(/count 4294967295 does not fit/);
     }
     const object = Buffer.concat([Buffer.of(3), id, Buffer.alloc(8)]);
     object.writeBigUInt64LE(2n ** 32n, 17);
-    expect(() => decodeEntries(object)).toThrow(/ends early/);
+    expect(() => decodeEntries(object, geometry)).toThrow(/ends early/);
   });
 });
 

@@ -1,18 +1,53 @@
 import { describe, expect, test } from 'vitest';
 import { Geometry } from '../../../src/format/geometry.ts';
-import { isHole, isRecordWellFormed, nextData, nextHole, readHoles, writeHoles } from '../../../src/format/record.ts';
+import {
+  clearSectorBits,
+  copyNonce,
+  isHole,
+  isRecordWellFormed,
+  nextData,
+  nextHole,
+  readHoles,
+  setSectorBits,
+  tagOffset,
+  writeHoles,
+} from '../../../src/format/record.ts';
 
-function record(holesAndFlags: string): DataView {
-  const bytes = Buffer.concat([Buffer.alloc(5), Buffer.alloc(28, 0xaa), Buffer.from(holesAndFlags, 'hex')]);
+const OFFSET = 5;
+const sizes = [4096, 8192, 16384, 32768, 65536];
+
+function viewOf(bytes: Buffer): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
+/** A record at an offset, all bits of its nonce and tags set that may be. */
+function record(holesAndFlags: string, geometry: Geometry): DataView {
+  const tags = Buffer.alloc(12 * geometry.sectorsPerChunk, 0xff);
+  const fields = [Buffer.alloc(11, 0xff), Buffer.of(0xf0), Buffer.from(holesAndFlags, 'hex'), tags];
+  return viewOf(Buffer.concat([Buffer.alloc(OFFSET, 0xff), Buffer.concat(fields, geometry.recordSize)]));
+}
+
 describe('chunk record', () => {
-  test('holes are little-endian at 28, and flags follow them', () => {
-    expect(readHoles(record('34120000'), 5)).toBe(0x1234);
-    const view = record('ffffffff');
-    writeHoles(view, 5, 0x1234);
-    expect(Buffer.from(view.buffer, view.byteOffset + 5 + 28, 4).toString('hex')).toBe('34120000');
+  test('holes are little-endian at 12, flags follow them, then tags, then zeros', () => {
+    const geometry = new Geometry(8192);
+    expect(readHoles(record('34120000', geometry), OFFSET)).toBe(0x1234);
+    const bytes = Buffer.alloc(OFFSET + geometry.recordSize + 1, 0xaa);
+    writeHoles(viewOf(bytes), OFFSET, 0b10, geometry);
+    const expected = ['aa'.repeat(OFFSET + 12), '02000000', 'aa'.repeat(24), '00'.repeat(24), 'aa'];
+    expect(bytes.toString('hex')).toBe(expected.join(''));
+    expect([0, 1, 15].map(tagOffset)).toEqual([16, 28, 196]);
+  });
+
+  test('the nonce of a sector differs from that of the record in four bits', () => {
+    const from = viewOf(Buffer.alloc(20, 0xff));
+    clearSectorBits(from, OFFSET);
+    const to = viewOf(Buffer.alloc(12));
+    copyNonce(from, OFFSET, to);
+    for (const sector of [15, 0, 7, 8]) {
+      setSectorBits(to, sector);
+      const expected = `${'ff'.repeat(11)}f${sector.toString(16)}`;
+      expect(Buffer.from(to.buffer, to.byteOffset, 12).toString('hex')).toBe(expected);
+    }
   });
 
   test.each([
@@ -26,7 +61,22 @@ describe('chunk record', () => {
     [65536, '00000001', false],
     [65536, '00000080', false],
   ])('with chunks of %i, %s is well formed: %s', (chunkSize, holesAndFlags, expected) => {
-    expect(isRecordWellFormed(record(holesAndFlags), 5, new Geometry(chunkSize))).toBe(expected);
+    const geometry = new Geometry(chunkSize);
+    expect(isRecordWellFormed(record(holesAndFlags, geometry), OFFSET, geometry)).toBe(expected);
+  });
+
+  test.each(sizes)('with chunks of %i, any bit that means nothing makes it malformed, and no other', (chunkSize) => {
+    const geometry = new Geometry(chunkSize);
+    const view = record('00000000', geometry);
+    for (let bit = 0; bit < 8 * geometry.recordSize; bit++) {
+      const at = OFFSET + (bit >> 3);
+      view.setUint8(at, view.getUint8(at) ^ (1 << (bit & 7)));
+      const isSector = bit >= 88 && bit < 92;
+      const isHoleBeyond = bit >= 96 + geometry.sectorsPerChunk && bit < 112;
+      const isFlagOrPadding = (bit >= 112 && bit < 128) || bit >= 8 * tagOffset(geometry.sectorsPerChunk);
+      expect(isRecordWellFormed(view, OFFSET, geometry)).toBe(!(isSector || isHoleBeyond || isFlagOrPadding));
+      view.setUint8(at, view.getUint8(at) ^ (1 << (bit & 7)));
+    }
   });
 
   test('runs of data and of holes', () => {

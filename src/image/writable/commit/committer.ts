@@ -300,7 +300,8 @@ export class Committer {
   #adopt(snapshot: Snapshot): JournalObjects {
     snapshot.adopt();
     this.#freed.releaseAll();
-    return new JournalObjects(this.#parts.state.objects, snapshot.objectCount);
+    const { image, state } = this.#parts;
+    return new JournalObjects(state.objects, snapshot.objectCount, image.geometry);
   }
 
   /**

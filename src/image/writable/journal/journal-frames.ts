@@ -1,5 +1,6 @@
 import { MalformedError } from '../../../base/bytes.ts';
 import { CkptfsError } from '../../../base/errors.ts';
+import type { Geometry } from '../../../format/geometry.ts';
 import type { JournalEntry } from '../../../format/journal.ts';
 import { encodeEntries } from '../../../format/journal-codec.ts';
 import { xattrsSize } from '../model/xattr-list.ts';
@@ -28,9 +29,9 @@ export function* frames(entries: Iterable<JournalEntry>): Generator<JournalEntry
 }
 
 /** Returns the plaintext of a frame. @throws CkptfsError `unsupported-source` for entries that do not fit into one */
-export function encodeFrame(entries: readonly JournalEntry[]): Buffer {
+export function encodeFrame(entries: readonly JournalEntry[], geometry: Geometry): Buffer {
   try {
-    return encodeEntries(entries);
+    return encodeEntries(entries, geometry);
   } catch (cause) {
     if (!(cause instanceof MalformedError)) throw cause;
     throw new CkptfsError('unsupported-source', `the image cannot be written: ${cause.message}`, {

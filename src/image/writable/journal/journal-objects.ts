@@ -1,5 +1,5 @@
 import { invariant } from '../../../base/assert.ts';
-import { CHUNKS_PER_GROUP, RECORD_SIZE, recordOffset } from '../../../format/geometry.ts';
+import type { Geometry } from '../../../format/geometry.ts';
 import type { JournalEntry } from '../../../format/journal.ts';
 import type { LiveObject, ObjectTable } from '../model/object-table.ts';
 import type { ChunkEntries } from '../model/pending-contents.ts';
@@ -7,12 +7,14 @@ import type { ChunkEntries } from '../model/pending-contents.ts';
 /** Numbers objects as the journal does: those that it has, and, while a frame is made, those that the frame begins. */
 export class JournalObjects implements ChunkEntries {
   readonly #table: ObjectTable;
+  readonly #geometry: Geometry;
   /** How many objects the journal has. */
   #count: number;
   #begun: LiveObject[] = [];
 
-  constructor(table: ObjectTable, count: number) {
+  constructor(table: ObjectTable, count: number, geometry: Geometry) {
     this.#table = table;
+    this.#geometry = geometry;
     this.#count = count;
   }
 
@@ -22,14 +24,15 @@ export class JournalObjects implements ChunkEntries {
    */
   of(index: number, objectChunk: number, count: number): { readonly object: number; readonly records: Buffer } {
     const object = this.#table.at(index);
-    const records = Buffer.alloc(count * RECORD_SIZE);
+    const { chunksPerGroup, recordSize } = this.#geometry;
+    const records = Buffer.alloc(count * recordSize);
     for (let done = 0; done < count; ) {
       const chunk = objectChunk + done;
-      const part = Math.min(count - done, CHUNKS_PER_GROUP - (chunk % CHUNKS_PER_GROUP));
-      const page = object.growing?.page(Math.floor(chunk / CHUNKS_PER_GROUP));
+      const part = Math.min(count - done, chunksPerGroup - (chunk % chunksPerGroup));
+      const page = object.growing?.page(this.#geometry.groupOf(chunk));
       invariant(page !== undefined, 'W4', { object: object.name, chunk });
-      const start = recordOffset(chunk);
-      page.bytes.copy(records, done * RECORD_SIZE, start, start + part * RECORD_SIZE);
+      const start = this.#geometry.recordOffset(chunk);
+      page.bytes.copy(records, done * recordSize, start, start + part * recordSize);
       done += part;
     }
     return { object: object.number ?? this.#numberOfBegun(object), records };

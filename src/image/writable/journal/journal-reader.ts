@@ -3,6 +3,7 @@ import { CkptfsError } from '../../../base/errors.ts';
 import { Region } from '../../../base/linux/native.ts';
 import { JournalCipher } from '../../../crypto/journal-cipher.ts';
 import { primitives } from '../../../crypto/select.ts';
+import type { Geometry } from '../../../format/geometry.ts';
 import type { JournalEntry } from '../../../format/journal.ts';
 import { decodeEntries, FRAME_OVERHEAD, JOURNAL_HEADER_SIZE, MAX_FRAME } from '../../../format/journal-codec.ts';
 import type { StoredObject } from '../../../stores/store.ts';
@@ -22,8 +23,10 @@ export class JournalReader {
   readonly #location: string;
   readonly #file: StoredObject;
   readonly #cipher: JournalCipher;
+  readonly #geometry: Geometry;
 
-  private constructor(location: string, file: StoredObject, cipher: JournalCipher) {
+  private constructor(location: string, file: StoredObject, cipher: JournalCipher, geometry: Geometry) {
+    this.#geometry = geometry;
     this.#location = location;
     this.#file = file;
     this.#cipher = cipher;
@@ -34,14 +37,14 @@ export class JournalReader {
    * @param file the journal, which {@link close} closes, as does this when it fails
    * @throws CkptfsError `damaged`, `io`
    */
-  static open({ store, header, imageKey }: Omit<ImageContext, 'geometry'>, file: StoredObject): JournalReader {
+  static open({ store, header, imageKey, geometry }: ImageContext, file: StoredObject): JournalReader {
     const { location } = store;
     try {
       const journalHeader = new Region(JOURNAL_HEADER_SIZE);
       const read = file.read(journalHeader, 0, JOURNAL_HEADER_SIZE, 0);
       const bytes = journalHeader.bytes.subarray(0, read);
       const cipher = parsed(location, () => new JournalCipher(primitives(), imageKey, header.imageId, bytes));
-      return new JournalReader(location, file, cipher);
+      return new JournalReader(location, file, cipher, geometry);
     } catch (error) {
       file.close();
       throw error;
@@ -73,7 +76,7 @@ export class JournalReader {
       if (this.#file.read(frame, 0, frame.length, position) !== frame.length) return 'torn';
       const plain = this.#cipher.open(number, frame.bytes);
       if (plain === undefined) return 'garbage';
-      yield parsed(this.#location, () => decodeEntries(plain));
+      yield parsed(this.#location, () => decodeEntries(plain, this.#geometry));
       position += frame.length;
     }
     return 'none';

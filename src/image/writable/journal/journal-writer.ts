@@ -2,6 +2,7 @@ import { invariant } from '../../../base/assert.ts';
 import { JournalCipher } from '../../../crypto/journal-cipher.ts';
 import { primitives } from '../../../crypto/select.ts';
 import { randomBytes } from '../../../crypto/system-random.ts';
+import type { Geometry } from '../../../format/geometry.ts';
 import type { JournalEntry } from '../../../format/journal.ts';
 import { encodeJournalHeader } from '../../../format/journal-codec.ts';
 import { ID_SIZE } from '../../../format/manifest.ts';
@@ -15,6 +16,7 @@ const barrier: JournalEntry = { kind: 'barrier' };
 export class JournalWriter {
   readonly #file: JournalFile;
   readonly #cipher: JournalCipher;
+  readonly #geometry: Geometry;
   #nextFrame: number;
   /** Offset at which the last frame ends. */
   #end: number;
@@ -24,8 +26,9 @@ export class JournalWriter {
   /** Bytes of the snapshot that it begins with. */
   readonly snapshotSize: number;
 
-  private constructor(file: JournalFile, cipher: JournalCipher, nextFrame: number) {
+  private constructor(file: JournalFile, cipher: JournalCipher, geometry: Geometry, nextFrame: number) {
     this.#file = file;
+    this.#geometry = geometry;
     this.#cipher = cipher;
     this.#nextFrame = nextFrame;
     this.snapshotSize = file.size;
@@ -40,7 +43,7 @@ export class JournalWriter {
    * @throws CkptfsError `io`, `unsupported-source`: there is no new journal
    */
   static draft(
-    { store, header, imageKey }: Omit<ImageContext<WritableStore>, 'geometry'>,
+    { store, header, imageKey, geometry }: ImageContext<WritableStore>,
     state: Iterable<JournalEntry>,
   ): () => JournalWriter {
     const journalHeader = encodeJournalHeader(randomBytes(ID_SIZE));
@@ -49,7 +52,9 @@ export class JournalWriter {
     let nextFrame = 0;
     try {
       draft.append(journalHeader);
-      for (const frame of withBarrier(frames(state))) draft.append(cipher.seal(nextFrame++, encodeFrame(frame)));
+      for (const frame of withBarrier(frames(state))) {
+        draft.append(cipher.seal(nextFrame++, encodeFrame(frame, geometry)));
+      }
     } catch (error) {
       cipher.dispose();
       draft.discard();
@@ -57,7 +62,7 @@ export class JournalWriter {
     }
     return () => {
       try {
-        return new JournalWriter(draft.publish(), cipher, nextFrame);
+        return new JournalWriter(draft.publish(), cipher, geometry, nextFrame);
       } catch (error) {
         cipher.dispose();
         throw error;
@@ -82,7 +87,7 @@ export class JournalWriter {
     const frame = this.#owesBarrier ? [barrier, ...entries] : entries;
     if (frame.length === 0) return;
     invariant(!this.#owesBarrier || !this.#isUnsynced, 'W9');
-    const sealed = this.#cipher.seal(this.#nextFrame, encodeFrame(frame));
+    const sealed = this.#cipher.seal(this.#nextFrame, encodeFrame(frame, this.#geometry));
     const { size } = this.#file;
     invariant(size === this.#end, 'W6', { size, end: this.#end });
     this.#file.append(sealed);

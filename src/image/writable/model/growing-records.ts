@@ -1,5 +1,5 @@
 import { Region } from '../../../base/linux/native.ts';
-import { CHUNKS_PER_GROUP, PAGE_SIZE, RECORD_SIZE } from '../../../format/geometry.ts';
+import { type Geometry, PAGE_SIZE } from '../../../format/geometry.ts';
 import type { GrowingObject } from '../../read/object-reader.ts';
 
 /** Chunks of an object that was begun in a journal, at most (format.md §8). */
@@ -18,6 +18,11 @@ interface TagPage {
 export class GrowingRecords implements GrowingObject {
   /** By group. */
   readonly #pages = new Map<number, TagPage>();
+  readonly #geometry: Geometry;
+
+  constructor(geometry: Geometry) {
+    this.#geometry = geometry;
+  }
 
   page(group: number): Region | undefined {
     return this.#pages.get(group)?.region;
@@ -25,7 +30,7 @@ export class GrowingRecords implements GrowingObject {
 
   /** Returns the page that the record of a chunk is about to be written on. */
   pageToFill(chunk: number): Region {
-    const group = Math.floor(chunk / CHUNKS_PER_GROUP);
+    const group = this.#geometry.groupOf(chunk);
     const known = this.#pages.get(group);
     if (known !== undefined) {
       known.written = false;
@@ -52,10 +57,10 @@ export class GrowingRecords implements GrowingObject {
 
   /** Removes the records after the first `chunks`. */
   cut(chunks: number): void {
-    const last = Math.floor(chunks / CHUNKS_PER_GROUP);
+    const last = this.#geometry.groupOf(chunks);
     for (const [group, page] of this.#pages) {
       if (group < last) continue;
-      const kept = group === last ? (chunks % CHUNKS_PER_GROUP) * RECORD_SIZE : 0;
+      const kept = group === last ? this.#geometry.recordOffset(chunks) : 0;
       page.region.bytes.fill(0, kept); // not secret: records of chunks
       page.written = false;
       if (kept === 0) this.#pages.delete(group);
@@ -64,7 +69,7 @@ export class GrowingRecords implements GrowingObject {
 
   /** Forgets full pages that are written. A frame must have their records. @param chunks of the object so far */
   forgetFull(chunks: number): void {
-    const full = Math.floor(chunks / CHUNKS_PER_GROUP);
+    const full = this.#geometry.groupOf(chunks);
     for (const [group, { written }] of this.#pages) if (written && group < full) this.#pages.delete(group);
   }
 }

@@ -1,5 +1,5 @@
 import { invariant } from '../../../base/assert.ts';
-import { CHUNKS_PER_GROUP } from '../../../format/geometry.ts';
+import type { Geometry } from '../../../format/geometry.ts';
 import { DIGEST_SIZE, type ObjectEntry } from '../../../format/manifest.ts';
 import type { ReadableObject } from '../../read/object-reader.ts';
 import { type ChunkRun, FreePlaces } from './free-places.ts';
@@ -7,6 +7,9 @@ import { GrowingRecords, MAX_GROWN_CHUNKS } from './growing-records.ts';
 
 /** A count of uses that stays as it is: the place may have more uses, and is never freed. */
 const SATURATED = 0xffff;
+
+/** Chunks that counts are made for at first. */
+const MIN_USES = 128;
 
 /** An object of a writable image. */
 export class LiveObject implements ReadableObject {
@@ -40,8 +43,8 @@ export class LiveObject implements ReadableObject {
   }
 
   /** Makes an empty object that grows. */
-  static begun(id: Buffer, growing = new GrowingRecords()): LiveObject {
-    const digests = Buffer.alloc((MAX_GROWN_CHUNKS / CHUNKS_PER_GROUP) * DIGEST_SIZE);
+  static begun(id: Buffer, geometry: Geometry, growing = new GrowingRecords(geometry)): LiveObject {
+    const digests = Buffer.alloc(geometry.groupsFor(MAX_GROWN_CHUNKS) * DIGEST_SIZE);
     return new LiveObject({ id, chunks: 0, digests }, growing);
   }
 
@@ -78,7 +81,7 @@ export class LiveObject implements ReadableObject {
   }
 
   #grow(chunk: number): void {
-    const grown = new Uint16Array(Math.max(chunk + 1, 2 * this.#uses.length, CHUNKS_PER_GROUP));
+    const grown = new Uint16Array(Math.max(chunk + 1, 2 * this.#uses.length, MIN_USES));
     grown.set(this.#uses);
     this.#uses = grown;
   }

@@ -1,4 +1,4 @@
-import { RECORD_SIZE } from '../../../format/geometry.ts';
+import type { Geometry } from '../../../format/geometry.ts';
 import type { JournalEntry } from '../../../format/journal.ts';
 import { ChunkRanges } from './chunk-ranges.ts';
 import { inodeEntry } from './inode-entry.ts';
@@ -17,8 +17,13 @@ export interface ChunkEntries {
 /** What has changed of the sizes, times and contents of files since the last frame, and which inodes were removed. */
 export class PendingContents {
   readonly #files = new Set<LiveFile>();
+  readonly #recordSize: number;
   #gone: number[] = [];
   #size = 0;
+
+  constructor({ recordSize }: Geometry) {
+    this.#recordSize = recordSize;
+  }
 
   /** Bytes that its entries take at most, and not much more. */
   get size(): number {
@@ -39,7 +44,7 @@ export class PendingContents {
   /** Notes that a run of file chunks has got new places. */
   addPlaced(file: LiveFile, first: number, count: number): void {
     this.#addRange(file, first, first + count);
-    this.#size += ENTRY_SIZE + count * RECORD_SIZE;
+    this.#size += ENTRY_SIZE + count * this.#recordSize;
   }
 
   /** Notes that the file chunks from `first` to before `end` hold nothing any more. */

@@ -1,5 +1,5 @@
 import { Region } from '../../../base/linux/native.ts';
-import { CHUNKS_PER_GROUP, type Geometry, PAGE_SIZE } from '../../../format/geometry.ts';
+import { type Geometry, PAGE_SIZE } from '../../../format/geometry.ts';
 import { DIGEST_SIZE } from '../../../format/manifest.ts';
 import type { WritableObject } from '../../../stores/writable-store.ts';
 import { digestTagPage } from '../../objects/object-sealer.ts';
@@ -32,6 +32,6 @@ export function finishObject(object: LiveObject, file: WritableObject, geometry:
   if (growing === undefined) return;
   for (const [group, page] of growing.unwritten()) writeTagPage(object, growing, group, page, file, geometry);
   file.truncate(geometry.objectSize(object.chunks));
-  object.digests = object.digests.subarray(0, Math.ceil(object.chunks / CHUNKS_PER_GROUP) * DIGEST_SIZE);
+  object.digests = object.digests.subarray(0, geometry.groupsFor(object.chunks) * DIGEST_SIZE);
   object.growing = undefined;
 }

@@ -1,5 +1,4 @@
 import { isFailure } from '../../../base/assert.ts';
-import { CHUNKS_PER_GROUP } from '../../../format/geometry.ts';
 import type { WritableStore } from '../../../stores/writable-store.ts';
 import type { ImageContext } from '../../objects/image-context.ts';
 
@@ -58,10 +57,11 @@ export class HolePuncher {
   *#spans(
     runs: readonly { readonly first: number; readonly count: number }[],
   ): Generator<readonly [position: number, length: number]> {
+    const { chunksPerGroup } = this.#image.geometry;
     for (const { first, count } of runs) {
       for (let done = 0; done < count; ) {
         const chunk = first + done;
-        const part = Math.min(count - done, CHUNKS_PER_GROUP - (chunk % CHUNKS_PER_GROUP));
+        const part = Math.min(count - done, chunksPerGroup - (chunk % chunksPerGroup));
         yield [this.#image.geometry.chunkOffset(chunk), part * this.#image.geometry.chunkSize];
         done += part;
       }

@@ -3,7 +3,6 @@ import { ioErrorName } from '../../../base/errors.ts';
 import type { Region } from '../../../base/linux/native.ts';
 import { wipe } from '../../../base/wipe.ts';
 import { randomBytes } from '../../../crypto/system-random.ts';
-import { CHUNKS_PER_GROUP } from '../../../format/geometry.ts';
 import { ID_SIZE } from '../../../format/manifest.ts';
 import type { WritableObject, WritableStore } from '../../../stores/writable-store.ts';
 import type { ImageContext } from '../../objects/image-context.ts';
@@ -165,7 +164,7 @@ export class ObjectAppender {
       this.#writeStaged();
       this.#retire();
       current = this.#beginObject();
-    } else if (this.#staging.isFull || current.object.chunks % CHUNKS_PER_GROUP === 0) {
+    } else if (this.#staging.isFull || current.object.chunks % this.#image.geometry.chunksPerGroup === 0) {
       this.#writeStaged();
     }
     return current;
@@ -173,8 +172,8 @@ export class ObjectAppender {
 
   #beginObject(): FilledObject {
     const id = randomBytes(ID_SIZE);
-    const growing = new GrowingRecords();
-    const object = LiveObject.begun(id, growing);
+    const growing = new GrowingRecords(this.#image.geometry);
+    const object = LiveObject.begun(id, this.#image.geometry, growing);
     this.#namesChanged = true;
     const file = this.#image.store.createObject(object.name);
     try {
@@ -199,7 +198,7 @@ export class ObjectAppender {
     // Finishing the object must not meet a limit of file size, when it is too late to take another object.
     if (this.#staging.endsInHole) file.truncate(this.#image.geometry.objectSize(object.chunks));
     this.#staging.clear();
-    if (object.chunks % CHUNKS_PER_GROUP !== 0) return;
+    if (object.chunks % this.#image.geometry.chunksPerGroup !== 0) return;
     for (const [group, page] of growing.unwritten()) {
       writeTagPage(object, growing, group, page, file, this.#image.geometry);
     }

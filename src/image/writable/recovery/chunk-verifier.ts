@@ -1,7 +1,6 @@
 import { CkptfsError } from '../../../base/errors.ts';
 import { Region } from '../../../base/linux/native.ts';
 import { wipe } from '../../../base/wipe.ts';
-import { RECORD_SIZE } from '../../../format/geometry.ts';
 import type { ImageContext } from '../../objects/image-context.ts';
 import { OpenObject } from '../../objects/open-object.ts';
 
@@ -20,16 +19,16 @@ export class ChunkVerifier {
   /**
    * Returns whether a run of chunks authenticates under its records.
    * @param objectId 16 bytes
-   * @param records 32 bytes each
    * @throws CkptfsError `io`
    */
   isAuthentic(objectId: Buffer, first: number, records: Buffer): boolean {
     const object = this.#openObject(objectId);
     if (object === undefined) return false;
     const record = new Region(records);
-    for (let index = 0; index < records.length / RECORD_SIZE; index++) {
-      object.readChunks(first + index, 1, this.#data, 0);
-      if (!object.cipher.authenticate(first + index, this.#data, 0, record, index * RECORD_SIZE)) return false;
+    const { chunkSize, recordSize } = this.#image.geometry;
+    for (let index = 0; index < records.length / recordSize; index++) {
+      object.readSealed((first + index) * chunkSize, chunkSize, this.#data, 0);
+      if (object.cipher.verify(first + index, this.#data, 0, record, index * recordSize) !== 0) return false;
     }
     return true;
   }

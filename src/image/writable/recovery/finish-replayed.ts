@@ -1,5 +1,4 @@
 import { CkptfsError, isFull } from '../../../base/errors.ts';
-import { CHUNKS_PER_GROUP } from '../../../format/geometry.ts';
 import type { WritableStore } from '../../../stores/writable-store.ts';
 import type { ImageContext } from '../../objects/image-context.ts';
 import { writeObjectHeader } from '../../objects/object-sealer.ts';
@@ -18,7 +17,7 @@ export function finishReplayed({ store, header, geometry }: ImageContext<Writabl
     const { growing } = object;
     if (growing === undefined || object.live === 0) continue;
     // Also the pages of groups of which the journal names no chunk.
-    for (let first = 0; first < object.chunks; first += CHUNKS_PER_GROUP) growing.pageToFill(first);
+    for (let first = 0; first < object.chunks; first += geometry.chunksPerGroup) growing.pageToFill(first);
     const file = store.openObjectForWriting(object.name);
     try {
       writeObjectHeader(file, header, object.id);

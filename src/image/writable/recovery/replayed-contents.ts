@@ -1,9 +1,9 @@
 import { MalformedError } from '../../../base/bytes.ts';
 import { Region } from '../../../base/linux/native.ts';
-import { type Geometry, RECORD_SIZE, recordOffset } from '../../../format/geometry.ts';
+import type { Geometry } from '../../../format/geometry.ts';
 import type { ChunksEntry, HolesEntry, JournalObject } from '../../../format/journal.ts';
 import type { Extent } from '../../../format/manifest.ts';
-import { isRecordWellFormed, readHoles } from '../../../format/record.ts';
+import { readHoles } from '../../../format/record.ts';
 import { ChunkMap } from '../model/chunk-map.ts';
 import { FileChunks } from '../model/file-chunks.ts';
 import { MAX_GROWN_CHUNKS } from '../model/growing-records.ts';
@@ -28,7 +28,7 @@ export class ReplayedContents {
   }
 
   addObject({ id, chunks, digests }: JournalObject): void {
-    const object = chunks === 0 ? LiveObject.begun(id) : LiveObject.finished({ id, chunks, digests });
+    const object = chunks === 0 ? LiveObject.begun(id, this.#geometry) : LiveObject.finished({ id, chunks, digests });
     if (this.#ids.has(object.name)) throw new MalformedError(`object ${object.name} for the second time`);
     this.#ids.add(object.name);
     this.objects.add(object);
@@ -54,7 +54,8 @@ export class ReplayedContents {
   placeChunks(file: LiveFile, { fileChunk, object: number, objectChunk, records }: ChunksEntry): void {
     const object = this.#object(number);
     const { growing } = object;
-    const count = records.length / RECORD_SIZE;
+    const { recordSize } = this.#geometry;
+    const count = records.length / recordSize;
     if (growing === undefined || objectChunk + count > MAX_GROWN_CHUNKS) {
       throw new MalformedError('a chunk that its object cannot have');
     }
@@ -62,10 +63,8 @@ export class ReplayedContents {
     this.#chunks.clear(file, fileChunk, fileChunk + count);
     for (let index = 0; index < count; index++) {
       const chunk = objectChunk + index;
-      const record = index * RECORD_SIZE;
-      if (!isRecordWellFormed(from.view, record, this.#geometry))
-        throw new MalformedError('a hole beyond the end of its chunk');
-      this.#putRecord(object, chunk, growing.pageToFill(chunk), from.bytes.subarray(record, record + RECORD_SIZE));
+      const record = index * recordSize;
+      this.#putRecord(object, chunk, growing.pageToFill(chunk), from.bytes.subarray(record, record + recordSize));
       object.chunks = Math.max(object.chunks, chunk + 1);
       this.#chunks.place(file, fileChunk + index, number, chunk, readHoles(from.view, record));
     }
@@ -117,7 +116,8 @@ export class ReplayedContents {
       named = new Uint8Array(MAX_GROWN_CHUNKS);
       this.#named.set(object, named);
     }
-    const place = page.bytes.subarray(recordOffset(chunk), recordOffset(chunk) + RECORD_SIZE);
+    const start = this.#geometry.recordOffset(chunk);
+    const place = page.bytes.subarray(start, start + record.length);
     if (named[chunk] === 1 && !place.equals(record)) throw new MalformedError('two records of one chunk');
     named[chunk] = 1;
     record.copy(place);

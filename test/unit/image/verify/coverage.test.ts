@@ -25,7 +25,8 @@ test('a chunk is covered if an extent touches it', () => {
     fc.property(fc.array(fc.array(extent, { maxLength: 3 }), { maxLength: 8 }), (files: Extent[][]) => {
       const inodes = files.map((extents): Inode => ({ type: 'file', ...metadata, size: 0, extents }));
       const object = { id: Buffer.alloc(16), chunks: 300, digests: Buffer.alloc(0) };
-      const coverage = new Coverage({ objects: [object, object], inodes }, new Geometry(chunkSize));
+      const geometry = new Geometry(chunkSize);
+      const coverage = new Coverage({ objects: [object, object], inodes }, geometry);
       let count = 0;
       for (const index of [0, 1]) {
         for (let chunk = 0; chunk < 300; chunk++) {
@@ -38,9 +39,11 @@ test('a chunk is covered if an extent touches it', () => {
                 one.objectOffset + one.length > chunk * chunkSize,
             );
           if (isCovered) count++;
-          const bits = coverage.ofGroup(index, Math.floor(chunk / 128));
+          const bits = coverage.ofGroup(index, geometry.groupOf(chunk));
           expect(coverage.has(index, chunk)).toBe(isCovered);
-          expect(((bits[Math.floor((chunk % 128) / 8)] as number) >> (chunk % 8)) & 1).toBe(isCovered ? 1 : 0);
+          expect(((bits[Math.floor((chunk % geometry.chunksPerGroup) / 8)] as number) >> (chunk % 8)) & 1).toBe(
+            isCovered ? 1 : 0,
+          );
         }
       }
       expect(coverage.count()).toBe(count);

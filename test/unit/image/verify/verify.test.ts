@@ -1,11 +1,10 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { Header } from '../../../../src/format/header.ts';
 import type { Extent, Inode, Manifest } from '../../../../src/format/manifest.ts';
 import { FilesOfObjects } from '../../../../src/image/verify/verify.ts';
 import { NO_TIMES } from '../../../support/times.ts';
 
-const chunkSize = 4096;
+const SECTOR = 4096;
 const metadata = { mode: 0o600, uid: 0, gid: 0, ...NO_TIMES, xattrs: [] };
 
 function filesOf(files: readonly (readonly Extent[])[], objects: number): FilesOfObjects {
@@ -20,25 +19,29 @@ function filesOf(files: readonly (readonly Extent[])[], objects: number): FilesO
     inodes,
     entries,
   };
-  return new FilesOfObjects({ manifest, header: { chunkSize } as Header });
+  return new FilesOfObjects({ manifest });
 }
 
-test('finds exactly the files with bytes in a chunk, also if extents overlap', () => {
+test('finds exactly the files with bytes in a sector, also if extents overlap', () => {
   const extent = fc.record({
     fileOffset: fc.constant(0),
     object: fc.nat(1),
-    objectOffset: fc.nat(20 * chunkSize),
-    length: fc.integer({ min: 1, max: 6 * chunkSize }),
+    objectOffset: fc.nat(20 * SECTOR),
+    length: fc.integer({ min: 1, max: 6 * SECTOR }),
   });
   fc.assert(
     fc.property(fc.array(fc.array(extent, { maxLength: 4 }), { maxLength: 12 }), fc.nat(1), (files, object) => {
       const found = filesOf(files, 2);
-      for (let chunk = 0; chunk < 27; chunk++) {
-        const [start, end] = [chunk * chunkSize, (chunk + 1) * chunkSize];
+      for (let sector = 0; sector < 27; sector++) {
+        const [start, end] = [sector * SECTOR, (sector + 1) * SECTOR];
         const holds = (one: Extent): boolean =>
           one.object === object && one.objectOffset < end && one.objectOffset + one.length > start;
         const expected = files.flatMap((extents, at) => (extents.some(holds) ? [`file-${at}`] : []));
-        expect(found.of(object, chunk).map(String).sort()).toEqual(expected.sort());
+        expect(found.of(object, sector).map(String).sort()).toEqual(expected.sort());
+        expect(found.in(object, sector, 1).map(String).sort()).toEqual(expected);
+        const next = found.of(object, sector + 2).map(String);
+        const both = [...new Set([...expected, ...next])].sort();
+        expect(found.in(object, sector, 0b101).map(String).sort()).toEqual(both);
       }
     }),
   );
@@ -47,7 +50,7 @@ test('finds exactly the files with bytes in a chunk, also if extents overlap', (
 test('a search does not look at every file', () => {
   const count = 100_000;
   const files = Array.from({ length: count }, (_, at) => [
-    { fileOffset: 0, object: 0, objectOffset: at * chunkSize, length: chunkSize },
+    { fileOffset: 0, object: 0, objectOffset: at * SECTOR, length: SECTOR },
   ]);
   const found = filesOf(files, 1);
   const start = performance.now();

@@ -103,6 +103,7 @@ async function writing(...steps: readonly Operation[]): Promise<readonly [BegunI
   return [begun, session];
 }
 
+const geometry = new Geometry(chunkSize);
 const rewrite: Operation = { kind: 'write', file: 0, offset: 0, length: 3 * chunkSize, seed: 1 };
 
 describe('a broken invariant is an internal error that names it', () => {
@@ -126,13 +127,13 @@ describe('a broken invariant is an internal error that names it', () => {
 
   test('W4: a frame needs a record that is gone', () => {
     const table = new ObjectTable();
-    table.add(LiveObject.begun(Buffer.alloc(16)));
-    expect(() => new JournalObjects(table, 0).of(0, 5, 1)).toThrow(broken('W4'));
+    table.add(LiveObject.begun(Buffer.alloc(16), geometry));
+    expect(() => new JournalObjects(table, 0, geometry).of(0, 5, 1)).toThrow(broken('W4'));
   });
 
   test('W5: a use ends that never began', () => {
     const table = new ObjectTable();
-    table.add(LiveObject.begun(Buffer.alloc(16)));
+    table.add(LiveObject.begun(Buffer.alloc(16), geometry));
     expect(() => table.unuse(0, 0)).toThrow(broken('W5'));
   });
 
@@ -162,11 +163,11 @@ describe('a broken invariant is an internal error that names it', () => {
 
   test('W11: a journal is begun with an object that is not finished', () => {
     const objects = new ObjectTable();
-    const chunks = new FileChunks(new Geometry(chunkSize), objects);
+    const chunks = new FileChunks(geometry, objects);
     const tree = LiveTree.withRoot(metadata);
     const file = new LiveFile(2, metadata);
     tree.add(file);
-    chunks.place(file, 0, objects.add(LiveObject.begun(Buffer.alloc(16))), 0, 0);
+    chunks.place(file, 0, objects.add(LiveObject.begun(Buffer.alloc(16), geometry)), 0, 0);
     const snapshot = new Snapshot({ epoch: 0, tree, objects }, chunks);
     expect(() => [...snapshot.entries()]).toThrow(broken('W11'));
   });
