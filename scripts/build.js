@@ -84,9 +84,8 @@ function parseDefinitions(words) {
  */
 async function bundle(from, to, altered = {}) {
   const ordinary = Object.fromEntries(tuning.map((name) => [name, 'undefined']));
-  const { metafile } = await build({
+  const common = {
     absWorkingDir: from,
-    entryPoints: programs.map((name) => join('programs', `${name}.js`)),
     entryNames: '[name]',
     outdir: to,
     bundle: true,
@@ -99,12 +98,19 @@ async function bundle(from, to, altered = {}) {
     define: { 'import.meta.url': 'moduleUrl', CKPTFS_PROGRAMS: '"./"', ...ordinary, ...altered },
     platform: 'node',
     target: 'node20.19',
-    external: ['koffi', 'fuse-native'],
     banner: { js: "const moduleUrl = require('node:url').pathToFileURL(__filename).href;" },
     logLevel: 'warning',
-  });
+  };
+  const entryPoints = (names) => names.map((name) => join('programs', `${name}.js`));
+  const external = ['koffi', 'fuse-native'];
+  const built = [
+    await build({ ...common, entryPoints: entryPoints(programs), external }),
+    // It makes no key slots, and every line that is read delays a mount.
+    await build({ ...common, entryPoints: entryPoints(['mount']), external: [...external, 'jose'] }),
+  ];
+  const inputs = [...new Set(built.flatMap(({ metafile }) => Object.keys(metafile.inputs)))];
   writeFileSync(join(to, 'package.json'), '{ "type": "commonjs" }\n');
-  writeFileSync(join(to, 'LICENSES.txt'), licences(Object.keys(metafile.inputs), from).join('\n----\n\n'));
+  writeFileSync(join(to, 'LICENSES.txt'), licences(inputs, from).join('\n----\n\n'));
 }
 
 async function buildDist() {

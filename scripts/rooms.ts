@@ -112,6 +112,7 @@ export const HOUSES: Readonly<Record<string, House>> = {
       'launch/mount-trial.ts',
       'launch/mount.ts',
       'launch/remount.ts',
+      'one-process/mount-here.ts',
       'thread/run-serving-thread.ts',
     ],
     // The folder says which process runs a file: launch and control the command's, daemon the daemon's, thread its
@@ -123,6 +124,7 @@ export const HOUSES: Readonly<Record<string, House>> = {
       launch: ['control', 'handover', 'mounts'],
       thread: [],
       daemon: ['control', 'handover', 'mounts', 'thread'],
+      'one-process': ['daemon', 'handover', 'launch'],
     },
   },
   library: { imports: ['base', 'crypto/secret.ts', 'format', 'stores', 'image', 'image/writable', 'keys'] },
@@ -141,7 +143,7 @@ export const HOUSES: Readonly<Record<string, House>> = {
       'library',
       'serve',
     ],
-    doors: ['hints.ts', 'main.ts'],
+    doors: ['hints.ts', 'main.ts', 'mount-here.ts'],
     rooms: {
       '.': ['commands', 'options', 'terminal', 'words'],
       words: ['.'],
@@ -152,7 +154,7 @@ export const HOUSES: Readonly<Record<string, House>> = {
     },
   },
   programs: {
-    imports: ['cli/hints.ts', 'cli/main.ts', 'image/run-image-worker.ts', 'serve'],
+    imports: ['cli/hints.ts', 'cli/main.ts', 'cli/mount-here.ts', 'image/run-image-worker.ts', 'serve'],
     doors: [],
   },
 };

@@ -60,15 +60,23 @@ export function defineCommand<T>(definition: CommandDefinition<T>): Command {
           return own;
         },
         async (args) => {
-          refuseEmptyValues(args);
-          refuseLostPaths(args);
-          leaveSignalsToKernel();
-          await checkPaths(args);
+          await prepareForCommand(args);
           finished((await run(args, context)) ?? 0);
         },
       );
     },
   };
+}
+
+/**
+ * Checks arguments that every command has to check before it does anything.
+ * @throws CkptfsError `bad-argument`, `no-answer`
+ */
+export async function prepareForCommand(args: Readonly<Record<string, unknown>>): Promise<void> {
+  refuseEmptyValues(args);
+  refuseLostPaths(args);
+  leaveSignalsToKernel();
+  await checkPaths(args);
 }
 
 function ownOptions(parser: object): string[] {

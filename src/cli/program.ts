@@ -4,14 +4,12 @@ import { CkptfsError } from '../base/errors.ts';
 import type { CommandContext, CommonOptions } from './command.ts';
 import { commandNames, commandTexts, isCommandName } from './command-names.ts';
 import { loadCommand } from './commands.ts';
+import { repeatableOptions, withCommonOptions } from './options/common-options.ts';
 import { generalOptions, longOptions, optionNames } from './options/option-names.ts';
 import { usageError } from './words/usage-error.ts';
 
 /** In columns. Longer lines of help text are hard to read, however wide the terminal is. */
 const MAX_WIDTH = 100;
-
-/** All names of the options that may be given more than once. */
-const REPEATABLE: ReadonlySet<string> = new Set(['key-file', 'keyFile', 'k', 'options', 'o']);
 
 /**
  * Makes the parser of a command line. It loads only the commands that `words` name: for help and completion the names
@@ -24,7 +22,7 @@ export async function createProgram(
   finished: (code: number) => void,
   context: CommandContext = {},
 ): Promise<Argv<CommonOptions>> {
-  const program: Argv<CommonOptions> = yargs([])
+  const program: Argv<CommonOptions> = withCommonOptions(yargs([]))
     .scriptName('ckptfs')
     .usage('$0 COMMAND [OPTIONS]\n\nEncrypted process checkpoints, mounted.')
     .detectLocale(false)
@@ -36,8 +34,6 @@ export async function createProgram(
       'boolean-negation': false,
       'greedy-arrays': false,
     })
-    .option('quiet', { alias: 'q', type: 'boolean', default: false, describe: 'No progress, no warnings' })
-    .option('debug', { type: 'boolean', default: false, describe: 'With a failure, say where in the code it arose' })
     .version(packageVersion())
     .alias('version', 'V')
     .alias('help', 'h')
@@ -74,7 +70,7 @@ export async function createProgram(
 /** Refuses a repeated option. yargs would make a list of its values, which no command expects. */
 function refuseRepeated(args: Record<string, unknown>): void {
   for (const [name, value] of Object.entries(args)) {
-    if (!Array.isArray(value) || name === '_' || name === '--' || REPEATABLE.has(name)) continue;
+    if (!Array.isArray(value) || name === '_' || name === '--' || repeatableOptions.has(name)) continue;
     throw new CkptfsError('bad-argument', `--${name} is given more than once`);
   }
 }

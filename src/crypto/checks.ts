@@ -1,4 +1,3 @@
-import { timingSafeEqual } from 'node:crypto';
 import { CkptfsError } from '../base/errors.ts';
 import type { Region } from '../base/linux/native.ts';
 
@@ -33,10 +32,10 @@ export function checkLength(what: string, memory: Uint8Array, length: number): v
  * 140 IG A.9).
  * @throws CkptfsError `internal` for any other key
  */
-export function checkXtsKey(key: Uint8Array): void {
+export function checkXtsKey(key: Uint8Array, isEqual: (a: Uint8Array, b: Uint8Array) => boolean): void {
   if (key.length !== 32 && key.length !== 64) throw new CkptfsError('internal', `XTS key has ${key.length} bytes`);
   const half = key.length / 2;
-  if (timingSafeEqual(key.subarray(0, half), key.subarray(half))) {
+  if (isEqual(key.subarray(0, half), key.subarray(half))) {
     throw new CkptfsError('internal', 'the two halves of an XTS key are equal');
   }
 }

@@ -1,4 +1,3 @@
-import { timingSafeEqual } from 'node:crypto';
 import type { Primitives } from './primitives.ts';
 import type { Secret } from './secret.ts';
 
@@ -13,5 +12,5 @@ export function headerMac(p: Primitives, key: Secret, encoding: Uint8Array): Buf
 
 /** Compares a MAC with the right one in constant time. A MAC of another length is wrong. */
 export function verifyHeaderMac(p: Primitives, key: Secret, encoding: Uint8Array, mac: Uint8Array): boolean {
-  return mac.length === HEADER_MAC_SIZE && timingSafeEqual(mac, headerMac(p, key, encoding));
+  return mac.length === HEADER_MAC_SIZE && p.isEqual(mac, headerMac(p, key, encoding));
 }

@@ -6,7 +6,8 @@ const POINTER = 'uintptr_t';
 type Pointer = number;
 
 /**
- * The functions of libcrypto that ckptfs calls, as openssl/evp.h and hmac.h (3.0) declare them. Pointers are numbers.
+ * The functions of libcrypto that ckptfs calls, as openssl/crypto.h, evp.h and hmac.h (3.0) declare them. Pointers are
+ * numbers.
  */
 export interface LibCrypto {
   cipherFetch(library: Pointer, algorithm: string, properties: Pointer): Pointer;
@@ -27,6 +28,7 @@ export interface LibCrypto {
     out: Pointer,
     outLength: Pointer,
   ): Pointer;
+  compare(a: Pointer, b: Pointer, length: number): number;
   clearErrors(): void;
 }
 
@@ -46,6 +48,7 @@ export function loadLibCrypto(): LibCrypto {
     digestFetch: bind('EVP_MD_fetch', POINTER, [POINTER, 'str', POINTER]),
     digest: bind('EVP_Digest', 'int', [POINTER, 'size_t', POINTER, POINTER, POINTER, POINTER]),
     hmac: bind('HMAC', POINTER, [POINTER, POINTER, 'int', POINTER, 'size_t', POINTER, POINTER]),
+    compare: bind('CRYPTO_memcmp', 'int', [POINTER, POINTER, 'size_t']),
     clearErrors: bind('ERR_clear_error', 'void', []),
   };
 }

@@ -1,13 +1,4 @@
-import {
-  type CipherGCM,
-  createCipheriv,
-  createDecipheriv,
-  createHash,
-  createHmac,
-  type DecipherGCM,
-  hkdfSync,
-  timingSafeEqual,
-} from 'node:crypto';
+import type { CipherGCM, DecipherGCM } from 'node:crypto';
 import type { Region } from '../base/linux/native.ts';
 import { wipe } from '../base/wipe.ts';
 import { NONCE_SIZE } from '../format/record.ts';
@@ -23,6 +14,9 @@ import {
 import { type AeadKey, type GmacKey, type Primitives, TAG_SIZE, type TagSize, type XtsKey } from './primitives.ts';
 import { Secret } from './secret.ts';
 
+/** Loads node:crypto when it is used: it takes longer to load than OpenSSL's own functions take to be found. */
+const crypto = () => process.getBuiltinModule('node:crypto');
+
 /** RFC 3394 §2.2.3.1 */
 const KEY_WRAP_IV = Buffer.alloc(8, 0xa6);
 
@@ -35,7 +29,7 @@ export function createNodePrimitives(): Primitives {
   return {
     name: 'node',
     xts: (key) => {
-      checkXtsKey(key);
+      checkXtsKey(key, crypto().timingSafeEqual);
       return new NodeXts(key);
     },
     gmac: (key, tagSize = TAG_SIZE) => {
@@ -54,26 +48,37 @@ export function createNodePrimitives(): Primitives {
     aesKeyUnwrap: (key, wrapped, out) => {
       checkKeyUnwrap(key, wrapped, out);
       try {
-        move(createDecipheriv(`id-aes${key.length * 8}-wrap`, key, KEY_WRAP_IV).update(wrapped), out, 0);
+        move(
+          crypto()
+            .createDecipheriv(`id-aes${key.length * 8}-wrap`, key, KEY_WRAP_IV)
+            .update(wrapped),
+          out,
+          0,
+        );
         return true;
       } catch {
         wipe(out);
         return false;
       }
     },
+    isEqual: (a, b) => {
+      checkLength('what is compared', b, a.length);
+      return crypto().timingSafeEqual(a, b);
+    },
     hkdfSha256: (key, salt, info, out) => {
       checkHkdfLength(out.length);
       if (out.length === 0) return;
-      move(new Uint8Array(hkdfSync('sha256', key, salt, info, out.length)), out, 0);
+      move(new Uint8Array(crypto().hkdfSync('sha256', key, salt, info, out.length)), out, 0);
     },
     hmacSha256: (key, data, out) => {
       checkLength('HMAC output', out, 32);
-      move(createHmac('sha256', key).update(data).digest(), out, 0);
+      move(crypto().createHmac('sha256', key).update(data).digest(), out, 0);
     },
     sha256: (from, offset, length, out, outOffset) => {
       checkSpan(out, outOffset, 32);
       out.bytes.set(
-        createHash('sha256')
+        crypto()
+          .createHash('sha256')
           .update(part(from, offset, length))
           .digest(),
         outOffset,
@@ -102,7 +107,7 @@ class NodeXts implements XtsKey {
   ): void {
     checkDataUnit(length);
     checkSpan(to, toOffset, length);
-    const cipher = createCipheriv(this.#cipher, this.#key.bytes, part(tweak, tweakOffset, 16));
+    const cipher = crypto().createCipheriv(this.#cipher, this.#key.bytes, part(tweak, tweakOffset, 16));
     move(cipher.update(part(from, fromOffset, length)), to.bytes, toOffset);
   }
 
@@ -117,7 +122,7 @@ class NodeXts implements XtsKey {
   ): void {
     checkDataUnit(length);
     checkSpan(to, toOffset, length);
-    const cipher = createDecipheriv(this.#cipher, this.#key.bytes, part(tweak, tweakOffset, 16));
+    const cipher = crypto().createDecipheriv(this.#cipher, this.#key.bytes, part(tweak, tweakOffset, 16));
     move(cipher.update(part(from, fromOffset, length)), to.bytes, toOffset);
   }
 
@@ -137,7 +142,7 @@ class NodeGmac implements GmacKey {
   }
 
   begin(nonce: Region, nonceOffset: number): void {
-    this.#message = createCipheriv('aes-256-gcm', this.#key.bytes, part(nonce, nonceOffset, NONCE_SIZE), {
+    this.#message = crypto().createCipheriv('aes-256-gcm', this.#key.bytes, part(nonce, nonceOffset, NONCE_SIZE), {
       authTagLength: this.#authTagLength,
     });
   }
@@ -152,7 +157,7 @@ class NodeGmac implements GmacKey {
   }
 
   verify(tag: Region, tagOffset: number): boolean {
-    return timingSafeEqual(part(tag, tagOffset, this.#authTagLength), this.#computed());
+    return crypto().timingSafeEqual(part(tag, tagOffset, this.#authTagLength), this.#computed());
   }
 
   dispose(): void {
@@ -188,12 +193,17 @@ class NodeAead implements AeadKey {
 
   beginSeal(nonce: Region, nonceOffset: number): void {
     this.#opening = undefined;
-    this.#sealing = createCipheriv(this.#cipher, this.#key.bytes, part(nonce, nonceOffset, NONCE_SIZE), this.#options);
+    this.#sealing = crypto().createCipheriv(
+      this.#cipher,
+      this.#key.bytes,
+      part(nonce, nonceOffset, NONCE_SIZE),
+      this.#options,
+    );
   }
 
   beginOpen(nonce: Region, nonceOffset: number): void {
     this.#sealing = undefined;
-    this.#opening = createDecipheriv(
+    this.#opening = crypto().createDecipheriv(
       this.#cipher,
       this.#key.bytes,
       part(nonce, nonceOffset, NONCE_SIZE),

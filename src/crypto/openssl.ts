@@ -55,10 +55,15 @@ export function createOpenSslPrimitives(): Primitives {
     if (written === NULL) throw failure(lib, 'HMAC');
   };
 
+  const isEqual: Primitives['isEqual'] = (a, b) => {
+    checkLength('what is compared', b, a.length);
+    return lib.compare(someAddress(a), someAddress(b), a.length) === 0;
+  };
+
   return {
     name: 'openssl',
     xts: (key) => {
-      checkXtsKey(key);
+      checkXtsKey(key, isEqual);
       return new OpenSslXts(lib, key.length === 32 ? aes128Xts : aes256Xts, key);
     },
     gmac: (key, tagSize = TAG_SIZE) => {
@@ -86,6 +91,7 @@ export function createOpenSslPrimitives(): Primitives {
         context.dispose();
       }
     },
+    isEqual,
     hmacSha256,
     hkdfSha256: (key, salt, info, out) => {
       checkHkdfLength(out.length);

@@ -29,6 +29,8 @@ export interface Primitives {
    * @returns whether `key` is the one that it was wrapped under
    */
   aesKeyUnwrap(key: Uint8Array, wrapped: Uint8Array, out: Uint8Array): boolean;
+  /** Compares two pieces of memory of the same length in constant time. */
+  isEqual(a: Uint8Array, b: Uint8Array): boolean;
   /** Fills `out`, at most 8160 bytes, by RFC 5869 with SHA-256. */
   hkdfSha256(key: Uint8Array, salt: Uint8Array, info: Uint8Array, out: Uint8Array): void;
   /** Writes the HMAC-SHA-256 (RFC 2104) of `data` into `out`, 32 bytes. */

@@ -60,8 +60,12 @@ async function imageKeyOf(directory: string): Promise<string> {
  * Returns what another process of the same user sees while a command mounts, in hexadecimal digits, and of how many
  * daemons it had descriptors.
  */
-async function seenDuring(user: User, work: () => Promise<void>): Promise<{ seen: string; stopped: number }> {
-  const thief = startAs(user, 'python3', thiefProgram, 'enc');
+async function seenDuring(
+  user: User,
+  program: string,
+  work: () => Promise<void>,
+): Promise<{ seen: string; stopped: number }> {
+  const thief = startAs(user, 'python3', thiefProgram, 'enc', program);
   const lines: string[] = [];
   const output = createInterface({ input: thief.stdout as NodeJS.ReadableStream });
   output.on('line', (line) => lines.push(line));
@@ -88,8 +92,14 @@ async function mountAndUnmount(where: string, options: readonly string[]): Promi
   await mounted;
 }
 
-async function expectNoCopyOfKey(user: User, where: string, work: () => Promise<void>): Promise<void> {
-  const { seen, stopped } = await seenDuring(user, work);
+/** @param program what the process runs that becomes the daemon */
+async function expectNoCopyOfKey(
+  user: User,
+  where: string,
+  work: () => Promise<void>,
+  program = '/daemon.js',
+): Promise<void> {
+  const { seen, stopped } = await seenDuring(user, program, work);
   // The thief is there in time: before the daemon is hardened.
   expect(stopped).toBe(1);
   expect(seen).not.toContain(await imageKeyOf(where));
@@ -103,8 +113,10 @@ describeIf(['root', 'fuse', 'fusermount', 'setpriv', 'python'], 'another process
     ['a writable mount in the foreground', join(home, 'other-enc'), ['-f', '--write']],
   ];
   for (const [name, where, options] of mounts) {
+    // A plain mount is one process, the command.
+    const program = options.length === 0 ? '/bin/ckptfs' : '/daemon.js';
     systemTest([], `gets no copy of the key of ${name}`, () =>
-      withFuseForAll(() => expectNoCopyOfKey(nobody, where, () => mountAndUnmount(where, options))),
+      withFuseForAll(() => expectNoCopyOfKey(nobody, where, () => mountAndUnmount(where, options), program)),
     );
   }
 

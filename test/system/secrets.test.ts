@@ -151,7 +151,7 @@ describeIf(['root', 'fuse'], 'of what is secret', () => {
     const mounted = mountOn(mountPoint, encrypted);
     runProgram('sh', '-c', `cat ${mountPoint}/* | md5sum`);
     const proc = (name: string): Buffer => fs.readFileSync(`/proc/${mounted.pid}/${name}`);
-    expect(proc('cmdline').toString()).toContain('/daemon.js');
+    expect(proc('cmdline').toString()).toContain('/bin/ckptfs\0mount');
     expect(proc('environ').toString()).toContain('PATH=');
     for (const name of ['cmdline', 'environ', 'comm']) expect(foundIn(proc(name), needles), name).toEqual([]);
     ckptfs('umount', mountPoint);

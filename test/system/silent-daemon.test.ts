@@ -204,7 +204,7 @@ describeIf(['root', 'fuse'], 'commands beside a daemon that does not answer', ()
     children.push(first);
     await once(first.stdout, 'data');
     const pid = statusOf(mountPoint)?.pid ?? 0;
-    expect(fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8')).toContain('/daemon.js');
+    expect(fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8')).toContain('/bin/ckptfs\0mount');
     const [program, ...args] = ['unshare', '--pid', '--fork', '--mount-proc', ckptfsProgram, 'status'] as const;
     expect(runProgram(program, ...args)).toMatch(/ serving +\S+ +hidden /);
     expect(statusOf(mountPoint, runProgram(program, ...args, '--json'))).toMatchObject({ state: 'serving', pid: null });

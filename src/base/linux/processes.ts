@@ -15,6 +15,7 @@ const SIZE_OF_RLIMIT = 16;
 const calls = {
   waitpid: bind('waitpid', 'int', ['int', 'uintptr_t', 'int']),
   execve: bind('execve', 'int', ['str', 'uintptr_t', 'uintptr_t']),
+  setsid: bind('setsid', 'int', []),
   exit: bind('_exit', 'void', ['int']),
   prctl: bind('prctl', 'int', ['int', 'ulong', 'ulong', 'ulong', 'ulong']),
   setrlimit: bind('setrlimit', 'int', ['int', 'uintptr_t']),
@@ -70,6 +71,11 @@ export function exitCodeFrom(status: number): number {
 export function exitNow(code: number): never {
   calls.exit(code);
   throw new Error('_exit returned');
+}
+
+/** Moves this process to a session of its own, without a terminal. Returns false for the leader of a process group. */
+export function beginSession(): boolean {
+  return calls.setsid() >= 0;
 }
 
 /** Calls prctl(2) to forbid dumps of this process and its tracing. Returns whether the kernel agreed. */

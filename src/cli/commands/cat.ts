@@ -1,7 +1,8 @@
 import type { Argv } from 'yargs';
 import { wipe } from '../../base/wipe.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
-import { withImageArguments, withOpenImage } from '../options/image-arguments.ts';
+import { withOpenImage } from '../options/image-arguments.ts';
+import { withImageArguments } from '../options/image-options.ts';
 import { print } from '../terminal/output.ts';
 
 /** Bytes read and written at once. */

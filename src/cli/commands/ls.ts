@@ -1,7 +1,8 @@
 import type { Argv } from 'yargs';
 import type { EncryptedImage, ListedFile } from '../../library/encrypted-image.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
-import { withImageArguments, withOpenImage } from '../options/image-arguments.ts';
+import { withOpenImage } from '../options/image-arguments.ts';
+import { withImageArguments } from '../options/image-options.ts';
 import { withJson } from '../options/options.ts';
 import { longListing, nameJson } from '../terminal/listing.ts';
 import { print, printJson } from '../terminal/output.ts';

@@ -1,4 +1,3 @@
-import type { Argv } from 'yargs';
 import { CkptfsError, systemErrorName } from '../../base/errors.ts';
 import type { Secret } from '../../crypto/secret.ts';
 import type { MadeImage } from '../../image/discard-image.ts';
@@ -7,15 +6,13 @@ import { checkMount, type MountOptions } from '../../serve/launch/checked-option
 import type { DaemonProcess } from '../../serve/launch/daemon-process.ts';
 import { becomeDaemon, isUnlocker, mountByParent } from '../../serve/launch/foreground.ts';
 import { type MountHandle, mountImage } from '../../serve/launch/mount.ts';
-import { type CommonOptions, checkPaths, defineCommand } from '../command.ts';
+import { defineCommand } from '../command.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { withNewImage } from '../new-image.ts';
 import { omitUndefined } from '../omit-undefined.ts';
-import { withImageArguments, withImageKey } from '../options/image-arguments.ts';
-import { parseMountOptions } from '../options/mount-options.ts';
-import { refuseNewImageOptions, withNewImageOptions } from '../options/new-image-options.ts';
-import { withJson } from '../options/options.ts';
-import { withServingOptions, withWriteOption } from '../options/serving-options.ts';
+import { withImageKey } from '../options/image-arguments.ts';
+import { mountRequest, withMountArguments } from '../options/mount-arguments.ts';
+import { refuseNewImageOptions } from '../options/new-image-options.ts';
 import { print, printJson, warn } from '../terminal/output.ts';
 
 export const command = defineCommand({
@@ -25,33 +22,11 @@ export const command = defineCommand({
     ['$0 mount new mnt -k k --write', 'A new image to be written: by criu dump -D mnt; umount seals it'],
     ['$0 mount enc mnt -o key_file=k,allow_other', 'As fstab says it'],
   ],
-  options,
+  options: withMountArguments,
   async run(args, { earlyDaemon }) {
     if (args.foreground && !isUnlocker()) becomeDaemon(thisCommand(), [args.ENC, args.MNT]);
-    const { settings, rest } = parseMountOptions(args.options);
-    await checkPaths({ ...settings });
-    const image = {
-      ...args,
-      keyFile: [...(args.keyFile ?? []), ...(settings.keyFile ?? [])],
-      imageId: args.imageId ?? settings.imageId,
-    };
-    const mount: MountOptions = {
-      location: args.ENC,
-      mountPoint: args.MNT,
-      fuseOptions: rest,
-      allowOther: args.allowOther,
-      allowRoot: args.allowRoot,
-      scratch: args.scratch || (settings.scratch ?? false),
-      write: args.write || (settings.write ?? false),
-      ...omitUndefined({
-        transport: args.transport ?? settings.transport,
-        workers: args.workers ?? settings.workers,
-        cacheSize: args.cacheSize ?? settings.cacheSize,
-        pageFiles: args.pageFiles ?? settings.pageFiles,
-        rootMode: args.rootMode ?? settings.rootMode,
-      }),
-    };
-    const serving = { mount, logFile: args.logFile ?? settings.logFile, foreground: args.foreground, earlyDaemon };
+    const { image, mount, logFile } = await mountRequest(args);
+    const serving = { mount, logFile, foreground: args.foreground, earlyDaemon };
     // With `-o write` no image is made: the empty directory may be where a disk should be mounted but is not.
     if (args.write && image.imageId === undefined && isVacant(args.ENC)) {
       const [mounted, made] = await adviseOnFailure(mount, async () => {
@@ -71,27 +46,6 @@ export const command = defineCommand({
     return report(args, mounted);
   },
 });
-
-function options(yargs: Argv<CommonOptions>) {
-  return withJson(withNewImageOptions(withServingOptions(withWriteOption(withImageArguments(yargs)))))
-    .positional('MNT', { type: 'string', demandOption: true, describe: 'Directory to mount on' })
-    .option('foreground', {
-      alias: 'f',
-      type: 'boolean',
-      default: false,
-      describe: 'Stay in the foreground and log to standard error',
-    })
-    .option('allow-root', { type: 'boolean', default: false, describe: 'Let root in' })
-    .option('log-file', { type: 'string', nargs: 1, describe: 'Log of the daemon; see FILES in the manual' })
-    .option('options', {
-      alias: 'o',
-      type: 'string',
-      array: true,
-      nargs: 1,
-      default: [] as string[],
-      describe: 'Mount options as in fstab: key_file=FILE, allow_other, scratch, write, …',
-    });
-}
 
 interface ServingArguments {
   readonly mount: MountOptions;

@@ -1,7 +1,8 @@
 import type { Argv } from 'yargs';
 import { sealImage } from '../../library/unsealed-image.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
-import { withGivenKeys, withImageArguments } from '../options/image-arguments.ts';
+import { withGivenKeys } from '../options/image-arguments.ts';
+import { withImageArguments } from '../options/image-options.ts';
 import { withJson } from '../options/options.ts';
 import { print, printJson, warn } from '../terminal/output.ts';
 

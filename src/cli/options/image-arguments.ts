@@ -1,44 +1,10 @@
-import type { Argv } from 'yargs';
 import type { Secret } from '../../crypto/secret.ts';
 import { EncryptedImage } from '../../library/encrypted-image.ts';
 import { type OpenOptions, unlockImage } from '../../library/unlock.ts';
 import type { CommonOptions } from '../command.ts';
-import { CommandLineError } from '../command-line-error.ts';
 import { warn } from '../terminal/output.ts';
-import { HeldKeys, type KeyArguments, withKeyOptions } from './key-options.ts';
-
-/** Arguments of every command that opens an image. */
-export interface ImageArguments extends CommonOptions, KeyArguments {
-  readonly ENC: string;
-  readonly imageId: string | undefined;
-}
-
-export function withImageArguments<T>(yargs: Argv<T>) {
-  return withImageId(withKeyOptions(withEnc(yargs)));
-}
-
-function withEnc<T>(yargs: Argv<T>): Argv<T & { ENC: string }> {
-  return yargs.positional('ENC', {
-    type: 'string',
-    demandOption: true,
-    describe: 'Directory with the encrypted image',
-  });
-}
-
-function withImageId<T>(yargs: Argv<T>): Argv<T & { 'image-id': string | undefined }> {
-  return yargs.option('image-id', {
-    type: 'string',
-    nargs: 1,
-    coerce: imageIdOf,
-    describe: 'Refuse any image but the one with this id',
-  });
-}
-
-/** @throws CkptfsError `bad-argument` */
-export function imageIdOf(text: string): string {
-  if (/^[0-9a-f]{32}$/i.test(text)) return text.toLowerCase();
-  throw new CommandLineError(`image id ${text}: an id has 32 hexadecimal digits`, { kind: 'image-id' });
-}
+import type { ImageArguments } from './image-options.ts';
+import { HeldKeys, type KeyArguments } from './key-options.ts';
 
 /** Opens the image that the arguments name, does the work, wipes the keys. @throws what opening and `work` throw */
 export async function withOpenImage<T>(args: ImageArguments, work: (image: EncryptedImage) => Promise<T>): Promise<T> {

@@ -2,7 +2,7 @@ import { CkptfsError } from '../../base/errors.ts';
 import { pageFileChoices, type Transport, transports } from '../../serve/handover/daemon-config.ts';
 import { MAX_WORKERS } from '../../serve/launch/checked-options.ts';
 import { parseFuseOptions, splitAtCommas, withoutBackslashes } from '../../serve/launch/fuse-options.ts';
-import { imageIdOf } from './image-arguments.ts';
+import { imageIdOf } from './image-options.ts';
 import { bytesFrom, countFrom, modeFrom } from './options.ts';
 
 /** Settings that have options of `ckptfs mount`, and the same names with `_` for `-` in `-o`, so also in fstab. */

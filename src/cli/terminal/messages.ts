@@ -27,6 +27,11 @@ export function messageJson(kind: 'notice' | 'warning', message: string): string
   return printableJson(JSON.stringify({ [kind]: { message } }));
 }
 
+/** Returns the result of a command as JSON text, for a program to read. */
+export function resultJson(value: unknown): string {
+  return printableJson(JSON.stringify(value, null, 2));
+}
+
 export function noticeLine(text: string): string {
   return `ckptfs: ${printable(text)}`;
 }

@@ -1,6 +1,6 @@
 import { ioError, systemErrorName } from '../../base/errors.ts';
 import { printableJson } from '../../base/printable.ts';
-import { failureJson, failureLine, messageJson, noticeLine, warningLine } from './messages.ts';
+import { failureJson, failureLine, messageJson, noticeLine, resultJson, warningLine } from './messages.ts';
 
 let isForPrograms = false;
 
@@ -21,7 +21,7 @@ export function print(data: string | Uint8Array): Promise<void> {
 
 /** Prints one object as JSON text, for a program to read. @throws BrokenPipe */
 export function printJson(value: unknown): Promise<void> {
-  return print(`${printableJson(JSON.stringify(value, null, 2))}\n`);
+  return print(`${resultJson(value)}\n`);
 }
 
 /** @throws BrokenPipe */

@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 
 /** One line of /proc/PID/mountinfo, see proc_pid_mountinfo(5). */
 export interface MountInfo {
@@ -20,11 +19,12 @@ export interface MountInfo {
  * blocks.
  */
 export async function readMounts(): Promise<MountInfo[]> {
-  return parseMountInfo(await readFile('/proc/self/mountinfo', 'latin1'));
+  return readMountsSync();
 }
 
 /**
- * Like {@link readMounts}, but synchronous and of any process: the kernel answers from memory.
+ * Like {@link readMounts}, but synchronous and of any process: the kernel answers from memory, which is quicker than
+ * another thread that is to wait for it.
  * @param pid the process
  */
 export function readMountsSync(pid: number | 'self' = 'self'): MountInfo[] {
@@ -84,10 +84,14 @@ function parseLine(line: string): MountInfo | undefined {
   };
 }
 
+/** Only characters that mean themselves. */
+const IS_PLAIN = /^[\x21-\x5b\x5d-\x7e]*$/;
+
 /**
  * Decodes a field: the kernel writes space, tab, newline and backslash as a backslash and three octal digits, in UTF-8.
  */
 function unescaped(field: string): string {
+  if (IS_PLAIN.test(field)) return field;
   const bytes = field.replace(/\\([0-3][0-7]{2})/g, (_, octal: string) =>
     String.fromCharCode(Number.parseInt(octal, 8)),
   );

@@ -40,6 +40,11 @@ export class DaemonNamespace {
     return new DaemonNamespace({ own: MountNamespace.ofThisThread(), caller, callerName: callers });
   }
 
+  /** For a daemon that is in the namespace of its caller. */
+  static ofCaller(): DaemonNamespace {
+    return new DaemonNamespace(undefined);
+  }
+
   /** Runs something short in the caller's namespace. Must be called before any thread is started. */
   runInCallers<T>(work: () => T): T {
     return this.#apart === undefined ? work() : this.#apart.caller.run(this.#apart.own, work);

@@ -1,5 +1,4 @@
 import { closeSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fromPlainError, type PlainError, toPlainError } from '../../base/errors.ts';
 import { redirectOutput } from '../../base/linux/descriptors.ts';
 import { exitNow } from '../../base/linux/processes.ts';
@@ -13,11 +12,10 @@ import { openLog } from '../handover/log-file.ts';
 import { receiveConfig } from '../handover/orders.ts';
 import { sendReport } from '../handover/reports.ts';
 import { reportReady } from './caller.ts';
-import { Daemon } from './daemon.ts';
 import { DaemonNamespace } from './daemon-namespace.ts';
 import { leaveFreezers, stayingInFreezers } from './freezer.ts';
 import { type HintFor, Log } from './log.ts';
-import { ServiceManager } from './service-manager.ts';
+import { exitCodeOf, serveMount } from './serve-mount.ts';
 import { exitWithUnlocker, keyArrives, offerChannel } from './unlocker.ts';
 
 const STANDARD_ERROR = 2;
@@ -39,20 +37,13 @@ export async function runDaemon(hintFor: HintFor): Promise<void> {
   for (const warning of [...weaknesses, ...warnings]) log.warning(warning);
   if (!imageKey.locked) log.warning('keys may be swapped out: the limit of locked memory (ulimit -l) is too low');
 
-  const onStarted = endOnSignals(config, log);
   const key = { imageKey, arrived: keyArrives(channel, imageKey, config) };
-  const daemon = await Daemon.start(config, key, log, namespace).catch((error: unknown) => {
-    imageKey.wipe();
-    return fail(toPlainError(error), config, log);
+  await serveMount(config, key, log, namespace, {
+    serving: async (daemon) => {
+      if (config.logFile !== undefined) await reportReady(daemon, config, warnings);
+    },
+    failed: (error) => fail(error, config, log),
   });
-  onStarted(daemon);
-  if (config.logFile !== undefined) await reportReady(daemon, config, warnings);
-  const manager = new ServiceManager(config.notifySocket, (text) => log.warning(text));
-  notify(manager, daemon, config);
-  const failure = await daemon.ended();
-  if (failure !== undefined) manager.status(failure.message);
-  if (config.lingerSeconds !== undefined) await sleep(config.lingerSeconds * 1000);
-  exitNow(failure === undefined ? 0 : exitCodeOf(failure, config));
 }
 
 /** Opens the log and makes it this process's output, which what Node itself prints then goes to. */
@@ -66,40 +57,6 @@ function openedLog(config: DaemonConfig, hintFor: HintFor): Log {
   } catch (error) {
     return fail(toPlainError(error), config);
   }
-}
-
-/**
- * Lets signals, and errors that nothing catches, end the mount. Returns a function that must be called when the mount
- * serves: a signal that came before takes effect then.
- */
-function endOnSignals(config: DaemonConfig, log: Log): (daemon: Daemon) => void {
-  let daemon: Daemon | undefined;
-  let early: string | undefined;
-  const onSignal = (signal: string): void => {
-    if (daemon === undefined) early = signal;
-    else void daemon.requestEnd(signal);
-  };
-  process.on('SIGTERM', onSignal);
-  process.on('SIGINT', onSignal);
-  // It is sent when a terminal closes. A mount in the background outlives its terminal.
-  process.on('SIGHUP', config.logFile === undefined ? onSignal : () => undefined);
-  process.on('uncaughtException', (error) => {
-    log.error(`internal fault: ${toPlainError(error).stack}`);
-    if (daemon === undefined) fail(toPlainError(error), config, log);
-    else void daemon.detach('internal fault');
-  });
-  return (started) => {
-    daemon = started;
-    if (early !== undefined) void daemon.requestEnd(early);
-  };
-}
-
-/** Tells a service manager that the mount serves and, once it is gone, what is left to do. */
-function notify(manager: ServiceManager, { mount }: Daemon, { location, write }: DaemonConfig): void {
-  manager.ready(`${write ? 'serving and writing' : 'serving'} ${location} on ${mount.mountPoint}`);
-  void mount.stopped.then(() => {
-    manager.stopping(write ? `unmounted; sealing ${location}` : `${mount.mountPoint} is unmounted`);
-  });
 }
 
 /**
@@ -124,8 +81,4 @@ function removeMadeImage({ made }: DaemonConfig, log?: Log): void {
   } catch (error) {
     log?.warning(`the image that was made for this mount cannot be removed: ${toPlainError(error).message}`);
   }
-}
-
-function exitCodeOf({ code }: Pick<PlainError, 'code'>, { exitCodes }: DaemonConfig): number {
-  return exitCodes?.[code] ?? 1;
 }

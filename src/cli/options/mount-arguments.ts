@@ -1,0 +1,67 @@
+import type { ArgumentsCamelCase, Argv } from 'yargs';
+import type { MountOptions } from '../../serve/launch/checked-options.ts';
+import { type CommonOptions, checkPaths } from '../command.ts';
+import { omitUndefined } from '../omit-undefined.ts';
+import { withImageArguments } from './image-options.ts';
+import { parseMountOptions } from './mount-options.ts';
+import { withNewImageOptions } from './new-image-options.ts';
+import { withJson } from './options.ts';
+import { withServingOptions, withWriteOption } from './serving-options.ts';
+
+/** Adds the arguments of `ckptfs mount`. */
+export function withMountArguments(yargs: Argv<CommonOptions>) {
+  return withJson(withNewImageOptions(withServingOptions(withWriteOption(withImageArguments(yargs)))))
+    .positional('MNT', { type: 'string', demandOption: true, describe: 'Directory to mount on' })
+    .option('foreground', {
+      alias: 'f',
+      type: 'boolean',
+      default: false,
+      describe: 'Stay in the foreground and log to standard error',
+    })
+    .option('allow-root', { type: 'boolean', default: false, describe: 'Let root in' })
+    .option('log-file', { type: 'string', nargs: 1, describe: 'Log of the daemon; see FILES in the manual' })
+    .option('options', {
+      alias: 'o',
+      type: 'string',
+      array: true,
+      nargs: 1,
+      default: [] as string[],
+      describe: 'Mount options as in fstab: key_file=FILE, allow_other, scratch, write, …',
+    });
+}
+
+type OptionsOf<T> = T extends Argv<infer U> ? U : never;
+
+/** The arguments of `ckptfs mount`, as a parser understands them. */
+export type MountArguments = ArgumentsCamelCase<OptionsOf<ReturnType<typeof withMountArguments>>>;
+
+/**
+ * Joins the options of a command line and those in its `-o` lists. Options of the line come first.
+ * @throws CkptfsError `bad-argument`; `no-answer` when a path cannot be looked at
+ */
+export async function mountRequest(args: MountArguments) {
+  const { settings, rest } = parseMountOptions(args.options);
+  await checkPaths({ ...settings });
+  const image = {
+    ...args,
+    keyFile: [...(args.keyFile ?? []), ...(settings.keyFile ?? [])],
+    imageId: args.imageId ?? settings.imageId,
+  };
+  const mount: MountOptions = {
+    location: args.ENC,
+    mountPoint: args.MNT,
+    fuseOptions: rest,
+    allowOther: args.allowOther,
+    allowRoot: args.allowRoot,
+    scratch: args.scratch || (settings.scratch ?? false),
+    write: args.write || (settings.write ?? false),
+    ...omitUndefined({
+      transport: args.transport ?? settings.transport,
+      workers: args.workers ?? settings.workers,
+      cacheSize: args.cacheSize ?? settings.cacheSize,
+      pageFiles: args.pageFiles ?? settings.pageFiles,
+      rootMode: args.rootMode ?? settings.rootMode,
+    }),
+  };
+  return { image, mount, logFile: args.logFile ?? settings.logFile };
+}
