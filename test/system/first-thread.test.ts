@@ -43,7 +43,9 @@ describeIf(['root', 'fuse'], 'the first thread of a daemon', () => {
   afterEach(() => [mountPoint, join(base, 'new', 'mnt')].forEach(clear));
   afterAll(() => fs.rmSync(base, { recursive: true }));
 
-  const mount = (): Mounted => mountOn(mountPoint, encrypted, '--workers', String(WORKERS));
+  // Over io_uring all threads start at once.
+  const options = ['--transport', 'kernel', '--workers', String(WORKERS)];
+  const mount = (): Mounted => mountOn(mountPoint, encrypted, ...options);
 
   systemTest([], 'is the only one that serves until contents are read, and hands over then', async () => {
     const mounted = mount();
@@ -103,7 +105,7 @@ describeIf(['root', 'fuse'], 'the first thread of a daemon', () => {
     const again = mountOn(writing.mountPoint, other, '--write');
     fs.writeFileSync(join(base, 'new', 'mnt', 'more.img'), 'more');
     ckptfs('umount', again.mountPoint);
-    const mounted = mountOn(mountPoint, other, '--workers', String(WORKERS));
+    const mounted = mountOn(mountPoint, other, ...options);
     // An older manifest, which is authentic too, comes between.
     fs.writeFileSync(join(other.image, 'manifest'), first);
     expect(fs.readFileSync(file).equals(content)).toBe(true);

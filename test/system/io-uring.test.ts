@@ -1,6 +1,7 @@
 // Goal: mounts are served over io_uring where root lets them be, and through /dev/fuse wherever that cannot be.
 // Method: real mounts under programs that take io_uring away, and a made-up file system that the kernel refuses it.
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import fs from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,7 +10,17 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect } from 'vi
 import { Opcode } from '../../src/fuse/protocol/abi.ts';
 import { countQueues } from '../../src/fuse/uring/queues.ts';
 import { ckptfs, isMounted, runCkptfs } from './support/ckptfs.ts';
-import { ckptfsProgram, clear, type Encrypted, encryptInto, logOf, mountOn, statusOf } from './support/mounts.ts';
+import {
+  ckptfsProgram,
+  clear,
+  type Encrypted,
+  encryptInto,
+  isAlive,
+  logOf,
+  mountOn,
+  statusOf,
+  until,
+} from './support/mounts.ts';
 import {
   check,
   clearMounts,
@@ -78,6 +89,32 @@ describeIf(['root', 'fuse', 'ioUring'], 'a mount over io_uring', () => {
     });
   }
 
+  systemTest([], 'is unmounted also while its daemon is stopped', async () => {
+    const { pid } = mountOn(mountPoint, encrypted);
+    process.kill(pid, 'SIGSTOP');
+    expect(runCkptfs('umount', mountPoint)).toMatchObject({
+      status: 35,
+      stderr: expect.stringContaining('is unmounted, but its daemon'),
+    });
+    expect(isMounted(mountPoint)).toBe(false);
+    process.kill(pid, 'SIGCONT');
+    await until('the daemon has ended', () => !isAlive(pid));
+  });
+
+  systemTest([], 'lets go of a reader that waits for a stopped daemon when that is killed', async () => {
+    const { pid } = mountOn(mountPoint, encrypted);
+    process.kill(pid, 'SIGSTOP');
+    const reader = spawn('cat', [file], { stdio: 'ignore' });
+    const ended = once(reader, 'exit');
+    await until('it waits', () => {
+      const isReader = fs.readlinkSync(`/proc/${reader.pid}/exe`).endsWith('/cat');
+      return isReader && /^State:\t[DS]/m.test(fs.readFileSync(`/proc/${reader.pid}/status`, 'utf8'));
+    });
+    process.kill(pid, 'SIGKILL');
+    expect(await ended).toEqual([1, null]);
+    ckptfs('umount', mountPoint);
+  });
+
   describe('of a process that may not use io_uring', () => {
     const mountWithout = (...options: readonly string[]) => {
       const words = [
@@ -126,6 +163,18 @@ describeIf(['root', 'fuse', 'python', 'ioUring'], 'a made-up file system', () =>
     // FORGET comes through the device; without one that reads it, the kernel would keep them all.
     fs.writeFileSync('/proc/sys/vm/drop_caches', '2');
     for (const name of readChecks) check(name, patternMountPoint);
+    await daemon.unmount();
+  });
+
+  systemTest([], 'is served through /dev/fuse, at once, when one of the threads has failed', async () => {
+    const daemon = await mount(patternMountPoint, { transport: 'io-uring', workers: 2, options: { failing: 1 } });
+    const mountedAt = performance.now();
+    const { refusal } = await daemon.next((message) => message.refusal !== undefined);
+    expect(refusal).toBe('not all threads could make a ring');
+    // Without being told, the others would wait for 20 seconds.
+    expect(performance.now() - mountedAt).toBeLessThan(20_000);
+    check('reading', patternMountPoint);
+    expect(await daemon.next(({ overRing }) => overRing !== undefined)).toEqual({ overRing: false });
     await daemon.unmount();
   });
 

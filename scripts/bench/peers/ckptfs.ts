@@ -11,7 +11,7 @@ import type { Converter, PeerKind, WritePeer } from './peer.ts';
 const project = fileURLToPath(new URL('../../..', import.meta.url));
 
 export interface Ckptfs extends WritePeer, Converter {
-  /** Names a peer that mounts these images with further options. */
+  /** Names a peer that mounts these images with further options, or with another `--transport`. */
   variant(name: string, ...options: readonly string[]): Ckptfs;
   /** Names a peer that makes its images with another cipher. */
   withCipher(name: string, cipher: string): Ckptfs;
@@ -93,7 +93,12 @@ function ckptfs(setup: Setup): Ckptfs {
     },
     encrypt: (source, target) => [...command, 'encrypt', source, target, ...key, '--quiet', ...making],
     decrypt: (encrypted, target) => [...command, 'decrypt', encrypted, target, ...key, '--quiet'],
-    variant: (other, ...further) => ckptfs({ ...setup, name: other, mounting: [...mounting, ...further] }),
+    variant: (other, ...further) =>
+      ckptfs({
+        ...setup,
+        name: other,
+        mounting: further.includes('--transport') ? further : [...mounting, ...further],
+      }),
     withCipher: (other, cipher) => ckptfs({ ...setup, name: other, form: other, making: ['--cipher', cipher] }),
     withNode: (other, directory) =>
       ckptfs({ ...setup, name: other, command: ['env', `PATH=${directory}:${process.env['PATH']}`, ...command] }),
@@ -106,17 +111,23 @@ function ckptfs(setup: Setup): Ckptfs {
 }
 
 /** Sets up a peer that runs a ckptfs. @param directory where it is checked out and built, or installed */
-async function openIn(directory: string, name: string, workshop: string): Promise<Ckptfs> {
+async function openIn(
+  directory: string,
+  name: string,
+  workshop: string,
+  mounting: readonly string[] = [],
+): Promise<Ckptfs> {
   const command: Command = [join(directory, 'bin', 'ckptfs')];
   await run(...command, 'keygen', '-o', join(workshop, 'key'));
   const { version } = JSON.parse(fs.readFileSync(join(directory, 'package.json'), 'utf8'));
-  return ckptfs({ name, version: String(version), form: name, command, workshop, mounting: [], making: [] });
+  return ckptfs({ name, version: String(version), form: name, command, workshop, mounting, making: [] });
 }
 
 export const ckptfsKind: PeerKind<Ckptfs> = {
   name: names.ours,
   packages: [],
-  open: (workshop) => openIn(project, names.ours, workshop),
+  // What a machine has on which FUSE over io_uring is not switched on.
+  open: (workshop) => openIn(project, names.ours, workshop, ['--transport', 'kernel']),
 };
 
 /** Another ckptfs that the one of this checkout is compared with. */

@@ -64,6 +64,11 @@ export function serveRings(fd: number, plan: RingPlan, service: RingService, tok
   serve(fd, service.connect({ onInit: () => service.onServing(false) }), token);
 }
 
+/** Says that a thread which was to serve over io_uring will not: otherwise the others would wait for it. */
+export function abandonRings({ memory, threads }: RingPlan): void {
+  new RingAgreement(memory, threads).fail();
+}
+
 interface Member {
   readonly fd: number;
   readonly plan: RingPlan;

@@ -4,7 +4,7 @@ import { CkptfsError, toPlainError } from '../../base/errors.ts';
 import { Secret } from '../../crypto/secret.ts';
 import { Connection } from '../../fuse/device/connection.ts';
 import { PollingToken, serve } from '../../fuse/device/device-loop.ts';
-import { type RingConnectionOptions, serveRings } from '../../fuse/uring/serve-rings.ts';
+import { abandonRings, type RingConnectionOptions, serveRings } from '../../fuse/uring/serve-rings.ts';
 import { type OpenTree, openTree } from './open-tree.ts';
 import { openWritableTree } from './open-writable-tree.ts';
 import type { LogLevel, ThreadMessage, ThreadOrder, ThreadSetup } from './thread-messages.ts';
@@ -62,6 +62,7 @@ function open(setup: ThreadSetup, manifestNonce: Uint8Array | undefined, send: S
     send({ kind: 'ready', image: opened.image });
     return opened;
   } catch (error) {
+    if (setup.rings !== undefined) abandonRings(setup.rings);
     send({ kind: 'failed', error: toPlainError(error) });
     return undefined;
   }

@@ -16,7 +16,7 @@ import { mountNative } from '../../../dist/fuse/native/native-transport.js';
 import { COUNTER_SLOTS } from '../../../dist/fuse/protocol/counters.js';
 import { capacityOf, countQueues } from '../../../dist/fuse/uring/queues.js';
 import { RingAgreement } from '../../../dist/fuse/uring/ring-agreement.js';
-import { serveRings } from '../../../dist/fuse/uring/serve-rings.js';
+import { abandonRings, serveRings } from '../../../dist/fuse/uring/serve-rings.js';
 
 const blockSize = 4096;
 const gibibyte = 2 ** 30;
@@ -175,10 +175,13 @@ async function main() {
   const { fd, mountPoint, device } = await mountKernel(directory, options);
   const readAhead = setReadAhead(device, 1024);
   const rings = transport === 'io-uring' ? planRings(counters.length) : undefined;
-  // More than fits into the rings: then the kernel refuses them.
-  const { onlyUid, maxTransfer } = options;
+  // A larger transfer than fits into the rings: then the kernel refuses them. Threads that fail before they serve.
+  const { onlyUid, maxTransfer, failing = 0 } = options;
   const threads = counters.map(
-    (own) => new Worker(new URL(import.meta.url), { workerData: { fd, counters: own, onlyUid, maxTransfer, rings } }),
+    (own, index) =>
+      new Worker(new URL(import.meta.url), {
+        workerData: { fd, counters: own, onlyUid, maxTransfer, rings, fails: index < failing },
+      }),
   );
   for (const thread of threads) thread.on('message', print);
   print({ mountPoint, device, readAhead, isDevice: fstatSync(fd).isCharacterDevice() });
@@ -198,13 +201,14 @@ if (isMainThread) {
     process.exitCode = 1;
   });
 } else {
-  const { fd, counters, onlyUid, maxTransfer, rings } = workerData;
+  const { fd, counters, onlyUid, maxTransfer, rings, fails } = workerData;
   const { parentPort } = await import('node:worker_threads');
   const onError = (error, operation, node) => parentPort.postMessage({ fault: String(error), operation, node });
   const larger = maxTransfer !== undefined && { maxTransfer, replyMemory: undefined };
   const connect = (more) =>
     new Connection(fileSystem, { counters, onError, ...(onlyUid !== undefined && { onlyUid }), ...more, ...larger });
-  if (rings === undefined) serve(fd, connect({}));
+  if (fails) abandonRings(rings);
+  else if (rings === undefined) serve(fd, connect({}));
   else {
     serveRings(fd, rings, {
       connect,
