@@ -7,7 +7,7 @@ import { firstExtentPast } from './extents.ts';
 import { DEFAULT_READ_CACHE_BYTES, ObjectReader, type ObjectSource } from './object-reader.ts';
 
 /** Bytes of ciphertext that are read at once. A kernel request of 1 MiB never needs more. */
-const RUN_SIZE = 1 << 20;
+export const RUN_SIZE = 1 << 20;
 
 /** Reads plaintext of files, and authenticates each byte before it returns it. One thread must have it for itself. */
 export class ImageReader {

@@ -37,7 +37,7 @@ export interface ChunkFault {
   readonly reason: string;
 }
 
-const MAX_OPEN_OBJECTS = 128;
+export const MAX_OPEN_OBJECTS = 128;
 
 /** With chunks of 16 KiB, tag pages of so many bytes lead to 4 GiB of data. */
 export const DEFAULT_READ_CACHE_BYTES = 16 << 20;

@@ -249,6 +249,6 @@ export function counterSums(memory: readonly ThreadMemory[]): CounterSums {
  * hundreds of mebibytes gather: what caches drop is found by a full collection only. A manifest takes about 12 times
  * its size, so nothing comes near the limit itself.
  */
-function heapLimit(manifestSize: number, write: boolean): number {
+export function heapLimit(manifestSize: number, write: boolean): number {
   return (write ? WRITING_HEAP : READING_HEAP) + Math.ceil((32 * manifestSize) / 2 ** 20);
 }

@@ -1,0 +1,84 @@
+// Goal: a daemon takes no more memory than docs/design.md says, and no more the longer it serves.
+// Method: a large sparse image, of many objects, is read in every way and again; the kernel says how much memory the
+// daemon had at most.
+import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect } from 'vitest';
+import { DEFAULT_READ_CACHE_BYTES, MAX_OPEN_OBJECTS } from '../../src/image/read/object-reader.ts';
+import { ckptfs } from './support/ckptfs.ts';
+import { memoryBound } from './support/memory-bound.ts';
+import { clear, type Encrypted, encryptInto, mountOn, start } from './support/mounts.ts';
+import { describeIf, systemTest } from './support/requirements.ts';
+
+const SIZE = 2 * 2 ** 30;
+/** Each group of chunks has some data, so that the image has as many tag pages as a full one. */
+const GROUP = 2 << 20;
+const DATA = Buffer.alloc(65_536, 'some data');
+/** A second time may find a few pages more: those that the collector has not given back yet. */
+const GROWTH = 8 << 20;
+
+describeIf(['root', 'fuse'], 'the memory of a daemon', () => {
+  const base = fs.mkdtempSync(join(tmpdir(), 'ckptfs-memory-'));
+  const mountPoint = join(base, 'mnt');
+  const large = join(mountPoint, 'pages-1.img');
+  let encrypted: Encrypted;
+  let manifestSize: number;
+
+  beforeAll(() => {
+    const source = join(base, 'source');
+    fs.mkdirSync(source);
+    const file = fs.openSync(join(source, 'pages-1.img'), 'w');
+    for (let offset = 0; offset < SIZE; offset += GROUP) fs.writeSync(file, DATA, 0, DATA.length, offset);
+    fs.ftruncateSync(file, SIZE);
+    fs.closeSync(file);
+    for (let number = 0; number < MAX_OPEN_OBJECTS + 32; number++) fs.writeFileSync(join(source, `${number}`), DATA);
+    encrypted = encryptInto(base, source);
+    manifestSize = fs.statSync(join(encrypted.image, 'manifest')).size;
+  });
+  afterAll(() => {
+    clear(mountPoint);
+    fs.rmSync(base, { recursive: true });
+  });
+
+  const reads = (...words: readonly string[]): Promise<unknown> => {
+    const process = start(join(base, 'output'), 'dd', 'of=/dev/null', 'status=none', ...words);
+    return new Promise((resolve, reject) => {
+      process.once('exit', (code) =>
+        code === 0 ? resolve(code) : reject(new Error(`dd ${words} ended with ${code}`)),
+      );
+    });
+  };
+
+  /** Reads all of it in sequence, through the page cache and past it, parts of it out of order, and each object. */
+  async function readEverything(): Promise<void> {
+    const parts = [0, 1, 2, 3, 4, 5].map((part) => part * (SIZE / 6 / 4096));
+    await reads(`if=${large}`, 'bs=1M');
+    await Promise.all([
+      reads(`if=${large}`, 'bs=8M', 'iflag=direct'),
+      ...parts.map((skip) => reads(`if=${large}`, 'bs=4k', 'iflag=direct', `skip=${Math.floor(skip)}`, 'count=3000')),
+    ]);
+    for (const name of fs.readdirSync(mountPoint)) if (name !== 'pages-1.img') fs.readFileSync(join(mountPoint, name));
+  }
+
+  for (const [workers, cacheSize] of [
+    [2, DEFAULT_READ_CACHE_BYTES],
+    [4, 32 << 20],
+  ] as const) {
+    const which = `${workers} threads and a cache of ${cacheSize >> 20} MiB`;
+    systemTest([], `stays within its bound with ${which}, and does not grow`, async () => {
+      const serving = ['--workers', `${workers}`, '--cache-size', `${cacheSize}`];
+      const { pid } = mountOn(mountPoint, encrypted, ...serving);
+      const peak = (): number => {
+        const [, kibibytes] = /^VmHWM:\s+(\d+) kB/m.exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
+        return Number(kibibytes) * 1024;
+      };
+      await readEverything();
+      const first = peak();
+      await readEverything();
+      expect(peak()).toBeLessThanOrEqual(memoryBound({ workers, cacheSize, manifestSize }));
+      expect(peak() - first).toBeLessThanOrEqual(GROWTH);
+      ckptfs('umount', mountPoint);
+    });
+  }
+});
