@@ -30,6 +30,7 @@ export const HOUSES: Readonly<Record<string, House>> = {
       'protocol/abi.ts',
       'protocol/counters.ts',
       'protocol/filesystem.ts',
+      'protocol/read-ahead.ts',
       'uring/queues.ts',
       'uring/ring-agreement.ts',
       'uring/serve-rings.ts',
@@ -93,7 +94,16 @@ export const HOUSES: Readonly<Record<string, House>> = {
     },
   },
   fs: {
-    imports: ['base', 'crypto/locked-pages.ts', 'format', 'image', 'image/writable', 'fuse/protocol/filesystem.ts'],
+    imports: [
+      'base',
+      'crypto/locked-pages.ts',
+      'format',
+      'image',
+      'image/writable',
+      'fuse/protocol/filesystem.ts',
+      'fuse/protocol/read-ahead.ts',
+    ],
+    rooms: { '.': [], ahead: [] },
   },
   serve: {
     imports: ['base', 'crypto', 'format', 'stores', 'image', 'image/writable', 'keys', 'fuse', 'fs'],

@@ -2,6 +2,7 @@
 export const counterNames = [
   'requests',
   'bytesServed',
+  'bytesServedAhead',
   'storedBytesRead',
   'cacheHits',
   'cacheMisses',
@@ -14,10 +15,11 @@ export type CounterName = (typeof counterNames)[number];
 const INDEXES: Readonly<Record<CounterName, number>> = {
   requests: 0,
   bytesServed: 1,
-  storedBytesRead: 2,
-  cacheHits: 3,
-  cacheMisses: 4,
-  authenticationFailures: 5,
+  bytesServedAhead: 2,
+  storedBytesRead: 3,
+  cacheHits: 4,
+  cacheMisses: 5,
+  authenticationFailures: 6,
 };
 
 /**

@@ -11,6 +11,7 @@ declare const CKPTFS_CALLS_PREAD: boolean | undefined;
 declare const CKPTFS_MIN_DEFERRED_WRITE: number | undefined;
 declare const CKPTFS_STARTS_DAEMON_EARLY: boolean | undefined;
 declare const CKPTFS_MIN_DIRECT_FILE: number | undefined;
+declare const CKPTFS_READS_AHEAD: boolean | undefined;
 declare const CKPTFS_STOPS_XATTR_REQUESTS: boolean | undefined;
 
 /** Whether a serving thread asks for the next request for a short while before it sleeps. */
@@ -36,6 +37,9 @@ export const STARTS_DAEMON_EARLY: boolean =
 
 /** Bytes of the smallest file that may be read past the page cache. Images without one need no request at open(2). */
 export const MIN_DIRECT_FILE: number = typeof CKPTFS_MIN_DIRECT_FILE === 'undefined' ? 4 << 20 : CKPTFS_MIN_DIRECT_FILE;
+
+/** Whether serving threads decrypt ahead what is read directly. */
+export const READS_AHEAD: boolean = typeof CKPTFS_READS_AHEAD === 'undefined' ? true : CKPTFS_READS_AHEAD;
 
 /** Whether the kernel is told to stop asking for extended attributes where an image has none. */
 export const STOPS_XATTR_REQUESTS: boolean =

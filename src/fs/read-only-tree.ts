@@ -82,6 +82,24 @@ export class ReadOnlyTree implements FileSystem {
     }
   }
 
+  /** Bytes of a file. @throws Errno */
+  sizeOf(node: number): number {
+    return this.#file(node).size;
+  }
+
+  /**
+   * Reads bytes that no request has asked for yet.
+   * @returns false when not all of them are there and verified; the read that asks for them reports why
+   */
+  readAhead(node: number, offset: number, length: number, out: Region, outOffset: number): boolean {
+    const file = this.#file(node);
+    try {
+      return this.#reader.read(file, offset, length, out, outOffset) === length;
+    } catch {
+      return false;
+    }
+  }
+
   /** Cookies are positions: that of an entry is the number of entries up to it. */
   entryAfter(directory: number, cookie: number): DirectoryEntry | undefined {
     this.#directory(directory);

@@ -21,6 +21,7 @@ export function servingStatus(device: string): DaemonStatus {
     counters: {
       requests: 1,
       bytesServed: 2,
+      bytesServedAhead: 0,
       storedBytesRead: 3,
       cacheHits: 4,
       cacheMisses: 5,

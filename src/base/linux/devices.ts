@@ -19,6 +19,13 @@ export const writeDevice: (fd: number, address: number, length: number) => numbe
   'size_t',
 ]);
 
+/** writev(2). @param vector the address of `count` structs iovec */
+export const writeDeviceVector: (fd: number, vector: number, count: number) => number = bind('writev', 'long', [
+  'int',
+  'uintptr_t',
+  'int',
+]);
+
 const calls = {
   open: bind('open', 'int', ['str', 'int']),
   ioctl: bind('ioctl', 'int', ['int', 'ulong', 'uintptr_t']),

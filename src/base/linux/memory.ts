@@ -9,6 +9,7 @@ const MAP_PRIVATE = 0x02;
 const MAP_ANONYMOUS = 0x20;
 const MAP_POPULATE = 0x8000;
 const MADV_DONTNEED = 4;
+const MADV_HUGEPAGE = 14;
 const MADV_DONTDUMP = 16;
 const MADV_DODUMP = 17;
 
@@ -63,4 +64,14 @@ export function discardPages({ address, length }: Region): void {
 /** Undoes {@link mapShared}. Nothing may use the region any more. */
 export function unmapShared({ address, length }: Region): void {
   calls.munmap(address, length);
+}
+
+/** Asks for huge pages, where the system has them; in vain is no failure. Works only on memory that is not used yet. */
+export function preferHugePages(address: number, length: number): void {
+  calls.madvise(address, length, MADV_HUGEPAGE);
+}
+
+/** Gives the memory of whole pages that are not locked back; they read as zeros from then on. */
+export function givePagesBack(address: number, length: number): void {
+  calls.madvise(address, length, MADV_DONTNEED);
 }

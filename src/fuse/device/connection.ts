@@ -5,6 +5,7 @@ import { type AnsweredOperation, operationOf, type SilentOperation } from '../op
 import { COUNTED_OPCODES, COUNTER_SLOTS, Counter, count } from '../protocol/counters.ts';
 import type { Exchange, WritingExchange } from '../protocol/exchange.ts';
 import { type FileSystem, isWritable } from '../protocol/filesystem.ts';
+import type { ReadAhead } from '../protocol/read-ahead.ts';
 import { Reply } from '../protocol/reply.ts';
 import { Request } from '../protocol/request.ts';
 
@@ -25,6 +26,8 @@ interface ConnectionOptions {
   readonly maxTransfer?: number;
   /** The memory of replies, see {@link Reply}; it decides on `maxTransfer`. By default the connection makes its own. */
   readonly replyMemory?: Region;
+  /** Answers reads of files that are opened directly. */
+  readonly readAhead?: ReadAhead | undefined;
   /** {@link COUNTER_SLOTS} doubles in the layout of {@link Counter}. Only this connection writes them. */
   readonly counters?: Float64Array;
   readonly onError?: ErrorListener;
@@ -56,6 +59,7 @@ export class Connection {
   readonly #exchange: Exchange;
   /** Like `#exchange`, but for operations that change something; undefined when the file system is immutable. */
   readonly #writing: WritingExchange | undefined;
+  readonly #readAhead: ReadAhead | undefined;
   readonly #counters: Float64Array;
   readonly #onError: ErrorListener;
   readonly #onlyUid: number | undefined;
@@ -64,10 +68,12 @@ export class Connection {
     this.#request = new Request(new Region(0));
     this.#reply = new Reply(options.replyMemory ?? options.maxTransfer ?? DEFAULT_MAX_TRANSFER_BYTES);
     this.#counters = options.counters ?? new Float64Array(COUNTER_SLOTS);
+    this.#readAhead = options.readAhead;
     this.#onError = options.onError ?? (() => undefined);
     this.#onlyUid = options.onlyUid;
     this.#exchange = {
       fileSystem,
+      readAhead: this.#readAhead,
       request: this.#request,
       reply: this.#reply,
       counters: this.#counters,
@@ -79,9 +85,24 @@ export class Connection {
     this.#writing = isWritable(fileSystem) ? { ...this.#exchange, fileSystem } : undefined;
   }
 
-  /** The memory that holds the reply to the last request, from its first byte on. */
+  /** The memory that holds the reply to the last request, unless {@link vectorLength} is above 0. */
   get reply(): Region {
     return this.#reply.memory;
+  }
+
+  /** The address of the structs iovec that lead to the last reply, when {@link vectorLength} is above 0. */
+  get vector(): number {
+    return this.#reply.vector;
+  }
+
+  /** How many there are. Only a connection that reads ahead has any. */
+  get vectorLength(): number {
+    return this.#reply.vectorLength;
+  }
+
+  /** False when {@link work} would find nothing to do. */
+  get mayHaveWork(): boolean {
+    return this.#readAhead?.mayHaveWork ?? false;
   }
 
   /** Most bytes in one READ or WRITE. */
@@ -96,6 +117,7 @@ export class Connection {
    */
   handle(memory: Region, length: number): number {
     const request = this.#request;
+    this.#reply.begin();
     if (!request.open(memory, length)) return 0;
     const operation = operationOf(request.opcode);
     count(this.#counters, Counter.requests, 1);
@@ -121,20 +143,30 @@ export class Connection {
     const request = this.#request;
     if (!(error instanceof Errno)) this.#report(error, operationOf(request.opcode).name, request.node);
     const { errno } = error instanceof Errno ? error : Errno.of('EIO');
+    this.#reply.begin();
     return this.#reply.finish(errno, request.uniqueLow, request.uniqueHigh, 0);
   }
 
   /**
-   * Lets the file system finish deferred work. Must be called after the reply to a request was sent, before the
-   * request's memory is used for another. Never throws.
+   * Lets the file system finish deferred work, and blocks that were sent be used again. Must be called after the reply
+   * to a request was sent, before the request's memory is used for another. Never throws.
    */
   settle(): void {
+    this.#readAhead?.sent();
     if (this.#writing === undefined) return;
     try {
       this.#writing.fileSystem.settle();
     } catch (error) {
       this.#report(error, operationOf(this.#request.opcode).name, this.#request.node);
     }
+  }
+
+  /**
+   * Does one small piece of work ahead of requests, while none waits.
+   * @returns false when there was nothing to do
+   */
+  work(): boolean {
+    return this.#readAhead?.work() ?? false;
   }
 
   /** Overwrites the last reply with zeros. */

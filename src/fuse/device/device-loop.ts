@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 import { CkptfsError } from '../../base/errors.ts';
-import { readDevice, writeDevice } from '../../base/linux/devices.ts';
+import { readDevice, writeDevice, writeDeviceVector } from '../../base/linux/devices.ts';
 import { lastErrno, Region } from '../../base/linux/native.ts';
 import { POLLS_DEVICE } from '../../base/tuning.ts';
 import { wipe } from '../../base/wipe.ts';
@@ -58,8 +58,9 @@ export function serve(fd: number, connection: Connection, token = new PollingTok
   try {
     while (true) {
       let from = device.waiting;
-      let received: Received = 'again';
-      if (POLLS_DEVICE && device.polling !== undefined && token.tryTake()) {
+      let received: Received = device.polling === undefined ? 'again' : workAhead(device.polling, connection, request);
+      if (received !== 'again') from = device.polling ?? from;
+      else if (POLLS_DEVICE && device.polling !== undefined && token.tryTake()) {
         try {
           received = poll(device.polling, request);
         } finally {
@@ -78,6 +79,16 @@ export function serve(fd: number, connection: Connection, token = new PollingTok
     wipe(request.bytes);
     closeClones(device, fd);
   }
+}
+
+/** Works ahead of requests, one small piece after another, until there is a request or nothing to do. */
+function workAhead(fd: number, connection: Connection, request: Region): Received {
+  while (connection.mayHaveWork) {
+    const received = receive(fd, request);
+    if (received !== 'again') return received;
+    if (!connection.work()) break;
+  }
+  return 'again';
 }
 
 /** Asks a descriptor that never waits for a request, again and again for a short while. */
@@ -106,7 +117,12 @@ export function receive(fd: number, request: Region): Received {
  * next read. A reply that the kernel refuses would leave its caller waiting for ever, so EIO is sent in its place.
  */
 export function reply(fd: number, connection: Connection, length: number): void {
-  if (writeDevice(fd, connection.reply.address, length) >= 0) return;
+  const { vectorLength } = connection;
+  const sent =
+    vectorLength === 0
+      ? writeDevice(fd, connection.reply.address, length)
+      : writeDeviceVector(fd, connection.vector, vectorLength);
+  if (sent >= 0) return;
   const errno = lastErrno();
   if (errno === ENOENT || errno === ENODEV || errno === EBADF || errno === ECONNABORTED) return;
   const fault = new CkptfsError('internal', `the kernel refused a reply of ${length} bytes with errno ${errno}`);

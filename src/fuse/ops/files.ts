@@ -9,6 +9,7 @@ import {
   fuse_open_in,
   fuse_open_out,
   fuse_read_in,
+  fuse_release_in,
   O_ACCMODE,
   O_RDONLY,
   O_TRUNC,
@@ -21,6 +22,9 @@ import { isWritable } from '../protocol/filesystem.ts';
 import type { Reply } from '../protocol/reply.ts';
 
 const { O_DIRECT } = constants;
+
+/** The file handle of opens that need none. */
+const NO_HANDLE = 0;
 
 /**
  * Answers FUSE_OPEN. The answer is ENOSYS, once: from then on the kernel opens files without asking, keeps their cached
@@ -37,7 +41,17 @@ export function open(exchange: Exchange): number {
   // With O_DIRECT the kernel passes its cache by anyway, and sends all requests of a read at once, which it does not do
   // with FOPEN_DIRECT_IO.
   const isDirect = (flags & O_DIRECT) === 0 && fileSystem.opensDirect(request.node, request.thread());
-  return replyOpened(reply, 0, isDirect ? FOPEN_KEEP_CACHE | FOPEN_DIRECT_IO : FOPEN_KEEP_CACHE);
+  if (!isDirect) return replyOpened(reply, 0, FOPEN_KEEP_CACHE);
+  const handle = exchange.readAhead?.opened(request.node) ?? NO_HANDLE;
+  return replyOpened(reply, 0, FOPEN_KEEP_CACHE | FOPEN_DIRECT_IO, handle);
+}
+
+/** Answers FUSE_RELEASE, which comes when the last descriptor of an OPEN is closed. No process waits for the answer. */
+export function release({ request, readAhead }: Exchange): number {
+  if (readAhead === undefined) return 0;
+  const handle = request.u64(fuse_release_in.fh);
+  if (handle !== NO_HANDLE) readAhead.closed(handle);
+  return 0;
 }
 
 /**
@@ -53,20 +67,24 @@ function opened({ reply, onlyUid }: Exchange, cacheFlags: number): number {
   return replyOpened(reply, 0, cacheFlags);
 }
 
-/** Writes struct fuse_open_out into the reply, with file handle 0: ckptfs uses none. Returns the struct's size. */
-export function replyOpened(reply: Reply, at: number, cacheFlags: number): number {
-  reply.u64(at + fuse_open_out.fh, 0);
+/** Writes struct fuse_open_out into the reply; only files that are read ahead need a handle. Returns its size. */
+export function replyOpened(reply: Reply, at: number, cacheFlags: number, handle = NO_HANDLE): number {
+  reply.u64(at + fuse_open_out.fh, handle);
   reply.u32(at + fuse_open_out.open_flags, cacheFlags);
   reply.u32(at + fuse_open_out.padding, 0);
   return fuse_open_out.sizeof;
 }
 
-/** Answers FUSE_READ. The file system writes the bytes straight into the reply. */
-export function read({ fileSystem, request, reply, counters }: Exchange): number {
+/** Answers FUSE_READ. The file system writes the bytes straight into the reply, unless they were read ahead. */
+export function read({ fileSystem, request, reply, counters, readAhead }: Exchange): number {
   const offset = request.u64(fuse_read_in.offset);
   const size = request.u32(fuse_read_in.size);
   if (size > reply.capacity) throw Errno.of('EINVAL');
-  const length = fileSystem.read(request.node, offset, size, reply.memory, reply.bodyOffset);
+  const handle = readAhead === undefined ? NO_HANDLE : request.u64(fuse_read_in.fh);
+  const length =
+    readAhead === undefined || handle === NO_HANDLE
+      ? fileSystem.read(request.node, offset, size, reply.memory, reply.bodyOffset)
+      : readAhead.read(handle, request.node, offset, size, reply);
   if (!Number.isInteger(length) || length < 0 || length > size) {
     throw new RangeError(`the file system returned ${length} bytes where ${size} were asked for`);
   }

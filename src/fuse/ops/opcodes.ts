@@ -3,7 +3,7 @@ import { COUNTED_OPCODES } from '../protocol/counters.ts';
 import type { Handler, WritingHandler } from '../protocol/exchange.ts';
 import { setattr } from './attributes.ts';
 import { readDirectory, readDirectoryPlus } from './directories.ts';
-import { flush, lseek, open, openDirectory, read, sync } from './files.ts';
+import { flush, lseek, open, openDirectory, read, release, sync } from './files.ts';
 import { batchForget, forget } from './forgets.ts';
 import { create, link, mkdir, mknod, rename, rename2, rmdir, symlink, unlink } from './names.ts';
 import { access, getattr, lookup, readlink } from './nodes.ts';
@@ -61,7 +61,7 @@ const reading: readonly Row<Handler>[] = [
   [Opcode.FUSE_OPEN, 'OPEN', 'one-user', open],
   [Opcode.FUSE_READ, 'READ', 'anyone', read],
   [Opcode.FUSE_STATFS, 'STATFS', 'one-user', statfs],
-  [Opcode.FUSE_RELEASE, 'RELEASE', 'anyone', acknowledge],
+  [Opcode.FUSE_RELEASE, 'RELEASE', 'anyone', release],
   [Opcode.FUSE_FSYNC, 'FSYNC', 'anyone', sync],
   [Opcode.FUSE_GETXATTR, 'GETXATTR', 'one-user', getxattr],
   [Opcode.FUSE_LISTXATTR, 'LISTXATTR', 'one-user', listxattr],

@@ -115,7 +115,7 @@ export function statfs({ fileSystem, reply }: Exchange): number {
   return fuse_kstatfs.sizeof;
 }
 
-/** Answers an operation that needs no work: FUSE_DESTROY, FUSE_RELEASE, FUSE_RELEASEDIR. */
+/** Answers an operation that needs no work: FUSE_DESTROY, FUSE_RELEASEDIR. */
 export function acknowledge(): number {
   return 0;
 }

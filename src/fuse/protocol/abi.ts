@@ -211,6 +211,7 @@ export const fuse_open_in = { flags: 0 } as const;
 export const fuse_open_out = { fh: 0, open_flags: 8, padding: 12, sizeof: 16 } as const;
 /** The body of READ, READDIR and READDIRPLUS. */
 export const fuse_read_in = { fh: 0, offset: 8, size: 16, sizeof: 40 } as const;
+export const fuse_release_in = { fh: 0, sizeof: 24 } as const;
 export const fuse_lseek_in = { fh: 0, offset: 8, whence: 16, padding: 20, sizeof: 24 } as const;
 export const fuse_lseek_out = { offset: 0, sizeof: 8 } as const;
 export const fuse_getxattr_in = { size: 0, padding: 4, sizeof: 8 } as const;

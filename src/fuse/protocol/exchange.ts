@@ -1,4 +1,5 @@
 import { type Attributes, type FileSystem, isWritable, type WritableFileSystem } from './filesystem.ts';
+import type { ReadAhead } from './read-ahead.ts';
 import type { Reply } from './reply.ts';
 import type { Request } from './request.ts';
 
@@ -8,6 +9,7 @@ import type { Request } from './request.ts';
  */
 export interface Exchange {
   readonly fileSystem: FileSystem;
+  readonly readAhead: ReadAhead | undefined;
   readonly request: Request;
   readonly reply: Reply;
   /** The counters of the connection, in the layout of {@link Counter}. */

@@ -1,15 +1,22 @@
 import { Region } from '../../base/linux/native.ts';
 import { fuse_attr, fuse_attr_out, fuse_entry_out, fuse_out_header } from './abi.ts';
 import type { Attributes } from './filesystem.ts';
+import type { PiecedReply } from './read-ahead.ts';
 
 const PAGE_SIZE = 4096;
+
+/** More than a read of blocks needs. */
+const MAX_PIECES = 32;
+const SIZE_OF_IOVEC = 16;
 
 /**
  * Builds replies: a header, then a body. The body begins on a page boundary, so that the kernel copies the data of a
  * READ page by page. A reply overwrites the one before, and every method writes all bytes of what it names, so no byte
  * of an earlier reply is ever sent. Offsets are relative to the body.
+ *
+ * The body may also be made of pieces that lie elsewhere; then {@link vector} has what is to be sent.
  */
-export class Reply {
+export class Reply implements PiecedReply {
   /** The header and the body, for write(2). */
   readonly memory: Region;
   /** Where the body begins in {@link memory}. */
@@ -18,6 +25,9 @@ export class Reply {
   readonly capacity: number;
 
   readonly #view: DataView;
+  /** Structs iovec: the header, then the pieces. */
+  readonly #vector = new Region(SIZE_OF_IOVEC * (1 + MAX_PIECES));
+  #pieces = 0;
 
   /**
    * @param place the most bytes of a body, a multiple of the page size; or memory that a header fits into just before a
@@ -27,12 +37,33 @@ export class Reply {
     this.memory = typeof place === 'number' ? Reply.#memoryFor(place) : place;
     this.capacity = this.memory.length - fuse_out_header.sizeof;
     this.#view = this.memory.view;
+    this.#setVector(0, this.memory.address, fuse_out_header.sizeof);
   }
 
   static #memoryFor(capacity: number): Region {
     const whole = new Region(capacity + 2 * PAGE_SIZE);
     const body = PAGE_SIZE + ((PAGE_SIZE - (whole.address % PAGE_SIZE)) % PAGE_SIZE);
     return new Region(whole.bytes.subarray(body - fuse_out_header.sizeof, body + capacity));
+  }
+
+  /** How many structs iovec are at {@link vector}; 0 when the reply is all in {@link memory}. */
+  get vectorLength(): number {
+    return this.#pieces === 0 ? 0 : 1 + this.#pieces;
+  }
+
+  /** The address of the structs iovec, for writev(2). */
+  get vector(): number {
+    return this.#vector.address;
+  }
+
+  /** Begins a reply without pieces. */
+  begin(): void {
+    this.#pieces = 0;
+  }
+
+  piece(address: number, length: number): void {
+    if (this.#pieces === MAX_PIECES) throw new RangeError(`a reply of more than ${MAX_PIECES} pieces`);
+    this.#setVector(++this.#pieces, address, length);
   }
 
   /**
@@ -45,6 +76,14 @@ export class Reply {
     this.#view.setUint32(fuse_out_header.unique, uniqueLow, true);
     this.#view.setUint32(fuse_out_header.unique + 4, uniqueHigh, true);
     return length;
+  }
+
+  #setVector(index: number, address: number, length: number): void {
+    const at = index * SIZE_OF_IOVEC;
+    this.#vector.view.setUint32(at, address, true);
+    this.#vector.view.setUint32(at + 4, Math.floor(address / 0x1_0000_0000), true);
+    this.#vector.view.setUint32(at + 8, length, true);
+    this.#vector.view.setUint32(at + 12, 0, true);
   }
 
   u16(at: number, value: number): void {

@@ -6,6 +6,7 @@ import { Connection } from '../../fuse/device/connection.ts';
 import { EventLoopServer } from '../../fuse/device/event-loop.ts';
 import { Counter } from '../../fuse/protocol/counters.ts';
 import { type OpenTree, openTree } from '../thread/open-tree.ts';
+import { ringReader } from '../thread/ring-of-thread.ts';
 import { type OpenedImage, type ThreadMemory, type ThreadSetup, threadMemory } from '../thread/thread-messages.ts';
 import type { Log } from './log.ts';
 
@@ -31,6 +32,8 @@ export class FirstThread {
     const counters = new Counters(this.memory.image);
     this.#opened = openTree(setup.store, imageKey, setup, counters, (line) => log.error(line));
     this.#connection = new Connection(this.#opened.tree, {
+      // It fills no blocks, but the threads that take over do so for files that were opened here.
+      readAhead: ringReader(setup.ahead, this.#opened.aheadSource, this.memory, () => undefined),
       counters: new Float64Array(this.memory.connection),
       ...(setup.onlyUid === undefined ? {} : { onlyUid: setup.onlyUid }),
       onInit: () => this.#initialized.resolve(),

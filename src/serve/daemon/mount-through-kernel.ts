@@ -1,4 +1,5 @@
-import { READ_AHEAD_KIBIBYTES } from '../../base/tuning.ts';
+import { READ_AHEAD_KIBIBYTES, READS_AHEAD } from '../../base/tuning.ts';
+import { aheadMemory } from '../../fs/ahead/layout.ts';
 import { DEFAULT_MAX_TRANSFER_BYTES } from '../../fuse/device/connection.ts';
 import { type KernelMount, mountKernel } from '../../fuse/mount/mount-kernel.ts';
 import { setReadAhead, unmount } from '../../fuse/mount/mount-point.ts';
@@ -59,6 +60,7 @@ function startThreads(config: DaemonConfig, store: HeldStore, key: PendingKey, l
     imageKey: key.imageKey.shared,
     cacheSize: Math.ceil(config.cacheSize / config.workers),
     pageFiles: config.pageFiles,
+    ahead: READS_AHEAD && !config.write && config.pageFiles !== 'cached' ? aheadMemory() : undefined,
     rootMode: config.rootMode,
     onlyUid: config.allowRoot ? process.getuid?.() : undefined,
     rings: usesRings(config)

@@ -4,6 +4,7 @@ import { Deadline } from '../../base/deadline.ts';
 import { CkptfsError, fromPlainError } from '../../base/errors.ts';
 import { programUrl } from '../../base/program-url.ts';
 import { settleable } from '../../base/settleable.ts';
+import { RingKeeper } from '../../fs/ahead/ring-keeper.ts';
 import { Counter } from '../../fuse/protocol/counters.ts';
 import type { CounterSums } from '../control/control-messages.ts';
 import type { ServingTransport } from '../handover/daemon-config.ts';
@@ -69,6 +70,7 @@ export class ServingThreads implements ThreadsOfMount {
   readonly #initialized = settleable<ServingTransport>();
   readonly #broken = settleable<void>();
   readonly memory: readonly ThreadMemory[];
+  readonly #ring: RingKeeper | undefined;
   readonly #log: Log;
   readonly #write: boolean;
   readonly #seal: SealWatch;
@@ -81,6 +83,7 @@ export class ServingThreads implements ThreadsOfMount {
     this.#write = setup.write;
     this.#seal = new SealWatch(location);
     const token = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
+    this.#ring = setup.ahead && new RingKeeper(setup.ahead);
     this.memory = Array.from({ length: size }, () => threadMemory(token));
     this.#threads = this.memory.map(
       (memory) =>
@@ -95,7 +98,10 @@ export class ServingThreads implements ThreadsOfMount {
     for (const { promise } of [this.#opened, this.#initialized]) promise.catch(() => undefined);
     const ends = this.#threads.map((thread, index) => this.#follow(thread, this.memory[index]));
     // No other thread answers what waits in the queues of a broken one, for ever: only the end of the daemon does.
-    this.ended = Promise.race([Promise.all(ends), this.#broken.promise]).then(() => this.#seal.outcome());
+    this.ended = Promise.race([Promise.all(ends), this.#broken.promise]).then(() => {
+      this.#ring?.end();
+      return this.#seal.outcome();
+    });
     this.stopped = Promise.race([this.#seal.begun, this.ended.then(() => undefined)]);
   }
 
@@ -180,6 +186,9 @@ export class ServingThreads implements ThreadsOfMount {
         break;
       case 'no-rings':
         this.#onNoRings(message.why);
+        break;
+      case 'reads-ahead':
+        this.#ring?.watch();
         break;
       case 'refused':
         this.#initialized.reject(

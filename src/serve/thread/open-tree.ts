@@ -2,6 +2,7 @@ import type { Counters } from '../../base/counters.ts';
 import { CkptfsError } from '../../base/errors.ts';
 import type { Secret } from '../../crypto/secret.ts';
 import { ROOT_INODE } from '../../format/manifest.ts';
+import type { AheadSource } from '../../fs/ahead/ring-reader.ts';
 import type { PageFiles } from '../../fs/direct-opens.ts';
 import { ReadOnlyTree } from '../../fs/read-only-tree.ts';
 import type { FaultListener } from '../../fs/store-faults.ts';
@@ -16,6 +17,8 @@ import type { OpenedImage } from './thread-messages.ts';
 /** An image that one thread serves. */
 export interface OpenTree {
   readonly tree: FileSystem;
+  /** The tree as one whose files are read ahead; undefined where none are. */
+  readonly aheadSource: AheadSource | undefined;
   readonly image: OpenedImage;
   /** Seals a writable image, once nothing is served any more. @throws the reason why it is not sealed */
   readonly seal: (() => void) | undefined;
@@ -48,8 +51,10 @@ export function openTree(
   const root = image.manifest.inodes[ROOT_INODE - 1];
   if (root === undefined) throw new CkptfsError('internal', 'an image without a root directory');
   const { mode, uid, gid, atime, mtime } = root;
+  const tree = new ReadOnlyTree(image, new ImageTree(image.manifest), reader, onFault, pageFiles);
   return {
-    tree: new ReadOnlyTree(image, new ImageTree(image.manifest), reader, onFault, pageFiles),
+    tree,
+    aheadSource: tree.opensDirect === undefined ? undefined : tree,
     image: {
       imageId: image.header.imageId.toString('hex'),
       root: { mode, uid, gid, atime, mtime },

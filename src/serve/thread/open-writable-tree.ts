@@ -58,6 +58,7 @@ function treeOf(
   const tree = new DeferredWrites(new WritableTree(image, (line) => log('error', line)), image);
   return {
     tree,
+    aheadSource: undefined,
     image: { imageId: imageId.toString('hex'), root: { mode, uid, gid, atime, mtime }, manifestNonce: undefined },
     seal: () => {
       try {

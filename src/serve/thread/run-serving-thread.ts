@@ -7,6 +7,7 @@ import { PollingToken, serve } from '../../fuse/device/device-loop.ts';
 import { abandonRings, type RingConnectionOptions, serveRings } from '../../fuse/uring/serve-rings.ts';
 import { type OpenTree, openTree } from './open-tree.ts';
 import { openWritableTree } from './open-writable-tree.ts';
+import { ringReader } from './ring-of-thread.ts';
 import type { LogLevel, ThreadMessage, ThreadOrder, ThreadSetup } from './thread-messages.ts';
 import { WaitingLines } from './waiting-lines.ts';
 
@@ -105,12 +106,17 @@ function serveMount(fd: number, opened: OpenTree, setup: ThreadSetup, send: Send
 }
 
 function connectionTo(
-  { tree }: OpenTree,
+  { tree, aheadSource }: OpenTree,
   setup: ThreadSetup,
   send: Send,
   options: RingConnectionOptions = {},
 ): Connection {
   return new Connection(tree, {
+    // Over io_uring a reply must be in the memory of its entry.
+    readAhead:
+      options.replyMemory === undefined
+        ? ringReader(setup.ahead, aheadSource, setup.memory, () => send({ kind: 'reads-ahead' }))
+        : undefined,
     counters: new Float64Array(setup.memory.connection),
     ...(setup.onlyUid === undefined ? {} : { onlyUid: setup.onlyUid }),
     onInit: (overRing) => send({ kind: 'initialized', overRing }),

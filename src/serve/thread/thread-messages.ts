@@ -1,6 +1,7 @@
 import { Counters } from '../../base/counters.ts';
 import type { PlainError } from '../../base/errors.ts';
 import type { Time } from '../../base/time.ts';
+import type { AheadMemory } from '../../fs/ahead/layout.ts';
 import type { PageFiles } from '../../fs/direct-opens.ts';
 import { COUNTER_SLOTS } from '../../fuse/protocol/counters.ts';
 import type { RingPlan } from '../../fuse/uring/serve-rings.ts';
@@ -17,6 +18,8 @@ export interface ThreadSetup {
   /** In bytes, of this thread. */
   readonly cacheSize: number;
   readonly pageFiles: PageFiles;
+  /** Where threads of the mount read ahead, the same for all; undefined where they do not. */
+  readonly ahead: AheadMemory | undefined;
   readonly rootMode: number | undefined;
   readonly onlyUid: number | undefined;
   /** Undefined where io_uring is not to be used. A mount fails that cannot be served over it where it is required. */
@@ -67,6 +70,8 @@ export type ThreadMessage =
   | LogLine
   /** The kernel's first request, FUSE_INIT, succeeded and is about to be answered. */
   | { readonly kind: 'initialized'; readonly overRing: boolean }
+  /** It has taken memory for blocks that are read ahead, which is to be given back when they are not used. */
+  | { readonly kind: 'reads-ahead' }
   /** FUSE_INIT was refused. */
   | { readonly kind: 'refused'; readonly text: string }
   /** The mount is served by the device although io_uring was to be used. Comes before `initialized`. */
