@@ -48,6 +48,12 @@ export class LiveObject implements ReadableObject {
     return new LiveObject({ id, chunks: 0, digests }, growing);
   }
 
+  /** Makes it a finished object: its file has all its tag pages, and it has their digests. */
+  stopGrowing(geometry: Geometry): void {
+    this.digests = this.digests.subarray(0, geometry.groupsFor(this.chunks) * DIGEST_SIZE);
+    this.growing = undefined;
+  }
+
   /** 32 hexadecimal digits. */
   get name(): string {
     return this.id.toString('hex');

@@ -32,6 +32,5 @@ export function finishObject(object: LiveObject, file: WritableObject, geometry:
   if (growing === undefined) return;
   for (const [group, page] of growing.unwritten()) writeTagPage(object, growing, group, page, file, geometry);
   file.truncate(geometry.objectSize(object.chunks));
-  object.digests = object.digests.subarray(0, geometry.groupsFor(object.chunks) * DIGEST_SIZE);
-  object.growing = undefined;
+  object.stopGrowing(geometry);
 }

@@ -94,7 +94,7 @@ export class ObjectAppender {
     for (const filled of this.#full) {
       filled.growing.forgetFull(filled.object.chunks);
       if (!filled.growing.isEmpty) continue;
-      filled.object.growing = undefined;
+      filled.object.stopGrowing(this.#image.geometry);
       this.#full.delete(filled);
       this.#closeUnused(filled);
     }

@@ -1,11 +1,13 @@
 import { expect, test } from 'vitest';
 import { ioErrorName } from '../../../../../src/base/errors.ts';
 import { Region } from '../../../../../src/base/linux/native.ts';
+import { Geometry } from '../../../../../src/format/geometry.ts';
 import type { DiskOperation } from '../../../../support/memory-disk.ts';
 import { systemError } from '../../../../support/recording-store.ts';
 import { describeModel, modelOfSealed, newImage, patternBytes, Session } from '../session.ts';
 
 const chunkSize = 16384;
+const geometry = new Geometry(chunkSize);
 
 /** Refuses what a limit of file size refuses (RLIMIT_FSIZE). */
 function limitedTo(size: number): (operation: DiskOperation) => Error | undefined {
@@ -82,6 +84,22 @@ test('a chunk that would end beyond the limit when its object is finished goes i
   // Room for the first sector of another chunk, and not for the whole of it.
   begun.store.fault = limitedTo(2 * 4096 + 2 * chunkSize + 4096);
   session.apply({ kind: 'write', file: 0, offset: 2 * chunkSize, length: 6, seed: 2 });
+  session.apply({ kind: 'sync' });
+  session.image.seal();
+  session.close();
+  expect(begun.store.list().objects.length).toBe(2);
+  expect(describeModel(modelOfSealed(begun))).toBe(describeModel(session.root));
+});
+
+test('an object whose limit is met at the end of a group has as many digests as tag pages', async () => {
+  const begun = await newImage('aes-256-xts', chunkSize);
+  const session = new Session(begun, {});
+  const { chunksPerGroup, groupSize } = geometry;
+  begun.store.fault = limitedTo(geometry.objectSize(chunksPerGroup));
+  session.apply({ kind: 'create', directory: 0, name: 'a' });
+  session.apply({ kind: 'write', file: 0, offset: 0, length: groupSize, seed: 1 });
+  session.apply({ kind: 'sync' });
+  session.apply({ kind: 'write', file: 0, offset: groupSize, length: 6, seed: 2 });
   session.apply({ kind: 'sync' });
   session.image.seal();
   session.close();
