@@ -136,7 +136,7 @@ describe('the command line', () => {
     expect(inBash('mo')).toBe('mount');
     expect(inBash('encrypt', '--cipher', '')).toBe('aes-256-xts aes-128-xts chacha20-poly1305 aes-256-gcm none');
     expect(inBash('encrypt', '--cipher', 'cha')).toBe('chacha20-poly1305');
-    expect(inBash('mount', 'a', 'b', '--transport', '')).toBe('kernel fuse-native');
+    expect(inBash('mount', 'a', 'b', '--transport', '')).toBe('auto kernel io-uring fuse-native');
     expect(inBash('keygen', '--bits', '1')).toBe('128 192');
     expect(inBash('mount', '--wr')).toBe('--write');
     // A path: bash completes it by itself.

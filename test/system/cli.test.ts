@@ -248,9 +248,9 @@ describe('damage', () => {
     const largest = objects.sort((a, b) => fs.statSync(b).size - fs.statSync(a).size)[0] ?? '';
     const file = fs.openSync(largest, 'r+');
     const byte = Buffer.alloc(1);
-    // In the data of chunk 100: header page, tag page, 100 chunks.
-    fs.readSync(file, byte, 0, 1, 8192 + 100 * 16384);
-    fs.writeSync(file, Buffer.from([byte.readUInt8() ^ 1]), 0, 1, 8192 + 100 * 16384);
+    // In the data of chunk 20: header page, tag page, 20 chunks.
+    fs.readSync(file, byte, 0, 1, 8192 + 20 * 16384);
+    fs.writeSync(file, Buffer.from([byte.readUInt8() ^ 1]), 0, 1, 8192 + 20 * 16384);
     fs.closeSync(file);
     fs.writeFileSync(at('bad/stranger\n'), '');
   });
@@ -275,13 +275,13 @@ describe('damage', () => {
     expect(run('verify', 'bad', ...key)).toEqual({
       status: 23,
       stdout:
-        'pages-1.img: object ID, chunk 100: its tag does not match\n' + 'damaged: 1 fault in 2 objects, 185 chunks\n',
+        'pages-1.img: object ID, chunk 20: its tag does not match\n' + 'damaged: 1 fault in 2 objects, 185 chunks\n',
       stderr: 'ckptfs: warning: unexpected file, no part of the image: stranger\\n\n',
     });
     const report = JSON.parse(run('verify', 'bad', '--json', ...key).stdout);
     expect(report).toMatchObject({
       intact: false,
-      damage: [{ file: 'pages-1.img', object: 'ID', chunk: 100 }],
+      damage: [{ file: 'pages-1.img', object: 'ID', chunk: 20 }],
       unexpected: ['stranger\n'],
     });
     expect(run('verify', 'bad', '--strict', '--quiet', ...key).status).toBe(23);
@@ -314,9 +314,9 @@ describe('damage', () => {
 
   test('cat gives nothing that was not authenticated, and fails', () => {
     const { status, stderr } = run('cat', 'bad', 'pages-1.img', ...key);
-    expect([status, stderr]).toEqual([23, 'ckptfs: pages-1.img: object ID, chunk 100: its tag does not match.\n']);
+    expect([status, stderr]).toEqual([23, 'ckptfs: pages-1.img: object ID, chunk 20: its tag does not match.\n']);
     const given = terminal.bytes('cat', 'bad', 'pages-1.img', ...key);
-    expect(given.length).toBeLessThanOrEqual(100 * 16384);
+    expect(given.length).toBeLessThanOrEqual(20 * 16384);
     expect(pages.subarray(0, given.length).equals(given)).toBe(true);
     expect(terminal.bytes('cat', 'bad', 'core-1.img', ...key).toString()).toBe('core');
   });
@@ -325,7 +325,7 @@ describe('damage', () => {
     const { status, stderr } = run('decrypt', 'bad', 'bad-out', ...key);
     expect([status, stderr]).toEqual([
       23,
-      'ckptfs: bad-out/pages-1.img: object ID, chunk 100: its tag does not match.\n',
+      'ckptfs: bad-out/pages-1.img: object ID, chunk 20: its tag does not match.\n',
     ]);
   });
 });

@@ -10,6 +10,7 @@ import { describeIf, systemTest } from './support/requirements.ts';
 import { isOverRing, testedTransports } from './support/transports.ts';
 
 const chunkSize = 16384;
+const sectorSize = 4096;
 const pages = Buffer.alloc(1 << 20, 'memory of a process ');
 
 describeIf(['root', 'fuse'], 'what cannot be mounted', () => {
@@ -114,23 +115,25 @@ describeIf(['root', 'fuse'], 'what cannot be mounted', () => {
 
   systemTest([], 'what is damaged is EIO, and one line of the log says where', () => {
     const damagedChunk = 40;
+    const damagedSector = (damagedChunk * chunkSize) / sectorSize + 1;
     const image = changed((copy) => {
       const { path } = largestObject(copy);
-      flip(path, 8192 + damagedChunk * chunkSize + 5000);
+      flip(path, 8192 + damagedSector * sectorSize + 900);
     });
     const { id } = largestObject(image);
     const mounted = mountOn(mountPoint, { ...encrypted, image });
     const fd = fs.openSync(join(mountPoint, 'pages-1.img'), 'r');
-    const readChunk = (chunk: number): Buffer => {
-      const bytes = Buffer.alloc(chunkSize);
-      expect(fs.readSync(fd, bytes, 0, chunkSize, chunk * chunkSize)).toBe(chunkSize);
+    const readSector = (sector: number): Buffer => {
+      const bytes = Buffer.alloc(sectorSize);
+      expect(fs.readSync(fd, bytes, 0, sectorSize, sector * sectorSize)).toBe(sectorSize);
       return bytes;
     };
-    for (let repetition = 0; repetition < 3; repetition++) expect(() => readChunk(damagedChunk)).toThrow('EIO');
-    for (let chunk = 0; chunk < pages.length / chunkSize; chunk++) {
-      if (chunk === damagedChunk) continue;
-      const expected = pages.subarray(chunk * chunkSize, (chunk + 1) * chunkSize);
-      expect(readChunk(chunk).equals(expected), `chunk ${chunk}`).toBe(true);
+    for (let repetition = 0; repetition < 3; repetition++) expect(() => readSector(damagedSector)).toThrow('EIO');
+    // All others of the chunk can still be read.
+    for (let sector = 0; sector < pages.length / sectorSize; sector++) {
+      if (sector === damagedSector) continue;
+      const expected = pages.subarray(sector * sectorSize, (sector + 1) * sectorSize);
+      expect(readSector(sector).equals(expected), `sector ${sector}`).toBe(true);
     }
     fs.closeSync(fd);
     expect(fs.readFileSync(join(mountPoint, 'core-1.img'), 'utf8')).toBe('core');

@@ -158,11 +158,11 @@ describeIf(['root', 'fuse', 'python'], 'a service manager', () => {
       const started = fs
         .readFileSync(at('trace'), 'utf8')
         .split('\n')
-        .filter((line) => line.includes('execve('));
-      const isOurs = (line: string): boolean => line.includes(`"${ckptfsProgram}"`);
+        .filter((line) => /execve\(.*\) = 0$/.test(line));
+      // env(1) has it among its arguments, the daemon in its environment.
+      const isDaemon = (line: string): boolean => /execve\("[^"]+\/node", .*"CKPTFS_LAUNCHED=9"/.test(line);
+      const isOurs = (line: string): boolean => line.includes(`"${ckptfsProgram}"`) && !isDaemon(line);
       expect(started.filter((line) => line.includes('"/bin/sh"')).length).toBeGreaterThan(0);
-      // It may be started through a shell and unshare: those have its path among their arguments too.
-      const isDaemon = (line: string): boolean => /execve\("[^"]+", \["[^"]+", "[^"]+\/daemon\.js"/.test(line);
       expect(started.filter(isDaemon)).toHaveLength(1);
       expect(started.filter((line) => line.includes('NOTIFY_SOCKET') && !isOurs(line))).toEqual([]);
     },

@@ -25,6 +25,7 @@ const restoring: readonly Trick[] = [
     constant: 'CKPTFS_MIN_DIRECT_FILE',
     value: `${Number.MAX_SAFE_INTEGER}`,
   },
+  { without: 'without decrypting ahead', constant: 'CKPTFS_READS_AHEAD', value: 'false' },
 ];
 
 const writing: readonly Trick[] = [
