@@ -1,3 +1,4 @@
+import { CkptfsError } from '../../base/errors.ts';
 import { BLOCK_NUMBERS, BLOCK_WORDS, BLOCKS } from './layout.ts';
 
 /**
@@ -93,11 +94,18 @@ export class Blocks {
     return found;
   }
 
-  /** Lets a slot be filled with a block. */
+  /** Lets a slot be filled with a block. @throws CkptfsError `internal` when it is pinned */
   claim(slot: number, file: number, block: number): void {
+    this.#checkUnpinned(slot);
     this.#words[stateOf(slot) + BLOCK_WORDS.file] = file;
     this.#numbers[BLOCK_NUMBERS.at + slot] = block;
     this.set(slot, State.filling);
+  }
+
+  /** Lets a slot be wiped. @throws CkptfsError `internal` when it is pinned */
+  claimWipe(slot: number): void {
+    this.#checkUnpinned(slot);
+    this.set(slot, State.wiping);
   }
 
   /** Makes the blocks of a file unknown; those being filled are doomed. */
@@ -141,6 +149,10 @@ export class Blocks {
     }
     if (this.state(slot) === State.filling) Atomics.wait(this.#words, at, State.filling, MILLISECONDS_FOR_FILLER);
     return this.state(slot) === State.ready;
+  }
+
+  #checkUnpinned(slot: number): void {
+    if (this.isPinned(slot)) throw new CkptfsError('internal', `block ${slot} would change while it is sent`);
   }
 }
 

@@ -1,9 +1,30 @@
 import { BlockMemory } from './block-memory.ts';
 import { type AheadMemory, BLOCKS } from './layout.ts';
-import { Ring, type Work } from './ring.ts';
+import { Ring } from './ring.ts';
 
 /** How often the ring is looked at, and so how long it is unused, at least, until it is emptied. */
 const INTERVAL_MILLISECONDS = 1000;
+
+/**
+ * Ends the streams of a ring, wipes its blocks and gives their memory back, in steps: after each of them other threads
+ * may begin streams anew. What these fill stays.
+ */
+export function* emptying(ring: Ring, memory: Pick<BlockMemory, 'wipe' | 'giveBack'>): Generator<void, void> {
+  if (!ring.endStreams()) return;
+  yield;
+  for (let slot = ring.claimWipe(); slot >= 0; slot = ring.claimWipe()) {
+    yield;
+    memory.wipe(slot);
+    ring.finishWipe(slot);
+    yield;
+  }
+  for (let group = ring.claimGroup(); group >= 0; group = ring.claimGroup()) {
+    yield;
+    memory.giveBack(group);
+    ring.finishGiveBack(group);
+    yield;
+  }
+}
 
 /**
  * Empties the ring of a mount when no read has come for a while, and gives its memory back. It runs on a thread that
@@ -12,7 +33,6 @@ const INTERVAL_MILLISECONDS = 1000;
 export class RingKeeper {
   readonly #ring: Ring;
   readonly #memory: BlockMemory;
-  readonly #work: Work = { kind: 'wipe', slot: 0, node: 0, offset: 0, length: 0 };
   #lastUse = 0;
   #timer: NodeJS.Timeout | undefined;
 
@@ -36,16 +56,8 @@ export class RingKeeper {
     const { use } = this.#ring;
     const isUsed = use !== this.#lastUse;
     this.#lastUse = use;
-    if (isUsed || !this.#ring.endStreams()) return false;
-    // Without streams there is nothing to fill or to make.
-    while (this.#ring.claim(this.#work)) {
-      this.#memory.wipe(this.#work.slot);
-      this.#ring.finishWipe(this.#work.slot);
-    }
-    for (let group = this.#ring.claimGroup(); group >= 0; group = this.#ring.claimGroup()) {
-      this.#memory.giveBack(group);
-      this.#ring.finishGiveBack(group);
-    }
+    if (isUsed) return false;
+    for (const _step of emptying(this.#ring, this.#memory));
     return this.#ring.isAbsent;
   }
 

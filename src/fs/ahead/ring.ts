@@ -120,13 +120,26 @@ export class Ring {
     return isFound;
   }
 
+  /**
+   * Gives the calling thread a block to wipe, and nothing else to do; then it calls {@link finishWipe}.
+   * @returns the slot; -1 when there is none
+   */
+  claimWipe(): number {
+    if (!this.#lock.tryTake()) return -1;
+    this.#collect();
+    const slot = this.blocks.findIn(State.spent);
+    if (slot >= 0) this.blocks.claimWipe(slot);
+    this.#lock.release();
+    return slot;
+  }
+
   /** Ends work of kind `fill`. @param isVerified whether all of the block was verified and is in its place */
   finishFill(slot: number, isVerified: boolean): void {
     this.blocks.finish(slot, isVerified);
     this.#setPending();
   }
 
-  /** Ends work of kind `wipe`. */
+  /** Ends the wiping of a slot. */
   finishWipe(slot: number): void {
     this.blocks.set(slot, State.free);
     this.#setPending();
@@ -303,7 +316,7 @@ export class Ring {
   #claimWipe(work: Work): boolean {
     const slot = this.blocks.findIn(State.spent);
     if (slot < 0 || (this.#streams.hasAny() && this.blocks.count(State.spent) <= MAX_SPENT)) return false;
-    this.blocks.set(slot, State.wiping);
+    this.blocks.claimWipe(slot);
     work.kind = 'wipe';
     work.slot = slot;
     return true;

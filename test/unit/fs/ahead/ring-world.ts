@@ -2,6 +2,7 @@ import { expect } from 'vitest';
 import { State } from '../../../../src/fs/ahead/blocks.ts';
 import { aheadMemory, BLOCK_SIZE, BLOCKS, BLOCKS_PER_GROUP } from '../../../../src/fs/ahead/layout.ts';
 import { MAX_BLOCKS_PER_READ, type Plan, Ring, type Work } from '../../../../src/fs/ahead/ring.ts';
+import { emptying } from '../../../../src/fs/ahead/ring-keeper.ts';
 
 /** What a block's memory has: zeros, one block of a file, or what is left of a filling that is under way. */
 type Content = 'zeros' | 'partial' | `${number}:${number}`;
@@ -26,6 +27,7 @@ export class RingWorld {
   readonly damaged: ReadonlySet<string>;
   /** The group whose memory is never locked, and those after it. */
   readonly unlockable: number;
+  #keeper: Generator<void, void> | undefined;
 
   constructor(threads: number, damaged: Iterable<string> = [], unlockable: number = BLOCKS / BLOCKS_PER_GROUP) {
     this.damaged = new Set(damaged);
@@ -44,18 +46,29 @@ export class RingWorld {
     if (closed !== undefined) this.ring.close(closed.handle);
   }
 
-  /** Does what RingKeeper does when no read has come for a while. */
-  emptyWhenIdle(): void {
-    this.ring.endStreams();
-    const group = this.ring.claimGroup();
-    if (group < 0) return;
-    const slots = this.contents.slice(group * BLOCKS_PER_GROUP, (group + 1) * BLOCKS_PER_GROUP);
-    expect(slots.every((content) => content === 'zeros')).toBe(true);
-    this.ring.finishGiveBack(group);
+  /** Takes the next step of what RingKeeper does when no read has come for a while, or the first. */
+  stepKeeper(): void {
+    this.#keeper ??= emptying(this.ring, {
+      wipe: (slot) => this.#keeperWipes(slot),
+      giveBack: (group) => this.#keeperGivesBack(group),
+    });
+    if (this.#keeper.next().done === true) this.#keeper = undefined;
   }
 
-  /** Lets all threads end what they do, and then work until there is nothing to do. */
+  finishKeeper(): void {
+    while (this.#keeper !== undefined) this.stepKeeper();
+  }
+
+  /** Does all that RingKeeper does when no read has come for a while. */
+  emptyWhenIdle(): void {
+    this.finishKeeper();
+    this.stepKeeper();
+    this.finishKeeper();
+  }
+
+  /** Lets the keeper and all threads end what they do, and the threads then work until there is nothing to do. */
   settle(): void {
+    this.finishKeeper();
     for (const thread of this.threads) thread.finish();
     for (let steps = 0; this.threads.some((thread) => thread.beginWork()); steps++) {
       expect(steps).toBeLessThan(10_000);
@@ -70,6 +83,17 @@ export class RingWorld {
 
   isBeingSent(slot: number): boolean {
     return this.threads.some((thread) => thread.isSending(slot));
+  }
+
+  #keeperWipes(slot: number): void {
+    expect(this.isBeingSent(slot)).toBe(false);
+    expect(this.ring.blocks.isPinned(slot)).toBe(false);
+    this.contents[slot] = 'zeros';
+  }
+
+  #keeperGivesBack(group: number): void {
+    const slots = this.contents.slice(group * BLOCKS_PER_GROUP, (group + 1) * BLOCKS_PER_GROUP);
+    expect(slots.every((content) => content === 'zeros')).toBe(true);
   }
 }
 

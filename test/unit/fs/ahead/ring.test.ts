@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { State } from '../../../../src/fs/ahead/blocks.ts';
-import { BLOCK_SIZE, BLOCKS, FILES } from '../../../../src/fs/ahead/layout.ts';
+import { BLOCK_SIZE, BLOCKS, BLOCKS_PER_GROUP, FILES } from '../../../../src/fs/ahead/layout.ts';
 import { type RingThread, RingWorld } from './ring-world.ts';
 
 const MIB = 1 << 20;
@@ -90,7 +90,8 @@ describe('a stream', () => {
     world.ring.endStreams();
     world.settle();
     expect(world.held).toBe(0);
-    while (!world.ring.isAbsent) world.emptyWhenIdle();
+    world.emptyWhenIdle();
+    expect(world.ring.isAbsent).toBe(true);
     // The file is still open: the next read begins anew.
     expect(read(world, 5 * MIB)).toBe(0);
     world.settle();
@@ -187,6 +188,51 @@ describe('a block', () => {
     expect(sender.fromRing).toBe(4);
     world.settle();
     expect(world.held).toBe(0);
+  });
+});
+
+describe('the keeper, while a process begins to read again', () => {
+  test('claims no block that the new stream wants filled', () => {
+    const world = worldOf(2);
+    read(world, 0);
+    world.settle();
+    world.emptyWhenIdle();
+    read(world, 0);
+    world.settle();
+    // It has ended the streams when the process reads again, and goes on when the new stream has blocks to fill.
+    world.stepKeeper();
+    read(world, 20 * MIB);
+    world.stepKeeper();
+    const [reader, filler] = [threadOf(world), threadOf(world, 1)];
+    reader.beginRead(0, 21 * MIB, MIB);
+    world.finishKeeper();
+    while (filler.beginWork()) filler.finish();
+    reader.finish();
+    world.settle();
+    expect(read(world, 22 * MIB)).toBe(4);
+  });
+
+  test('claims no group that the new stream wants made', () => {
+    const world = worldOf(2);
+    read(world, 0);
+    world.settle();
+    const [sender, other] = [threadOf(world), threadOf(world, 1)];
+    sender.beginRead(0, MIB, MIB);
+    sender.step(false);
+    world.stepKeeper();
+    other.beginRead(0, 20 * MIB, MIB);
+    other.finish();
+    // Half of the first group is being sent, and the stream fills the other half: it wants the second group next.
+    for (let count = 0; count < BLOCKS_PER_GROUP / 2; count++) {
+      expect(other.beginWork()).toBe(true);
+      other.finish();
+    }
+    world.finishKeeper();
+    sender.finish();
+    expect(sender.fromRing).toBe(4);
+    world.settle();
+    expect(world.ring.blocks.findIn(State.making)).toBe(-1);
+    expect(read(world, 21 * MIB)).toBe(4);
   });
 });
 
