@@ -1,5 +1,5 @@
 import { CkptfsError } from '../../base/errors.ts';
-import { BLOCK_NUMBERS, BLOCK_WORDS, BLOCKS } from './layout.ts';
+import { BLOCK_NUMBERS, BLOCK_WORDS, BLOCKS, BLOCKS_PER_GROUP } from './layout.ts';
 
 /**
  * What is in a block's memory:
@@ -88,6 +88,14 @@ export class Blocks {
     return -1;
   }
 
+  /** Finds a spent slot that is about no file any more; -1 when there is none. */
+  findForgotten(): number {
+    for (let slot = 0; slot < BLOCKS; slot++) {
+      if (this.state(slot) === State.spent && this.isOf(slot, NO_FILE)) return slot;
+    }
+    return -1;
+  }
+
   count(state: BlockState): number {
     let found = 0;
     for (let slot = 0; slot < BLOCKS; slot++) if (this.state(slot) === state) found++;
@@ -108,6 +116,12 @@ export class Blocks {
     this.set(slot, State.wiping);
   }
 
+  /** Notes that nothing needs a slot. What was filled in vain may have bytes of another file: it is about none. */
+  spend(slot: number): void {
+    if (this.state(slot) === State.unusable) this.#words[stateOf(slot) + BLOCK_WORDS.file] = NO_FILE;
+    this.set(slot, State.spent);
+  }
+
   /** Makes the blocks of a file unknown; those being filled are doomed. */
   forget(file: number): void {
     for (let slot = 0; slot < BLOCKS; slot++) {
@@ -119,6 +133,17 @@ export class Blocks {
 
   set(slot: number, state: BlockState): void {
     Atomics.store(this.#words, stateOf(slot), state);
+  }
+
+  isGroupFree(group: number): boolean {
+    for (let slot = group * BLOCKS_PER_GROUP; slot < (group + 1) * BLOCKS_PER_GROUP; slot++) {
+      if (this.state(slot) !== State.free || this.isPinned(slot)) return false;
+    }
+    return true;
+  }
+
+  setGroup(group: number, state: (typeof State)['making' | 'absent' | 'free']): void {
+    for (let slot = group * BLOCKS_PER_GROUP; slot < (group + 1) * BLOCKS_PER_GROUP; slot++) this.set(slot, state);
   }
 
   pin(slot: number): void {

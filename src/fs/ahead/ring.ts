@@ -114,7 +114,11 @@ export class Ring {
     // Before looking: what another thread ends without the lock from here on sets it again.
     Atomics.store(this.#words, Word.pending, 0);
     this.#collect();
-    const isFound = this.#claimFill(work) || this.#claimWipe(work);
+    // What was of a file that is closed waits for nothing.
+    const isFound =
+      this.#claimWipe(this.blocks.findForgotten(), work) ||
+      this.#claimFill(work) ||
+      this.#claimWipe(this.#slotToWipe(), work);
     if (isFound) this.#setPending();
     this.#lock.release();
     return isFound;
@@ -148,7 +152,7 @@ export class Ring {
   /** Ends work of kind `make`. @param isLocked whether the memory is locked; otherwise there will be no more of it */
   finishMake(group: number, isLocked: boolean): void {
     if (!isLocked) Atomics.store(this.#words, Word.refused, GROUPS - group);
-    this.#setGroup(group, isLocked ? State.free : State.absent);
+    this.blocks.setGroup(group, isLocked ? State.free : State.absent);
     this.#setPending();
   }
 
@@ -173,15 +177,15 @@ export class Ring {
     if (!this.#lock.tryTake()) return -1;
     let group = GROUPS - 1;
     while (group >= 0 && this.blocks.state(group * BLOCKS_PER_GROUP) === State.absent) group--;
-    const isFree = group >= 0 && !this.#streams.hasAny() && this.#isGroupFree(group);
-    if (isFree) this.#setGroup(group, State.making);
+    const isFree = group >= 0 && !this.#streams.hasAny() && this.blocks.isGroupFree(group);
+    if (isFree) this.blocks.setGroup(group, State.making);
     this.#lock.release();
     return isFree ? group : -1;
   }
 
   /** Makes a group that {@link claimGroup} gave absent. */
   finishGiveBack(group: number): void {
-    this.#setGroup(group, State.absent);
+    this.blocks.setGroup(group, State.absent);
   }
 
   #planLocked(file: number, node: number, offset: number, end: number, plan: Plan): boolean {
@@ -231,7 +235,7 @@ export class Ring {
       const state = this.blocks.state(slot);
       const isDead =
         state === State.unusable || (state === State.ready && this.#nearest(slot) === Number.POSITIVE_INFINITY);
-      if (isDead && !this.blocks.isPinned(slot)) this.blocks.set(slot, State.spent);
+      if (isDead && !this.blocks.isPinned(slot)) this.blocks.spend(slot);
     }
   }
 
@@ -298,7 +302,7 @@ export class Ring {
   #claimMake(work: Work): boolean {
     const group = this.#groupToMake();
     if (group < 0 || this.blocks.findIn(State.making) >= 0) return false;
-    this.#setGroup(group, State.making);
+    this.blocks.setGroup(group, State.making);
     work.kind = 'make';
     work.slot = group;
     return true;
@@ -312,27 +316,18 @@ export class Ring {
     return slot >= 0 && group < limit ? group : -1;
   }
 
-  /** Claims a block to wipe: of those that wait for being overwritten, a few may wait while there are streams. */
-  #claimWipe(work: Work): boolean {
-    const slot = this.blocks.findIn(State.spent);
-    if (slot < 0 || (this.#streams.hasAny() && this.blocks.count(State.spent) <= MAX_SPENT)) return false;
+  /** Finds a block to wipe: of those that wait for being overwritten, a few may wait while there are streams. */
+  #slotToWipe(): number {
+    if (this.#streams.hasAny() && this.blocks.count(State.spent) <= MAX_SPENT) return -1;
+    return this.blocks.findIn(State.spent);
+  }
+
+  #claimWipe(slot: number, work: Work): boolean {
+    if (slot < 0) return false;
     this.blocks.claimWipe(slot);
     work.kind = 'wipe';
     work.slot = slot;
     return true;
-  }
-
-  #isGroupFree(group: number): boolean {
-    for (let slot = group * BLOCKS_PER_GROUP; slot < (group + 1) * BLOCKS_PER_GROUP; slot++) {
-      if (this.blocks.state(slot) !== State.free || this.blocks.isPinned(slot)) return false;
-    }
-    return true;
-  }
-
-  #setGroup(group: number, state: (typeof State)['making' | 'absent' | 'free']): void {
-    for (let slot = group * BLOCKS_PER_GROUP; slot < (group + 1) * BLOCKS_PER_GROUP; slot++) {
-      this.blocks.set(slot, state);
-    }
   }
 
   #setPending(): void {

@@ -170,7 +170,7 @@ export class RingThread {
       ring.finishWipe(work.slot);
     } else {
       const block = `${work.node}:${work.offset / BLOCK_SIZE}` as const;
-      contents[work.slot] = damaged.has(block) ? 'zeros' : block;
+      if (!damaged.has(block)) contents[work.slot] = block;
       ring.finishFill(work.slot, !damaged.has(block));
     }
   }

@@ -191,6 +191,56 @@ describe('a block', () => {
   });
 });
 
+describe('while another file is read', () => {
+  const OTHER = 8;
+  const heldOf = (world: RingWorld, node: number): number =>
+    world.contents.filter((content) => content.startsWith(`${node}:`)).length;
+
+  test('no block of a closed file waits for being overwritten', () => {
+    const world = worldOf(2);
+    world.open(OTHER, 256 * MIB);
+    for (const handle of [0, 1]) {
+      read(world, 0, MIB, handle);
+      world.settle();
+    }
+    const sender = threadOf(world);
+    sender.beginRead(0, MIB, MIB);
+    sender.step(false);
+    world.close(0);
+    const other = threadOf(world, 1);
+    while (other.beginWork()) other.finish();
+    expect(heldOf(world, NODE)).toBe(4);
+    world.settle();
+    expect(heldOf(world, NODE)).toBe(0);
+    expect(heldOf(world, OTHER)).toBe(8);
+  });
+
+  test('a block of a closed file is wiped before another is filled', () => {
+    const world = worldOf(1);
+    world.open(OTHER, 256 * MIB);
+    read(world, 0);
+    world.settle();
+    read(world, 0, MIB, 1);
+    world.close(0);
+    const thread = threadOf(world);
+    for (let count = 0; count < 8; count++) {
+      thread.beginWork();
+      thread.finish();
+    }
+    expect(world.held).toBe(0);
+    world.settle();
+    expect(heldOf(world, OTHER)).toBe(8);
+  });
+
+  test('what was filled in vain is wiped', () => {
+    const world = worldOf(1, 256 * MIB, [`${NODE}:11`]);
+    read(world, 0);
+    world.settle();
+    expect(world.contents).not.toContain('partial');
+    expect(world.held).toBe(7);
+  });
+});
+
 describe('the keeper, while a process begins to read again', () => {
   test('claims no block that the new stream wants filled', () => {
     const world = worldOf(2);
