@@ -16,7 +16,10 @@ import { start } from './start.ts';
 const filled = 64 * 1024;
 const stride = 16 * filled;
 
-/** Makes a sparse file with random bytes at regular distances: little on the disk, but as many chunks as a full one. */
+/**
+ * Makes a sparse file with random bytes at regular distances: large, but little on the disk. An image has chunks of the
+ * random bytes alone, so it has a sixteenth of those of a full file.
+ */
 async function sparseDataset(bench: Bench, name: string, bytes: number): Promise<Dataset> {
   const path = bench.newDirectory(name);
   const noise = await fs.promises.open('/dev/urandom');
@@ -133,7 +136,7 @@ export const growth: Group = {
   name: 'growth',
   heading: 'With bigger images and more workers',
   method:
-    'The biggest image is that of a sparse file: one sixteenth random bytes at regular distances, the rest holes. It has as many chunk records as a full one. Peak memory is `VmHWM` after reading all of the file in sequence and some of it at random.',
+    'The biggest image is that of a sparse file: one sixteenth random bytes at regular distances, the rest holes. Its image has chunk records of the random bytes alone. Peak memory is `VmHWM` after reading all of the file in sequence and some of it at random.',
   async run(bench, measure) {
     await byImageSize(bench, measure);
     await byWorkers(bench, measure);
