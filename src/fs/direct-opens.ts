@@ -20,3 +20,15 @@ export function readsDirect(pageFiles: PageFiles, thread: number): boolean {
   if (pageFiles !== 'auto') return pageFiles === 'direct';
   return threadName(thread)?.startsWith(CRIU) ?? false;
 }
+
+/** What CRIU calls the images of memory: `pages-1.img`. The others are small. */
+const PAGE_IMAGE = /^pages-.*\.img$/;
+
+/**
+ * Returns whether a thread that has made a file is to write it past the page cache: CRIU splices the pages of the
+ * dumped process into its page images, a mebibyte at a time, and they need not be copied for the cache first.
+ */
+export function writesDirect(pageFiles: PageFiles, name: Uint8Array, thread: number): boolean {
+  if (pageFiles !== 'auto') return pageFiles === 'direct';
+  return PAGE_IMAGE.test(Buffer.from(name).toString('latin1')) && readsDirect(pageFiles, thread);
+}

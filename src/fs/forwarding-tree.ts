@@ -60,6 +60,10 @@ export class ForwardingTree<Inner extends WritableFileSystem> implements Writabl
     return this.inner.create(parent, name, mode, caller);
   }
 
+  createsDirect(name: Uint8Array, thread: number): boolean {
+    return this.inner.createsDirect(name, thread);
+  }
+
   mknod(parent: number, name: Uint8Array, type: MeetingType, mode: number, caller: Caller): Attributes {
     return this.inner.mknod(parent, name, type, mode, caller);
   }

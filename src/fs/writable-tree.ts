@@ -16,6 +16,7 @@ import type {
 import type { LiveDirectory, LiveInode } from '../image/writable/model/live-inode.ts';
 import type { WritableImage } from '../image/writable/writable-image.ts';
 import { attributesOf, DOT, DOT_DOT, NAME_MAX } from './attributes.ts';
+import { type PageFiles, writesDirect } from './direct-opens.ts';
 import { metadataChanges, newDirectory, newInode } from './metadata-changes.ts';
 import type { ReservingFileSystem } from './reserving-file-system.ts';
 import { type FaultListener, StoreFaults } from './store-faults.ts';
@@ -36,13 +37,23 @@ export class WritableTree implements ReservingFileSystem {
   readonly #image: WritableImage;
   readonly #faults: StoreFaults;
   readonly #clock: () => number;
+  readonly #pageFiles: PageFiles;
   /** The lookup count of each node that has one above 0. */
   readonly #lookups = new Map<number, number>();
 
-  /** @param clock milliseconds since 1970; the image's own */
-  constructor(image: WritableImage, onFault: FaultListener, clock: () => number = Date.now) {
+  /**
+   * @param pageFiles which new files are written past the page cache
+   * @param clock milliseconds since 1970; the image's own
+   */
+  constructor(
+    image: WritableImage,
+    onFault: FaultListener,
+    pageFiles: PageFiles = 'auto',
+    clock: () => number = Date.now,
+  ) {
     this.#image = image;
     this.#faults = new StoreFaults((node) => image.pathOf(node), onFault);
+    this.#pageFiles = pageFiles;
     this.#clock = clock;
   }
 
@@ -111,6 +122,10 @@ export class WritableTree implements ReservingFileSystem {
 
   create(parent: number, name: Uint8Array, mode: number, caller: Caller): Attributes {
     return this.#make(parent, () => this.#image.create(parent, name, newInode(this.#directory(parent), mode, caller)));
+  }
+
+  createsDirect(name: Uint8Array, thread: number): boolean {
+    return writesDirect(this.#pageFiles, name, thread);
   }
 
   mkdir(parent: number, name: Uint8Array, mode: number, caller: Caller): Attributes {

@@ -4,9 +4,9 @@ import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { runCkptfs } from './support/ckptfs.ts';
-import { clear, type Encrypted, encryptInto, mountOn, statusOf } from './support/mounts.ts';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { ckptfs, runCkptfs } from './support/ckptfs.ts';
+import { clear, type Encrypted, encryptInto, mountNew, mountOn, statusOf } from './support/mounts.ts';
 import { runProgram } from './support/programs.ts';
 import { describeIf, findProgram, systemTest } from './support/requirements.ts';
 
@@ -18,6 +18,18 @@ const MAP = `
 import hashlib, mmap, sys
 with open(sys.argv[1], 'rb') as file:
     print(hashlib.sha256(mmap.mmap(file.fileno(), 0, getattr(mmap, sys.argv[2]), mmap.PROT_READ)).hexdigest())
+`;
+
+/** Writes to a file that it has made, after another descriptor has read and mapped what was there. */
+const REWRITE = `
+import mmap, os, sys
+direct = os.open(sys.argv[1], os.O_CREAT | os.O_EXCL | os.O_RDWR)
+os.write(direct, b'old' * 4096)
+other = os.open(sys.argv[1], os.O_RDONLY)
+mapped = mmap.mmap(other, 0, mmap.MAP_SHARED, mmap.PROT_READ)
+assert os.pread(other, 3, 3000) == mapped[3000:3003] == b'old'
+os.pwrite(direct, b'new', 3000)
+print(os.pread(other, 3, 3000).decode(), mapped[3000:3003].decode())
 `;
 
 describeIf(['root', 'fuse'], 'page files', () => {
@@ -106,6 +118,39 @@ describeIf(['root', 'fuse'], 'page files', () => {
       const read = ['--rw=randread', '--readonly', direct, `--filename=${join(mountPoint, 'pages-1.img')}`];
       expect(runProgram('fio', ...job, ...read)).toMatch(/err= 0/);
     }
+  });
+
+  describe('while an image is written', () => {
+    beforeEach(() => void fs.mkdirSync(join(base, 'new')));
+    afterEach(() => {
+      clear(mountPoint);
+      fs.rmSync(join(base, 'new'), { recursive: true });
+    });
+    const cached = (file: string): number =>
+      Number(runProgram('fincore', '--bytes', '--noheadings', '--output', 'RES', join(mountPoint, file)));
+
+    test('criu writes its page images past the page cache, and others read what it wrote', () => {
+      mountNew(join(base, 'new'), mountPoint);
+      const copy = (program: string, name: string, ...options: readonly string[]): void => {
+        runProgram(program, `if=${join(base, 'source/pages-1.img')}`, `of=${join(mountPoint, name)}`, ...options);
+      };
+      copy(criuDd, 'pages-1.img', 'bs=1M');
+      copy(criuDd, 'pages-2.img', 'bs=300001');
+      copy(criuDd, 'other.img', 'bs=1M');
+      copy('dd', 'pages-3.img', 'bs=1M');
+      expect(['pages-1.img', 'pages-2.img'].map(cached)).toEqual([0, 0]);
+      expect(['other.img', 'pages-3.img'].map(cached).every((bytes) => bytes > 0)).toBe(true);
+      for (const name of fs.readdirSync(mountPoint)) {
+        expect(fs.readFileSync(join(mountPoint, name)).equals(contents['pages-1.img']), name).toBe(true);
+      }
+      ckptfs('umount', mountPoint);
+    });
+
+    systemTest(['python'], 'a page that another process has in the cache is not older than what was written', () => {
+      mountNew(join(base, 'new'), mountPoint, '--page-files', 'direct');
+      expect(runProgram('python3', '-c', REWRITE, join(mountPoint, 'pages-1.img')).trim()).toBe('new new');
+      ckptfs('umount', mountPoint);
+    });
   });
 
   test('an unknown choice is refused', () => {

@@ -80,6 +80,7 @@ export class Connection {
       validSeconds: this.#onlyUid !== undefined ? 0 : FOREVER_SECONDS,
       onlyUid: this.#onlyUid,
       wantsRing: options.wantsRing ?? false,
+      session: { isDirectCoherent: false },
       onInit: options.onInit ?? (() => undefined),
     };
     this.#writing = isWritable(fileSystem) ? { ...this.#exchange, fileSystem } : undefined;

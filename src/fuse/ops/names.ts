@@ -1,6 +1,7 @@
 import { Errno } from '../../base/errno.ts';
 import type { RenameMode } from '../../base/names.ts';
 import {
+  FOPEN_DIRECT_IO,
   FOPEN_KEEP_CACHE,
   fuse_create_in,
   fuse_link_in,
@@ -25,15 +26,17 @@ const DOT = 0x2e;
 
 /**
  * Answers FUSE_CREATE: makes a regular file and opens it. The kernel sends it only when it knows that the name does not
- * exist, so making the file keeps O_EXCL, and O_TRUNC has nothing to do.
+ * exist, so making the file keeps O_EXCL, and O_TRUNC has nothing to do. With DIRECT_IO the pages of a write go straight
+ * from the memory of the program, or from the pipe that it splices, into the request.
  */
 export function create(exchange: WritingExchange): number {
   const { fileSystem, request, reply } = exchange;
   const mode = request.u32(fuse_create_in.mode) & PERMISSIONS;
   const name = checked(request.name(fuse_create_in.sizeof));
   const made = fileSystem.create(request.node, name, mode, request.caller());
+  const isDirect = exchange.session.isDirectCoherent && fileSystem.createsDirect(name, request.thread());
   const size = replyEntry(exchange, 0, made);
-  return size + replyOpened(reply, size, FOPEN_KEEP_CACHE);
+  return size + replyOpened(reply, size, isDirect ? FOPEN_KEEP_CACHE | FOPEN_DIRECT_IO : FOPEN_KEEP_CACHE);
 }
 
 /**

@@ -65,7 +65,7 @@ const WANTED_FOR_WRITING = FUSE_HANDLE_KILLPRIV_V2;
  * Answers FUSE_INIT: agrees with the kernel on version and features. The rules are under "Version negotiation" in
  * fuse.h.
  */
-export function init({ fileSystem, request, reply, wantsRing, onInit }: Exchange): number {
+export function init({ fileSystem, request, reply, session, wantsRing, onInit }: Exchange): number {
   const major = request.u32(fuse_init_in.major);
   const minor = request.u32(fuse_init_in.minor);
   if (major < FUSE_KERNEL_VERSION || (major === FUSE_KERNEL_VERSION && minor < OLDEST_MINOR_VERSION)) {
@@ -91,6 +91,7 @@ export function init({ fileSystem, request, reply, wantsRing, onInit }: Exchange
   const offered2 = (offered & FUSE_INIT_EXT) !== 0 ? request.u32(fuse_init_in.flags2) : 0;
   const flags2 = offered2 & (wantsRing ? WANTED_FLAGS_2 | FUSE_OVER_IO_URING_2 : WANTED_FLAGS_2);
   reply.u32(fuse_init_out.flags2, flags2);
+  session.isDirectCoherent = (flags2 & FUSE_DIRECT_IO_ALLOW_MMAP_2) !== 0;
   reply.u16(fuse_init_out.max_background, MAX_BACKGROUND);
   reply.u16(fuse_init_out.congestion_threshold, CONGESTION_THRESHOLD);
   reply.u32(fuse_init_out.max_write, reply.capacity);

@@ -3,6 +3,15 @@ import type { ReadAhead } from './read-ahead.ts';
 import type { Reply } from './reply.ts';
 import type { Request } from './request.ts';
 
+/** What the kernel and the file system have agreed on. */
+export interface Session {
+  /**
+   * Whether the kernel drops cached pages of a file that is written to through an opening with FOPEN_DIRECT_IO, so that
+   * others never read old ones. It does so from Linux 6.6 on, which also offers to map such files.
+   */
+  isDirectCoherent: boolean;
+}
+
 /**
  * The input and output of an operation's handler: a request, the file system that it is for, and the space for its
  * reply.
@@ -18,6 +27,7 @@ export interface Exchange {
   readonly validSeconds: number;
   /** When defined, only root and this user are served; otherwise all users, as far as permissions allow. */
   readonly onlyUid: number | undefined;
+  readonly session: Session;
   /** Whether to serve over io_uring if the kernel offers it. */
   readonly wantsRing: boolean;
   /**

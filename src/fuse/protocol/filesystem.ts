@@ -82,6 +82,12 @@ export interface WritableFileSystem extends FileSystem {
    * @throws Errno EEXIST, ENOENT (also for a parent that was removed), ENOTDIR, ENOSPC
    */
   create(parent: number, name: Uint8Array, mode: number, caller: Caller): Attributes;
+  /**
+   * Decides for a file that was just made, and is open to be written, whether what is read and written through this
+   * opening passes the kernel's page cache by.
+   * @param thread as for {@link FileSystem.opensDirect}
+   */
+  createsDirect(name: Uint8Array, thread: number): boolean;
   /** Makes a FIFO or a socket, like {@link create}. */
   mknod(parent: number, name: Uint8Array, type: MeetingType, mode: number, caller: Caller): Attributes;
   /** Makes a directory, like {@link create}. */

@@ -20,7 +20,7 @@ import type { LogLevel } from './thread-messages.ts';
 export function openWritableTree(
   place: StorePlace,
   imageKey: Secret,
-  { cacheSize, rootMode }: TreeOptions,
+  { cacheSize, pageFiles, rootMode }: TreeOptions,
   counters: Counters,
   log: (level: LogLevel, text: string) => void,
 ): OpenTree {
@@ -29,7 +29,8 @@ export function openWritableTree(
     const header = readAnyHeader(store);
     const onWarning = (text: string): void => log('warning', text);
     const image = openWritable(store, header, imageKey, { cacheSize, counters, onWarning });
-    return treeOf(store, image, header.imageId, rootMode, log);
+    const tree = new WritableTree(image, (line) => log('error', line), pageFiles);
+    return treeOf(store, image, tree, header.imageId, rootMode);
   } catch (error) {
     store.close();
     throw error;
@@ -40,9 +41,9 @@ export function openWritableTree(
 function treeOf(
   store: WritableStore,
   image: WritableImage,
+  writable: WritableTree,
   imageId: Buffer,
   rootMode: number | undefined,
-  log: (level: LogLevel, text: string) => void,
 ): OpenTree {
   if (rootMode !== undefined && image.inode(ROOT_INODE)?.mode !== rootMode) {
     try {
@@ -55,7 +56,7 @@ function treeOf(
   const root = image.inode(ROOT_INODE);
   if (root === undefined) throw new CkptfsError('internal', 'an image without a root directory');
   const { mode, uid, gid, atime, mtime } = root;
-  const tree = new DeferredWrites(new WritableTree(image, (line) => log('error', line)), image);
+  const tree = new DeferredWrites(writable, image);
   return {
     tree,
     aheadSource: undefined,

@@ -56,7 +56,7 @@ function open(setup: ThreadSetup, manifestNonce: Uint8Array | undefined, send: S
     const imageKey = Secret.fromShared(setup.imageKey);
     const counters = new Counters(setup.memory.image);
     const opened = setup.write
-      ? openWritableTree(store, imageKey, { cacheSize, rootMode }, counters, log)
+      ? openWritableTree(store, imageKey, { cacheSize, pageFiles, rootMode }, counters, log)
       : openTree(store, imageKey, { cacheSize, pageFiles, rootMode, manifestNonce }, counters, (line) =>
           log('error', line),
         );

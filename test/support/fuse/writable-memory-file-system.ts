@@ -26,6 +26,8 @@ export class WritableMemoryFileSystem implements WritableFileSystem {
   readonly nodes = new Map<number, MemoryNode>();
   readonly flushed: number[] = [];
   readonly synced: number[] = [];
+  /** What {@link createsDirect} says. */
+  isDirect = false;
   readonly #capacity: number;
   readonly #clock: () => Time;
   #nextNode = root;
@@ -95,6 +97,10 @@ export class WritableMemoryFileSystem implements WritableFileSystem {
 
   create(parent: number, name: Uint8Array, mode: number, caller: Caller): Attributes {
     return this.#make(parent, name, 0o100000 | mode, caller, { content: new SparseContent() });
+  }
+
+  createsDirect(): boolean {
+    return this.isDirect;
   }
 
   mknod(parent: number, name: Uint8Array, type: MeetingType, mode: number, caller: Caller): Attributes {

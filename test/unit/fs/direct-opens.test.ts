@@ -1,6 +1,6 @@
 import fs from 'node:fs';
-import { expect, test } from 'vitest';
-import { readsDirect } from '../../../src/fs/direct-opens.ts';
+import { describe, expect, test } from 'vitest';
+import { readsDirect, writesDirect } from '../../../src/fs/direct-opens.ts';
 
 const own = process.pid;
 const name = `/proc/${own}/comm`;
@@ -37,4 +37,27 @@ test('auto reads through the cache for a thread that has no number here, or is g
 test('the other choices look at no name', () => {
   expect(readsDirect('direct', 0)).toBe(true);
   expect(named('criu', () => readsDirect('cached', own))).toBe(false);
+});
+
+describe('a file that was made is written directly', () => {
+  const pages = Buffer.from('pages-1.img');
+
+  test.each([
+    ['pages-1.img', true],
+    ['pages-shmem-12.img', true],
+    ['core-1.img', false],
+    ['pages-1.img.old', false],
+    ['pagemap-1.img', false],
+  ])('with auto by criu: %s, %s', (name, expected) => {
+    expect(named('criu', () => writesDirect('auto', Buffer.from(name), own))).toBe(expected);
+  });
+
+  test('with auto by no other thread', () => {
+    expect(named('dd', () => writesDirect('auto', pages, own))).toBe(false);
+  });
+
+  test('with direct always, with cached never', () => {
+    expect(writesDirect('direct', Buffer.from('a'), 0)).toBe(true);
+    expect(named('criu', () => writesDirect('cached', pages, own))).toBe(false);
+  });
 });

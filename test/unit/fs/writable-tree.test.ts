@@ -70,7 +70,7 @@ beforeEach(async () => {
   milliseconds = 1_000_000_000_500;
   const clock = (): number => milliseconds;
   image = openWritable(store, header, imageKey, { clock });
-  tree = new DeferredWrites(new WritableTree(image, (line) => faults.push(line), clock), image);
+  tree = new DeferredWrites(new WritableTree(image, (line) => faults.push(line), 'auto', clock), image);
 });
 
 afterEach(() => {

@@ -52,6 +52,18 @@ describe('making', () => {
     ]);
   });
 
+  test.each([
+    ['with a kernel that keeps caches true to what is written directly', 2 ** 4, 3],
+    ['with an older kernel', 0, 2],
+  ])('CREATE opens what is to pass the page cache by, %s', (_, flags2, expected) => {
+    const init = Buffer.concat([u32s(7, 45, 131_072, 1 << 30, flags2), Buffer.alloc(44)]);
+    expect(errorOf({ opcode: Opcode.FUSE_INIT, node: 0, body: init })).toBe(0);
+    tree.isDirect = true;
+    const { body } = ask({ opcode: Opcode.FUSE_CREATE, ...caller, body: createBody('a') });
+    // open_flags: FOPEN_KEEP_CACHE, and FOPEN_DIRECT_IO
+    expect(body.readUInt32LE(128 + 8)).toBe(expected);
+  });
+
   test('CREATE of what exists is EEXIST, in no directory ENOTDIR, in none ENOENT', () => {
     const file = addFile('a');
     expect(errorOf({ opcode: Opcode.FUSE_CREATE, body: createBody('a') })).toBe(-errno.EEXIST);
