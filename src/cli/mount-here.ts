@@ -19,6 +19,8 @@ import { exitCodeOf, failureJson, failureLine, messageJson, resultJson, warningL
 
 const [STANDARD_OUTPUT, STANDARD_ERROR] = [1, 2];
 const SIGPIPE = 13;
+/** What stands for standard input as the path of a key file. */
+const STANDARD_INPUT = '-';
 
 /**
  * Mounts as the launcher `bin/ckptfs` asks: the process that opens the key slot goes on as the daemon, which saves the
@@ -70,7 +72,7 @@ async function mountPlainly(words: readonly string[], { launcher, ...start }: St
 
 /** Returns whether reading a key takes nothing away that the ordinary command would need, as with a pipe. */
 function isRegularFile(path: string): boolean {
-  return statSync(path).isFile();
+  return path !== STANDARD_INPUT && statSync(path).isFile();
 }
 
 /** Opens a key slot. The wrapping keys are wiped when it returns. */

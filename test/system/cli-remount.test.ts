@@ -62,6 +62,7 @@ describeIf(['root', 'fuse'], 'remount', () => {
     const refusal = `${at('mnt')} is a mount of user 65534, who alone can remount it.`;
     expect(run('remount', 'mnt', ...key)).toEqual(failure(2, refusal));
     expect(run('status')).toMatchObject({ status: 0, stdout: expect.stringContaining(at('mnt')) });
+    expect(run('umount', 'mnt')).toEqual(success());
   });
 
   test('leaves the mount as it is with a wrong key, and while it is in use', async () => {

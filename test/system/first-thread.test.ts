@@ -19,7 +19,7 @@ import {
   until,
 } from './support/mounts.ts';
 import { runProgram } from './support/programs.ts';
-import { describeIf, systemTest } from './support/requirements.ts';
+import { describeIf, PIDS_GROUPS, systemTest } from './support/requirements.ts';
 
 const WORKERS = 3;
 const content = Buffer.from(Array.from({ length: 5_000_000 }, (_, i) => i % 251));
@@ -116,4 +116,28 @@ describeIf(['root', 'fuse'], 'the first thread of a daemon', () => {
     ckptfs('umount', mountPoint);
     await until('the daemon has ended', () => !isAlive(mounted.pid));
   });
+
+  systemTest(
+    ['pidsGroups'],
+    'goes on where the system has no thread for the others, and ends like any mount',
+    async () => {
+      const group = join(PIDS_GROUPS ?? '', `ckptfs-test-${process.pid}`);
+      fs.mkdirSync(group);
+      try {
+        const mounted = mount();
+        fs.writeFileSync(join(group, 'cgroup.procs'), String(mounted.pid));
+        fs.writeFileSync(join(group, 'pids.max'), String(threadsOf(mounted)));
+        expect(fs.readFileSync(file).equals(content)).toBe(true);
+        expect(logOf(mounted).join('\n')).toMatch(/warning: one thread alone serves the mount: .*cannot be started/);
+        expect(statusOf(mountPoint)?.daemon).toMatchObject({ workers: 1 });
+        ckptfs('umount', mountPoint);
+        await until('the daemon has ended', () => !isAlive(mounted.pid));
+        expect(logOf(mounted).at(-1)).toContain('keys and cached plaintext are wiped');
+      } finally {
+        clear(mountPoint);
+        await until('the group is empty', () => fs.readFileSync(join(group, 'cgroup.procs'), 'utf8') === '');
+        fs.rmdirSync(group);
+      }
+    },
+  );
 });

@@ -127,7 +127,7 @@ describeIf(['root', 'fuse'], 'a plain mount', () => {
       'it has ended the mount',
       () => fs.existsSync(log) && /keys .* are wiped/.test(fs.readFileSync(log, 'utf8')),
     );
-    expect(fs.readFileSync(log, 'utf8')).toContain('the process that asked for this mount is gone: unmounting');
+    expect(fs.readFileSync(log, 'utf8')).toContain('the process that asked for this mount is gone: detaching');
     expect(isMounted(mountPoint)).toBe(false);
     started.kill('SIGKILL');
     await once(started, 'exit');
@@ -198,6 +198,28 @@ describeIf(['root', 'fuse'], 'a plain mount', () => {
       expect(fs.readFileSync(join(mountPoint, 'pages-1.img'), 'utf8')).toBe(canary);
       ckptfs('umount', mountPoint);
     }
+  });
+
+  systemTest([], 'is refused where it would hide the sockets of all mounts', () => {
+    for (const path of ['/run/ckptfs', '/run', '/']) {
+      const { status, stderr } = runCkptfs('mount', encrypted.image, path, '-k', encrypted.keyFile);
+      expect([path, status]).toEqual([path, 2]);
+      expect(stderr).toMatch(/would hide/);
+    }
+  });
+
+  systemTest([], 'reads no key from a file that has the name of standard input', () => {
+    fs.copyFileSync(encrypted.keyFile, join(base, '-'));
+    fs.chmodSync(join(base, '-'), 0o600);
+    const words = ['mount', encrypted.image, mountPoint, '-o', 'key_file=-'];
+    const mounted = spawnSync(ckptfsProgram, words, {
+      cwd: base,
+      env: toolEnvironment,
+      input: fs.readFileSync(encrypted.keyFile),
+    });
+    expect([mounted.status, mounted.stderr.toString()]).toEqual([0, '']);
+    ckptfs('umount', mountPoint);
+    fs.rmSync(join(base, '-'));
   });
 
   systemTest([], 'says what the ordinary command says where it cannot be made', () => {

@@ -26,8 +26,8 @@ const DOT = 0x2e;
 
 /**
  * Answers FUSE_CREATE: makes a regular file and opens it. The kernel sends it only when it knows that the name does not
- * exist, so making the file keeps O_EXCL, and O_TRUNC has nothing to do. With DIRECT_IO the pages of a write go straight
- * from the memory of the program, or from the pipe that it splices, into the request.
+ * exist, so making the file keeps O_EXCL, and O_TRUNC has nothing to do. With FOPEN_DIRECT_IO the pages of a write go
+ * from the memory of the program, or from the pipe that it splices, straight into the request.
  */
 export function create(exchange: WritingExchange): number {
   const { fileSystem, request, reply } = exchange;

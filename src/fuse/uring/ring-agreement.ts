@@ -67,9 +67,12 @@ export class RingAgreement {
     return this.#outcome(DECISION, deadline);
   }
 
-  /** Like {@link allPrepared}: waits until all threads have registered their queues. */
-  allRegistered(deadline: Deadline): boolean {
-    return this.#outcome(REGISTRATION, deadline);
+  /**
+   * Waits until all threads have registered their queues. Returns false when one failed. There is no deadline: the
+   * kernel uses io_uring from the last registration on, even of a thread that was late, and then never the device.
+   */
+  allRegistered(): boolean {
+    return this.#outcome(REGISTRATION);
   }
 
   #arrive(count: number, outcome: number): void {
@@ -83,13 +86,13 @@ export class RingAgreement {
     Atomics.notify(this.#slots, VERSION);
   }
 
-  #outcome(slot: number, deadline: Deadline): boolean {
+  #outcome(slot: number, deadline?: Deadline): boolean {
     while (Atomics.load(this.#slots, slot) === 0) {
       const version = Atomics.load(this.#slots, VERSION);
       if (Atomics.load(this.#slots, slot) !== 0) break;
       // The thread that gives up settles it for all.
-      if (deadline.hasPassed) this.#settle(slot, FAILURE);
-      else Atomics.wait(this.#slots, VERSION, version, deadline.left);
+      if (deadline?.hasPassed) this.#settle(slot, FAILURE);
+      else Atomics.wait(this.#slots, VERSION, version, deadline?.left);
     }
     return Atomics.load(this.#slots, slot) === SUCCESS;
   }

@@ -159,10 +159,10 @@ function end({ agreement }: Member): Ended {
 }
 
 /** Offers the queues of this thread to the kernel. Returns whether it has those of all threads. */
-function registerAll({ agreement, deadline }: Member, ring: QueueRing): boolean {
+function registerAll({ agreement }: Member, ring: QueueRing): boolean {
   if (ring.register()) agreement.registered();
   else agreement.fail();
-  return agreement.allRegistered(deadline);
+  return agreement.allRegistered();
 }
 
 function serveQueues({ plan, service }: Member, ring: QueueRing, device?: WatchedDevice): Ended {

@@ -77,6 +77,7 @@ export class ServingThreads implements ThreadsOfMount {
   readonly #requiresRings: boolean;
   #failed = 0;
 
+  /** @throws CkptfsError `io` when the system has no thread for it */
   constructor(size: number, setup: Omit<ThreadSetup, 'memory'>, { manifestSize, location }: ServedImage, log: Log) {
     this.#log = log;
     this.#requiresRings = setup.rings?.isRequired ?? false;
@@ -85,14 +86,10 @@ export class ServingThreads implements ThreadsOfMount {
     const token = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
     this.#ring = setup.ahead && new RingKeeper(setup.ahead);
     this.memory = Array.from({ length: size }, () => threadMemory(token));
-    this.#threads = this.memory.map(
-      (memory) =>
-        new Worker(programUrl('serving-thread'), {
-          workerData: { ...setup, memory } satisfies ThreadSetup,
-          // Node tracks only descriptors that it opened itself, and warns when a thread closes others.
-          trackUnmanagedFds: false,
-          resourceLimits: { maxOldGenerationSizeMb: heapLimit(manifestSize, setup.write) },
-        }),
+    const heap = heapLimit(manifestSize, setup.write);
+    this.#threads = startThreads(
+      this.memory.map((memory) => ({ ...setup, memory })),
+      heap,
     );
     // A thread that fails before anything waits for it shows in `ended`.
     for (const { promise } of [this.#opened, this.#initialized]) promise.catch(() => undefined);
@@ -222,6 +219,26 @@ export class ServingThreads implements ThreadsOfMount {
       `a serving thread did not start (${this.count} of ${this.#threads.length} serve): ${error.message}`,
     );
     this.#opened.reject(error);
+  }
+}
+
+/** Starts one thread for each setup, or none. @throws CkptfsError `io` */
+function startThreads(setups: readonly ThreadSetup[], heap: number): Worker[] {
+  const started: Worker[] = [];
+  try {
+    for (const setup of setups) {
+      const thread = new Worker(programUrl('serving-thread'), {
+        workerData: setup,
+        // Node tracks only descriptors that it opened itself, and warns when a thread closes others.
+        trackUnmanagedFds: false,
+        resourceLimits: { maxOldGenerationSizeMb: heap },
+      });
+      started.push(thread);
+    }
+    return started;
+  } catch (cause) {
+    for (const thread of started) thread.postMessage({ kind: 'end' } satisfies ThreadOrder);
+    throw new CkptfsError('io', `a serving thread cannot be started: ${(cause as Error).message}`, { cause });
   }
 }
 

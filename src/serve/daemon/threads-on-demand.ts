@@ -29,6 +29,8 @@ export class ThreadsOnDemand implements ThreadsOfMount {
   #first: FirstThread | undefined;
   #isServing = false;
   #started: ServingThreads | undefined;
+  /** Whether no other thread takes over. */
+  #firstStays = false;
 
   constructor(size: number, setup: Omit<ThreadSetup, 'memory'>, image: ServedImage, log: Log) {
     this.#size = size;
@@ -65,7 +67,7 @@ export class ThreadsOnDemand implements ThreadsOfMount {
   }
 
   get count(): number {
-    return this.#started?.count ?? this.#size;
+    return this.#firstStays ? 1 : (this.#started?.count ?? this.#size);
   }
 
   counters(): CounterSums {
@@ -90,13 +92,13 @@ export class ThreadsOnDemand implements ThreadsOfMount {
 
   /** Starts the threads, and ends the service of the first one when another one can take it over. Never throws. */
   async #startThreads(image: OpenedImage): Promise<void> {
-    const threads = new ServingThreads(this.#size, this.#setup, this.#served, this.#log);
-    this.#started = threads;
     try {
-      await threads.open(image);
+      this.#started = new ServingThreads(this.#size, this.#setup, this.#served, this.#log);
+      await this.#started.open(image);
       this.#first?.stop();
-    } catch {
-      // It is in the log, and the first thread goes on.
+    } catch (error) {
+      this.#firstStays = true;
+      this.#log.warning(`one thread alone serves the mount: ${toPlainError(error).message}`);
     }
   }
 }

@@ -12,6 +12,7 @@ import { readHeader, readHeaderToWriteOn } from '../../image/read/image.ts';
 import { DEFAULT_READ_CACHE_BYTES } from '../../image/read/object-reader.ts';
 import { openStore } from '../../stores/open-store.ts';
 import type { DaemonConfig, Transport } from '../handover/daemon-config.ts';
+import { stateDirectoryPath } from '../mounts/state-directory.ts';
 import { type FuseOptions, parseFuseOptions } from './fuse-options.ts';
 
 export interface MountOptions {
@@ -177,20 +178,33 @@ function checkWriting({ transport, scratch, workers }: CheckedOptions, { readOnl
 }
 
 /**
- * Refuses an image below its own mount point, and the contrary: the daemon would wait for itself for ever.
+ * Refuses an image below its own mount point, and the contrary: the daemon would wait for itself for ever. So it would
+ * for its own socket, which it makes when it serves, and the sockets of other mounts would be hidden.
  * @throws CkptfsError `bad-argument`
  */
 function checkApart({ location, mountPoint }: CheckedOptions): void {
-  // Both paths are only compared with mount tables: a file system that is mounted there may never answer.
-  const mounts = readMountsSync();
-  const [image, mount] = [locate(location, mounts).path, locate(mountPoint, mounts).path];
-  if (!isWithin(image, mount) && !isWithin(mount, image)) return;
-  throw new CkptfsError('bad-argument', `the mount on ${mountPoint} would hide its own image ${location}`, {
-    path: mountPoint,
-  });
+  if (wouldHide(mountPoint, location) || wouldHide(location, mountPoint)) {
+    throw new CkptfsError('bad-argument', `the mount on ${mountPoint} would hide its own image ${location}`, {
+      path: mountPoint,
+    });
+  }
+  const state = stateDirectoryPath();
+  if (!wouldHide(mountPoint, state)) return;
+  throw new CkptfsError(
+    'bad-argument',
+    `the mount on ${mountPoint} would hide ${state}, where ckptfs finds its mounts`,
+    {
+      path: mountPoint,
+    },
+  );
 }
 
-function isWithin(path: string, directory: string): boolean {
-  const way = relative(directory, path);
+/**
+ * Returns whether something that is mounted on `mountPoint` hides `path`. Both are only compared with the mount table,
+ * because a file system that is mounted there may never answer.
+ */
+function wouldHide(mountPoint: string, path: string): boolean {
+  const mounts = readMountsSync();
+  const way = relative(locate(mountPoint, mounts).path, locate(path, mounts).path);
   return way !== '..' && !way.startsWith('../');
 }

@@ -17,8 +17,7 @@ const SHARED = '/tmp';
  * @throws CkptfsError `io` when it is not one that only this user can access
  */
 export function ownStateDirectory(): string {
-  const [first] = ownCandidates();
-  if (first === undefined) throw new CkptfsError('internal', 'no place for a state directory');
+  const first = stateDirectoryPath();
   try {
     mkdirSync(first, { mode: 0o700 });
   } catch (cause) {
@@ -27,6 +26,13 @@ export function ownStateDirectory(): string {
   if (!isPrivate(first, userId())) {
     throw new CkptfsError('io', `${first} is not a directory that only this user can write to`, { path: first });
   }
+  return first;
+}
+
+/** Returns the path of this user's state directory, which may not exist yet. */
+export function stateDirectoryPath(): string {
+  const [first] = ownCandidates();
+  if (first === undefined) throw new CkptfsError('internal', 'no place for a state directory');
   return first;
 }
 

@@ -77,7 +77,7 @@ export async function mountHere(options: HereOptions): Promise<never> {
       const { mountPoint } = daemon.mount;
       const code = options.tell({ mountPoint, imageId, pid: process.pid, logFile, warnings });
       letGoOfStreams(logFd);
-      if (!options.release(code)) await daemon.requestEnd('the process that asked for this mount is gone');
+      if (!options.release(code)) await daemon.detach('the process that asked for this mount is gone');
     },
     failed: () => exitNow(0),
   });

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { accessSync, closeSync, constants, openSync } from 'node:fs';
+import { accessSync, closeSync, constants, existsSync, openSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
@@ -84,6 +84,18 @@ function ioUring(): string | undefined {
   }[readRingSwitch()];
 }
 
+/** A directory of control groups that limit numbers of threads, if this machine has one. */
+export const PIDS_GROUPS = ['/sys/fs/cgroup/pids', '/sys/fs/cgroup'].find((directory) => {
+  const limits = directory.endsWith('/pids') ? 'cgroup.procs' : 'cgroup.subtree_control';
+  try {
+    return limits === 'cgroup.procs'
+      ? existsSync(join(directory, limits))
+      : /\bpids\b/.test(readFileSync(join(directory, limits), 'utf8'));
+  } catch {
+    return false;
+  }
+});
+
 /** One probe per feature; a probe says why the feature is missing, or undefined where it is there. */
 const probes = {
   root: isRoot,
@@ -91,6 +103,7 @@ const probes = {
   fusermount: program('fusermount3'),
   fuseNative,
   ioUring,
+  pidsGroups: () => isRoot() ?? (PIDS_GROUPS === undefined ? 'no control groups that limit threads' : undefined),
   namespaces: () => isRoot() ?? succeeds('unshare', ['--mount', '--pid', '--fork', 'true'], 'no private namespaces'),
   loop: () => isRoot() ?? file('/dev/loop-control', 'r+') ?? program('losetup')() ?? program('mkfs.ext4')(),
   criu: workingCriu,
@@ -125,6 +138,7 @@ export type Feature = keyof typeof probes;
  */
 const partsOfTheMachine: ReadonlySet<Feature> = new Set([
   'loop',
+  'pidsGroups',
   ...(process.arch === 'x64' ? [] : (['fuseNative'] as const)),
   ...(readRingSwitch() === 'absent' ? (['ioUring'] as const) : []),
 ]);

@@ -30,7 +30,7 @@ describe('the agreement of the threads of a mount', () => {
     all[0]?.registered();
     all[1]?.fail();
     all[2]?.registered();
-    expect(all.map((one) => one.allRegistered(Deadline.after(60_000)))).toEqual([false, false, false]);
+    expect(all.map((one) => one.allRegistered())).toEqual([false, false, false]);
     expect(all.map((one) => one.allPrepared(Deadline.after(60_000)))).toEqual([false, false, false]);
   });
 
@@ -38,7 +38,7 @@ describe('the agreement of the threads of a mount', () => {
     const all = agreement(2);
     for (const one of all) one.registered();
     all[0]?.fail();
-    expect(all.map((one) => one.allRegistered(passed))).toEqual([true, true]);
+    expect(all.map((one) => one.allRegistered())).toEqual([true, true]);
   });
 
   test('is given up for all by who has waited too long', () => {
@@ -57,7 +57,7 @@ describe('the agreement of the threads of a mount', () => {
   });
 
   test('is the same for all threads, in whatever order they come and fail', () => {
-    const action = fc.constantFrom('registered', 'fail', 'give up', 'look');
+    const action = fc.constantFrom('prepared', 'fail', 'give up', 'look');
     fc.assert(
       fc.property(fc.array(fc.tuple(fc.nat(2), action), { maxLength: 12 }), (steps) => {
         const all = agreement(3);
@@ -65,12 +65,12 @@ describe('the agreement of the threads of a mount', () => {
         const seen = new Set<boolean>();
         for (const [thread, what] of steps) {
           const one = all[thread];
-          if (what === 'registered' && !done.has(thread)) one?.registered();
-          if (what === 'registered') done.add(thread);
+          if (what === 'prepared' && !done.has(thread)) one?.prepared();
+          if (what === 'prepared') done.add(thread);
           if (what === 'fail') one?.fail();
-          if (what === 'give up') seen.add(one?.allRegistered(passed) ?? false);
+          if (what === 'give up') seen.add(one?.allPrepared(passed) ?? false);
         }
-        for (const one of all) seen.add(one.allRegistered(passed));
+        for (const one of all) seen.add(one.allPrepared(passed));
         expect(seen.size).toBe(1);
       }),
     );
