@@ -42,6 +42,8 @@ export const errorFacts = {
       'openssl',
     ],
   },
+  /** `signal`: the one that ended it, if it is known. */
+  interrupted: { 'signal?': ['SIGTERM', 'SIGINT'] },
   internal: { 'logFile?': 'text' },
 } as const;
 

@@ -1,4 +1,5 @@
-import type { ErrorCode } from '../base/errors.ts';
+import { constants } from 'node:os';
+import { CkptfsError, type ErrorCode } from '../base/errors.ts';
 
 /** The exit number of each code. No number ever changes its meaning; a test compares the table with docs/cli.md. */
 export const exitCodes: Readonly<Record<ErrorCode, number>> = {
@@ -40,4 +41,10 @@ export const EXIT_EXEC_FAILED = 125;
 /** Returns the exit code that shells report for a process ended by a signal. @param signal number, 1 to 64 */
 export function exitCodeOfSignal(signal: number): number {
   return 128 + signal;
+}
+
+/** Returns the exit code of an `exec` that fails itself: by the signal that ended it, if one did. */
+export function exitCodeOfExecFailure(error: unknown): number {
+  const signal = error instanceof CkptfsError && error.code === 'interrupted' ? error.data?.signal : undefined;
+  return signal === undefined ? EXIT_EXEC_FAILED : exitCodeOfSignal(constants.signals[signal]);
 }

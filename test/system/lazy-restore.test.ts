@@ -2,6 +2,7 @@
 // Method: a real process is restored by criu lazy-pages from mounts that serve, fail and go away, and compares its
 // memory.
 import {
+  chmodSync,
   closeSync,
   cpSync,
   existsSync,
@@ -24,7 +25,7 @@ import { ckptfs } from './support/ckptfs.ts';
 import { buildFixture, readState, waitForState } from './support/fixtures.ts';
 import { ckptfsProgram, until } from './support/mounts.ts';
 import { type CommandResult, type Namespace, openNamespace } from './support/namespace.ts';
-import { describeIf, systemTest } from './support/requirements.ts';
+import { describeIf, findProgram, systemTest } from './support/requirements.ts';
 import { indentedBlocks } from './support/typed.ts';
 
 const MEBIBYTES = 192;
@@ -181,6 +182,142 @@ describeIf(['root', 'fuse', 'criu', 'namespaces', 'gcc', 'userfaultfd'], 'criu r
       });
     });
   }
+
+  /**
+   * Restores in the background by exec, and stops criu lazy-pages while it has memory to bring. The command then waits
+   * for the file `go` in the work directory.
+   */
+  async function stopped(
+    namespace: Namespace,
+  ): Promise<{ ended: Promise<CommandResult>; server: string; exec: string }> {
+    const line =
+      '"$@" && pkill -STOP -f "[l]azy-pages --daemon" && touch "$0/stopped"; until [ -e "$0/go" ]; do sleep 0.05; done';
+    const { ended } = started(namespace, ...lazily(inBase('enc'), 'sh', '-c', line, work, ...restore('{}')));
+    await until('it is stopped', () => existsSync(join(work, 'stopped')) || existsSync(join(work, 'status')));
+    const [server = ''] = pidsOf(namespace, 'lazy-pages --daemon');
+    return { ended, server, exec: namespace.run('ps', '-o', 'ppid=', '-p', server).stdout.trim() };
+  }
+  const commandHasEnded = (namespace: Namespace, exec: string): boolean => {
+    return namespace.run('pgrep', '-P', exec, '-f', 'until').stdout === '';
+  };
+  const goOn = (): void => writeFileSync(join(work, 'go'), '');
+  /** Sends a signal that a process handles, and waits until the kernel has handed it over. */
+  async function handedOver(namespace: Namespace, signal: number, pid: string): Promise<void> {
+    namespace.run('kill', `-${signal}`, pid);
+    const isPending = (): boolean => {
+      const [, mask = '0'] = /^ShdPnd:\s*(\w+)/m.exec(namespace.run('cat', `/proc/${pid}/status`).stdout) ?? [];
+      return ((BigInt(`0x${mask}`) >> BigInt(signal - 1)) & 1n) === 1n;
+    };
+    await until('the signal has come', () => !isPending());
+  }
+  const [SIGHUP, SIGINT, SIGTERM] = [1, 2, 15];
+
+  for (const [what, signals, status, reason] of [
+    ['SIGTERM ends exec', [SIGHUP, SIGTERM], 143, 'interrupted by SIGTERM, 1 process killed'],
+    ['a second SIGINT ends exec', [SIGINT, SIGINT], 130, 'interrupted by SIGINT, 1 process killed'],
+  ] as const) {
+    systemTest([], `and kills the process when ${what}`, async () => {
+      await inNamespace(async (namespace) => {
+        const { ended, exec, server } = await stopped(namespace);
+        goOn();
+        await until('the command has ended', () => commandHasEnded(namespace, exec));
+        const [first, last] = signals;
+        await handedOver(namespace, first, exec);
+        expect(namespace.run('kill', '-0', server).status).toBe(0);
+        expect(isRunning(namespace)).toBe(true);
+        await handedOver(namespace, last, exec);
+        expect(await ended).toEqual({ status, stdout: '', stderr: `ckptfs: ${reason}.\n` });
+        expect(isRunning(namespace)).toBe(false);
+        expect(pidsOf(namespace, 'lazy-pages --daemon')).toEqual([]);
+        expect(readState(stateFile)?.damaged).toEqual([]);
+      });
+    });
+  }
+
+  systemTest(
+    [],
+    'and kills the process when SIGTERM comes before the command has ended, whose failure counts',
+    async () => {
+      await inNamespace(async (namespace) => {
+        const { ended, exec } = await stopped(namespace);
+        namespace.run('kill', '-TERM', exec);
+        const { status, stderr } = await ended;
+        expect({ status, stderr }).toEqual({
+          status: 143,
+          stderr: 'ckptfs: interrupted by SIGTERM, 1 process killed.\n',
+        });
+        expect(isRunning(namespace)).toBe(false);
+        expect(readState(stateFile)?.damaged).toEqual([]);
+      });
+    },
+  );
+
+  systemTest([], 'by a command that goes on after criu lazy-pages has ended', async () => {
+    await inNamespace(async (namespace) => {
+      const { ended, server } = await stopped(namespace);
+      namespace.run('kill', '-CONT', server);
+      await until('criu lazy-pages has ended', () => !namespace.run('ps', '-p', server).stdout.includes(server));
+      goOn();
+      expect(await ended).toEqual({ status: 0, stdout: '', stderr: '' });
+      await comparesItsMemory();
+    });
+  });
+
+  systemTest([], 'and brings all memory of a process that is no descendant', async () => {
+    await inNamespace(async (namespace) => {
+      const line = 'touch "$0/started"; until [ -e "$0/go" ]; do sleep 0.05; done';
+      const { ended } = started(namespace, ...lazily(inBase('enc'), 'sh', '-c', line, work));
+      await until('the command runs', () => existsSync(join(work, 'started')));
+      const [server = ''] = pidsOf(namespace, 'lazy-pages --daemon');
+      const exec = namespace.run('ps', '-o', 'ppid=', '-p', server).stdout.trim();
+      const restored = ['sh', '-c', '"$@" && kill -STOP "$0"', server, ...restore(inBase('images'))];
+      expect(namespace.run('env', ...restored)).toMatchObject({ status: 0 });
+      goOn();
+      await until('the command has ended', () => commandHasEnded(namespace, exec));
+      namespace.run('kill', '-CONT', server);
+      expect(await ended).toEqual({ status: 0, stdout: '', stderr: '' });
+      await comparesItsMemory();
+    });
+  });
+
+  /** Makes a `criu` that does more when `criu lazy-pages` has started. Returns the words that put it first in PATH. */
+  function withCriu(shell: string): string[] {
+    const directory = join(work, 'bin');
+    mkdirSync(directory);
+    const real = findProgram('criu') ?? '';
+    writeFileSync(join(directory, 'criu'), `#!/bin/bash\n'${real}' "$@" || exit\n${shell}\n`);
+    chmodSync(join(directory, 'criu'), 0o755);
+    return ['bash', '-c', 'PATH="$0:$PATH" exec "$@"', directory];
+  }
+
+  systemTest(['strace'], 'and leaves no criu lazy-pages when it cannot be traced', async () => {
+    await inNamespace(async (namespace) => {
+      const tracing = `grep -q '^TracerPid:[[:space:]]*[1-9]' /proc/$pid/status`;
+      const shell = [
+        'pid=$(pgrep -P "$PPID" -f "lazy-pages --daemon" | grep -vx $$)',
+        'setsid strace -o /dev/null -p "$pid" </dev/null >/dev/null 2>&1 &',
+        `until ${tracing}; do sleep 0.01; done`,
+      ].join('\n');
+      const { status, stderr } = await started(namespace, ...withCriu(shell), ...lazily(inBase('enc'), 'true')).ended;
+      expect(stderr).toBe('ckptfs: cannot trace criu lazy-pages: operation not permitted.\n');
+      expect(status).toBe(125);
+      await until('it is gone', () => pidsOf(namespace, 'lazy-pages --daemon').length === 0);
+      await until('the daemon has ended', () => pidsOf(namespace, `daemon.js ${inBase('enc')}`).length === 0);
+    });
+  });
+
+  systemTest([], 'and leaves no criu lazy-pages when SIGTERM comes while it starts', async () => {
+    await inNamespace(async (namespace) => {
+      const criu = withCriu(`echo $PPID >'${work}/exec'; mv '${work}/exec' '${work}/pid'; exec sleep 1000`);
+      const { ended } = started(namespace, ...criu, ...lazily(inBase('enc'), 'true'));
+      await until('criu lazy-pages has started', () => existsSync(join(work, 'pid')));
+      namespace.run('kill', '-TERM', readFileSync(join(work, 'pid'), 'utf8').trim());
+      expect(await ended).toEqual({ status: 143, stdout: '', stderr: 'ckptfs: interrupted by SIGTERM.\n' });
+      await until('it is gone', () => pidsOf(namespace, 'lazy-pages --daemon').length === 0);
+      expect(pidsOf(namespace, 'sleep 1000')).toEqual([]);
+      await until('the daemon has ended', () => pidsOf(namespace, `daemon.js ${inBase('enc')}`).length === 0);
+    });
+  });
 
   systemTest([], 'without ckptfs exec, and lets the process go on with zeros when a chunk is damaged', async () => {
     // Not a wish: what criu and the kernel do, and docs/engines.md says so.

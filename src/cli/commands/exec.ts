@@ -4,7 +4,7 @@ import { isVacant } from '../../library/new-image.ts';
 import { type ExecResult, execWithMount } from '../../serve/launch/exec.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
 import { CommandLineError } from '../command-line-error.ts';
-import { EXIT_EXEC_FAILED, EXIT_OK } from '../exit-codes.ts';
+import { EXIT_OK, exitCodeOfExecFailure } from '../exit-codes.ts';
 import { withNewImage } from '../new-image.ts';
 import { omitUndefined } from '../omit-undefined.ts';
 import { withImageKey } from '../options/image-arguments.ts';
@@ -101,7 +101,7 @@ async function end(
   { exitCode: ofCommand, failure, imageId }: ExecResult,
   { isRemoved = false, keyFile }: { readonly isRemoved?: boolean; readonly keyFile?: string | undefined } = {},
 ): Promise<number> {
-  const exitCode = failure !== undefined && ofCommand === EXIT_OK ? EXIT_EXEC_FAILED : ofCommand;
+  const exitCode = failure !== undefined && ofCommand === EXIT_OK ? exitCodeOfExecFailure(failure) : ofCommand;
   if (failure !== undefined) await printFailure(failure, exitCode);
   if (json) {
     const sealed = failure === undefined && !isRemoved;

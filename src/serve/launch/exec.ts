@@ -7,8 +7,10 @@ import { withoutInheritance } from '../../base/linux/descriptors.ts';
 import { enterPrivateMountNamespace } from '../../base/linux/namespaces.ts';
 import { O_PATH } from '../../base/linux/open-flags.ts';
 import { MountNamespace } from '../mounts/mount-namespace.ts';
-import { LazyPages, type Starter } from './lazy-pages.ts';
+import { EndingSignals } from './ending-signals.ts';
+import { LazyPages } from './lazy-pages.ts';
 import { type BackgroundMountOptions, type MountHandle, mountImage } from './mount.ts';
+import type { Starter } from './start-lazy-pages.ts';
 
 export interface ExecOptions extends Omit<BackgroundMountOptions, 'mountPoint' | 'endWithCaller' | 'logFile'> {
   /** The program and its arguments. `{}` in any of them is replaced by the path of the mount. */
@@ -32,7 +34,7 @@ export interface ExecResult {
   /**
    * Why the image is not sealed, with `write`: `busy` when a process that the command left running still uses the mount
    * (it is sealed when that ends); otherwise as {@link unmountImage} throws. With `lazyPages`: `io` when processes were
-   * killed because their memory could not be brought.
+   * killed because their memory could not be brought, `interrupted` when a signal ended that before.
    */
   readonly failure: CkptfsError | undefined;
   /** 32 hexadecimal digits. */
@@ -46,7 +48,8 @@ const FROM_TERMINAL = ['SIGINT', 'SIGQUIT'] as const;
 /**
  * Mounts an image in a mount namespace where no other process sees it, runs a command, and unmounts. With `write` the
  * image is then sealed, whether the command succeeded or not. The calling process stays in that namespace. Needs root.
- * @throws as mountImage; `missing-feature` without root; `io` when the command cannot be run
+ * @throws as mountImage; `missing-feature` without root; `io` when the command cannot be run; `interrupted` by a signal
+ *   before `criu lazy-pages` runs
  */
 export async function execWithMount(options: ExecOptions): Promise<ExecResult> {
   const { command, privateNamespace = false, write = false, lazyPages } = options;
@@ -117,14 +120,19 @@ async function runLazily(
   command: readonly string[],
   { images, work, started }: { readonly images: string; readonly work: string; readonly started: Starter },
 ): Promise<{ exitCode: number; failure: CkptfsError | undefined }> {
-  const lazyPages = await LazyPages.start(images, work, started);
-  const ran = run(command, started);
-  // Waits before it throws as well: other processes than the command may wait for memory.
-  const failure = await ran.then(
-    () => lazyPages.end(),
-    () => lazyPages.end(),
-  );
-  return { exitCode: await ran, failure };
+  const signals = new EndingSignals();
+  try {
+    const lazyPages = await LazyPages.start(images, work, { started, signals });
+    const ran = run(command, started);
+    // Waits before it throws as well: other processes than the command may wait for memory.
+    const failure = await ran.then(
+      () => lazyPages.end(),
+      () => lazyPages.end(),
+    );
+    return { exitCode: await ran, failure };
+  } finally {
+    signals.close();
+  }
 }
 
 function run(command: readonly string[], started: Starter): Promise<number> {

@@ -1,28 +1,24 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { readFileSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as after } from 'node:timers/promises';
-import { CkptfsError, ioError } from '../../base/errors.ts';
-import { withoutInheritance } from '../../base/linux/descriptors.ts';
-import { adoptOrphans, letExit, lookAtTrace, traceExit } from '../../base/linux/exit-trace.ts';
+import { CkptfsError } from '../../base/errors.ts';
+import { letExit, lookAtTrace } from '../../base/linux/exit-trace.ts';
 import { settleable } from '../../base/settleable.ts';
-import { processesWaitingForMemory } from './waiting-processes.ts';
-
-const LOG = 'lazy-pages.log';
-const PID_FILE = 'lazy-pages.pid';
-const SOCKET = 'lazy-pages.socket';
+import { firstErrorIn } from './criu-log.ts';
+import type { EndingSignals } from './ending-signals.ts';
+import { interruptedBy, LAZY_PAGES_LOG, LAZY_PAGES_SOCKET, type Starter, startLazyPages } from './start-lazy-pages.ts';
+import { holdsUserfaultfd, kill, processesWaitingForMemory } from './waiting-processes.ts';
 
 /** How often the processes that were killed are looked at until all of them are gone. */
 const KILLED_MILLISECONDS = 5;
 
+/** How often it is asked, when the command has ended, whether memory is still to be brought. */
 const ALIVE_MILLISECONDS = 1000;
 
-/** Signals that would end this process while memory is still being brought. */
-const WITHSTOOD = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const;
+/** How many times in a row no process may wait: a process whose parent ends meanwhile is missed once. */
+const EMPTY_LOOKS = 2;
 
-/** Calls the function that starts a process, in the mount namespace that the process is to have. */
-export type Starter = (work: () => ChildProcess) => ChildProcess;
+const EXIT_BY_SIGTERM = 128 + 15;
 
 /**
  * A `criu lazy-pages` that brings memory to restored processes while they run, held so that no process can go on with
@@ -31,20 +27,29 @@ export type Starter = (work: () => ChildProcess) => ChildProcess;
  * The kernel fills missing pages with zeros from the moment on that nothing holds their userfaultfd, and that process
  * alone holds it. If it fails (a damaged chunk, a mount that is gone, no memory, a signal), the processes would run on
  * zeros. So it is stopped at its end, while its descriptors are open; those that still wait for memory are killed; only
- * then it goes.
+ * then it goes, and not before the command has ended: a process that is being restored may not wait yet.
  */
 export class LazyPages {
   readonly #pid: number;
   readonly #work: string;
+  readonly #signals: EndingSignals;
+  readonly #commandEnded = settleable<void>();
   readonly #ended = settleable<void>();
   readonly #onChild = (): void => this.#look();
+  #isCommandRunning = true;
+  #isGone = false;
+  #isExiting = false;
+  /** Whether it was told to end because nothing was left for it to do. */
+  #isDismissed = false;
   #failure: CkptfsError | undefined;
 
-  private constructor(pid: number, work: string) {
+  private constructor(pid: number, work: string, signals: EndingSignals) {
     this.#pid = pid;
     this.#work = work;
+    this.#signals = signals;
     process.on('SIGCHLD', this.#onChild);
-    traceExit(pid);
+    signals.spareOneInterrupt();
+    signals.whenReceived(() => this.#terminate());
     this.#look();
   }
 
@@ -52,59 +57,72 @@ export class LazyPages {
    * Starts it. It listens when this returns. This process becomes the parent of orphans among its descendants.
    * @param images the directory of image files
    * @param directory as `--work-dir` of the restore, for socket and log
-   * @throws CkptfsError `io` when criu cannot be run; `missing-feature` when it does not start
+   * @param signals from here on SIGTERM, and the second SIGINT, end it; {@link end} then returns `interrupted`
+   * @throws CkptfsError `io` when criu cannot be run or traced; `missing-feature` when it does not start; `interrupted`
    */
-  static async start(images: string, directory: string, started: Starter): Promise<LazyPages> {
+  static async start(
+    images: string,
+    directory: string,
+    { started, signals }: { readonly started: Starter; readonly signals: EndingSignals },
+  ): Promise<LazyPages> {
     const work = resolve(directory);
-    const pidFile = join(work, PID_FILE);
-    rmSync(pidFile, { force: true }); // criu makes no other one
-    adoptOrphans();
-    const where = ['--images-dir', images, '--work-dir', work, '--log-file', LOG, '--pidfile', pidFile];
-    const options = { stdio: 'ignore', detached: true } as const;
-    const child = started(() => withoutInheritance(() => spawn('criu', ['lazy-pages', '--daemon', ...where], options)));
-    const [exitCode] = await once(child, 'exit').catch((cause: unknown) => {
-      throw ioError('run', 'criu', cause);
-    });
-    if (exitCode !== 0) {
-      throw new CkptfsError(
-        'missing-feature',
-        `criu lazy-pages does not start: ${reasonIn(join(work, LOG)) ?? `exit code ${exitCode}`}`,
-        {
-          data: { feature: 'userfaultfd' },
-        },
-      );
-    }
-    const pid = Number(readFileSync(pidFile, 'latin1'));
-    rmSync(pidFile);
-    return new LazyPages(pid, work);
+    const pid = await startLazyPages(images, work, { started, signals });
+    return new LazyPages(pid, work, signals);
   }
 
   /**
-   * Waits until all memory is there; if no process waits for any, it ends at once.
-   * @returns an error of code `io` if processes were killed because memory could not be brought
+   * Waits until all memory is there; if no process waits for any, it ends at once. To be called when the command has
+   * ended.
+   * @returns an error of code `io` if processes were killed because memory could not be brought, `interrupted` if a
+   *   signal was the reason
    */
   async end(): Promise<CkptfsError | undefined> {
-    const withstand = (): void => undefined;
+    this.#isCommandRunning = false;
+    this.#commandEnded.resolve();
     // A listener for a signal does not keep Node running, and the daemon of the mount may be gone.
-    const alive = setInterval(this.#onChild, ALIVE_MILLISECONDS);
-    for (const signal of WITHSTOOD) process.on(signal, withstand);
+    const alive = setInterval(() => this.#dismissIfIdle(), ALIVE_MILLISECONDS);
     try {
-      if (processesWaitingForMemory(process.pid).length === 0) process.kill(this.#pid, 'SIGTERM');
+      this.#dismissIfIdle();
       await this.#ended.promise;
     } finally {
       clearInterval(alive);
-      for (const signal of WITHSTOOD) process.removeListener(signal, withstand);
-      rmSync(join(this.#work, SOCKET), { force: true });
+      rmSync(join(this.#work, LAZY_PAGES_SOCKET), { force: true });
     }
     return this.#failure;
   }
 
+  #dismissIfIdle(): void {
+    this.#look();
+    if (this.#isDismissed || this.#isGone || this.#isExiting || !this.#isIdle()) return;
+    this.#isDismissed = true;
+    this.#terminate();
+  }
+
+  #isIdle(): boolean {
+    try {
+      return !holdsUserfaultfd(this.#pid) && processesWaitingForMemory(process.pid).length === 0;
+    } catch {
+      return false; // It is asked again.
+    }
+  }
+
+  /** Asks it to end. The pid is still its own: nothing but {@link #look} takes note of its end. */
+  #terminate(): void {
+    this.#look();
+    if (this.#isGone || this.#isExiting) return;
+    process.kill(this.#pid, 'SIGTERM');
+    process.kill(this.#pid, 'SIGCONT'); // One that is stopped would not end.
+  }
+
   #look(): void {
+    if (this.#isGone) return;
     const trace = lookAtTrace(this.#pid);
     if (trace.state === 'gone') {
+      this.#isGone = true;
       process.removeListener('SIGCHLD', this.#onChild);
       this.#ended.resolve();
     } else if (trace.state === 'exiting') {
+      this.#isExiting = true;
       if (trace.exitCode === 0) letExit(this.#pid);
       else void this.#killThenLetExit(trace.exitCode);
     }
@@ -113,42 +131,39 @@ export class LazyPages {
   /** Kills all that wait for memory, and waits until they are gone. Until then their memory stays what it is. */
   async #killThenLetExit(exitCode: number): Promise<void> {
     const killed = new Set<number>();
-    for (;;) {
-      const waiting = processesWaitingForMemory(process.pid);
-      if (waiting.length === 0) break;
-      for (const pid of waiting) if (kill(pid)) killed.add(pid);
-      await after(KILLED_MILLISECONDS);
+    let emptyLooks = 0;
+    while (this.#isCommandRunning || emptyLooks < EMPTY_LOOKS) {
+      const isClear = killWaiting(killed);
+      emptyLooks = isClear && !this.#isCommandRunning ? emptyLooks + 1 : 0;
+      const wait = after(isClear && this.#isCommandRunning ? ALIVE_MILLISECONDS : KILLED_MILLISECONDS);
+      await Promise.race(this.#isCommandRunning ? [wait, this.#commandEnded.promise] : [wait]);
     }
-    if (killed.size > 0) {
-      const log = join(this.#work, LOG);
-      const which = killed.size === 1 ? 'the process' : `${killed.size} processes`;
-      const reason = reasonIn(log) ?? `criu lazy-pages ended with exit code ${exitCode}`;
-      this.#failure = new CkptfsError('io', `${which} that waited for memory had to be killed: ${reason}`, {
-        path: log,
-      });
-    }
+    this.#failure = this.#reasonToReport(exitCode, killed.size);
     letExit(this.#pid);
+  }
+
+  #reasonToReport(exitCode: number, killed: number): CkptfsError | undefined {
+    if (this.#isDismissed && killed === 0) return undefined;
+    const { received } = this.#signals;
+    if (received !== undefined && exitCode === EXIT_BY_SIGTERM) {
+      return interruptedBy(received, `, ${killed} ${killed === 1 ? 'process' : 'processes'} killed`);
+    }
+    if (killed === 0) return undefined;
+    const log = join(this.#work, LAZY_PAGES_LOG);
+    const which = killed === 1 ? 'the process' : `${killed} processes`;
+    const reason = firstErrorIn(log) ?? `criu lazy-pages ended with exit code ${exitCode}`;
+    return new CkptfsError('io', `${which} that waited for memory had to be killed: ${reason}`, { path: log });
   }
 }
 
-/** Kills a process. Returns whether it was still there. */
-function kill(pid: number): boolean {
+/** Kills those that wait for memory, and adds them to `killed`. Returns whether it is known that there were none. */
+function killWaiting(killed: Set<number>): boolean {
+  let waiting: number[];
   try {
-    return process.kill(pid, 'SIGKILL');
+    waiting = processesWaitingForMemory(process.pid);
   } catch {
     return false;
   }
-}
-
-/** Returns the first error in a log of criu, without its time and place. */
-function reasonIn(log: string): string | undefined {
-  let lines: string[];
-  try {
-    lines = readFileSync(log, 'utf8').split('\n');
-  } catch {
-    return undefined;
-  }
-  // CRIU always tries to raise that limit, and goes on where it may not.
-  const error = lines.find((line) => line.includes('Error') && !line.includes('RLIMIT_NOFILE'));
-  return error?.replace(/^\([0-9.]*\) */, '').trim();
+  for (const pid of waiting) if (kill(pid)) killed.add(pid);
+  return waiting.length === 0;
 }
