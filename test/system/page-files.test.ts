@@ -111,7 +111,12 @@ describeIf(['root', 'fuse'], 'page files', () => {
     const job = ['--name=job', '--bs=64k', '--size=6m', '--verify=crc32c', '--ioengine=libaio', '--iodepth=32'];
     const checked = join(base, 'checked');
     fs.mkdirSync(join(checked, 'source'), { recursive: true });
-    const write = ['--rw=write', '--do_verify=0', `--filename=${join(checked, 'source', 'pages-1.img')}`];
+    const write = [
+      '--rw=write',
+      '--do_verify=0',
+      '--verify_state_save=0',
+      `--filename=${join(checked, 'source', 'pages-1.img')}`,
+    ];
     runProgram('fio', ...job, ...write);
     mountOn(mountPoint, encryptInto(checked, join(checked, 'source')), '--page-files', 'direct');
     for (const direct of ['--direct=0', '--direct=1']) {

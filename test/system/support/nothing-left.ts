@@ -1,6 +1,7 @@
 import fs from 'node:fs';
+import { resolve } from 'node:path';
 
-/** Fails the run when it leaves a mount, a loop device or a process of ours. */
+/** Fails the run when it leaves a mount, a loop device or a process of ours, or a file in the current directory. */
 
 function mounts(): string[] {
   const lines = fs.readFileSync('/proc/self/mountinfo', 'utf8').split('\n');
@@ -37,8 +38,12 @@ function processes(): string[] {
   });
 }
 
+function files(): string[] {
+  return fs.readdirSync('.').map((name) => `file ${resolve(name)}`);
+}
+
 function everything(): string[] {
-  return [...mounts(), ...loops(), ...processes()];
+  return [...mounts(), ...loops(), ...processes(), ...files()];
 }
 
 export default function setup(): () => Promise<void> {
