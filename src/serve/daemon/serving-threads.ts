@@ -237,7 +237,11 @@ function startThreads(setups: readonly ThreadSetup[], heap: number): Worker[] {
     }
     return started;
   } catch (cause) {
-    for (const thread of started) thread.postMessage({ kind: 'end' } satisfies ThreadOrder);
+    for (const thread of started) {
+      // What it says of its own end would otherwise end this thread as well.
+      thread.on('error', () => undefined);
+      thread.postMessage({ kind: 'end' } satisfies ThreadOrder);
+    }
     throw new CkptfsError('io', `a serving thread cannot be started: ${(cause as Error).message}`, { cause });
   }
 }
