@@ -1,5 +1,5 @@
-// Goal: reading scales with the threads that serve: a byte costs less than twice the processor time with eight than
-// with one, and none waits for another.
+// Goal: reading scales with the threads that serve: a byte costs little more processor time with eight than with one,
+// and none waits for another.
 // Method: eight clients read past the page cache from mounts with one to eight threads; the kernel says how long each
 // thread ran, and strace what it waited for.
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -52,7 +52,7 @@ describeIf(['root', 'fuse'], 'threads that serve one mount', () => {
     return pid;
   }
 
-  systemTest([], 'share the work, at less than twice the processor time for a byte', async () => {
+  systemTest([], 'share the work, at little more processor time for a byte', async () => {
     const pids = new Map<number, number>();
     for (const workers of NUMBERS_OF_THREADS) pids.set(workers, await mounted(workers));
     const costs = new Map<number, number>();
@@ -74,7 +74,7 @@ describeIf(['root', 'fuse'], 'threads that serve one mount', () => {
     for (const workers of NUMBERS_OF_THREADS) ckptfs('umount', mountPoint(workers));
     const alone = costs.get(1) ?? 0;
     // More threads cost more switches, and caches of the processor that several share.
-    for (const [workers, cost] of costs) expect(cost / alone, `${workers} threads`).toBeLessThan(2);
+    for (const [workers, cost] of costs) expect(cost / alone, `${workers} threads`).toBeLessThan(1.6);
   });
 
   systemTest(['strace'], 'wait for requests, and never for each other', async () => {
