@@ -27,6 +27,17 @@ function read(world: RingWorld, offset: number, length = MIB, handle = 0): numbe
   return thread.fromRing;
 }
 
+/** Closes the file of handle 0 while a thread sends blocks of it, and lets the other thread do all that is left. */
+function closeWhileSending(world: RingWorld): RingThread {
+  const sender = threadOf(world);
+  sender.beginRead(0, MIB, MIB);
+  sender.step(false);
+  world.close(0);
+  const other = threadOf(world, 1);
+  while (other.beginWork()) other.finish();
+  return sender;
+}
+
 describe('a stream', () => {
   test('begins with the first large read, and all that follows it comes from the ring', () => {
     const world = worldOf(2);
@@ -178,12 +189,7 @@ describe('a block', () => {
     const world = worldOf(2);
     read(world, 0);
     world.settle();
-    const sender = threadOf(world);
-    sender.beginRead(0, MIB, MIB);
-    sender.step(false);
-    world.close(0);
-    const other = threadOf(world, 1);
-    while (other.beginWork()) other.finish();
+    const sender = closeWhileSending(world);
     sender.finish();
     expect(sender.fromRing).toBe(4);
     world.settle();
@@ -203,12 +209,7 @@ describe('while another file is read', () => {
       read(world, 0, MIB, handle);
       world.settle();
     }
-    const sender = threadOf(world);
-    sender.beginRead(0, MIB, MIB);
-    sender.step(false);
-    world.close(0);
-    const other = threadOf(world, 1);
-    while (other.beginWork()) other.finish();
+    closeWhileSending(world);
     expect(heldOf(world, NODE)).toBe(4);
     world.settle();
     expect(heldOf(world, NODE)).toBe(0);
