@@ -15,9 +15,10 @@ export let faults: unknown[][];
 /** Each call since {@link serveAnew} or the last {@link takeCalls}: the method, then its arguments. */
 let calls: unknown[][];
 
-/** Makes all of these anew. Must run before each test. */
+/** Makes all of these anew. Must run before each test. Its clock counts calls: real times may have any byte in them. */
 export function serveAnew(): void {
-  tree = new WritableMemoryFileSystem();
+  let seconds = 1_800_000_000;
+  tree = new WritableMemoryFileSystem(undefined, () => ({ seconds: ++seconds, nanoseconds: 0 }));
   calls = [];
   faults = [];
   connection = new Connection(recorded(tree), { onError: (...fault) => faults.push(fault) });
