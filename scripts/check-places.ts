@@ -13,7 +13,7 @@ const RULES: readonly Rule[] = [
   { pattern: /'koffi'/, places: ['base/linux/native.ts'], instead: 'import base/linux/native.ts' },
   {
     pattern: /\bbind\('/,
-    places: ['base/linux/', 'crypto/libcrypto.ts'],
+    places: ['base/linux/', 'crypto/libcrypto'],
     instead: 'bind system calls in base/linux, in the file of their subject',
   },
   {

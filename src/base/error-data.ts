@@ -9,6 +9,24 @@ export const errorFacts = {
   exists: { reason: ['not-empty', 'not-a-directory', 'not-own', 'writable-by-others', 'file'] },
   'unsupported-source': { reason: ['device', 'too-large', 'unrepresentable'] },
   'bad-key-file': { reason: ['missing', 'unreadable', 'too-large', 'not-a-key'] },
+  /** `subject`: of the certificate. `since`: when it expired or was revoked, by ISO 8601. */
+  untrusted: {
+    reason: [
+      'not-a-certificate',
+      'unsupported-key',
+      'weak',
+      'wrong-usage',
+      'not-yet-valid',
+      'expired',
+      'unknown-issuer',
+      'invalid-chain',
+      'revoked',
+      'revocation-unknown',
+      'responder-unreachable',
+    ],
+    'subject?': 'text',
+    'since?': 'text',
+  },
   'not-an-image': { reason: ['not-a-directory', 'no-header', 'other-header', 'not-empty'] },
   /** `source`: where the image was when it was mounted. */
   unsealed: { reason: ['written-or-interrupted', 'losses', 'daemon-killed'], 'source?': 'text' },

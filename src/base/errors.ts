@@ -22,6 +22,8 @@ export const errorCodes = [
   'no-key',
   /** None of the given keys opens a slot of this image. */
   'wrong-key',
+  /** A certificate or a signature is not accepted. */
+  'untrusted',
   /** The directory is not a ckptfs image. */
   'not-an-image',
   /** The image was never sealed: its creation was interrupted. */

@@ -12,6 +12,7 @@ export const exitCodes: Readonly<Record<ErrorCode, number>> = {
   'bad-key-file': 10,
   'no-key': 11,
   'wrong-key': 12,
+  untrusted: 13,
   'not-an-image': 20,
   unfinished: 21,
   'unsupported-format': 22,

@@ -68,6 +68,14 @@ const hints: { readonly [Code in ErrorCode]?: (error: CkptfsError<Code>) => Hint
     }),
   'no-key': () => 'Name the key with --key-file FILE.',
   'wrong-key': () => 'Give the key that this image was encrypted with.',
+  untrusted: ({ data }) =>
+    choose(data?.reason, {
+      expired: 'Ask its owner for the renewed one.',
+      'wrong-usage': 'Ask its owner for a certificate that was issued for this use.',
+      weak: 'Ask its owner for one with an RSA key of 2048 bits or more, signed with SHA-256.',
+      'unknown-issuer': 'Name a file of the certificates of its issuers, if you trust them.',
+      'not-a-certificate': 'Name a certificate, or a file of several, as PEM or DER.',
+    }),
   'not-an-image': ({ data }) =>
     choose(data?.reason, {
       'not-a-directory': NAME_AN_IMAGE,
