@@ -8,7 +8,6 @@ export const errorFacts = {
   io: { 'errno?': 'text', 'reason?': ['hard-links'] },
   exists: { reason: ['not-empty', 'not-a-directory', 'not-own', 'writable-by-others', 'file'] },
   'unsupported-source': { reason: ['device', 'too-large', 'unrepresentable'] },
-  'bad-key-file': { reason: ['missing', 'unreadable', 'too-large', 'not-a-key'] },
   /** `subject`: of the certificate. `since`: when it expired or was revoked, by ISO 8601. */
   untrusted: {
     reason: [
@@ -27,6 +26,21 @@ export const errorFacts = {
     'subject?': 'text',
     'since?': 'text',
   },
+  'bad-key-file': {
+    reason: [
+      'missing',
+      'unreadable',
+      'too-large',
+      'not-a-key',
+      'absent',
+      'expired',
+      'revoked',
+      'no-terminal',
+      'not-a-passphrase',
+      'mismatch',
+    ],
+  },
+  'key-unavailable': { reason: ['unreachable', 'timeout', 'refused', 'certificate', 'command-failed', 'garbage'] },
   'not-an-image': { reason: ['not-a-directory', 'no-header', 'other-header', 'not-empty'] },
   /** `source`: where the image was when it was mounted. */
   unsealed: { reason: ['written-or-interrupted', 'losses', 'daemon-killed'], 'source?': 'text' },
@@ -58,6 +72,7 @@ export const errorFacts = {
       'getrandom',
       'userfaultfd',
       'openssl',
+      'keyring',
     ],
   },
   /** `signal`: the one that ended it, if it is known. */

@@ -16,7 +16,7 @@ export const errorCodes = [
   'unsupported-source',
   /** The source changed while it was being read. */
   'source-changed',
-  /** A key file is not a key. */
+  /** A source of a key cannot be read, or what it has is not a key. */
   'bad-key-file',
   /** No key was given, and none is known for this image. */
   'no-key',
@@ -24,6 +24,8 @@ export const errorCodes = [
   'wrong-key',
   /** A certificate or a signature is not accepted. */
   'untrusted',
+  /** A server or a command that has the key does not answer, refuses, or answers something else. */
+  'key-unavailable',
   /** The directory is not a ckptfs image. */
   'not-an-image',
   /** The image was never sealed: its creation was interrupted. */

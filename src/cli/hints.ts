@@ -64,6 +64,7 @@ const hints: { readonly [Code in ErrorCode]?: (error: CkptfsError<Code>) => Hint
   'bad-key-file': ({ data }) =>
     choose(data?.reason, {
       missing: 'Make a key file with `ckptfs keygen -o FILE`.',
+      'no-terminal': 'Without a terminal, name a file that has it: passphrase:FILE.',
       'not-a-key': 'Make one with `ckptfs keygen -o FILE` or `openssl rand -hex 32 > FILE`.',
     }),
   'no-key': () => 'Name the key with --key-file FILE.',
@@ -136,6 +137,8 @@ const hints: { readonly [Code in ErrorCode]?: (error: CkptfsError<Code>) => Hint
       'user-allow-other':
         'Have root add the line user_allow_other to /etc/fuse.conf, mount as root, or leave --allow-other and ' +
         '--allow-root out.',
+      keyring:
+        'The seccomp filter of a container may forbid add_key(2) and keyctl(2): allow them, or use another source.',
       userfaultfd: 'Restore without --lazy-pages, or see what "ckptfs doctor" says of lazy restores.',
       'mount-namespace-right': 'Run it as root, or mount with "ckptfs mount" instead.',
     }),

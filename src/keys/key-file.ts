@@ -44,7 +44,10 @@ function readKeyText(path: string, open: () => number): KeyFile {
         data: { reason: 'too-large' },
       });
     }
-    return { key: parseKeyText(text.subarray(0, length), path), warning: warningAbout(path, status) };
+    return {
+      key: parseKeyText(text.subarray(0, length), `key file ${path}`, path),
+      warning: warningAbout(path, status),
+    };
   } finally {
     wipe(text);
   }

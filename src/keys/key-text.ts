@@ -10,20 +10,26 @@ const DIGITS = Buffer.from('0123456789abcdef', 'ascii');
 const LINE_FEED = 0x0a;
 
 /**
- * Reads the text of a key file: the hexadecimal digits of 16, 24 or 32 bytes in either case, possibly with white space
+ * Reads the text of a key: the hexadecimal digits of 16, 24 or 32 bytes in either case, possibly with white space
  * around them.
- * @param path for messages, which never repeat the contents of the file
+ * @param source names in messages where the text is from: `key file k`. They never repeat the text
+ * @param path of the file that the text is from
  * @throws CkptfsError `bad-key-file`
  */
-export function parseKeyText(text: Uint8Array, path: string): Secret {
+export function parseKeyText(text: Uint8Array, source: string, path?: string): Secret {
+  const fault = (found: string): CkptfsError =>
+    new CkptfsError('bad-key-file', `${source}: ${EXPECTED}; ${found}`, {
+      ...(path === undefined ? {} : { path }),
+      data: { reason: 'not-a-key' },
+    });
   const start = text.findIndex((byte) => !isWhiteSpace(byte));
-  if (start === -1) throw badKeyFile(path, text.length === 0 ? 'the file is empty' : 'found only white space');
+  if (start === -1) throw fault(text.length === 0 ? 'it is empty' : 'found only white space');
   const end = text.findLastIndex((byte) => !isWhiteSpace(byte)) + 1;
   const wrong = text.subarray(start, end).findIndex((byte) => digitValue(byte) === undefined);
-  if (wrong !== -1) throw badKeyFile(path, `byte ${start + wrong + 1} of the file is not a hexadecimal digit`);
+  if (wrong !== -1) throw fault(`byte ${start + wrong + 1} is not a hexadecimal digit`);
   const count = end - start;
-  if (count % 2 !== 0) throw badKeyFile(path, `found ${count} digits, an odd number`);
-  if (!KEY_SIZES.includes(count / 2)) throw badKeyFile(path, `found ${count / 2} bytes (${count} digits)`);
+  if (count % 2 !== 0) throw fault(`found ${count} digits, an odd number`);
+  if (!KEY_SIZES.includes(count / 2)) throw fault(`found ${count / 2} bytes (${count} digits)`);
   const key = Secret.zeros(count / 2);
   for (let i = 0; i < key.length; i++) {
     key.bytes[i] = nibble(text, start + 2 * i) * 16 + nibble(text, start + 2 * i + 1);
@@ -65,11 +71,4 @@ function digitValue(byte: number): number | undefined {
 /** ASCII space, tab, line feed, vertical tab, form feed, carriage return. */
 function isWhiteSpace(byte: number): boolean {
   return byte === 0x20 || (byte >= 0x09 && byte <= 0x0d);
-}
-
-function badKeyFile(path: string, found: string): CkptfsError {
-  return new CkptfsError('bad-key-file', `key file ${path}: ${EXPECTED}; ${found}`, {
-    path,
-    data: { reason: 'not-a-key' },
-  });
 }

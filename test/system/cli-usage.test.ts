@@ -30,10 +30,10 @@ describe('wrong keys and images', () => {
   const advice = 'Make one with `ckptfs keygen -o FILE` or `openssl rand -hex 32 > FILE`.';
 
   test.each([
-    ['empty', '', `key file empty: ${expected}; the file is empty. ${advice}`],
+    ['empty', '', `key file empty: ${expected}; it is empty. ${advice}`],
     ['odd', 'abc\n', `key file odd: ${expected}; found 3 digits, an odd number. ${advice}`],
     ['short', 'aabb', `key file short: ${expected}; found 2 bytes (4 digits). ${advice}`],
-    ['no-hex', 'zz', `key file no-hex: ${expected}; byte 1 of the file is not a hexadecimal digit. ${advice}`],
+    ['no-hex', 'zz', `key file no-hex: ${expected}; byte 1 is not a hexadecimal digit. ${advice}`],
     ['huge', 'a'.repeat(5000), 'key file huge is larger than 4096 bytes.'],
   ])('%s', (name, content, line) => {
     fs.writeFileSync(at(name), content, { mode: 0o600 });

@@ -7,7 +7,7 @@ import { keyText, newKeyText, parseKeyText } from '../../../src/keys/key-text.ts
 const digits = '00ff10a5b6c7d8e9fa0b1c2d3e4f5061';
 
 function parse(text: string): string {
-  return Buffer.from(parseKeyText(Buffer.from(text, 'latin1'), 'k').bytes).toString('hex');
+  return Buffer.from(parseKeyText(Buffer.from(text, 'latin1'), 'key file k').bytes).toString('hex');
 }
 
 describe('the text of a key file', () => {
@@ -22,18 +22,18 @@ describe('the text of a key file', () => {
   });
 
   test.each([
-    ['', 'the file is empty'],
+    ['', 'it is empty'],
     [' \n', 'found only white space'],
     [`${digits}0`, 'found 33 digits, an odd number'],
     ['00', 'found 1 bytes (2 digits)'],
     [digits.slice(2), 'found 15 bytes (30 digits)'],
     [`${digits}00`, 'found 17 bytes (34 digits)'],
     [digits.repeat(4), 'found 64 bytes (128 digits)'],
-    [`${digits.slice(0, 10)}g${digits.slice(11)}`, 'byte 11 of the file is not a hexadecimal digit'],
-    [`\n${digits.slice(0, 16)} ${digits.slice(16)}`, 'byte 18 of the file is not a hexadecimal digit'],
-    [`0x${digits.slice(2)}`, 'byte 2 of the file is not a hexadecimal digit'],
-    [`\u00ef\u00bb\u00bf${digits}`, 'byte 1 of the file is not a hexadecimal digit'],
-    [`${digits}\0`, 'byte 33 of the file is not a hexadecimal digit'],
+    [`${digits.slice(0, 10)}g${digits.slice(11)}`, 'byte 11 is not a hexadecimal digit'],
+    [`\n${digits.slice(0, 16)} ${digits.slice(16)}`, 'byte 18 is not a hexadecimal digit'],
+    [`0x${digits.slice(2)}`, 'byte 2 is not a hexadecimal digit'],
+    [`\u00ef\u00bb\u00bf${digits}`, 'byte 1 is not a hexadecimal digit'],
+    [`${digits}\0`, 'byte 33 is not a hexadecimal digit'],
   ])('%j is refused, saying what was expected and what found', (text, found) => {
     const error = caught(() => parse(text));
     expect(error.code).toBe('bad-key-file');
