@@ -8,10 +8,11 @@ import type { Secret } from '../src/crypto/secret.ts';
 import type { CipherName } from '../src/format/ciphers.ts';
 import { openImage, readHeader } from '../src/image/read/image.ts';
 import { ImageTree } from '../src/image/read/tree.ts';
-import { wrapIntoSlot } from '../src/keys/jwe-slot.ts';
-import { keyFileProvider, readKeyFile } from '../src/keys/key-file.ts';
+import { readKeyFile } from '../src/keys/key-file.ts';
 import { createKeyFile } from '../src/keys/keygen.ts';
 import { unwrapImageKey } from '../src/keys/provider.ts';
+import { wrapIntoSlot } from '../src/keys/slots/aes-key-wrap.ts';
+import { symmetricKeyProvider } from '../src/keys/symmetric-key.ts';
 import { LocalStore } from '../src/stores/local-store.ts';
 import { frozenRoot, imageDirectory, imageNames, keyFile } from '../test/support/frozen-images.ts';
 import { BASE, type Damage, type OpenedBase } from './images/damage.ts';
@@ -38,14 +39,17 @@ function json(value: unknown): string {
 
 async function create(source: string, destination: string, cipher: CipherName): Promise<void> {
   const keys = ([128, 192, 256] as const).map((bits) => readKeyFile(keyFile(bits)).key);
-  const makeSlots = (imageKey: Secret) => Promise.all(keys.map((key) => wrapIntoSlot(imageKey, key)));
+  const makeSlots = (imageKey: Secret, imageId: Buffer) =>
+    Promise.all(keys.map((key) => wrapIntoSlot(imageKey, imageId, key)));
   await createImage({ source, destination, cipher, chunkSize: chunkSizes[cipher], makeSlots });
 }
 
 async function open(directory: string): Promise<OpenedBase> {
   const store = new LocalStore(directory);
   const header = readHeader(store);
-  const imageKey = await unwrapImageKey(header.slots, [keyFileProvider(readKeyFile(keyFile()).key)]);
+  const imageKey = (
+    await unwrapImageKey(header.slots, header.imageId, [symmetricKeyProvider(readKeyFile(keyFile()).key)])
+  ).imageKey;
   const image = openImage(store, header, imageKey);
   return { directory, image, tree: new ImageTree(image.manifest) };
 }

@@ -13,7 +13,13 @@ export const HOUSES: Readonly<Record<string, House>> = {
   base: { imports: [], rooms: { '.': [], linux: ['.'] } },
   format: { imports: ['base'] },
   crypto: { imports: ['base', 'format'] },
-  keys: { imports: ['base', 'crypto', 'format'] },
+  keys: {
+    imports: ['base', 'crypto', 'format'],
+    rooms: {
+      slots: [],
+      '.': ['slots'],
+    },
+  },
   stores: { imports: ['base'] },
   fuse: {
     imports: ['base'],

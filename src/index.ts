@@ -4,10 +4,10 @@
  * failure is a {@link CkptfsError} whose `code` is stable (docs/cli.md lists them with their exit numbers).
  *
  * ```ts
- * import { EncryptedImage, keyFileProvider, readKeyFile } from 'ckptfs';
+ * import { EncryptedImage, readKeyFile, symmetricKeyProvider } from 'ckptfs';
  *
  * const { key } = readKeyFile('checkpoint.key');
- * const image = await EncryptedImage.open('./enc', { keys: [keyFileProvider(key)] });
+ * const image = await EncryptedImage.open('./enc', { keys: [symmetricKeyProvider(key)] });
  * const bytes = Buffer.alloc(4096);
  * const count = image.readAt('pages-1.img', 0, bytes);
  * image.close();
@@ -18,7 +18,8 @@ export type { Aftermath, ErrorData } from './base/error-data.ts';
 export { CkptfsError, type ErrorCode, type ErrorDetails, errorCodes } from './base/errors.ts';
 export { Secret } from './crypto/secret.ts';
 export { type CipherName, cipherNames, DEFAULT_CIPHER } from './format/ciphers.ts';
-export type { SlotJwe } from './format/slot.ts';
+export type { Slot, SlotJwe } from './format/slot.ts';
+export type { SlotDescription, SlotKind } from './format/slot-description.ts';
 export { type CreatedImage, type CreateOptions, createImage } from './image/create/create.ts';
 export type { MakeSlots } from './image/create/new-header.ts';
 export { discardImage, type MadeImage } from './image/discard-image.ts';
@@ -28,10 +29,11 @@ export type { ImageInside, ImageOutside } from './image/read/describe.ts';
 export type { Damage, VerifyOptions, VerifyReport } from './image/verify/verify.ts';
 export type { Progress } from './image/workers/worker-pool.ts';
 export { createDefaultKey, defaultKeyPath } from './keys/default-key.ts';
-export { unwrapFromSlot, wrapIntoSlot } from './keys/jwe-slot.ts';
-export { type KeyFile, type KeyFileWarning, keyFileProvider, readKeyFile } from './keys/key-file.ts';
+export { type KeyFile, type KeyFileWarning, readKeyFile } from './keys/key-file.ts';
 export { createKeyFile, type KeyBits } from './keys/keygen.ts';
-export type { KeyProvider } from './keys/provider.ts';
+export type { Identity, KeyProvider, OpenedSlot, Recipient } from './keys/provider.ts';
+export { unwrapFromSlot, wrapIntoSlot } from './keys/slots/aes-key-wrap.ts';
+export { symmetricKeyProvider } from './keys/symmetric-key.ts';
 export {
   EncryptedImage,
   type FileStatus,

@@ -32,7 +32,12 @@ export function storedDamage(base: OpenedBase, other: OpenedBase): Readonly<Reco
 
   return {
     'header-flipped-mac': badHeader('one bit of the mac flipped', '"mac": "', 'damaged', wrongHeader),
-    'header-flipped-image': badHeader('one bit of the image id flipped', '"image": "', 'damaged', wrongHeader),
+    'header-flipped-image': badHeader(
+      'one bit of the image id flipped',
+      '"image": "',
+      'damaged',
+      'key slots of other images only',
+    ),
     'header-missing': refused('no header', 'damaged', 'ckptfs.json, is missing', [{ remove: 'ckptfs.json' }]),
     'header-empty': refused('an empty header', 'damaged', '0 bytes', [{ truncate: 'ckptfs.json', to: 0 }]),
     'header-truncated': refused('half a header', 'not-an-image', 'not JSON', [{ truncate: 'ckptfs.json', to: 300 }]),

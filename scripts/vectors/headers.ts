@@ -68,6 +68,9 @@ function bytesOf(text: string): string {
   return Buffer.from(text).toString('hex');
 }
 
+const { protected: slotHeader, ...slotRest } = slot();
+const described = { protected: slotHeader, header: { kind: 'key', label: 'ours' }, ...slotRest };
+const describedHeader = sealed({ slots: [described] });
 const { slots, ...withoutSlots } = headerFields;
 const withoutMac = jsonText(headerFields);
 const otherSlot = { ...slot(), iv: filler('another iv', 12).toString('base64url') };
@@ -79,6 +82,7 @@ export const headerVectors: NamedVectors = {
   'chacha20-poly1305': opens('chacha20-poly1305, 65536 bytes', { cipher: 'chacha20-poly1305', chunkSize: 65536 }),
   none: opens('cipher none, 8192 bytes', { cipher: 'none', chunkSize: 8192 }),
   'slots-three': opens('three slots, of which the last is for the key', { slots: [slot(16), slot(24), slot(32)] }),
+  'slot-described': opens('a slot with a description', { slots: [described] }),
   'slots-64': opens('as many slots as there can be', { slots: Array.from({ length: 64 }, () => slot()) }),
 
   empty: refused('an empty file', 'header', 'damaged', 'header of 0 bytes', []),
@@ -149,7 +153,7 @@ export const headerVectors: NamedVectors = {
     'header',
     'damaged',
     'key slot',
-    sealed({ slots: [{ ...slot(), header: {} }] }),
+    sealed({ slots: [{ ...slot(), kid: 'x' }] }),
   ),
   'mac-missing': refused('no member mac', 'header', 'damaged', '"mac"', withoutMac),
   'mac-short': refused('a mac of 42 characters', 'header', 'damaged', '"mac"', good.replace(/.("\n}\n)$/, '$1')),
@@ -173,6 +177,14 @@ export const headerVectors: NamedVectors = {
     'the members of the slot in another order',
     good.replace(/(\s+"iv".*)(\s+"ciphertext".*)/, '$2$1'),
   ),
+  'slot-description-last': badForm(
+    'the description of a slot after its other members',
+    sealed({ slots: [{ ...slot(), header: { kind: 'key' } }] }),
+  ),
+  'slot-description-order': badForm(
+    'the members of a description in another order',
+    sealed({ slots: [{ protected: slotHeader, header: { label: 'ours', kind: 'key' }, ...slotRest }] }),
+  ),
   escape: badForm('a letter written as an escape', good.replace('"aes-256-xts"', '"\\u0061es-256-xts"')),
   'escaped-slash': badForm('a member name with an escape', good.replace('"version"', '"\\u0076ersion"')),
   'number-exponent': badForm('the chunk size as 16384e0', good.replace('16384', '16384e0')),
@@ -182,6 +194,7 @@ export const headerVectors: NamedVectors = {
     good.replace(/.("\n}\n)$/, (end) => spareBit(end)),
   ),
 
+  'slot-description-changed': changed('a label was changed after sealing', '"ours"', '"mine"', describedHeader),
   'slot-for-another-key': refused(
     'no slot that the key opens',
     'slot',
@@ -199,7 +212,13 @@ export const headerVectors: NamedVectors = {
   'mac-flipped': refused('one bit of the mac is another', 'mac', 'damaged', 'authentication', flippedMac()),
   'chunk-size-changed': changed('the chunk size was changed after sealing', '16384', '8192'),
   'cipher-changed': changed('the cipher was changed after sealing', '"aes-256-xts"', '"none"'),
-  'image-changed': changed('the image id was changed after sealing', imageId.toString('hex'), '0'.repeat(32)),
+  'image-changed': refused(
+    'the image id was changed after sealing, so that the slot is of another image',
+    'slot',
+    'damaged',
+    'slots of other images',
+    good.replace(`"image": "${imageId.toString('hex')}"`, `"image": "${'0'.repeat(32)}"`),
+  ),
   'slot-added': refused(
     'a slot that was added without the image key',
     'mac',
@@ -209,8 +228,8 @@ export const headerVectors: NamedVectors = {
   ),
 };
 
-function changed(description: string, from: string, to: string): HeaderVector {
-  return refused(description, 'mac', 'damaged', 'authentication', good.replace(from, to));
+function changed(description: string, from: string, to: string, header = good): HeaderVector {
+  return refused(description, 'mac', 'damaged', 'authentication', header.replace(from, to));
 }
 
 function flippedMac(): string {

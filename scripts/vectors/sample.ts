@@ -10,7 +10,7 @@ export const wrappingKey = filler('wrapping key', 32);
 export const CHUNK_SIZE = 16384;
 
 /** A good slot. @param size of the wrapping key: 16, 24 or 32 bytes */
-export function slot(size = 32, payload = imageKey, header?: string): Slot {
+export function slot(size = 32, payload = imageKey, header = slotParameters(size)): Slot {
   const label = `slot ${size}`;
   return sealSlot(
     payload,
@@ -19,6 +19,11 @@ export function slot(size = 32, payload = imageKey, header?: string): Slot {
     filler(`${label} iv`, 12),
     header,
   );
+}
+
+/** The protected header of a slot for a wrapping key of `size` bytes. */
+function slotParameters(size: number): string {
+  return JSON.stringify({ alg: `A${size * 8}KW`, enc: 'A256GCM', ckptfs: imageId.toString('hex') });
 }
 
 /** Members of a good header in their order. */

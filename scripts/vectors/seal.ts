@@ -62,13 +62,7 @@ export interface Slot {
  * RFC 7516 §5.1 with RFC 3394 key wrap and A256GCM.
  * @param contentKey 32 bytes @param iv 12 bytes @param header the protected header; by default that of format.md §3
  */
-export function sealSlot(
-  payload: Buffer,
-  wrappingKey: Buffer,
-  contentKey: Buffer,
-  iv: Buffer,
-  header: string = JSON.stringify({ alg: `A${wrappingKey.length * 8}KW`, enc: 'A256GCM' }),
-): Slot {
+export function sealSlot(payload: Buffer, wrappingKey: Buffer, contentKey: Buffer, iv: Buffer, header: string): Slot {
   const wrap = createCipheriv(`aes${wrappingKey.length * 8}-wrap`, wrappingKey, Buffer.alloc(8, 0xa6));
   const encryptedKey = Buffer.concat([wrap.update(contentKey), wrap.final()]);
   const protectedHeader = Buffer.from(header).toString('base64url');

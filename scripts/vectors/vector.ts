@@ -33,6 +33,7 @@ export interface KeysVector extends Case<'keys', Readonly<Record<string, string>
 /** One key slot: its JSON text, in any white space. */
 export interface SlotVector extends Case<'slot', { readonly imageKey: string }> {
   readonly wrappingKey: string;
+  readonly imageId: string;
   readonly input: Packed;
 }
 

@@ -22,7 +22,7 @@ interface NewImageArguments extends CommonOptions, KeyArguments {
 /** Makes the function that wraps a new image key with the keys that a command holds. */
 export function slotsFor(keys: HeldKeys) {
   return (imageKey: Secret, imageId: Buffer) =>
-    Promise.all(keys.forCreating(imageId).map((provider) => provider.wrap(imageKey)));
+    Promise.all(keys.forCreating(imageId).map((recipient) => recipient.wrap(imageKey, imageId)));
 }
 
 /** A new image, for the work on it. */

@@ -2,7 +2,7 @@ import { MalformedError } from '../base/bytes.ts';
 import { CkptfsError } from '../base/errors.ts';
 import { type CipherName, cipherNames, isCipherName } from './ciphers.ts';
 import { isChunkSize } from './geometry.ts';
-import { parseSlot, type SlotJwe } from './slot.ts';
+import { parseSlot, type Slot } from './slot.ts';
 
 export const FORMAT_VERSION = 1;
 export const MAX_HEADER_SIZE = 1_048_576;
@@ -15,7 +15,7 @@ export interface Header {
   readonly cipher: CipherName;
   /** Bytes. */
   readonly chunkSize: number;
-  readonly slots: readonly SlotJwe[];
+  readonly slots: readonly Slot[];
   /** 32 bytes: HMAC-SHA-256 over {@link authenticatedHeaderBytes}. */
   readonly mac: Buffer;
 }
@@ -27,13 +27,7 @@ function headerObject(header: Omit<Header, 'mac'>): Record<string, unknown> {
     image: header.imageId.toString('hex'),
     cipher: header.cipher,
     chunkSize: header.chunkSize,
-    slots: header.slots.map(({ protected: prot, encrypted_key, iv, ciphertext, tag }) => ({
-      protected: prot,
-      encrypted_key,
-      iv,
-      ciphertext,
-      tag,
-    })),
+    slots: header.slots.map(parseSlot),
   };
 }
 
@@ -111,7 +105,7 @@ function parseMembers(value: Record<string, unknown>): Header {
   };
 }
 
-function parseHeaderSlot(value: unknown): SlotJwe {
+function parseHeaderSlot(value: unknown): Slot {
   try {
     return parseSlot(value);
   } catch (cause) {

@@ -1,6 +1,8 @@
 import { MalformedError } from '../base/bytes.ts';
+import { membersOf } from './members.ts';
+import { parseSlotDescription, type SlotDescription } from './slot-description.ts';
 
-/** A key slot: the image key wrapped for one recipient, as a flattened JWE (format.md §3, RFC 7516 §7.2.2). */
+/** The part of a key slot that a key opens: a flattened JWE without its unprotected header (format.md §3). */
 export interface SlotJwe {
   readonly protected: string;
   readonly encrypted_key: string;
@@ -9,25 +11,31 @@ export interface SlotJwe {
   readonly tag: string;
 }
 
-/** The members of a slot, in the order that they have in the header. */
-const slotMembers = ['protected', 'encrypted_key', 'iv', 'ciphertext', 'tag'] as const;
+/** A key slot: the image key wrapped for one recipient, as a flattened JWE (format.md §3, RFC 7516 §7.2.2). */
+export interface Slot extends SlotJwe {
+  readonly header?: SlotDescription;
+}
+
+/** The members of a slot that are text in base64url. */
+const textMembers = ['protected', 'encrypted_key', 'iv', 'ciphertext', 'tag'] as const;
+
+/** How every slot encrypts the image key, and the parameter that says of which image. */
+const CONTENT_ENCRYPTION = 'A256GCM';
+const IMAGE_PARAMETER = 'ckptfs';
 
 /** Far above what any algorithm needs, post-quantum ones included. */
 const MAX_MEMBER_LENGTH = 8192;
 
 /**
- * Checks the form of one slot: exactly the known members, each 1 to 8192 characters of canonical base64url. Does not
- * check that a key opens it.
+ * Checks the form of one slot: exactly the known members, each text 1 to 8192 characters of canonical base64url. Does
+ * not check that a key opens it.
  * @param value from `JSON.parse`
  * @throws MalformedError
  */
-export function parseSlot(value: unknown): SlotJwe {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new MalformedError('a key slot is not an object');
-  }
-  const members = new Map<string, unknown>(Object.entries(value));
+export function parseSlot(value: unknown): Slot {
+  const members = membersOf(value, 'a key slot');
   for (const name of members.keys()) {
-    if (!(slotMembers as readonly string[]).includes(name))
+    if (name !== 'header' && !(textMembers as readonly string[]).includes(name))
       throw new MalformedError('a key slot has an unknown member');
   }
   const member = (name: keyof SlotJwe): string => {
@@ -39,8 +47,10 @@ export function parseSlot(value: unknown): SlotJwe {
     if (!isBase64Url(text)) throw new MalformedError(`${name} of a key slot is not unpadded base64url`);
     return text;
   };
+  // The members are in the order that they have in the header of an image.
   return {
     protected: member('protected'),
+    ...(members.has('header') ? { header: parseSlotDescription(members.get('header')) } : {}),
     encrypted_key: member('encrypted_key'),
     iv: member('iv'),
     ciphertext: member('ciphertext'),
@@ -61,6 +71,44 @@ export function slotParameters(slot: SlotJwe): ReadonlyMap<string, unknown> | un
   } catch {
     return undefined;
   }
+}
+
+/**
+ * Returns the parameters of a slot that belongs to an image and has exactly the parameters of its algorithm: `alg`,
+ * `enc`, `ckptfs` and `others`. Returns undefined for any other slot, as a further parameter would change what the slot
+ * means. The parameters are authentic once the slot is open.
+ * @param imageId 16 bytes
+ * @param others the further parameters of the algorithm (format.md §3)
+ */
+export function parametersFor(
+  slot: SlotJwe,
+  imageId: Uint8Array,
+  algorithm: string,
+  others: readonly string[] = [],
+): ReadonlyMap<string, unknown> | undefined {
+  const parameters = slotParameters(slot);
+  if (parameters?.size !== 3 + others.length) return undefined;
+  const isRight =
+    parameters.get('alg') === algorithm &&
+    parameters.get('enc') === CONTENT_ENCRYPTION &&
+    parameters.get(IMAGE_PARAMETER) === Buffer.from(imageId).toString('hex') &&
+    others.every((name) => parameters.has(name));
+  return isRight ? parameters : undefined;
+}
+
+/**
+ * Returns whether a slot names another image than this one. A slot that names none, which this version may not know, is
+ * not of another image.
+ * @param imageId 16 bytes
+ */
+export function isOfOtherImage(slot: SlotJwe, imageId: Uint8Array): boolean {
+  const named = slotParameters(slot)?.get(IMAGE_PARAMETER);
+  return named !== undefined && named !== Buffer.from(imageId).toString('hex');
+}
+
+/** Returns the protected parameters that every slot has, in the order in which ckptfs writes them. */
+export function commonParameters<Algorithm extends string>(algorithm: Algorithm, imageId: Uint8Array) {
+  return { alg: algorithm, enc: CONTENT_ENCRYPTION, [IMAGE_PARAMETER]: Buffer.from(imageId).toString('hex') };
 }
 
 /** Returns the `alg` of a slot, such as `A256KW`, or undefined without one. It is not authenticated. */

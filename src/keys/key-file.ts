@@ -3,9 +3,7 @@ import { CkptfsError, ioError, systemErrorName } from '../base/errors.ts';
 import { wipe } from '../base/wipe.ts';
 import { offHeap } from '../crypto/off-heap.ts';
 import type { Secret } from '../crypto/secret.ts';
-import { unwrapFromSlot, wrapIntoSlot } from './jwe-slot.ts';
 import { parseKeyText } from './key-text.ts';
-import type { KeyProvider } from './provider.ts';
 
 const MAX_FILE_SIZE = 4096;
 const STANDARD_INPUT = 0;
@@ -56,21 +54,6 @@ function readKeyText(path: string, open: () => number): KeyFile {
 /** Like {@link readKeyFile}, but reads standard input to its end. @throws CkptfsError `bad-key-file` */
 export function readKeyFromInput(): KeyFile {
   return readKeyText('on standard input', () => STANDARD_INPUT);
-}
-
-/** Makes a provider that wraps with the key of a key file. @param key 16, 24 or 32 bytes, which the caller wipes */
-export function keyFileProvider(key: Secret): KeyProvider {
-  return {
-    kind: 'key file',
-    wrap: (imageKey) => wrapIntoSlot(imageKey, key),
-    unwrap: async (slots) => {
-      for (const slot of slots) {
-        const imageKey = unwrapFromSlot(slot, key);
-        if (imageKey !== undefined) return imageKey;
-      }
-      return undefined;
-    },
-  };
 }
 
 function readBounded(path: string, open: () => number, into: Buffer): { length: number; status: Stats } {

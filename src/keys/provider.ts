@@ -1,28 +1,69 @@
 import { CkptfsError } from '../base/errors.ts';
 import type { Secret } from '../crypto/secret.ts';
-import type { SlotJwe } from '../format/slot.ts';
+import { isOfOtherImage, type Slot } from '../format/slot.ts';
 
-/** A source of wrapping keys, such as a key file. */
-export interface KeyProvider {
-  /** Names the source in messages: `key file`. */
-  readonly kind: string;
-  /** Makes a new slot that holds the image key. */
-  wrap(imageKey: Secret): Promise<SlotJwe>;
-  /** Tries the slots in order, and skips those it has no key for. Returns undefined when it can open none. */
-  unwrap(slots: readonly SlotJwe[]): Promise<Secret | undefined>;
+/** What an image can be encrypted for: a key, a passphrase, or a public key. */
+export interface Recipient {
+  /** Names it in messages: `key file k`, `certificate host.crt`. */
+  readonly source: string;
+  /** Makes a new slot that holds the image key. @param imageId 16 bytes */
+  wrap(imageKey: Secret, imageId: Buffer): Promise<Slot>;
+}
+
+/** What an image can be opened with: a key, a passphrase, or a private key. */
+export interface Identity {
+  /** Names it in messages: `key file k`, `private key host.pem`. */
+  readonly source: string;
+  /**
+   * Tries the slots in order, and skips those it has no key for. Returns undefined when it can open none.
+   * @param imageId 16 bytes
+   */
+  unwrap(slots: readonly Slot[], imageId: Buffer): Promise<OpenedSlot | undefined>;
+}
+
+/** A secret that both makes and opens slots. */
+export interface KeyProvider extends Recipient, Identity {}
+
+export interface OpenedSlot {
+  /** The caller wipes it. */
+  readonly imageKey: Secret;
+  /** Index of the slot, from 0. */
+  readonly slot: number;
+}
+
+/** An image that is open, and what opened it. */
+export interface UnwrappedKey extends OpenedSlot {
+  /** {@link Identity.source} of what opened the slot. */
+  readonly source: string;
 }
 
 /**
- * Returns the image key from the first provider that opens a slot. The caller wipes it.
- * @throws CkptfsError `no-key` without a provider; `wrong-key` when none opens a slot
+ * Opens the first slot that one of the identities opens, in the order of the identities. The caller wipes the key.
+ * @param imageId 16 bytes
+ * @throws CkptfsError `damaged` when all slots are of other images; `no-key` without an identity; `wrong-key` when
+ *   none opens a slot; what an identity throws
  */
-export async function unwrapImageKey(slots: readonly SlotJwe[], providers: readonly KeyProvider[]): Promise<Secret> {
-  if (providers.length === 0) throw new CkptfsError('no-key', 'no key was given');
-  for (const provider of providers) {
-    const imageKey = await provider.unwrap(slots);
-    if (imageKey !== undefined) return imageKey;
+export async function unwrapImageKey(
+  slots: readonly Slot[],
+  imageId: Buffer,
+  identities: readonly Identity[],
+): Promise<UnwrappedKey> {
+  if (slots.every((slot) => isOfOtherImage(slot, imageId))) {
+    throw new CkptfsError('damaged', 'the header has key slots of other images only');
   }
-  const tried = [...new Set(providers.map((provider) => provider.kind))].join(', ');
+  if (identities.length === 0) throw new CkptfsError('no-key', 'no key was given');
+  for (const identity of identities) {
+    const opened = await identity.unwrap(slots, imageId);
+    if (opened !== undefined) return { ...opened, source: identity.source };
+  }
+  const tried = listed([...new Set(identities.map(({ source }) => source))]);
   const count = slots.length === 1 ? 'the one key slot' : `any of the ${slots.length} key slots`;
-  throw new CkptfsError('wrong-key', `the given ${tried} does not open ${count} of this image`);
+  throw new CkptfsError(
+    'wrong-key',
+    `${tried} ${identities.length === 1 ? 'does' : 'do'} not open ${count} of this image`,
+  );
+}
+
+function listed(names: readonly string[]): string {
+  return names.length < 2 ? names.join() : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`;
 }

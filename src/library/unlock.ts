@@ -2,13 +2,13 @@ import { CkptfsError } from '../base/errors.ts';
 import type { Secret } from '../crypto/secret.ts';
 import type { Header } from '../format/header.ts';
 import { authenticateHeader, readAnyHeader, readHeader, readHeaderToWriteOn } from '../image/read/image.ts';
-import { type KeyProvider, unwrapImageKey } from '../keys/provider.ts';
+import { type Identity, unwrapImageKey } from '../keys/provider.ts';
 import { openStore } from '../stores/open-store.ts';
 import type { Store } from '../stores/store.ts';
 
 export interface OpenOptions {
   /** Tried in order; or a function that returns them for the 16-byte id of the image. They stay the caller's. */
-  readonly keys: readonly KeyProvider[] | ((imageId: Buffer) => readonly KeyProvider[]);
+  readonly keys: readonly Identity[] | ((imageId: Buffer) => readonly Identity[]);
   /** Refuse an image with another id; 32 hexadecimal digits. */
   readonly imageId?: string | undefined;
 }
@@ -59,7 +59,8 @@ export async function authenticateImage(location: string, options: OpenOptions):
  */
 export async function unlockHeader(store: Store, header: Header, { keys, imageId }: OpenOptions): Promise<Secret> {
   checkImageId(store, header, imageId);
-  return unwrapImageKey(header.slots, typeof keys === 'function' ? keys(header.imageId) : keys);
+  const identities = typeof keys === 'function' ? keys(header.imageId) : keys;
+  return (await unwrapImageKey(header.slots, header.imageId, identities)).imageKey;
 }
 
 /** Compares the id of an image. @param wanted 32 hexadecimal digits, or undefined. @throws CkptfsError `wrong-image` */

@@ -57,7 +57,7 @@ describe('wrong keys and images', () => {
     expect(run('cat', 'enc', 'core-1.img', '-k', 'other')).toEqual(
       failure(
         12,
-        'the given key file does not open the one key slot of this image. Give the key that this image was encrypted with.',
+        'key file other does not open the one key slot of this image. Give the key that this image was encrypted with.',
       ),
     );
   });

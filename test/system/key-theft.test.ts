@@ -9,8 +9,9 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
 import { readAnyHeader } from '../../src/image/read/image.ts';
-import { keyFileProvider, readKeyFile } from '../../src/keys/key-file.ts';
+import { readKeyFile } from '../../src/keys/key-file.ts';
 import { unwrapImageKey } from '../../src/keys/provider.ts';
+import { symmetricKeyProvider } from '../../src/keys/symmetric-key.ts';
 import { LocalStore } from '../../src/stores/local-store.ts';
 import { isMounted } from './support/ckptfs.ts';
 import { asNobody, ckptfsProgram, clear, until, withFuseForAll } from './support/mounts.ts';
@@ -51,9 +52,10 @@ function startAs([program, ...args]: User, ...command: readonly string[]): Child
 }
 
 async function imageKeyOf(directory: string): Promise<string> {
-  const { slots } = readAnyHeader(new LocalStore(directory));
-  const key = await unwrapImageKey(slots, [keyFileProvider(readKeyFile(keyFile).key)]);
-  return Buffer.from(key.bytes).toString('hex');
+  const { slots, imageId } = readAnyHeader(new LocalStore(directory));
+  const provider = symmetricKeyProvider(readKeyFile(keyFile).key, 'key');
+  const { imageKey } = await unwrapImageKey(slots, imageId, [provider]);
+  return Buffer.from(imageKey.bytes).toString('hex');
 }
 
 /**

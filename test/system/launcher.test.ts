@@ -10,8 +10,8 @@ import type { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
 import { readHeader } from '../../src/image/read/image.ts';
-import { unwrapFromSlot } from '../../src/keys/jwe-slot.ts';
 import { readKeyFile } from '../../src/keys/key-file.ts';
+import { unwrapFromSlot } from '../../src/keys/slots/aes-key-wrap.ts';
 import { PASSED_ON } from '../../src/serve/launch/daemon-program.ts';
 import { LocalStore } from '../../src/stores/local-store.ts';
 import { ckptfs, isMounted, runCkptfs } from './support/ckptfs.ts';
@@ -136,10 +136,11 @@ describeIf(['root', 'fuse'], 'a plain mount', () => {
   systemTest([], 'keeps no key on the heap, and none at all afterwards', async () => {
     const key = readKeyFile(encrypted.keyFile).key;
     const store = new LocalStore(encrypted.image);
-    const slot = readHeader(store).slots[0];
+    const { slots, imageId } = readHeader(store);
+    const slot = slots[0];
     store.close();
     if (slot === undefined) throw new Error('no slot');
-    const imageKey = unwrapFromSlot(slot, key);
+    const imageKey = unwrapFromSlot(slot, imageId, key);
     const wrapped = Buffer.from(slot.encrypted_key, 'base64url');
     const contentKey = createDecipheriv('id-aes256-wrap', key.bytes, Buffer.alloc(8, 0xa6)).update(wrapped);
     const needles: Needles = {

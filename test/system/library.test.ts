@@ -44,9 +44,9 @@ const makeImage = `
   const at = (name) => join(directory, name);
   ckptfs.createKeyFile(at('key'));
   const { key } = ckptfs.readKeyFile(at('key'));
-  const provider = ckptfs.keyFileProvider(key);
+  const provider = ckptfs.symmetricKeyProvider(key);
   const created = await ckptfs.createImage({
-    source: at('src'), destination: at('enc'), makeSlots: async (imageKey) => [await provider.wrap(imageKey)],
+    source: at('src'), destination: at('enc'), makeSlots: async (imageKey, imageId) => [await provider.wrap(imageKey, imageId)],
   });
 `;
 
@@ -108,7 +108,7 @@ test('failures are CkptfsError with a stable code', () => {
         await open(at('src')),
         await open(at('enc'), { imageId: '00'.repeat(16) }),
         await open(at('enc'), { keys: [] }),
-        await open(at('enc'), { keys: [ckptfs.keyFileProvider(ckptfs.Secret.random(32))] }),
+        await open(at('enc'), { keys: [ckptfs.symmetricKeyProvider(ckptfs.Secret.random(32))] }),
         await codeOf(() => image.readAt('gone', 0, Buffer.alloc(1))),
         await codeOf(() => image.readAt('sub', 0, Buffer.alloc(1))),
         await codeOf(() => image.readAt('pages-1.img', -1, Buffer.alloc(1))),
@@ -228,7 +228,7 @@ test('what a process leaves that ends before it seals is an unsealed image', () 
     const sealed = useOfPackage(
       `import * as ckptfs from 'ckptfs';
       const [at, key] = [(name) => process.argv[2] + '/' + name, ckptfs.readKeyFile(process.argv[2] + '/key').key];
-      const options = { keys: [ckptfs.keyFileProvider(key)], onWarning: (line) => lines.push(line) };
+      const options = { keys: [ckptfs.symmetricKeyProvider(key)], onWarning: (line) => lines.push(line) };
       const lines = [];
       const { imageId } = await ckptfs.sealImage(at('left'), options);
       const image = await ckptfs.EncryptedImage.open(at('left'), options);

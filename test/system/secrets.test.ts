@@ -16,8 +16,9 @@ import {
 import type { Secret } from '../../src/crypto/secret.ts';
 import { primitives } from '../../src/crypto/select.ts';
 import { openImage, readAnyHeader, readHeader } from '../../src/image/read/image.ts';
-import { keyFileProvider, readKeyFile } from '../../src/keys/key-file.ts';
+import { readKeyFile } from '../../src/keys/key-file.ts';
 import { unwrapImageKey } from '../../src/keys/provider.ts';
+import { symmetricKeyProvider } from '../../src/keys/symmetric-key.ts';
 import { LocalStore } from '../../src/stores/local-store.ts';
 import { dumpProcess, restoreProcess } from './support/checkpoints.ts';
 import { ckptfs, isMounted } from './support/ckptfs.ts';
@@ -63,9 +64,10 @@ function headerOf(image: string, read: typeof readAnyHeader): ReturnType<typeof 
   }
 }
 
-function unlock({ image, keyFile }: Encrypted): Promise<Secret> {
-  const { slots } = headerOf(image, readHeader);
-  return unwrapImageKey(slots, [keyFileProvider(readKeyFile(keyFile).key)]);
+async function unlock({ image, keyFile }: Encrypted, readAs = readHeader): Promise<Secret> {
+  const { slots, imageId } = headerOf(image, readAs);
+  const provider = symmetricKeyProvider(readKeyFile(keyFile).key, 'key');
+  return (await unwrapImageKey(slots, imageId, [provider])).imageKey;
 }
 
 /** Image key, key file and every key that is made of them. */
@@ -326,9 +328,9 @@ describeIf(['root', 'fuse', 'loop'], 'on the disk below a writable mount', () =>
       expect(() => fs.closeSync(fd)).toThrow(
         expect.objectContaining({ code: expect.stringMatching(/^(ENOTCONN|ECONNABORTED)$/) }),
       );
-      const slots = headerOf(encrypted.image, readAnyHeader);
-      const imageKey = await unwrapImageKey(slots.slots, [keyFileProvider(readKeyFile(encrypted.keyFile).key)]);
-      return { journal: journalKey(encrypted, imageKey, slots.imageId), pid: mounted.pid };
+      const { imageId } = headerOf(encrypted.image, readAnyHeader);
+      const imageKey = await unlock(encrypted, readAnyHeader);
+      return { journal: journalKey(encrypted, imageKey, imageId), pid: mounted.pid };
     });
     const written = { canary: Buffer.from(canary), ...formsOf('canary', Buffer.from(canary)), ...journal };
     const unsealed = fs.readFileSync(device);

@@ -558,7 +558,7 @@ describeIf(['root', 'fuse'], 'the library', () => {
     const {
       createEmptyImage,
       createKeyFile,
-      keyFileProvider,
+      symmetricKeyProvider,
       mountImage,
       readKeyFile,
       recoverImage,
@@ -567,12 +567,12 @@ describeIf(['root', 'fuse'], 'the library', () => {
     } = ckptfsLibrary;
     createKeyFile(at('key'));
     const { key } = readKeyFile(at('key'));
-    const keys = [keyFileProvider(key)];
+    const keys = [symmetricKeyProvider(key)];
     const location = at('enc');
     fs.mkdirSync(mountPoint);
     const made = await createEmptyImage({
       destination: location,
-      makeSlots: async (imageKey) => Promise.all(keys.map((provider) => provider.wrap(imageKey))),
+      makeSlots: async (imageKey, imageId) => Promise.all(keys.map((provider) => provider.wrap(imageKey, imageId))),
       chunkSize: 4096,
     });
     const common = { location, mountPoint, write: true, logFile: at('log') };

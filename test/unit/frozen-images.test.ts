@@ -10,8 +10,9 @@ import { ImageReader } from '../../src/image/read/image-reader.ts';
 import { ObjectReader } from '../../src/image/read/object-reader.ts';
 import { ImageTree } from '../../src/image/read/tree.ts';
 import { Coverage } from '../../src/image/verify/coverage.ts';
-import { keyFileProvider, readKeyFile } from '../../src/keys/key-file.ts';
+import { readKeyFile } from '../../src/keys/key-file.ts';
 import { unwrapImageKey } from '../../src/keys/provider.ts';
+import { symmetricKeyProvider } from '../../src/keys/symmetric-key.ts';
 import { LocalStore } from '../../src/stores/local-store.ts';
 import type { StoredObject } from '../../src/stores/store.ts';
 import {
@@ -29,7 +30,9 @@ import { describeImage, pathsOf, readOrReason, readWhole } from '../support/imag
 async function open(directory: string, bits: 128 | 192 | 256 = 256): Promise<Image> {
   const store = new LocalStore(directory);
   const header = readHeader(store);
-  const imageKey = await unwrapImageKey(header.slots, [keyFileProvider(readKeyFile(keyFile(bits)).key)]);
+  const imageKey = (
+    await unwrapImageKey(header.slots, header.imageId, [symmetricKeyProvider(readKeyFile(keyFile(bits)).key)])
+  ).imageKey;
   return openImage(store, header, imageKey);
 }
 

@@ -8,8 +8,9 @@ import { primitives } from '../../src/crypto/select.ts';
 import { cipherNames } from '../../src/format/ciphers.ts';
 import { Geometry } from '../../src/format/geometry.ts';
 import { parseSlot } from '../../src/format/slot.ts';
-import { keyFileProvider, readKeyFile } from '../../src/keys/key-file.ts';
+import { readKeyFile } from '../../src/keys/key-file.ts';
 import { unwrapImageKey } from '../../src/keys/provider.ts';
+import { symmetricKeyProvider } from '../../src/keys/symmetric-key.ts';
 
 /** Uses every key once, prints `live`, waits for a line, wipes all keys, prints `wiped`, and waits for another line. */
 
@@ -24,7 +25,8 @@ async function say(word: string): Promise<void> {
 }
 
 const { key } = readKeyFile(keyFile);
-const imageKey = await unwrapImageKey([parseSlot(JSON.parse(readFileSync(slotFile, 'utf8')))], [keyFileProvider(key)]);
+const slot = parseSlot(JSON.parse(readFileSync(slotFile, 'utf8')));
+const { imageKey } = await unwrapImageKey([slot], imageId, [symmetricKeyProvider(key, 'key')]);
 const ciphers = cipherNames.map((cipher) =>
   createChunkCipher(p, cipher, imageKey, imageId, objectId, new Geometry(16384)),
 );

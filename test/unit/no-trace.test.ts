@@ -15,8 +15,8 @@ import {
 } from '../../src/crypto/image-keys.ts';
 import { Secret } from '../../src/crypto/secret.ts';
 import { primitives } from '../../src/crypto/select.ts';
-import { wrapIntoSlot } from '../../src/keys/jwe-slot.ts';
 import { keyText } from '../../src/keys/key-text.ts';
+import { wrapIntoSlot } from '../../src/keys/slots/aes-key-wrap.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'ckptfs-trace-'));
 afterAll(() => rmSync(directory, { recursive: true }));
@@ -45,7 +45,7 @@ test.each(['openssl', 'node'])('no key is left in memory after the wipe (%s)', {
   const [keyFile, slotFile] = [join(directory, `${name}.key`), join(directory, `${name}.json`)];
   const text = keyText(wrappingKey);
   writeFileSync(keyFile, text, { mode: 0o600 });
-  writeFileSync(slotFile, JSON.stringify(await wrapIntoSlot(imageKey, wrappingKey)));
+  writeFileSync(slotFile, JSON.stringify(await wrapIntoSlot(imageKey, Buffer.alloc(16, 1), wrappingKey)));
 
   const p = primitives();
   const [imageId, objectId] = [Buffer.alloc(16, 1), Buffer.alloc(16, 2)];

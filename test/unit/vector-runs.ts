@@ -20,8 +20,8 @@ import { openImage } from '../../src/image/read/image.ts';
 import { ImageReader } from '../../src/image/read/image-reader.ts';
 import { ObjectReader } from '../../src/image/read/object-reader.ts';
 import { Coverage } from '../../src/image/verify/coverage.ts';
-import { keyFileProvider } from '../../src/keys/key-file.ts';
 import { unwrapImageKey } from '../../src/keys/provider.ts';
+import { symmetricKeyProvider } from '../../src/keys/symmetric-key.ts';
 import { MemoryStore } from '../support/memory-store.ts';
 import { NO_TIMES } from '../support/times.ts';
 
@@ -56,8 +56,9 @@ export function runSlot(vector: SlotVector): Promise<Outcome> {
   return new Steps().run(async (at) => {
     const slot = parseSlot(JSON.parse(unpack(vector.input).toString()));
     at('slot');
-    const key = await unwrapImageKey([slot], [keyFileProvider(secret(vector.wrappingKey))]);
-    return { imageKey: hex(key.bytes) };
+    const provider = symmetricKeyProvider(secret(vector.wrappingKey), 'key of the vector');
+    const { imageKey } = await unwrapImageKey([slot], Buffer.from(vector.imageId, 'hex'), [provider]);
+    return { imageKey: hex(imageKey.bytes) };
   });
 }
 
@@ -67,7 +68,9 @@ export function runHeader(vector: HeaderVector): Promise<Outcome> {
     const header = parseHeader(bytes);
     if (!encodeHeader(header).equals(bytes)) throw new Error('what parses does not encode to itself');
     at('slot');
-    const imageKey = await unwrapImageKey(header.slots, [keyFileProvider(secret(vector.wrappingKey))]);
+    const imageKey = (
+      await unwrapImageKey(header.slots, header.imageId, [symmetricKeyProvider(secret(vector.wrappingKey))])
+    ).imageKey;
     at('mac');
     const macKey = deriveHeaderMacKey(primitives(), imageKey, header.imageId);
     if (!verifyHeaderMac(primitives(), macKey, authenticatedHeaderBytes(header), header.mac)) {

@@ -4,9 +4,11 @@ import { absolutePath } from '../../base/current-directory.ts';
 import { CkptfsError } from '../../base/errors.ts';
 import { forbidDumps } from '../../crypto/hardening.ts';
 import type { Secret } from '../../crypto/secret.ts';
+import { slotInstant } from '../../format/slot-description.ts';
 import { createDefaultKey, defaultKeyPath } from '../../keys/default-key.ts';
-import { type KeyFile, keyFileProvider, readKeyFile, readKeyFromInput } from '../../keys/key-file.ts';
+import { type KeyFile, readKeyFile, readKeyFromInput } from '../../keys/key-file.ts';
 import type { KeyProvider } from '../../keys/provider.ts';
+import { symmetricKeyProvider } from '../../keys/symmetric-key.ts';
 import { keyFileWarning } from '../hints.ts';
 
 /** Every way to name a key on the command line. Only this file must change for a further kind of key. */
@@ -44,7 +46,9 @@ export class HeldKeys {
     try {
       this.#given = (args.keyFile ?? []).map((path) => {
         if (path !== '-') absolutePath(path);
-        return this.#from(path === '-' ? readKeyFromInput() : readKeyFile(path));
+        return path === '-'
+          ? this.#from(readKeyFromInput(), 'the key on standard input')
+          : this.#from(readKeyFile(path), `key file ${path}`);
       });
     } catch (error) {
       this.wipe();
@@ -59,7 +63,7 @@ export class HeldKeys {
   forOpening(imageId: Buffer): readonly KeyProvider[] {
     if (this.#given.length > 0) return this.#given;
     const path = defaultKeyPath(imageId);
-    if (existsSync(path)) return [this.#from(readKeyFile(path))];
+    if (existsSync(path)) return [this.#from(readKeyFile(path), `key file ${path}`)];
     throw new CkptfsError('no-key', `no key was given, and there is none for this image at ${path}`, {
       path,
     });
@@ -72,7 +76,7 @@ export class HeldKeys {
   forCreating(imageId: Buffer): readonly KeyProvider[] {
     if (this.#given.length > 0) return this.#given;
     this.#madeDefault = createDefaultKey(imageId);
-    return [this.#from(readKeyFile(this.#madeDefault))];
+    return [this.#from(readKeyFile(this.#madeDefault), `key file ${this.#madeDefault}`)];
   }
 
   /** Path of the key that {@link forCreating} made. */
@@ -90,9 +94,10 @@ export class HeldKeys {
     for (const secret of this.#secrets) secret.wipe();
   }
 
-  #from({ key, warning }: KeyFile): KeyProvider {
+  /** @param source names the key in messages */
+  #from({ key, warning }: KeyFile, source: string): KeyProvider {
     this.#secrets.push(key);
     if (warning !== undefined) this.warnings.push(keyFileWarning(warning));
-    return keyFileProvider(key);
+    return symmetricKeyProvider(key, source, { kind: 'key', created: slotInstant(new Date()) });
   }
 }

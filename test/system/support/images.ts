@@ -10,19 +10,20 @@ const { createImage } = await built<typeof import('../../../src/image/create/cre
 const { openImage, readHeader } = await built<typeof import('../../../src/image/read/image.ts')>('image/read/image.js');
 const { openStore } = await built<typeof import('../../../src/stores/open-store.ts')>('stores/open-store.js');
 const { Secret } = await built<typeof import('../../../src/crypto/secret.ts')>('crypto/secret.js');
-const { keyFileProvider } = await built<typeof import('../../../src/keys/key-file.ts')>('keys/key-file.js');
+const { symmetricKeyProvider } =
+  await built<typeof import('../../../src/keys/symmetric-key.ts')>('keys/symmetric-key.js');
 const { unwrapImageKey } = await built<typeof import('../../../src/keys/provider.ts')>('keys/provider.js');
 
 /** The key of all images made by {@link create}. */
 export const wrappingKey = Buffer.alloc(32, 0x6b);
-const provider = keyFileProvider(Secret.copy(wrappingKey));
+const provider = symmetricKeyProvider(Secret.copy(wrappingKey));
 
 /** Encrypts `source` under a key that all tests share. */
 export async function create(source: string, destination: string, options: Partial<CreateOptions> = {}) {
   return createImage({
     source,
     destination,
-    makeSlots: async (imageKey) => [await provider.wrap(imageKey)],
+    makeSlots: async (imageKey, imageId) => [await provider.wrap(imageKey, imageId)],
     ...options,
   });
 }
@@ -31,7 +32,8 @@ export async function create(source: string, destination: string, options: Parti
 export async function open(directory: string): Promise<Image> {
   const store = openStore(directory);
   const header = readHeader(store);
-  return openImage(store, header, await unwrapImageKey(header.slots, [provider]));
+  const { imageKey } = await unwrapImageKey(header.slots, header.imageId, [provider]);
+  return openImage(store, header, imageKey);
 }
 
 /** The key file that opens images made by {@link create} on the command line. */

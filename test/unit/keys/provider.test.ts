@@ -2,12 +2,13 @@ import { describe, expect, test } from 'vitest';
 import { CkptfsError } from '../../../src/base/errors.ts';
 import { Secret } from '../../../src/crypto/secret.ts';
 import type { SlotJwe } from '../../../src/format/slot.ts';
-import { keyFileProvider } from '../../../src/keys/key-file.ts';
 import { unwrapImageKey } from '../../../src/keys/provider.ts';
+import { symmetricKeyProvider } from '../../../src/keys/symmetric-key.ts';
 
 const imageKey = Secret.random(32);
-const providers = [16, 24, 32].map((length) => keyFileProvider(Secret.random(length)));
-const stranger = keyFileProvider(Secret.random(32));
+const imageId = Buffer.alloc(16, 7);
+const providers = [16, 24, 32].map((length) => symmetricKeyProvider(Secret.random(length), `key of ${length} bytes`));
+const stranger = symmetricKeyProvider(Secret.random(32));
 
 /** A slot for a kind of key this version does not know. */
 const unknown: SlotJwe = {
@@ -26,23 +27,35 @@ async function failure(promise: Promise<unknown>): Promise<CkptfsError> {
 
 describe('unwrapImageKey', () => {
   test('opens with any one of several keys, among slots of others', async () => {
-    const slots = [unknown, ...(await Promise.all(providers.map((provider) => provider.wrap(imageKey))))];
-    for (const provider of providers) {
-      const opened = await unwrapImageKey(slots, [stranger, provider]);
-      expect(Buffer.from(opened.bytes)).toEqual(Buffer.from(imageKey.bytes));
+    const slots = [unknown, ...(await Promise.all(providers.map((provider) => provider.wrap(imageKey, imageId))))];
+    for (const [at, provider] of providers.entries()) {
+      const opened = await unwrapImageKey(slots, imageId, [stranger, provider]);
+      expect(Buffer.from(opened.imageKey.bytes)).toEqual(Buffer.from(imageKey.bytes));
+      expect(opened).toMatchObject({ slot: at + 1, source: provider.source });
     }
   });
 
   test('says so when no key fits', async () => {
-    const slots = [unknown, await stranger.wrap(imageKey)];
-    const error = await failure(unwrapImageKey(slots, providers));
+    const slots = [unknown, await stranger.wrap(imageKey, imageId)];
+    const error = await failure(unwrapImageKey(slots, imageId, providers));
     expect(error.code).toBe('wrong-key');
-    expect(error.message).toBe('the given key file does not open any of the 2 key slots of this image');
-    const single = await failure(unwrapImageKey([unknown], providers));
-    expect(single.message).toBe('the given key file does not open the one key slot of this image');
+    expect(error.message).toBe(
+      'key of 16 bytes, key of 24 bytes and key of 32 bytes do not open any of the 2 key slots of this image',
+    );
+    const single = await failure(unwrapImageKey([unknown], imageId, [stranger]));
+    expect(single.message).toBe('the given key does not open the one key slot of this image');
+  });
+
+  test('takes a header for damaged that has slots of other images only', async () => {
+    const other = Buffer.alloc(16, 8);
+    const slots = [await stranger.wrap(imageKey, other), await stranger.wrap(imageKey, other)];
+    const error = await failure(unwrapImageKey(slots, imageId, [stranger]));
+    expect([error.code, error.message]).toEqual(['damaged', 'the header has key slots of other images only']);
+    const mixed = [...slots, await stranger.wrap(imageKey, imageId)];
+    expect((await unwrapImageKey(mixed, imageId, [stranger])).slot).toBe(2);
   });
 
   test('says so when there is no key at all', async () => {
-    expect((await failure(unwrapImageKey([unknown], []))).code).toBe('no-key');
+    expect((await failure(unwrapImageKey([unknown], imageId, []))).code).toBe('no-key');
   });
 });

@@ -1,13 +1,14 @@
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import { keyFileProvider, readKeyFile } from '../../../src/keys/key-file.ts';
+import { readKeyFile } from '../../../src/keys/key-file.ts';
+import { symmetricKeyProvider } from '../../../src/keys/symmetric-key.ts';
 import { EncryptedImage } from '../../../src/library/encrypted-image.ts';
 
 const at = (name: string): string => fileURLToPath(new URL(`../../images/v1/${name}`, import.meta.url));
 
 test('a closed image says so, whatever it is asked, and may be closed again', async () => {
   const { key } = readKeyFile(at('key-256'));
-  const image = await EncryptedImage.open(at('aes-256-xts/image'), { keys: [keyFileProvider(key)] });
+  const image = await EncryptedImage.open(at('aes-256-xts/image'), { keys: [symmetricKeyProvider(key)] });
   expect(image.readAt('core-1.img', 0, Buffer.alloc(8))).toBe(8);
   image.close();
   image.close();

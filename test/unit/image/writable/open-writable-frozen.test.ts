@@ -6,8 +6,9 @@ import type { Header } from '../../../../src/format/header.ts';
 import { openImage, readHeader } from '../../../../src/image/read/image.ts';
 import { ImageReader } from '../../../../src/image/read/image-reader.ts';
 import { openWritable } from '../../../../src/image/writable/open-writable.ts';
-import { keyFileProvider, readKeyFile } from '../../../../src/keys/key-file.ts';
+import { readKeyFile } from '../../../../src/keys/key-file.ts';
 import { unwrapImageKey } from '../../../../src/keys/provider.ts';
+import { symmetricKeyProvider } from '../../../../src/keys/symmetric-key.ts';
 import { imageDirectory, imageNames, keyFile, listing } from '../../../support/frozen-images.ts';
 import { describeImage } from '../../../support/image-content.ts';
 import { MemoryDisk } from '../../../support/memory-disk.ts';
@@ -31,7 +32,9 @@ async function frozenImage(name: string): Promise<BegunImage> {
   }
   const store = new RecordingStore(disk);
   const header: Header = readHeader(store);
-  const imageKey = await unwrapImageKey(header.slots, [keyFileProvider(readKeyFile(keyFile()).key)]);
+  const imageKey = (
+    await unwrapImageKey(header.slots, header.imageId, [symmetricKeyProvider(readKeyFile(keyFile()).key)])
+  ).imageKey;
   return { store, header, imageKey };
 }
 

@@ -1,0 +1,66 @@
+import { Region } from '../../base/linux/native.ts';
+import { IMAGE_KEY_SIZE } from '../../crypto/image-keys.ts';
+import type { AeadKey, Primitives } from '../../crypto/primitives.ts';
+import { Secret } from '../../crypto/secret.ts';
+import type { SlotJwe } from '../../format/slot.ts';
+
+/** Size of the key that A256GCM encrypts under, in bytes. */
+export const CONTENT_KEY_SIZE = 32;
+/** Size of its initialization vector, in bytes. */
+export const CONTENT_IV_SIZE = 12;
+const TAG_SIZE = 16;
+/** AES Key Wrap adds 8 bytes to what it wraps (RFC 3394). */
+const WRAPPED_KEY_SIZE = CONTENT_KEY_SIZE + 8;
+
+/**
+ * Returns the image key of a slot whose content key is wrapped by AES Key Wrap. Returns undefined when it was wrapped
+ * under another key, or the slot is damaged or holds no image key. No key leaves locked memory, which is more than jose
+ * and WebCrypto can do: they leave copies on the heap. So a process that serves a mount may open a slot by this.
+ * @param wrappingKey 16, 24 or 32 bytes
+ */
+export function openWrapped(slot: SlotJwe, wrappingKey: Secret, p: Primitives): Secret | undefined {
+  const wrapped = Buffer.from(slot.encrypted_key, 'base64url');
+  if (wrapped.length !== WRAPPED_KEY_SIZE) return undefined;
+  const contentKey = Secret.zeros(CONTENT_KEY_SIZE);
+  try {
+    if (!p.aesKeyUnwrap(wrappingKey.bytes, new Region(wrapped).bytes, contentKey.bytes)) return undefined;
+    return openContent(slot, contentKey, p);
+  } finally {
+    contentKey.wipe();
+  }
+}
+
+/**
+ * Decrypts the image key of a slot with its content key (A256GCM: RFC 7518 §5.3). Returns undefined when it, or the
+ * protected header, is not authentic.
+ * @param contentKey 32 bytes
+ */
+export function openContent(slot: SlotJwe, contentKey: Secret, p: Primitives): Secret | undefined {
+  const [iv, ciphertext, tag] = [slot.iv, slot.ciphertext, slot.tag].map(
+    (text) => new Region(Buffer.from(text, 'base64url')),
+  ) as [Region, Region, Region];
+  if (iv.length !== CONTENT_IV_SIZE || ciphertext.length !== IMAGE_KEY_SIZE || tag.length !== TAG_SIZE)
+    return undefined;
+  const content = p.aes256Gcm(contentKey.bytes);
+  try {
+    return decrypted(content, new Region(Buffer.from(slot.protected, 'latin1')), iv, ciphertext, tag);
+  } finally {
+    content.dispose();
+  }
+}
+
+function decrypted(
+  content: AeadKey,
+  additional: Region,
+  iv: Region,
+  ciphertext: Region,
+  tag: Region,
+): Secret | undefined {
+  const imageKey = Secret.zeros(ciphertext.length);
+  content.beginOpen(iv, 0);
+  content.additional(additional, 0, additional.length);
+  content.crypt(ciphertext, 0, new Region(imageKey.bytes), 0, ciphertext.length);
+  if (content.verify(tag, 0)) return imageKey;
+  imageKey.wipe();
+  return undefined;
+}
