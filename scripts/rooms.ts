@@ -18,6 +18,7 @@ export const HOUSES: Readonly<Record<string, House>> = {
     rooms: {
       slots: [],
       '.': ['slots'],
+      sources: ['.', 'slots'],
     },
   },
   stores: { imports: ['base'] },

@@ -28,6 +28,8 @@ strace strace
 fio fio
 rsync rsync
 openssl openssl
+keyctl keyutils
+jose jose
 runc runc
 podman podman
 javac default-jdk-headless

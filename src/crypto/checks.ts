@@ -54,6 +54,17 @@ export function checkKeyUnwrap(key: Uint8Array, wrapped: Uint8Array, out: Uint8A
   checkLength('unwrapped key', out, wrapped.length - 8);
 }
 
+/** @throws CkptfsError `internal` for lengths that AES Key Wrap does not have (RFC 3394 §2.2) */
+export function checkKeyWrap(key: Uint8Array, plain: Uint8Array, out: Uint8Array): void {
+  checkKeyUnwrap(key, out, plain);
+}
+
+/** @throws CkptfsError `internal` for a count or a length that PBKDF2 with SHA-512 does not give in one block */
+export function checkPbkdf2(iterations: number, length: number): void {
+  if (!(Number.isInteger(iterations) && iterations >= 1 && iterations <= MAX_LENGTH && length >= 1 && length <= 64))
+    throw new CkptfsError('internal', `PBKDF2 of ${iterations} iterations to ${length} bytes`);
+}
+
 /** @throws CkptfsError `internal` for more than 255 blocks, the limit of RFC 5869 §2.3 */
 export function checkHkdfLength(length: number): void {
   if (length > 255 * 32) throw new CkptfsError('internal', `HKDF-SHA-256 cannot give ${length} bytes`);

@@ -1,4 +1,4 @@
-import { bind } from '../base/linux/native.ts';
+import { bind, bindAsync } from '../base/linux/native.ts';
 
 /** A pointer, for koffi. */
 const POINTER = 'uintptr_t';
@@ -51,4 +51,21 @@ export function loadLibCrypto(): LibCrypto {
     compare: bind('CRYPTO_memcmp', 'int', [POINTER, POINTER, 'size_t']),
     clearErrors: bind('ERR_clear_error', 'void', []),
   };
+}
+
+/** PKCS5_PBKDF2_HMAC of openssl/evp.h, on another thread: it is slow on purpose. */
+export type Pbkdf2 = (
+  password: Pointer,
+  passwordLength: number,
+  salt: Pointer,
+  saltLength: number,
+  iterations: number,
+  digest: Pointer,
+  length: number,
+  out: Pointer,
+) => Promise<number>;
+
+/** Binds what only passphrases need. @throws Error when it is missing */
+export function loadPbkdf2(): Pbkdf2 {
+  return bindAsync('PKCS5_PBKDF2_HMAC', 'int', [POINTER, 'int', POINTER, 'int', 'int', POINTER, 'int', POINTER]);
 }

@@ -6,7 +6,9 @@ import {
   checkDataUnit,
   checkHkdfLength,
   checkKeyUnwrap,
+  checkKeyWrap,
   checkLength,
+  checkPbkdf2,
   checkSpan,
   checkXtsKey,
   notBegun,
@@ -60,6 +62,26 @@ export function createNodePrimitives(): Primitives {
         wipe(out);
         return false;
       }
+    },
+    aesKeyWrap: (key, plain, out) => {
+      checkKeyWrap(key, plain, out);
+      move(
+        crypto()
+          .createCipheriv(`id-aes${key.length * 8}-wrap`, key, KEY_WRAP_IV)
+          .update(plain),
+        out,
+        0,
+      );
+    },
+    pbkdf2Sha512: (password, salt, iterations, out) => {
+      checkPbkdf2(iterations, out.length);
+      return new Promise((resolve, reject) => {
+        crypto().pbkdf2(password, salt, iterations, out.length, 'sha512', (error, derived) => {
+          if (error !== null) return reject(error);
+          move(derived, out, 0);
+          resolve();
+        });
+      });
     },
     isEqual: (a, b) => {
       checkLength('what is compared', b, a.length);

@@ -7,7 +7,9 @@ import {
   checkDataUnit,
   checkHkdfLength,
   checkKeyUnwrap,
+  checkKeyWrap,
   checkLength,
+  checkPbkdf2,
   checkSpan,
   checkXtsKey,
   disposedKey,
@@ -15,6 +17,7 @@ import {
 } from './checks.ts';
 import { hkdfSha256 } from './hkdf.ts';
 import { type LibCrypto, loadLibCrypto } from './libcrypto.ts';
+import { pbkdf2 } from './pbkdf2.ts';
 import { type AeadKey, type GmacKey, type Primitives, TAG_SIZE, type TagSize, type XtsKey } from './primitives.ts';
 
 const NULL = 0;
@@ -90,6 +93,21 @@ export function createOpenSslPrimitives(): Primitives {
       } finally {
         context.dispose();
       }
+    },
+    aesKeyWrap: (key, plain, out) => {
+      checkKeyWrap(key, plain, out);
+      const context = new CipherContext(lib, fetchCipher(lib, `AES-${key.length * 8}-WRAP`), key, DIRECTION.seal);
+      try {
+        context.restart(NULL, DIRECTION.keep);
+        context.update(new Region(out).address, new Region(plain).address, plain.length);
+      } finally {
+        context.dispose();
+      }
+    },
+    pbkdf2Sha512: async (password, salt, iterations, out) => {
+      checkPbkdf2(iterations, out.length);
+      const digest = fetched('SHA2-512', lib.digestFetch(NULL, 'SHA2-512', NULL));
+      if (!(await pbkdf2(digest, password, salt, iterations, out))) throw failure(lib, 'PKCS5_PBKDF2_HMAC');
     },
     isEqual,
     hmacSha256,

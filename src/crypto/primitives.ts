@@ -29,6 +29,16 @@ export interface Primitives {
    * @returns whether `key` is the one that it was wrapped under
    */
   aesKeyUnwrap(key: Uint8Array, wrapped: Uint8Array, out: Uint8Array): boolean;
+  /**
+   * Wraps a key so that {@link aesKeyUnwrap} unwraps it.
+   * @param plain a multiple of 8 bytes, at least 16 @param out 8 bytes more than `plain`
+   */
+  aesKeyWrap(key: Uint8Array, plain: Uint8Array, out: Uint8Array): void;
+  /**
+   * Fills `out`, at most 64 bytes, by PBKDF2 with HMAC-SHA-512 (RFC 8018 §5.2), on another thread.
+   * @param iterations 1 to 2^31 - 1
+   */
+  pbkdf2Sha512(password: Uint8Array, salt: Uint8Array, iterations: number, out: Uint8Array): Promise<void>;
   /** Compares two pieces of memory of the same length in constant time. */
   isEqual(a: Uint8Array, b: Uint8Array): boolean;
   /** Fills `out`, at most 8160 bytes, by RFC 5869 with SHA-256. */

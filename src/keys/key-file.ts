@@ -28,24 +28,37 @@ export interface KeyFileWarning {
  * @throws CkptfsError `bad-key-file` when it holds anything else or cannot be read
  */
 export function readKeyFile(path: string): KeyFile {
-  return readKeyText(path, () => openSync(path, 'r'));
+  const { value, warning } = readSecretFile('key file', path, (text) => parseKeyText(text, `key file ${path}`, path));
+  return { key: value, warning };
 }
 
-/** @param path for messages @param open returns a descriptor, which is closed afterwards unless it is standard input */
-function readKeyText(path: string, open: () => number): KeyFile {
+/** What a small file holds, and a problem with the file, if there is one. */
+export interface SecretFile<T> {
+  readonly value: T;
+  readonly warning: KeyFileWarning | undefined;
+}
+
+/**
+ * Reads a small file that holds a secret.
+ * @param what names the kind of file in messages
+ * @throws CkptfsError `bad-key-file` when it cannot be read or is too large; what `parse` throws
+ */
+export function readSecretFile<T>(what: string, path: string, parse: (text: Uint8Array) => T): SecretFile<T> {
+  return readText(what, path, () => openSync(path, 'r'), parse);
+}
+
+/** @param open returns a descriptor, which is closed afterwards unless it is standard input */
+function readText<T>(what: string, path: string, open: () => number, parse: (text: Uint8Array) => T): SecretFile<T> {
   const text = offHeap(MAX_FILE_SIZE + 1);
   try {
-    const { length, status } = readBounded(path, open, text);
+    const { length, status } = readBounded(what, path, open, text);
     if (length > MAX_FILE_SIZE) {
-      throw new CkptfsError('bad-key-file', `key file ${path} is larger than ${MAX_FILE_SIZE} bytes`, {
+      throw new CkptfsError('bad-key-file', `${what} ${path} is larger than ${MAX_FILE_SIZE} bytes`, {
         path,
         data: { reason: 'too-large' },
       });
     }
-    return {
-      key: parseKeyText(text.subarray(0, length), `key file ${path}`, path),
-      warning: warningAbout(path, status),
-    };
+    return { value: parse(text.subarray(0, length)), warning: warningAbout(`${what} ${path}`, path, status) };
   } finally {
     wipe(text);
   }
@@ -53,10 +66,13 @@ function readKeyText(path: string, open: () => number): KeyFile {
 
 /** Like {@link readKeyFile}, but reads standard input to its end. @throws CkptfsError `bad-key-file` */
 export function readKeyFromInput(): KeyFile {
-  return readKeyText('on standard input', () => STANDARD_INPUT);
+  const path = 'on standard input';
+  const parse = (text: Uint8Array) => parseKeyText(text, `key file ${path}`, path);
+  const { value, warning } = readText('key file', path, () => STANDARD_INPUT, parse);
+  return { key: value, warning };
 }
 
-function readBounded(path: string, open: () => number, into: Buffer): { length: number; status: Stats } {
+function readBounded(what: string, path: string, open: () => number, into: Buffer): { length: number; status: Stats } {
   let descriptor: number | undefined;
   try {
     descriptor = open();
@@ -69,7 +85,7 @@ function readBounded(path: string, open: () => number, into: Buffer): { length: 
     }
     return { length, status };
   } catch (error) {
-    const { message } = ioError('read key file', path, error);
+    const { message } = ioError(`read ${what}`, path, error);
     const reason = systemErrorName(error) === 'ENOENT' ? 'missing' : 'unreadable';
     throw new CkptfsError('bad-key-file', message, { path, data: { reason }, cause: error });
   } finally {
@@ -77,15 +93,15 @@ function readBounded(path: string, open: () => number, into: Buffer): { length: 
   }
 }
 
-function warningAbout(path: string, status: Stats): KeyFileWarning | undefined {
+function warningAbout(name: string, path: string, status: Stats): KeyFileWarning | undefined {
   if (!status.isFile()) return undefined;
   if (status.uid !== 0 && status.uid !== process.geteuid?.()) {
-    return { reason: 'other-owner', message: `key file ${path} belongs to another user`, path };
+    return { reason: 'other-owner', message: `${name} belongs to another user`, path };
   }
   const how = [
     ...((status.mode & READABLE_BY_OTHERS) !== 0 ? ['read'] : []),
     ...((status.mode & WRITABLE_BY_OTHERS) !== 0 ? ['changed'] : []),
   ];
   if (how.length === 0) return undefined;
-  return { reason: 'mode', message: `key file ${path} can be ${how.join(' and ')} by other users`, path };
+  return { reason: 'mode', message: `${name} can be ${how.join(' and ')} by other users`, path };
 }

@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 import { closeDescriptor } from './descriptors.ts';
-import { bindAsync, lastErrno, Region } from './native.ts';
+import { bind, bindAsync, lastErrno, Region } from './native.ts';
 import { socketPair } from './sockets.ts';
 import { systemError } from './system-error.ts';
 
@@ -11,6 +11,15 @@ const FOR_EVER = -1;
 
 /** It runs on a thread of libuv, so that this thread's event loop goes on. */
 const poll = bindAsync('poll', 'int', ['uintptr_t', 'ulong', 'int']);
+const pollHere = bind('poll', 'int', ['uintptr_t', 'ulong', 'int']);
+
+/** Keeps this thread until a descriptor can be read, has ended or has failed. */
+export function waitUntilReadable(fd: number): void {
+  const polled = new Region(POLL.sizeof);
+  polled.view.setInt32(POLL.fd, fd, true);
+  polled.view.setInt16(POLL.events, POLLIN, true);
+  pollHere(polled.address, 1, FOR_EVER);
+}
 
 /** Waits for a descriptor that Node's event loop does not know how to watch, such as one of a device. */
 export class Waiting {

@@ -231,6 +231,9 @@ describe.each(['openssl', 'node'] as const)('%s', (name) => {
       const out = Buffer.alloc(hex(key).length);
       expect(p.aesKeyUnwrap(hex(kek), hex(wrapped), out)).toBe(true);
       expect(out.toString('hex')).toBe(key);
+      const back = Buffer.alloc(hex(wrapped).length);
+      p.aesKeyWrap(hex(kek), hex(key), back);
+      expect(back.toString('hex')).toBe(wrapped);
     });
 
     test('no other bits unwrap, and nothing is left of what they gave', () => {
@@ -252,6 +255,44 @@ describe.each(['openssl', 'node'] as const)('%s', (name) => {
       expect(() => p.aesKeyUnwrap(key, Buffer.alloc(16), Buffer.alloc(8))).toThrow('16 bytes');
       expect(() => p.aesKeyUnwrap(key, Buffer.alloc(25), Buffer.alloc(17))).toThrow('25 bytes');
       expect(() => p.aesKeyUnwrap(key, wrapped, Buffer.alloc(15))).toThrow('15 bytes');
+      expect(() => p.aesKeyWrap(Buffer.alloc(20), key, wrapped)).toThrow('20 bytes');
+      expect(() => p.aesKeyWrap(key, Buffer.alloc(8), Buffer.alloc(16))).toThrow('16 bytes');
+      expect(() => p.aesKeyWrap(key, key, Buffer.alloc(25))).toThrow('25 bytes');
+    });
+  });
+
+  describe('PBKDF2 with HMAC-SHA-512', () => {
+    // As Python's hashlib and OpenSSL's command have them.
+    test.each([
+      [1, '867f70cf1ade02cff3752599a3a53dc4af34c7a669815ae5d513554e1c8cf252'],
+      [2, 'e1d9c16aa681708a45f5c7c4e215ceb66e011a2e9f0040713f18aefdb866d53c'],
+      [4096, 'd197b1b33db0143e018b12f3d1d1479e6cdebdcc97c5c0f87f6902e072f457b5'],
+    ])('password and salt, %i times', async (iterations, derived) => {
+      const out = Buffer.alloc(32);
+      await p.pbkdf2Sha512(Buffer.from('password'), Buffer.from('salt'), iterations, out);
+      expect(out.toString('hex')).toBe(derived);
+    });
+
+    test('reads and writes shared memory', async () => {
+      const shared = (text: string) => {
+        const bytes = new Uint8Array(new SharedArrayBuffer(text.length));
+        bytes.set(Buffer.from(text));
+        return bytes;
+      };
+      const [out, other] = [shared(' '.repeat(64)), Buffer.alloc(64)];
+      await p.pbkdf2Sha512(shared('password'), shared('a\0b'), 3, out);
+      await p.pbkdf2Sha512(Buffer.from('password'), Buffer.from('a\0b'), 3, other);
+      expect(Buffer.from(out)).toEqual(other);
+    });
+
+    test.each([0, -1, 1.5, 2 ** 31])('refuses %d iterations', async (iterations) => {
+      const none = Buffer.alloc(8);
+      await expect((async () => p.pbkdf2Sha512(none, none, iterations, none))()).rejects.toThrow('iterations');
+    });
+
+    test.each([0, 65])('refuses to give %i bytes', async (length) => {
+      const none = Buffer.alloc(8);
+      await expect((async () => p.pbkdf2Sha512(none, none, 1, Buffer.alloc(length)))()).rejects.toThrow('bytes');
     });
   });
 

@@ -1,0 +1,182 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, readSync } from 'node:fs';
+import { Socket } from 'node:net';
+import { CkptfsError, systemErrorName } from '../../base/errors.ts';
+import { withoutInheritance } from '../../base/linux/descriptors.ts';
+import { makePipe } from '../../base/linux/pipe.ts';
+import { printable } from '../../base/printable.ts';
+import { wipe } from '../../base/wipe.ts';
+import { offHeap } from '../../crypto/off-heap.ts';
+import { environmentWithoutSecrets } from './environment.ts';
+import { interruptible } from './interruptible.ts';
+import { closed, Intake } from './stream.ts';
+import { checkedSeconds, inSeconds } from './time-limit.ts';
+
+const MAX_ERROR_SIZE = 4096;
+const MAX_SHOWN_ERROR = 300;
+
+/** How a command ended. */
+interface Ending {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+/**
+ * Runs a command of the shell in a session of its own, without a terminal, with an empty standard input and without
+ * the variables that hold secrets. Its process group is killed when it takes too long, writes too much, or this
+ * process is interrupted; what it leaves running in the background otherwise goes on.
+ * @param source names it in messages
+ * @param into receives what it writes to its standard output
+ * @returns how many bytes it wrote, at most as many as fit
+ * @throws CkptfsError `key-unavailable` when it fails; `interrupted`
+ */
+export async function runForSecret(
+  source: string,
+  command: string,
+  into: Buffer,
+  timeoutSeconds?: number,
+): Promise<number> {
+  const seconds = checkedSeconds(timeoutSeconds);
+  const errors = offHeap(MAX_ERROR_SIZE);
+  try {
+    return await interruptible((interrupted) =>
+      new RunningCommand(command, into, errors).end(source, seconds, interrupted),
+    );
+  } finally {
+    wipe(errors);
+  }
+}
+
+class RunningCommand {
+  readonly #child: ChildProcess;
+  readonly #output: Reading;
+  readonly #errors: Reading;
+  readonly #ended: Promise<Ending>;
+  #isKilled = false;
+
+  constructor(command: string, into: Buffer, errors: Buffer) {
+    const [output, problems] = [makePipe(), makePipe()];
+    try {
+      this.#child = withoutInheritance(() =>
+        spawn('/bin/sh', ['-c', command], {
+          stdio: ['ignore', output.writeEnd, problems.writeEnd],
+          detached: true,
+          env: environmentWithoutSecrets(),
+        }),
+      );
+    } finally {
+      closeSync(output.writeEnd);
+      closeSync(problems.writeEnd);
+    }
+    this.#ended = new Promise((resolve, reject) => {
+      this.#child.once('error', reject).once('exit', (code, signal) => {
+        // What it wrote is in the pipes now. Nothing waits for other processes that have them open.
+        this.#output.takeRest();
+        this.#errors.takeRest();
+        resolve({ code, signal });
+      });
+    });
+    this.#output = new Reading(output.readEnd, into, (intake) => intake.isFull && this.#kill());
+    this.#errors = new Reading(problems.readEnd, errors, () => undefined);
+  }
+
+  /** Waits for the end, and returns how many bytes there are. */
+  async end(source: string, seconds: number, interrupted: AbortSignal): Promise<number> {
+    let isLate = false;
+    const timer = setTimeout(() => {
+      isLate = true;
+      this.#kill();
+    }, seconds * 1000);
+    const onInterrupt = (): void => this.#kill();
+    interrupted.addEventListener('abort', onInterrupt);
+    try {
+      const ending = await this.#ended;
+      if (isLate)
+        throw failed('timeout', `${source}: the command did not end within ${inSeconds(seconds)} and was killed`);
+      if (this.#output.isFull) return this.#output.length;
+      if (ending.code !== 0) throw failed('command-failed', `${source}: ${how(ending)}${this.#errors.firstLine}`);
+      return this.#output.length;
+    } catch (error) {
+      if (error instanceof CkptfsError) throw error;
+      throw failed('command-failed', `${source}: /bin/sh cannot be started: ${systemErrorName(error)}`, error);
+    } finally {
+      clearTimeout(timer);
+      interrupted.removeEventListener('abort', onInterrupt);
+      await Promise.all([this.#output.close(), this.#errors.close()]);
+    }
+  }
+
+  #kill(): void {
+    if (this.#isKilled || this.#child.pid === undefined) return;
+    this.#isKilled = true;
+    try {
+      process.kill(-this.#child.pid, 'SIGKILL');
+    } catch {
+      // It has just ended.
+    }
+  }
+}
+
+/** The reading end of a pipe, read as something comes. */
+class Reading {
+  readonly #fd: number;
+  readonly #into: Buffer;
+  readonly #intake: Intake;
+  readonly #socket: Socket;
+  #isOver = false;
+
+  constructor(fd: number, into: Buffer, onData: (intake: Intake) => void) {
+    this.#fd = fd;
+    this.#into = into;
+    this.#intake = new Intake(into, () => onData(this.#intake));
+    this.#socket = new Socket({ fd, ...this.#intake.options });
+    this.#socket.once('end', () => {
+      this.#isOver = true;
+    });
+    this.#socket.on('error', () => undefined);
+    this.#socket.resume();
+  }
+
+  get length(): number {
+    return this.#intake.length;
+  }
+
+  get isFull(): boolean {
+    return this.#intake.isFull;
+  }
+
+  /** The first line that is not empty, as what follows in a message. */
+  get firstLine(): string {
+    const lines = this.#into.subarray(0, this.length).toString('utf8').split('\n');
+    const line = lines.find((one) => one.trim() !== '')?.trim() ?? '';
+    // A command that is traced, as by `sh -x`, may write what it is given.
+    const shown = printable(line, MAX_SHOWN_ERROR).replace(/[0-9A-Fa-f]{32,}/g, '[hidden]');
+    return shown === '' ? '' : `: ${shown}`;
+  }
+
+  /** Takes what is in the pipe, without waiting for more. */
+  takeRest(): void {
+    while (!this.#isOver && !this.isFull) {
+      try {
+        const count = readSync(this.#fd, this.#intake.next);
+        if (count === 0) return;
+        this.#intake.took(count);
+      } catch {
+        // EAGAIN: another process has the pipe open, and it is empty.
+        return;
+      }
+    }
+  }
+
+  close(): Promise<void> {
+    return closed(this.#socket);
+  }
+}
+
+function how({ code, signal }: Ending): string {
+  return code === null ? `the command was ended by ${signal}` : `the command ended with exit code ${code}`;
+}
+
+function failed(reason: 'timeout' | 'command-failed', message: string, cause?: unknown): CkptfsError {
+  return new CkptfsError('key-unavailable', message, { data: { reason }, cause });
+}

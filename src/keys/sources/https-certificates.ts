@@ -1,0 +1,43 @@
+import { readFileSync } from 'node:fs';
+import { createSecureContext, type SecureContext } from 'node:tls';
+import { CkptfsError, ioError, systemErrorName } from '../../base/errors.ts';
+import { wipe } from '../../base/wipe.ts';
+import type { SourceOptions } from './source.ts';
+
+type Files = Pick<SourceOptions, 'caFile' | 'certFile' | 'certKeyFile'>;
+
+/**
+ * Reads the certificates that a server is believed by, and those that it is shown.
+ * @throws CkptfsError `bad-key-file` when a file cannot be read, or is not what it must be
+ */
+export function readCertificates({ caFile, certFile, certKeyFile }: Files): { secureContext?: SecureContext } {
+  if (caFile === undefined && certFile === undefined) return {};
+  const ca = caFile === undefined ? undefined : read(caFile);
+  const cert = certFile === undefined ? undefined : read(certFile);
+  const key = certKeyFile === undefined ? undefined : read(certKeyFile);
+  try {
+    const secureContext = createSecureContext({
+      ...(ca === undefined ? {} : { ca }),
+      ...(cert === undefined ? {} : { cert }),
+      ...(key === undefined ? {} : { key }),
+      minVersion: 'TLSv1.2',
+    });
+    return { secureContext };
+  } catch (error) {
+    const names = [caFile, certFile, certKeyFile].filter((name) => name !== undefined).join(', ');
+    const message = `the certificates for the server are not usable: ${systemErrorName(error)} in ${names}`;
+    throw new CkptfsError('bad-key-file', message, { data: { reason: 'not-a-key' }, cause: error });
+  } finally {
+    if (key !== undefined) wipe(key);
+  }
+}
+
+function read(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    const { message } = ioError('read', path, error);
+    const reason = systemErrorName(error) === 'ENOENT' ? 'missing' : 'unreadable';
+    throw new CkptfsError('bad-key-file', message, { path, data: { reason }, cause: error });
+  }
+}

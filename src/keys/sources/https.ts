@@ -1,0 +1,31 @@
+import { CkptfsError } from '../../base/errors.ts';
+import { fetchSecret } from './https-fetch.ts';
+import { parseHeaderField } from './https-headers.ts';
+import { answeredKeySource, type OpenSource, type SourceOptions } from './source.ts';
+import { checkedSeconds } from './time-limit.ts';
+
+/** `https://HOST/PATH`: what a server answers. */
+export const openSource: OpenSource = (rest, options) => {
+  const url = parsedUrl(rest);
+  const source = url.origin + url.pathname;
+  const headers = (options.headers ?? []).map(parseHeaderField);
+  const seconds = checkedSeconds(options.timeoutSeconds);
+  checkCertificateFiles(options);
+  return answeredKeySource(source, (into) => fetchSecret({ source, url, headers, seconds, files: options }, into));
+};
+
+/** @throws CkptfsError `bad-argument`; a URL may have a secret, so it is not repeated */
+function parsedUrl(rest: string): URL {
+  const url = URL.canParse(`https:${rest}`) ? new URL(`https:${rest}`) : undefined;
+  if (url === undefined || !rest.startsWith('//'))
+    throw new CkptfsError('bad-argument', 'https: needs a URL, https://HOST/PATH');
+  if (url.username !== '' || url.password !== '')
+    throw new CkptfsError('bad-argument', 'a URL of a key has no user name and no password: every process can read it');
+  url.hash = '';
+  return url;
+}
+
+function checkCertificateFiles({ certFile, certKeyFile }: SourceOptions): void {
+  if ((certFile === undefined) !== (certKeyFile === undefined))
+    throw new CkptfsError('bad-argument', 'a client certificate needs both files, the certificate and its private key');
+}
