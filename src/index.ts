@@ -47,7 +47,16 @@ export {
   type ImageWriterOptions,
   type WrittenFileOptions,
 } from './library/image-writer.ts';
-export { slotsFor } from './library/key-slots.ts';
+export {
+  addKeySlots,
+  type KeySlots,
+  type ListedSlot,
+  labelKeySlot,
+  listKeySlots,
+  removeKeySlot,
+  replaceKeySlot,
+  slotsFor,
+} from './library/key-slots.ts';
 export { createEmptyImage, type NewImage, type NewImageOptions, rootLike } from './library/new-image.ts';
 export { type OpenOptions, type UnlockOptions, unlockImage } from './library/unlock.ts';
 export {

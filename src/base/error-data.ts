@@ -3,7 +3,7 @@
  * false. A fact whose name ends in `?` may be missing. The words are an interface, like the codes.
  */
 export const errorFacts = {
-  'bad-argument': { 'reason?': ['relative-path', 'mount-option', 'inside-source'] },
+  'bad-argument': { 'reason?': ['relative-path', 'mount-option', 'inside-source', 'key-slot'] },
   /** The name of the errno that a system call failed with: `ENOSPC`. */
   io: { 'errno?': 'text', 'reason?': ['hard-links'] },
   exists: { reason: ['not-empty', 'not-a-directory', 'not-own', 'writable-by-others', 'file'] },
@@ -44,7 +44,7 @@ export const errorFacts = {
   'not-an-image': { reason: ['not-a-directory', 'no-header', 'other-header', 'not-empty'] },
   /** `source`: where the image was when it was mounted. */
   unsealed: { reason: ['written-or-interrupted', 'losses', 'daemon-killed'], 'source?': 'text' },
-  locked: { holder: ['writer', 'readers'], wanted: ['reading', 'writing'] },
+  locked: { holder: ['writer', 'readers', 'slot-change'], wanted: ['reading', 'writing'] },
   'unsupported-format': { reason: ['version', 'cipher'] },
   'wrong-image': { reason: ['other-id', 'replaced'] },
   busy: { reason: ['in-use', 'left-running', 'other-namespace'] },

@@ -46,6 +46,7 @@ const hints: { readonly [Code in ErrorCode]?: (error: CkptfsError<Code>) => Hint
     choose(data?.reason, {
       'relative-path': 'Change to a directory that exists, or name the path from the root directory on.',
       'inside-source': 'Name a destination outside of the source.',
+      'key-slot': 'Name a number, a label or a thumbprint that "ckptfs key list" shows.',
       'mount-option':
         'Known are key_file=FILE, image_id=ID, transport=NAME, workers=N, cache_size=BYTES, ' +
         'page_files=CHOICE, root_mode=MODE, log_file=FILE, scratch, write, allow_other, allow_root, noexec, fsname=NAME, and the general options of fstab.',
@@ -92,10 +93,12 @@ const hints: { readonly [Code in ErrorCode]?: (error: CkptfsError<Code>) => Hint
       // The path is that of the time when it was mounted: another image may be there now.
       'daemon-killed': `Run "ckptfs seal" on the image${placeOf(data?.source)}.`,
     }),
-  locked: ({ data }) =>
-    data?.holder === 'writer' && data.wanted === 'writing'
+  locked: ({ data }) => {
+    if (data?.holder === 'slot-change') return 'Try again.';
+    return data?.holder === 'writer' && data.wanted === 'writing'
       ? 'An image has one writer at a time: unmount it there, or wait.'
-      : 'An image has either readers or one writer: unmount it there ("ckptfs status" shows where), or wait.',
+      : 'An image has either readers or one writer: unmount it there ("ckptfs status" shows where), or wait.';
+  },
   'unsupported-format': ({ data }) => (data?.reason === 'version' ? 'A newer ckptfs may read it.' : undefined),
   'wrong-image': ({ data }) =>
     data?.reason === 'replaced'

@@ -71,7 +71,7 @@ export class EncryptedImage {
     try {
       lock = lockForReading(store);
       const header = readHeader(store);
-      const imageKey = await unlockHeader(store, header, options);
+      const { imageKey } = await unlockHeader(store, header, options);
       try {
         return new EncryptedImage(openImage(store, header, imageKey), lock);
       } catch (error) {

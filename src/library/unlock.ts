@@ -2,13 +2,13 @@ import { CkptfsError } from '../base/errors.ts';
 import type { Secret } from '../crypto/secret.ts';
 import type { Header } from '../format/header.ts';
 import { authenticateHeader, readAnyHeader, readHeader, readHeaderToWriteOn } from '../image/read/image.ts';
-import { type Identity, unwrapImageKey } from '../keys/provider.ts';
+import { type Identity, type UnwrappedKey, unwrapImageKey } from '../keys/provider.ts';
 import { openStore } from '../stores/open-store.ts';
 import type { Store } from '../stores/store.ts';
 
 export interface OpenOptions {
   /** Tried in order; or a function that returns them for the 16-byte id of the image. They stay the caller's. */
-  readonly keys: readonly Identity[] | ((imageId: Buffer) => readonly Identity[]);
+  readonly keys: readonly Identity[] | ((imageId: Buffer) => readonly Identity[] | Promise<readonly Identity[]>);
   /** Refuse an image with another id; 32 hexadecimal digits. */
   readonly imageId?: string | undefined;
 }
@@ -26,7 +26,8 @@ export interface UnlockOptions extends OpenOptions {
 export async function unlockImage(location: string, options: UnlockOptions): Promise<Secret> {
   const store = openStore(location);
   try {
-    return await unlockHeader(store, options.write === true ? readHeaderToWriteOn(store) : readHeader(store), options);
+    const header = options.write === true ? readHeaderToWriteOn(store) : readHeader(store);
+    return (await unlockHeader(store, header, options)).imageKey;
   } finally {
     store.close();
   }
@@ -42,7 +43,7 @@ export async function authenticateImage(location: string, options: OpenOptions):
   const store = openStore(location);
   try {
     const header = readAnyHeader(store);
-    const imageKey = await unlockHeader(store, header, options);
+    const { imageKey } = await unlockHeader(store, header, options);
     try {
       authenticateHeader(store, header, imageKey);
     } finally {
@@ -54,13 +55,17 @@ export async function authenticateImage(location: string, options: OpenOptions):
 }
 
 /**
- * Returns the image key that a header holds. The caller wipes it.
+ * Opens a key slot of a header. The caller wipes the key.
  * @throws CkptfsError `wrong-image`, `no-key`, `wrong-key`
  */
-export async function unlockHeader(store: Store, header: Header, { keys, imageId }: OpenOptions): Promise<Secret> {
+export async function unlockHeader(
+  store: Store,
+  header: Header,
+  { keys, imageId }: OpenOptions,
+): Promise<UnwrappedKey> {
   checkImageId(store, header, imageId);
-  const identities = typeof keys === 'function' ? keys(header.imageId) : keys;
-  return (await unwrapImageKey(header.slots, header.imageId, identities)).imageKey;
+  const identities = typeof keys === 'function' ? await keys(header.imageId) : keys;
+  return unwrapImageKey(header.slots, header.imageId, identities);
 }
 
 /** Compares the id of an image. @param wanted 32 hexadecimal digits, or undefined. @throws CkptfsError `wrong-image` */

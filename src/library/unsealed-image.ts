@@ -55,7 +55,7 @@ async function withUnlocked<T>(
   const store = openWritableStore(location);
   try {
     const header = readAnyHeader(store);
-    const imageKey = await unlockHeader(store, header, options);
+    const { imageKey } = await unlockHeader(store, header, options);
     try {
       return work(store, header, imageKey, header.imageId.toString('hex'));
     } finally {

@@ -5,11 +5,12 @@ import type { Directory } from '../base/linux/directory.ts';
 import { makeEmptyDirectory } from './empty-directory.ts';
 import { ImageDirectory, prefixOf } from './image-directory.ts';
 import { createFile, openRegularFile, openToWrite, removeFile, syncDirectory, type Where } from './local-files.ts';
+import { lockHeader } from './local-header-lock.ts';
 import { LocalJournalDraft } from './local-journal.ts';
 import { LocalLock } from './local-lock.ts';
 import { LocalObject, LocalWritableObject } from './local-object.ts';
 import { LocalStore } from './local-store.ts';
-import type { NamedFile, StoredObject } from './store.ts';
+import type { NamedFile, StoredObject, StoreLock } from './store.ts';
 import type { JournalDraft, StoreSpace, WritableObject, WritableStore, WriterLock } from './writable-store.ts';
 
 const { O_RDWR } = fsConstants;
@@ -40,6 +41,10 @@ export class LocalWritableStore extends LocalStore implements WritableStore {
 
   lock(holder: string): WriterLock {
     return LocalLock.take(this.directory, holder);
+  }
+
+  lockHeader(): StoreLock {
+    return lockHeader(this.directory);
   }
 
   createObject(id: string): WritableObject {

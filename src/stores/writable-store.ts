@@ -10,6 +10,12 @@ export interface WritableStore extends Store {
    *   `io`
    */
   lock(holder: string): WriterLock;
+  /**
+   * Keeps other processes from changing the key slots until it is released. Readers and writers of contents go on.
+   * @throws CkptfsError `locked` while another process changes them; `damaged` when the header is missing or not a
+   *   regular file; `io`
+   */
+  lockHeader(): StoreLock;
   /** Makes an empty object. @throws CkptfsError `io`, also when it exists */
   createObject(id: string): WritableObject;
   /**

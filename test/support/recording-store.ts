@@ -56,6 +56,10 @@ export class RecordingStore implements WritableStore {
     return { device: '0', inode: '0' };
   }
 
+  lockHeader(): StoreLock {
+    return { release: () => undefined };
+  }
+
   lockForReading(): StoreLock {
     return { release: () => undefined };
   }
