@@ -16,6 +16,7 @@ export const HOUSES: Readonly<Record<string, House>> = {
   keys: {
     imports: ['base', 'crypto', 'format'],
     rooms: {
+      certificates: [],
       slots: [],
       '.': ['slots'],
       sources: ['.', 'slots'],

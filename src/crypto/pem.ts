@@ -28,15 +28,15 @@ export function isPem(text: Buffer): boolean {
 }
 
 /**
- * Reads the blocks of a PEM file, at most 64. What is around them is ignored. Neither the text nor what it encodes
+ * Reads the blocks of a PEM file, at most `max`. What is around them is ignored. Neither the text nor what it encodes
  * becomes a JavaScript string.
  * @param wanted tells by its label whether a block is read; the others are skipped
  * @throws KeyProblem `not-a-key` for a block that does not end or is no base64
  */
-export function readPem(text: Buffer, wanted: (label: string) => boolean): PemBlock[] {
+export function readPem(text: Buffer, wanted: (label: string) => boolean, max = MAX_BLOCKS): PemBlock[] {
   const blocks: PemBlock[] = [];
   try {
-    for (let at = text.indexOf(BEGIN); at !== -1 && blocks.length < MAX_BLOCKS; ) {
+    for (let at = text.indexOf(BEGIN); at !== -1 && blocks.length < max; ) {
       const labelStart = at + BEGIN.length;
       const labelEnd = text.indexOf(DASHES, labelStart);
       if (labelEnd === -1 || labelEnd - labelStart > MAX_LABEL) throw damaged('has no label');

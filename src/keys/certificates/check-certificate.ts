@@ -1,0 +1,87 @@
+import { CkptfsError } from '../../base/errors.ts';
+import type { Certificate } from '../../crypto/certificate.ts';
+import { TrustStore } from '../../crypto/certificate-chain.ts';
+import { disposeAll } from '../../crypto/certificate-pem.ts';
+import { isOverridable } from '../../crypto/certificate-problem.ts';
+import type { CertificateChecks, CertificatePurpose } from './certificate-checks.ts';
+import { readAuthorities, readRevocationLists } from './certificate-files.ts';
+import { checkChain } from './check-chain.ts';
+import { checkByResponders } from './check-ocsp.ts';
+import { checkRevocation } from './check-revocation.ts';
+import { checkOneself } from './check-self.ts';
+import { isResponderUrl } from './ocsp-responder.ts';
+
+const OCSP_MILLISECONDS = 10_000;
+
+type Finding = CkptfsError<'untrusted'>;
+
+/** What was checked of a certificate that is accepted. */
+export interface CertificateVerdict {
+  /** Whether it was issued by, or is, one that is trusted. False when no trusted ones were named. */
+  readonly isTrusted: boolean;
+  /** Whether its issuers were asked if it is revoked. */
+  readonly isRevocationChecked: boolean;
+  /** What would have been errors, but was overridden by `force`. */
+  readonly overridden: readonly Finding[];
+}
+
+/**
+ * Checks whether a certificate may be used now.
+ * @param chain certificates of its issuers that came with it, which are not trusted
+ * @throws CkptfsError `untrusted` with what is wrong, first of all with what cannot be overridden; `io` for files of
+ * `checks`; `bad-argument` for checks that contradict one another
+ */
+export async function checkCertificate(
+  certificate: Certificate,
+  chain: readonly Certificate[],
+  purpose: CertificatePurpose,
+  checks: CertificateChecks = {},
+): Promise<CertificateVerdict> {
+  requireSense(checks);
+  const at = checks.at ?? new Date();
+  const findings = checkOneself(certificate, purpose, at);
+  const authorities = readAuthorities(checks.caFiles ?? []);
+  const lists: { dispose(): void }[] = [];
+  try {
+    if (authorities.length === 0) return judged(findings, checks, false, false);
+    const crls = readRevocationLists(checks.crlFiles ?? []);
+    lists.push(...crls);
+    const store = new TrustStore(authorities, crls);
+    lists.unshift(store);
+    const found = checkChain(certificate, chain, store, at);
+    findings.push(...found.findings);
+    if (found.path === undefined) return judged(findings, checks, false, false);
+    const before = findings.length;
+    if (crls.length > 0) findings.push(...checkRevocation(found.path, chain, store, at));
+    if (checks.ocsp !== undefined && checks.ocsp !== 'off' && !findings.some((finding) => !isOverridable(finding))) {
+      const milliseconds = checks.ocspMilliseconds ?? OCSP_MILLISECONDS;
+      const options = { choice: checks.ocsp, at, milliseconds, authorities };
+      findings.push(...(await checkByResponders(found.path, store, options)));
+    }
+    const isAsked = crls.length > 0 || (checks.ocsp ?? 'off') !== 'off';
+    return judged(findings, checks, true, isAsked && findings.length === before);
+  } finally {
+    disposeAll(lists);
+    disposeAll(authorities);
+  }
+}
+
+function requireSense({ caFiles = [], crlFiles = [], ocsp = 'off' }: CertificateChecks): void {
+  if (ocsp !== 'off' && ocsp !== 'auto' && !isResponderUrl(ocsp)) {
+    throw new CkptfsError('bad-argument', `${ocsp} is no address of an OCSP responder: http://… or https://…`);
+  }
+  if (caFiles.length === 0 && (crlFiles.length > 0 || ocsp !== 'off')) {
+    throw new CkptfsError('bad-argument', 'revocation can be checked only with the certificates that are trusted');
+  }
+}
+
+function judged(
+  findings: readonly Finding[],
+  { force = false }: CertificateChecks,
+  isTrusted: boolean,
+  isRevocationChecked: boolean,
+): CertificateVerdict {
+  const [first] = [...findings.filter((finding) => !isOverridable(finding)), ...findings];
+  if (first !== undefined && !(force && isOverridable(first))) throw first;
+  return { isTrusted, isRevocationChecked, overridden: findings };
+}
