@@ -20,6 +20,8 @@ export const HOUSES: Readonly<Record<string, House>> = {
       slots: [],
       '.': ['slots'],
       sources: ['.', 'slots'],
+      recipients: ['.', 'slots'],
+      identities: ['.', 'recipients', 'slots'],
     },
   },
   stores: { imports: ['base'] },

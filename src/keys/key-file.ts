@@ -39,21 +39,33 @@ export interface SecretFile<T> {
 }
 
 /**
- * Reads a small file that holds a secret.
+ * Reads a small file that holds a secret, into memory off the heap that is wiped afterwards.
  * @param what names the kind of file in messages
+ * @param maxSize in bytes
  * @throws CkptfsError `bad-key-file` when it cannot be read or is too large; what `parse` throws
  */
-export function readSecretFile<T>(what: string, path: string, parse: (text: Uint8Array) => T): SecretFile<T> {
-  return readText(what, path, () => openSync(path, 'r'), parse);
+export function readSecretFile<T>(
+  what: string,
+  path: string,
+  parse: (text: Buffer) => T,
+  maxSize: number = MAX_FILE_SIZE,
+): SecretFile<T> {
+  return readText(what, path, () => openSync(path, 'r'), parse, maxSize);
 }
 
 /** @param open returns a descriptor, which is closed afterwards unless it is standard input */
-function readText<T>(what: string, path: string, open: () => number, parse: (text: Uint8Array) => T): SecretFile<T> {
-  const text = offHeap(MAX_FILE_SIZE + 1);
+function readText<T>(
+  what: string,
+  path: string,
+  open: () => number,
+  parse: (text: Buffer) => T,
+  maxSize: number,
+): SecretFile<T> {
+  const text = offHeap(maxSize + 1);
   try {
     const { length, status } = readBounded(what, path, open, text);
-    if (length > MAX_FILE_SIZE) {
-      throw new CkptfsError('bad-key-file', `${what} ${path} is larger than ${MAX_FILE_SIZE} bytes`, {
+    if (length > maxSize) {
+      throw new CkptfsError('bad-key-file', `${what} ${path} is larger than ${maxSize} bytes`, {
         path,
         data: { reason: 'too-large' },
       });
@@ -68,7 +80,7 @@ function readText<T>(what: string, path: string, open: () => number, parse: (tex
 export function readKeyFromInput(): KeyFile {
   const path = 'on standard input';
   const parse = (text: Uint8Array) => parseKeyText(text, `key file ${path}`, path);
-  const { value, warning } = readText('key file', path, () => STANDARD_INPUT, parse);
+  const { value, warning } = readText('key file', path, () => STANDARD_INPUT, parse, MAX_FILE_SIZE);
   return { key: value, warning };
 }
 

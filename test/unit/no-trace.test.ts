@@ -2,7 +2,7 @@
 // Method: a child process opens a key slot and derives every key; its whole memory is searched before and after.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, mkdtempSync, openSync, readFileSync, readSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -17,28 +17,10 @@ import { Secret } from '../../src/crypto/secret.ts';
 import { primitives } from '../../src/crypto/select.ts';
 import { keyText } from '../../src/keys/key-text.ts';
 import { wrapIntoSlot } from '../../src/keys/slots/aes-key-wrap.ts';
+import { found } from './memory-search.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'ckptfs-trace-'));
 afterAll(() => rmSync(directory, { recursive: true }));
-
-/** Names of the needles found in the readable memory of a process. */
-function found(pid: number, needles: ReadonlyMap<string, Buffer>): string[] {
-  const hits = new Set<string>();
-  const memory = openSync(`/proc/${pid}/mem`, 'r');
-  for (const line of readFileSync(`/proc/${pid}/maps`, 'latin1').split('\n')) {
-    const range = /^([0-9a-f]+)-([0-9a-f]+) rw/.exec(line);
-    const [start, end] = [parseInt(range?.[1] ?? '0', 16), parseInt(range?.[2] ?? '0', 16)];
-    const bytes = Buffer.alloc(Math.min(end - start, 2 ** 28));
-    try {
-      readSync(memory, bytes, 0, bytes.length, start);
-    } catch {
-      continue; // A mapping of the kernel's own.
-    }
-    for (const [name, needle] of needles) if (bytes.includes(needle)) hits.add(name);
-  }
-  closeSync(memory);
-  return [...hits].sort();
-}
 
 test.each(['openssl', 'node'])('no key is left in memory after the wipe (%s)', { timeout: 60_000 }, async (name) => {
   const [wrappingKey, imageKey] = [Secret.random(32), Secret.random(32)];

@@ -139,8 +139,9 @@ describe('a PEM file', () => {
 });
 
 test('damaged bytes give a key or a reason, never a fault', () => {
-  const names = [...plain, ...encrypted].map(([file]) => file).filter((file) => file !== 'scrypt.pem');
-  const files = names.map((file) => readFileSync(directory.file(file)));
+  // Not those with a count of iterations in them, which could become one of hours.
+  const names = [...plain.map(([file]) => file), 'rsa-aes.pem', 'rsa-des3.pem', 'ec-aes.pem'];
+  const files = names.filter((file) => file !== 'empty.p12').map((file) => readFileSync(directory.file(file)));
   const place = fc.tuple(fc.nat(), fc.nat(255));
   fc.assert(
     fc.property(
