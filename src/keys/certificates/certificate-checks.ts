@@ -8,10 +8,11 @@ export interface CertificateChecks {
   /** Files of lists of revoked certificates. Then there must be a valid list of each issuer in the chain. */
   readonly crlFiles?: readonly string[];
   /**
-   * The responder that is asked about the certificate. `auto` asks those that the certificates of the chain name; the
-   * first certificate must name one.
+   * The address of the responder that is asked about the certificate, by http or https. Or `auto`, which asks those
+   * that the certificates of the chain name; the first certificate must name one. Or `off`.
+   * @default off
    */
-  readonly ocsp?: OcspChoice;
+  readonly ocsp?: string;
   /** How long each responder has for its answer. @default 10,000 */
   readonly ocspMilliseconds?: number;
   /** The time to check for. @default now */
@@ -19,5 +20,3 @@ export interface CertificateChecks {
   /** Whether findings that a user may override are returned, in place of an error. */
   readonly force?: boolean;
 }
-
-export type OcspChoice = 'off' | 'auto' | `http://${string}` | `https://${string}`;

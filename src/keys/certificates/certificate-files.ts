@@ -8,6 +8,7 @@ import { parseRevocationLists, type RevocationList } from '../../crypto/certific
 import { offHeap } from '../../crypto/off-heap.ts';
 
 const KIB = 1024;
+const FIRST_PIECE_BYTES = 16 * KIB;
 const MAX_CHAIN_FILE_BYTES = 1024 * KIB;
 const MAX_AUTHORITIES_FILE_BYTES = 4096 * KIB;
 const MAX_AUTHORITIES = 1024;
@@ -55,13 +56,13 @@ function readAll<T extends { dispose(): void }>(paths: readonly string[], read: 
 
 /** Reads a file, which may be a pipe, for `parse`, and overwrites what was read: a private key may be in it too. */
 function readBounded<T>(path: string, max: number, reason: UntrustedReason, parse: (bytes: Buffer) => T): T {
-  // The system gives pages of it as they are touched, so only those that the file fills cost anything.
-  const memory = offHeap(max + 1);
+  let memory = offHeap(FIRST_PIECE_BYTES);
   let length = 0;
   let descriptor: number | undefined;
   try {
     descriptor = openSync(path, 'r');
-    for (let read = -1; read !== 0 && length < memory.length; length += read) {
+    for (let read = -1; read !== 0 && length <= max; length += read) {
+      if (length === memory.length) memory = enlarged(memory);
       read = readSync(descriptor, memory, length, memory.length - length, null);
     }
     if (length > max) throw untrusted(path, reason, `larger than ${max} bytes`);
@@ -70,6 +71,14 @@ function readBounded<T>(path: string, max: number, reason: UntrustedReason, pars
     throw ioError('read', path, error);
   } finally {
     if (descriptor !== undefined) closeSync(descriptor);
-    wipe(memory.subarray(0, length));
+    wipe(memory);
   }
+}
+
+/** Moves what was read into more memory. */
+function enlarged(memory: Buffer): Buffer<ArrayBuffer> {
+  const larger = offHeap(memory.length * 4);
+  memory.copy(larger);
+  wipe(memory);
+  return larger;
 }

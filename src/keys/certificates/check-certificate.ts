@@ -1,7 +1,7 @@
 import { CkptfsError } from '../../base/errors.ts';
 import type { Certificate } from '../../crypto/certificate.ts';
 import { TrustStore } from '../../crypto/certificate-chain.ts';
-import { disposeAll } from '../../crypto/certificate-pem.ts';
+import { disposeAll, MAX_CHAIN_LENGTH } from '../../crypto/certificate-pem.ts';
 import { isOverridable } from '../../crypto/certificate-problem.ts';
 import type { CertificateChecks, CertificatePurpose } from './certificate-checks.ts';
 import { readAuthorities, readRevocationLists } from './certificate-files.ts';
@@ -37,8 +37,8 @@ export async function checkCertificate(
   purpose: CertificatePurpose,
   checks: CertificateChecks = {},
 ): Promise<CertificateVerdict> {
-  requireSense(checks);
-  const at = checks.at ?? new Date();
+  requireSense(checks, chain);
+  const { at = new Date(), ocsp = 'off' } = checks;
   const findings = checkOneself(certificate, purpose, at);
   const authorities = readAuthorities(checks.caFiles ?? []);
   const lists: { dispose(): void }[] = [];
@@ -51,22 +51,29 @@ export async function checkCertificate(
     const found = checkChain(certificate, chain, store, at);
     findings.push(...found.findings);
     if (found.path === undefined) return judged(findings, checks, false, false);
-    const before = findings.length;
-    if (crls.length > 0) findings.push(...checkRevocation(found.path, chain, store, at));
-    if (checks.ocsp !== undefined && checks.ocsp !== 'off' && !findings.some((finding) => !isOverridable(finding))) {
+    const asked: Finding[] = [];
+    if (crls.length > 0) asked.push(...checkRevocation(found.path, chain, store, at));
+    // What is refused in any case is not a reason to ask, and to wait.
+    judged([...findings, ...asked], checks, true, false);
+    if (ocsp !== 'off') {
       const milliseconds = checks.ocspMilliseconds ?? OCSP_MILLISECONDS;
-      const options = { choice: checks.ocsp, at, milliseconds, authorities };
-      findings.push(...(await checkByResponders(found.path, store, options)));
+      const options = { choice: ocsp, at, milliseconds, authorities };
+      asked.push(...(await checkByResponders(found.path, store, options)));
     }
-    const isAsked = crls.length > 0 || (checks.ocsp ?? 'off') !== 'off';
-    return judged(findings, checks, true, isAsked && findings.length === before);
+    const hasIssuer = found.path.length > 1;
+    const isAsked = hasIssuer && (crls.length > 0 || ocsp !== 'off');
+    return judged([...findings, ...asked], checks, true, isAsked && asked.length === 0);
   } finally {
     disposeAll(lists);
     disposeAll(authorities);
   }
 }
 
-function requireSense({ caFiles = [], crlFiles = [], ocsp = 'off' }: CertificateChecks): void {
+function requireSense(
+  { caFiles = [], crlFiles = [], ocsp = 'off' }: CertificateChecks,
+  chain: readonly Certificate[],
+): void {
+  if (chain.length >= MAX_CHAIN_LENGTH) throw new CkptfsError('bad-argument', 'the chain of certificates is too long');
   if (ocsp !== 'off' && ocsp !== 'auto' && !isResponderUrl(ocsp)) {
     throw new CkptfsError('bad-argument', `${ocsp} is no address of an OCSP responder: http://… or https://…`);
   }

@@ -5,7 +5,6 @@ import type { Certificate } from '../../crypto/certificate.ts';
 import type { TrustStore } from '../../crypto/certificate-chain.ts';
 import { OcspQuestion } from '../../crypto/certificate-ocsp.ts';
 import { untrusted } from '../../crypto/certificate-problem.ts';
-import type { OcspChoice } from './certificate-checks.ts';
 import { issuerUnknown, revoked } from './check-revocation.ts';
 import { askResponder, isResponderUrl, NoAnswer } from './ocsp-responder.ts';
 
@@ -15,7 +14,8 @@ const MAX_SHOWN_URL = 200;
 
 /** What all responders of a chain are asked with. */
 export interface OcspOptions {
-  readonly choice: Exclude<OcspChoice, 'off'>;
+  /** The address of the responder, or `auto`. */
+  readonly choice: string;
   readonly at: Date;
   /** What each responder has for its answer. */
   readonly milliseconds: number;

@@ -48,12 +48,12 @@ export function askResponder(url: string, body: Buffer, { deadline, authorities 
     const sent = isSecure
       ? httpsRequest(url, { ...options, ca: [...rootCertificates, ...authorities] })
       : httpRequest(url, options);
-    const timer = setTimeout(() => sent.destroy(new NoAnswer('did not answer in time')), deadline.left);
     const fail = (error: unknown): void => {
       clearTimeout(timer);
       reject(error instanceof NoAnswer ? error : new NoAnswer(`cannot be asked: ${describe(error)}`));
       sent.destroy();
     };
+    const timer = setTimeout(() => fail(new NoAnswer('did not answer in time')), deadline.left);
     sent.on('error', fail);
     sent.on('response', (response) => {
       readBody(response).then((answer) => {

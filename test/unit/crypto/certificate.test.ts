@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Certificate } from '../../../src/crypto/certificate.ts';
-import { disposeAll, parseCertificates } from '../../../src/crypto/certificate-pem.ts';
+import { disposeAll, parseCertificates, parseChain } from '../../../src/crypto/certificate-pem.ts';
 import { Pki } from '../keys/certificates/pki.ts';
 
 const pki = new Pki();
@@ -120,6 +120,13 @@ describe('bytes', () => {
     const parsed = parseCertificates(Buffer.from(text), 'FILE');
     expect(parsed.map(({ fingerprint }) => fingerprint)).toEqual(Array(2).fill(new Certificate(der, 'x').fingerprint));
     disposeAll(parsed);
+  });
+
+  test('of a chain in DER give each, or nothing', () => {
+    disposeAll(parseChain([der, der], 'SIGNATURE'));
+    for (const chain of [[], Array<Buffer>(9).fill(der), [der, der.subarray(1)]]) {
+      expect(() => parseChain(chain, 'SIGNATURE')).toThrow(/^SIGNATURE: /);
+    }
   });
 });
 

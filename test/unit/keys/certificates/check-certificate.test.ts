@@ -1,3 +1,5 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CkptfsError } from '../../../../src/base/errors.ts';
@@ -377,6 +379,7 @@ describe('lists of revoked certificates', () => {
         'told: its issuer CN=inter,O=Team is not among the trusted ones',
     );
     expect(await check(pki.path('own.crt'), { caFiles: [pki.path('own.crt')], crlFiles: [interCrl] })).toMatchObject({
+      isRevocationChecked: false,
       overridden: [],
     });
   });
@@ -392,6 +395,20 @@ describe('what was named wrongly', () => {
       code: 'bad-argument',
       message: expect.stringContaining(message),
     });
+  });
+
+  test('is read to its end, but not beyond its bound, and may be a pipe', async () => {
+    const comment = `${'#'.repeat(99)}\n`;
+    writeFileSync(pki.path('long-root.pem'), comment.repeat(1000) + readFileSync(root, 'utf8'));
+    await check(bundle, { caFiles: [pki.path('long-root.pem')] });
+    writeFileSync(pki.path('huge'), comment.repeat(42_000));
+    expect(await refusal(bundle, { caFiles: [pki.path('huge')] })).toBe(
+      'not-a-certificate: huge: larger than 4194304 bytes',
+    );
+    execFileSync('mkfifo', [pki.path('fifo')]);
+    const writer = spawn('sh', ['-c', 'cat "$1" > "$2"', 'sh', root, pki.path('fifo')]);
+    await check(bundle, { caFiles: [pki.path('fifo')] });
+    await once(writer, 'exit');
   });
 
   test('is refused by the name of the file', async () => {

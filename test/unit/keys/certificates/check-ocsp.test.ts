@@ -2,7 +2,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type RequestListener, type Server } from 'node:http';
+import { createServer as createSecureServer, type Server as SecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import type { SecureContextOptions } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CkptfsError } from '../../../../src/base/errors.ts';
 import { disposeAll } from '../../../../src/crypto/certificate-pem.ts';
@@ -14,7 +16,7 @@ import { Pki } from './pki.ts';
 const pki = new Pki();
 let authority = '';
 let responder: { child: ChildProcess; url: string };
-const servers: Server[] = [];
+const servers: (Server | SecureServer)[] = [];
 
 const RESPONDER_EXTENSIONS = ['extendedKeyUsage=OCSPSigning', 'noCheck=ignored'];
 const CANNOT_TELL = 'good.crt: whether the certificate of CN=good,O=Team is revoked cannot be told';
@@ -64,15 +66,20 @@ async function startResponder(...options: readonly string[]): Promise<{ child: C
 }
 
 /** Starts a server that answers as it likes. Returns its address. */
-async function startServer(listener: RequestListener): Promise<string> {
-  const server = createServer(listener).listen(0, '127.0.0.1');
+async function startServer(listener: RequestListener, tls?: SecureContextOptions): Promise<string> {
+  const server = tls === undefined ? createServer(listener) : createSecureServer(tls, listener);
+  server.listen(0, '127.0.0.1');
   servers.push(server);
   await once(server, 'listening');
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+  return `http${tls === undefined ? '' : 's'}://127.0.0.1:${(server.address() as AddressInfo).port}/`;
 }
 
 /** Starts a server whose answers `openssl ocsp` makes with certain options, from the request as it came. */
-function startAnswering(options: readonly string[], input = 'request.der'): Promise<string> {
+function startAnswering(
+  options: readonly string[],
+  input = 'request.der',
+  tls?: SecureContextOptions,
+): Promise<string> {
   return startServer((request, response) => {
     const pieces: Buffer[] = [];
     request.on('data', (piece: Buffer) => pieces.push(piece));
@@ -81,17 +88,16 @@ function startAnswering(options: readonly string[], input = 'request.der'): Prom
       pki.openssl('ocsp', '-CA', 'inter.crt', '-reqin', input, '-respout', 'answer.der', ...options);
       response.end(readFileSync(pki.path('answer.der')));
     });
-  });
+  }, tls);
 }
 
 async function outcome(name: string, ocsp: string, more: CertificateChecks = {}): Promise<string> {
   const [certificate, ...chain] = readCertificateFile(pki.path(`${name}.crt`));
   if (certificate === undefined) throw new Error('no certificate');
-  const choice = ocsp as NonNullable<CertificateChecks['ocsp']>;
   try {
     const verdict = await checkCertificate(certificate, chain, 'recipient', {
       caFiles: [authority],
-      ocsp: choice,
+      ocsp,
       ...more,
     });
     return verdict.isRevocationChecked ? 'good' : 'not asked';
@@ -124,6 +130,28 @@ describe('a responder of the issuer', () => {
     );
     pki.issue('inter', 'ldap', { extensions: ['authorityInfoAccess=OCSP;URI:ldap://127.0.0.1/'] });
     expect(await outcome('ldap', 'auto')).toMatch(/names no OCSP responder/);
+  });
+
+  test('is asked over https, if a trusted authority or one that Node knows certified its server', async () => {
+    const extensions = ['subjectAltName=IP:127.0.0.1'];
+    pki.issue('inter', 'server', { extensions });
+    pki.issue('other', 'stranger', { extensions });
+    const tls = (name: string) => ({
+      cert: readFileSync(pki.path(`${name}.crt`)),
+      key: readFileSync(pki.path(`${name}.key`)),
+    });
+    const options = ['-index', 'index', '-ndays', '7', ...signedBy('ocsp')];
+    const certified = await startAnswering(options, 'request.der', tls('server'));
+    // TLS has no partial chains: the trusted root is needed.
+    const whole = { caFiles: [pki.path('root.crt'), authority] };
+    expect(await outcome('good', certified, whole)).toBe('good');
+    const stranger = await startAnswering(options, 'request.der', tls('stranger'));
+    expect(await outcome('good', stranger, whole)).toMatch(/^responder-unreachable: .* cannot be asked: /);
+  });
+
+  test('is not asked about a certificate that is refused in any case', async () => {
+    const at = new Date('2081-01-01T00:00:00Z');
+    expect(await outcome('good', await startServer(() => {}), { at })).toMatch(/^expired: /);
   });
 
   test('is not asked where a certificate that is not trusted names it', async () => {
