@@ -19,8 +19,11 @@ import { Secret } from '../crypto/secret.ts';
 
 const MAX_TTL_SECONDS = 0x7fffffff;
 
-/** In this order; a session that pam_keyinit made has a link to the keyring of its user. */
-const SEARCHED = [KEYRINGS.session, KEYRINGS.userSession, KEYRINGS.user] as const;
+/**
+ * In this order. The session comes last, because looking there gives a process that has no session keyring that of its
+ * user, for its children to inherit, also those that become another user.
+ */
+const SEARCHED = [KEYRINGS.user, KEYRINGS.userSession, KEYRINGS.session] as const;
 
 /** Returns the name under which the kernel has the key of an image. @param imageId 16 bytes */
 export function imageKeyName(imageId: Uint8Array): string {
@@ -28,7 +31,7 @@ export function imageKeyName(imageId: Uint8Array): string {
 }
 
 /**
- * Reads a key of type `user` in the keyrings of the session and of the user.
+ * Reads a key of type `user` in the keyrings of the user and of the session.
  * @param into receives what fits
  * @returns how many bytes there are now
  * @throws CkptfsError `bad-key-file`, `missing-feature`
@@ -66,13 +69,13 @@ export function storeInKeyring(name: string, secret: Secret, ttlSeconds: number)
 }
 
 /**
- * Ends a key in the keyrings of the session and of the user.
+ * Ends a key in the keyring of the user.
  * @returns whether there was one
  * @throws CkptfsError `bad-key-file`, `missing-feature`
  */
 export function dropFromKeyring(name: string): boolean {
   try {
-    invalidateKey(findKey(name));
+    invalidateKey(searchKeyring(KEYRINGS.user, name));
     return true;
   } catch (error) {
     if (isGone(error)) return false;
@@ -88,7 +91,7 @@ export function readImageKey(imageId: Uint8Array): Secret | undefined {
   const name = imageKeyName(imageId);
   const key = offHeap(IMAGE_KEY_SIZE + 1);
   try {
-    const length = readUserKey(findKey(name), new Region(key));
+    const length = readUserKey(searchKeyring(KEYRINGS.user, name), new Region(key));
     if (length === IMAGE_KEY_SIZE) return Secret.copy(key.subarray(0, IMAGE_KEY_SIZE));
     throw failed(name, 'not-a-key', 'holds no key of an image');
   } catch (error) {
@@ -119,7 +122,7 @@ function isGone(error: unknown): boolean {
 type Reason = 'absent' | 'expired' | 'revoked' | 'unreadable' | 'not-a-key';
 
 const PROBLEMS: Readonly<Record<string, readonly [reason: Reason, text: string]>> = {
-  ENOKEY: ['absent', 'is not in the keyrings of the session and of the user'],
+  ENOKEY: ['absent', 'is not in the keyrings of the user and of the session'],
   EKEYEXPIRED: ['expired', 'has expired'],
   EKEYREVOKED: ['revoked', 'was revoked'],
   EACCES: ['unreadable', 'may not be read by this process'],

@@ -2,7 +2,9 @@ import { Region } from '../../base/linux/native.ts';
 import { IMAGE_KEY_SIZE } from '../../crypto/image-keys.ts';
 import type { AeadKey, Primitives } from '../../crypto/primitives.ts';
 import { Secret } from '../../crypto/secret.ts';
-import type { SlotJwe } from '../../format/slot.ts';
+import { randomBytes } from '../../crypto/system-random.ts';
+import { parseSlot, type Slot, type SlotJwe } from '../../format/slot.ts';
+import type { SlotDescription } from '../../format/slot-description.ts';
 
 /** Size of the key that A256GCM encrypts under, in bytes. */
 export const CONTENT_KEY_SIZE = 32;
@@ -47,6 +49,49 @@ export function openContent(slot: SlotJwe, contentKey: Secret, p: Primitives): S
   } finally {
     content.dispose();
   }
+}
+
+/**
+ * Makes a slot whose content key is wrapped by AES Key Wrap, in locked memory. The content key and the initialization
+ * vector are random bytes from the kernel.
+ * @param parameters the protected header
+ * @param wrappingKey 16, 24 or 32 bytes
+ */
+export function sealWrapped(
+  imageKey: Secret,
+  parameters: object,
+  description: SlotDescription,
+  wrappingKey: Secret,
+  p: Primitives,
+): Slot {
+  const protectedText = Buffer.from(JSON.stringify(parameters)).toString('base64url');
+  const iv = new Region(randomBytes(CONTENT_IV_SIZE));
+  const [wrapped, ciphertext, tag] = [new Region(WRAPPED_KEY_SIZE), new Region(IMAGE_KEY_SIZE), new Region(TAG_SIZE)];
+  const contentKey = Secret.random(CONTENT_KEY_SIZE);
+  try {
+    p.aesKeyWrap(wrappingKey.bytes, contentKey.bytes, wrapped.bytes);
+    const content = p.aes256Gcm(contentKey.bytes);
+    try {
+      const additional = new Region(Buffer.from(protectedText, 'latin1'));
+      content.beginSeal(iv, 0);
+      content.additional(additional, 0, additional.length);
+      content.crypt(new Region(imageKey.bytes), 0, ciphertext, 0, IMAGE_KEY_SIZE);
+      content.finish(tag, 0);
+    } finally {
+      content.dispose();
+    }
+  } finally {
+    contentKey.wipe();
+  }
+  const text = (region: Region): string => region.bytes.toString('base64url');
+  return parseSlot({
+    protected: protectedText,
+    ...(Object.keys(description).length === 0 ? {} : { header: description }),
+    encrypted_key: text(wrapped),
+    iv: text(iv),
+    ciphertext: text(ciphertext),
+    tag: text(tag),
+  });
 }
 
 function decrypted(

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createSecureContext, type SecureContext } from 'node:tls';
 import { CkptfsError, ioError, systemErrorName } from '../../base/errors.ts';
@@ -16,6 +17,8 @@ export function readCertificates({ caFile, certFile, certKeyFile }: Files): { se
   const cert = certFile === undefined ? undefined : read(certFile);
   const key = certKeyFile === undefined ? undefined : read(certKeyFile);
   try {
+    // An authority that cannot be read would be left out, without an error.
+    if (ca !== undefined) new X509Certificate(ca);
     const secureContext = createSecureContext({
       ...(ca === undefined ? {} : { ca }),
       ...(cert === undefined ? {} : { cert }),

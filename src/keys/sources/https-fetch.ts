@@ -11,7 +11,7 @@ import { inSeconds } from './time-limit.ts';
 
 const MAX_REDIRECTS = 3;
 const MAX_RETRIES = 3;
-const FIRST_PAUSE_MILLISECONDS = 200;
+const FIRST_PAUSE_MILLISECONDS = 100;
 const REDIRECTS: readonly (number | undefined)[] = [301, 302, 303, 307, 308];
 const TOO_MANY_REQUESTS = 429;
 

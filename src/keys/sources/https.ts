@@ -1,7 +1,7 @@
 import { CkptfsError } from '../../base/errors.ts';
 import { fetchSecret } from './https-fetch.ts';
 import { parseHeaderField } from './https-headers.ts';
-import { answeredKeySource, type OpenSource, type SourceOptions } from './source.ts';
+import { asGarbage, keySource, type OpenSource, type SourceOptions } from './source.ts';
 import { checkedSeconds } from './time-limit.ts';
 
 /** `https://HOST/PATH`: what a server answers. */
@@ -11,7 +11,7 @@ export const openSource: OpenSource = (rest, options) => {
   const headers = (options.headers ?? []).map(parseHeaderField);
   const seconds = checkedSeconds(options.timeoutSeconds);
   checkCertificateFiles(options);
-  return answeredKeySource(source, (into) => fetchSecret({ source, url, headers, seconds, files: options }, into));
+  return keySource(source, (into) => fetchSecret({ source, url, headers, seconds, files: options }, into), asGarbage);
 };
 
 /** @throws CkptfsError `bad-argument`; a URL may have a secret, so it is not repeated */

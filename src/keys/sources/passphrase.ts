@@ -34,7 +34,7 @@ function commandPassphrase(command: string, { timeoutSeconds }: SourceOptions): 
     read: async () => {
       const { runForSecret } = await import('./command.ts');
       const run = (into: Buffer) => runForSecret(source, command, into, timeoutSeconds);
-      return secretFrom(source, run, (text) => parsePassphrase(text, source)).catch(asGarbage);
+      return secretFrom(source, run, (text) => parsePassphrase(text, source), asGarbage);
     },
   };
 }

@@ -2,7 +2,6 @@ import { closeSync, openSync, writeSync } from 'node:fs';
 import { ReadStream } from 'node:tty';
 import { CkptfsError, systemErrorName } from '../../base/errors.ts';
 import { TerminalEcho } from '../../base/linux/terminal.ts';
-import { printable } from '../../base/printable.ts';
 import { wipe } from '../../base/wipe.ts';
 import { offHeap } from '../../crypto/off-heap.ts';
 import type { Secret } from '../../crypto/secret.ts';
@@ -15,13 +14,31 @@ const TERMINAL = '/dev/tty';
 const LINE_FEED = 0x0a;
 const SOURCE = 'the passphrase';
 
+/** The last question, after which the next one is asked: several slots may be made at once. */
+let lastAnswer: Promise<unknown> = Promise.resolve();
+
 /** Asks for a passphrase on the terminal. @throws CkptfsError `bad-key-file`, `interrupted` */
-export function askForPassphrase(question = 'Passphrase'): Promise<Secret> {
+export function askForPassphrase(): Promise<Secret> {
+  return inTurn(() => ask('Passphrase'));
+}
+
+/** Asks twice for a new passphrase. @throws CkptfsError `bad-key-file` when the answers differ; `interrupted` */
+export function askForNewPassphrase(): Promise<Secret> {
+  return inTurn(askTwice);
+}
+
+function inTurn<T>(question: () => Promise<T>): Promise<T> {
+  const answer = lastAnswer.then(question);
+  lastAnswer = answer.catch(() => undefined);
+  return answer;
+}
+
+function ask(question: string): Promise<Secret> {
   return interruptible(async (interrupted) => {
     const line = offHeap(MAX_PASSPHRASE_SIZE + 2);
     const terminal = openTerminal();
     try {
-      const length = await hiddenLine(terminal, `${printable(question)}: `, line, interrupted);
+      const length = await hiddenLine(terminal, `${question}: `, line, interrupted);
       return parsePassphrase(line.subarray(0, length), SOURCE);
     } finally {
       closeSync(terminal);
@@ -30,12 +47,11 @@ export function askForPassphrase(question = 'Passphrase'): Promise<Secret> {
   });
 }
 
-/** Asks twice for a new passphrase. @throws CkptfsError `bad-key-file` when the answers differ; `interrupted` */
-export async function askForNewPassphrase(): Promise<Secret> {
-  const first = await askForPassphrase('New passphrase');
+async function askTwice(): Promise<Secret> {
+  const first = await ask('New passphrase');
   let second: Secret | undefined;
   try {
-    second = await askForPassphrase('The same again');
+    second = await ask('The same again');
     const isSame = first.length === second.length && primitives().isEqual(first.bytes, second.bytes);
     if (isSame) return first;
     throw new CkptfsError('bad-key-file', 'the two passphrases differ', { data: { reason: 'mismatch' } });
@@ -63,7 +79,7 @@ function openTerminal(): number {
  */
 async function hiddenLine(terminal: number, question: string, into: Buffer, interrupted: AbortSignal): Promise<number> {
   const echo = new TerminalEcho(terminal);
-  const ask = (): void => {
+  const show = (): void => {
     echo.off();
     writeSync(terminal, question);
   };
@@ -74,11 +90,11 @@ async function hiddenLine(terminal: number, question: string, into: Buffer, inte
   };
   const onContinue = (): void => {
     process.off('SIGTSTP', onStop).on('SIGTSTP', onStop);
-    ask();
+    show();
   };
   process.on('SIGTSTP', onStop).on('SIGCONT', onContinue);
   try {
-    ask();
+    show();
     return await lineOf(into, interrupted);
   } finally {
     process.off('SIGTSTP', onStop).off('SIGCONT', onContinue);

@@ -43,43 +43,47 @@ export type ReadText = (into: Buffer) => number | Promise<number>;
 
 /**
  * Reads text into memory that is wiped at the end, and makes a secret of it.
+ * @param onFault is told when the text is not what it must be, and may throw another error
  * @throws CkptfsError `bad-key-file` when it is too long; what `readText` and `parse` throw
  */
 export async function secretFrom(
   source: string,
   readText: ReadText,
   parse: (text: Uint8Array) => Secret,
+  onFault: (error: unknown) => void = () => undefined,
 ): Promise<Secret> {
   const text = offHeap(MAX_TEXT_SIZE + 1);
   try {
     const length = await readText(text);
-    if (length > MAX_TEXT_SIZE) {
-      throw new CkptfsError('bad-key-file', `${source}: it has more than ${MAX_TEXT_SIZE} bytes`, {
-        data: { reason: 'too-large' },
-      });
+    try {
+      if (length > MAX_TEXT_SIZE) throw tooLarge(source);
+      return parse(text.subarray(0, length));
+    } catch (error) {
+      onFault(error);
+      throw error;
     }
-    return parse(text.subarray(0, length));
   } finally {
     wipe(text);
   }
 }
 
-/** Makes a source of a key in hexadecimal. */
-export function keySource(source: string, readText: ReadText): KeySource {
+function tooLarge(source: string): CkptfsError {
+  return new CkptfsError('bad-key-file', `${source}: it has more than ${MAX_TEXT_SIZE} bytes`, {
+    data: { reason: 'too-large' },
+  });
+}
+
+/** Makes a source of a key in hexadecimal. @param onFault as for {@link secretFrom} */
+export function keySource(source: string, readText: ReadText, onFault?: (error: unknown) => void): KeySource {
   const parse = (text: Uint8Array) => parseKeyText(text, source);
-  return { source, gives: 'key', read: () => secretFrom(source, readText, parse) };
+  return { source, gives: 'key', read: () => secretFrom(source, readText, parse, onFault) };
 }
 
-/** Like {@link keySource}, for what another program answers: what is no key is then that program's fault. */
-export function answeredKeySource(source: string, readText: ReadText): KeySource {
-  const asked = keySource(source, readText);
-  return { ...asked, read: () => asked.read().catch(asGarbage) };
-}
-
-/** Turns an error about the text of a secret into one about who gave it. */
+/**
+ * Turns a fault of a text that another program answered into one of that program.
+ * @throws CkptfsError `key-unavailable`
+ */
 export function asGarbage(error: unknown): never {
-  if (error instanceof CkptfsError && error.code === 'bad-key-file') {
-    throw new CkptfsError('key-unavailable', error.message, { data: { reason: 'garbage' }, cause: error });
-  }
-  throw error;
+  const message = error instanceof Error ? error.message : String(error);
+  throw new CkptfsError('key-unavailable', message, { data: { reason: 'garbage' }, cause: error });
 }
