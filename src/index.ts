@@ -16,6 +16,7 @@
  */
 export type { Aftermath, ErrorData } from './base/error-data.ts';
 export { CkptfsError, type ErrorCode, type ErrorDetails, errorCodes } from './base/errors.ts';
+export type { PublicJwk } from './crypto/public-key.ts';
 export { Secret } from './crypto/secret.ts';
 export { type CipherName, cipherNames, DEFAULT_CIPHER } from './format/ciphers.ts';
 export type { Slot, SlotJwe } from './format/slot.ts';
@@ -29,10 +30,15 @@ export type { ImageInside, ImageOutside } from './image/read/describe.ts';
 export type { Damage, VerifyOptions, VerifyReport } from './image/verify/verify.ts';
 export type { Progress } from './image/workers/worker-pool.ts';
 export { createDefaultKey, defaultKeyPath } from './keys/default-key.ts';
+export { keyDirectory } from './keys/identities/key-directory.ts';
+export { type PassphraseReader, PrivateKeyFile } from './keys/identities/private-key-file.ts';
 export { type KeyFile, type KeyFileWarning, readKeyFile } from './keys/key-file.ts';
 export { createKeyFile, type KeyBits } from './keys/keygen.ts';
 export type { Identity, KeyProvider, OpenedSlot, Recipient } from './keys/provider.ts';
+export { type FileRecipient, readRecipientFile } from './keys/recipients/pem.ts';
+export type { PublicKeyRecipient } from './keys/recipients/public-key-recipient.ts';
 export { unwrapFromSlot, wrapIntoSlot } from './keys/slots/aes-key-wrap.ts';
+export type { RecipientJwk } from './keys/slots/public-key.ts';
 export { symmetricKeyProvider } from './keys/symmetric-key.ts';
 export {
   EncryptedImage,

@@ -4,11 +4,13 @@ import { bind } from '../base/linux/native.ts';
 /** C functions by the names that ckptfs gives them: symbol, type of the result, types of the parameters. */
 export type Declarations = Readonly<Record<string, readonly [string, string, readonly string[]]>>;
 
-type Numbers<Parameters extends readonly string[]> = { [At in keyof Parameters]: number };
+type Arguments<Parameters extends readonly string[]> = {
+  [At in keyof Parameters]: Parameters[At] extends 'str' ? string : number;
+};
 
-/** The bound functions of declarations. Pointers are numbers. */
+/** The bound functions of declarations. Pointers are numbers; a parameter of the type `str` takes a text. */
 export type DeclaredFunctions<All extends Declarations> = {
-  readonly [Name in keyof All]: (...args: Numbers<All[Name][2]>) => number;
+  readonly [Name in keyof All]: (...args: Arguments<All[Name][2]>) => number;
 };
 
 /**

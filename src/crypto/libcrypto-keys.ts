@@ -1,5 +1,6 @@
 import { CkptfsError } from '../base/errors.ts';
-import { bind, Region } from '../base/linux/native.ts';
+import { Region } from '../base/linux/native.ts';
+import { bindDeclared, type DeclaredFunctions } from './declared-functions.ts';
 
 const P = 'uintptr_t';
 
@@ -77,13 +78,7 @@ const declarations = {
   errorsClear: ['ERR_clear_error', 'void', []],
 } as const;
 
-type Declarations = typeof declarations;
-type ArgumentOf<T> = T extends 'str' ? string : number;
-type FunctionOf<D> = D extends readonly [string, string, infer Parameters extends readonly string[]]
-  ? (...args: { [At in keyof Parameters]: ArgumentOf<Parameters[At]> }) => number
-  : never;
-
-export type KeyLibrary = { readonly [Name in keyof Declarations]: FunctionOf<Declarations[Name]> };
+export type KeyLibrary = DeclaredFunctions<typeof declarations>;
 
 let loaded: KeyLibrary | undefined;
 
@@ -92,23 +87,8 @@ let loaded: KeyLibrary | undefined;
  * @throws CkptfsError `missing-feature` when one of them is missing
  */
 export function keyLibrary(): KeyLibrary {
-  loaded ??= loadKeyLibrary();
+  loaded ??= bindDeclared(declarations, 'private keys');
   return loaded;
-}
-
-function loadKeyLibrary(): KeyLibrary {
-  try {
-    const entries = Object.entries(declarations).map(([name, [symbol, result, parameters]]) => [
-      name,
-      bind(symbol, result, parameters),
-    ]);
-    return Object.fromEntries(entries) as KeyLibrary;
-  } catch (cause) {
-    throw new CkptfsError('missing-feature', 'the OpenSSL of this Node lacks functions for private keys', {
-      data: { feature: 'openssl' },
-      cause,
-    });
-  }
 }
 
 /** Takes all errors out of OpenSSL's queue, and returns their texts. They hold names of functions, never data. */

@@ -1,5 +1,5 @@
-import type { X509Certificate } from 'node:crypto';
 import { printable } from '../../base/printable.ts';
+import { Certificate } from '../../crypto/certificate.ts';
 import { type SlotDescription, slotInstant } from '../../format/slot-description.ts';
 import { readKeyMaterial } from '../key-material.ts';
 import { type PublicKeyRecipient, publicKeyRecipient } from './public-key-recipient.ts';
@@ -15,8 +15,9 @@ const MAX_SUBJECT = 512;
 
 /**
  * Makes a recipient of a file with a public key (SubjectPublicKeyInfo or RSAPublicKey) or a certificate, in PEM or DER.
- * Of several the first counts. Whether a certificate is to be trusted is for the caller to check.
- * @throws CkptfsError `bad-key-file`
+ * Of several the first counts. Whether a certificate is accepted is for the caller to check, by `checkCertificate` with
+ * {@link FileRecipient.certificates}, so that what is checked is what was read.
+ * @throws CkptfsError `bad-key-file`; `untrusted` for a certificate that is not in DER
  */
 export function readRecipientFile(path: string): FileRecipient {
   const { value } = readKeyMaterial('recipient', path, (contents) => {
@@ -25,7 +26,7 @@ export function readRecipientFile(path: string): FileRecipient {
       const recipient = publicKeyRecipient(`public key ${path}`, jwk, { kind: 'public-key' });
       return { ...recipient, certificates: [] };
     }
-    const recipient = publicKeyRecipient(`certificate ${path}`, jwk, describeCertificate(certificate));
+    const recipient = publicKeyRecipient(`certificate ${path}`, jwk, describeCertificate(certificate.raw, path));
     const chain = certificatesIn(contents).slice(1);
     return { ...recipient, certificates: [certificate.raw, ...chain] };
   });
@@ -33,13 +34,17 @@ export function readRecipientFile(path: string): FileRecipient {
 }
 
 /** Says in a slot which certificate it was made for. */
-function describeCertificate(certificate: X509Certificate): SlotDescription {
-  // Node gives one attribute a line, in the order of the certificate.
-  const subject = printable(certificate.subject.split('\n').reverse().join(','), MAX_SUBJECT);
-  return {
-    kind: 'certificate',
-    ...(subject === '' ? {} : { subject }),
-    certificate: Buffer.from(certificate.fingerprint256.replaceAll(':', ''), 'hex').toString('base64url'),
-    notAfter: slotInstant(new Date(certificate.validTo)),
-  };
+function describeCertificate(der: Buffer, path: string): SlotDescription {
+  const certificate = new Certificate(der, path);
+  try {
+    const subject = printable(certificate.subject, MAX_SUBJECT);
+    return {
+      kind: 'certificate',
+      ...(subject === '' ? {} : { subject }),
+      certificate: certificate.fingerprint,
+      notAfter: slotInstant(certificate.notAfter),
+    };
+  } finally {
+    certificate.dispose();
+  }
 }
