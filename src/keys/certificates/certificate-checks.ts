@@ -13,7 +13,7 @@ export interface CertificateChecks {
    * @default off
    */
   readonly ocsp?: string;
-  /** How long each responder has for its answer. @default 10,000 */
+  /** How long the responders have for their answers, all together. @default 10,000 */
   readonly ocspMilliseconds?: number;
   /** The time to check for. @default now */
   readonly at?: Date;

@@ -1,7 +1,8 @@
+import { Deadline } from '../../base/deadline.ts';
 import { CkptfsError } from '../../base/errors.ts';
 import type { Certificate } from '../../crypto/certificate.ts';
 import { TrustStore } from '../../crypto/certificate-chain.ts';
-import { disposeAll, MAX_CHAIN_LENGTH } from '../../crypto/certificate-pem.ts';
+import { disposeAll, MAX_CHAIN_LENGTH, parseChain } from '../../crypto/certificate-pem.ts';
 import { isOverridable } from '../../crypto/certificate-problem.ts';
 import type { CertificateChecks, CertificatePurpose } from './certificate-checks.ts';
 import { readAuthorities, readRevocationLists } from './certificate-files.ts';
@@ -56,8 +57,8 @@ export async function checkCertificate(
     // What is refused in any case is not a reason to ask, and to wait.
     judged([...findings, ...asked], checks, true, false);
     if (ocsp !== 'off') {
-      const milliseconds = checks.ocspMilliseconds ?? OCSP_MILLISECONDS;
-      const options = { choice: ocsp, at, milliseconds, authorities };
+      const deadline = Deadline.after(checks.ocspMilliseconds ?? OCSP_MILLISECONDS);
+      const options = { choice: ocsp, at, deadline, authorities };
       asked.push(...(await checkByResponders(found.path, store, options)));
     }
     const hasIssuer = found.path.length > 1;
@@ -66,6 +67,27 @@ export async function checkCertificate(
   } finally {
     disposeAll(lists);
     disposeAll(authorities);
+  }
+}
+
+/**
+ * Like {@link checkCertificate}, for certificates in DER as a file or the `x5c` of a signature has them.
+ * @param chain the certificate first, at most 8
+ * @param source for messages
+ */
+export async function checkCertificateChain(
+  chain: readonly Uint8Array[],
+  source: string,
+  purpose: CertificatePurpose,
+  checks: CertificateChecks = {},
+): Promise<CertificateVerdict> {
+  const parsed = parseChain(chain, source);
+  try {
+    const [certificate, ...others] = parsed;
+    if (certificate === undefined) throw new CkptfsError('internal', 'a chain was parsed to nothing');
+    return await checkCertificate(certificate, others, purpose, checks);
+  } finally {
+    disposeAll(parsed);
   }
 }
 

@@ -1,4 +1,4 @@
-import { Deadline } from '../../base/deadline.ts';
+import type { Deadline } from '../../base/deadline.ts';
 import type { CkptfsError } from '../../base/errors.ts';
 import { printable } from '../../base/printable.ts';
 import type { Certificate } from '../../crypto/certificate.ts';
@@ -17,8 +17,8 @@ export interface OcspOptions {
   /** The address of the responder, or `auto`. */
   readonly choice: string;
   readonly at: Date;
-  /** What each responder has for its answer. */
-  readonly milliseconds: number;
+  /** Until when all of them must have answered. */
+  readonly deadline: Deadline;
   /** Certificates that the server of a responder may be certified by. */
   readonly authorities: readonly Certificate[];
 }
@@ -58,7 +58,7 @@ async function checkByResponder(
   index: number,
   url: string,
   store: TrustStore,
-  { at, milliseconds, authorities }: OcspOptions,
+  { at, deadline, authorities }: OcspOptions,
 ): Promise<Finding[]> {
   const [first, certificate, issuer] = [path[0], path[index], path[index + 1]];
   if (first === undefined || certificate === undefined || issuer === undefined) return [];
@@ -67,7 +67,6 @@ async function checkByResponder(
   const cannotTell = `whether ${certificate.title} is revoked cannot be told`;
   const question = new OcspQuestion(certificate, issuer);
   try {
-    const deadline = Deadline.after(milliseconds);
     const answer = await askResponder(url, question.bytes, { deadline, authorities: authorities.map(pem) });
     const said = question.read(answer, store, path.slice(1), at);
     switch (said.status) {

@@ -6,7 +6,11 @@ import { CkptfsError } from '../../../../src/base/errors.ts';
 import { disposeAll } from '../../../../src/crypto/certificate-pem.ts';
 import type { CertificateChecks, CertificatePurpose } from '../../../../src/keys/certificates/certificate-checks.ts';
 import { readCertificateFile } from '../../../../src/keys/certificates/certificate-files.ts';
-import { type CertificateVerdict, checkCertificate } from '../../../../src/keys/certificates/check-certificate.ts';
+import {
+  type CertificateVerdict,
+  checkCertificate,
+  checkCertificateChain,
+} from '../../../../src/keys/certificates/check-certificate.ts';
 import { Pki } from './pki.ts';
 
 const pki = new Pki();
@@ -63,6 +67,15 @@ describe('the chain', () => {
   test('leads over an intermediate to a trusted root', async () => {
     expect(await check(bundle, { caFiles: [root] })).toEqual(accepted);
     expect(await check(pki.path('signer.pem'), { caFiles: [root] }, 'signer')).toEqual(accepted);
+  });
+
+  test('is taken as DER too, as signatures have it', async () => {
+    const chain = readCertificateFile(bundle);
+    const ders = chain.map(({ der }) => der);
+    disposeAll(chain);
+    expect(await checkCertificateChain(ders, 'x5c', 'signer', { caFiles: [root] })).toEqual(accepted);
+    await expect(checkCertificateChain([], 'x5c', 'signer')).rejects.toThrow('x5c: not a certificate');
+    await expect(checkCertificateChain(Array(9).fill(ders[0]), 'x5c', 'signer')).rejects.toThrow('x5c: more than 8');
   });
 
   test('without trusted certificates is not looked for, and the verdict says so', async () => {

@@ -132,6 +132,32 @@ describe('a responder of the issuer', () => {
     expect(await outcome('ldap', 'auto')).toMatch(/names no OCSP responder/);
   });
 
+  test('of each authority in the chain is asked about the one below it', async () => {
+    const fromRoot = ['-CA', 'root.crt', '-index', 'root/index.txt', '-ndays', '7', ...signedBy('root')];
+    const above = await startAnswering(fromRoot);
+    const aia = (url: string) => `authorityInfoAccess=OCSP;URI:${url}`;
+    const ca = ['basicConstraints=critical,CA:TRUE', aia(above)];
+    pki.authority('middle', 'root', ca);
+    const below = await startAnswering([
+      '-CA',
+      'middle.crt',
+      '-index',
+      'middle/index.txt',
+      '-ndays',
+      '7',
+      ...signedBy('middle'),
+    ]);
+    pki.issue('middle', 'low', { extensions: [aia(below)] });
+    pki.join('low-chain.crt', 'low.crt', 'middle.crt');
+    const caFiles = [pki.path('root.crt')];
+    expect(await outcome('low-chain', 'auto', { caFiles })).toBe('good');
+    pki.revoke('root', 'middle', 'cessationOfOperation');
+    expect(await outcome('low-chain', 'auto', { caFiles })).toBe(
+      'revoked: low-chain.crt: the certificate of CN=low,O=Team is of an issuer, CN=middle,O=Team, who was revoked ' +
+        'at TIME (cessationOfOperation)',
+    );
+  });
+
   test('is asked over https, if a trusted authority or one that Node knows certified its server', async () => {
     const extensions = ['subjectAltName=IP:127.0.0.1'];
     pki.issue('inter', 'server', { extensions });
