@@ -223,22 +223,24 @@ describe('memory', () => {
   });
   afterAll(() => fs.rmSync(shared, { recursive: true }));
 
-  /** Most memory that `ckptfs` with these arguments ever had, in bytes (VmHWM). */
+  /** Returns the most memory that `ckptfs` with these arguments ever had, in bytes (VmHWM), as it says at its end. */
   async function peakOf(...args: readonly string[]): Promise<number> {
-    const child = spawn(ckptfsProgram, [...args, '--key-file', join(shared, 'key'), '--quiet'], { stdio: 'ignore' });
-    const ended = once(child, 'exit');
-    let peak = 0;
-    while (child.exitCode === null && child.signalCode === null) {
-      try {
-        const status = fs.readFileSync(`/proc/${child.pid}/status`, 'latin1');
-        peak = Math.max(peak, Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? 0) * 1024);
-      } catch {
-        break;
-      }
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
-    expect((await ended)[0]).toBe(0);
-    return peak;
+    const status = join(shared, 'status');
+    const hook = join(shared, 'hook.cjs');
+    fs.writeFileSync(
+      hook,
+      `const { readFileSync, writeFileSync } = require('node:fs');
+       if (require('node:worker_threads').isMainThread)
+         process.on('exit', () => writeFileSync('${status}', readFileSync('/proc/self/status')));`,
+    );
+    const child = spawn(ckptfsProgram, [...args, '--key-file', join(shared, 'key'), '--quiet'], {
+      stdio: 'ignore',
+      env: { ...process.env, NODE_OPTIONS: `--require=${hook}` },
+    });
+    expect((await once(child, 'exit'))[0]).toBe(0);
+    const [, kibibytes] = /VmHWM:\s+(\d+)/.exec(fs.readFileSync(status, 'latin1')) ?? [];
+    fs.rmSync(status);
+    return Number(kibibytes) * 1024;
   }
 
   test('encrypting, decrypting and verifying 512 MiB takes hardly more of it than 16 MiB', async () => {

@@ -1,10 +1,10 @@
 // Goal: a daemon takes no more memory than docs/design.md says, and no more the longer it serves.
-// Method: a large image, of many objects and with more tag pages than are kept, is read in every way and again; the
-// kernel says how much memory the daemon had at most.
+// Method: a large image, of many objects and with more tag pages than are kept, is read in every way, again and again;
+// the kernel says how much memory the daemon had at most.
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect } from 'vitest';
 import { DEFAULT_CHUNK_SIZE, Geometry, PAGE_SIZE } from '../../src/format/geometry.ts';
 import { BLOCK_SIZE, BLOCKS } from '../../src/fs/ahead/layout.ts';
 import { MAX_OPEN_OBJECTS } from '../../src/image/read/object-reader.ts';
@@ -18,8 +18,10 @@ const DATA = Buffer.alloc(65_536, 'some data');
 /** An image keeps data and no holes. A quarter of the file is data. */
 const STRIDE = 4 * DATA.length;
 const TAG_PAGES = ((SIZE / STRIDE) * DATA.length) / new Geometry(DEFAULT_CHUNK_SIZE).groupSize;
-/** A second time may find a few pages more: those that the collector has not given back yet. */
+/** The most that two rounds may add, which is less than 256 bytes for each of their requests. */
 const GROWTH = 8 << 20;
+/** In the first ones V8 compiles, and its heap grows to its size. */
+const MOST_ROUNDS = 8;
 
 describeIf(['root', 'fuse'], 'the memory of a daemon', () => {
   const base = fs.mkdtempSync(join(tmpdir(), 'ckptfs-memory-'));
@@ -39,10 +41,8 @@ describeIf(['root', 'fuse'], 'the memory of a daemon', () => {
     encrypted = encryptInto(base, source);
     manifestSize = fs.statSync(join(encrypted.image, 'manifest')).size;
   });
-  afterAll(() => {
-    clear(mountPoint);
-    fs.rmSync(base, { recursive: true });
-  });
+  afterEach(() => clear(mountPoint));
+  afterAll(() => fs.rmSync(base, { recursive: true }));
 
   const reads = (...words: readonly string[]): Promise<unknown> => {
     const process = start(join(base, 'output'), 'dd', 'of=/dev/null', 'status=none', ...words);
@@ -82,11 +82,15 @@ describeIf(['root', 'fuse'], 'the memory of a daemon', () => {
         const [, kibibytes] = /^VmHWM:\s+(\d+) kB/m.exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
         return Number(kibibytes) * 1024;
       };
-      await readEverything();
-      const first = peak();
-      await readEverything();
+      // A leak makes the peak grow with every round; all else has an end.
+      const peaks: number[] = [];
+      const growth = (): number => (peaks.at(-1) ?? 0) - (peaks.at(-3) ?? Number.NEGATIVE_INFINITY);
+      do {
+        await readEverything();
+        peaks.push(peak());
+      } while (growth() > GROWTH && peaks.length < MOST_ROUNDS);
+      expect(growth(), `peaks of ${peaks}`).toBeLessThanOrEqual(GROWTH);
       expect(peak()).toBeLessThanOrEqual(memoryBound({ workers, cacheSize, manifestSize }));
-      expect(peak() - first).toBeLessThanOrEqual(GROWTH);
       // Over io_uring nothing is decrypted ahead.
       const { transport, counters } = statusOf(mountPoint)?.daemon ?? {};
       if (pageFiles === 'direct' && transport === 'kernel')

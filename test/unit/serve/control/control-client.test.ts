@@ -125,10 +125,9 @@ describe('the deadline of an answer', () => {
       caller.on('close', () => clearInterval(chatter));
     });
     const link = called(named('s'));
-    const before = performance.now();
+    // If what the peer sends counted, neither would ever end.
     expect(await link.status(Deadline.after(300))).toBeUndefined();
     expect(await link.ended(Deadline.after(300))).toBe(false);
-    expect(performance.now() - before).toBeLessThan(3000);
     link.close();
     server.close();
   });
