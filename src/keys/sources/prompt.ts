@@ -2,6 +2,7 @@ import { closeSync, openSync, writeSync } from 'node:fs';
 import { ReadStream } from 'node:tty';
 import { CkptfsError, systemErrorName } from '../../base/errors.ts';
 import { TerminalEcho } from '../../base/linux/terminal.ts';
+import { printable } from '../../base/printable.ts';
 import { wipe } from '../../base/wipe.ts';
 import { offHeap } from '../../crypto/off-heap.ts';
 import type { Secret } from '../../crypto/secret.ts';
@@ -17,9 +18,13 @@ const SOURCE = 'the passphrase';
 /** The last question, after which the next one is asked: several slots may be made at once. */
 let lastAnswer: Promise<unknown> = Promise.resolve();
 
-/** Asks for a passphrase on the terminal. @throws CkptfsError `bad-key-file`, `interrupted` */
-export function askForPassphrase(): Promise<Secret> {
-  return inTurn(() => ask('Passphrase'));
+/**
+ * Asks for a passphrase on the terminal.
+ * @param question is shown as one line, before a colon
+ * @throws CkptfsError `bad-key-file`, `interrupted`
+ */
+export function askForPassphrase(question = 'Passphrase'): Promise<Secret> {
+  return inTurn(() => ask(printable(question)));
 }
 
 /** Asks twice for a new passphrase. @throws CkptfsError `bad-key-file` when the answers differ; `interrupted` */
