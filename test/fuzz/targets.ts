@@ -2,6 +2,7 @@ import { fuseTarget, imageRequestsTarget } from './fuse-targets.ts';
 import { fuseWritableTarget } from './fuse-writable-target.ts';
 import { headerTarget, slotTarget } from './header-target.ts';
 import { entriesTarget, frameTarget } from './journal-target.ts';
+import { privateKeyTarget, publicKeySlotTarget, publicKeyTarget } from './key-targets.ts';
 import { envelopeTarget, manifestTarget } from './manifest-target.ts';
 import { chunkTarget, objectTarget } from './object-target.ts';
 import type { FuzzTarget } from './target.ts';
@@ -18,6 +19,9 @@ export const fuzzTargets: readonly FuzzTarget[] = [
   objectTarget,
   chunkTarget,
   keyFileTarget,
+  privateKeyTarget,
+  publicKeyTarget,
+  publicKeySlotTarget,
   fuseTarget,
   fuseWritableTarget,
   imageRequestsTarget,
