@@ -1,29 +1,21 @@
 import { execFile, spawnSync } from 'node:child_process';
-import { rmSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { build } from 'esbuild';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Bundled, bundled } from '../../../support/bundled.ts';
 
 const run = promisify(execFile);
 const driver = join(import.meta.dirname, '..', '..', '..', 'support', 'on-terminal.py');
-/** One file, because the child starts many times; where its packages are found. */
-const program = join(import.meta.dirname, `../../../../node_modules/.cache/prompt-child-${process.pid}.mjs`);
-const child = [process.execPath, program] as const;
+/** That of the system where it is: another that PATH leads to, such as that of pyenv, may take seconds to start. */
+const python = existsSync('/usr/bin/python3') ? '/usr/bin/python3' : 'python3';
 
+let program: Bundled;
 beforeAll(async () => {
-  await build({
-    entryPoints: [join(import.meta.dirname, 'prompt-child.ts')],
-    outfile: program,
-    bundle: true,
-    format: 'esm',
-    platform: 'node',
-    packages: 'external',
-    logLevel: 'error',
-  });
+  program = await bundled(join(import.meta.dirname, 'prompt-child.ts'));
 });
-afterAll(() => rmSync(program));
+afterAll(() => program.remove());
 
 type Step =
   | { readonly expect: string }
@@ -41,7 +33,7 @@ interface Outcome {
 
 /** Runs the child on a terminal; every way that it ends must leave the terminal echoing. */
 async function ask(purpose: 'open' | 'make', steps: readonly Step[]): Promise<Outcome> {
-  const { stdout } = await run('python3', [driver, JSON.stringify(steps), ...child, purpose]);
+  const { stdout } = await run(python, [driver, JSON.stringify(steps), process.execPath, program.path, purpose]);
   const outcome: Outcome = JSON.parse(stdout);
   expect(outcome.echoes).toBe(true);
   return outcome;
@@ -108,7 +100,7 @@ test('while it is stopped the terminal echoes, and afterwards it asks again', as
 });
 
 test('without a terminal it says what to do', () => {
-  const { stdout } = spawnSync('setsid', ['--wait', ...child, 'open'], { encoding: 'utf8' });
+  const { stdout } = spawnSync('setsid', ['--wait', process.execPath, program.path, 'open'], { encoding: 'utf8' });
   expect(stdout).toBe(
     'bad-key-file {"reason":"no-terminal"} a passphrase is needed, and there is no terminal to ask for it (ENXIO)\n',
   );
