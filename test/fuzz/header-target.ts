@@ -61,8 +61,9 @@ export const slotTarget: FuzzTarget = {
 function checkSlot(value: unknown): string {
   try {
     const slot = parseSlot(value);
+    const { header: _description, ...texts } = slot;
     must(
-      Object.values(slot).every((text) => Buffer.from(text, 'base64url').toString('base64url') === text),
+      Object.values(texts).every((text) => Buffer.from(text, 'base64url').toString('base64url') === text),
       'not canonical',
     );
     must(Object.keys(value as object).length === Object.keys(slot).length, 'a member was lost');
