@@ -20,7 +20,7 @@ export const HOUSES: Readonly<Record<string, House>> = {
       slots: [],
       '.': ['slots'],
       sources: ['.', 'slots'],
-      recipients: ['.', 'slots'],
+      recipients: ['.', 'certificates', 'slots'],
       identities: ['.', 'recipients', 'slots'],
     },
   },

@@ -53,6 +53,7 @@ export {
   type ImageWriterOptions,
   type WrittenFileOptions,
 } from './library/image-writer.ts';
+export { dropImageKey, keepImageKey } from './library/kept-key.ts';
 export {
   addKeySlots,
   type KeySlots,

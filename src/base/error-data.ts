@@ -3,7 +3,9 @@
  * false. A fact whose name ends in `?` may be missing. The words are an interface, like the codes.
  */
 export const errorFacts = {
-  'bad-argument': { 'reason?': ['relative-path', 'mount-option', 'inside-source', 'key-slot'] },
+  'bad-argument': {
+    'reason?': ['relative-path', 'mount-option', 'inside-source', 'key-slot', 'private-key', 'no-recipient'],
+  },
   /** The name of the errno that a system call failed with: `ENOSPC`. */
   io: { 'errno?': 'text', 'reason?': ['hard-links'] },
   exists: { reason: ['not-empty', 'not-a-directory', 'not-own', 'writable-by-others', 'file'] },
@@ -46,6 +48,8 @@ export const errorFacts = {
     ],
   },
   'key-unavailable': { reason: ['unreachable', 'timeout', 'refused', 'certificate', 'command-failed', 'garbage'] },
+  /** What opens its first slot. */
+  'no-key': { needs: ['key', 'passphrase', 'private-key'] },
   'not-an-image': { reason: ['not-a-directory', 'no-header', 'other-header', 'not-empty'] },
   /** `source`: where the image was when it was mounted. */
   unsealed: { reason: ['written-or-interrupted', 'losses', 'daemon-killed'], 'source?': 'text' },

@@ -36,6 +36,10 @@ export const commandTexts = {
     usage: 'status',
     summary: 'Show the mounts of this host and what they do',
   },
+  key: {
+    usage: 'key <ACTION> <ENC> [SLOT] [LABEL]',
+    summary: 'Show and change who can open an image; keep its key in the kernel for a time',
+  },
   info: {
     usage: 'info <ENC>',
     summary: 'Describe an image; with its key, also what is in it',

@@ -6,7 +6,22 @@ import { CommandLineError } from './command-line-error.ts';
 import { generalOptions, longOptions, optionNames } from './options/option-names.ts';
 
 /** The names, in all commands, of the arguments that are paths on this host. */
-const PATH_NAMES = ['ENC', 'SRC', 'DST', 'keyFile', 'logFile', 'output'] as const;
+const PATH_NAMES = [
+  'ENC',
+  'SRC',
+  'DST',
+  'keyFile',
+  'passphraseFile',
+  'privateKey',
+  'keyDir',
+  'keyCaFile',
+  'keyCert',
+  'keyCertKey',
+  'caFile',
+  'crlFile',
+  'logFile',
+  'output',
+] as const;
 
 /** Options that every command has. */
 export interface CommonOptions {

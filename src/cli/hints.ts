@@ -46,9 +46,12 @@ const hints: { readonly [Code in ErrorCode]?: (error: CkptfsError<Code>) => Hint
     choose(data?.reason, {
       'relative-path': 'Change to a directory that exists, or name the path from the root directory on.',
       'inside-source': 'Name a destination outside of the source.',
+      'private-key': 'Name its public key or certificate with --recipient.',
+      'no-recipient': 'Name it with --recipient: a certificate, a public key, or a key or passphrase as for --key.',
       'key-slot': 'Name a number, a label or a thumbprint that "ckptfs key list" shows.',
       'mount-option':
-        'Known are key_file=FILE, image_id=ID, transport=NAME, workers=N, cache_size=BYTES, ' +
+        'Known are key_file=FILE, key=SOURCE, private_key=FILE, key_dir=DIR, passphrase_file=FILE, image_id=ID, ' +
+        'transport=NAME, workers=N, cache_size=BYTES, ' +
         'page_files=CHOICE, root_mode=MODE, log_file=FILE, scratch, write, allow_other, allow_root, noexec, fsname=NAME, and the general options of fstab.',
     }),
   io: ({ data }) => (data?.reason === 'hard-links' ? 'Copy the image with its contents, and use the copy.' : undefined),
@@ -68,7 +71,12 @@ const hints: { readonly [Code in ErrorCode]?: (error: CkptfsError<Code>) => Hint
       'no-terminal': 'Without a terminal, name a file that has it: passphrase:FILE.',
       'not-a-key': 'Make one with `ckptfs keygen -o FILE` or `openssl rand -hex 32 > FILE`.',
     }),
-  'no-key': () => 'Name the key with --key-file FILE.',
+  'no-key': ({ data }) =>
+    choose(data?.needs, {
+      key: 'Name the key with --key-file FILE, or where it is with --key SOURCE.',
+      passphrase: 'Give the passphrase: --key passphrase: asks for it, --passphrase-file FILE reads it.',
+      'private-key': 'Name the private key of a recipient with --private-key FILE; "ckptfs key list" shows them.',
+    }),
   'wrong-key': () => 'Give the key that this image was encrypted with.',
   untrusted: ({ data }) =>
     choose(data?.reason, {

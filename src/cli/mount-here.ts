@@ -12,7 +12,7 @@ import { commandTexts } from './command-names.ts';
 import { exitCodeOfSignal } from './exit-codes.ts';
 import { hintFor } from './hints.ts';
 import { omitUndefined } from './omit-undefined.ts';
-import { HeldKeys } from './options/key-options.ts';
+import { HeldKeys, hasOthers } from './options/held-keys.ts';
 import { type MountArguments, mountRequest, withMountArguments } from './options/mount-arguments.ts';
 import { parsePlainly } from './options/plain-parser.ts';
 import { exitCodeOf, failureJson, failureLine, messageJson, resultJson, warningLine } from './terminal/messages.ts';
@@ -57,7 +57,7 @@ async function mountPlainly(words: readonly string[], { launcher, ...start }: St
   if (args === undefined || args.foreground || args.cipher !== undefined || args.chunkSize !== undefined) return;
   await prepareForCommand(args);
   const { image, mount, logFile } = await mountRequest(args);
-  if (!image.keyFile.every(isRegularFile) || !canMountHere(mount)) return;
+  if (hasOthers(image) || !image.keyFile.every(isRegularFile) || !canMountHere(mount)) return;
   const { imageKey, warnings } = await unlocked(image);
   await mountHere({
     mount,
@@ -81,9 +81,9 @@ async function unlocked(image: {
   readonly keyFile: readonly string[];
   readonly imageId: string | undefined;
 }): Promise<{ readonly imageKey: Secret; readonly warnings: readonly string[] }> {
-  const keys = new HeldKeys(image);
+  const keys = await HeldKeys.read({ keyFile: image.keyFile });
   try {
-    const options = { keys: (imageId: Buffer) => keys.forOpening(imageId), imageId: image.imageId };
+    const options = { keys: keys.forOpening, keptKey: keys.keptKey, imageId: image.imageId };
     return { imageKey: await unlockImage(image.ENC, options), warnings: keys.warnings };
   } finally {
     keys.wipe();

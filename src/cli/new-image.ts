@@ -6,12 +6,13 @@ import type { NewInode } from '../image/writable/writable-image.ts';
 import { createEmptyImage } from '../library/new-image.ts';
 import type { CommonOptions } from './command.ts';
 import { omitUndefined } from './omit-undefined.ts';
+import type { HeldKeys } from './options/held-keys.ts';
 import { warnAbout, withKeys } from './options/image-arguments.ts';
-import type { HeldKeys, KeyArguments } from './options/key-options.ts';
+import type { KeyArguments, RecipientArguments } from './options/key-options.ts';
 import { warn } from './terminal/output.ts';
 
 /** Arguments of a command that makes an empty image. */
-interface NewImageArguments extends CommonOptions, KeyArguments {
+interface NewImageArguments extends CommonOptions, KeyArguments, RecipientArguments {
   readonly ENC: string;
   readonly cipher: CipherName | undefined;
   readonly chunkSize: number | undefined;
@@ -44,6 +45,7 @@ export async function withNewImage<T>(
 ): Promise<T> {
   return withKeys(args, async (keys) => {
     await warnAbout(keys, args);
+    await keys.prepareForCreating();
     const created = await createEmptyImage({
       destination: args.ENC,
       makeSlots: slotsFor(keys),

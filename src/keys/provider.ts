@@ -1,6 +1,7 @@
+import type { ErrorData } from '../base/error-data.ts';
 import { CkptfsError } from '../base/errors.ts';
 import type { Secret } from '../crypto/secret.ts';
-import { isOfOtherImage, type Slot } from '../format/slot.ts';
+import { isOfOtherImage, type Slot, slotAlgorithm } from '../format/slot.ts';
 
 /** What an image can be encrypted for: a key, a passphrase, or a public key. */
 export interface Recipient {
@@ -27,8 +28,8 @@ export interface KeyProvider extends Recipient, Identity {}
 export interface OpenedSlot {
   /** The caller wipes it. */
   readonly imageKey: Secret;
-  /** Index of the slot, from 0. */
-  readonly slot: number;
+  /** Index of the slot, from 0; undefined for a key that needed none. */
+  readonly slot: number | undefined;
 }
 
 /** An image that is open, and what opened it. */
@@ -51,7 +52,11 @@ export async function unwrapImageKey(
   if (slots.every((slot) => isOfOtherImage(slot, imageId))) {
     throw new CkptfsError('damaged', 'the header has key slots of other images only');
   }
-  if (identities.length === 0) throw new CkptfsError('no-key', 'no key was given');
+  if (identities.length === 0) {
+    throw new CkptfsError('no-key', 'no key was given', {
+      data: { needs: neededFor(slots) },
+    });
+  }
   for (const identity of identities) {
     const opened = await identity.unwrap(slots, imageId);
     if (opened !== undefined) return { ...opened, source: identity.source };
@@ -62,6 +67,17 @@ export async function unwrapImageKey(
     'wrong-key',
     `${tried} ${identities.length === 1 ? 'does' : 'do'} not open ${count} of this image`,
   );
+}
+
+/** Returns what opens the first slot that this version knows. */
+export function neededFor(slots: readonly Slot[]): ErrorData<'no-key'>['needs'] {
+  for (const slot of slots) {
+    const algorithm = slotAlgorithm(slot) ?? '';
+    if (/^A\d+KW$/.test(algorithm)) return 'key';
+    if (algorithm.startsWith('PBES2-')) return 'passphrase';
+    if (/^(RSA|ECDH)-/.test(algorithm)) return 'private-key';
+  }
+  return 'key';
 }
 
 function listed(names: readonly string[]): string {

@@ -1,14 +1,26 @@
 import { CkptfsError } from '../base/errors.ts';
 import type { Secret } from '../crypto/secret.ts';
 import type { Header } from '../format/header.ts';
-import { authenticateHeader, readAnyHeader, readHeader, readHeaderToWriteOn } from '../image/read/image.ts';
+import type { Slot } from '../format/slot.ts';
+import {
+  authenticateHeader,
+  isAuthenticHeader,
+  readAnyHeader,
+  readHeader,
+  readHeaderToWriteOn,
+} from '../image/read/image.ts';
 import { type Identity, type UnwrappedKey, unwrapImageKey } from '../keys/provider.ts';
 import { openStore } from '../stores/open-store.ts';
 import type { Store } from '../stores/store.ts';
 
 export interface OpenOptions {
-  /** Tried in order; or a function that returns them for the 16-byte id of the image. They stay the caller's. */
-  readonly keys: readonly Identity[] | ((imageId: Buffer) => readonly Identity[] | Promise<readonly Identity[]>);
+  /** Tried in order; or a function that returns them for an image, by its 16-byte id. They stay the caller's. */
+  readonly keys: readonly Identity[] | ((imageId: Buffer, slots: readonly Slot[]) => readonly Identity[]);
+  /**
+   * Returns the key of the image with this 16-byte id from where it was kept before, for the caller to wipe. One that
+   * does not fit the image any more is passed over. It is asked before `keys`.
+   */
+  readonly keptKey?: ((imageId: Buffer) => Secret | undefined) | undefined;
   /** Refuse an image with another id; 32 hexadecimal digits. */
   readonly imageId?: string | undefined;
 }
@@ -61,10 +73,15 @@ export async function authenticateImage(location: string, options: OpenOptions):
 export async function unlockHeader(
   store: Store,
   header: Header,
-  { keys, imageId }: OpenOptions,
+  { keys, keptKey, imageId }: OpenOptions,
 ): Promise<UnwrappedKey> {
   checkImageId(store, header, imageId);
-  const identities = typeof keys === 'function' ? await keys(header.imageId) : keys;
+  const kept = keptKey?.(header.imageId);
+  if (kept !== undefined) {
+    if (isAuthenticHeader(header, kept)) return { imageKey: kept, slot: undefined, source: 'the kernel keyring' };
+    kept.wipe();
+  }
+  const identities = typeof keys === 'function' ? keys(header.imageId, header.slots) : keys;
   return unwrapImageKey(header.slots, header.imageId, identities);
 }
 

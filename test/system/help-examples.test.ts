@@ -20,6 +20,7 @@ const killed = `${written} && kill -9 "$(grep -Eo '"pid": ?[0-9]+' mount.json | 
 
 /** What else the examples of a command begin with, besides the files that all have. */
 const preparations: Readonly<Record<string, string>> = {
+  key: 'ckptfs key add enc -k k -r host.crt --label host -q',
   recover: killed,
   remount: written,
   seal: killed,
@@ -59,7 +60,9 @@ describeIf(['root', 'fuse', 'namespaces', 'criu', 'crit'], 'the examples of --he
     for (const name of ['ckpt', 'mnt', 'config/ckptfs/keys']) mkdirSync(join(template, name), { recursive: true });
     await inNamespace((namespace) => {
       const pid = launch(namespace);
-      const line = `criu dump -t ${pid} -D ckpt -W . && ckptfs keygen -o k && ckptfs encrypt ckpt enc -k k --json`;
+      const certificate =
+        'openssl req -x509 -newkey rsa:2048 -nodes -keyout host.pem -out host.crt -subj /CN=host 2> /dev/null';
+      const line = `criu dump -t ${pid} -D ckpt -W . && ${certificate} && ckptfs keygen -o k && ckptfs encrypt ckpt enc -k k --json`;
       const { status, stdout, stderr } = type(namespace, template, line);
       expect(status, stderr).toBe(0);
       const { imageId } = JSON.parse(stdout) as { imageId: string };

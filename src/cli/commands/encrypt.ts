@@ -36,6 +36,7 @@ export const command = defineCommand({
   run: (args) =>
     withKeys(args, async (keys) => {
       await warnAbout(keys, args);
+      await keys.prepareForCreating();
       const cipher = args.cipher ?? DEFAULT_CIPHER;
       const bar = progressBar('encrypting', args.quiet);
       const created = await cancellable(`${args.DST} is left unfinished, ${args.SRC} untouched.`, (cancellation) =>

@@ -1,7 +1,14 @@
 import type { Argv } from 'yargs';
+import { repeatableKeyOptions, repeatableRecipientOptions } from './key-options.ts';
 
 /** All names of the options that may be given more than once. */
-export const repeatableOptions: ReadonlySet<string> = new Set(['key-file', 'keyFile', 'k', 'options', 'o']);
+export const repeatableOptions: ReadonlySet<string> = new Set(
+  ['options', 'o', ...repeatableKeyOptions, ...repeatableRecipientOptions].flatMap((name) => [name, camelCase(name)]),
+);
+
+function camelCase(name: string): string {
+  return name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}
 
 /** Adds the options that every command has. */
 export function withCommonOptions<T>(yargs: Argv<T>) {

@@ -3,14 +3,15 @@ import { EncryptedImage } from '../../library/encrypted-image.ts';
 import { type OpenOptions, unlockImage } from '../../library/unlock.ts';
 import type { CommonOptions } from '../command.ts';
 import { warn } from '../terminal/output.ts';
+import { HeldKeys } from './held-keys.ts';
 import type { ImageArguments } from './image-options.ts';
-import { HeldKeys, type KeyArguments } from './key-options.ts';
+import type { KeyArguments, RecipientArguments } from './key-options.ts';
 
 /** Opens the image that the arguments name, does the work, wipes the keys. @throws what opening and `work` throw */
 export async function withOpenImage<T>(args: ImageArguments, work: (image: EncryptedImage) => Promise<T>): Promise<T> {
   return withKeys(args, async (keys) => {
     const image = await EncryptedImage.open(args.ENC, {
-      keys: (imageId) => keys.forOpening(imageId),
+      ...openedBy(keys),
       imageId: args.imageId,
     });
     try {
@@ -25,7 +26,7 @@ export async function withOpenImage<T>(args: ImageArguments, work: (image: Encry
 /** Like {@link withOpenImage}, for work that opens the image itself. */
 export async function withGivenKeys<T>(args: ImageArguments, work: (options: OpenOptions) => Promise<T>): Promise<T> {
   return withKeys(args, async (keys) => {
-    const result = await work({ keys: (imageId) => keys.forOpening(imageId), imageId: args.imageId });
+    const result = await work({ ...openedBy(keys), imageId: args.imageId });
     await warnAbout(keys, args);
     return result;
   });
@@ -56,7 +57,7 @@ export async function withImageKey<T>(
 
 async function unlock(args: ImageArguments, keys: HeldKeys, write: boolean): Promise<Secret> {
   const imageKey = await unlockImage(args.ENC, {
-    keys: (imageId) => keys.forOpening(imageId),
+    ...openedBy(keys),
     imageId: args.imageId,
     write,
   });
@@ -65,8 +66,11 @@ async function unlock(args: ImageArguments, keys: HeldKeys, write: boolean): Pro
 }
 
 /** Reads the keys that the arguments name, and wipes them when the work is done. */
-export async function withKeys<T>(args: KeyArguments, work: (keys: HeldKeys) => Promise<T>): Promise<T> {
-  const keys = new HeldKeys(args);
+export async function withKeys<T>(
+  args: KeyArguments & RecipientArguments,
+  work: (keys: HeldKeys) => Promise<T>,
+): Promise<T> {
+  const keys = await HeldKeys.read(args);
   try {
     return await work(keys);
   } finally {
@@ -76,4 +80,9 @@ export async function withKeys<T>(args: KeyArguments, work: (keys: HeldKeys) => 
 
 export async function warnAbout(keys: HeldKeys, { quiet }: CommonOptions): Promise<void> {
   if (!quiet) for (const warning of keys.warnings) await warn(warning);
+}
+
+/** Makes the options that open an image by the keys that a command holds. */
+export function openedBy({ forOpening, keptKey }: HeldKeys): Pick<OpenOptions, 'keys' | 'keptKey'> {
+  return { keys: forOpening, keptKey };
 }

@@ -1,103 +1,139 @@
-import { existsSync, unlinkSync } from 'node:fs';
 import type { Argv } from 'yargs';
-import { absolutePath } from '../../base/current-directory.ts';
-import { CkptfsError } from '../../base/errors.ts';
-import { forbidDumps } from '../../crypto/hardening.ts';
-import type { Secret } from '../../crypto/secret.ts';
-import { slotInstant } from '../../format/slot-description.ts';
-import { createDefaultKey, defaultKeyPath } from '../../keys/default-key.ts';
-import { type KeyFile, readKeyFile, readKeyFromInput } from '../../keys/key-file.ts';
-import type { KeyProvider } from '../../keys/provider.ts';
-import { symmetricKeyProvider } from '../../keys/symmetric-key.ts';
-import { keyFileWarning } from '../hints.ts';
+import { countFrom } from './options.ts';
 
-/** Every way to name a key on the command line. Only this file must change for a further kind of key. */
+/** Every way to name what opens an image, on the command line. */
 export interface KeyArguments {
-  readonly keyFile: readonly string[] | undefined;
+  readonly keyFile?: readonly string[] | undefined;
+  /** `SCHEME:…` */
+  readonly key?: readonly string[] | undefined;
+  readonly passphraseFile?: string | undefined;
+  readonly privateKey?: readonly string[] | undefined;
+  readonly keyDir?: readonly string[] | undefined;
+  /** Beginnings of the URLs of slots that may be followed. */
+  readonly allowKeyUrl?: readonly string[] | undefined;
+  readonly keyTimeout?: number | undefined;
+  readonly keyHeader?: readonly string[] | undefined;
+  readonly keyCaFile?: string | undefined;
+  readonly keyCert?: string | undefined;
+  readonly keyCertKey?: string | undefined;
 }
 
-/** Like {@link KeyArguments}, with the names that yargs gives them. */
-export interface KeyOptions {
-  'key-file': string[] | undefined;
+/** Names of the options of {@link withKeyOptions} that take several values. */
+export const repeatableKeyOptions = [
+  'key-file',
+  'k',
+  'key',
+  'private-key',
+  'i',
+  'key-dir',
+  'allow-key-url',
+  'key-header',
+];
+
+const MAX_KEY_SECONDS = 3600;
+
+/** Adds the options that name what opens an image, and what a symmetric key is that an image is made for. */
+export function withKeyOptions<T>(yargs: Argv<T>) {
+  return yargs
+    .option('key-file', {
+      alias: 'k',
+      type: 'string',
+      array: true,
+      nargs: 1,
+      describe:
+        'File with a key of 16, 24 or 32 bytes in hexadecimal, - for standard input; may be given again for a further key',
+    })
+    .option('key', {
+      type: 'string',
+      array: true,
+      nargs: 1,
+      describe: 'Where a key or passphrase is: file:, env:, fd:, stdin:, cmd:, https:, keyring: or passphrase:',
+    })
+    .option('passphrase-file', {
+      type: 'string',
+      nargs: 1,
+      describe: 'File with a passphrase of the image, or of a private key; see --key passphrase: to be asked',
+    })
+    .option('private-key', {
+      alias: 'i',
+      type: 'string',
+      array: true,
+      nargs: 1,
+      describe: 'File with the private key of a recipient: PEM, DER or PKCS #12',
+    })
+    .option('key-dir', {
+      type: 'string',
+      array: true,
+      nargs: 1,
+      describe: 'Directory with private keys, of which the one that fits is used',
+    })
+    .option('allow-key-url', {
+      type: 'string',
+      array: true,
+      nargs: 1,
+      describe: 'Beginning of https URLs in key slots that may be followed to fetch a key',
+    })
+    .option('key-timeout', {
+      type: 'string',
+      nargs: 1,
+      coerce: (text: string) => countFrom('--key-timeout', text, MAX_KEY_SECONDS),
+      describe: 'Seconds that a command or server may take for a key, 30 unless told',
+    })
+    .option('key-header', {
+      type: 'string',
+      array: true,
+      nargs: 1,
+      describe: 'Header field for a server of keys, its value in a file or variable: "NAME: [WORD ]@FILE"',
+    })
+    .option('key-ca-file', { type: 'string', nargs: 1, describe: 'Authorities that sign the servers of keys, in PEM' })
+    .option('key-cert', { type: 'string', nargs: 1, describe: 'Certificate of this client, for a server of keys' })
+    .option('key-cert-key', { type: 'string', nargs: 1, describe: 'Private key of that certificate' });
 }
 
-export function withKeyOptions<T>(yargs: Argv<T>): Argv<T & KeyOptions> {
-  return yargs.option('key-file', {
-    alias: 'k',
-    type: 'string',
-    array: true,
-    nargs: 1,
-    describe:
-      'File with a key of 16, 24 or 32 bytes in hexadecimal, - for standard input; may be given again for a further key',
-  });
+/** What an image is made for besides the keys that open it, on the command line. */
+export interface RecipientArguments {
+  readonly recipient?: readonly string[] | undefined;
+  readonly label?: string | undefined;
+  readonly caFile?: readonly string[] | undefined;
+  readonly crlFile?: readonly string[] | undefined;
+  readonly ocsp?: string | undefined;
+  readonly force?: boolean | undefined;
 }
 
-/** Keys that a command holds until it is done. */
-export class HeldKeys {
-  /** Warnings about the keys, for the user. */
-  readonly warnings: string[] = [];
-  readonly #given: readonly KeyProvider[];
-  readonly #secrets: Secret[] = [];
-  #madeDefault: string | undefined;
+/** Names of the options of {@link withRecipientOptions} that take several values. */
+export const repeatableRecipientOptions = ['recipient', 'r', 'ca-file', 'crl-file'];
 
-  /** Reads the keys that the arguments name. @throws CkptfsError `bad-key-file` */
-  constructor(args: KeyArguments) {
-    if (!forbidDumps()) this.warnings.push('keys may get into a core file: PR_SET_DUMPABLE was refused');
-    try {
-      this.#given = (args.keyFile ?? []).map((path) => {
-        if (path !== '-') absolutePath(path);
-        return path === '-'
-          ? this.#from(readKeyFromInput(), 'the key on standard input')
-          : this.#from(readKeyFile(path), `key file ${path}`);
-      });
-    } catch (error) {
-      this.wipe();
-      throw error;
-    }
-  }
-
-  /**
-   * Returns the keys that may open an image: those that were named or, without any, its default key.
-   * @throws CkptfsError `no-key` when there is none, `bad-key-file`
-   */
-  forOpening(imageId: Buffer): readonly KeyProvider[] {
-    if (this.#given.length > 0) return this.#given;
-    const path = defaultKeyPath(imageId);
-    if (existsSync(path)) return [this.#from(readKeyFile(path), `key file ${path}`)];
-    throw new CkptfsError('no-key', `no key was given, and there is none for this image at ${path}`, {
-      path,
+/** Adds the options that say what key slots are made for. */
+export function withRecipientOptions<T>(yargs: Argv<T>) {
+  return yargs
+    .option('recipient', {
+      alias: 'r',
+      type: 'string',
+      array: true,
+      nargs: 1,
+      describe: 'Who can open it: a certificate or public key (file or text), or a key or passphrase as for --key',
+    })
+    .option('label', { type: 'string', nargs: 1, describe: 'What "ckptfs key list" calls the new key slots' })
+    .option('ca-file', {
+      type: 'string',
+      array: true,
+      nargs: 1,
+      describe: 'Authorities that certificates must be issued by, in PEM',
+    })
+    .option('crl-file', {
+      type: 'string',
+      array: true,
+      nargs: 1,
+      describe: 'Lists of revoked certificates, of each authority in the chain',
+    })
+    .option('ocsp', {
+      type: 'string',
+      nargs: 1,
+      describe: 'Responder to ask whether a certificate is revoked: auto, off or a URL',
+    })
+    .option('force', {
+      type: 'boolean',
+      default: false,
+      describe: 'Accept a certificate that is expired, revoked or of an unknown issuer, with a warning',
     });
-  }
-
-  /**
-   * Returns the keys that will open a new image: those that were named or, without any, a new default key.
-   * @throws CkptfsError `exists`, `io`
-   */
-  forCreating(imageId: Buffer): readonly KeyProvider[] {
-    if (this.#given.length > 0) return this.#given;
-    this.#madeDefault = createDefaultKey(imageId);
-    return [this.#from(readKeyFile(this.#madeDefault), `key file ${this.#madeDefault}`)];
-  }
-
-  /** Path of the key that {@link forCreating} made. */
-  get madeDefault(): string | undefined {
-    return this.#madeDefault;
-  }
-
-  /** Removes the key that {@link forCreating} made, because its image was not made. */
-  forgetMadeDefault(): void {
-    if (this.#madeDefault !== undefined) unlinkSync(this.#madeDefault);
-    this.#madeDefault = undefined;
-  }
-
-  wipe(): void {
-    for (const secret of this.#secrets) secret.wipe();
-  }
-
-  /** @param source names the key in messages */
-  #from({ key, warning }: KeyFile, source: string): KeyProvider {
-    this.#secrets.push(key);
-    if (warning !== undefined) this.warnings.push(keyFileWarning(warning));
-    return symmetricKeyProvider(key, source, { kind: 'key', created: slotInstant(new Date()) });
-  }
 }

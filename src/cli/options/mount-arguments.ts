@@ -45,6 +45,10 @@ export async function mountRequest(args: MountArguments) {
   const image = {
     ...args,
     keyFile: [...(args.keyFile ?? []), ...(settings.keyFile ?? [])],
+    key: [...(args.key ?? []), ...(settings.key ?? [])],
+    privateKey: [...(args.privateKey ?? []), ...(settings.privateKey ?? [])],
+    keyDir: [...(args.keyDir ?? []), ...(settings.keyDir ?? [])],
+    passphraseFile: args.passphraseFile ?? settings.passphraseFile,
     imageId: args.imageId ?? settings.imageId,
   };
   const mount: MountOptions = {

@@ -8,6 +8,10 @@ import { bytesFrom, countFrom, modeFrom } from './options.ts';
 /** Settings that have options of `ckptfs mount`, and the same names with `_` for `-` in `-o`, so also in fstab. */
 interface MountSettings {
   readonly keyFile?: readonly string[] | undefined;
+  readonly key?: readonly string[] | undefined;
+  readonly privateKey?: readonly string[] | undefined;
+  readonly keyDir?: readonly string[] | undefined;
+  readonly passphraseFile?: string | undefined;
   readonly imageId?: string | undefined;
   readonly transport?: Transport | undefined;
   readonly workers?: number | undefined;
@@ -44,6 +48,14 @@ function ownSetting(name: string, value: string | undefined, before: MountSettin
   switch (name) {
     case 'key_file':
       return { keyFile: [...(before.keyFile ?? []), needed(name, value)] };
+    case 'key':
+      return { key: [...(before.key ?? []), needed(name, value)] };
+    case 'private_key':
+      return { privateKey: [...(before.privateKey ?? []), needed(name, value)] };
+    case 'key_dir':
+      return { keyDir: [...(before.keyDir ?? []), needed(name, value)] };
+    case 'passphrase_file':
+      return { passphraseFile: needed(name, value) };
     case 'image_id':
       return { imageId: imageIdOf(needed(name, value)) };
     case 'transport':

@@ -3,13 +3,14 @@ import { CkptfsError } from '../../base/errors.ts';
 import { type CipherName, cipherNames, DEFAULT_CIPHER, isCipherName } from '../../format/ciphers.ts';
 import { DEFAULT_CHUNK_SIZE, isChunkSize } from '../../format/geometry.ts';
 import { formatBytes, parseBytes } from '../terminal/quantities.ts';
+import { withRecipientOptions } from './key-options.ts';
 
 /** In the order of the help text: the cipher that does not encrypt is last. */
 const cipherChoices = [...cipherNames.filter((name) => name !== 'none'), 'none'] as const;
 
-/** Options of commands that make an image: how its contents are encrypted. */
+/** Options of commands that make an image: how its contents are encrypted, and for whom. */
 export function withNewImageOptions<T>(yargs: Argv<T>) {
-  return yargs
+  return withRecipientOptions(yargs)
     .option('cipher', {
       type: 'string',
       nargs: 1,
@@ -30,9 +31,11 @@ export function refuseNewImageOptions(args: {
   readonly ENC: string;
   readonly cipher: CipherName | undefined;
   readonly chunkSize: number | undefined;
+  readonly recipient: readonly string[] | undefined;
   readonly write: boolean;
 }): void {
-  const given = args.cipher !== undefined ? '--cipher' : args.chunkSize !== undefined ? '--chunk-size' : undefined;
+  const options = { '--cipher': args.cipher, '--chunk-size': args.chunkSize, '--recipient': args.recipient };
+  const [given] = Object.entries(options).find(([, value]) => value !== undefined) ?? [];
   if (given === undefined) return;
   const reason = args.write ? `${args.ENC} exists already, and keeps its own` : 'nothing is made without --write';
   throw new CkptfsError('bad-argument', `${given} is for a new image: ${reason}`);

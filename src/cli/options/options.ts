@@ -33,6 +33,19 @@ export function modeFrom(option: string, text: string): number {
   throw new CkptfsError('bad-argument', `${option} ${text}: it is a mode in octal, such as 0755`);
 }
 
+const SECONDS = { s: 1, m: 60, h: 3600, d: 86_400 } as const;
+
+/**
+ * Parses a time such as `90s`, `30m`, `8h` or `2d`. Returns seconds, at most 1,000 days.
+ * @throws CkptfsError `bad-argument`
+ */
+export function durationFrom(option: string, text: string): number {
+  const [, number = '', unit = ''] = /^(\d{1,8})([smhd])$/.exec(text) ?? [];
+  const seconds = Number(number) * (SECONDS[unit as keyof typeof SECONDS] ?? 0);
+  if (seconds >= 1 && seconds <= 1000 * SECONDS.d) return seconds;
+  throw new CkptfsError('bad-argument', `${option} ${text}: it is a time such as 90s, 30m, 8h or 2d`);
+}
+
 /** @throws CkptfsError `bad-argument` */
 export function bytesFrom(option: string, text: string): number {
   const bytes = parseBytes(text);

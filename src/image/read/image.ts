@@ -110,12 +110,15 @@ export function openImage(store: Store, header: Header, imageKey: Secret, manife
 
 /** @throws CkptfsError `damaged` */
 export function authenticateHeader(store: Store, header: Header, imageKey: Secret): void {
+  if (!isAuthenticHeader(header, imageKey)) throw damaged(store, 'header fails authentication');
+}
+
+/** Returns whether a header is authentic under an image key, which no other key is then (format.md §3). */
+export function isAuthenticHeader(header: Header, imageKey: Secret): boolean {
   const crypto = primitives();
   const macKey = deriveHeaderMacKey(crypto, imageKey, header.imageId);
   try {
-    if (!verifyHeaderMac(crypto, macKey, authenticatedHeaderBytes(header), header.mac)) {
-      throw damaged(store, 'header fails authentication');
-    }
+    return verifyHeaderMac(crypto, macKey, authenticatedHeaderBytes(header), header.mac);
   } finally {
     macKey.wipe();
   }

@@ -25,6 +25,12 @@ export const sourceForms: readonly string[] = Object.values(schemes).map(({ form
 /** The names of the kinds: `file`. */
 export const sourceSchemes: readonly string[] = Object.keys(schemes);
 
+/** Returns whether a text begins with the scheme of a source. */
+export function isKeySource(text: string): boolean {
+  const [, name = ''] = /^([a-z]+):/.exec(text) ?? [];
+  return Object.hasOwn(schemes, name);
+}
+
 /**
  * Makes a source of a text such as `file:PATH`. Nothing of it is read yet.
  * @throws CkptfsError `bad-argument` for an unknown scheme, or what its scheme does not allow

@@ -10,6 +10,11 @@ import type { KeySource } from './source.ts';
 
 /** A provider that reads its secret when it is first needed, and keeps it. */
 export interface SourceProvider extends KeyProvider {
+  /**
+   * Reads the secret, once, before it is needed.
+   * @throws CkptfsError `bad-key-file`, `key-unavailable`, `interrupted`, `missing-feature`
+   */
+  read(purpose: 'open' | 'make'): Promise<Secret>;
   /** Wipes the secret, if it was read. */
   wipe(): void;
 }
@@ -25,7 +30,7 @@ export interface SourceProviderOptions {
 export function sourceProvider(source: KeySource, options: SourceProviderOptions = {}): SourceProvider {
   const held = new HeldSecret(source);
   const provider = source.gives === 'key' ? keyProvider(held, options) : passphraseProvider(held, options);
-  return { ...provider, wipe: () => held.wipe() };
+  return { ...provider, read: (purpose) => held.read(purpose), wipe: () => held.wipe() };
 }
 
 /** A secret that is read once. */

@@ -3,7 +3,7 @@
 import fc from 'fast-check';
 import { expect, test, vi } from 'vitest';
 import { defineCommand } from '../../../../src/cli/command.ts';
-import { commandTexts } from '../../../../src/cli/command-names.ts';
+import { commandNames, commandTexts } from '../../../../src/cli/command-names.ts';
 import { withMountArguments } from '../../../../src/cli/options/mount-arguments.ts';
 import { parsePlainly } from '../../../../src/cli/options/plain-parser.ts';
 import { createProgram } from '../../../../src/cli/program.ts';
@@ -12,16 +12,20 @@ import { understandable } from '../../../../src/cli/words/words.ts';
 const seen: unknown[] = [];
 
 vi.mock('../../../../src/cli/commands.ts', () => ({
-  loadCommand: {
-    mount: async () =>
-      defineCommand({
-        examples: [],
-        options: withMountArguments,
-        run: async (args) => {
-          seen.push(args);
-        },
-      }),
-  },
+  // A word may be the name of another command.
+  loadCommand: Object.fromEntries(
+    commandNames.map((name) => [
+      name,
+      async () =>
+        defineCommand({
+          examples: [],
+          options: withMountArguments,
+          run: async (args) => {
+            seen.push(args);
+          },
+        }),
+    ]),
+  ),
 }));
 
 const plain = (words: readonly string[]): Record<string, unknown> | undefined =>

@@ -1,0 +1,146 @@
+import { type SlotDescription, slotInstant } from '../../format/slot-description.ts';
+import type { CertificateChecks } from '../../keys/certificates/certificate-checks.ts';
+import { keyDirectory } from '../../keys/identities/key-directory.ts';
+import { PrivateKeyFile } from '../../keys/identities/private-key-file.ts';
+import type { KeyFileWarning } from '../../keys/key-file.ts';
+import type { Identity, Recipient } from '../../keys/provider.ts';
+import { checkRecipient } from '../../keys/recipients/check-recipient.ts';
+import { type FileRecipient, readRecipientFile } from '../../keys/recipients/pem.ts';
+import { askForPassphrase } from '../../keys/sources/prompt.ts';
+import { isKeySource, openKeySource } from '../../keys/sources/registry.ts';
+import type { SourceOptions } from '../../keys/sources/source.ts';
+import { type SourceProvider, sourceProvider } from '../../keys/sources/source-provider.ts';
+import { urlIdentity } from '../../keys/sources/url-identity.ts';
+import { labelled } from '../../library/key-slots.ts';
+import { checkPaths } from '../command.ts';
+import type { KeyArguments, RecipientArguments } from './key-options.ts';
+
+/** What a command line names besides key files: sources of keys and passphrases, private keys, recipients. */
+export class OtherKeys {
+  readonly identities: Identity[] = [];
+  /** What a new image is made for. */
+  readonly recipients: Recipient[] = [];
+  /** Those of `recipients` that `--recipient` names. */
+  readonly namedRecipients: Recipient[] = [];
+  /** Warnings about recipients, for the user. */
+  readonly warnings: string[] = [];
+  /** Whether a private key was named. */
+  onlyOpens = false;
+  readonly #args: KeyArguments & RecipientArguments;
+  readonly #sourceOptions: SourceOptions;
+  readonly #providers: SourceProvider[] = [];
+  readonly #wipes: (() => void)[] = [];
+
+  private constructor(args: KeyArguments & RecipientArguments, warn: (warning: KeyFileWarning) => void) {
+    this.#args = args;
+    this.#sourceOptions = {
+      timeoutSeconds: args.keyTimeout,
+      headers: args.keyHeader,
+      caFile: args.keyCaFile,
+      certFile: args.keyCert,
+      certKeyFile: args.keyCertKey,
+      warn,
+    };
+  }
+
+  /**
+   * Reads public keys, and private keys that no passphrase protects. Everything else is read when it is needed.
+   * @throws CkptfsError `bad-key-file`, `bad-argument`, `untrusted`
+   */
+  static async read(
+    args: KeyArguments & RecipientArguments,
+    warn: (warning: KeyFileWarning) => void,
+  ): Promise<OtherKeys> {
+    const keys = new OtherKeys(args, warn);
+    try {
+      await keys.#read();
+      return keys;
+    } catch (error) {
+      keys.wipe();
+      throw error;
+    }
+  }
+
+  /**
+   * Reads the secrets that new slots are made with.
+   * @throws CkptfsError `bad-key-file`, `key-unavailable`, `interrupted`
+   */
+  async readSecrets(): Promise<void> {
+    for (const provider of this.#providers) await provider.read('make');
+  }
+
+  wipe(): void {
+    for (const wipe of this.#wipes) wipe();
+  }
+
+  async #read(): Promise<void> {
+    const { key = [], passphraseFile, privateKey = [], keyDir = [], allowKeyUrl = [], recipient = [] } = this.#args;
+    for (const text of key) await this.#addSource(text);
+    if (passphraseFile !== undefined) await this.#addSource(`passphrase:${passphraseFile}`);
+    for (const path of privateKey) {
+      const identity = await PrivateKeyFile.read(path, () => this.#passphraseOf(path));
+      this.#wipes.push(() => identity.dispose());
+      this.identities.push(identity);
+    }
+    for (const path of keyDir) this.identities.push(keyDirectory(path, (file) => this.#passphraseOf(file)));
+    if (allowKeyUrl.length > 0) this.identities.push(urlIdentity(allowKeyUrl, this.#sourceOptions));
+    this.onlyOpens = privateKey.length + keyDir.length + allowKeyUrl.length > 0;
+    for (const text of recipient) this.namedRecipients.push(this.#labelled(await this.#recipient(text)));
+    this.recipients.push(...this.namedRecipients);
+  }
+
+  async #addSource(text: string): Promise<void> {
+    const provider = await this.#provider(text);
+    this.identities.push(provider);
+    this.recipients.push(this.#labelled(provider));
+  }
+
+  async #provider(text: string): Promise<SourceProvider> {
+    const source = await openKeySource(text, this.#sourceOptions);
+    const description: SlotDescription = {
+      kind: source.gives,
+      created: slotInstant(new Date()),
+      ...(text.startsWith('https:') ? { url: text } : {}),
+    };
+    const provider = sourceProvider(source, { description });
+    this.#providers.push(provider);
+    this.#wipes.push(() => provider.wipe());
+    return provider;
+  }
+
+  /** Reads the passphrase of a private key that fits a slot. */
+  async #passphraseOf(path: string) {
+    const { passphraseFile } = this.#args;
+    if (passphraseFile === undefined) return askForPassphrase(`Passphrase of ${path}`);
+    return (await openKeySource(`passphrase:${passphraseFile}`, this.#sourceOptions)).read();
+  }
+
+  async #recipient(text: string): Promise<Recipient> {
+    if (isKeySource(text)) return this.#provider(text);
+    await checkPaths({ keyFile: [text] });
+    const recipient = readRecipientFile(text);
+    await this.#check(recipient);
+    return recipient;
+  }
+
+  async #check(recipient: FileRecipient): Promise<void> {
+    const { caFile, crlFile, ocsp, force } = this.#args;
+    const checks: CertificateChecks = {
+      ...(caFile === undefined ? {} : { caFiles: caFile }),
+      ...(crlFile === undefined ? {} : { crlFiles: crlFile }),
+      ...(ocsp === undefined ? {} : { ocsp }),
+      ...(force === undefined ? {} : { force }),
+    };
+    const verdict = await checkRecipient(recipient, checks);
+    for (const { message } of verdict?.overridden ?? []) this.warnings.push(`${message}; accepted by --force`);
+  }
+
+  #labelled(recipient: Recipient): Recipient {
+    const { label } = this.#args;
+    if (label === undefined) return recipient;
+    return {
+      source: recipient.source,
+      wrap: async (imageKey, imageId) => labelled(await recipient.wrap(imageKey, imageId), label),
+    };
+  }
+}
