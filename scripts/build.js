@@ -106,8 +106,8 @@ async function bundle(from, to, altered = {}) {
   const external = ['koffi', 'fuse-native'];
   const built = [
     await build({ ...common, entryPoints: entryPoints(programs), external }),
-    // It makes no key slots, and every line that is read delays a mount.
-    await build({ ...common, entryPoints: entryPoints(['mount']), external: [...external, 'jose'] }),
+    // It makes no key slots, and rarely opens an SSH key with a passphrase. Every line that is read delays a mount.
+    await build({ ...common, entryPoints: entryPoints(['mount']), external: [...external, 'jose', 'bcrypt-pbkdf'] }),
   ];
   const inputs = [...new Set(built.flatMap(({ metafile }) => Object.keys(metafile.inputs)))];
   writeFileSync(join(to, 'package.json'), '{ "type": "commonjs" }\n');

@@ -37,6 +37,7 @@ export { createKeyFile, type KeyBits } from './keys/keygen.ts';
 export type { Identity, KeyProvider, OpenedSlot, Recipient } from './keys/provider.ts';
 export { type FileRecipient, readRecipientFile } from './keys/recipients/pem.ts';
 export type { PublicKeyRecipient } from './keys/recipients/public-key-recipient.ts';
+export { readRecipients } from './keys/recipients/read-recipients.ts';
 export { unwrapFromSlot, wrapIntoSlot } from './keys/slots/aes-key-wrap.ts';
 export type { RecipientJwk } from './keys/slots/public-key.ts';
 export { symmetricKeyProvider } from './keys/symmetric-key.ts';

@@ -30,6 +30,8 @@ rsync rsync
 openssl openssl
 keyctl keyutils
 jose jose
+ssh-keygen openssh-client
+age age
 runc runc
 podman podman
 javac default-jdk-headless

@@ -31,6 +31,8 @@ const declarations = {
   digest: ['EVP_Digest', 'int', [P, 'size_t', P, P, P, P]],
   signInit: ['EVP_DigestSignInit', 'int', [P, P, P, P, P]],
   sign: ['EVP_DigestSign', 'int', [P, P, P, P, 'size_t']],
+  cipherPadding: ['EVP_CIPHER_CTX_set_padding', 'int', [P, 'int']],
+  cipherFree: ['EVP_CIPHER_free', 'void', [P]],
   decodeBase64: ['EVP_DecodeBlock', 'int', [P, P, 'int']],
   numberFromBytes: ['BN_bin2bn', P, [P, 'int', P]],
   numberSecureNew: ['BN_secure_new', P, []],

@@ -2,18 +2,18 @@ import { type Dirent, readdirSync, statSync } from 'node:fs';
 import { join, parse } from 'node:path';
 import { CkptfsError, ioError, systemErrorName } from '../../base/errors.ts';
 import { KeyProblem } from '../../crypto/key-problem.ts';
-import { readPrivateKey } from '../../crypto/private-key-file.ts';
-import { type PublicJwk, thumbprint, x25519Of } from '../../crypto/public-key.ts';
 import { MAX_KEY_MATERIAL_SIZE, readKeyMaterial } from '../key-material.ts';
-import { readPublicPart } from '../recipients/public-parts.ts';
+import { readPublicKey } from '../recipients/read-recipients.ts';
+import { keyIdOf } from './private-key-file.ts';
+import { readPrivateKeys, shownPublicKey } from './private-keys.ts';
 
 /** Files in a directory of keys. */
 const MAX_FILES = 4096;
 
 /** What a file in the directory has. Thumbprints are of keys as slots name them. */
 interface Found {
-  /** The thumbprint of its private key, when nothing protects it. */
-  readonly own?: string;
+  /** The thumbprints of its private keys, when nothing protects them. */
+  readonly own?: readonly string[];
   /** The thumbprint of its public key or first certificate. */
   readonly shown?: string;
   /** Whether it has a private key that a passphrase protects. */
@@ -24,7 +24,7 @@ interface Found {
  * Finds the files of a directory whose private key has one of the thumbprints, in the order of their names. A private
  * key that a passphrase protects does not say which it is. It fits by the first of these that is there:
  * 1. the name of the file, which is the thumbprint with any extension;
- * 2. a public key or certificate in the same file;
+ * 2. a public key or certificate in the same file, which every private key in the format of OpenSSH has;
  * 3. one in a neighbour, a file of the same name with another extension (`host.key` and `host.crt`) or with one more
  *    (`host.key.pub`).
  * One that nothing tells of is not tried. Files that cannot be read, or are something else, are passed over, and so are
@@ -35,14 +35,14 @@ export function* findKeyFiles(directory: string, wanted: ReadonlySet<string>): G
   const names = fileNames(directory);
   for (const name of names.filter((each) => wanted.has(stem(each)))) {
     const { own, isProtected } = lookAt(join(directory, name));
-    if (isProtected || (own !== undefined && wanted.has(own))) yield join(directory, name);
+    if (isProtected || own?.some((keyId) => wanted.has(keyId))) yield join(directory, name);
   }
   const shownBy = new Map<string, string[]>();
   const protectedNames: string[] = [];
   for (const name of names) {
     const { own, shown, isProtected } = lookAt(join(directory, name));
-    const known = own ?? (isProtected ? shown : undefined);
-    if (known !== undefined && wanted.has(known)) yield join(directory, name);
+    const known = own ?? (isProtected && shown !== undefined ? [shown] : []);
+    if (known.some((keyId) => wanted.has(keyId))) yield join(directory, name);
     if (isProtected && shown === undefined) protectedNames.push(name);
     else if (shown !== undefined) shownBy.set(stem(name), [...(shownBy.get(stem(name)) ?? []), shown]);
   }
@@ -85,8 +85,8 @@ function isSmallFile(entry: Dirent, directory: string): boolean {
 function lookAt(path: string): Found {
   try {
     return readKeyMaterial('private key', path, (contents) => {
-      const { keyId, isProtected } = privateKeyIn(contents);
-      if (keyId !== undefined) return { own: keyId, isProtected };
+      const { keyIds, isProtected } = privateKeysIn(contents);
+      if (keyIds !== undefined) return { own: keyIds, isProtected };
       const shown = publicKeyIn(contents);
       return { ...(shown === undefined ? {} : { shown }), isProtected };
     }).value;
@@ -96,11 +96,11 @@ function lookAt(path: string): Found {
   }
 }
 
-function privateKeyIn(contents: Buffer): { keyId?: string; isProtected: boolean } {
+function privateKeysIn(contents: Buffer): { keyIds?: readonly string[]; isProtected: boolean } {
   try {
-    const key = readPrivateKey(contents);
-    key.dispose();
-    return { keyId: keyIdOf(key.publicJwk), isProtected: false };
+    const keys = readPrivateKeys(contents);
+    for (const key of keys) key.dispose();
+    return { keyIds: keys.map(({ publicJwk }) => keyIdOf(publicJwk)), isProtected: false };
   } catch (error) {
     if (error instanceof KeyProblem) return { isProtected: error.reason === 'passphrase-needed' };
     throw error;
@@ -109,14 +109,9 @@ function privateKeyIn(contents: Buffer): { keyId?: string; isProtected: boolean 
 
 function publicKeyIn(contents: Buffer): string | undefined {
   try {
-    return keyIdOf(readPublicPart(contents).jwk);
+    return keyIdOf(shownPublicKey(contents) ?? readPublicKey(contents));
   } catch (error) {
     if (error instanceof KeyProblem) return undefined;
     throw error;
   }
-}
-
-function keyIdOf(jwk: PublicJwk): string {
-  const isForSignatures = jwk.kty === 'OKP' && jwk.crv === 'Ed25519';
-  return thumbprint((isForSignatures ? x25519Of(jwk) : undefined) ?? jwk);
 }

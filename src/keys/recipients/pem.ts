@@ -20,17 +20,21 @@ const MAX_SUBJECT = 512;
  * @throws CkptfsError `bad-key-file`; `untrusted` for a certificate that is not in DER
  */
 export function readRecipientFile(path: string): FileRecipient {
-  const { value } = readKeyMaterial('recipient', path, (contents) => {
-    const { jwk, certificate } = readPublicPart(contents);
-    if (certificate === undefined) {
-      const recipient = publicKeyRecipient(`public key ${path}`, jwk, { kind: 'public-key' });
-      return { ...recipient, certificates: [] };
-    }
-    const recipient = publicKeyRecipient(`certificate ${path}`, jwk, describeCertificate(certificate.raw, path));
-    const chain = certificatesIn(contents).slice(1);
-    return { ...recipient, certificates: [certificate.raw, ...chain] };
-  });
-  return value;
+  return readKeyMaterial('recipient', path, (contents) => recipientIn(contents, path)).value;
+}
+
+/**
+ * Makes a recipient of the contents of such a file.
+ * @param name names it in messages
+ * @throws KeyProblem; CkptfsError `untrusted` for a certificate that is not in DER
+ */
+export function recipientIn(contents: Buffer, name: string): FileRecipient {
+  const { jwk, certificate } = readPublicPart(contents);
+  if (certificate === undefined) {
+    return { ...publicKeyRecipient(`public key ${name}`, jwk, { kind: 'public-key' }), certificates: [] };
+  }
+  const recipient = publicKeyRecipient(`certificate ${name}`, jwk, describeCertificate(certificate.raw, name));
+  return { ...recipient, certificates: [certificate.raw, ...certificatesIn(contents).slice(1)] };
 }
 
 /** Says in a slot which certificate it was made for. */
