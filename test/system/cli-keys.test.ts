@@ -190,6 +190,40 @@ describe('recipients', () => {
   });
 });
 
+describe('keys of SSH and age', () => {
+  test('a list of recipients, and each of their private keys', () => {
+    const make = (name: string, ...words: string[]): void => {
+      execFileSync('ssh-keygen', ['-q', '-a', '2', '-f', name, '-C', `me@${name}`, ...words], { cwd: base });
+    };
+    make('id_ed25519', '-t', 'ed25519', '-N', 'correct horse battery staple');
+    make('id_rsa', '-t', 'rsa', '-b', '2048', '-N', '');
+    execFileSync('age-keygen', ['-o', 'age.txt'], { cwd: base, stdio: 'pipe' });
+    const age = execFileSync('age-keygen', ['-y', 'age.txt'], { cwd: base, encoding: 'utf8' }).trim();
+    const [ed25519, rsa] = ['id_ed25519.pub', 'id_rsa.pub'].map((name) => fs.readFileSync(at(name), 'utf8').trim());
+    fs.writeFileSync(at('team'), `# team\n${ed25519}\nssh-dss AAAAB3NzaC1kc3M= old\n${age}\n`);
+    const made = run('encrypt', 'src', 'ssh', '-r', 'team', '-r', rsa ?? '');
+    expect([made.status, made.stderr]).toEqual([
+      0,
+      expect.stringContaining('line 3 of recipient team is an SSH key of the type ssh-dss'),
+    ]);
+    expect(run('key', 'list', 'ssh')).toEqual(
+      success(
+        'slot kind algorithm created thumbprint subject\n' +
+          '1 ssh ECDH-ES+A256KW TIME THUMBPRINT me@id_ed25519\n' +
+          '2 age ECDH-ES+A256KW TIME THUMBPRINT -\n' +
+          '3 ssh RSA-OAEP-256 TIME THUMBPRINT me@id_rsa\n',
+      ),
+    );
+    const open = (...words: string[]): Transcript => run('cat', 'ssh', 'core-1.img', ...words);
+    expect(open('-i', 'id_ed25519', '--passphrase-file', 'phrase')).toEqual(success('core'));
+    expect(open('-i', 'age.txt')).toEqual(success('core'));
+    expect(open('-i', 'id_rsa')).toEqual(success('core'));
+    const secret = fs.readFileSync(at('age.txt'), 'utf8').trim().split('\n').at(-1) ?? '';
+    const refused = run('encrypt', 'src', 'new', '-r', secret);
+    expect(refused).toMatchObject({ status: 10, stderr: expect.not.stringContaining(secret) });
+  });
+});
+
 describeIf(['fuse'], 'a host that only dumps', () => {
   test('writes for a certificate, and cannot read or go on afterwards', () => {
     expect(run('mount', '--write', 'dumped', 'mnt', '-r', 'host1.crt', '-q')).toEqual(success());

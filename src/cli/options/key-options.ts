@@ -59,7 +59,7 @@ export function withKeyOptions<T>(yargs: Argv<T>) {
       type: 'string',
       array: true,
       nargs: 1,
-      describe: 'File with the private key of a recipient: PEM, DER or PKCS #12',
+      describe: 'File with the private key of a recipient: PEM, DER, PKCS #12, OpenSSH, or identities of age',
     })
     .option('key-dir', {
       type: 'string',
@@ -111,7 +111,7 @@ export function withRecipientOptions<T>(yargs: Argv<T>) {
       type: 'string',
       array: true,
       nargs: 1,
-      describe: 'Who can open it: a certificate or public key (file or text), or a key or passphrase as for --key',
+      describe: 'Who can open it: a certificate or public key, also of SSH or age (file or text), or as for --key',
     })
     .option('label', { type: 'string', nargs: 1, describe: 'What "ckptfs key list" calls the new key slots' })
     .option('ca-file', {

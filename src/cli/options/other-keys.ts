@@ -5,7 +5,8 @@ import { PrivateKeyFile } from '../../keys/identities/private-key-file.ts';
 import type { KeyFileWarning } from '../../keys/key-file.ts';
 import type { Identity, Recipient } from '../../keys/provider.ts';
 import { checkRecipient } from '../../keys/recipients/check-recipient.ts';
-import { type FileRecipient, readRecipientFile } from '../../keys/recipients/pem.ts';
+import type { FileRecipient } from '../../keys/recipients/pem.ts';
+import { isRecipientText, readRecipients } from '../../keys/recipients/read-recipients.ts';
 import { askForPassphrase } from '../../keys/sources/prompt.ts';
 import { isKeySource, openKeySource } from '../../keys/sources/registry.ts';
 import type { SourceOptions } from '../../keys/sources/source.ts';
@@ -85,7 +86,9 @@ export class OtherKeys {
     for (const path of keyDir) this.identities.push(keyDirectory(path, (file) => this.#passphraseOf(file)));
     if (allowKeyUrl.length > 0) this.identities.push(urlIdentity(allowKeyUrl, this.#sourceOptions));
     this.onlyOpens = privateKey.length + keyDir.length + allowKeyUrl.length > 0;
-    for (const text of recipient) this.namedRecipients.push(this.#labelled(await this.#recipient(text)));
+    for (const text of recipient) {
+      this.namedRecipients.push(...(await this.#recipients(text)).map((each) => this.#labelled(each)));
+    }
     this.recipients.push(...this.namedRecipients);
   }
 
@@ -115,12 +118,12 @@ export class OtherKeys {
     return (await openKeySource(`passphrase:${passphraseFile}`, this.#sourceOptions)).read();
   }
 
-  async #recipient(text: string): Promise<Recipient> {
-    if (isKeySource(text)) return this.#provider(text);
-    await checkPaths({ keyFile: [text] });
-    const recipient = readRecipientFile(text);
-    await this.#check(recipient);
-    return recipient;
+  async #recipients(text: string): Promise<readonly Recipient[]> {
+    if (isKeySource(text)) return [await this.#provider(text)];
+    if (!isRecipientText(text)) await checkPaths({ keyFile: [text] });
+    const recipients = await readRecipients(text, (message) => this.warnings.push(message));
+    for (const recipient of recipients) await this.#check(recipient);
+    return recipients;
   }
 
   async #check(recipient: FileRecipient): Promise<void> {

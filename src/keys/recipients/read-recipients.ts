@@ -24,10 +24,14 @@ export async function readRecipients(
   warn: (message: string) => void = () => {},
 ): Promise<FileRecipient[]> {
   if (PRIVATE_TEXT.test(textOrPath)) throw privateKeyGiven();
-  const text = Buffer.from(textOrPath);
-  if (isKeyList(text) || textOrPath.includes('-----BEGIN ')) return recipientsOfText(text, warn);
+  if (isRecipientText(textOrPath)) return recipientsOfText(Buffer.from(textOrPath), warn);
   const read = (contents: Buffer): FileRecipient[] => recipientsIn(contents, textOrPath, warn);
   return readKeyMaterial('recipient', textOrPath, read).value;
+}
+
+/** Tells whether what a user names is the text of a key, and not the path of a file. */
+export function isRecipientText(textOrPath: string): boolean {
+  return isKeyList(Buffer.from(textOrPath)) || /-----BEGIN /.test(textOrPath) || PRIVATE_TEXT.test(textOrPath);
 }
 
 /** Returns the first public key in a file of a form that {@link readRecipients} takes. @throws KeyProblem */
