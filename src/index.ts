@@ -18,6 +18,7 @@ export type { Aftermath, ErrorData } from './base/error-data.ts';
 export { CkptfsError, type ErrorCode, type ErrorDetails, errorCodes } from './base/errors.ts';
 export type { PublicJwk } from './crypto/public-key.ts';
 export { Secret } from './crypto/secret.ts';
+export type { PossibleSigner, Signer, SignerTrust } from './crypto/signer.ts';
 export { type CipherName, cipherNames, DEFAULT_CIPHER } from './format/ciphers.ts';
 export type { Slot, SlotJwe } from './format/slot.ts';
 export type { SlotDescription, SlotKind } from './format/slot-description.ts';
@@ -26,7 +27,8 @@ export type { MakeSlots } from './image/create/new-header.ts';
 export { discardImage, type MadeImage } from './image/discard-image.ts';
 export type { ExtractOptions, ExtractReport } from './image/extract/extract.ts';
 export type { Loss, LossExample, LossKind } from './image/outside/losses.ts';
-export type { ImageInside, ImageOutside } from './image/read/describe.ts';
+export type { DescribedSignature, ImageInside, ImageOutside } from './image/read/describe.ts';
+export type { AcceptedSignature } from './image/signatures/check.ts';
 export type { Damage, VerifyOptions, VerifyReport } from './image/verify/verify.ts';
 export type { Progress } from './image/workers/worker-pool.ts';
 export { createDefaultKey, defaultKeyPath } from './keys/default-key.ts';
@@ -38,6 +40,8 @@ export type { Identity, KeyProvider, OpenedSlot, Recipient } from './keys/provid
 export { type FileRecipient, readRecipientFile } from './keys/recipients/pem.ts';
 export type { PublicKeyRecipient } from './keys/recipients/public-key-recipient.ts';
 export { readRecipients } from './keys/recipients/read-recipients.ts';
+export { embedCertificates, SignerFile, type SignerPassphrase } from './keys/signers/signer-file.ts';
+export { readTrustedSigners, type SignerChecks } from './keys/signers/trusted-signers.ts';
 export { unwrapFromSlot, wrapIntoSlot } from './keys/slots/aes-key-wrap.ts';
 export type { RecipientJwk } from './keys/slots/public-key.ts';
 export { symmetricKeyProvider } from './keys/symmetric-key.ts';
@@ -47,6 +51,7 @@ export {
   type ImagePath,
   inspectImage,
   type ListedFile,
+  type ReadOptions,
 } from './library/encrypted-image.ts';
 export {
   type FileContents,
@@ -66,6 +71,7 @@ export {
   slotsFor,
 } from './library/key-slots.ts';
 export { createEmptyImage, type NewImage, type NewImageOptions, rootLike } from './library/new-image.ts';
+export { checkSignature, type SignatureDemand, type SignedImage, signImage } from './library/signatures.ts';
 export { type OpenOptions, type UnlockOptions, unlockImage } from './library/unlock.ts';
 export {
   type RecoveredImage,

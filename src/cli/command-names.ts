@@ -24,6 +24,10 @@ export const commandTexts = {
     usage: 'seal <ENC>',
     summary: 'Seal an image that a writable mount left unsealed',
   },
+  sign: {
+    usage: 'sign <ENC>',
+    summary: 'Sign a sealed image, so that others can demand it',
+  },
   recover: {
     usage: 'recover <ENC>',
     summary: 'Give up what an interrupted writer lost, so that the rest can be sealed',

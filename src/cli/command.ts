@@ -19,6 +19,10 @@ const PATH_NAMES = [
   'keyCertKey',
   'caFile',
   'crlFile',
+  'sign',
+  'signCert',
+  'signPassphraseFile',
+  'epochFile',
   'logFile',
   'output',
 ] as const;

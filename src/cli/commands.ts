@@ -9,6 +9,7 @@ export const loadCommand: Readonly<Record<CommandName, () => Promise<Command>>> 
   umount: async () => (await import('./commands/umount.ts')).command,
   remount: async () => (await import('./commands/remount.ts')).command,
   seal: async () => (await import('./commands/seal.ts')).command,
+  sign: async () => (await import('./commands/sign.ts')).command,
   recover: async () => (await import('./commands/recover.ts')).command,
   exec: async () => (await import('./commands/exec.ts')).command,
   status: async () => (await import('./commands/status.ts')).command,

@@ -52,7 +52,8 @@ const hints: { readonly [Code in ErrorCode]?: (error: CkptfsError<Code>) => Hint
       'mount-option':
         'Known are key_file=FILE, key=SOURCE, private_key=FILE, key_dir=DIR, passphrase_file=FILE, image_id=ID, ' +
         'transport=NAME, workers=N, cache_size=BYTES, ' +
-        'page_files=CHOICE, root_mode=MODE, log_file=FILE, scratch, write, allow_other, allow_root, noexec, fsname=NAME, and the general options of fstab.',
+        'page_files=CHOICE, root_mode=MODE, log_file=FILE, require_signature, trusted=WHO, min_epoch=N, epoch_file=FILE, ' +
+        'scratch, write, allow_other, allow_root, noexec, fsname=NAME, and the general options of fstab.',
     }),
   io: ({ data }) => (data?.reason === 'hard-links' ? 'Copy the image with its contents, and use the copy.' : undefined),
   exists: ({ data, path }) =>
@@ -84,6 +85,10 @@ const hints: { readonly [Code in ErrorCode]?: (error: CkptfsError<Code>) => Hint
       'wrong-usage': 'Ask its owner for a certificate that was issued for this use.',
       weak: 'Ask its owner for one with an RSA key of 2048 bits or more, signed with SHA-256.',
       'unknown-issuer': 'Name a file of the certificates of its issuers, if you trust them.',
+      unsigned: 'Someone who is trusted signs it with "ckptfs sign", after each seal.',
+      foreign: 'Ask who signed it. If you trust the signer, name the key or certificate with --trusted.',
+      altered: 'Do not use it. Get the image again from where it was signed.',
+      'too-old': 'Get the newest version of the image: someone may have put an older one back.',
       'not-a-certificate': 'Name a certificate, or a file of several, as PEM or DER.',
     }),
   'not-an-image': ({ data }) =>

@@ -57,7 +57,8 @@ async function mountPlainly(words: readonly string[], { launcher, ...start }: St
   if (args === undefined || args.foreground || args.cipher !== undefined || args.chunkSize !== undefined) return;
   await prepareForCommand(args);
   const { image, mount, logFile } = await mountRequest(args);
-  if (hasOthers(image) || !image.keyFile.every(isRegularFile) || !canMountHere(mount)) return;
+  if (hasOthers(image) || demandsSignature(image)) return;
+  if (!image.keyFile.every(isRegularFile) || !canMountHere(mount)) return;
   const { imageKey, warnings } = await unlocked(image);
   await mountHere({
     mount,
@@ -68,6 +69,13 @@ async function mountPlainly(words: readonly string[], { launcher, ...start }: St
     tell: (mounted) => tell(mounted, args, warnings),
     release: (exitCode) => released(launcher, exitCode),
   });
+}
+
+type Demands = Awaited<ReturnType<typeof mountRequest>>['image'];
+
+/** Returns whether a signature has to be verified first, or options for that were given in vain. */
+function demandsSignature({ requireSignature, trusted, minEpoch, epochFile }: Demands): boolean {
+  return requireSignature || trusted.length > 0 || minEpoch !== undefined || epochFile !== undefined;
 }
 
 /** Returns whether reading a key takes nothing away that the ordinary command would need, as with a pipe. */

@@ -20,15 +20,15 @@ export interface Header {
   readonly mac: Buffer;
 }
 
+/** The members of a header that never change. */
+type LastingHeader = Pick<Header, 'imageId' | 'cipher' | 'chunkSize'>;
+
+function lastingObject({ imageId, cipher, chunkSize }: LastingHeader): Record<string, unknown> {
+  return { format: 'ckptfs', version: FORMAT_VERSION, image: imageId.toString('hex'), cipher, chunkSize };
+}
+
 function headerObject(header: Omit<Header, 'mac'>): Record<string, unknown> {
-  return {
-    format: 'ckptfs',
-    version: FORMAT_VERSION,
-    image: header.imageId.toString('hex'),
-    cipher: header.cipher,
-    chunkSize: header.chunkSize,
-    slots: header.slots.map(parseSlot),
-  };
+  return { ...lastingObject(header), slots: header.slots.map(parseSlot) };
 }
 
 function jsonBytes(value: unknown): Buffer {
@@ -38,6 +38,11 @@ function jsonBytes(value: unknown): Buffer {
 /** Returns the bytes that the header's MAC covers (format.md §4). */
 export function authenticatedHeaderBytes(header: Omit<Header, 'mac'>): Buffer {
   return jsonBytes(headerObject(header));
+}
+
+/** Returns the bytes of which signatures have the digest: a header without its slots and its MAC (format.md §9). */
+export function signedHeaderBytes(header: LastingHeader): Buffer {
+  return jsonBytes(lastingObject(header));
 }
 
 export function encodeHeader(header: Header): Buffer {

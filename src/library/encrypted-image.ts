@@ -9,9 +9,11 @@ import { describeInside, describeOutside, type ImageInside, type ImageOutside } 
 import { type Image, lockForReading, openImage, readAnyHeader, readHeader } from '../image/read/image.ts';
 import { ImageReader } from '../image/read/image-reader.ts';
 import { ImageTree } from '../image/read/tree.ts';
+import { refused } from '../image/signatures/check.ts';
 import { type VerifyOptions, type VerifyReport, verifyImage } from '../image/verify/verify.ts';
 import { openStore } from '../stores/open-store.ts';
 import type { StoreLock } from '../stores/store.ts';
+import { demandSignature, type SignatureDemand } from './signatures.ts';
 import { checkImageId, type OpenOptions, unlockHeader } from './unlock.ts';
 
 /** A file of any type in an image. */
@@ -38,6 +40,11 @@ export interface ListedFile extends FileStatus {
   readonly name: Buffer;
 }
 
+export interface ReadOptions extends OpenOptions {
+  /** Refuses an image that is not signed as is demanded. */
+  readonly signature?: SignatureDemand | undefined;
+}
+
 /** Bytes that a stream yields at once. */
 const PIECE_SIZE = 256 << 10;
 
@@ -60,20 +67,23 @@ export class EncryptedImage {
   }
 
   /**
-   * Opens an image with its key, and authenticates its metadata.
+   * Opens an image with its key, and authenticates its metadata. A signature that is demanded is verified before.
    * @param location the directory that `createImage` filled
    * @throws CkptfsError `not-an-image`, `unfinished`, `unsealed`, `unsupported-format`, `damaged`, `wrong-image`,
-   * `no-key`, `wrong-key`, `locked` while a writer begins or ends, `io`
+   * `no-key`, `wrong-key`, `untrusted`, `locked` while a writer begins or ends, `io`
    */
-  static async open(location: string, options: OpenOptions): Promise<EncryptedImage> {
+  static async open(location: string, options: ReadOptions): Promise<EncryptedImage> {
     const store = openStore(location);
     let lock: StoreLock | undefined;
     try {
       lock = lockForReading(store);
       const header = readHeader(store);
+      const signed = options.signature && (await demandSignature(store, header, options.signature));
       const { imageKey } = await unlockHeader(store, header, options);
       try {
-        return new EncryptedImage(openImage(store, header, imageKey), lock);
+        const image = openImage(store, header, imageKey, signed?.manifestDigest);
+        if (signed !== undefined) checkEpoch(image, signed.epoch);
+        return new EncryptedImage(image, lock);
       } catch (error) {
         imageKey.wipe();
         throw error;
@@ -223,6 +233,12 @@ export class EncryptedImage {
     const status = { type, inode: number, mode, uid, gid, size, links, atime, mtime, ctime };
     return type === 'symlink' ? { ...status, target: inode.target } : status;
   }
+}
+
+/** @throws CkptfsError `untrusted` when a signer stated another epoch than that of the seal */
+function checkEpoch({ store, manifest }: Image, stated: number): void {
+  if (manifest.epoch === stated) return;
+  throw refused(store.location, 'altered', `is of seal ${manifest.epoch}, but was signed as seal ${stated}`);
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { Secret } from '../crypto/secret.ts';
+import type { Signer } from '../crypto/signer.ts';
 import type { Header } from '../format/header.ts';
 import { readAnyHeader } from '../image/read/image.ts';
 import { recoverImage as recover, sealImage as seal } from '../image/writable/close-unsealed.ts';
@@ -9,6 +10,8 @@ import { type OpenOptions, unlockHeader } from './unlock.ts';
 export interface SealOptions extends OpenOptions {
   /** Is called with one line for each thing that is not as it should be. */
   readonly onWarning?: (line: string) => void;
+  /** Sign the image; a sealed one is signed as by `signImage`. */
+  readonly signers?: readonly Signer[];
 }
 
 export interface SealedImage {
@@ -30,7 +33,7 @@ export interface RecoveredImage {
  */
 export function sealImage(location: string, options: SealOptions): Promise<SealedImage> {
   return withUnlocked(location, options, (store, header, imageKey, imageId) => {
-    seal(store, header, imageKey, options.onWarning);
+    seal(store, header, imageKey, options.onWarning, options.signers);
     return { imageId };
   });
 }

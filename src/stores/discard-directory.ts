@@ -8,7 +8,7 @@ import { keepReadersOut } from './readers-lock.ts';
  * Files of an image beside its objects, in the order of removal. What an interruption leaves counts as an unfinished
  * image.
  */
-const FILES = ['manifest', 'journal', 'lock', 'ckptfs.json'] as const;
+const FILES = ['manifest', 'signatures', 'journal', 'lock', 'ckptfs.json'] as const;
 const DRAFTS = FILES.map((name) => `${name}.new`);
 
 /**

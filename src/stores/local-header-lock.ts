@@ -41,7 +41,7 @@ function isInPlace({ root }: ImageDirectory, fd: number): boolean {
 }
 
 function locked(image: string): CkptfsError {
-  return new CkptfsError('locked', `another process is changing the key slots of ${image}`, {
+  return new CkptfsError('locked', `another process is changing the key slots or the signatures of ${image}`, {
     path: image,
     data: { holder: 'slot-change', wanted: 'writing' },
   });

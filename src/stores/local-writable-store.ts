@@ -104,12 +104,11 @@ export class LocalWritableStore extends LocalStore implements WritableStore {
   }
 
   removeJournal(): void {
-    try {
-      removeFile(this.directory.root, 'journal');
-    } catch (cause) {
-      throw ioError('remove', this.directory.pathOf('journal'), cause);
-    }
-    syncDirectory(this.directory.root);
+    this.#remove('journal');
+  }
+
+  removeSignatures(): void {
+    if (this.has('signatures')) this.#remove('signatures');
   }
 
   syncNames(): void {
@@ -134,6 +133,15 @@ export class LocalWritableStore extends LocalStore implements WritableStore {
     } catch (cause) {
       throw ioError('look at', this.location, cause);
     }
+  }
+
+  #remove(name: string): void {
+    try {
+      removeFile(this.directory.root, name);
+    } catch (cause) {
+      throw ioError('remove', this.directory.pathOf(name), cause);
+    }
+    syncDirectory(this.directory.root);
   }
 
   #create(prefix: Directory, id: string, path: Where): number {

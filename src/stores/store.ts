@@ -19,7 +19,7 @@ export interface Store {
    */
   lockForReading(): StoreLock;
   /**
-   * Reads one of the two named files. Returns undefined when it does not exist.
+   * Reads one of the named files. Returns undefined when it does not exist.
    * @throws CkptfsError `io`; `damaged` when it is longer than `limit` bytes or not a regular file
    */
   readNamed(name: NamedFile, limit: number): Buffer | undefined;
@@ -78,4 +78,4 @@ export interface StoredObject {
   close(): void;
 }
 
-export type NamedFile = 'ckptfs.json' | 'manifest';
+export type NamedFile = 'ckptfs.json' | 'manifest' | 'signatures';

@@ -11,7 +11,8 @@ export interface WritableStore extends Store {
    */
   lock(holder: string): WriterLock;
   /**
-   * Keeps other processes from changing the key slots until it is released. Readers and writers of contents go on.
+   * Keeps other processes from changing the key slots or signing the image until it is released. Readers and writers
+   * of contents go on.
    * @throws CkptfsError `locked` while another process changes them; `damaged` when the header is missing or not a
    *   regular file; `io`
    */
@@ -27,6 +28,8 @@ export interface WritableStore extends Store {
   removeObject(id: string): void;
   /** Puts a named file into place in one step, and makes it durable. @throws CkptfsError `io` */
   publish(name: NamedFile, bytes: Uint8Array): void;
+  /** Removes the signatures, if there are any, and makes that durable. @throws CkptfsError `io` */
+  removeSignatures(): void;
   /**
    * Opens the journal for reading. Returns undefined when there is no journal.
    * @throws CkptfsError `damaged` when it is not a regular file, `io`

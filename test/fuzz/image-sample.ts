@@ -74,7 +74,7 @@ export function sampleImage(): SampleImage {
       manifest,
       imageKey: Secret.copy(imageKey),
       manifestSize: 0,
-      manifestNonce: new Uint8Array(24),
+      manifestDigest: new Uint8Array(32),
     },
     files: new Map([
       [2, data.subarray(0, 70_000)],

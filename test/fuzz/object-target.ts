@@ -83,7 +83,7 @@ function imageOf(vector: ObjectVector, store: MemoryStore, digests: Buffer, imag
     store,
     imageKey,
     manifestSize: 0,
-    manifestNonce: new Uint8Array(24),
+    manifestDigest: new Uint8Array(32),
     header: { imageId: Buffer.from(vector.imageId, 'hex'), cipher, chunkSize, slots: [], mac: Buffer.alloc(32) },
     manifest: {
       epoch: 1,

@@ -152,6 +152,12 @@ export class RecordingStore implements WritableStore {
     };
   }
 
+  removeSignatures(): void {
+    if (!this.disk.names.has('signatures')) return;
+    this.#do({ kind: 'remove', name: 'signatures' });
+    this.#do({ kind: 'sync-names', directory: '' });
+  }
+
   removeJournal(): void {
     this.#do({ kind: 'remove', name: 'journal' });
     this.#do({ kind: 'sync-names', directory: '' });

@@ -3,6 +3,7 @@ import { wipe } from '../../base/wipe.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
 import { withOpenImage } from '../options/image-arguments.ts';
 import { withImageArguments } from '../options/image-options.ts';
+import { withSignatureDemand } from '../options/signature-options.ts';
 import { print } from '../terminal/output.ts';
 
 /** Bytes read and written at once. */
@@ -14,7 +15,7 @@ export const command = defineCommand({
     ['$0 cat enc pages-1.img | sha256sum', 'With the default key'],
   ],
   options: (yargs: Argv<CommonOptions>) =>
-    withImageArguments(yargs).positional('FILE', {
+    withSignatureDemand(withImageArguments(yargs)).positional('FILE', {
       type: 'string',
       demandOption: true,
       describe: 'Path within the image; links are not followed',

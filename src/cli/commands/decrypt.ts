@@ -6,6 +6,7 @@ import { omitUndefined } from '../omit-undefined.ts';
 import { withOpenImage } from '../options/image-arguments.ts';
 import { withImageArguments } from '../options/image-options.ts';
 import { withJobs, withJson } from '../options/options.ts';
+import { withSignatureDemand } from '../options/signature-options.ts';
 import { reportLosses } from '../terminal/losses.ts';
 import { print, printJson } from '../terminal/output.ts';
 import { progressBar } from '../terminal/progress.ts';
@@ -14,7 +15,7 @@ import { countOf, formatBytes } from '../terminal/quantities.ts';
 export const command = defineCommand({
   examples: [['$0 decrypt enc /dev/shm/ckpt -k k', 'In clear, but not on a disk']],
   options: (yargs: Argv<CommonOptions>) =>
-    withJson(withJobs(withImageArguments(yargs))).positional('DST', {
+    withJson(withJobs(withSignatureDemand(withImageArguments(yargs)))).positional('DST', {
       type: 'string',
       demandOption: true,
       describe: 'Directory for the files in clear: one that does not exist, or is empty and your own',

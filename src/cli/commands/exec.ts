@@ -12,6 +12,7 @@ import { withImageArguments } from '../options/image-options.ts';
 import { refuseNewImageOptions, withNewImageOptions } from '../options/new-image-options.ts';
 import { withJson } from '../options/options.ts';
 import { withServingOptions, withWriteOption } from '../options/serving-options.ts';
+import { demandedManifest, withSignatureDemand } from '../options/signature-options.ts';
 import { printFailure, printNotice, printResult, warn } from '../terminal/output.ts';
 
 export const command = defineCommand({
@@ -31,6 +32,7 @@ export const command = defineCommand({
   async run(args) {
     const command = commandOf(args);
     const { transport, workers, cacheSize, pageFiles, rootMode, scratch, allowOther, write, lazyPages } = args;
+    const signed = await demandedManifest(args, { write });
     const exec = (imageKey: Secret | Promise<Secret>): Promise<ExecResult> =>
       execWithMount({
         location: args.ENC,
@@ -39,6 +41,7 @@ export const command = defineCommand({
         scratch,
         allowOther,
         write,
+        ...signed,
         privateNamespace: args.private,
         ...omitUndefined({ transport, workers, cacheSize, pageFiles, rootMode, lazyPages }),
       });
@@ -54,7 +57,9 @@ export const command = defineCommand({
 type Arguments = ArgumentsCamelCase<ReturnType<typeof options> extends Argv<infer T> ? T : never>;
 
 function options(yargs: Argv<CommonOptions>) {
-  return withJson(withNewImageOptions(withServingOptions(withWriteOption(withImageArguments(yargs)))))
+  return withJson(
+    withNewImageOptions(withServingOptions(withWriteOption(withSignatureDemand(withImageArguments(yargs))))),
+  )
     .option('private', {
       type: 'boolean',
       default: false,

@@ -1,13 +1,15 @@
 import type { Argv } from 'yargs';
 import { CkptfsError } from '../../base/errors.ts';
 import { printable } from '../../base/printable.ts';
-import type { ImageInside, ImageOutside } from '../../image/read/describe.ts';
+import type { DescribedSignature, ImageInside, ImageOutside } from '../../image/read/describe.ts';
 import { inspectImage } from '../../library/encrypted-image.ts';
+import { checkSignature } from '../../library/signatures.ts';
 import { authenticateImage } from '../../library/unlock.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
 import { withGivenKeys, withOpenImage } from '../options/image-arguments.ts';
 import { type ImageArguments, withImageArguments } from '../options/image-options.ts';
 import { withJson } from '../options/options.ts';
+import { signatureDemand, withSignatureDemand } from '../options/signature-options.ts';
 import { table } from '../terminal/listing.ts';
 import { print, printJson } from '../terminal/output.ts';
 import { formatBytes } from '../terminal/quantities.ts';
@@ -17,9 +19,11 @@ export const command = defineCommand({
     ['$0 info enc', 'What can be seen without the key'],
     ['$0 info enc -k k', 'What can be seen with it'],
   ],
-  options: (yargs: Argv<CommonOptions>) => withJson(withImageArguments(yargs)),
+  options: (yargs: Argv<CommonOptions>) => withJson(withSignatureDemand(withImageArguments(yargs))),
   async run(args) {
     const outside = inspectImage(args.ENC, args.imageId);
+    const demand = await signatureDemand(args);
+    if (demand !== undefined) await checkSignature(args.ENC, demand, args.imageId);
     const inside = await ifUnlocked(() => insideOf(args, outside));
     if (args.json) return printJson({ ...outside, ...inside, authenticated: inside !== undefined });
     await print(table([...outsideRows(outside), ...(inside === undefined ? [] : insideRows(inside))]));
@@ -51,10 +55,16 @@ function outsideRows(image: ImageOutside): string[][] {
     ['cipher', image.cipher],
     ['chunk size', formatBytes(image.chunkSize)],
     ['key slots', `${image.slots.length} (${slots})`],
+    ...image.signatures.map((one) => ['signature', signatureText(one)]),
     ['objects', `${image.objects}`],
     ['stored size', formatBytes(image.storedBytes)],
     ...(image.sealed ? [] : [['sealed', 'no: it is being written, or writing it was interrupted']]),
   ];
+}
+
+function signatureText({ algorithm, signer, subject, signedAt }: DescribedSignature): string {
+  const who = subject === undefined ? signer : `${signer}, ${subject}`;
+  return `${algorithm} at ${signedAt} by ${who}; see "ckptfs verify --signature-only"`;
 }
 
 function insideRows(inside: Partial<ImageInside>): string[][] {

@@ -4,6 +4,7 @@ import { type CommonOptions, defineCommand } from '../command.ts';
 import { withOpenImage } from '../options/image-arguments.ts';
 import { withImageArguments } from '../options/image-options.ts';
 import { withJson } from '../options/options.ts';
+import { withSignatureDemand } from '../options/signature-options.ts';
 import { longListing, nameJson } from '../terminal/listing.ts';
 import { print, printJson } from '../terminal/output.ts';
 
@@ -16,7 +17,7 @@ export const command = defineCommand({
     ['$0 ls enc -k k -R -0 | xargs -0 -n 1 echo', 'Every path as it is, for a program'],
   ],
   options: (yargs: Argv<CommonOptions>) =>
-    withJson(withImageArguments(yargs))
+    withJson(withSignatureDemand(withImageArguments(yargs)))
       .positional('PATH', { type: 'string', describe: 'Directory or file within the image' })
       .option('recursive', { alias: 'R', type: 'boolean', default: false, describe: 'Directories in it as well' })
       .option('null', {

@@ -13,6 +13,7 @@ import { omitUndefined } from '../omit-undefined.ts';
 import { withImageKey } from '../options/image-arguments.ts';
 import { mountRequest, withMountArguments } from '../options/mount-arguments.ts';
 import { refuseNewImageOptions } from '../options/new-image-options.ts';
+import { demandedManifest } from '../options/signature-options.ts';
 import { print, printJson, warn } from '../terminal/output.ts';
 
 export const command = defineCommand({
@@ -25,7 +26,8 @@ export const command = defineCommand({
   options: withMountArguments,
   async run(args, { earlyDaemon }) {
     if (args.foreground && !isUnlocker()) becomeDaemon(thisCommand(), [args.ENC, args.MNT]);
-    const { image, mount, logFile } = await mountRequest(args);
+    const { image, mount: requested, logFile } = await mountRequest(args);
+    const mount = { ...requested, ...(await demandedManifest(image, requested)) };
     const serving = { mount, logFile, foreground: args.foreground, earlyDaemon };
     // With `-o write` no image is made: the empty directory may be where a disk should be mounted but is not.
     if (args.write && image.imageId === undefined && isVacant(args.ENC)) {

@@ -1,13 +1,16 @@
 import type { Argv } from 'yargs';
 import { printable, printableName } from '../../base/printable.ts';
+import type { AcceptedSignature } from '../../image/signatures/check.ts';
 import type { Damage, VerifyReport } from '../../image/verify/verify.ts';
+import { checkSignature } from '../../library/signatures.ts';
 import { cancellable } from '../cancellation.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
 import { EXIT_OK, exitCodes } from '../exit-codes.ts';
 import { omitUndefined } from '../omit-undefined.ts';
 import { withOpenImage } from '../options/image-arguments.ts';
-import { withImageArguments } from '../options/image-options.ts';
+import { type ImageArguments, withImageArguments } from '../options/image-options.ts';
 import { withJobs, withJson } from '../options/options.ts';
+import { signatureDemand, withSignatureDemand } from '../options/signature-options.ts';
 import { nameJson } from '../terminal/listing.ts';
 import { print, printJson, warn } from '../terminal/output.ts';
 import { progressBar } from '../terminal/progress.ts';
@@ -16,27 +19,57 @@ import { countOf } from '../terminal/quantities.ts';
 export const command = defineCommand({
   examples: [
     ['$0 verify enc -k k', 'Exit code 0 means: every byte is what was sealed'],
+    ['$0 verify enc --signature-only --trusted signer.crt', 'Who sealed it, without a key'],
     ['$0 verify enc -k k --json', 'All damage, for a program to read'],
   ],
   options: (yargs: Argv<CommonOptions>) =>
-    withJson(withJobs(withImageArguments(yargs))).option('strict', {
-      type: 'boolean',
-      default: false,
-      describe: 'Fail also for files in ENC that are no part of the image (exit code 28)',
-    }),
-  run: (args) =>
-    withOpenImage(args, async (image) => {
-      const bar = progressBar('verifying', args.quiet);
-      const report = await cancellable('What was read until then says nothing about the rest.', (cancellation) =>
-        image.verify({ ...omitUndefined({ jobs: args.jobs }), onProgress: bar.update, ...cancellation }),
-      ).finally(bar.end);
-      if (args.json) await printJson(reportJson(image.imageId, report));
-      else await print(reportText(report, args.quiet));
-      if (!args.quiet || args.strict) await warnOfUnexpected(report);
-      if (report.damage.length > 0) return exitCodes.damaged;
-      return args.strict && report.unexpected.length > 0 ? exitCodes['unexpected-files'] : EXIT_OK;
-    }),
+    withJson(withJobs(withSignatureDemand(withImageArguments(yargs))))
+      .option('strict', {
+        type: 'boolean',
+        default: false,
+        describe: 'Fail also for files in ENC that are no part of the image (exit code 28)',
+      })
+      .option('signature-only', {
+        type: 'boolean',
+        default: false,
+        describe: 'Verify the signature alone, which takes no key of the image and reads none of its objects',
+      }),
+  run: (args) => (args.signatureOnly ? verifySignature(args) : verify(args)),
 });
+
+type VerifyArguments = Pick<ImageArguments, keyof ImageArguments> & {
+  readonly json: boolean;
+  readonly jobs: number | undefined;
+  readonly strict: boolean;
+};
+
+async function verifySignature(args: VerifyArguments): Promise<number> {
+  const demand = await signatureDemand({ ...args, requireSignature: true });
+  const signed = demand && (await checkSignature(args.ENC, demand, args.imageId));
+  if (signed === undefined) return EXIT_OK;
+  const { manifestDigest: _, ...facts } = signed;
+  if (args.json) await printJson(facts);
+  else if (!args.quiet) await print(`${signatureText(signed)}\n`);
+  return EXIT_OK;
+}
+
+function signatureText({ epoch, title, signer, algorithm, signedAt }: AcceptedSignature): string {
+  return `signed: seal ${epoch}, by ${printable(title)} (${algorithm}, ${signer}), at ${signedAt}`;
+}
+
+function verify(args: VerifyArguments): Promise<number> {
+  return withOpenImage(args, async (image) => {
+    const bar = progressBar('verifying', args.quiet);
+    const report = await cancellable('What was read until then says nothing about the rest.', (cancellation) =>
+      image.verify({ ...omitUndefined({ jobs: args.jobs }), onProgress: bar.update, ...cancellation }),
+    ).finally(bar.end);
+    if (args.json) await printJson(reportJson(image.imageId, report));
+    else await print(reportText(report, args.quiet));
+    if (!args.quiet || args.strict) await warnOfUnexpected(report);
+    if (report.damage.length > 0) return exitCodes.damaged;
+    return args.strict && report.unexpected.length > 0 ? exitCodes['unexpected-files'] : EXIT_OK;
+  });
+}
 
 function reportText({ damage, objects, chunks }: VerifyReport, quiet: boolean): string {
   const lines = damage.map((fault) => `${damageLine(fault)}\n`);

@@ -1,9 +1,12 @@
 import type { Argv } from 'yargs';
 import { repeatableKeyOptions, repeatableRecipientOptions } from './key-options.ts';
+import { repeatableSignatureOptions } from './signature-options.ts';
 
 /** All names of the options that may be given more than once. */
 export const repeatableOptions: ReadonlySet<string> = new Set(
-  ['options', 'o', ...repeatableKeyOptions, ...repeatableRecipientOptions].flatMap((name) => [name, camelCase(name)]),
+  ['options', 'o', ...repeatableKeyOptions, ...repeatableRecipientOptions, ...repeatableSignatureOptions].flatMap(
+    (name) => [name, camelCase(name)],
+  ),
 );
 
 function camelCase(name: string): string {

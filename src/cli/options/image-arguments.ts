@@ -6,6 +6,7 @@ import { warn } from '../terminal/output.ts';
 import { HeldKeys } from './held-keys.ts';
 import type { ImageArguments } from './image-options.ts';
 import type { KeyArguments, RecipientArguments } from './key-options.ts';
+import { signatureDemand } from './signature-options.ts';
 
 /** Opens the image that the arguments name, does the work, wipes the keys. @throws what opening and `work` throw */
 export async function withOpenImage<T>(args: ImageArguments, work: (image: EncryptedImage) => Promise<T>): Promise<T> {
@@ -13,6 +14,7 @@ export async function withOpenImage<T>(args: ImageArguments, work: (image: Encry
     const image = await EncryptedImage.open(args.ENC, {
       ...openedBy(keys),
       imageId: args.imageId,
+      signature: await signatureDemand(args),
     });
     try {
       await warnAbout(keys, args);

@@ -2,9 +2,10 @@ import type { Argv } from 'yargs';
 import type { CommonOptions } from '../command.ts';
 import { CommandLineError } from '../command-line-error.ts';
 import { type KeyArguments, withKeyOptions } from './key-options.ts';
+import type { DemandArguments } from './signature-options.ts';
 
 /** Arguments of every command that opens an image. */
-export interface ImageArguments extends CommonOptions, KeyArguments {
+export interface ImageArguments extends CommonOptions, KeyArguments, DemandArguments {
   readonly ENC: string;
   readonly imageId: string | undefined;
 }

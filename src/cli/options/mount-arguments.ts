@@ -7,10 +7,13 @@ import { parseMountOptions } from './mount-options.ts';
 import { withNewImageOptions } from './new-image-options.ts';
 import { withJson } from './options.ts';
 import { withServingOptions, withWriteOption } from './serving-options.ts';
+import { withSignatureDemand } from './signature-options.ts';
 
 /** Adds the arguments of `ckptfs mount`. */
 export function withMountArguments(yargs: Argv<CommonOptions>) {
-  return withJson(withNewImageOptions(withServingOptions(withWriteOption(withImageArguments(yargs)))))
+  return withJson(
+    withNewImageOptions(withServingOptions(withWriteOption(withSignatureDemand(withImageArguments(yargs))))),
+  )
     .positional('MNT', { type: 'string', demandOption: true, describe: 'Directory to mount on' })
     .option('foreground', {
       alias: 'f',
@@ -50,6 +53,10 @@ export async function mountRequest(args: MountArguments) {
     keyDir: [...(args.keyDir ?? []), ...(settings.keyDir ?? [])],
     passphraseFile: args.passphraseFile ?? settings.passphraseFile,
     imageId: args.imageId ?? settings.imageId,
+    requireSignature: args.requireSignature || (settings.requireSignature ?? false),
+    trusted: [...(args.trusted ?? []), ...(settings.trusted ?? [])],
+    minEpoch: args.minEpoch ?? settings.minEpoch,
+    epochFile: args.epochFile ?? settings.epochFile,
   };
   const mount: MountOptions = {
     location: args.ENC,

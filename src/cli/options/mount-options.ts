@@ -3,7 +3,7 @@ import { pageFileChoices, type Transport, transports } from '../../serve/handove
 import { MAX_WORKERS } from '../../serve/launch/checked-options.ts';
 import { parseFuseOptions, splitAtCommas, withoutBackslashes } from '../../serve/launch/fuse-options.ts';
 import { imageIdOf } from './image-options.ts';
-import { bytesFrom, countFrom, modeFrom } from './options.ts';
+import { bytesFrom, countFrom, epochFrom, modeFrom } from './options.ts';
 
 /** Settings that have options of `ckptfs mount`, and the same names with `_` for `-` in `-o`, so also in fstab. */
 interface MountSettings {
@@ -21,6 +21,10 @@ interface MountSettings {
   readonly scratch?: boolean | undefined;
   readonly write?: boolean | undefined;
   readonly logFile?: string | undefined;
+  readonly requireSignature?: boolean | undefined;
+  readonly trusted?: readonly string[] | undefined;
+  readonly minEpoch?: number | undefined;
+  readonly epochFile?: string | undefined;
 }
 
 /**
@@ -70,10 +74,17 @@ function ownSetting(name: string, value: string | undefined, before: MountSettin
       return { rootMode: modeFrom(name, needed(name, value)) };
     case 'log_file':
       return { logFile: needed(name, value) };
+    case 'trusted':
+      return { trusted: [...(before.trusted ?? []), needed(name, value)] };
+    case 'min_epoch':
+      return { minEpoch: epochFrom(name, needed(name, value)) };
+    case 'epoch_file':
+      return { epochFile: needed(name, value) };
+    case 'require_signature':
     case 'scratch':
     case 'write':
       if (value !== undefined) throw new CkptfsError('bad-argument', `mount option ${name} takes no value`);
-      return { [name]: true };
+      return name === 'require_signature' ? { requireSignature: true } : { [name]: true };
     default:
       return undefined;
   }

@@ -52,3 +52,10 @@ export function bytesFrom(option: string, text: string): number {
   if (bytes !== undefined) return bytes;
   throw new CkptfsError('bad-argument', `${option} ${text}: it is a number of bytes, such as 67108864, 64M or 1G`);
 }
+
+/** Parses the number of a seal. @throws CkptfsError `bad-argument` */
+export function epochFrom(option: string, text: string): number {
+  const epoch = /^\d{1,15}$/.test(text) ? Number(text) : 0;
+  if (epoch >= 1) return epoch;
+  throw new CkptfsError('bad-argument', `${option} ${text}: it is the number of a seal, 1 or more`);
+}

@@ -2,6 +2,7 @@ import { relative } from 'node:path';
 import { absolutePath } from '../../base/current-directory.ts';
 import { CkptfsError } from '../../base/errors.ts';
 import { Secret } from '../../crypto/secret.ts';
+import type { Signer } from '../../crypto/signer.ts';
 import { randomBytes } from '../../crypto/system-random.ts';
 import { type CipherName, DEFAULT_CIPHER } from '../../format/ciphers.ts';
 import { DEFAULT_CHUNK_SIZE, Geometry } from '../../format/geometry.ts';
@@ -9,6 +10,7 @@ import { DIGEST_SIZE, ID_SIZE, type Manifest } from '../../format/manifest.ts';
 import { createStore } from '../../stores/open-store.ts';
 import type { WritableStore } from '../../stores/writable-store.ts';
 import type { Loss } from '../outside/losses.ts';
+import { publishManifest } from '../signatures/publish-manifest.ts';
 import { type Cancellation, DEFAULT_JOBS, type Progress, runTasks } from '../workers/worker-pool.ts';
 import { manifestFile } from './manifest-file.ts';
 import { checkChunkSize, type MakeSlots, writeNewHeader } from './new-header.ts';
@@ -32,6 +34,8 @@ export interface CreateOptions extends Cancellation {
   /** Leave devices out instead of refusing them. */
   readonly skipSpecial?: boolean;
   readonly onProgress?: (progress: Progress) => void;
+  /** Sign the image. */
+  readonly signers?: readonly Signer[];
 }
 
 export interface CreatedImage {
@@ -78,7 +82,8 @@ async function encryptSource(source: OpenSource, options: CreateOptions): Promis
     makeDurable(store, plan);
     const objects = plan.objects.map(({ id, chunks }, at) => ({ id, chunks, digests: digests[at] as Buffer }));
     const manifest: Manifest = { epoch: 1, objects, inodes: plan.inodes, entries: plan.entries };
-    store.publish('manifest', manifestFile(manifest, imageKey, { imageId, cipher, chunkSize }));
+    const file = manifestFile(manifest, imageKey, { imageId, cipher, chunkSize });
+    publishManifest(store, { imageId, cipher, chunkSize }, manifest.epoch, file, options.signers);
   } finally {
     imageKey.wipe();
     store?.close();

@@ -17,7 +17,7 @@ export interface ExtractSetup {
   readonly store: StorePlace;
   readonly imageKey: SharedArrayBuffer;
   /** See {@link openImage}. */
-  readonly manifestNonce: Uint8Array;
+  readonly manifestDigest: Uint8Array;
   readonly place: Place;
 }
 
@@ -39,7 +39,7 @@ const MAX_OPEN = 8;
 
 export function extractWorker(setup: ExtractSetup): JobWorker {
   const store = openStore(setup.store);
-  const image = openImage(store, readHeader(store), Secret.fromShared(setup.imageKey), setup.manifestNonce);
+  const image = openImage(store, readHeader(store), Secret.fromShared(setup.imageKey), setup.manifestDigest);
   const reader = new ImageReader(image);
   const tree = new ImageTree(image.manifest);
   const place = new ExtractedTree(tree, setup.place, MAX_OPEN);

@@ -65,7 +65,7 @@ async function writeContents(image: Image, made: Uint8Array, place: Place, optio
       job: 'extract',
       store: image.store.place,
       imageKey: image.imageKey.shared,
-      manifestNonce: image.manifestNonce,
+      manifestDigest: image.manifestDigest,
       place,
     },
     tasks: tasksOf(inodes, made),

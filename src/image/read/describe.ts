@@ -1,9 +1,15 @@
+import { X509Certificate } from 'node:crypto';
+import { printable } from '../../base/printable.ts';
 import type { Header } from '../../format/header.ts';
 import { FORMAT_VERSION } from '../../format/header.ts';
 import { slotAlgorithm } from '../../format/slot.ts';
 import type { Store } from '../../stores/store.ts';
+import { type ListedSignature, listSignatures } from '../signatures/stored-signatures.ts';
 import { dataBytes } from './extents.ts';
 import type { Image } from './image.ts';
+
+/** Characters. */
+const MAX_SUBJECT = 512;
 
 /** What an image shows without a key. Nothing of it is authenticated. */
 export interface ImageOutside {
@@ -16,9 +22,23 @@ export interface ImageOutside {
   readonly chunkSize: number;
   /** `alg` of each key slot. */
   readonly slots: readonly string[];
+  /** Those of a sealed image. Nothing of them is verified. */
+  readonly signatures: readonly DescribedSignature[];
   readonly objects: number;
   /** Bytes of header, manifest and objects; holes of objects are not counted. */
   readonly storedBytes: number;
+}
+
+/** What a signature says of itself. */
+export interface DescribedSignature {
+  /** `alg`: EdDSA, ES256, ES384 or PS256. */
+  readonly algorithm: string;
+  /** The thumbprint of the key of the signer. */
+  readonly signer: string;
+  /** The subject of the certificate that came with it. */
+  readonly subject?: string;
+  /** When it was made, by ISO 8601. */
+  readonly signedAt: string;
 }
 
 /** What an image shows with its key, in addition. */
@@ -48,9 +68,24 @@ export function describeOutside(store: Store, header: Header): ImageOutside {
     cipher: header.cipher,
     chunkSize: header.chunkSize,
     slots: header.slots.map((slot) => slotAlgorithm(slot) ?? 'unknown'),
+    signatures: store.has('journal') ? [] : listSignatures(store).map(describeSignature),
     objects: objects.length,
     storedBytes: objects.reduce((sum, { size }) => sum + size, named),
   };
+}
+
+function describeSignature({ algorithm, signer, signedAt, certificate }: ListedSignature): DescribedSignature {
+  const subject = certificate && subjectOf(certificate);
+  return { algorithm, signer, ...(subject === undefined ? {} : { subject }), signedAt };
+}
+
+/** Node gives one attribute a line, in the order of the certificate. */
+function subjectOf(der: Buffer): string | undefined {
+  try {
+    return printable(new X509Certificate(der).subject.split('\n').reverse().join(','), MAX_SUBJECT);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Describes an image that was opened with its key. @throws CkptfsError `io` */

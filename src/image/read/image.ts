@@ -1,5 +1,6 @@
 import { MalformedError } from '../../base/bytes.ts';
 import { CkptfsError } from '../../base/errors.ts';
+import { Region } from '../../base/linux/native.ts';
 import { verifyHeaderMac } from '../../crypto/header-mac.ts';
 import { deriveHeaderMacKey, deriveManifestKey } from '../../crypto/image-keys.ts';
 import { openManifest } from '../../crypto/manifest-aead.ts';
@@ -21,8 +22,8 @@ export interface Image {
   readonly imageKey: Secret;
   /** Bytes of the stored manifest file. */
   readonly manifestSize: number;
-  /** Tells this manifest from every other one: each is sealed under a nonce of its own. */
-  readonly manifestNonce: Uint8Array;
+  /** SHA-256 of the stored manifest file. */
+  readonly manifestDigest: Uint8Array;
 }
 
 /**
@@ -92,20 +93,26 @@ export function readHeaderToWriteOn(store: Store): Header {
 
 /**
  * Authenticates header and manifest (format.md §4, §5).
- * @param manifestNonce of the manifest that another thread has opened: the storage may have put an older one, which is
- *   authentic too, in its place since
+ * @param manifestDigest of the manifest that another thread has opened, or whose signature was verified: the storage
+ *   may have put another one, which is authentic too, in its place since
  * @throws CkptfsError `unfinished`, `damaged`, `io`
  */
-export function openImage(store: Store, header: Header, imageKey: Secret, manifestNonce?: Uint8Array): Image {
+export function openImage(store: Store, header: Header, imageKey: Secret, manifestDigest?: Uint8Array): Image {
   authenticateHeader(store, header, imageKey);
   const bytes = store.readNamed('manifest', MAX_MANIFEST_SIZE);
   if (bytes === undefined) throw unfinished(store);
-  const manifest = unsealManifest(store, header, imageKey, bytes);
-  const { nonce } = parseManifestEnvelope(bytes);
-  if (manifestNonce !== undefined && !Buffer.from(nonce).equals(manifestNonce)) {
+  const digest = sha256(bytes);
+  if (manifestDigest !== undefined && !Buffer.from(digest).equals(manifestDigest)) {
     throw damaged(store, 'another manifest was put in place while the image was read');
   }
-  return { store, header, imageKey, manifest, manifestSize: bytes.length, manifestNonce: Uint8Array.from(nonce) };
+  const manifest = unsealManifest(store, header, imageKey, bytes);
+  return { store, header, imageKey, manifest, manifestSize: bytes.length, manifestDigest: digest };
+}
+
+function sha256(bytes: Uint8Array): Uint8Array {
+  const digest = new Region(32);
+  primitives().sha256(new Region(bytes), 0, bytes.length, digest, 0);
+  return Uint8Array.from(digest.bytes);
 }
 
 /** @throws CkptfsError `damaged` */

@@ -13,7 +13,7 @@ export interface VerifySetup {
   readonly store: StorePlace;
   readonly imageKey: SharedArrayBuffer;
   /** See {@link openImage}. */
-  readonly manifestNonce: Uint8Array;
+  readonly manifestDigest: Uint8Array;
 }
 
 /** One group of one object. */
@@ -28,7 +28,7 @@ export type VerifyResult = readonly ChunkFault[];
 
 export function verifyWorker(setup: VerifySetup): JobWorker {
   const store = openStore(setup.store);
-  const image = openImage(store, readHeader(store), Secret.fromShared(setup.imageKey), setup.manifestNonce);
+  const image = openImage(store, readHeader(store), Secret.fromShared(setup.imageKey), setup.manifestDigest);
   const reader = new ObjectReader(image, new Counters());
   const data = new Region(reader.geometry.groupSize);
   return {

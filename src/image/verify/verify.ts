@@ -2,9 +2,12 @@ import { Counters } from '../../base/counters.ts';
 import { CkptfsError } from '../../base/errors.ts';
 import { firstNotBelow } from '../../base/search.ts';
 import { Geometry, SECTOR_SIZE } from '../../format/geometry.ts';
+import { encodeStatement } from '../../format/signatures.ts';
 import type { Image } from '../read/image.ts';
 import { ObjectReader } from '../read/object-reader.ts';
 import { ImageTree } from '../read/tree.ts';
+import { statementOf } from '../signatures/sign.ts';
+import { readSignatures } from '../signatures/stored-signatures.ts';
 import type { Progress } from '../workers/worker-pool.ts';
 import { type Cancellation, DEFAULT_JOBS, runTasks } from '../workers/worker-pool.ts';
 import { Coverage, countBits } from './coverage.ts';
@@ -19,7 +22,9 @@ export interface VerifyOptions extends Cancellation {
 export interface Damage {
   /** Path within the image, '/' between names. */
   readonly file?: Buffer;
-  /** Object id, 32 hexadecimal digits, or the path of a directory of objects that is something else. */
+  /**
+   * Object id, 32 hexadecimal digits, the path of a directory of objects that is something else, or `signatures`.
+   */
   readonly object: string;
   readonly chunk?: number;
   readonly reason: string;
@@ -47,6 +52,8 @@ export async function verifyImage(image: Image, options: VerifyOptions = {}): Pr
   const coverage = new Coverage(image.manifest, geometry);
   const broken = brokenObjects(image);
   const { damage, unexpected } = surplus(image);
+  const misfit = misfitOfSignatures(image);
+  if (misfit !== undefined) damage.push({ object: 'signatures', reason: misfit });
   for (const [object, reason] of broken) {
     for (const file of files.of(object)) damage.push({ file, object: objectId(image, object), reason });
   }
@@ -67,7 +74,7 @@ export async function verifyImage(image: Image, options: VerifyOptions = {}): Pr
       job: 'verify',
       store: image.store.place,
       imageKey: image.imageKey.shared,
-      manifestNonce: image.manifestNonce,
+      manifestDigest: image.manifestDigest,
     },
     tasks: tasks(),
     jobs: options.jobs ?? DEFAULT_JOBS,
@@ -85,6 +92,15 @@ export async function verifyImage(image: Image, options: VerifyOptions = {}): Pr
     },
   });
   return { objects: objects.length, chunks, damage: damage.sort(byPlace), unexpected: unexpected.sort() };
+}
+
+/** Says what is wrong with the signatures, if there are any: they must be of this seal. Nobody's key is asked for. */
+function misfitOfSignatures({ store, header, manifest, manifestDigest }: Image): string | undefined {
+  const stored = readSignatures(store);
+  if (stored.kind !== 'found') return stored.kind === 'none' ? undefined : stored.problem;
+  const expected = statementOf(header, manifest.epoch, { digest: manifestDigest });
+  const isOfThisSeal = encodeStatement(expected).equals(encodeStatement(stored.statement));
+  return isOfThisSeal ? undefined : 'the signatures are of another image, or of another seal of this one';
 }
 
 function objectId(image: Image, object: number): string {

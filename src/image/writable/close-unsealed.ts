@@ -1,8 +1,10 @@
 import type { Secret } from '../../crypto/secret.ts';
+import type { Signer } from '../../crypto/signer.ts';
 import type { Header } from '../../format/header.ts';
 import type { WritableStore } from '../../stores/writable-store.ts';
 import { type ImageContext, imageContext } from '../objects/image-context.ts';
 import { authenticateHeader } from '../read/image.ts';
+import { signSealed } from '../sign-image.ts';
 import { endSealing, sealState } from './commit/seal-state.ts';
 import { JournalWriter } from './journal/journal-writer.ts';
 import { Snapshot } from './journal/snapshot.ts';
@@ -20,7 +22,7 @@ export interface RecoveredImage {
 }
 
 /**
- * Seals an image that was left unsealed. A sealed image stays as it is.
+ * Seals an image that was left unsealed. A sealed image stays as it is, but for signatures that are added to it.
  * @param header not authenticated yet
  * @param onWarning is called, once the image is sealed, also for what its writer had not ended: files that were open,
  * dumps that look incomplete
@@ -32,11 +34,16 @@ export function sealImage(
   header: Header,
   imageKey: Secret,
   onWarning: WarningListener = () => undefined,
+  signers: readonly Signer[] = [],
 ): void {
   const image = imageContext(store, header, imageKey);
   const puncher = new HolePuncher(image, onWarning);
   withLock(image, onWarning, (found) => {
-    if (found.kind === 'sealed') return endIfBegun(image, found, puncher);
+    if (found.kind === 'sealed') {
+      endIfBegun(image, found, puncher);
+      if (signers.length > 0) signSealed(store, header, imageKey, signers);
+      return;
+    }
     const { state, dropped } = found;
     refuseDropping(store, missing(state, dropped));
     const warnings = describeUnended(state.tree);
@@ -44,7 +51,7 @@ export function sealImage(
     const stored = storedIds(store);
     withSpace(image, state.objects, onWarning, () => {
       finishReplayed(image, state.objects);
-      sealState({ image, state, chunks, puncher }, stored);
+      sealState({ image, state, chunks, puncher, signers }, stored);
     });
     for (const warning of warnings) onWarning(warning);
   });

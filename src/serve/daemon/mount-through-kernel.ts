@@ -7,7 +7,7 @@ import { capacityOf, countQueues } from '../../fuse/uring/queues.ts';
 import { RingAgreement } from '../../fuse/uring/ring-agreement.ts';
 import type { RingPlan } from '../../fuse/uring/serve-rings.ts';
 import { readRingSwitch } from '../../fuse/uring/switch.ts';
-import type { DaemonConfig, ServingTransport } from '../handover/daemon-config.ts';
+import { type DaemonConfig, type ServingTransport, signedManifestOf } from '../handover/daemon-config.ts';
 import type { OpenedImage } from '../thread/thread-messages.ts';
 import type { DaemonNamespace } from './daemon-namespace.ts';
 import type { HeldStore } from './held-store.ts';
@@ -62,6 +62,7 @@ function startThreads(config: DaemonConfig, store: HeldStore, key: PendingKey, l
     pageFiles: config.pageFiles,
     ahead: READS_AHEAD && !config.write && config.pageFiles !== 'cached' ? aheadMemory() : undefined,
     rootMode: config.rootMode,
+    manifestDigest: signedManifestOf(config),
     onlyUid: config.allowRoot ? process.getuid?.() : undefined,
     rings: usesRings(config)
       ? { ...planRings(config.workers), isRequired: config.transport === 'io-uring' }

@@ -3,7 +3,7 @@ import { toPlainError } from '../../base/errors.ts';
 import { setReadAhead } from '../../fuse/mount/mount-point.ts';
 import { mountNative } from '../../fuse/native/native-transport.ts';
 import type { CounterSums } from '../control/control-messages.ts';
-import type { DaemonConfig } from '../handover/daemon-config.ts';
+import { type DaemonConfig, signedManifestOf } from '../handover/daemon-config.ts';
 import { openTree } from '../thread/open-tree.ts';
 import { CountedFileSystem } from './counted-file-system.ts';
 import type { HeldStore } from './held-store.ts';
@@ -25,7 +25,13 @@ export async function mountThroughNative(
 ): Promise<ServedMount> {
   await key.arrived;
   const counters = new Counters();
-  const opened = openTree(store.place, key.imageKey, config, counters, (line) => log.error(line));
+  const opened = openTree(
+    store.place,
+    key.imageKey,
+    { ...config, manifestDigest: signedManifestOf(config) },
+    counters,
+    (line) => log.error(line),
+  );
   try {
     const made = await mountNative(config.mountPoint, new CountedFileSystem(opened.tree, counters), {
       source: config.fsName,

@@ -109,13 +109,13 @@ export class ServingThreads implements ThreadsOfMount {
    * @throws as openImage does
    */
   open(known?: OpenedImage): Promise<OpenedImage> {
-    this.#threads[0]?.postMessage({ kind: 'open', manifestNonce: known?.manifestNonce } satisfies ThreadOrder);
+    this.#threads[0]?.postMessage({ kind: 'open', manifestDigest: known?.manifestDigest } satisfies ThreadOrder);
     return this.#opened.promise;
   }
 
   /** Lets all threads serve the open /dev/fuse; those that are still loading do so when they are ready. */
-  serve(fd: number, { manifestNonce }: OpenedImage): void {
-    this.#order({ kind: 'serve', fd, manifestNonce });
+  serve(fd: number, { manifestDigest }: OpenedImage): void {
+    this.#order({ kind: 'serve', fd, manifestDigest });
   }
 
   end(): void {

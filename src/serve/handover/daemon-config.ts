@@ -40,6 +40,8 @@ export interface DaemonConfig {
   readonly scratch: boolean;
   /** Lets files be changed: the daemon is the only writer of the image, and seals it when the mount is gone. */
   readonly write: boolean;
+  /** SHA-256, in hexadecimal, of the only manifest that is served: the one whose signature was verified. */
+  readonly signedManifest?: string | undefined;
   /** The source that mount tables show. */
   readonly fsName: string;
   /** The absolute path of the daemon's log. Undefined in the foreground: the log is then standard error alone. */
@@ -56,4 +58,9 @@ export interface DaemonConfig {
   readonly notifySocket?: string;
   /** Only for tests: how long to stay after everything was wiped, so that they can look at what memory still holds. */
   readonly lingerSeconds?: number;
+}
+
+/** Returns SHA-256 of the only manifest that may be served; undefined when any authentic one may. */
+export function signedManifestOf({ signedManifest }: DaemonConfig): Uint8Array | undefined {
+  return signedManifest === undefined ? undefined : Uint8Array.from(Buffer.from(signedManifest, 'hex'));
 }

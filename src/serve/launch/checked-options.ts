@@ -53,6 +53,11 @@ export interface MountOptions {
   readonly allowRoot?: boolean;
   /** Keeps files that are made on the mount in memory; they are gone with it. Needs root, and not fuse-native. */
   readonly scratch?: boolean;
+  /**
+   * The only manifest that is served: what `checkSignature` returned. Not with `write`, as what was signed is changed
+   * then.
+   */
+  readonly signedManifest?: Uint8Array;
   /** Mount options as given to `-o`, see {@link parseFuseOptions}. */
   readonly fuseOptions?: readonly string[];
 }
@@ -102,6 +107,7 @@ function checkedOptions(options: DaemonOptions): CheckedOptions {
     cacheSize = DEFAULT_READ_CACHE_BYTES,
     pageFiles = 'auto',
     rootMode,
+    signedManifest,
   } = options;
   const fuse = parseFuseOptions(options.fuseOptions ?? []);
   const location = absolutePath(options.location);
@@ -115,6 +121,7 @@ function checkedOptions(options: DaemonOptions): CheckedOptions {
     cacheSize,
     pageFiles,
     ...(rootMode === undefined ? {} : { rootMode }),
+    ...(signedManifest === undefined ? {} : { signedManifest: Buffer.from(signedManifest).toString('hex') }),
     allowOther: (options.allowOther ?? false) || fuse.allowOther,
     allowRoot: (options.allowRoot ?? false) || fuse.allowRoot,
     noExec: fuse.noExec,
@@ -164,12 +171,18 @@ function checkAccess({ transport, pageFiles, scratch, allowOther, allowRoot }: C
 }
 
 /** @throws CkptfsError `bad-argument` */
-function checkWriting({ transport, scratch, workers }: CheckedOptions, { readOnly }: FuseOptions): void {
+function checkWriting(
+  { transport, scratch, workers, signedManifest }: CheckedOptions,
+  { readOnly }: FuseOptions,
+): void {
   const contrary =
     (transport !== 'auto' && transport !== 'kernel' && `the transport ${transport}`) ||
     (scratch && 'scratch space') ||
     (workers !== 1 && `${workers} workers`) ||
     (readOnly && 'the mount option ro');
+  if (signedManifest !== undefined) {
+    throw new CkptfsError('bad-argument', 'a signature can be demanded of an image that is only read');
+  }
   if (contrary === false) return;
   throw new CkptfsError(
     'bad-argument',

@@ -33,20 +33,20 @@ export interface TreeOptions {
   readonly pageFiles?: PageFiles | undefined;
   /** Permission bits that the root directory gets instead of its own. */
   readonly rootMode?: number | undefined;
-  /** The nonce of the manifest that another thread has opened, see {@link openImage}. */
-  readonly manifestNonce?: Uint8Array | undefined;
+  /** SHA-256 of the manifest that has to be there, see {@link openImage}. */
+  readonly manifestDigest?: Uint8Array | undefined;
 }
 
 /** Opens a sealed image to be read. @throws as readHeader and openImage do */
 export function openTree(
   place: StorePlace,
   imageKey: Secret,
-  { cacheSize, pageFiles, rootMode, manifestNonce }: TreeOptions,
+  { cacheSize, pageFiles, rootMode, manifestDigest }: TreeOptions,
   counters: Counters,
   onFault: FaultListener,
 ): OpenTree {
   const store = openStore(place);
-  const image = withRootMode(opened(store, imageKey, manifestNonce), rootMode);
+  const image = withRootMode(opened(store, imageKey, manifestDigest), rootMode);
   const reader = new ImageReader(image, cacheSize, counters);
   const root = image.manifest.inodes[ROOT_INODE - 1];
   if (root === undefined) throw new CkptfsError('internal', 'an image without a root directory');
@@ -58,7 +58,7 @@ export function openTree(
     image: {
       imageId: image.header.imageId.toString('hex'),
       root: { mode, uid, gid, atime, mtime },
-      manifestNonce: image.manifestNonce,
+      manifestDigest: image.manifestDigest,
     },
     seal: undefined,
     close: () => {
@@ -68,9 +68,9 @@ export function openTree(
   };
 }
 
-function opened(store: Store, imageKey: Secret, manifestNonce: Uint8Array | undefined): Image {
+function opened(store: Store, imageKey: Secret, manifestDigest: Uint8Array | undefined): Image {
   try {
-    return openImage(store, readHeader(store), imageKey, manifestNonce);
+    return openImage(store, readHeader(store), imageKey, manifestDigest);
   } catch (error) {
     store.close();
     throw error;

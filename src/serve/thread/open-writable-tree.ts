@@ -60,7 +60,7 @@ function treeOf(
   return {
     tree,
     aheadSource: undefined,
-    image: { imageId: imageId.toString('hex'), root: { mode, uid, gid, atime, mtime }, manifestNonce: undefined },
+    image: { imageId: imageId.toString('hex'), root: { mode, uid, gid, atime, mtime }, manifestDigest: undefined },
     seal: () => {
       try {
         tree.finish();

@@ -32,7 +32,7 @@ function followOrders(port: MessagePort, setup: ThreadSetup): void {
   let isDone = false;
   port.on('message', (order: ThreadOrder) => {
     if (isDone) return;
-    if (order.kind !== 'end') opened ??= open(setup, order.manifestNonce, send);
+    if (order.kind !== 'end') opened ??= open(setup, order.manifestDigest, send);
     if (order.kind === 'open' && opened !== undefined) return;
     try {
       if (order.kind === 'serve' && opened !== undefined) {
@@ -49,15 +49,15 @@ function followOrders(port: MessagePort, setup: ThreadSetup): void {
 }
 
 /** Opens the image and reports the outcome. Returns undefined when that failed. */
-function open(setup: ThreadSetup, manifestNonce: Uint8Array | undefined, send: Send): OpenTree | undefined {
-  const { store, cacheSize, pageFiles, rootMode } = setup;
+function open(setup: ThreadSetup, known: Uint8Array | undefined, send: Send): OpenTree | undefined {
+  const { store, cacheSize, pageFiles, rootMode, manifestDigest = known } = setup;
   try {
     const log = (level: LogLevel, text: string): void => send({ kind: 'log', level, text });
     const imageKey = Secret.fromShared(setup.imageKey);
     const counters = new Counters(setup.memory.image);
     const opened = setup.write
       ? openWritableTree(store, imageKey, { cacheSize, pageFiles, rootMode }, counters, log)
-      : openTree(store, imageKey, { cacheSize, pageFiles, rootMode, manifestNonce }, counters, (line) =>
+      : openTree(store, imageKey, { cacheSize, pageFiles, rootMode, manifestDigest }, counters, (line) =>
           log('error', line),
         );
     send({ kind: 'ready', image: opened.image });

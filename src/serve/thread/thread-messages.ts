@@ -21,6 +21,8 @@ export interface ThreadSetup {
   /** Where threads of the mount read ahead, the same for all; undefined where they do not. */
   readonly ahead: AheadMemory | undefined;
   readonly rootMode: number | undefined;
+  /** SHA-256 of the manifest that has to be there, where its signature was verified. */
+  readonly manifestDigest: Uint8Array | undefined;
   readonly onlyUid: number | undefined;
   /** Undefined where io_uring is not to be used. A mount fails that cannot be served over it where it is required. */
   readonly rings: (RingPlan & { readonly isRequired: boolean }) | undefined;
@@ -88,7 +90,7 @@ export interface OpenedImage {
   readonly imageId: string;
   readonly root: RootAttributes;
   /** See `openImage`; undefined for an image that is written, which one thread alone opens. */
-  readonly manifestNonce: Uint8Array | undefined;
+  readonly manifestDigest: Uint8Array | undefined;
 }
 
 export interface RootAttributes {
@@ -102,10 +104,10 @@ export interface RootAttributes {
 
 /**
  * What a serving thread is sent: to open the image (one thread, before the others), and later, once, either to serve
- * the open /dev/fuse `fd` or to end without having served. The nonce is that of the manifest that another thread has
+ * the open /dev/fuse `fd` or to end without having served. The digest is that of the manifest that another thread has
  * opened, if one has.
  */
 export type ThreadOrder =
-  | { readonly kind: 'open'; readonly manifestNonce: Uint8Array | undefined }
-  | { readonly kind: 'serve'; readonly fd: number; readonly manifestNonce: Uint8Array | undefined }
+  | { readonly kind: 'open'; readonly manifestDigest: Uint8Array | undefined }
+  | { readonly kind: 'serve'; readonly fd: number; readonly manifestDigest: Uint8Array | undefined }
   | { readonly kind: 'end' };

@@ -94,7 +94,7 @@ function makeTree(
     manifest: held,
     imageKey: Secret.random(32),
     manifestSize: 0,
-    manifestNonce: new Uint8Array(24),
+    manifestDigest: new Uint8Array(32),
   };
   const [names, reader] = [new ImageTree(image.manifest), new ImageReader(image)];
   return new ReadOnlyTree(image, names, reader, (line) => damage.push(line), pageFiles);

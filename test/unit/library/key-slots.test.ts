@@ -143,7 +143,10 @@ describe('a change is refused', () => {
     const store = openWritableStore(image);
     const lock = store.lockHeader();
     const { code, message } = await failure(labelKeySlot(image, options, '1', 'x'));
-    expect([code, message]).toEqual(['locked', `another process is changing the key slots of ${image}`]);
+    expect([code, message]).toEqual([
+      'locked',
+      `another process is changing the key slots or the signatures of ${image}`,
+    ]);
     lock.release();
     store.close();
     await labelKeySlot(image, options, '1', 'x');

@@ -1,7 +1,9 @@
+import type { Signer } from '../../../crypto/signer.ts';
 import type { Manifest } from '../../../format/manifest.ts';
 import type { WritableStore } from '../../../stores/writable-store.ts';
 import { manifestFile } from '../../create/manifest-file.ts';
 import type { ImageContext } from '../../objects/image-context.ts';
+import { publishManifest } from '../../signatures/publish-manifest.ts';
 import { Coverage } from '../../verify/coverage.ts';
 import type { FileChunks } from '../model/file-chunks.ts';
 import type { LiveState } from '../model/live-tree.ts';
@@ -15,6 +17,8 @@ export interface SealParts {
   readonly state: LiveState;
   readonly chunks: FileChunks;
   readonly puncher: HolePuncher;
+  /** Who signs the image; without any it is not signed. */
+  readonly signers?: readonly Signer[];
 }
 
 /**
@@ -24,10 +28,10 @@ export interface SealParts {
  * again does the rest
  */
 export function sealState(parts: SealParts, objects: readonly string[]): void {
-  const { image, state, chunks, puncher } = parts;
+  const { image, state, chunks, puncher, signers } = parts;
   const { store, header, imageKey } = image;
   const manifest = manifestOf(state, chunks);
-  store.publish('manifest', manifestFile(manifest, imageKey, header));
+  publishManifest(store, header, manifest.epoch, manifestFile(manifest, imageKey, header), signers);
   endSealing(image, manifest, objects, puncher);
 }
 

@@ -395,10 +395,10 @@ test('an older manifest, though authentic, is not the one that another thread ha
   write(image, image.create(1, NAME, owner), 0, chunkSize, 1);
   image.seal();
   image.close();
-  const { manifestNonce } = openImage(again.store, again.header, again.imageKey);
-  expect(openImage(again.store, again.header, again.imageKey, manifestNonce).manifest.epoch).toBe(2);
+  const { manifestDigest } = openImage(again.store, again.header, again.imageKey);
+  expect(openImage(again.store, again.header, again.imageKey, manifestDigest).manifest.epoch).toBe(2);
   const swapped = { ...begun, store: new RecordingStore(diskAfter(begun.store.log, all)) };
   expect(swapped.store.readNamed('manifest', 1 << 20)).toEqual(old);
   expect(openImage(swapped.store, swapped.header, swapped.imageKey).manifest.epoch).toBe(1);
-  expect(() => openImage(swapped.store, swapped.header, swapped.imageKey, manifestNonce)).toThrow(code('damaged'));
+  expect(() => openImage(swapped.store, swapped.header, swapped.imageKey, manifestDigest)).toThrow(code('damaged'));
 });

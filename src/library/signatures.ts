@@ -1,0 +1,121 @@
+import type { Signer, SignerTrust } from '../crypto/signer.ts';
+import type { Header } from '../format/header.ts';
+import { lockForReading, readHeader } from '../image/read/image.ts';
+import { signSealed } from '../image/sign-image.ts';
+import { type AcceptedSignature, checkSignatures, refused } from '../image/signatures/check.ts';
+import { listSignatures } from '../image/signatures/stored-signatures.ts';
+import { openStore, openWritableStore } from '../stores/open-store.ts';
+import type { Store } from '../stores/store.ts';
+import { recordEpoch } from './seen-epochs.ts';
+import { checkImageId, type OpenOptions, unlockHeader } from './unlock.ts';
+
+/** What is demanded of the signature of an image before anything of it is given out. */
+export interface SignatureDemand {
+  /** Who may have signed it; see `readTrustedSigners`. */
+  readonly trust: SignerTrust;
+  /** Refuses an image of an older seal. */
+  readonly minEpoch?: number | undefined;
+  /**
+   * A file that keeps, for each image, the highest epoch that was accepted. It is made where there is none. An image of
+   * an older seal is refused.
+   */
+  readonly epochFile?: string | undefined;
+}
+
+/**
+ * Verifies the signature of an image, for which no key of the image is needed. Whether its objects are whole is not
+ * looked at.
+ * @param imageId refuses an image with another id; 32 hexadecimal digits
+ * @throws CkptfsError `untrusted`, `not-an-image`, `unfinished`, `unsealed`, `unsupported-format`, `damaged`,
+ * `wrong-image`, `io`
+ */
+export async function checkSignature(
+  location: string,
+  demand: SignatureDemand,
+  imageId?: string,
+): Promise<AcceptedSignature> {
+  const store = openStore(location);
+  try {
+    const lock = lockForReading(store);
+    try {
+      const header = readHeader(store);
+      checkImageId(store, header, imageId);
+      return await demandSignature(store, header, demand);
+    } finally {
+      lock.release();
+    }
+  } finally {
+    store.close();
+  }
+}
+
+/** Like {@link checkSignature}, for a store that is open. */
+export async function demandSignature(
+  store: Store,
+  header: Header,
+  { trust, minEpoch = 0, epochFile }: SignatureDemand,
+): Promise<AcceptedSignature> {
+  const accepted = await checkSignatures(store, header, trust);
+  const { imageId, epoch } = accepted;
+  if (epoch < minEpoch) {
+    throw refused(store.location, 'too-old', `is of seal ${epoch}; seal ${minEpoch} or a later one is demanded`);
+  }
+  const seen = epochFile === undefined ? 0 : await recordEpoch(epochFile, imageId, epoch);
+  if (epoch < seen) {
+    throw refused(
+      store.location,
+      'too-old',
+      `is of seal ${epoch}; this host has seen seal ${seen} of it (${epochFile})`,
+    );
+  }
+  return accepted;
+}
+
+/** An image after it was signed. */
+export interface SignedImage {
+  /** 32 hexadecimal digits. */
+  readonly imageId: string;
+  /** The number of the seal that was signed. */
+  readonly epoch: number;
+  /** The number of signatures that it has now. */
+  readonly signatures: number;
+}
+
+/**
+ * Adds signatures to a sealed image, once its header and its manifest are authenticated. Signatures of others stay,
+ * unless they are of another seal.
+ * @throws CkptfsError `bad-argument` for a key that signs no images, or more than 16 signatures; `locked` while another
+ * process signs it or changes its slots; `not-an-image`, `unfinished`, `unsealed`, `unsupported-format`, `damaged`,
+ * `wrong-image`, `no-key`, `wrong-key`, `io`
+ */
+export async function signImage(
+  location: string,
+  options: OpenOptions,
+  signers: readonly Signer[],
+): Promise<SignedImage> {
+  const store = openWritableStore(location);
+  try {
+    const readers = lockForReading(store);
+    try {
+      // The errors of what is not an image are better than those of its lock.
+      readHeader(store);
+      const lock = store.lockHeader();
+      try {
+        const header = readHeader(store);
+        const { imageKey } = await unlockHeader(store, header, options);
+        try {
+          const { epoch } = signSealed(store, header, imageKey, signers);
+          return { imageId: header.imageId.toString('hex'), epoch, signatures: listSignatures(store).length };
+        } finally {
+          imageKey.wipe();
+        }
+      } finally {
+        lock.release();
+      }
+    } finally {
+      readers.release();
+    }
+  } finally {
+    store.close();
+  }
+}
