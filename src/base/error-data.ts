@@ -89,7 +89,7 @@ export const errorFacts = {
     ],
   },
   /** `signal`: the one that ended it, if it is known. */
-  interrupted: { 'signal?': ['SIGTERM', 'SIGINT'] },
+  interrupted: { 'signal?': ['SIGTERM', 'SIGINT', 'SIGHUP'] },
   internal: { 'logFile?': 'text' },
 } as const;
 

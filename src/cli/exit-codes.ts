@@ -45,8 +45,13 @@ export function exitCodeOfSignal(signal: number): number {
   return 128 + signal;
 }
 
+/** Returns the exit code of an error by the signal that ended the work, if one did. */
+export function exitCodeOfInterruption(error: unknown): number | undefined {
+  const signal = error instanceof CkptfsError && error.code === 'interrupted' ? error.data?.signal : undefined;
+  return signal && exitCodeOfSignal(constants.signals[signal]);
+}
+
 /** Returns the exit code of an `exec` that fails itself: by the signal that ended it, if one did. */
 export function exitCodeOfExecFailure(error: unknown): number {
-  const signal = error instanceof CkptfsError && error.code === 'interrupted' ? error.data?.signal : undefined;
-  return signal === undefined ? EXIT_EXEC_FAILED : exitCodeOfSignal(constants.signals[signal]);
+  return exitCodeOfInterruption(error) ?? EXIT_EXEC_FAILED;
 }

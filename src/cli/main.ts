@@ -2,7 +2,7 @@ import './missing-directory.ts';
 import { EndedBySignal } from './cancellation.ts';
 import { isCommandName } from './command-names.ts';
 import { startDaemonEarly } from './early-daemon.ts';
-import { EXIT_OK, exitCodeOfExecFailure, exitCodeOfSignal } from './exit-codes.ts';
+import { EXIT_OK, exitCodeOfExecFailure, exitCodeOfInterruption, exitCodeOfSignal } from './exit-codes.ts';
 import { createProgram } from './program.ts';
 import { debugText, exitCodeOf } from './terminal/messages.ts';
 import { BrokenPipe, leaveWriteErrorsToCallers, printError, printFailure, speakJson } from './terminal/output.ts';
@@ -52,7 +52,8 @@ function ownWords(words: readonly string[]): readonly string[] {
 
 function exitCodeFor(error: unknown, own: readonly string[]): number {
   if (error instanceof EndedBySignal) return error.exitCode;
-  return own.find(isCommandName) === 'exec' ? exitCodeOfExecFailure(error) : exitCodeOf(error);
+  if (own.find(isCommandName) === 'exec') return exitCodeOfExecFailure(error);
+  return exitCodeOfInterruption(error) ?? exitCodeOf(error);
 }
 
 /** Runs the command line `words` and ends the process with its exit code. */

@@ -7,6 +7,7 @@ import type { Identity, Recipient } from '../../keys/provider.ts';
 import { checkRecipient } from '../../keys/recipients/check-recipient.ts';
 import type { FileRecipient } from '../../keys/recipients/pem.ts';
 import { isRecipientText, readRecipients } from '../../keys/recipients/read-recipients.ts';
+import { IterationBudget } from '../../keys/slots/pbes2.ts';
 import { askForPassphrase } from '../../keys/sources/prompt.ts';
 import { isKeySource, openKeySource } from '../../keys/sources/registry.ts';
 import type { SourceOptions } from '../../keys/sources/source.ts';
@@ -30,6 +31,8 @@ export class OtherKeys {
   readonly #args: KeyArguments & RecipientArguments;
   readonly #sourceOptions: SourceOptions;
   readonly #providers: SourceProvider[] = [];
+  /** One image costs no more, however many passphrases are tried on it. */
+  readonly #budget = new IterationBudget();
   readonly #wipes: (() => void)[] = [];
 
   private constructor(args: KeyArguments & RecipientArguments, warn: (warning: KeyFileWarning) => void) {
@@ -105,7 +108,7 @@ export class OtherKeys {
       created: slotInstant(new Date()),
       ...(text.startsWith('https:') ? { url: text } : {}),
     };
-    const provider = sourceProvider(source, { description });
+    const provider = sourceProvider(source, { description, budget: this.#budget });
     this.#providers.push(provider);
     this.#wipes.push(() => provider.wipe());
     return provider;

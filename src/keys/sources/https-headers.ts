@@ -2,10 +2,9 @@ import { CkptfsError } from '../../base/errors.ts';
 import { wipe } from '../../base/wipe.ts';
 import { offHeap } from '../../crypto/off-heap.ts';
 import { readSecretFile } from '../key-file.ts';
-import { noteSecretVariable, takeVariable } from './environment.ts';
+import { claimVariable, takeVariable } from './environment.ts';
+import { MAX_TEXT_SIZE } from './source.ts';
 
-/** Bytes of a value. */
-const MAX_VALUE_SIZE = 4096;
 const LINE_FEED = 0x0a;
 
 /** Fields that say how the request is sent. */
@@ -34,7 +33,7 @@ export function parseHeaderField(text: string): HeaderField {
     );
   }
   if (FORBIDDEN.has(name.toLowerCase())) throw new CkptfsError('bad-argument', `${name} is set by ckptfs itself`);
-  if (kind === 'env:') noteSecretVariable(place);
+  if (kind === 'env:') claimVariable(place);
   const read = kind === 'env:' ? () => fromVariable(place) : () => fromFile(place);
   let value: string | undefined;
   return {
@@ -52,7 +51,7 @@ function fromFile(path: string): string {
 }
 
 function fromVariable(name: string): string {
-  const text = offHeap(MAX_VALUE_SIZE + 1);
+  const text = offHeap(MAX_TEXT_SIZE + 1);
   try {
     return fieldValue(text.subarray(0, takeVariable(name, text)), `env:${name}`);
   } finally {
@@ -64,7 +63,7 @@ function fromVariable(name: string): string {
 function fieldValue(text: Uint8Array, source: string): string {
   const end = text.indexOf(LINE_FEED);
   const line = Buffer.from(text.buffer, text.byteOffset, end === -1 ? text.length : end);
-  const isRight = line.length > 0 && line.length <= MAX_VALUE_SIZE && line.every((byte) => byte >= 0x20 && byte < 0x7f);
+  const isRight = line.length > 0 && line.length <= MAX_TEXT_SIZE && line.every((byte) => byte >= 0x20 && byte < 0x7f);
   if (isRight) return line.toString('latin1');
   throw new CkptfsError('bad-key-file', `${source}: expected the value of a header field in ASCII in the first line`, {
     data: { reason: 'not-a-key' },

@@ -10,9 +10,9 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
  */
 export async function interruptible<T>(work: (interrupted: AbortSignal) => Promise<T>): Promise<T> {
   const controller = new AbortController();
-  let received: NodeJS.Signals | undefined;
-  const onSignal = (signal: NodeJS.Signals): void => {
-    received ??= signal;
+  let received: (typeof SIGNALS)[number] | undefined;
+  const onSignal = (name: NodeJS.Signals): void => {
+    received ??= SIGNALS.find((one) => one === name) ?? 'SIGTERM';
     controller.abort();
   };
   for (const signal of SIGNALS) process.on(signal, onSignal);
@@ -24,7 +24,5 @@ export async function interruptible<T>(work: (interrupted: AbortSignal) => Promi
   } finally {
     for (const signal of SIGNALS) process.off(signal, onSignal);
   }
-  throw new CkptfsError('interrupted', `interrupted by ${received}`, {
-    data: received === 'SIGINT' || received === 'SIGTERM' ? { signal: received } : {},
-  });
+  throw new CkptfsError('interrupted', `interrupted by ${received}`, { data: { signal: received } });
 }

@@ -48,6 +48,7 @@ test('it has no terminal, no input, and no variable that another source is named
   process.env['CKPTFS_TEST_OTHER'] = key;
   process.env['CKPTFS_TEST_PLAIN'] = 'plain';
   await openKeySource('env:CKPTFS_TEST_OTHER');
+  expect(process.env['CKPTFS_TEST_OTHER']).toBeUndefined();
   const script = `cat; [ -z "$CKPTFS_TEST_OTHER" ] && [ "$CKPTFS_TEST_PLAIN" = plain ] && ! (: </dev/tty) && echo ${key}`;
   expect(await read(script)).toBe(key);
 });

@@ -78,7 +78,7 @@ test.each([
 test.each([
   ['Ctrl-C', { type: 'half\x03' }, 'interrupted {"signal":"SIGINT"} interrupted by SIGINT'],
   ['SIGTERM', { kill: constants.signals.SIGTERM }, 'interrupted {"signal":"SIGTERM"} interrupted by SIGTERM'],
-  ['SIGHUP', { kill: constants.signals.SIGHUP }, 'interrupted {} interrupted by SIGHUP'],
+  ['SIGHUP', { kill: constants.signals.SIGHUP }, 'interrupted {"signal":"SIGHUP"} interrupted by SIGHUP'],
 ])('%s ends it, and the terminal echoes again', async (_what, step, said) => {
   const { shown, status } = await ask('open', [asked, step]);
   expect(shown).toBe(`Passphrase: \r\n${said}\r\n`);
