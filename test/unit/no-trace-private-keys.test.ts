@@ -1,13 +1,15 @@
 // Goal: after a private key was used and wiped, no part of it is anywhere in the memory of the process.
 // Method: a child process opens a slot with a key of each kind, from each form of file; its whole memory is searched.
-import { spawn } from 'node:child_process';
-import { createPrivateKey, randomBytes } from 'node:crypto';
+import { execFileSync, spawn } from 'node:child_process';
+import { createHash, createPrivateKey, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { bech32 } from '@scure/base';
 import { afterAll, expect, test } from 'vitest';
 import { Secret } from '../../src/crypto/secret.ts';
 import { readRecipientFile } from '../../src/keys/recipients/pem.ts';
+import { readRecipients } from '../../src/keys/recipients/read-recipients.ts';
 import { KeyDirectory } from './crypto/made-keys.ts';
 import { found } from './memory-search.ts';
 
@@ -51,7 +53,53 @@ function secretsOf(name: string): [string, Buffer][] {
   return isPem ? [...numbers, [`${name} text`, Buffer.from(line)]] : numbers;
 }
 
-test('no private key is left in memory after the wipe', { timeout: 60_000 }, async () => {
+/** Keys that ssh-keygen makes, and whether a passphrase protects them. */
+const sshFiles: [name: string, options: string, isProtected: boolean][] = [
+  ['ssh-ed25519', '-t ed25519', false],
+  ['ssh-ed25519-protected', '-t ed25519', true],
+  ['ssh-rsa-protected', '-t rsa -b 2048', true],
+  ['ssh-ecdsa-protected', '-t ecdsa -b 384', true],
+];
+
+/** Makes NAME.key and NAME.pub, and returns what is secret in them. */
+function makeSshKey(name: string, options: string, isProtected: boolean): [string, Buffer][] {
+  const keygen = (...args: string[]): Buffer =>
+    execFileSync('ssh-keygen', ['-q', '-a', '2', ...args], { cwd: directory.path });
+  keygen('-f', `${name}.key`, '-N', '', ...options.split(' '));
+  copyFileSync(directory.file(`${name}.key.pub`), directory.file(`${name}.pub`));
+  const text = readFileSync(directory.file(`${name}.key`), 'latin1');
+  let secrets: [string, Buffer][];
+  if (options.includes('ed25519')) {
+    const bytes = Buffer.from(text.replace(/-----.*-----/g, ''), 'base64');
+    const at = bytes.lastIndexOf(Buffer.of(0, 0, 0, 64)) + 4;
+    const seed = bytes.subarray(at, at + 32);
+    const scalar = createHash('sha512').update(seed).digest();
+    secrets = [
+      [`${name} seed`, seed.subarray(4, 28)],
+      [`${name} as X25519`, scalar.subarray(4, 28)],
+    ];
+  } else {
+    copyFileSync(directory.file(`${name}.key`), directory.file(`${name}.pem`));
+    keygen('-p', '-f', `${name}.pem`, '-N', '', '-m', 'PKCS8');
+    secrets = secretsOf(name);
+  }
+  if (isProtected) keygen('-p', '-f', `${name}.key`, '-N', PASSPHRASE);
+  return secrets;
+}
+
+/** Makes age.key and age.pub, and returns what is secret in them. */
+function makeAgeKey(): [string, Buffer][] {
+  execFileSync('age-keygen', ['-o', 'age.key'], { cwd: directory.path, stdio: 'pipe' });
+  writeFileSync(directory.file('age.pub'), execFileSync('age-keygen', ['-y', 'age.key'], { cwd: directory.path }));
+  const text = readFileSync(directory.file('age.key'), 'latin1').trim().split('\n').at(-1) ?? '';
+  const bytes = Buffer.from(bech32.decodeToBytes(text).bytes);
+  return [
+    ['age text', Buffer.from(text.slice(20, 50))],
+    ['age key', bytes.subarray(4, 28)],
+  ];
+}
+
+test('no private key is left in memory after the wipe', async () => {
   const [imageKey, imageId] = [Secret.random(32), Buffer.alloc(16, 1)];
   for (const [name, options, command] of files) {
     directory.openssl(`genpkey ${options} -out ${name}.pem`);
@@ -62,11 +110,17 @@ test('no private key is left in memory after the wipe', { timeout: 60_000 }, asy
     const slot = await readRecipientFile(directory.file(`${name}.pub`)).wrap(imageKey, imageId);
     writeFileSync(directory.file(`${name}.json`), JSON.stringify(slot));
   }
+  const others = [...sshFiles.flatMap((each) => makeSshKey(...each)), ...makeAgeKey()];
+  for (const name of [...sshFiles.map(([each]) => each), 'age']) {
+    const [recipient] = await readRecipients(directory.file(`${name}.pub`));
+    writeFileSync(directory.file(`${name}.json`), JSON.stringify(await recipient?.wrap(imageKey, imageId)));
+  }
   writeFileSync(directory.file('passphrase'), PASSPHRASE);
   const needles = new Map<string, Buffer>([
     ['image', Buffer.from(imageKey.bytes)],
     ['passphrase', Buffer.from(PASSPHRASE)],
     ...files.flatMap(([name]) => secretsOf(name)),
+    ...others,
   ]);
 
   const program = fileURLToPath(new URL('no-trace-private-keys-child.ts', import.meta.url));
@@ -76,7 +130,14 @@ test('no private key is left in memory after the wipe', { timeout: 60_000 }, asy
   expect(await said()).toBe('live');
   // That the scan sees keys at all, in the form that OpenSSL has them in.
   expect(found(child.pid ?? 0, needles)).toEqual(
-    expect.arrayContaining(['image', 'rsa-pbes2 p of OpenSSL', 'ec-sec1 d of OpenSSL', 'x25519 d']),
+    expect.arrayContaining([
+      'image',
+      'rsa-pbes2 p of OpenSSL',
+      'ec-sec1 d of OpenSSL',
+      'x25519 d',
+      'age key',
+      'ssh-ed25519-protected as X25519',
+    ]),
   );
   child.stdin.write('\n');
   expect(await said()).toBe('wiped');
