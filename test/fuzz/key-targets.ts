@@ -3,10 +3,10 @@ import { CkptfsError } from '../../src/base/errors.ts';
 import { concatKdf } from '../../src/crypto/concat-kdf.ts';
 import { KeyProblem } from '../../src/crypto/key-problem.ts';
 import { PrivateKey } from '../../src/crypto/private-key.ts';
-import { readPrivateKey } from '../../src/crypto/private-key-file.ts';
 import { readPublicJwk, thumbprint } from '../../src/crypto/public-key.ts';
 import { primitives } from '../../src/crypto/select.ts';
-import { readPublicPart } from '../../src/keys/recipients/public-parts.ts';
+import { readPrivateKeys, shownPublicKey } from '../../src/keys/identities/private-keys.ts';
+import { readPublicKey } from '../../src/keys/recipients/read-recipients.ts';
 import { unwrapWithPrivateKey } from '../../src/keys/slots/public-key.ts';
 import { mutate, mutateJson } from './mutate.ts';
 import { type FuzzTarget, must } from './target.ts';
@@ -44,14 +44,62 @@ function der(tag: number, contents: Buffer): Buffer {
   return Buffer.concat([Buffer.of(tag, 0x82), length, contents]);
 }
 
+const AGE_RECIPIENT = 'age1e6xn45wvkce7c7msc9upffw8dmxs9959q5xng369hgzcwrjc04vszex59m';
+const AGE_IDENTITY = 'AGE-SECRET-KEY-1QGPQYQSZQGPQYQSZQGPQYQSZQGPQYQSZQGPQYQSZQGPQYQSZQGPQ0N3JDM';
+
+function wire(...values: (string | Buffer)[]): Buffer {
+  return Buffer.concat(
+    values.flatMap((value) => {
+      const length = Buffer.alloc(4);
+      length.writeUInt32BE(value.length);
+      return [length, Buffer.from(value)];
+    }),
+  );
+}
+
+/** Returns the public key of Ed25519 whose seed is 32 times the byte 3, as SSH encodes it. */
+function sshBlob(): Buffer {
+  const key = createPrivateKey({
+    key: Buffer.concat([Buffer.from(PREFIXES[2] ?? '', 'hex'), Buffer.alloc(32, 3)]),
+    format: 'der',
+    type: 'pkcs8',
+  });
+  return wire('ssh-ed25519', createPublicKey(key).export({ format: 'der', type: 'spki' }).subarray(-32));
+}
+
+function sshLine(): string {
+  return `ssh-ed25519 ${sshBlob().toString('base64')}`;
+}
+
+/** Makes what is in a file of OpenSSH with that key; where it is encrypted, of bytes that do not decrypt. */
+function sshBlock(cipher: string): Buffer {
+  const publicKey = sshBlob().subarray(-32);
+  const key = wire('ssh-ed25519', publicKey, Buffer.concat([Buffer.alloc(32, 3), publicKey]), 'me@host');
+  const padding = Buffer.of(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15).subarray(0, -(key.length + 8) & 15);
+  const part = Buffer.concat([Buffer.alloc(8, 7), key, padding]);
+  const isPlain = cipher === 'none';
+  const options = isPlain ? '' : Buffer.concat([wire(Buffer.alloc(16, 9)), Buffer.of(0, 0, 0, 16)]);
+  const tag = Buffer.alloc(cipher.includes('gcm') ? 16 : 0);
+  const head = [Buffer.from('openssh-key-v1\0'), wire(cipher, isPlain ? 'none' : 'bcrypt', options)];
+  return Buffer.concat([...head, Buffer.of(0, 0, 0, 1), wire(sshBlob(), part), tag]);
+}
+
+function sshFile(block: Buffer): Buffer {
+  const label = 'OPENSSH PRIVATE KEY';
+  return Buffer.from(`-----BEGIN ${label}-----\n${block.toString('base64')}\n-----END ${label}-----\n`);
+}
+
 /** A file with a private key: a key whose public part is one, or a reason. */
 export const privateKeyTarget: FuzzTarget = {
   name: 'private-key',
   prepare: () => {
-    const files = keyFiles();
+    const files = [...keyFiles(), Buffer.from(`# age\n${AGE_IDENTITY}\n${AGE_IDENTITY}\n`)];
+    const blocks = ['none', 'aes256-ctr', 'aes256-gcm@openssh.com'].map(sshBlock);
     return {
       attempt: (random) => {
-        const input = mutate(random.pick(files), random);
+        // What is below the base64 is changed as well, where a change of the text would only break it.
+        const isSsh = random.chance(3);
+        const input = isSsh ? sshFile(mutate(random.pick(blocks), random)) : mutate(random.pick(files), random);
         return { input, check: () => outcomeOf(() => checkPrivateKey(input)) };
       },
     };
@@ -59,9 +107,11 @@ export const privateKeyTarget: FuzzTarget = {
 };
 
 function checkPrivateKey(input: Buffer): string {
-  const key = readPrivateKey(input);
-  must(readPublicJwk(key.publicJwk) !== undefined, 'a private key without a public one');
-  key.dispose();
+  shownPublicKey(input);
+  for (const key of readPrivateKeys(input)) {
+    must(readPublicJwk(key.publicJwk) !== undefined, 'a private key without a public one');
+    key.dispose();
+  }
   return 'ok';
 }
 
@@ -75,9 +125,12 @@ export const publicKeyTarget: FuzzTarget = {
     const files = (['der', 'pem'] as const).flatMap((format) =>
       keys.map((key) => Buffer.from(key.export({ format, type: 'spki' } as { format: 'der'; type: 'spki' }))),
     );
+    const lines = [`no-pty,command="a b" ${sshLine()} me@host\n`, `# age\n${AGE_RECIPIENT}\n`].map((text) =>
+      Buffer.from(text),
+    );
     return {
       attempt: (random) => {
-        const input = mutate(random.pick(files), random);
+        const input = mutate(random.pick([...files, ...lines]), random);
         return { input, check: () => outcomeOf(() => checkPublicKey(input)) };
       },
     };
@@ -85,7 +138,7 @@ export const publicKeyTarget: FuzzTarget = {
 };
 
 function checkPublicKey(input: Buffer): string {
-  must(readPublicJwk(readPublicPart(input).jwk) !== undefined, 'a public key that cannot be used');
+  must(readPublicJwk(readPublicKey(input)) !== undefined, 'a public key that cannot be used');
   return 'ok';
 }
 

@@ -79,7 +79,7 @@ function withContainer<T>(contents: Buffer, use: (container: Container) => T): T
 function containerIn(bytes: Buffer | undefined): Container {
   if (bytes === undefined || !bytes.subarray(0, MAGIC.length).equals(MAGIC)) throw damaged();
   const reader = new WireReader(bytes.subarray(MAGIC.length));
-  const protection = readProtection(reader.text(), reader.text(), reader.string());
+  const protection = readProtection(reader.name(), reader.name(), reader.string());
   if (reader.uint32() !== 1) throw new KeyProblem('unsupported', 'holds several keys in one OpenSSH block');
   const [publicBlob, privatePart] = [reader.string(), reader.string()];
   const tag = reader.take(protection?.cipher.tagSize ?? 0);
@@ -93,7 +93,7 @@ function readPrivatePart(bytes: Uint8Array, publicJwk: PublicJwk, different: () 
   const reader = new WireReader(bytes);
   const [first, second] = [reader.uint32(), reader.uint32()];
   if (first !== second) throw different();
-  const key = readKey(reader.text(), reader);
+  const key = readKey(reader.name(), reader);
   try {
     reader.string();
     if (!reader.rest().every((byte, index) => byte === index + 1)) throw damaged();

@@ -1,5 +1,4 @@
 import { MalformedError } from '../../base/bytes.ts';
-import { printable } from '../../base/printable.ts';
 import { bcryptPbkdf } from '../../crypto/bcrypt-kdf.ts';
 import { decryptOnce } from '../../crypto/decrypt-once.ts';
 import { KeyProblem } from '../../crypto/key-problem.ts';
@@ -38,7 +37,6 @@ const CIPHERS: ReadonlyMap<string, KeyCipher> = new Map(
 /** OpenSSH writes 16 or 24 rounds unless it is told otherwise. Each takes about 20 ms here. */
 const MAX_ROUNDS = 512;
 const SALT_SIZE = { min: 8, max: 64 } as const;
-const MAX_NAME = 64;
 
 /**
  * Reads how a file is protected. Returns undefined when it is not.
@@ -52,7 +50,7 @@ export function readProtection(cipherName: string, kdfName: string, kdfOptions: 
   }
   const cipher = CIPHERS.get(cipherName);
   if (cipher === undefined || kdfName !== 'bcrypt') {
-    const shown = `${printable(cipherName, MAX_NAME)} and ${printable(kdfName, MAX_NAME)}`;
+    const shown = `${cipherName} and ${kdfName}`;
     throw new KeyProblem(
       'unsupported',
       `is encrypted by ${shown}; AES in the modes CTR, CBC and GCM, and bcrypt are used`,

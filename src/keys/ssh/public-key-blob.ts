@@ -1,6 +1,5 @@
 import { createPublicKey } from 'node:crypto';
 import { MalformedError } from '../../base/bytes.ts';
-import { printable } from '../../base/printable.ts';
 import { KeyProblem } from '../../crypto/key-problem.ts';
 import {
   CURVE_SIZES,
@@ -33,7 +32,7 @@ export function isSshKeyType(word: string): boolean {
 export function publicKeyOfBlob(blob: Uint8Array): PublicJwk {
   try {
     const reader = new WireReader(blob);
-    const jwk = readKey(reader.text(), reader);
+    const jwk = readKey(reader.name(), reader);
     reader.end();
     return jwk;
   } catch (error) {
@@ -49,7 +48,7 @@ function readKey(type: string, reader: WireReader): PublicJwk {
   }
   const ecdsa = ECDSA_TYPES.get(type);
   if (ecdsa === undefined) throw unsupportedType(type);
-  if (reader.text() !== ecdsa.name) throw damaged();
+  if (reader.name() !== ecdsa.name) throw damaged();
   return pointOf(ecdsa.curve, reader.string());
 }
 
@@ -88,7 +87,7 @@ export function unsupportedType(type: string): KeyProblem {
     return new KeyProblem('unsupported', 'is an SSH key that is bound to hardware, which only signs');
   }
   const known = 'ssh-ed25519, ssh-rsa and ecdsa-sha2-nistp256, -384 and -521 are used';
-  return new KeyProblem('unsupported', `is an SSH key of the type ${printable(type, MAX_TYPE)}; ${known}`);
+  return new KeyProblem('unsupported', `is an SSH key of the type ${type}; ${known}`);
 }
 
 function damaged(): KeyProblem {

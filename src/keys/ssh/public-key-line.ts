@@ -34,7 +34,7 @@ export function readSshKeyLine(line: string): SshKeyLine {
   if (/(?:^|,)cert-authority(?:,|$)/i.test(withoutQuoted(options))) {
     throw new KeyProblem('unsupported', 'is the key of an authority of SSH, which only signs');
   }
-  const [, digits = '', comment = ''] = /^(\S*)\s*(.*)$/.exec(rest) ?? [];
+  const { before: digits, after: comment } = splitAt(rest, rest.search(/\s/)) ?? { before: rest, after: '' };
   const blob = Buffer.from(digits, 'base64');
   if (blob.length === 0 || blob.toString('base64') !== digits) throw damaged();
   const named = Buffer.concat([Buffer.alloc(4), Buffer.from(type)]);

@@ -1,5 +1,7 @@
 import { MalformedError } from '../../base/bytes.ts';
 
+const MAX_NAME = 64;
+
 /** Reads the values of SSH (RFC 4251 §5) one after the other, as views of the bytes that it was given. */
 export class WireReader {
   readonly #bytes: Uint8Array;
@@ -26,9 +28,12 @@ export class WireReader {
     return this.take(this.uint32());
   }
 
-  /** Reads a string that is no secret as text, one character a byte. */
-  text(): string {
-    return Buffer.from(this.string()).toString('latin1');
+  /** Reads a name, of at most 64 printable characters of ASCII (RFC 4251 §6). @throws MalformedError for another one */
+  name(): string {
+    const bytes = this.string();
+    const isName = bytes.length > 0 && bytes.length <= MAX_NAME && bytes.every((byte) => byte > 0x20 && byte < 0x7f);
+    if (!isName) throw new MalformedError('a name of SSH is no name');
+    return Buffer.from(bytes).toString('latin1');
   }
 
   /** Reads an mpint that is not negative, without its leading zero. @throws MalformedError also for a longer form */

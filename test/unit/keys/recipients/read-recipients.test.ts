@@ -1,13 +1,14 @@
 // Goal: what a user names as a recipient becomes one that the right private key opens, and what is left out is told.
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { bech32 } from '@scure/base';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { CkptfsError } from '../../../../src/base/errors.ts';
 import { Secret } from '../../../../src/crypto/secret.ts';
 import { parseSlot } from '../../../../src/format/slot.ts';
 import { PrivateKeyFile } from '../../../../src/keys/identities/private-key-file.ts';
 import { readRecipients } from '../../../../src/keys/recipients/read-recipients.ts';
-import { SshKeyDirectory } from '../ssh/made-ssh-keys.ts';
+import { SshKeyDirectory, wireString } from '../ssh/made-ssh-keys.ts';
 
 const directory = new SshKeyDirectory();
 afterAll(() => directory.remove());
@@ -136,6 +137,17 @@ test('what gives no recipient says why', async () => {
   expect(await failure(directory.file('absent'))).toMatchObject({ data: { reason: 'missing' } });
   writeFileSync(directory.file('hex'), 'ab'.repeat(32));
   expect(await failure(directory.file('hex'))).toMatchObject({ data: { reason: 'not-a-recipient' } });
+});
+
+test('keys of X25519 and Ed25519 that no private key has are refused before an image is made', async () => {
+  const little = (number: bigint): Buffer => Buffer.from(number.toString(16).padStart(64, '0'), 'hex').reverse();
+  const p = 2n ** 255n - 19n;
+  const ages = [0n, 1n, p - 1n, p, p + 9n, 2n ** 255n + 9n].map((u) =>
+    bech32.encode('age', bech32.toWords(little(u)), false),
+  );
+  const ssh = [1n, p - 1n, p].map((y) => `ssh-ed25519 ${wireString('ssh-ed25519', little(y)).toString('base64')} me`);
+  for (const given of [...ages, ...ssh])
+    expect(await failure(given)).toMatchObject({ data: { reason: 'unsupported' } });
 });
 
 test('a private key is refused, and never repeated', async () => {
