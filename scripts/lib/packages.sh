@@ -10,6 +10,7 @@ fusermount3 fuse3
 unshare util-linux
 losetup mount
 mkfs.ext4 e2fsprogs
+openssl openssl
 LIST
 }
 
@@ -27,7 +28,6 @@ gdb gdb
 strace strace
 fio fio
 rsync rsync
-openssl openssl
 keyctl keyutils
 jose jose
 ssh-keygen openssh-client

@@ -106,7 +106,7 @@ export class OtherKeys {
     const description: SlotDescription = {
       kind: source.gives,
       created: slotInstant(new Date()),
-      ...(text.startsWith('https:') ? { url: text } : {}),
+      ...(isPublicUrl(text) ? { url: text } : {}),
     };
     const provider = sourceProvider(source, { description, budget: this.#budget });
     this.#providers.push(provider);
@@ -149,4 +149,9 @@ export class OtherKeys {
       wrap: async (imageKey, imageId) => labelled(await recipient.wrap(imageKey, imageId), label),
     };
   }
+}
+
+/** Returns whether a URL can be shown to anyone in a key slot: what follows a question mark may be a secret. */
+function isPublicUrl(text: string): boolean {
+  return /^https:[\x21-\x7e]{1,1000}$/.test(text) && !text.includes('?');
 }

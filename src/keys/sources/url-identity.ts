@@ -56,7 +56,8 @@ function parsedPrefix(prefix: string): URL {
 /** Compares as URLs, so that neither `..` nor another way to write a host leads elsewhere. */
 function isBelow(text: string, prefixes: readonly URL[]): boolean {
   if (!URL.canParse(text)) return false;
-  const { origin, pathname } = new URL(text);
+  const { origin, pathname, username, password } = new URL(text);
+  if (username !== '' || password !== '') return false;
   return prefixes.some((prefix) => {
     const directory = prefix.pathname.endsWith('/') ? prefix.pathname : `${prefix.pathname}/`;
     return origin === prefix.origin && (pathname === prefix.pathname || pathname.startsWith(directory));
