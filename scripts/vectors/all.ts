@@ -8,6 +8,7 @@ import { acceptedPlaintexts } from './manifest-accepted.ts';
 import { refusedPlaintexts } from './manifest-plaintexts.ts';
 import { manifestVectors } from './manifests.ts';
 import { objectVectors } from './objects.ts';
+import { signaturesVectors } from './signatures.ts';
 import { slotVectors } from './slots.ts';
 import type { NamedVectors, Vector } from './vector.ts';
 
@@ -16,6 +17,7 @@ export const allVectors: Readonly<Record<Vector['kind'], NamedVectors>> = {
   keys: keysVectors,
   slot: slotVectors,
   header: headerVectors,
+  signatures: signaturesVectors,
   'manifest-plaintext': { ...acceptedPlaintexts, ...refusedPlaintexts },
   manifest: manifestVectors,
   'journal-entries': { ...acceptedEntries, ...refusedEntries },

@@ -6,7 +6,18 @@ import type { Cipher } from './encode.ts';
 export type Packed = readonly (string | { readonly text: string } | { readonly zeros: number })[];
 
 /** Where reading goes, in this order, and so where it must fail. */
-export const stages = ['header', 'slot', 'mac', 'manifest', 'journal', 'object', 'tag page', 'chunk', 'ok'] as const;
+export const stages = [
+  'header',
+  'slot',
+  'mac',
+  'signatures',
+  'manifest',
+  'journal',
+  'object',
+  'tag page',
+  'chunk',
+  'ok',
+] as const;
 export type Stage = (typeof stages)[number];
 
 /** `code` as in src/base/errors.ts; `message` is part of what ckptfs says, so that a case fails for its own reason. */
@@ -103,7 +114,20 @@ export interface ChunkVector extends Case<'chunk', { readonly data: Packed }>, O
   readonly record: string;
 }
 
+/** The file `signatures`, what it is beside, and the only signer who is trusted. */
+export interface SignaturesVector
+  extends Case<'signatures', { readonly epoch: number; readonly algorithm: string; readonly signer: string }> {
+  readonly imageId: string;
+  readonly cipher: Cipher;
+  readonly chunkSize: number;
+  readonly manifest: Packed;
+  /** A JWK. */
+  readonly signer: Readonly<Record<string, string>>;
+  readonly input: Packed;
+}
+
 export type Vector =
+  | SignaturesVector
   | KeysVector
   | SlotVector
   | HeaderVector

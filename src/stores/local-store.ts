@@ -69,7 +69,7 @@ export class LocalStore implements Store {
     return file.size;
   }
 
-  has(name: NamedFile | 'journal'): boolean {
+  has(name: NamedFile | 'journal' | 'signatures.new'): boolean {
     return this.#exists(name);
   }
 

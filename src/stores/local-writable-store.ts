@@ -108,7 +108,7 @@ export class LocalWritableStore extends LocalStore implements WritableStore {
   }
 
   removeSignatures(): void {
-    if (this.has('signatures')) this.#remove('signatures');
+    for (const name of ['signatures.new', 'signatures'] as const) if (this.has(name)) this.#remove(name);
   }
 
   syncNames(): void {

@@ -28,7 +28,10 @@ export interface WritableStore extends Store {
   removeObject(id: string): void;
   /** Puts a named file into place in one step, and makes it durable. @throws CkptfsError `io` */
   publish(name: NamedFile, bytes: Uint8Array): void;
-  /** Removes the signatures, if there are any, and makes that durable. @throws CkptfsError `io` */
+  /**
+   * Removes the signatures, and what an interruption left of writing some, and makes that durable.
+   * @throws CkptfsError `io`
+   */
   removeSignatures(): void;
   /**
    * Opens the journal for reading. Returns undefined when there is no journal.

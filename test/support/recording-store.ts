@@ -153,9 +153,11 @@ export class RecordingStore implements WritableStore {
   }
 
   removeSignatures(): void {
-    if (!this.disk.names.has('signatures')) return;
-    this.#do({ kind: 'remove', name: 'signatures' });
-    this.#do({ kind: 'sync-names', directory: '' });
+    for (const name of ['signatures.new', 'signatures']) {
+      if (!this.disk.names.has(name)) continue;
+      this.#do({ kind: 'remove', name });
+      this.#do({ kind: 'sync-names', directory: '' });
+    }
   }
 
   removeJournal(): void {

@@ -9,6 +9,7 @@ import { createChunkCipher } from '../../src/crypto/chunk-ciphers.ts';
 import { headerMac, verifyHeaderMac } from '../../src/crypto/header-mac.ts';
 import { deriveHeaderMacKey } from '../../src/crypto/image-keys.ts';
 import { JournalCipher } from '../../src/crypto/journal-cipher.ts';
+import { readPublicJwk } from '../../src/crypto/public-key.ts';
 import { Secret } from '../../src/crypto/secret.ts';
 import { primitives } from '../../src/crypto/select.ts';
 import { Geometry } from '../../src/format/geometry.ts';
@@ -19,10 +20,12 @@ import { parseSlot } from '../../src/format/slot.ts';
 import { openImage } from '../../src/image/read/image.ts';
 import { ImageReader } from '../../src/image/read/image-reader.ts';
 import { ObjectReader } from '../../src/image/read/object-reader.ts';
+import { checkSignatures } from '../../src/image/signatures/check.ts';
 import { Coverage } from '../../src/image/verify/coverage.ts';
 import { unwrapImageKey } from '../../src/keys/provider.ts';
 import { symmetricKeyProvider } from '../../src/keys/symmetric-key.ts';
 import { MemoryStore } from '../support/memory-store.ts';
+import { trustIn } from '../support/signers.ts';
 import { NO_TIMES } from '../support/times.ts';
 
 /** What src makes of a vector: how far reading came, and what it gave or said. */
@@ -88,6 +91,21 @@ export function runManifestPlaintext(vector: Of<'manifest-plaintext'>): Promise<
     const manifest = decodeManifest(bytes, vector.chunkSize);
     if (!encodeManifest(manifest, vector.chunkSize).equals(bytes)) throw new Error('does not encode to itself');
     return withHexBytes(manifest);
+  });
+}
+
+export function runSignatures(vector: Of<'signatures'>): Promise<Outcome> {
+  return new Steps().run(async (at) => {
+    at('signatures');
+    const store = new MemoryStore();
+    store.named.set('manifest', unpack(vector.manifest));
+    store.named.set('signatures', unpack(vector.input));
+    const publicJwk = readPublicJwk(vector.signer);
+    if (publicJwk === undefined) throw new Error('the signer has no public key');
+    const { imageId, cipher, chunkSize } = vector;
+    const header = { imageId: Buffer.from(imageId, 'hex'), cipher, chunkSize, slots: [], mac: Buffer.alloc(32) };
+    const { epoch, algorithm, signer } = await checkSignatures(store, header, trustIn({ publicJwk }));
+    return { epoch, algorithm, signer };
   });
 }
 

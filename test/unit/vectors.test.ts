@@ -22,6 +22,7 @@ import {
   runManifest,
   runManifestPlaintext,
   runObject,
+  runSignatures,
   runSlot,
   secret,
 } from './vector-runs.ts';
@@ -108,6 +109,10 @@ describe('slot', () => {
 
 describe('header', () => {
   test.each(vectorsOf('header'))('%s', async (_, vector) => expectOutcome(vector, await runHeader(vector)));
+});
+
+describe('signatures', () => {
+  test.each(vectorsOf('signatures'))('%s', async (_, vector) => expectOutcome(vector, await runSignatures(vector)));
 });
 
 describe('manifest-plaintext', () => {

@@ -18,7 +18,15 @@ beforeEach(() => {
   base = fs.mkdtempSync(join(tmpdir(), 'ckptfs-discard-'));
   image = join(base, 'enc');
   fs.mkdirSync(join(image, 'objects', 'ab'), { recursive: true });
-  for (const name of ['ckptfs.json', 'manifest', 'journal', 'lock', 'manifest.new', join('objects', 'ab', object)]) {
+  for (const name of [
+    'ckptfs.json',
+    'manifest',
+    'signatures',
+    'journal',
+    'lock',
+    'manifest.new',
+    join('objects', 'ab', object),
+  ]) {
     fs.writeFileSync(join(image, name), name);
   }
 });

@@ -68,6 +68,11 @@ for (const { name, Store, Writer } of stores) {
       expect(store.readNamed('manifest', 5)?.toString()).toBe('three');
       expect(store.sizeOf('manifest')).toBe(5);
       expect(code(() => store.readNamed('manifest', 4))).toBe('damaged');
+      writer.publish('signatures', Buffer.from('by'));
+      fs.writeFileSync(join(location, 'signatures.new'), 'left');
+      expect([store.has('signatures'), store.list().unexpected]).toEqual([true, []]);
+      for (const _ of [1, 2]) writer.removeSignatures();
+      expect(fs.readdirSync(location).sort()).toEqual(['manifest', 'objects']);
       writer.beginJournal().publish().close();
       expect(store.has('journal')).toBe(true);
       writer.lock('a writer');
