@@ -77,6 +77,7 @@ export const HOUSES: Readonly<Record<string, House>> = {
       'read/image.ts',
       'read/object-reader.ts',
       'read/tree.ts',
+      'reencrypt/seal-copy.ts',
       'run-image-worker.ts',
       'sign-image.ts',
       'signatures/check.ts',
@@ -95,7 +96,8 @@ export const HOUSES: Readonly<Record<string, House>> = {
       create: ['objects', 'outside', 'signatures', 'workers'],
       extract: ['outside', 'read', 'workers'],
       verify: ['read', 'signatures', 'workers'],
-      '.': ['create', 'extract', 'read', 'signatures', 'verify', 'workers'],
+      reencrypt: ['create', 'objects', 'read', 'signatures', 'verify', 'workers'],
+      '.': ['create', 'extract', 'read', 'reencrypt', 'signatures', 'verify', 'workers'],
     },
   },
   'image/writable': {

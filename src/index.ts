@@ -71,6 +71,7 @@ export {
   slotsFor,
 } from './library/key-slots.ts';
 export { createEmptyImage, type NewImage, type NewImageOptions, rootLike } from './library/new-image.ts';
+export { type ReencryptedImage, type ReencryptOptions, reencryptImage } from './library/reencrypt.ts';
 export { checkSignature, type SignatureDemand, type SignedImage, signImage } from './library/signatures.ts';
 export { type OpenOptions, type UnlockOptions, unlockImage } from './library/unlock.ts';
 export {

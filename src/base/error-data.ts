@@ -57,7 +57,7 @@ export const errorFacts = {
   'not-an-image': { reason: ['not-a-directory', 'no-header', 'other-header', 'not-empty'] },
   /** `source`: where the image was when it was mounted. */
   unsealed: { reason: ['written-or-interrupted', 'losses', 'daemon-killed'], 'source?': 'text' },
-  locked: { holder: ['writer', 'readers', 'slot-change'], wanted: ['reading', 'writing'] },
+  locked: { holder: ['writer', 'readers', 'slot-change', 're-encryption'], wanted: ['reading', 'writing'] },
   'unsupported-format': { reason: ['version', 'cipher'] },
   'wrong-image': { reason: ['other-id', 'replaced'] },
   busy: { reason: ['in-use', 'left-running', 'other-namespace'] },
@@ -86,6 +86,7 @@ export const errorFacts = {
       'userfaultfd',
       'openssl',
       'keyring',
+      'exchange',
     ],
   },
   /** `signal`: the one that ended it, if it is known. */

@@ -32,6 +32,10 @@ export const commandTexts = {
     usage: 'recover <ENC>',
     summary: 'Give up what an interrupted writer lost, so that the rest can be sealed',
   },
+  reencrypt: {
+    usage: 'reencrypt <ENC> [DST]',
+    summary: 'Encrypt an image anew under another key, in place or into a new directory',
+  },
   exec: {
     usage: 'exec <ENC>',
     summary: 'Run a command with an image mounted for it alone',

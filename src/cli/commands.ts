@@ -11,6 +11,7 @@ export const loadCommand: Readonly<Record<CommandName, () => Promise<Command>>> 
   seal: async () => (await import('./commands/seal.ts')).command,
   sign: async () => (await import('./commands/sign.ts')).command,
   recover: async () => (await import('./commands/recover.ts')).command,
+  reencrypt: async () => (await import('./commands/reencrypt.ts')).command,
   exec: async () => (await import('./commands/exec.ts')).command,
   status: async () => (await import('./commands/status.ts')).command,
   key: async () => (await import('./commands/key.ts')).command,

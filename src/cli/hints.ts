@@ -108,6 +108,7 @@ const hints: { readonly [Code in ErrorCode]?: (error: CkptfsError<Code>) => Hint
     }),
   locked: ({ data }) => {
     if (data?.holder === 'slot-change') return 'Try again.';
+    if (data?.holder === 're-encryption') return 'Wait until that ends.';
     return data?.holder === 'writer' && data.wanted === 'writing'
       ? 'An image has one writer at a time: unmount it there, or wait.'
       : 'An image has either readers or one writer: unmount it there ("ckptfs status" shows where), or wait.';
@@ -155,6 +156,7 @@ const hints: { readonly [Code in ErrorCode]?: (error: CkptfsError<Code>) => Hint
         '--allow-root out.',
       keyring:
         'The seccomp filter of a container may forbid add_key(2) and keyctl(2): allow them, or use another source.',
+      exchange: 'Name another directory for the new image: "ckptfs reencrypt ENC DST".',
       userfaultfd: 'Restore without --lazy-pages, or see what "ckptfs doctor" says of lazy restores.',
       'mount-namespace-right': 'Run it as root, or mount with "ckptfs mount" instead.',
     }),

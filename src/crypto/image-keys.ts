@@ -1,5 +1,6 @@
 import type { AeadCipherName, CipherName } from '../format/ciphers.ts';
 import { keyLabels } from '../format/labels.ts';
+import { ID_SIZE } from '../format/manifest.ts';
 import type { Primitives } from './primitives.ts';
 import { Secret } from './secret.ts';
 
@@ -43,6 +44,25 @@ export function deriveObjectMacKey(
   objectId: Uint8Array,
 ): Secret {
   return deriveForObject(p, imageKey, imageId, objectId, keyLabels.objectMac(cipher), MAC_KEY_SIZE);
+}
+
+/**
+ * Derives the id of an object of an image that is made by re-encryption (format.md §10), which is not secret.
+ * @param manifestDigest SHA-256 of the file `manifest` of the image that is re-encrypted
+ * @param number of the object, from 0
+ */
+export function deriveObjectId(
+  p: Primitives,
+  imageKey: Secret,
+  imageId: Uint8Array,
+  manifestDigest: Uint8Array,
+  number: number,
+): Buffer {
+  const salt = Buffer.concat([imageId, manifestDigest, Buffer.alloc(8)]);
+  salt.writeBigUInt64LE(BigInt(number), salt.length - 8);
+  const id = Buffer.alloc(ID_SIZE);
+  p.hkdfSha256(imageKey.bytes, salt, Buffer.from(keyLabels.reencryptedObject, 'ascii'), id);
+  return id;
 }
 
 function deriveForObject(

@@ -5,6 +5,7 @@ export const keyLabels = {
   headerMac: 'ckptfs 1 header mac',
   manifest: 'ckptfs 1 manifest',
   journal: 'ckptfs 1 journal',
+  reencryptedObject: 'ckptfs 1 reencrypted object',
   objectData: (cipher: Exclude<CipherName, 'none'>): string => `ckptfs 1 object ${cipher}`,
   objectMac: (cipher: Exclude<CipherName, AeadCipherName>): string => `ckptfs 1 object mac ${cipher}`,
 } as const;

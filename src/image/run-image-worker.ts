@@ -2,10 +2,11 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { CkptfsError, toPlainError } from '../base/errors.ts';
 import { type SealSetup, sealWorker } from './create/seal-worker.ts';
 import { type ExtractSetup, extractWorker } from './extract/extract-worker.ts';
+import { type ResealSetup, resealWorker } from './reencrypt/reseal-worker.ts';
 import { type VerifySetup, verifyWorker } from './verify/verify-worker.ts';
 import type { JobWorker, WorkerReply } from './workers/worker-messages.ts';
 
-type WorkerSetup = SealSetup | VerifySetup | ExtractSetup;
+type WorkerSetup = SealSetup | VerifySetup | ExtractSetup | ResealSetup;
 
 function startJob(setup: WorkerSetup): JobWorker {
   switch (setup.job) {
@@ -15,6 +16,8 @@ function startJob(setup: WorkerSetup): JobWorker {
       return verifyWorker(setup);
     case 'extract':
       return extractWorker(setup);
+    case 'reseal':
+      return resealWorker(setup);
   }
 }
 

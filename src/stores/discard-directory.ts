@@ -45,6 +45,8 @@ function removeFiles(image: Directory): void {
   for (const name of [...FILES, ...DRAFTS]) removeFile(image, name);
   withDirectory(() => image.openDirectory('objects', { sameMount: true }), removeObjects);
   removeIfEmpty(image, 'objects');
+  // Last, so that a removal that is interrupted can still be recognized (format.md §10).
+  removeFile(image, 'replaces');
 }
 
 function removeObjects(objects: Directory): void {

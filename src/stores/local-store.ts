@@ -12,7 +12,15 @@ import type { NamedFile, Store, StoredObject, StoreIdentity, StoreListing, Store
 /** Bytes of one of the units of st_blocks, see stat(2). */
 const STAT_BLOCK_SIZE = 512;
 
-const OWN_NAMES: ReadonlySet<string> = new Set(['ckptfs.json', 'manifest', 'signatures', 'objects', 'journal', 'lock']);
+const OWN_NAMES: ReadonlySet<string> = new Set([
+  'ckptfs.json',
+  'manifest',
+  'signatures',
+  'replaces',
+  'objects',
+  'journal',
+  'lock',
+]);
 
 /** An image in a directory of this host (format.md §2). The directory is held open. */
 export class LocalStore implements Store {

@@ -27,6 +27,7 @@ const AT_FDCWD = -100;
 const AT_REMOVEDIR = 0x200;
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const RENAME_NOREPLACE = 1;
+const RENAME_EXCHANGE = 2;
 /** sys/stat.h: the type in st_mode. */
 const S_IFIFO = 0o010000;
 const S_IFSOCK = 0o140000;
@@ -132,6 +133,13 @@ export function renameAt(
 ): void {
   const flags = replace ? 0 : RENAME_NOREPLACE;
   if (calls.renameat2(from, first.put(name), to, second.put(newName), flags) !== 0) throw systemError('renameat2');
+}
+
+/** Swaps two entries in one step. */
+export function exchangeAt(from: number, name: Uint8Array | string, to: number, other: Uint8Array | string): void {
+  if (calls.renameat2(from, first.put(name), to, second.put(other), RENAME_EXCHANGE) !== 0) {
+    throw systemError('renameat2');
+  }
 }
 
 export function linkAt(from: number, name: Uint8Array | string, to: number, newName: Uint8Array | string): void {

@@ -158,6 +158,16 @@ export class Directory {
     at.renameAt(this.fd, name, to.fd, newName, replace);
   }
 
+  /**
+   * Swaps two entries of this directory in one step.
+   * @throws Error EINVAL where the file system cannot; ENOENT, EBUSY for a mount point
+   */
+  exchange(name: EntryName, other: EntryName): void {
+    checkEntry(name);
+    checkEntry(other);
+    at.exchangeAt(this.fd, name, this.fd, other);
+  }
+
   /** Gives a file another name, also in another directory. @throws Error EEXIST */
   link(name: EntryName, newName: EntryName, to: Directory = this): void {
     checkEntry(name);

@@ -80,7 +80,7 @@ export async function withKeys<T>(
   }
 }
 
-export async function warnAbout(keys: HeldKeys, { quiet }: CommonOptions): Promise<void> {
+export async function warnAbout(keys: Pick<HeldKeys, 'warnings'>, { quiet }: CommonOptions): Promise<void> {
   if (!quiet) for (const warning of keys.warnings) await warn(warning);
 }
 

@@ -144,7 +144,9 @@ export class OtherKeys {
   #labelled(recipient: Recipient): Recipient {
     const { label } = this.#args;
     if (label === undefined) return recipient;
+    // A key or passphrase must still open what it made (`reencrypt` goes on with it after an interruption).
     return {
+      ...recipient,
       source: recipient.source,
       wrap: async (imageKey, imageId) => labelled(await recipient.wrap(imageKey, imageId), label),
     };

@@ -6,17 +6,18 @@ import type { Signer } from '../../crypto/signer.ts';
 import { randomBytes } from '../../crypto/system-random.ts';
 import { type CipherName, DEFAULT_CIPHER } from '../../format/ciphers.ts';
 import { DEFAULT_CHUNK_SIZE, Geometry } from '../../format/geometry.ts';
-import { DIGEST_SIZE, ID_SIZE, type Manifest } from '../../format/manifest.ts';
+import { ID_SIZE } from '../../format/manifest.ts';
 import { createStore } from '../../stores/open-store.ts';
 import type { WritableStore } from '../../stores/writable-store.ts';
 import type { Loss } from '../outside/losses.ts';
 import { publishManifest } from '../signatures/publish-manifest.ts';
-import { type Cancellation, DEFAULT_JOBS, type Progress, runTasks } from '../workers/worker-pool.ts';
+import type { Cancellation, Progress } from '../workers/worker-pool.ts';
 import { manifestFile } from './manifest-file.ts';
 import { checkChunkSize, type MakeSlots, writeNewHeader } from './new-header.ts';
-import { type Plan, planImage, segmentsInGroup } from './plan.ts';
+import { manifestOf, planImage } from './plan.ts';
 import { scanSource } from './scan-source.ts';
-import type { SealResult, SealSetup, SealTask } from './seal-worker.ts';
+import { makeObjectsDurable, sealObjects } from './seal-objects.ts';
+import type { SealSetup } from './seal-worker.ts';
 import { checkUnchanged, type OpenSource, openSource } from './source.ts';
 import { shareNames } from './source-names.ts';
 
@@ -77,11 +78,19 @@ async function encryptSource(source: OpenSource, options: CreateOptions): Promis
     store = createStore(destination);
     await writeNewHeader(store, options.makeSlots, imageKey, { imageId, cipher, chunkSize });
     const shared = { root: source.root.fd, location: source.location, names: shareNames(tree.inodes) };
-    const digests = await sealObjects(store, plan, options, imageKey, { imageId, cipher, geometry, source: shared });
+    const setup: SealSetup = {
+      job: 'seal',
+      store: store.place,
+      cipher,
+      chunkSize,
+      imageId,
+      imageKey: imageKey.shared,
+      source: shared,
+    };
+    const digests = await sealObjects(store, plan, setup, options);
     checkUnchanged(source, tree);
-    makeDurable(store, plan);
-    const objects = plan.objects.map(({ id, chunks }, at) => ({ id, chunks, digests: digests[at] as Buffer }));
-    const manifest: Manifest = { epoch: 1, objects, inodes: plan.inodes, entries: plan.entries };
+    makeObjectsDurable(store, plan);
+    const manifest = manifestOf(plan, digests);
     const file = manifestFile(manifest, imageKey, { imageId, cipher, chunkSize });
     publishManifest(store, { imageId, cipher, chunkSize }, manifest.epoch, file, options.signers);
   } finally {
@@ -99,7 +108,7 @@ async function encryptSource(source: OpenSource, options: CreateOptions): Promis
 }
 
 /** Refuses an image within its own source, because making it would change the source. */
-function refuseInside(source: string, destination: string): void {
+export function refuseInside(source: string, destination: string): void {
   const within = relative(absolutePath(source), absolutePath(destination));
   if (within !== '..' && !within.startsWith('../')) {
     throw new CkptfsError('bad-argument', `${destination} is within ${source}`, {
@@ -107,63 +116,4 @@ function refuseInside(source: string, destination: string): void {
       data: { reason: 'inside-source' },
     });
   }
-}
-
-/** Returns the tag-page digests of each object. */
-async function sealObjects(
-  store: WritableStore,
-  plan: Plan,
-  options: CreateOptions,
-  imageKey: Secret,
-  image: Pick<SealSetup, 'imageId' | 'cipher' | 'source'> & { readonly geometry: Geometry },
-): Promise<Buffer[]> {
-  const { geometry, imageId, cipher, source } = image;
-  const digests = plan.objects.map(({ chunks }) => Buffer.alloc(geometry.groupsFor(chunks) * DIGEST_SIZE));
-  let doneBytes = 0;
-  function* tasks(): Generator<SealTask> {
-    for (const [object, planned] of plan.objects.entries()) {
-      const file = store.createObject(planned.id.toString('hex'));
-      try {
-        file.truncate(geometry.objectSize(planned.chunks));
-      } finally {
-        file.close();
-      }
-      for (let group = 0; group < geometry.groupsFor(planned.chunks); group++) {
-        yield { objectId: planned.id, object, group, segments: segmentsInGroup(planned, group, geometry) };
-      }
-    }
-  }
-  await runTasks<SealTask, SealResult, SealSetup>({
-    setup: {
-      job: 'seal',
-      store: store.place,
-      cipher,
-      chunkSize: geometry.chunkSize,
-      imageId,
-      imageKey: imageKey.shared,
-      source,
-    },
-    tasks: tasks(),
-    jobs: options.jobs ?? DEFAULT_JOBS,
-    signal: options.signal,
-    onCancellable: options.onCancellable,
-    onResult: (digest, task) => {
-      digests[task.object]?.set(digest, task.group * DIGEST_SIZE);
-      doneBytes += task.segments.reduce((sum, segment) => sum + segment.length, 0);
-      options.onProgress?.({ doneBytes, totalBytes: plan.totalBytes });
-    },
-  });
-  return digests;
-}
-
-function makeDurable(store: WritableStore, plan: Plan): void {
-  for (const { id } of plan.objects) {
-    const file = store.openObjectForWriting(id.toString('hex'));
-    try {
-      file.sync();
-    } finally {
-      file.close();
-    }
-  }
-  store.syncNames();
 }

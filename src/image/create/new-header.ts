@@ -1,15 +1,40 @@
 import { CkptfsError } from '../../base/errors.ts';
 import { headerMac } from '../../crypto/header-mac.ts';
-import { deriveHeaderMacKey } from '../../crypto/image-keys.ts';
-import type { Secret } from '../../crypto/secret.ts';
+import { deriveHeaderMacKey, IMAGE_KEY_SIZE } from '../../crypto/image-keys.ts';
+import { Secret } from '../../crypto/secret.ts';
 import { primitives } from '../../crypto/select.ts';
+import { randomBytes } from '../../crypto/system-random.ts';
 import { isChunkSize } from '../../format/geometry.ts';
 import { authenticatedHeaderBytes, encodeHeader, type Header, MAX_SLOTS } from '../../format/header.ts';
+import { ID_SIZE } from '../../format/manifest.ts';
 import type { Slot } from '../../format/slot.ts';
 import type { WritableStore } from '../../stores/writable-store.ts';
 
 /** Wraps a new image key, once for each recipient. It is called before any byte is encrypted. */
 export type MakeSlots = (imageKey: Secret, imageId: Buffer) => Promise<readonly Slot[]>;
+
+/** What a new image begins with. */
+export interface BegunImage {
+  readonly header: Header;
+  /** The caller wipes it. */
+  readonly imageKey: Secret;
+}
+
+/** Writes the header of a new image, under a new id and a new image key. @throws CkptfsError `bad-argument`, `io` */
+export async function beginHeader(
+  store: WritableStore,
+  makeSlots: MakeSlots,
+  { cipher, chunkSize }: Pick<Header, 'cipher' | 'chunkSize'>,
+): Promise<BegunImage> {
+  const imageKey = Secret.random(IMAGE_KEY_SIZE);
+  try {
+    const image = { imageId: randomBytes(ID_SIZE), cipher, chunkSize };
+    return { header: await writeNewHeader(store, makeSlots, imageKey, image), imageKey };
+  } catch (error) {
+    imageKey.wipe();
+    throw error;
+  }
+}
 
 /** Writes the header of a new image and makes it durable. @throws CkptfsError `bad-argument`, `io` */
 export async function writeNewHeader(

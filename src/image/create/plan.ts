@@ -1,7 +1,7 @@
 import { firstNotBelow } from '../../base/search.ts';
 import { randomBytes } from '../../crypto/system-random.ts';
 import { type Geometry, SECTOR_SIZE } from '../../format/geometry.ts';
-import { type Entry, type Extent, ID_SIZE, type Inode } from '../../format/manifest.ts';
+import { type Entry, type Extent, ID_SIZE, type Inode, type Manifest } from '../../format/manifest.ts';
 import type { SourceFile, SourceTree } from './source.ts';
 
 /** Files of fewer bytes share an object. The format would allow any other number. */
@@ -34,11 +34,18 @@ export interface Plan {
   readonly totalBytes: number;
 }
 
-type PlannedTree = Pick<SourceTree, 'inodes' | 'entries'>;
+export type PlannedTree = Pick<SourceTree, 'inodes' | 'entries'>;
 
-/** Gives each big file an object of its own, and all small files one together. */
-export function planImage(tree: PlannedTree, geometry: Geometry): Plan {
-  const objects = layOut(tree, geometry);
+/**
+ * Gives each big file an object of its own, and all small files one together.
+ * @param makeId makes the id of an object from its number; the same tree always gets the same numbers
+ */
+export function planImage(
+  tree: PlannedTree,
+  geometry: Geometry,
+  makeId: (number: number) => Buffer = () => randomBytes(ID_SIZE),
+): Plan {
+  const objects = layOut(tree, geometry, makeId);
   objects.sort((a, b) => a.id.compare(b.id));
   const extents = new Map<number, Extent[]>();
   for (const [object, { segments }] of objects.entries()) {
@@ -60,17 +67,27 @@ export function planImage(tree: PlannedTree, geometry: Geometry): Plan {
   return { objects, inodes, entries, totalBytes };
 }
 
-function layOut(tree: PlannedTree, geometry: Geometry): PlannedObject[] {
+/** Returns the manifest of a plan. @param digests of the tag pages of each object, in the order of the objects */
+export function manifestOf({ objects, inodes, entries }: Plan, digests: readonly Buffer[]): Manifest {
+  return {
+    epoch: 1,
+    objects: objects.map(({ id, chunks }, at) => ({ id, chunks, digests: digests[at] as Buffer })),
+    inodes,
+    entries,
+  };
+}
+
+function layOut(tree: PlannedTree, geometry: Geometry, makeId: (number: number) => Buffer): PlannedObject[] {
   const files: IndexedFile[] = [];
   for (const [inode, file] of tree.inodes.entries()) {
     if (file.type === 'file' && file.ranges.length > 0) files.push({ inode, file });
   }
   const big = files.filter(({ file }) => file.size >= SMALL_FILE).map((file) => [file]);
   const small = files.filter(({ file }) => file.size < SMALL_FILE);
-  return [...big, ...(small.length > 0 ? [small] : [])].map((group) => {
+  return [...big, ...(small.length > 0 ? [small] : [])].map((group, number) => {
     const segments = segmentsOf(group);
     const last = segments.at(-1) as Segment;
-    return { id: randomBytes(ID_SIZE), chunks: geometry.chunksFor(last.objectOffset + last.length), segments };
+    return { id: makeId(number), chunks: geometry.chunksFor(last.objectOffset + last.length), segments };
   });
 }
 

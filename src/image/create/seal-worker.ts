@@ -19,13 +19,17 @@ import { type Segment, usedSectors } from './plan.ts';
 import { GONE_ERRORS, sourceChanged, stampOf } from './source.ts';
 import { placeIn, type SharedNames } from './source-names.ts';
 
-export interface SealSetup {
-  readonly job: 'seal';
+/** What every worker needs that seals groups. */
+export interface GroupSetup {
   readonly store: StorePlace;
   readonly cipher: CipherName;
   readonly chunkSize: number;
   readonly imageId: Uint8Array;
   readonly imageKey: SharedArrayBuffer;
+}
+
+export interface SealSetup extends GroupSetup {
+  readonly job: 'seal';
   readonly source: {
     /** Descriptor of the root. All threads of the process share it. */
     readonly root: number;
@@ -34,7 +38,7 @@ export interface SealSetup {
   };
 }
 
-/** The task to read one group of an object from the source, to encrypt it and to write it. */
+/** The task to read what one group of an object holds, to encrypt it and to write it. */
 export interface SealTask {
   readonly objectId: Uint8Array;
   readonly object: number;
@@ -49,7 +53,21 @@ const MAX_OPEN = 8;
 /** The SHA-256 of the group's tag page. */
 export type SealResult = Uint8Array;
 
+/** Where the bytes of segments come from. */
+export interface SegmentSource {
+  /** Reads segments into `to`, and zeros up to the end of the last sector. Returns the number of bytes before those. */
+  read(segments: readonly Segment[], to: Region): number;
+  /** Wipes what it has of files and keys. */
+  close(): void;
+}
+
+/** Seals what is in files of a directory. */
 export function sealWorker(setup: SealSetup): JobWorker {
+  return groupSealer(setup, new SourceReader(setup.source));
+}
+
+/** Seals groups of objects, wherever their bytes come from. */
+export function groupSealer(setup: GroupSetup, source: SegmentSource): JobWorker {
   const geometry = new Geometry(setup.chunkSize);
   const imageKey = Secret.fromShared(setup.imageKey);
   const store = openWritableStore(setup.store);
@@ -57,7 +75,6 @@ export function sealWorker(setup: SealSetup): JobWorker {
   const stored = new Region(geometry.groupStride);
   const digest = new Region(DIGEST_SIZE);
   const nonces = new Nonces();
-  const source = new SourceReader(setup.source);
 
   const run = (task: SealTask): SealResult => {
     const id = Buffer.from(task.objectId);
@@ -99,7 +116,7 @@ export function sealWorker(setup: SealSetup): JobWorker {
 }
 
 /** Reads segments of source files. Keeps the last file open, since a big one has many segments. */
-class SourceReader {
+class SourceReader implements SegmentSource {
   readonly #location: string;
   readonly #place: FindPlace;
   readonly #directories: TreeDirectories;
@@ -112,7 +129,6 @@ class SourceReader {
     this.#directories = new TreeDirectories(Directory.fromDescriptor(root), this.#place, { maxOpen: MAX_OPEN });
   }
 
-  /** Reads segments into `to`, and zeros up to the end of the last sector. Returns the number of bytes before those. */
   read(segments: readonly Segment[], to: Region): number {
     let end = 0;
     for (const segment of segments) {

@@ -11,7 +11,7 @@ describe('Geometry', () => {
     expect(() => new Geometry(12288)).toThrow(RangeError);
   });
 
-  test('the worked sizes of format.md §10', () => {
+  test('the worked sizes of format.md §11', () => {
     const geometry = new Geometry(16384);
     const MiB = 1 << 20;
     const worked: readonly (readonly [number, number, number, number])[] = [

@@ -1,0 +1,269 @@
+import { CkptfsError } from '../base/errors.ts';
+import type { CipherName } from '../format/ciphers.ts';
+import { refuseInside } from '../image/create/create.ts';
+import { checkChunkSize } from '../image/create/new-header.ts';
+import { type Image, lockForReading, openImage, readAnyHeader, readHeader } from '../image/read/image.ts';
+import { type SealCopyOptions, type SealedCopy, sealCopy } from '../image/reencrypt/seal-copy.ts';
+import type { Recipient } from '../keys/provider.ts';
+import { ImagePlace } from '../stores/image-place.ts';
+import { openStore } from '../stores/open-store.ts';
+import { ReplacementStore } from '../stores/replacement-store.ts';
+import type { Store, StoreLock } from '../stores/store.ts';
+import { closeReplacement, openReplacement, type Replacement, type ReplacementPlan } from './replacement.ts';
+import { type OpenOptions, unlockHeader } from './unlock.ts';
+
+export interface ReencryptOptions extends OpenOptions, SealCopyOptions {
+  /**
+   * Who can open the new image. Those that also open slots, keys and passphrases, can go on with what an interruption
+   * left; for public keys alone the work then begins again.
+   */
+  readonly recipients: readonly Recipient[];
+  /** A directory for the new image; without it the new image takes the place of the old one. */
+  readonly destination?: string;
+  /** By default that of the old image. */
+  readonly cipher?: CipherName;
+  /** Bytes: a power of two from 4096 to 65536; by default that of the old image. */
+  readonly chunkSize?: number;
+}
+
+export interface ReencryptedImage {
+  /** 32 hexadecimal digits. */
+  readonly imageId: string;
+  /** The id of the old image. */
+  readonly previousImageId: string;
+  /** What was encrypted; undefined when only the removal of the old image was left to do. */
+  readonly contents: SealedCopy | undefined;
+  /** Where the old image still is. Undefined when it was removed. */
+  readonly oldImage: string | undefined;
+}
+
+/** How often work begins again whose result, left by an interruption, turns out to be unusable. */
+const MAX_ATTEMPTS = 2;
+
+/**
+ * Encrypts everything that a sealed image holds under a new image key, in new objects, and verifies the result. After
+ * an interruption, the same call goes on. See format.md §10.
+ * @throws CkptfsError `bad-argument`, `unsealed`, `unfinished`, `not-an-image`, `unsupported-format`, `damaged`,
+ * `wrong-image`, `no-key`, `wrong-key`, `locked`, `exists`, `missing-feature`, `io`, `interrupted`. Whatever it is, the
+ * path of the image leads to a whole image
+ */
+export async function reencryptImage(location: string, options: ReencryptOptions): Promise<ReencryptedImage> {
+  if (options.recipients.length === 0) throw new CkptfsError('bad-argument', 'the new image has no recipient');
+  if (options.chunkSize !== undefined) checkChunkSize(options.chunkSize);
+  return options.destination === undefined
+    ? reencryptInPlace(location, options)
+    : reencryptInto(location, options.destination, options);
+}
+
+async function reencryptInto(
+  location: string,
+  destination: string,
+  options: ReencryptOptions,
+): Promise<ReencryptedImage> {
+  refuseInside(location, destination);
+  const store = openStore(location);
+  try {
+    return await withOpened(store, options, async (image) => {
+      const plan = planOf(image, 'copy', options, {
+        find: () => findIn(destination),
+        make: () => ReplacementStore.make(destination, markOf(image, 'copy')),
+      });
+      return withSealed(image, plan, options, (replacement, contents) => {
+        replacement.store.removeMark();
+        return resultOf(image, replacement, contents, store.location);
+      });
+    });
+  } finally {
+    store.close();
+  }
+}
+
+async function reencryptInPlace(location: string, options: ReencryptOptions): Promise<ReencryptedImage> {
+  const place = ImagePlace.hold(location);
+  try {
+    const finished = finish(place, options.imageId);
+    if (finished !== undefined) return finished;
+    const exchanged = await exchange(place, options);
+    return { ...exchanged, oldImage: finish(place)?.oldImage };
+  } finally {
+    place.close();
+  }
+}
+
+/** Makes the new image, and puts it in the place of the old one. */
+async function exchange(place: ImagePlace, options: ReencryptOptions): Promise<ReencryptedImage> {
+  const store = place.openImage();
+  let slotLock: StoreLock | undefined;
+  try {
+    return await withOpened(
+      store,
+      options,
+      (image) => {
+        const plan = planOf(image, 'in-place', options, {
+          find: () => marked(place.openSibling()),
+          make: () => makeBeside(place, image),
+        });
+        return withSealed(image, plan, options, (replacement, contents) => {
+          replacement.store.takeModesOf(store);
+          place.exchange(store.identity(), replacement.store.identity());
+          return resultOf(image, replacement, contents, place.siblingPath);
+        });
+      },
+      () => {
+        slotLock = store.lockHeader();
+      },
+    );
+  } finally {
+    slotLock?.release();
+    store.close();
+  }
+}
+
+/**
+ * Does what is left when the new image is in place: removes the old one, unless it is being read. Returns undefined
+ * where no re-encryption has come so far.
+ * @throws CkptfsError `exists` when something else is beside the image, `wrong-image`, `io`
+ */
+function finish(place: ImagePlace, wantedId?: string): ReencryptedImage | undefined {
+  const store = place.openImage();
+  let lock: StoreLock | undefined;
+  try {
+    const mark = store.mark();
+    if (mark === undefined || mark === 'torn' || mark.how !== 'in-place') return undefined;
+    lock = store.hold();
+    const imageId = readAnyHeader(store).imageId.toString('hex');
+    if (wantedId !== undefined && wantedId !== imageId && wantedId !== mark.imageId) return undefined;
+    place.sync();
+    const oldImage = removeOld(place, mark.imageId);
+    if (oldImage === undefined) store.removeMark();
+    return { imageId, previousImageId: mark.imageId, contents: undefined, oldImage };
+  } finally {
+    lock?.release();
+    store.close();
+  }
+}
+
+/** Removes the old image, or returns where it is as long as it is read. */
+function removeOld(place: ImagePlace, imageId: string): string | undefined {
+  const old = place.openSibling();
+  if (old === undefined) return undefined;
+  try {
+    if (old.mark() !== undefined || !isImageOrRest(old, imageId)) {
+      throw new CkptfsError('exists', `${place.siblingPath} is not image ${imageId}, which was replaced`, {
+        path: place.siblingPath,
+        data: { reason: 'not-empty' },
+      });
+    }
+    old.discard();
+    place.sync();
+    return undefined;
+  } catch (error) {
+    if (error instanceof CkptfsError && error.code === 'locked') return place.siblingPath;
+    throw error;
+  } finally {
+    old.close();
+  }
+}
+
+/** Tells whether a store has the image of an id, or what is left of an image without its header. */
+function isImageOrRest(store: Store, imageId: string): boolean {
+  return store.sizeOf('ckptfs.json') === undefined || readAnyHeader(store).imageId.toString('hex') === imageId;
+}
+
+/**
+ * Opens the old image, which may be read by others but not written meanwhile.
+ * @param locked is called when the lock of a reader is held, before the header is read
+ */
+async function withOpened<T>(
+  store: Store,
+  options: ReencryptOptions,
+  work: (image: Image) => Promise<T>,
+  locked: () => void = () => undefined,
+): Promise<T> {
+  const lock = lockForReading(store);
+  try {
+    readHeader(store);
+    locked();
+    const header = readHeader(store);
+    const { imageKey } = await unlockHeader(store, header, options);
+    try {
+      return await work(openImage(store, header, imageKey));
+    } finally {
+      imageKey.wipe();
+    }
+  } finally {
+    lock.release();
+  }
+}
+
+/** Fills the new image and passes it to `work`, once it is whole. */
+async function withSealed<T>(
+  image: Image,
+  plan: ReplacementPlan,
+  options: ReencryptOptions,
+  work: (replacement: Replacement, contents: SealedCopy) => T,
+): Promise<T> {
+  for (let left = MAX_ATTEMPTS; left > 0; left--) {
+    const replacement = await openReplacement(plan);
+    try {
+      const contents = await sealCopy(image, replacement, options);
+      if (contents !== undefined) return work(replacement, contents);
+      replacement.store.discard();
+    } finally {
+      closeReplacement(replacement);
+    }
+  }
+  throw new CkptfsError('internal', 'a new image is not what was sealed');
+}
+
+function planOf(
+  image: Image,
+  how: 'copy' | 'in-place',
+  { recipients, cipher = image.header.cipher, chunkSize = image.header.chunkSize }: ReencryptOptions,
+  places: Pick<ReplacementPlan, 'find' | 'make'>,
+): ReplacementPlan {
+  return { mark: markOf(image, how), recipients, cipher, chunkSize, ...places };
+}
+
+function markOf(image: Image, how: 'copy' | 'in-place') {
+  return { imageId: image.header.imageId.toString('hex'), how };
+}
+
+function findIn(destination: string): ReplacementStore | undefined {
+  let store: ReplacementStore;
+  try {
+    store = new ReplacementStore(destination);
+  } catch (error) {
+    if (error instanceof CkptfsError && (error.code === 'io' || error.code === 'not-an-image')) return undefined;
+    throw error;
+  }
+  return marked(store);
+}
+
+/** Returns a store that was made to replace an image; closes any other. */
+function marked(store: ReplacementStore | undefined): ReplacementStore | undefined {
+  if (store === undefined || store.mark() !== undefined) return store;
+  store.close();
+  return undefined;
+}
+
+function makeBeside(place: ImagePlace, image: Image): ReplacementStore {
+  const store = ReplacementStore.make(place.siblingPath, markOf(image, 'in-place'));
+  try {
+    store.tryExchange();
+    return store;
+  } catch (error) {
+    store.discard();
+    store.close();
+    throw error;
+  }
+}
+
+function resultOf(image: Image, { header }: Replacement, contents: SealedCopy, oldImage: string): ReencryptedImage {
+  return {
+    imageId: header.imageId.toString('hex'),
+    previousImageId: image.header.imageId.toString('hex'),
+    contents,
+    oldImage,
+  };
+}

@@ -1,0 +1,182 @@
+// Goal: "ckptfs reencrypt" ends with one whole image, wherever it is killed, and says what it did not do.
+// Method: the built CLI, killed by strace before single system calls; a mount that reads meanwhile; small file systems.
+import { spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest';
+import { ckptfs, runCkptfs, withMount } from './support/ckptfs.ts';
+import { PATIENCE } from './support/patience.ts';
+import { runProgram } from './support/programs.ts';
+import { describeIf, systemTest, toolEnvironment } from './support/requirements.ts';
+
+const base = mkdtempSync(join(tmpdir(), 'ckptfs-reencrypt-cli-'));
+const original = join(base, 'original');
+const oldKey = join(base, 'old.key');
+const newKey = join(base, 'new.key');
+const big = Buffer.alloc((2 << 20) + 5, 'big contents ');
+let directory: string;
+let image: string;
+
+beforeAll(() => {
+  for (const key of [oldKey, newKey]) ckptfs('keygen', '-o', key);
+  const source = join(base, 'source');
+  mkdirSync(source);
+  writeFileSync(join(source, 'big'), big);
+  writeFileSync(join(source, 'small'), 'small contents');
+  ckptfs('encrypt', source, original, '-k', oldKey);
+});
+afterAll(() => rmSync(base, { recursive: true }));
+beforeEach(() => {
+  directory = mkdtempSync(join(base, 'case-'));
+  image = join(directory, 'enc');
+  cpSync(original, image, { recursive: true });
+});
+afterEach(() => rmSync(directory, { recursive: true }));
+
+const command = (...more: readonly string[]): string[] => [
+  'reencrypt',
+  image,
+  '-k',
+  oldKey,
+  '-r',
+  `file:${newKey}`,
+  ...more,
+];
+const imageId = (at: string): string => JSON.parse(readFileSync(join(at, 'ckptfs.json'), 'utf8')).image;
+const program = join(import.meta.dirname, '../../bin/ckptfs');
+const contents = (at: string, ...keys: readonly string[]): string =>
+  runProgram(program, 'cat', at, 'big', ...keys.flatMap((key) => ['-k', key]));
+
+/** Runs the command under strace, which sends a signal to it before one of its system calls. */
+function signalAt(call: string, count: number, signal: 'KILL' | 'TERM', ...more: readonly string[]) {
+  const inject = `inject=${call}:signal=${signal}:when=${count}`;
+  const options = ['-f', '-qq', '-o', '/dev/null', '-e', `trace=${call}`, '-e', inject];
+  return spawnSync('strace', [...options, program, ...command(...more)], {
+    env: toolEnvironment,
+    encoding: 'utf8',
+    timeout: PATIENCE,
+  });
+}
+
+describeIf([], 'ckptfs reencrypt', () => {
+  systemTest([], 'replaces the image, and says that copies still open with the old key', () => {
+    const id = imageId(image);
+    const { status, stdout, stderr } = runCkptfs(...command('--cipher', 'aes-256-gcm', '--chunk-size', '64K'));
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    expect(stdout.split('\n')).toEqual([
+      `image ${imageId(image)}: 2 files, 2.0 MiB, under a new key, in ${image}`,
+      `image ${id}: the old one is removed; every copy of it still opens with the old keys`,
+      'Removing a key slot would not have done this: who has had the image key can read what it encrypted.',
+      '',
+    ]);
+    expect(contents(image, newKey)).toBe(big.toString());
+    expect(runCkptfs('cat', image, 'big', '-k', oldKey).status).toBe(12);
+    expect(JSON.parse(ckptfs('info', image, '--json', '-k', newKey))).toMatchObject({
+      cipher: 'aes-256-gcm',
+      chunkSize: 65536,
+      epoch: 1,
+      files: 2,
+    });
+    expect(readdirSync(directory)).toEqual(['enc']);
+  });
+
+  systemTest([], 'refuses to work without a recipient', () => {
+    const { status, stderr } = runCkptfs('reencrypt', image, '-k', oldKey);
+    expect(status).toBe(2);
+    expect(stderr).toMatch(/^ckptfs: no recipient is given for the new key slot\. Name it with --recipient:/);
+  });
+
+  systemTest(
+    ['root'],
+    'leaves a mount that reads the old image alone, and removes that when it is run again',
+    async () => {
+      const mountPoint = join(directory, 'mnt');
+      const id = imageId(image);
+      await withMount(image, mountPoint, oldKey, [], async () => {
+        const { status, stdout, stderr } = runCkptfs(...command('--json'));
+        expect(status).toBe(0);
+        expect(JSON.parse(stdout)).toEqual({
+          imageId: imageId(image),
+          previousImageId: id,
+          files: 2,
+          fileBytes: big.length + 14,
+          location: image,
+          oldImage: `${image}.reencrypt`,
+        });
+        expect(JSON.parse(stderr).warning.message).toContain(`image ${id} is still read`);
+        expect(readFileSync(join(mountPoint, 'big')).equals(big)).toBe(true);
+        expect(contents(image, newKey)).toBe(big.toString());
+      });
+      expect(ckptfs(...command())).toContain(`image ${id}: the old one is removed`);
+      expect(readdirSync(directory).sort()).toEqual(['enc', 'mnt']);
+      ckptfs('verify', image, '-k', newKey, '--strict');
+    },
+  );
+
+  // The calls are those of this version, in their order; each leaves another state of format.md §10.
+  for (const [call, count, what] of [
+    ['renameat', 1, 'the header of the new image'],
+    ['pwrite64', 2, 'its objects'],
+    ['renameat', 2, 'its manifest'],
+    ['renameat2', 2, 'the swap'],
+    ['unlinkat', 5, 'the removal of the old manifest'],
+    ['unlinkat', 14, 'the removal of old objects'],
+    ['unlinkat', 20, 'the removal of the mark'],
+  ] as const) {
+    systemTest(['strace'], `killed before ${what}: the image is whole, and the same command completes it`, () => {
+      expect(signalAt(call, count, 'KILL').signal).toBe('SIGKILL');
+      expect(contents(image, oldKey, newKey)).toBe(big.toString());
+      expect(runCkptfs(...command())).toMatchObject({ status: 0, stderr: '' });
+      ckptfs('verify', image, '-k', newKey, '--strict');
+      expect(contents(image, newKey)).toBe(big.toString());
+      expect(readdirSync(directory)).toEqual(['enc']);
+      expect(readdirSync(image).sort()).toEqual(['ckptfs.json', 'manifest', 'objects']);
+    });
+  }
+
+  systemTest(['strace'], 'SIGTERM ends it, and it says how to go on', () => {
+    const { status, stderr } = signalAt('pwrite64', 1, 'TERM', '--jobs', '1');
+    expect(status).toBe(143);
+    expect(stderr).toBe(
+      `ckptfs: interrupted by SIGTERM. ${image} is as it was; run the same command again to go on.\n`,
+    );
+    expect(contents(image, oldKey)).toBe(big.toString());
+  });
+
+  systemTest(['strace', 'root'], 'an image that was written since the interruption is encrypted as it is now', () => {
+    signalAt('renameat2', 2, 'KILL');
+    ckptfs('exec', image, '--write', '-k', oldKey, '--', 'sh', '-c', 'echo changed > "$1/small"', 'sh', '{}');
+    ckptfs(...command());
+    expect(ckptfs('cat', image, 'small', '-k', newKey)).toBe('changed\n');
+    ckptfs('verify', image, '-k', newKey, '--strict');
+  });
+});
+
+describeIf(['root'], 'on a small file system', () => {
+  beforeEach(() => {
+    rmSync(image, { recursive: true });
+    runProgram('mount', '-t', 'tmpfs', '-o', 'size=4M', 'ckptfs-test', directory);
+    cpSync(original, image, { recursive: true });
+  });
+  afterEach(() => runProgram('umount', directory));
+
+  systemTest([], 'there is no room for a second copy: refused at once; another disk takes it', () => {
+    const { status, stderr } = runCkptfs(...command());
+    expect(status).toBe(3);
+    expect(stderr).toMatch(/enc\.reencrypt needs room for 3 MiB, and \d MiB are free\.\n$/);
+    expect(contents(image, oldKey)).toBe(big.toString());
+    const destination = join(base, 'elsewhere');
+    const moved = ['reencrypt', image, destination, '-k', oldKey, '-r', `file:${newKey}`];
+    expect(ckptfs(...moved)).toContain(`the old one is in ${image}`);
+    expect(contents(destination, newKey)).toBe(big.toString());
+    expect(contents(image, oldKey)).toBe(big.toString());
+  });
+
+  systemTest([], 'a mount point is not replaced', () => {
+    for (const name of readdirSync(image)) renameSync(join(image, name), join(directory, name));
+    const { status, stderr } = runCkptfs('reencrypt', directory, '-k', oldKey, '-r', `file:${newKey}`);
+    expect(status).toBe(33);
+    expect(stderr).toContain('it is a mount point. Name another directory for the new image:');
+  });
+});
