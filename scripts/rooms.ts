@@ -178,12 +178,13 @@ export const HOUSES: Readonly<Record<string, House>> = {
     ],
     doors: ['hints.ts', 'main.ts', 'mount-here.ts'],
     rooms: {
-      '.': ['commands', 'options', 'terminal', 'words'],
+      '.': ['commands', 'config', 'options', 'terminal', 'words'],
       words: ['.'],
       terminal: ['.'],
-      options: ['.', 'terminal'],
+      config: ['.'],
+      options: ['.', 'config', 'terminal'],
       doctor: ['.', 'terminal'],
-      commands: ['.', 'doctor', 'options', 'terminal', 'words'],
+      commands: ['.', 'config', 'doctor', 'options', 'terminal', 'words'],
     },
   },
   programs: {

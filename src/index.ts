@@ -73,7 +73,13 @@ export {
 export { createEmptyImage, type NewImage, type NewImageOptions, rootLike } from './library/new-image.ts';
 export { type ReencryptedImage, type ReencryptOptions, reencryptImage } from './library/reencrypt.ts';
 export { checkSignature, type SignatureDemand, type SignedImage, signImage } from './library/signatures.ts';
-export { type OpenOptions, type UnlockOptions, unlockImage } from './library/unlock.ts';
+export {
+  type FindIdentities,
+  type ImageToOpen,
+  type OpenOptions,
+  type UnlockOptions,
+  unlockImage,
+} from './library/unlock.ts';
 export {
   type RecoveredImage,
   recoverImage,

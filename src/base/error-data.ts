@@ -4,7 +4,15 @@
  */
 export const errorFacts = {
   'bad-argument': {
-    'reason?': ['relative-path', 'mount-option', 'inside-source', 'key-slot', 'private-key', 'no-recipient'],
+    'reason?': [
+      'relative-path',
+      'mount-option',
+      'inside-source',
+      'key-slot',
+      'private-key',
+      'no-recipient',
+      'configuration',
+    ],
   },
   /** The name of the errno that a system call failed with: `ENOSPC`. */
   io: { 'errno?': 'text', 'reason?': ['hard-links'] },
@@ -31,6 +39,10 @@ export const errorFacts = {
     ],
     'subject?': 'text',
     'since?': 'text',
+  },
+  /** `policy-file`: the policy itself is wrong, so that nothing is allowed. */
+  'forbidden-by-policy': {
+    reason: ['policy-file', 'cipher', 'key-source', 'force', 'recipient', 'writing'],
   },
   'bad-key-file': {
     reason: [

@@ -24,6 +24,8 @@ export const errorCodes = [
   'wrong-key',
   /** A certificate or a signature is not accepted. */
   'untrusted',
+  /** A policy of this host, or one that was named, does not allow it. */
+  'forbidden-by-policy',
   /** A server or a command that has the key does not answer, refuses, or answers something else. */
   'key-unavailable',
   /** The directory is not a ckptfs image. */

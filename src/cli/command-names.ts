@@ -68,6 +68,10 @@ export const commandTexts = {
     usage: 'decrypt <ENC> <DST>',
     summary: 'Decrypt a whole image into a directory',
   },
+  config: {
+    usage: 'config',
+    summary: 'Show what holds where no key is named, and the policy, with where each is from',
+  },
   doctor: {
     usage: 'doctor',
     summary: 'Check what this host has and lacks for ckptfs',

@@ -24,6 +24,7 @@ const PATH_NAMES = [
   'signPassphraseFile',
   'epochFile',
   'logFile',
+  'policy',
   'output',
 ] as const;
 

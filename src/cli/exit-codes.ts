@@ -13,6 +13,7 @@ export const exitCodes: Readonly<Record<ErrorCode, number>> = {
   'no-key': 11,
   'wrong-key': 12,
   untrusted: 13,
+  'forbidden-by-policy': 14,
   'key-unavailable': 15,
   'not-an-image': 20,
   unfinished: 21,

@@ -91,6 +91,12 @@ const hints: { readonly [Code in ErrorCode]?: (error: CkptfsError<Code>) => Hint
       'too-old': 'Get the newest version of the image: someone may have put an older one back.',
       'not-a-certificate': 'Name a certificate, or a file of several, as PEM or DER.',
     }),
+  'forbidden-by-policy': ({ data, path }) =>
+    choose(data?.reason, {
+      'policy-file': `Have root mend it: no other user may own it or write to it: chmod go-w ${shellWord(path)}.`,
+      cipher: 'Name an allowed one with --cipher for a new image.',
+      'key-source': 'Name a key from an allowed source; "ckptfs config" shows the policy.',
+    }),
   'not-an-image': ({ data }) =>
     choose(data?.reason, {
       'not-a-directory': NAME_AN_IMAGE,

@@ -9,6 +9,7 @@ import { unlockImage } from '../library/unlock.ts';
 import { canMountHere, type MountedHere, mountHere } from '../serve/one-process/mount-here.ts';
 import { prepareForCommand } from './command.ts';
 import { commandTexts } from './command-names.ts';
+import { mayBeConfigured, mayHavePolicy } from './config/places.ts';
 import { exitCodeOfSignal } from './exit-codes.ts';
 import { hintFor } from './hints.ts';
 import { omitUndefined } from './omit-undefined.ts';
@@ -57,6 +58,7 @@ async function mountPlainly(words: readonly string[], { launcher, ...start }: St
   if (args === undefined || args.foreground || args.cipher !== undefined || args.chunkSize !== undefined) return;
   await prepareForCommand(args);
   const { image, mount, logFile } = await mountRequest(args);
+  if (mayHavePolicy() || image.policy !== undefined || (image.keyFile.length === 0 && mayBeConfigured())) return;
   if (hasOthers(image) || demandsSignature(image)) return;
   if (!image.keyFile.every(isRegularFile) || !canMountHere(mount)) return;
   const { imageKey, warnings } = await unlocked(image);

@@ -43,9 +43,9 @@ export async function withNewImage<T>(
   work: (imageKey: Secret, made: NewlyMade) => Promise<T>,
   isKept: (result: T) => boolean = () => true,
 ): Promise<T> {
-  return withKeys(args, async (keys) => {
+  const make = async (keys: HeldKeys): Promise<T> => {
     await warnAbout(keys, args);
-    await keys.prepareForCreating();
+    await keys.prepareForCreating(args.cipher ?? DEFAULT_CIPHER);
     const created = await createEmptyImage({
       destination: args.ENC,
       makeSlots: slotsFor(keys),
@@ -69,7 +69,8 @@ export async function withNewImage<T>(
       created.imageKey.wipe();
       if (!isWanted) await takeBack(made);
     }
-  });
+  };
+  return withKeys(args, make, 'make');
 }
 
 /** Removes the image. A failure is a warning only, because the user must learn of the error that made it useless. */

@@ -1,5 +1,6 @@
 import { CkptfsError } from '../base/errors.ts';
 import type { Secret } from '../crypto/secret.ts';
+import type { CipherName } from '../format/ciphers.ts';
 import type { Header } from '../format/header.ts';
 import type { Slot } from '../format/slot.ts';
 import {
@@ -15,7 +16,7 @@ import type { Store } from '../stores/store.ts';
 
 export interface OpenOptions {
   /** Tried in order; or a function that returns them for an image, by its 16-byte id. They stay the caller's. */
-  readonly keys: readonly Identity[] | ((imageId: Buffer, slots: readonly Slot[]) => readonly Identity[]);
+  readonly keys: readonly Identity[] | FindIdentities;
   /**
    * Returns the key of the image with this 16-byte id from where it was kept before, for the caller to wipe. One that
    * does not fit the image any more is passed over. It is asked before `keys`.
@@ -23,7 +24,21 @@ export interface OpenOptions {
   readonly keptKey?: ((imageId: Buffer) => Secret | undefined) | undefined;
   /** Refuse an image with another id; 32 hexadecimal digits. */
   readonly imageId?: string | undefined;
+  /** Is told of every image before a key is used for it, and throws to refuse it. */
+  readonly admit?: ((image: ImageToOpen) => void) | undefined;
 }
+
+/** What the header of an image says. It is authenticated only when the image is open. */
+export interface ImageToOpen {
+  readonly location: string;
+  readonly cipher: CipherName;
+}
+
+/** Returns what may open an image, by its 16-byte id and its slots. */
+export type FindIdentities = (
+  imageId: Buffer,
+  slots: readonly Slot[],
+) => readonly Identity[] | Promise<readonly Identity[]>;
 
 export interface UnlockOptions extends OpenOptions {
   /** The image is to be mounted with `write`, so it may be unsealed as well. */
@@ -68,20 +83,21 @@ export async function authenticateImage(location: string, options: OpenOptions):
 
 /**
  * Opens a key slot of a header. The caller wipes the key.
- * @throws CkptfsError `wrong-image`, `no-key`, `wrong-key`
+ * @throws CkptfsError `wrong-image`, `no-key`, `wrong-key`; what `admit` throws
  */
 export async function unlockHeader(
   store: Store,
   header: Header,
-  { keys, keptKey, imageId }: OpenOptions,
+  { keys, keptKey, imageId, admit }: OpenOptions,
 ): Promise<UnwrappedKey> {
   checkImageId(store, header, imageId);
+  admit?.({ location: store.location, cipher: header.cipher });
   const kept = keptKey?.(header.imageId);
   if (kept !== undefined) {
     if (isAuthenticHeader(header, kept)) return { imageKey: kept, slot: undefined, source: 'the kernel keyring' };
     kept.wipe();
   }
-  const identities = typeof keys === 'function' ? keys(header.imageId, header.slots) : keys;
+  const identities = typeof keys === 'function' ? await keys(header.imageId, header.slots) : keys;
   return unwrapImageKey(header.slots, header.imageId, identities);
 }
 

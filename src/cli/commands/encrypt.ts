@@ -7,6 +7,7 @@ import { cancellable } from '../cancellation.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
 import { keyMade, slotsFor } from '../new-image.ts';
 import { omitUndefined } from '../omit-undefined.ts';
+import type { HeldKeys } from '../options/held-keys.ts';
 import { warnAbout, withKeys } from '../options/image-arguments.ts';
 import { withKeyOptions } from '../options/key-options.ts';
 import { withNewImageOptions } from '../options/new-image-options.ts';
@@ -27,9 +28,9 @@ export const command = defineCommand({
 });
 
 function encrypt(args: EncryptArguments, signers: readonly Signer[]): Promise<number> {
-  return withKeys(args, async (keys) => {
+  const make = async (keys: HeldKeys): Promise<number> => {
     await warnAbout(keys, args);
-    await keys.prepareForCreating();
+    await keys.prepareForCreating(args.cipher ?? DEFAULT_CIPHER);
     const cipher = args.cipher ?? DEFAULT_CIPHER;
     const bar = progressBar('encrypting', args.quiet);
     const created = await cancellable(`${args.DST} is left unfinished, ${args.SRC} untouched.`, (cancellation) =>
@@ -62,7 +63,8 @@ function encrypt(args: EncryptArguments, signers: readonly Signer[]): Promise<nu
     await print(`image ${created.imageId}: ${amount}, ${cipher}, in ${printable(args.DST)}\n`);
     if (keyFile !== undefined) await print(`${keyMade(keyFile)}\n`);
     return code;
-  });
+  };
+  return withKeys(args, make, 'make');
 }
 
 type EncryptArguments = ArgumentsCamelCase<ReturnType<typeof options> extends Argv<infer T> ? T : never>;

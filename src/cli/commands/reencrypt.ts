@@ -31,6 +31,7 @@ export const command = defineCommand({
       withKeys(args, async (keys) => {
         await warnAbout(keys, args);
         const recipients = keys.newRecipients;
+        if (args.cipher !== undefined) keys.admit({ cipher: args.cipher });
         const bars = [progressBar('re-encrypting', args.quiet), progressBar('verifying', args.quiet)] as const;
         const left = `${args.ENC} is as it was; run the same command again to go on.`;
         const result = await cancellable(left, (cancellation) =>

@@ -3,15 +3,22 @@ import { absolutePath } from '../../base/current-directory.ts';
 import { CkptfsError } from '../../base/errors.ts';
 import { forbidDumps } from '../../crypto/hardening.ts';
 import type { Secret } from '../../crypto/secret.ts';
+import type { CipherName } from '../../format/ciphers.ts';
 import type { Slot } from '../../format/slot.ts';
 import { slotInstant } from '../../format/slot-description.ts';
 import { createDefaultKey, defaultKeyPath } from '../../keys/default-key.ts';
 import { type KeyFile, type KeyFileWarning, readKeyFile, readKeyFromInput } from '../../keys/key-file.ts';
 import { type Identity, type KeyProvider, neededFor, type Recipient } from '../../keys/provider.ts';
 import { symmetricKeyProvider } from '../../keys/symmetric-key.ts';
+import type { Policies } from '../config/enforcement.ts';
+import { mayBeConfigured, mayHavePolicy } from '../config/places.ts';
 import { keyFileWarning } from '../hints.ts';
+import { configuredForMaking, configuredForOpening, withConfiguredChecks } from './configured-keys.ts';
 import type { KeyArguments, RecipientArguments } from './key-options.ts';
 import type { OtherKeys } from './other-keys.ts';
+
+/** What keys are used for. Where none are named, those of a configuration differ for the two. */
+export type KeyUse = 'open' | 'make';
 
 /** Keys that a command holds until it is done. */
 export class HeldKeys {
@@ -19,8 +26,11 @@ export class HeldKeys {
   readonly warnings: string[] = [];
   /** Keys in files, which are all that most commands get. */
   readonly #inFiles: KeyProvider[] = [];
+  readonly #others: OtherKeys[] = [];
   readonly #secrets: Secret[] = [];
-  #others: OtherKeys | undefined;
+  #policies: Policies | undefined;
+  /** The arguments of a command that names no keys, until the configuration was asked. */
+  #unnamed: (KeyArguments & RecipientArguments) | undefined;
   #readKept: ((imageId: Buffer) => Secret | undefined) | undefined;
   #madeDefault: string | undefined;
 
@@ -29,19 +39,14 @@ export class HeldKeys {
   }
 
   /**
-   * Reads the keys that the arguments name. What asks a user, a command or a server is read when it is needed.
-   * @throws CkptfsError `bad-key-file`, `bad-argument`, `untrusted`
+   * Reads the keys that the arguments name. What asks a user, a command or a server is read when it is needed, and so
+   * is the configuration that counts where no keys are named.
+   * @throws CkptfsError `bad-key-file`, `bad-argument`, `untrusted`, `forbidden-by-policy`
    */
-  static async read(args: KeyArguments & RecipientArguments): Promise<HeldKeys> {
+  static async read(args: KeyArguments & RecipientArguments, use: KeyUse = 'open'): Promise<HeldKeys> {
     const keys = new HeldKeys();
     try {
-      for (const path of args.keyFile ?? []) keys.#inFiles.push(keys.#namedFile(path));
-      if (hasOthers(args)) {
-        const { OtherKeys } = await import('./other-keys.ts');
-        keys.#others = await OtherKeys.read(args, (warning) => keys.#warn(warning));
-        keys.warnings.push(...keys.#others.warnings);
-      }
-      if (keys.#named.length === 0) keys.#readKept = (await import('../../keys/keyring.ts')).readImageKey;
+      await keys.#read(args, use);
       return keys;
     } catch (error) {
       keys.wipe();
@@ -50,19 +55,28 @@ export class HeldKeys {
   }
 
   /**
-   * Returns what may open an image: what was named or, if nothing was, its default key.
+   * Returns what may open an image: what was named or, if nothing was, what a configuration names, or its default key.
    * @param slots of the image
-   * @throws CkptfsError `no-key` when there is none, `bad-key-file`
+   * @throws CkptfsError `no-key` when there is none, `bad-key-file`, `bad-argument`, `forbidden-by-policy`
    */
-  readonly forOpening = (imageId: Buffer, slots: readonly Slot[]): readonly Identity[] => {
+  readonly forOpening = async (imageId: Buffer, slots: readonly Slot[]): Promise<readonly Identity[]> => {
+    const unnamed = this.#unnamed;
+    this.#unnamed = undefined;
+    if (unnamed !== undefined && mayBeConfigured()) await this.#take(await configuredForOpening(unnamed));
     if (this.#named.length > 0) return this.#named;
     const path = defaultKeyPath(imageId);
-    if (existsSync(path)) return [this.#fromFile(readKeyFile(path), `key file ${path}`)];
+    if (existsSync(path)) {
+      this.#policies?.checkKeySource('file');
+      return [this.#fromFile(readKeyFile(path), `key file ${path}`)];
+    }
     throw new CkptfsError('no-key', `no key was given, and there is none for this image at ${path}`, {
       path,
       data: { needs: neededFor(slots) },
     });
   };
+
+  /** Refuses an image that a policy does not allow. @throws CkptfsError `forbidden-by-policy` */
+  readonly admit = ({ cipher }: { readonly cipher: CipherName }): void => this.#policies?.checkCipher(cipher);
 
   /** Returns the key of an image that `ckptfs key cache` gave to the kernel, if no other key was named. */
   readonly keptKey = (imageId: Buffer): Secret | undefined => {
@@ -76,17 +90,27 @@ export class HeldKeys {
   };
 
   /**
-   * Refuses what only opens images, and reads every secret that a new image is made for, so that nothing is made if
-   * one of them cannot be had.
-   * @throws CkptfsError `bad-argument`, `bad-key-file`, `key-unavailable`, `interrupted`
+   * Refuses to write into an image that exists, if a policy does not allow it.
+   * @throws CkptfsError `forbidden-by-policy`
    */
-  async prepareForCreating(): Promise<void> {
-    if (this.#others?.onlyOpens === true) {
+  checkWriting(): void {
+    this.#policies?.checkWriting();
+  }
+
+  /**
+   * Refuses what only opens images and what a policy does not allow, and reads every secret that a new image is made
+   * for, so that nothing is made if one of them cannot be had.
+   * @throws CkptfsError `bad-argument`, `bad-key-file`, `key-unavailable`, `interrupted`, `forbidden-by-policy`
+   */
+  async prepareForCreating(cipher: CipherName): Promise<void> {
+    this.#policies?.checkCipher(cipher);
+    if (this.#recipients.length === 0) this.#policies?.checkKeySource('file');
+    if (this.#others.some(({ onlyOpens }) => onlyOpens)) {
       throw new CkptfsError('bad-argument', 'a private key only opens images; a new one is made for its public key', {
         data: { reason: 'private-key' },
       });
     }
-    await this.#others?.readSecrets();
+    for (const others of this.#others) await others.readSecrets();
   }
 
   /**
@@ -94,8 +118,7 @@ export class HeldKeys {
    * @throws CkptfsError `exists`, `io`
    */
   forCreating(imageId: Buffer): readonly Recipient[] {
-    const given = [...this.#inFiles, ...(this.#others?.recipients ?? [])];
-    if (given.length > 0) return given;
+    if (this.#recipients.length > 0) return this.#recipients;
     this.#madeDefault = createDefaultKey(imageId);
     return [this.#fromFile(readKeyFile(this.#madeDefault), `key file ${this.#madeDefault}`)];
   }
@@ -105,7 +128,7 @@ export class HeldKeys {
    * @throws CkptfsError `bad-argument` without any
    */
   get newRecipients(): readonly Recipient[] {
-    const recipients = this.#others?.namedRecipients ?? [];
+    const recipients = this.#others.flatMap(({ namedRecipients }) => namedRecipients);
     if (recipients.length > 0) return recipients;
     throw new CkptfsError('bad-argument', 'no recipient is given for the new key slot', {
       data: { reason: 'no-recipient' },
@@ -125,12 +148,44 @@ export class HeldKeys {
 
   wipe(): void {
     for (const secret of this.#secrets) secret.wipe();
-    this.#others?.wipe();
+    for (const others of this.#others) others.wipe();
   }
 
   /** What was named to open images. */
   get #named(): readonly Identity[] {
-    return [...this.#inFiles, ...(this.#others?.identities ?? [])];
+    return [...this.#inFiles, ...this.#others.flatMap(({ identities }) => identities)];
+  }
+
+  /** What a new image is made for. */
+  get #recipients(): readonly Recipient[] {
+    return [...this.#inFiles, ...this.#others.flatMap(({ recipients }) => recipients)];
+  }
+
+  async #read(args: KeyArguments & RecipientArguments, use: KeyUse): Promise<void> {
+    if (args.policy !== undefined || mayHavePolicy()) {
+      this.#policies = (await import('../config/enforcement.ts')).Policies.read(args.policy);
+    }
+    const isUnnamed = !namesKeys(args);
+    const hasRecipients = (args.recipient ?? []).length > 0;
+    if (use === 'make' && isUnnamed && !hasRecipients && mayBeConfigured()) {
+      return this.#take(await configuredForMaking(args));
+    }
+    await this.#take(hasRecipients && mayBeConfigured() ? await withConfiguredChecks(args) : args);
+    if (use === 'make' || !isUnnamed) return;
+    this.#unnamed = args;
+    if (this.#policies?.allowsKeySource('keyring') !== false) {
+      this.#readKept = (await import('../../keys/keyring.ts')).readImageKey;
+    }
+  }
+
+  async #take(args: KeyArguments & RecipientArguments): Promise<void> {
+    this.#policies?.checkKeys(args);
+    for (const path of args.keyFile ?? []) this.#inFiles.push(this.#namedFile(path));
+    if (!hasOthers(args)) return;
+    const { OtherKeys } = await import('./other-keys.ts');
+    const others = await OtherKeys.read(args, (warning) => this.#warn(warning), this.#policies?.recipientChecks);
+    this.#others.push(others);
+    this.warnings.push(...others.warnings);
   }
 
   #namedFile(path: string): KeyProvider {
@@ -153,6 +208,11 @@ export class HeldKeys {
 
 /** Returns whether arguments name more than key files, so that code for it has to be loaded. */
 export function hasOthers(args: KeyArguments & RecipientArguments): boolean {
-  const lists = [args.key, args.privateKey, args.keyDir, args.allowKeyUrl, args.recipient];
+  return namesKeys({ ...args, keyFile: [] }) || (args.recipient ?? []).length > 0;
+}
+
+/** Returns whether arguments name something that opens images. */
+function namesKeys(args: KeyArguments): boolean {
+  const lists = [args.keyFile, args.key, args.privateKey, args.keyDir, args.allowKeyUrl];
   return lists.some((list) => (list ?? []).length > 0) || args.passphraseFile !== undefined;
 }

@@ -3,7 +3,7 @@ import { EncryptedImage } from '../../library/encrypted-image.ts';
 import { type OpenOptions, unlockImage } from '../../library/unlock.ts';
 import type { CommonOptions } from '../command.ts';
 import { warn } from '../terminal/output.ts';
-import { HeldKeys } from './held-keys.ts';
+import { HeldKeys, type KeyUse } from './held-keys.ts';
 import type { ImageArguments } from './image-options.ts';
 import type { KeyArguments, RecipientArguments } from './key-options.ts';
 import { signatureDemand } from './signature-options.ts';
@@ -58,6 +58,7 @@ export async function withImageKey<T>(
 }
 
 async function unlock(args: ImageArguments, keys: HeldKeys, write: boolean): Promise<Secret> {
+  if (write) keys.checkWriting();
   const imageKey = await unlockImage(args.ENC, {
     ...openedBy(keys),
     imageId: args.imageId,
@@ -67,12 +68,16 @@ async function unlock(args: ImageArguments, keys: HeldKeys, write: boolean): Pro
   return imageKey;
 }
 
-/** Reads the keys that the arguments name, and wipes them when the work is done. */
+/**
+ * Reads the keys that the arguments name, and wipes them when the work is done.
+ * @param use whether an image is opened with them, or made for them
+ */
 export async function withKeys<T>(
   args: KeyArguments & RecipientArguments,
   work: (keys: HeldKeys) => Promise<T>,
+  use: KeyUse = 'open',
 ): Promise<T> {
-  const keys = await HeldKeys.read(args);
+  const keys = await HeldKeys.read(args, use);
   try {
     return await work(keys);
   } finally {
@@ -81,10 +86,10 @@ export async function withKeys<T>(
 }
 
 export async function warnAbout(keys: Pick<HeldKeys, 'warnings'>, { quiet }: CommonOptions): Promise<void> {
-  if (!quiet) for (const warning of keys.warnings) await warn(warning);
+  for (const warning of keys.warnings.splice(0)) if (!quiet) await warn(warning);
 }
 
 /** Makes the options that open an image by the keys that a command holds. */
-export function openedBy({ forOpening, keptKey }: HeldKeys): Pick<OpenOptions, 'keys' | 'keptKey'> {
-  return { keys: forOpening, keptKey };
+export function openedBy({ forOpening, keptKey, admit }: HeldKeys): Pick<OpenOptions, 'keys' | 'keptKey' | 'admit'> {
+  return { keys: forOpening, keptKey, admit };
 }

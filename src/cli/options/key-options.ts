@@ -16,6 +16,7 @@ export interface KeyArguments {
   readonly keyCaFile?: string | undefined;
   readonly keyCert?: string | undefined;
   readonly keyCertKey?: string | undefined;
+  readonly policy?: string | undefined;
 }
 
 /** Names of the options of {@link withKeyOptions} that take several values. */
@@ -32,9 +33,18 @@ export const repeatableKeyOptions = [
 
 const MAX_KEY_SECONDS = 3600;
 
+/** Adds the option that names a further policy. */
+export function withPolicyOption<T>(yargs: Argv<T>) {
+  return yargs.option('policy', {
+    type: 'string',
+    nargs: 1,
+    describe: 'File with a policy that holds besides that of the host',
+  });
+}
+
 /** Adds the options that name what opens an image, and what a symmetric key is that an image is made for. */
 export function withKeyOptions<T>(yargs: Argv<T>) {
-  return yargs
+  return withPolicyOption(yargs)
     .option('key-file', {
       alias: 'k',
       type: 'string',

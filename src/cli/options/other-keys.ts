@@ -15,6 +15,8 @@ import { type SourceProvider, sourceProvider } from '../../keys/sources/source-p
 import { urlIdentity } from '../../keys/sources/url-identity.ts';
 import { labelled } from '../../library/key-slots.ts';
 import { checkPaths } from '../command.ts';
+import type { DemandedChecks } from '../config/enforcement.ts';
+import { checkByPolicy } from '../config/recipient-check.ts';
 import type { KeyArguments, RecipientArguments } from './key-options.ts';
 
 /** What a command line names besides key files: sources of keys and passphrases, private keys, recipients. */
@@ -29,14 +31,21 @@ export class OtherKeys {
   /** Whether a private key was named. */
   onlyOpens = false;
   readonly #args: KeyArguments & RecipientArguments;
+  /** Checks of recipients that hold besides those of the arguments. */
+  readonly #demanded: readonly DemandedChecks[];
   readonly #sourceOptions: SourceOptions;
   readonly #providers: SourceProvider[] = [];
   /** One image costs no more, however many passphrases are tried on it. */
   readonly #budget = new IterationBudget();
   readonly #wipes: (() => void)[] = [];
 
-  private constructor(args: KeyArguments & RecipientArguments, warn: (warning: KeyFileWarning) => void) {
+  private constructor(
+    args: KeyArguments & RecipientArguments,
+    warn: (warning: KeyFileWarning) => void,
+    demanded: readonly DemandedChecks[],
+  ) {
     this.#args = args;
+    this.#demanded = demanded;
     this.#sourceOptions = {
       timeoutSeconds: args.keyTimeout,
       headers: args.keyHeader,
@@ -49,13 +58,15 @@ export class OtherKeys {
 
   /**
    * Reads public keys, and private keys that no passphrase protects. Everything else is read when it is needed.
-   * @throws CkptfsError `bad-key-file`, `bad-argument`, `untrusted`
+   * @param demanded checks of recipients that hold besides those of the arguments
+   * @throws CkptfsError `bad-key-file`, `bad-argument`, `untrusted`, `forbidden-by-policy`
    */
   static async read(
     args: KeyArguments & RecipientArguments,
     warn: (warning: KeyFileWarning) => void,
+    demanded: readonly DemandedChecks[] = [],
   ): Promise<OtherKeys> {
-    const keys = new OtherKeys(args, warn);
+    const keys = new OtherKeys(args, warn, demanded);
     try {
       await keys.#read();
       return keys;
@@ -139,6 +150,7 @@ export class OtherKeys {
     };
     const verdict = await checkRecipient(recipient, checks);
     for (const { message } of verdict?.overridden ?? []) this.warnings.push(`${message}; accepted by --force`);
+    for (const demand of this.#demanded) await checkByPolicy(recipient, demand);
   }
 
   #labelled(recipient: Recipient): Recipient {

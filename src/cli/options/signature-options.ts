@@ -1,6 +1,7 @@
 import type { Argv } from 'yargs';
 import { CkptfsError } from '../../base/errors.ts';
 import type { SignatureDemand } from '../../library/signatures.ts';
+import { mayHavePolicy } from '../config/places.ts';
 import { omitUndefined } from '../omit-undefined.ts';
 import { epochFrom } from './options.ts';
 
@@ -12,6 +13,7 @@ export interface DemandArguments {
   readonly epochFile?: string | undefined;
   readonly crlFile?: readonly string[] | undefined;
   readonly ocsp?: string | undefined;
+  readonly policy?: string | undefined;
 }
 
 /** Names of the options here that take several values. */
@@ -57,11 +59,22 @@ export function withSignatureDemand<T>(yargs: Argv<T>) {
 }
 
 /**
- * Returns what the arguments demand; undefined when it is nothing.
- * @throws CkptfsError `bad-argument` for what is demanded of no signature, or of no signer; others as
- *   `readTrustedSigners`
+ * Returns what the arguments and the policies demand; undefined when it is nothing. Each of them has to be met.
+ * @throws CkptfsError `bad-argument` for what is demanded of no signature, or of no signer; `forbidden-by-policy`;
+ *   others as `readTrustedSigners`
  */
 export async function signatureDemand(args: DemandArguments): Promise<SignatureDemand | undefined> {
+  if (args.policy === undefined && !mayHavePolicy()) return ownDemand(args);
+  const { Policies } = await import('../config/enforcement.ts');
+  const policies = Policies.read(args.policy).all.filter(({ rules }) => rules.requireSignature === true);
+  if (policies.length === 0) return ownDemand(args);
+  const { combinedDemand } = await import('../config/signature-rules.ts');
+  const isOwn = (args.trusted ?? []).length > 0;
+  return combinedDemand(policies, args, isOwn ? await ownDemand({ ...args, requireSignature: true }) : undefined);
+}
+
+/** @throws CkptfsError `bad-argument` for what is demanded of no signature, or of no signer */
+async function ownDemand(args: DemandArguments): Promise<SignatureDemand | undefined> {
   const { requireSignature = false, trusted = [], minEpoch, epochFile, crlFile, ocsp } = args;
   if (!requireSignature) {
     const given =
@@ -86,7 +99,7 @@ export async function demandedManifest(
   args: DemandArguments & { readonly ENC: string; readonly imageId: string | undefined },
   { write }: { readonly write?: boolean | undefined },
 ): Promise<{ readonly signedManifest?: Uint8Array }> {
-  const signature = await signatureDemand(args);
+  const signature = await (write === true ? ownDemand(args) : signatureDemand(args));
   if (signature === undefined) return {};
   if (write === true) {
     throw new CkptfsError('bad-argument', '--require-signature is for an image that is only read');
