@@ -103,7 +103,13 @@ describeIf(['root', 'fuse', 'namespaces', 'getfattr'], 'a line of JSON', () => {
 
   test('has the fields that docs/cli.md names, and no others', () => {
     run('keygen', '-o', 'key');
-    run('encrypt', 'src', 'enc', ...key, '--skip-special');
+    const certificate = ['-newkey', 'ed25519', '-nodes', '-keyout', at('signer.pem'), '-out', at('signer.crt')];
+    runProgram('openssl', 'req', '-x509', ...certificate, '-subj', '/CN=signer');
+    const signing = ['--sign', 'signer.pem', '--sign-cert', 'signer.crt'];
+    run('encrypt', 'src', 'enc', ...key, '--skip-special', ...signing);
+    run('sign', 'enc', ...key, ...signing);
+    const trusting = ['--signature-only', '--trusted', 'signer.crt'];
+    note('verify --signature-only', terminal.run('verify', 'enc', '--json', ...trusting));
     run('encrypt', 'src', 'with-default-key', '--skip-special');
     run('info', 'enc');
     run('info', 'enc', ...key);

@@ -18,14 +18,18 @@ function examplesOf(command: string): string[] {
 const written = 'ckptfs mount enc mnt -k k --write --json > mount.json && echo new > mnt/new';
 const killed = `${written} && kill -9 "$(grep -Eo '"pid": ?[0-9]+' mount.json | grep -Eo '[0-9]+')" && umount --lazy mnt`;
 
+const signer = 'openssl req -x509 -newkey ed25519 -nodes -keyout signer.pem -out signer.crt -subj /CN=us 2> /dev/null';
+
 /** What else the examples of a command begin with, besides the files that all have. */
 const preparations: Readonly<Record<string, string>> = {
   key: 'ckptfs key add enc -k k -r host.crt --label host -q',
   recover: killed,
   remount: written,
   seal: killed,
+  sign: signer,
   status: 'ckptfs mount enc mnt -k k',
   umount: 'ckptfs mount enc mnt -k k',
+  verify: `${signer} && ckptfs sign enc -k k --sign signer.pem -q`,
 };
 
 /** Starts a process of the examples, by a pid that nothing else in the namespace or in another one will have. */
