@@ -33,6 +33,7 @@ export const HOUSES: Readonly<Record<string, House>> = {
     doors: [
       'device/connection.ts',
       'device/device-loop.ts',
+      'device/drop-cache.ts',
       'device/event-loop.ts',
       'mount/mount-kernel.ts',
       'mount/mount-point.ts',
@@ -139,6 +140,7 @@ export const HOUSES: Readonly<Record<string, House>> = {
       'launch/exec.ts',
       'launch/foreground.ts',
       'launch/fuse-options.ts',
+      'launch/key-orders.ts',
       'launch/mount-trial.ts',
       'launch/mount.ts',
       'launch/remount.ts',

@@ -36,6 +36,14 @@ export const commandTexts = {
     usage: 'reencrypt <ENC> [DST]',
     summary: 'Encrypt an image anew under another key, in place or into a new directory',
   },
+  lock: {
+    usage: 'lock <MNT>',
+    summary: 'Wipe the keys of a mount that is read; it stays, and cannot be read until it is unlocked',
+  },
+  unlock: {
+    usage: 'unlock <MNT>',
+    summary: 'Give a locked mount its key again',
+  },
   exec: {
     usage: 'exec <ENC>',
     summary: 'Run a command with an image mounted for it alone',

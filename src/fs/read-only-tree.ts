@@ -5,11 +5,14 @@ import type { FileInode, Inode } from '../format/manifest.ts';
 import type { Attributes, DirectoryEntry, FileSystem, Statistics } from '../fuse/protocol/filesystem.ts';
 import { dataBytes, seekExtent } from '../image/read/extents.ts';
 import type { Image } from '../image/read/image.ts';
-import type { ImageReader } from '../image/read/image-reader.ts';
 import type { ImageTree } from '../image/read/tree.ts';
 import { attributesOf, BLOCK_SIZE, DOT, DOT_DOT, NAME_MAX } from './attributes.ts';
 import { type PageFiles, readsDirect } from './direct-opens.ts';
+import type { LockableReader } from './lockable-reader.ts';
 import { type FaultListener, StoreFaults } from './store-faults.ts';
+
+/** Reads contents of files: an ImageReader, or one that can be locked. */
+type FileReader = Pick<LockableReader, 'read'> & Partial<Pick<LockableReader, 'isLocked'>>;
 
 /**
  * Serves a sealed image as a file system. A node's number is its inode number. Nothing ever changes. One thread must
@@ -19,7 +22,7 @@ export class ReadOnlyTree implements FileSystem {
   readonly immutable = true;
   readonly opensDirect: ((node: number, thread: number) => boolean) | undefined;
   readonly #tree: ImageTree;
-  readonly #reader: ImageReader;
+  readonly #reader: FileReader;
   readonly #faults: StoreFaults;
   readonly #inodes: readonly Inode[];
   /** Whether any node has extended attributes. `ls -l` asks for those of every file, in three of four requests. */
@@ -30,7 +33,7 @@ export class ReadOnlyTree implements FileSystem {
   constructor(
     image: Image,
     tree: ImageTree,
-    reader: ImageReader,
+    reader: FileReader,
     onFault: FaultListener,
     pageFiles: PageFiles = 'cached',
   ) {
@@ -80,6 +83,11 @@ export class ReadOnlyTree implements FileSystem {
       // Not `attempt`, so that a read allocates no closure.
       throw this.#faults.told('read', node, error);
     }
+  }
+
+  /** Whether every read fails, because the key is wiped. */
+  get isLocked(): boolean {
+    return this.#reader.isLocked ?? false;
   }
 
   /** Bytes of a file. @throws Errno */

@@ -18,6 +18,7 @@ export function servingStatus(device: string): DaemonStatus {
     scratch: false,
     write: true,
     uptimeSeconds: 3,
+    key: { locked: false },
     counters: {
       requests: 1,
       bytesServed: 2,

@@ -118,8 +118,10 @@ describeIf(['root', 'fuse', 'namespaces', 'getfattr'], 'a line of JSON', () => {
     run('decrypt', 'enc', 'ramfs/clear', ...key);
     fs.chmodSync(at('key'), 0o600);
     run('ls', 'enc', '-k', 'gone');
-    run('mount', 'enc', 'mnt', ...key);
+    run('mount', 'enc', 'mnt', '--key-ttl', '8h', ...key);
     run('status');
+    run('lock', 'mnt');
+    run('unlock', 'mnt', ...key);
     run('umount', 'mnt');
     run('mount', '--write', 'new', 'mnt');
     run('remount', 'mnt');

@@ -23,6 +23,7 @@ const signer = 'openssl req -x509 -newkey ed25519 -nodes -keyout signer.pem -out
 /** What else the examples of a command begin with, besides the files that all have. */
 const preparations: Readonly<Record<string, string>> = {
   key: 'ckptfs key add enc -k k -r host.crt --label host -q',
+  lock: 'ckptfs mount enc mnt -k k',
   recover: killed,
   remount: written,
   seal: killed,
@@ -30,6 +31,7 @@ const preparations: Readonly<Record<string, string>> = {
   status: 'ckptfs mount enc mnt -k k',
   umount: 'ckptfs mount enc mnt -k k',
   verify: `${signer} && ckptfs sign enc -k k --sign signer.pem -q`,
+  unlock: 'ckptfs mount enc mnt -k k && ckptfs lock mnt',
 };
 
 /** Starts a process of the examples, by a pid that nothing else in the namespace or in another one will have. */

@@ -32,7 +32,7 @@ function mountJson({ daemon, ...mount }: MountStatus): unknown {
 }
 
 function row({ mountPoint, state, source, pid, daemon }: MountStatus): string[] {
-  const place = [printable(mountPoint), state, printable(source)];
+  const place = [printable(mountPoint), shownState(state, daemon), printable(source)];
   if (daemon === undefined) return [...place, `${pid ?? '-'}`, '-', '-', '-', '-', '-', '-'];
   const { counters, workers, uptimeSeconds } = daemon;
   return [
@@ -46,6 +46,13 @@ function row({ mountPoint, state, source, pid, daemon }: MountStatus): string[] 
     hitRate(counters.cacheHits, counters.cacheMisses),
     `${counters.authenticationFailures}`,
   ];
+}
+
+/** Returns the state for people, with what its key will do. */
+function shownState(state: string, daemon: MountStatus['daemon']): string {
+  const { locked = false, secondsLeft } = daemon?.key ?? {};
+  if (locked) return 'locked';
+  return secondsLeft === undefined ? state : `${state}, locks in ${formatDuration(secondsLeft)}`;
 }
 
 function hitRate(hits: number, misses: number): string {

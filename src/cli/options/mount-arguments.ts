@@ -5,7 +5,7 @@ import { omitUndefined } from '../omit-undefined.ts';
 import { withImageArguments } from './image-options.ts';
 import { parseMountOptions } from './mount-options.ts';
 import { withNewImageOptions } from './new-image-options.ts';
-import { withJson } from './options.ts';
+import { durationFrom, withJson } from './options.ts';
 import { withServingOptions, withWriteOption } from './serving-options.ts';
 import { withSignatureDemand } from './signature-options.ts';
 
@@ -22,6 +22,12 @@ export function withMountArguments(yargs: Argv<CommonOptions>) {
       describe: 'Stay in the foreground and log to standard error',
     })
     .option('allow-root', { type: 'boolean', default: false, describe: 'Let root in' })
+    .option('key-ttl', {
+      type: 'string',
+      nargs: 1,
+      coerce: (text: string) => durationFrom('--key-ttl', text),
+      describe: 'Lock the mount after a time, such as 30m or 8h',
+    })
     .option('log-file', { type: 'string', nargs: 1, describe: 'Log of the daemon; see FILES in the manual' })
     .option('options', {
       alias: 'o',
@@ -72,6 +78,7 @@ export async function mountRequest(args: MountArguments) {
       cacheSize: args.cacheSize ?? settings.cacheSize,
       pageFiles: args.pageFiles ?? settings.pageFiles,
       rootMode: args.rootMode ?? settings.rootMode,
+      keyTtlSeconds: args.keyTtl ?? settings.keyTtl,
     }),
   };
   return { image, mount, logFile: args.logFile ?? settings.logFile };

@@ -3,7 +3,7 @@ import { pageFileChoices, type Transport, transports } from '../../serve/handove
 import { MAX_WORKERS } from '../../serve/launch/checked-options.ts';
 import { parseFuseOptions, splitAtCommas, withoutBackslashes } from '../../serve/launch/fuse-options.ts';
 import { imageIdOf } from './image-options.ts';
-import { bytesFrom, countFrom, epochFrom, modeFrom } from './options.ts';
+import { bytesFrom, countFrom, durationFrom, epochFrom, modeFrom } from './options.ts';
 
 /** Settings that have options of `ckptfs mount`, and the same names with `_` for `-` in `-o`, so also in fstab. */
 interface MountSettings {
@@ -25,6 +25,8 @@ interface MountSettings {
   readonly trusted?: readonly string[] | undefined;
   readonly minEpoch?: number | undefined;
   readonly epochFile?: string | undefined;
+  /** In seconds. */
+  readonly keyTtl?: number | undefined;
 }
 
 /**
@@ -72,6 +74,8 @@ function ownSetting(name: string, value: string | undefined, before: MountSettin
       return { pageFiles: choiceOf(name, pageFileChoices, needed(name, value)) };
     case 'root_mode':
       return { rootMode: modeFrom(name, needed(name, value)) };
+    case 'key_ttl':
+      return { keyTtl: durationFrom(name, needed(name, value)) };
     case 'log_file':
       return { logFile: needed(name, value) };
     case 'trusted':

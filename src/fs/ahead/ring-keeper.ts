@@ -61,6 +61,15 @@ export class RingKeeper {
     return this.#ring.isAbsent;
   }
 
+  /**
+   * Wipes all blocks, and gives their memory back. No thread may fill any meanwhile.
+   * @returns false when another thread still uses one
+   */
+  empty(): boolean {
+    for (const _step of emptying(this.#ring, this.#memory));
+    return this.#ring.isAbsent;
+  }
+
   /** Wipes everything. Must be called once no thread serves any more. */
   end(): void {
     this.#stop();

@@ -7,6 +7,8 @@ import { MAX_BLOCKS_PER_READ, type Plan, Ring, type Work } from './ring.ts';
 
 /** The files whose blocks are read ahead. */
 export interface AheadSource {
+  /** Whether every read fails, also of what was read ahead. */
+  readonly isLocked?: boolean;
   /** Bytes of a file. @throws Errno */
   sizeOf(node: number): number;
   /** As a file system's. @throws Errno */
@@ -48,7 +50,7 @@ export class RingReader implements ReadAhead {
 
   read(handle: number, node: number, offset: number, length: number, reply: PiecedReply): number {
     const end = Math.min(offset + length, this.#source.sizeOf(node));
-    if (!this.#ring.plan(handle, node, offset, end, this.#plan)) {
+    if (this.#source.isLocked === true || !this.#ring.plan(handle, node, offset, end, this.#plan)) {
       return this.#source.read(node, offset, length, reply.memory, reply.bodyOffset);
     }
     this.#readMissing(node, offset, end, reply);

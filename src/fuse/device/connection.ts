@@ -31,6 +31,8 @@ interface ConnectionOptions {
   /** {@link COUNTER_SLOTS} doubles in the layout of {@link Counter}. Only this connection writes them. */
   readonly counters?: Float64Array;
   readonly onError?: ErrorListener;
+  /** Is called when no request is being answered, also after a signal has woken the thread. */
+  readonly onSettled?: () => void;
   /**
    * Asks for io_uring in the answer to FUSE_INIT. Then the kernel sends no request until all its queues are there, see
    * `serveRings`.
@@ -63,6 +65,7 @@ export class Connection {
   readonly #counters: Float64Array;
   readonly #onError: ErrorListener;
   readonly #onlyUid: number | undefined;
+  readonly #onSettled: (() => void) | undefined;
 
   constructor(fileSystem: FileSystem, options: ConnectionOptions = {}) {
     this.#request = new Request(new Region(0));
@@ -71,6 +74,7 @@ export class Connection {
     this.#readAhead = options.readAhead;
     this.#onError = options.onError ?? (() => undefined);
     this.#onlyUid = options.onlyUid;
+    this.#onSettled = options.onSettled;
     this.#exchange = {
       fileSystem,
       readAhead: this.#readAhead,
@@ -154,6 +158,7 @@ export class Connection {
    */
   settle(): void {
     this.#readAhead?.sent();
+    this.#onSettled?.();
     if (this.#writing === undefined) return;
     try {
       this.#writing.fileSystem.settle();

@@ -5,8 +5,17 @@ import { systemErrorName } from '../../base/errors.ts';
 import { Directory } from '../../base/linux/directory.ts';
 import { O_PATH } from '../../base/linux/open-flags.ts';
 import { connectTo, type Peer, peerOf } from '../../base/linux/sockets.ts';
+import { settleable } from '../../base/settleable.ts';
 import { mountIdOf } from '../../fuse/mount/mountinfo.ts';
-import { type DaemonEvent, type DaemonStatus, isEvent, isStatus, STATUS_QUESTION } from './control-messages.ts';
+import {
+  type DaemonEvent,
+  type DaemonStatus,
+  isEvent,
+  isKeyAnswer,
+  isStatus,
+  type KeyAnswer,
+  STATUS_QUESTION,
+} from './control-messages.ts';
 import { type ControlName, controlNames } from './control-names.ts';
 import { isStopped } from './process-state.ts';
 
@@ -28,6 +37,8 @@ export interface DaemonLink {
    * deadline.
    */
   ended(deadline: Deadline): Promise<boolean>;
+  /** Gives an order, if one is given, and waits for the answer to it. Returns undefined if none comes in time. */
+  keyAnswer(deadline: Deadline, order?: string): Promise<KeyAnswer | undefined>;
   /** Returns the daemon's last announcement. */
   lastEvent(): DaemonEvent | undefined;
   close(): void;
@@ -74,7 +85,7 @@ export function linkTo(fd: number, owner: number): DaemonLink | 'stranger' {
  * Connects by a descriptor of the socket itself. In another user's directory its name may lead elsewhere at any moment,
  * for example into a file system that never answers.
  */
-function connectHeld({ directory, name }: ControlName): number | undefined {
+export function connectHeld({ directory, name }: ControlName): number | undefined {
   const held = directory.openFile(name, O_PATH);
   try {
     if (mountIdOf(held) !== mountIdOf(directory.fd) || !fstatSync(held).isSocket()) return undefined;
@@ -123,9 +134,11 @@ function linkOver(socket: net.Socket, peer: Peer): DaemonLink {
   const answered = new Promise<void>((resolve) => {
     onAnswer = resolve;
   });
+  const keyAnswer = settleable<KeyAnswer>();
   forEachLine(socket, (line) => {
     const value = parsed(line);
     if (isEvent(value)) event = value;
+    else if (isKeyAnswer(value)) keyAnswer.resolve(value);
     else if (isStatus(value) && answer === undefined) {
       answer = value;
       onAnswer();
@@ -142,6 +155,10 @@ function linkOver(socket: net.Socket, peer: Peer): DaemonLink {
         if (answer === undefined && isStopped(peer.pid)) break;
       }
       return answer;
+    },
+    keyAnswer: async (deadline, order) => {
+      if (order !== undefined) socket.write(order);
+      return deadline.wait(Promise.race([keyAnswer.promise, closed.then(() => undefined)]));
     },
     ended: async (deadline) => {
       await deadline.wait(closed);

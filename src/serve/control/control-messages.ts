@@ -5,6 +5,11 @@ import { type PageFiles, pageFileChoices } from '../../fs/direct-opens.ts';
 /** The line that asks a daemon for its status. */
 export const STATUS_QUESTION = 'status\n';
 
+/** The line that asks a daemon to wipe its keys. It answers with a {@link KeyAnswer}. */
+export const LOCK_ORDER = 'lock\n';
+/** The line that offers an image key. The daemon sends a channel for it, and then a {@link KeyAnswer}. */
+export const UNLOCK_ORDER = 'unlock\n';
+
 export type CounterSums = Readonly<Record<CounterName, number>>;
 
 /**
@@ -24,10 +29,24 @@ export interface DaemonStatus {
   /** Whether files can be changed. */
   readonly write: boolean;
   readonly uptimeSeconds: number;
+  readonly key: KeyStatus;
   readonly counters: CounterSums;
   /** The options of the mount, so that another one can be made like it. */
   readonly options: ServedOptions;
 }
+
+export interface KeyStatus {
+  /** Whether the image key is wiped, and contents cannot be read. */
+  readonly locked: boolean;
+  /** Until the mount locks itself. */
+  readonly secondsLeft?: number | undefined;
+  /** What opened the image: the key slot, from 0, if it was in one, and where its key was from. */
+  readonly slot?: number | undefined;
+  readonly source?: string | undefined;
+}
+
+/** What became of an order. */
+export type KeyAnswer = { readonly key: 'done' } | { readonly key: 'failed'; readonly error: PlainError };
 
 export interface ServedOptions {
   readonly allowOther: boolean;
@@ -54,6 +73,7 @@ export function isStatus(value: unknown): value is DaemonStatus {
     (value['state'] === 'serving' || value['state'] === 'sealing') &&
     ['mountPoint', 'device', 'location', 'imageId', 'transport'].every((name) => typeof value[name] === 'string') &&
     ['workers', 'uptimeSeconds'].every((name) => Number.isFinite(value[name])) &&
+    isKeyStatus(value['key']) &&
     ['scratch', 'write'].every((name) => typeof value[name] === 'boolean') &&
     isRecord(counters) &&
     counterNames.every((name) => Number.isFinite(counters[name])) &&
@@ -70,6 +90,21 @@ function isServedOptions(value: unknown): boolean {
     pageFileChoices.some((choice) => choice === value['pageFiles']) &&
     (value['logFile'] === undefined || typeof value['logFile'] === 'string')
   );
+}
+
+function isKeyStatus(value: unknown): boolean {
+  return (
+    isRecord(value) &&
+    typeof value['locked'] === 'boolean' &&
+    ['secondsLeft', 'slot'].every((name) => value[name] === undefined || Number.isFinite(value[name])) &&
+    (value['source'] === undefined || typeof value['source'] === 'string')
+  );
+}
+
+/** Returns whether a message has the shape of a daemon's answer to an order. Any process may have sent it. */
+export function isKeyAnswer(value: unknown): value is KeyAnswer {
+  if (!isRecord(value)) return false;
+  return value['key'] === 'done' || (value['key'] === 'failed' && isPlainError(value['error']));
 }
 
 /** Returns whether a message has the shape of a daemon's announcement. Any process may have sent it. */

@@ -2,9 +2,23 @@ import net from 'node:net';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Directory } from '../../base/linux/directory.ts';
-import { type DaemonEvent, type DaemonStatus, STATUS_QUESTION } from '../control/control-messages.ts';
+import {
+  type DaemonEvent,
+  type DaemonStatus,
+  type KeyAnswer,
+  LOCK_ORDER,
+  STATUS_QUESTION,
+  UNLOCK_ORDER,
+} from '../control/control-messages.ts';
 import { controlName } from '../control/control-names.ts';
 import { ownStateDirectory } from '../mounts/state-directory.ts';
+
+/** What carries out the orders of commands. */
+export interface KeyOrders {
+  lock(): Promise<KeyAnswer>;
+  /** @param caller the descriptor of the connection, to send another one over */
+  unlock(caller: number): Promise<KeyAnswer>;
+}
 
 const MAX_CALLERS = 64;
 const MAX_QUESTION = 1024;
@@ -33,7 +47,7 @@ export class ControlSocket {
    * Makes the socket in this user's state directory.
    * @throws CkptfsError `io`, or Error in Node's shape, when the socket cannot be made
    */
-  static async open(device: string, status: () => DaemonStatus): Promise<ControlSocket> {
+  static async open(device: string, status: () => DaemonStatus, orders?: KeyOrders): Promise<ControlSocket> {
     const path = ownStateDirectory();
     const directory = Directory.open(path);
     const server = net.createServer({ allowHalfOpen: false });
@@ -42,7 +56,7 @@ export class ControlSocket {
     const socket = new ControlSocket(server, directory, name);
     // Failing to accept a caller, for lack of descriptors for example, is that caller's loss, not the mount's.
     server.on('error', () => undefined);
-    server.on('connection', (caller) => socket.#answer(caller, status));
+    server.on('connection', (caller) => socket.#answer(caller, status, orders));
     try {
       await listenAs(server, path, directory, name, controlName(device, '.new'));
       return socket;
@@ -75,7 +89,7 @@ export class ControlSocket {
     this.#directory = undefined;
   }
 
-  #answer(caller: net.Socket, status: () => DaemonStatus): void {
+  #answer(caller: net.Socket, status: () => DaemonStatus, orders: KeyOrders | undefined): void {
     this.#callers.add(caller);
     let text = '';
     caller.setEncoding('utf8');
@@ -84,12 +98,33 @@ export class ControlSocket {
     caller.on('data', (part: string) => {
       text += part;
       if (text.length > MAX_QUESTION) caller.destroy();
-      if (text !== STATUS_QUESTION) return;
+      const order = text;
+      if (order !== STATUS_QUESTION && order !== LOCK_ORDER && order !== UNLOCK_ORDER) return;
       text = '';
+      if (order !== STATUS_QUESTION) return void obey(caller, order, orders);
       if (caller.writableLength > MAX_UNREAD_BYTES) caller.destroy();
       else caller.write(`${JSON.stringify(status())}\n`);
     });
   }
+}
+
+/** Carries out an order, and says what became of it. */
+async function obey(
+  caller: net.Socket,
+  order: typeof LOCK_ORDER | typeof UNLOCK_ORDER,
+  orders: KeyOrders | undefined,
+): Promise<void> {
+  const descriptor = descriptorOf(caller);
+  if (orders === undefined || descriptor === undefined) return void caller.destroy();
+  const answer = await (order === LOCK_ORDER ? orders.lock() : orders.unlock(descriptor));
+  caller.write(`${JSON.stringify(answer)}\n`);
+}
+
+/** Returns the descriptor of a connection, which Node has no method for. */
+function descriptorOf(socket: net.Socket): number | undefined {
+  const handle: unknown = Reflect.get(socket, '_handle');
+  const fd: unknown = typeof handle === 'object' && handle !== null ? Reflect.get(handle, 'fd') : undefined;
+  return typeof fd === 'number' && fd >= 0 ? fd : undefined;
 }
 
 /**

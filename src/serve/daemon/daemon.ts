@@ -1,16 +1,20 @@
-import { type CkptfsError, toPlainError } from '../../base/errors.ts';
-import type { Secret } from '../../crypto/secret.ts';
+import { CkptfsError, toPlainError } from '../../base/errors.ts';
+import { IMAGE_KEY_SIZE } from '../../crypto/image-keys.ts';
+import { Secret } from '../../crypto/secret.ts';
 import type { MountInfo } from '../../fuse/mount/mountinfo.ts';
 import { removeStaleSockets } from '../control/control-client.ts';
-import type { DaemonEvent, DaemonStatus } from '../control/control-messages.ts';
+import type { DaemonEvent, DaemonStatus, KeyAnswer, KeyStatus } from '../control/control-messages.ts';
 import type { DaemonConfig } from '../handover/daemon-config.ts';
+import { offerKeyChannel, receiveKey } from '../handover/key-channel.ts';
 import { describeHolders } from '../mounts/holders.ts';
 import { unmountOwn } from '../mounts/own-mounts.ts';
 import { ownStateDirectory } from '../mounts/state-directory.ts';
 import { ControlSocket } from './control-socket.ts';
 import type { DaemonNamespace } from './daemon-namespace.ts';
 import { HeldStore } from './held-store.ts';
+import { KeyTtl } from './key-ttl.ts';
 import type { Log } from './log.ts';
+import type { MountKeys } from './mount-keys.ts';
 import { mountThroughKernel } from './mount-through-kernel.ts';
 import { mountThroughNative } from './mount-through-native.ts';
 import type { PendingKey, ServedMount } from './served-mount.ts';
@@ -27,6 +31,7 @@ export class Daemon {
   readonly #log: Log;
   readonly #namespace: DaemonNamespace;
   readonly #startedAt = Date.now();
+  readonly #ttl: KeyTtl | undefined;
   #control: ControlSocket | undefined;
   #wasAskedToEnd = false;
 
@@ -44,6 +49,9 @@ export class Daemon {
     this.#log = log;
     this.#namespace = namespace;
     this.mount = mount;
+    const { keyTtlSeconds } = config;
+    this.#ttl = keyTtlSeconds === undefined ? undefined : new KeyTtl(keyTtlSeconds, () => void this.#lock('its time'));
+    this.#ttl?.start();
   }
 
   /**
@@ -68,6 +76,7 @@ export class Daemon {
    */
   async ended(): Promise<CkptfsError | undefined> {
     await this.mount.stopped;
+    this.#ttl?.stop();
     await this.#atMount((left) => this.#unmount(left, true));
     const failure = this.#config.write ? await this.#sealed() : await this.mount.ended;
     this.#imageKey.wipe();
@@ -129,10 +138,64 @@ export class Daemon {
     const { device } = this.mount;
     try {
       removeStaleSockets(ownStateDirectory(), device);
-      this.#control = await ControlSocket.open(device, () => this.#status());
+      this.#control = await ControlSocket.open(device, () => this.#status(), {
+        lock: () => this.#lock('a command'),
+        unlock: (caller) => this.#unlock(caller),
+      });
     } catch (error) {
       this.#log.warning(`no list of mounts will have this one: ${toPlainError(error).message}`);
     }
+  }
+
+  /** Locks the mount. Never throws. */
+  async #lock(why: string): Promise<KeyAnswer> {
+    this.#ttl?.stop();
+    return this.#answer(async () => {
+      await this.#keys.lock();
+      this.#log.info(`${this.mount.mountPoint} is locked by ${why}: keys and cached plaintext are wiped`);
+    });
+  }
+
+  /** Takes a key from a command, and unlocks the mount with it. Never throws. */
+  async #unlock(caller: number): Promise<KeyAnswer> {
+    return this.#answer(async () => {
+      const keys = this.#keys;
+      const imageKey = Secret.zeros(IMAGE_KEY_SIZE);
+      try {
+        if (!(await receiveKey(offerKeyChannel(caller), imageKey))) {
+          throw new CkptfsError('no-key', 'no key was sent', { data: { needs: 'key' } });
+        }
+        await keys.unlock(imageKey);
+      } finally {
+        imageKey.wipe();
+      }
+      this.#ttl?.start();
+      this.#log.info(`${this.mount.mountPoint} is unlocked`);
+    });
+  }
+
+  async #answer(work: () => Promise<void>): Promise<KeyAnswer> {
+    try {
+      await work();
+      return { key: 'done' };
+    } catch (error) {
+      this.#log.warning(toPlainError(error).message);
+      return { key: 'failed', error: toPlainError(error) };
+    }
+  }
+
+  /** @throws CkptfsError `bad-argument` */
+  get #keys(): MountKeys {
+    const { keys, mountPoint: path } = this.mount;
+    if (keys !== undefined) return keys;
+    const why = this.#config.write
+      ? 'what is written is sealed with its key'
+      : `it is served by ${this.mount.transport}`;
+    throw new CkptfsError('bad-argument', `${path} cannot be locked: ${why}; unmount it instead`, { path });
+  }
+
+  get #keyStatus(): KeyStatus {
+    return { locked: this.mount.keys?.isLocked ?? false, secondsLeft: this.#ttl?.secondsLeft };
   }
 
   #status(): DaemonStatus {
@@ -143,6 +206,7 @@ export class Daemon {
       ...{ mountPoint, device, location, imageId, transport, workers, scratch, write },
       state: isSealing ? 'sealing' : 'serving',
       uptimeSeconds: Math.floor((Date.now() - this.#startedAt) / 1000),
+      key: this.#keyStatus,
       counters: this.mount.counters(),
       options: { allowOther, allowRoot, noExec, fsName, cacheSize, pageFiles, logFile },
     };

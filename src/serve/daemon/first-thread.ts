@@ -5,6 +5,7 @@ import { Secret } from '../../crypto/secret.ts';
 import { Connection } from '../../fuse/device/connection.ts';
 import { EventLoopServer } from '../../fuse/device/event-loop.ts';
 import { Counter } from '../../fuse/protocol/counters.ts';
+import { KeyLock } from '../thread/key-lock.ts';
 import { type OpenTree, openTree } from '../thread/open-tree.ts';
 import { ringReader } from '../thread/ring-of-thread.ts';
 import { type OpenedImage, type ThreadMemory, type ThreadSetup, threadMemory } from '../thread/thread-messages.ts';
@@ -30,7 +31,9 @@ export class FirstThread {
     this.memory = threadMemory(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
     const imageKey = Secret.fromShared(setup.imageKey);
     const counters = new Counters(this.memory.image);
-    this.#opened = openTree(setup.store, imageKey, setup, counters, (line) => log.error(line));
+    const lock = new KeyLock(setup.keyLock);
+    const options = { ...setup, isLocked: () => lock.isLocked };
+    this.#opened = openTree(setup.store, imageKey, options, counters, (line) => log.error(line));
     this.#connection = new Connection(this.#opened.tree, {
       // It fills no blocks, but the threads that take over do so for files that were opened here.
       readAhead: ringReader(setup.ahead, this.#opened.aheadSource, this.memory, () => undefined),
@@ -64,6 +67,12 @@ export class FirstThread {
     } finally {
       this.close();
     }
+  }
+
+  /** Wipes keys, caches and buffers. The mount must be locked. */
+  wipe(): void {
+    this.#opened.wipe?.();
+    this.#connection.wipe();
   }
 
   /** Lets {@link serve} end. */

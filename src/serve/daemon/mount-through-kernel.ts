@@ -8,10 +8,12 @@ import { RingAgreement } from '../../fuse/uring/ring-agreement.ts';
 import type { RingPlan } from '../../fuse/uring/serve-rings.ts';
 import { readRingSwitch } from '../../fuse/uring/switch.ts';
 import { type DaemonConfig, type ServingTransport, signedManifestOf } from '../handover/daemon-config.ts';
+import { KeyLock } from '../thread/key-lock.ts';
 import type { OpenedImage } from '../thread/thread-messages.ts';
 import type { DaemonNamespace } from './daemon-namespace.ts';
 import type { HeldStore } from './held-store.ts';
 import type { Log } from './log.ts';
+import { MountKeys } from './mount-keys.ts';
 import { ScratchSpace } from './scratch.ts';
 import type { PendingKey, ServedMount } from './served-mount.ts';
 import { ServingThreads, type ThreadsOfMount } from './serving-threads.ts';
@@ -29,7 +31,8 @@ export async function mountThroughKernel(
   log: Log,
   namespace: DaemonNamespace,
 ): Promise<ServedMount> {
-  const threads = startThreads(config, store, key, log);
+  const keyLock = new SharedArrayBuffer(KeyLock.byteLength);
+  const threads = startThreads(config, store, key, keyLock, log);
   try {
     await key.arrived;
     return await namespace.makeMount(async () => {
@@ -38,7 +41,12 @@ export async function mountThroughKernel(
       try {
         const made = await mountAndServe(scratch?.lower ?? config.mountPoint, config, threads, image);
         const { mountPoint, device } = (await scratch?.publish(image.root, config)) ?? made;
-        return servedMount(threads, image.imageId, made.transport, mountPoint, device);
+        const { fd, transport } = made;
+        const isLockable = transport === 'kernel' && !config.write;
+        const keys = isLockable
+          ? new MountKeys({ place: store.place, threads, image, fd, imageKey: key.imageKey, keyLock })
+          : undefined;
+        return servedMount(threads, image.imageId, transport, mountPoint, device, keys);
       } catch (cause) {
         // Here and not later: the hidden mount may be in the caller's namespace alone.
         scratch?.abandon();
@@ -53,11 +61,18 @@ export async function mountThroughKernel(
   }
 }
 
-function startThreads(config: DaemonConfig, store: HeldStore, key: PendingKey, log: Log): ThreadsOfMount {
+function startThreads(
+  config: DaemonConfig,
+  store: HeldStore,
+  key: PendingKey,
+  keyLock: SharedArrayBuffer,
+  log: Log,
+): ThreadsOfMount {
   const setup = {
     store: store.place,
     write: config.write,
     imageKey: key.imageKey.shared,
+    keyLock,
     cacheSize: Math.ceil(config.cacheSize / config.workers),
     pageFiles: config.pageFiles,
     ahead: READS_AHEAD && !config.write && config.pageFiles !== 'cached' ? aheadMemory() : undefined,
@@ -75,8 +90,10 @@ function startThreads(config: DaemonConfig, store: HeldStore, key: PendingKey, l
   return new Threads(config.workers, setup, image, log);
 }
 
-function usesRings({ transport, write }: DaemonConfig): boolean {
-  return transport === 'io-uring' || (transport === 'auto' && !write && readRingSwitch() === 'on');
+function usesRings({ transport, write, keyTtlSeconds }: DaemonConfig): boolean {
+  if (transport !== 'auto') return transport === 'io-uring';
+  // What is served over io_uring cannot be locked.
+  return !write && keyTtlSeconds === undefined && readRingSwitch() === 'on';
 }
 
 function planRings(workers: number): RingPlan {
@@ -95,8 +112,10 @@ function servedMount(
   transport: ServingTransport,
   mountPoint: string,
   device: string,
+  keys: MountKeys | undefined,
 ): ServedMount {
   return {
+    keys,
     transport,
     mountPoint,
     device,

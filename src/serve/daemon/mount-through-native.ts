@@ -48,7 +48,8 @@ export async function mountThroughNative(
     const ended = stopped.then(() => undefined);
     const { imageId } = opened.image;
     const transport = 'fuse-native';
-    return { transport, mountPoint, device, imageId, workers: 1, stopped, isSealing: false, ended, counters: sums };
+    const common = { workers: 1, isSealing: false, keys: undefined, counters: sums };
+    return { ...common, transport, mountPoint, device, imageId, stopped, ended };
   } catch (cause) {
     opened.close();
     throw cause;

@@ -2,6 +2,7 @@ import type { CkptfsError } from '../../base/errors.ts';
 import type { Secret } from '../../crypto/secret.ts';
 import type { CounterSums } from '../control/control-messages.ts';
 import type { ServingTransport } from '../handover/daemon-config.ts';
+import type { MountKeys } from './mount-keys.ts';
 
 /** An image key that may not have arrived yet. The daemon prepares meanwhile what does not need it. */
 export interface PendingKey {
@@ -19,6 +20,8 @@ export interface ServedMount {
   readonly device: string;
   /** 32 hexadecimal digits. */
   readonly imageId: string;
+  /** Undefined for a mount that cannot be locked. */
+  readonly keys: MountKeys | undefined;
   /** The number of threads that serve. */
   readonly workers: number;
   /** Settles once no request comes any more. What follows is sealing, if the image was writable, and wiping. */

@@ -1,13 +1,15 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { Counters, counterNames } from '../../base/counters.ts';
 import { Deadline } from '../../base/deadline.ts';
 import { CkptfsError, fromPlainError } from '../../base/errors.ts';
 import { programUrl } from '../../base/program-url.ts';
-import { settleable } from '../../base/settleable.ts';
+import { type Settleable, settleable } from '../../base/settleable.ts';
 import { RingKeeper } from '../../fs/ahead/ring-keeper.ts';
 import { Counter } from '../../fuse/protocol/counters.ts';
 import type { CounterSums } from '../control/control-messages.ts';
 import type { ServingTransport } from '../handover/daemon-config.ts';
+import { KeyLock, ThreadWipe } from '../thread/key-lock.ts';
 import {
   type LogLine,
   type OpenedImage,
@@ -25,6 +27,8 @@ import { SealWatch } from './seal-watch.ts';
 const READING_HEAP = 24;
 const WRITING_HEAP = 768;
 const INIT_TIMEOUT_MILLISECONDS = 30_000;
+/** How often a thread is woken that has not noticed that the mount is locked. */
+const WAKE_MILLISECONDS = 2;
 
 /** What the threads of a mount need to know of the image before it is opened. */
 export interface ServedImage {
@@ -55,6 +59,12 @@ export interface ThreadsOfMount {
    *   `mount-failed`
    */
   initialized(): Promise<ServingTransport>;
+  /**
+   * Locks the mount, and lets all threads wipe keys, caches and plaintext. The image key is not wiped. Only for a mount
+   * that is only read, and not served over io_uring.
+   * @throws CkptfsError `no-answer` when not all have done so until the deadline
+   */
+  lock(deadline: Deadline): Promise<void>;
   /** Lets all threads end that were not told to serve. */
   end(): void;
   /** Returns the sums over all threads since the mount was made. */
@@ -75,6 +85,11 @@ export class ServingThreads implements ThreadsOfMount {
   readonly #write: boolean;
   readonly #seal: SealWatch;
   readonly #requiresRings: boolean;
+  readonly #keyLock: KeyLock;
+  /** By thread: settles when it has opened the image, or ended. */
+  readonly #begun: readonly Settleable<void>[];
+  /** Threads that have ended. */
+  readonly #over = new Set<number>();
   #failed = 0;
 
   /** @throws CkptfsError `io` when the system has no thread for it */
@@ -84,6 +99,8 @@ export class ServingThreads implements ThreadsOfMount {
     this.#write = setup.write;
     this.#seal = new SealWatch(location);
     const token = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
+    this.#keyLock = new KeyLock(setup.keyLock);
+    this.#begun = Array.from({ length: size }, () => settleable<void>());
     this.#ring = setup.ahead && new RingKeeper(setup.ahead);
     this.memory = Array.from({ length: size }, () => threadMemory(token));
     const heap = heapLimit(manifestSize, setup.write);
@@ -93,7 +110,7 @@ export class ServingThreads implements ThreadsOfMount {
     );
     // A thread that fails before anything waits for it shows in `ended`.
     for (const { promise } of [this.#opened, this.#initialized]) promise.catch(() => undefined);
-    const ends = this.#threads.map((thread, index) => this.#follow(thread, this.memory[index]));
+    const ends = this.#threads.map((thread, index) => this.#follow(thread, index));
     // No other thread answers what waits in the queues of a broken one, for ever: only the end of the daemon does.
     this.ended = Promise.race([Promise.all(ends), this.#broken.promise]).then(() => {
       this.#ring?.end();
@@ -138,21 +155,48 @@ export class ServingThreads implements ThreadsOfMount {
     return counterSums(this.memory);
   }
 
+  async lock(deadline: Deadline): Promise<void> {
+    // A thread that opens the image later would find no key.
+    if ((await deadline.wait(Promise.all(this.#begun.map(({ promise }) => promise)))) === undefined) throw notWiped();
+    this.#keyLock.lock();
+    const { generation } = this.#keyLock;
+    const isLeft = (index: number): boolean =>
+      !this.#over.has(index) && !new ThreadWipe(this.#wipeMemory(index)).hasWiped(generation);
+    for (;;) {
+      const left = [...this.memory.keys()].filter(isLeft);
+      if (left.length === 0 && this.#ring?.empty() !== false) return;
+      if (deadline.hasPassed) throw notWiped();
+      // One that is not in a system call right now notices nothing, so it is woken again.
+      for (const index of left) new ThreadWipe(this.#wipeMemory(index)).wake();
+      await sleep(WAKE_MILLISECONDS);
+    }
+  }
+
+  #wipeMemory(index: number): SharedArrayBuffer {
+    const memory = this.memory[index];
+    if (memory === undefined) throw new CkptfsError('internal', `no thread ${index}`);
+    return memory.wipe;
+  }
+
   #order(order: ThreadOrder): void {
     for (const thread of this.#threads) thread.postMessage(order);
   }
 
   /** Settles when a thread has nothing left to do, or has failed. That thread is not waited for: see `exitNow`. */
-  #follow(thread: Worker, memory: ThreadMemory | undefined): Promise<void> {
+  #follow(thread: Worker, index: number): Promise<void> {
+    const memory = this.memory[index];
     const lines = memory && new WaitingLines(memory.lines);
     return new Promise((resolve) => {
       const end = (): void => {
+        this.#over.add(index);
+        this.#begun[index]?.resolve();
         this.#opened.reject(new CkptfsError('internal', 'a serving thread ended early'));
         resolve();
       };
       thread.on('message', (message: ThreadMessage) => {
         if (message.kind === 'log') this.#onLine(message, lines?.take() ?? 0);
         else this.#onMessage(message, end);
+        if (message.kind === 'ready') this.#begun[index]?.resolve();
       });
       thread.once('exit', end);
       thread.on('error', (cause) => {
@@ -220,6 +264,12 @@ export class ServingThreads implements ThreadsOfMount {
     );
     this.#opened.reject(error);
   }
+}
+
+function notWiped(): CkptfsError {
+  return new CkptfsError('no-answer', 'not all serving threads have wiped their keys', {
+    data: { reason: 'daemon-slow' },
+  });
 }
 
 /** Starts one thread for each setup, or none. @throws CkptfsError `io` */

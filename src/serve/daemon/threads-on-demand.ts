@@ -1,7 +1,9 @@
+import type { Deadline } from '../../base/deadline.ts';
 import { type CkptfsError, toPlainError } from '../../base/errors.ts';
 import { settleable } from '../../base/settleable.ts';
 import type { CounterSums } from '../control/control-messages.ts';
 import type { ServingTransport } from '../handover/daemon-config.ts';
+import { KeyLock } from '../thread/key-lock.ts';
 import type { OpenedImage, ThreadSetup } from '../thread/thread-messages.ts';
 import { FirstThread } from './first-thread.ts';
 import type { Log } from './log.ts';
@@ -26,7 +28,10 @@ export class ThreadsOnDemand implements ThreadsOfMount {
   readonly #served: ServedImage;
   readonly #log: Log;
   readonly #ended = settleable<undefined>();
+  readonly #keyLock: KeyLock;
   #first: FirstThread | undefined;
+  /** Settles when other threads have taken over, or cannot. */
+  #takenOver: Promise<void> | undefined;
   #isServing = false;
   #started: ServingThreads | undefined;
   /** Whether no other thread takes over. */
@@ -38,6 +43,7 @@ export class ThreadsOnDemand implements ThreadsOfMount {
     this.#served = image;
     this.#log = log;
     this.ended = this.#ended.promise;
+    this.#keyLock = new KeyLock(setup.keyLock);
   }
 
   get stopped(): Promise<void> {
@@ -60,6 +66,14 @@ export class ThreadsOnDemand implements ThreadsOfMount {
     return 'kernel';
   }
 
+  async lock(deadline: Deadline): Promise<void> {
+    if (this.#takenOver === undefined) this.#keyLock.lock();
+    else await deadline.wait(this.#takenOver);
+    if (!this.#firstStays && this.#started !== undefined) return this.#started.lock(deadline);
+    this.#keyLock.lock();
+    this.#first?.wipe();
+  }
+
   end(): void {
     if (this.#isServing) return;
     this.#first?.close();
@@ -75,16 +89,16 @@ export class ThreadsOnDemand implements ThreadsOfMount {
   }
 
   async #serve(fd: number, image: OpenedImage): Promise<void> {
-    let takenOver: Promise<void> | undefined;
     try {
       await this.#first?.serve(fd, () => {
-        takenOver ??= this.#startThreads(image);
+        // While it is locked no thread could open the image.
+        if (!this.#keyLock.isLocked) this.#takenOver ??= this.#startThreads(image);
       });
     } catch (error) {
       this.#log.error(toPlainError(error).message);
     }
     // They serve from here on; where the mount is gone they find that out at once.
-    await takenOver;
+    await this.#takenOver;
     this.#started?.serve(fd, image);
     await this.#started?.ended;
     this.#ended.resolve(undefined);

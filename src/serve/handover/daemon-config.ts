@@ -42,6 +42,8 @@ export interface DaemonConfig {
   readonly write: boolean;
   /** SHA-256, in hexadecimal, of the only manifest that is served: the one whose signature was verified. */
   readonly signedManifest?: string | undefined;
+  /** The mount locks itself after so long. */
+  readonly keyTtlSeconds?: number | undefined;
   /** The source that mount tables show. */
   readonly fsName: string;
   /** The absolute path of the daemon's log. Undefined in the foreground: the log is then standard error alone. */

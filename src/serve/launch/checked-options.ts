@@ -58,6 +58,11 @@ export interface MountOptions {
    * then.
    */
   readonly signedManifest?: Uint8Array;
+  /**
+   * After so many seconds the mount locks itself, as `ckptfs lock` does; the time that the host is suspended counts.
+   * Not with `write`, nor with the transports io-uring and fuse-native.
+   */
+  readonly keyTtlSeconds?: number;
   /** Mount options as given to `-o`, see {@link parseFuseOptions}. */
   readonly fuseOptions?: readonly string[];
 }
@@ -128,10 +133,12 @@ function checkedOptions(options: DaemonOptions): CheckedOptions {
     scratch,
     write,
     fsName: fuse.fsName ?? location,
+    ...(options.keyTtlSeconds === undefined ? {} : { keyTtlSeconds: options.keyTtlSeconds }),
     ...(options.lingerSeconds === undefined ? {} : { lingerSeconds: options.lingerSeconds }),
   };
   checkRanges(checked);
   if (write) checkWriting(checked, fuse);
+  checkTtl(checked);
   if (transport === 'io-uring') checkRings();
   checkAccess(checked);
   checkApart(checked);
@@ -149,6 +156,21 @@ function checkRanges({ workers, cacheSize, rootMode }: CheckedOptions): void {
   if (rootMode !== undefined && !(Number.isInteger(rootMode) && rootMode >= 0 && rootMode <= 0o7777)) {
     throw new CkptfsError('bad-argument', `a mode of ${rootMode} for the root directory: 0 to 0o7777 are possible`);
   }
+}
+
+/** @throws CkptfsError `bad-argument` */
+function checkTtl({ keyTtlSeconds, write, transport }: CheckedOptions): void {
+  if (keyTtlSeconds === undefined) return;
+  if (!(keyTtlSeconds > 0))
+    throw new CkptfsError('bad-argument', 'the time until a mount locks itself must be above 0');
+  const contrary = write
+    ? 'to be written'
+    : (transport === 'io-uring' || transport === 'fuse-native') && `by ${transport}`;
+  if (contrary === false) return;
+  throw new CkptfsError(
+    'bad-argument',
+    `an image that is mounted ${contrary} cannot be locked, so its key has no time`,
+  );
 }
 
 /** @throws CkptfsError `bad-argument`, `missing-feature` */

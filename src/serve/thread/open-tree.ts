@@ -4,6 +4,7 @@ import type { Secret } from '../../crypto/secret.ts';
 import { ROOT_INODE } from '../../format/manifest.ts';
 import type { AheadSource } from '../../fs/ahead/ring-reader.ts';
 import type { PageFiles } from '../../fs/direct-opens.ts';
+import { LockableReader } from '../../fs/lockable-reader.ts';
 import { ReadOnlyTree } from '../../fs/read-only-tree.ts';
 import type { FaultListener } from '../../fs/store-faults.ts';
 import type { FileSystem } from '../../fuse/protocol/filesystem.ts';
@@ -22,6 +23,8 @@ export interface OpenTree {
   readonly image: OpenedImage;
   /** Seals a writable image, once nothing is served any more. @throws the reason why it is not sealed */
   readonly seal: (() => void) | undefined;
+  /** Wipes keys, caches and buffers. Contents can be read again when the mount is not locked. */
+  readonly wipe?: () => void;
   /** Wipes cache and object keys. Does not wipe the image key. */
   close(): void;
 }
@@ -35,19 +38,21 @@ export interface TreeOptions {
   readonly rootMode?: number | undefined;
   /** SHA-256 of the manifest that has to be there, see {@link openImage}. */
   readonly manifestDigest?: Uint8Array | undefined;
+  /** Whether the image key is wiped. */
+  readonly isLocked?: () => boolean;
 }
 
 /** Opens a sealed image to be read. @throws as readHeader and openImage do */
 export function openTree(
   place: StorePlace,
   imageKey: Secret,
-  { cacheSize, pageFiles, rootMode, manifestDigest }: TreeOptions,
+  { cacheSize, pageFiles, rootMode, manifestDigest, isLocked = () => false }: TreeOptions,
   counters: Counters,
   onFault: FaultListener,
 ): OpenTree {
   const store = openStore(place);
   const image = withRootMode(opened(store, imageKey, manifestDigest), rootMode);
-  const reader = new ImageReader(image, cacheSize, counters);
+  const reader = new LockableReader(() => new ImageReader(image, cacheSize, counters), isLocked);
   const root = image.manifest.inodes[ROOT_INODE - 1];
   if (root === undefined) throw new CkptfsError('internal', 'an image without a root directory');
   const { mode, uid, gid, atime, mtime } = root;
@@ -59,10 +64,12 @@ export function openTree(
       imageId: image.header.imageId.toString('hex'),
       root: { mode, uid, gid, atime, mtime },
       manifestDigest: image.manifestDigest,
+      inodes: image.manifest.inodes.length,
     },
     seal: undefined,
+    wipe: () => reader.wipe(),
     close: () => {
-      reader.close();
+      reader.wipe();
       store.close();
     },
   };

@@ -60,7 +60,12 @@ function treeOf(
   return {
     tree,
     aheadSource: undefined,
-    image: { imageId: imageId.toString('hex'), root: { mode, uid, gid, atime, mtime }, manifestDigest: undefined },
+    image: {
+      imageId: imageId.toString('hex'),
+      root: { mode, uid, gid, atime, mtime },
+      manifestDigest: undefined,
+      inodes: 0,
+    },
     seal: () => {
       try {
         tree.finish();

@@ -5,6 +5,7 @@ import { Secret } from '../../crypto/secret.ts';
 import { Connection } from '../../fuse/device/connection.ts';
 import { PollingToken, serve } from '../../fuse/device/device-loop.ts';
 import { abandonRings, type RingConnectionOptions, serveRings } from '../../fuse/uring/serve-rings.ts';
+import { KeyLock, lockFollower, ThreadWipe } from './key-lock.ts';
 import { type OpenTree, openTree } from './open-tree.ts';
 import { openWritableTree } from './open-writable-tree.ts';
 import { ringReader } from './ring-of-thread.ts';
@@ -57,8 +58,12 @@ function open(setup: ThreadSetup, known: Uint8Array | undefined, send: Send): Op
     const counters = new Counters(setup.memory.image);
     const opened = setup.write
       ? openWritableTree(store, imageKey, { cacheSize, pageFiles, rootMode }, counters, log)
-      : openTree(store, imageKey, { cacheSize, pageFiles, rootMode, manifestDigest }, counters, (line) =>
-          log('error', line),
+      : openTree(
+          store,
+          imageKey,
+          { cacheSize, pageFiles, rootMode, manifestDigest, isLocked: lockedBy(setup) },
+          counters,
+          (line) => log('error', line),
         );
     send({ kind: 'ready', image: opened.image });
     return opened;
@@ -67,6 +72,11 @@ function open(setup: ThreadSetup, known: Uint8Array | undefined, send: Send): Op
     send({ kind: 'failed', error: toPlainError(error) });
     return undefined;
   }
+}
+
+function lockedBy({ keyLock }: ThreadSetup): () => boolean {
+  const lock = new KeyLock(keyLock);
+  return () => lock.isLocked;
 }
 
 /** Seals a writable image, also when it was opened and never mounted, and wipes. */
@@ -87,7 +97,7 @@ function end(opened: OpenTree, send: Send): void {
 function serveMount(fd: number, opened: OpenTree, setup: ThreadSetup, send: Send): void {
   const token = new PollingToken(setup.memory.token);
   if (setup.rings === undefined) {
-    serve(fd, connectionTo(opened, setup, send), token);
+    serveDevice(fd, opened, setup, send, token);
     return;
   }
   const service = {
@@ -105,11 +115,28 @@ function serveMount(fd: number, opened: OpenTree, setup: ThreadSetup, send: Send
   }
 }
 
+/** Serves the device itself, and wipes whenever the mount is locked. */
+function serveDevice(fd: number, opened: OpenTree, setup: ThreadSetup, send: Send, token: PollingToken): void {
+  const own = new ThreadWipe(setup.memory.wipe);
+  const follow = lockFollower(new KeyLock(setup.keyLock), own, () => {
+    opened.wipe?.();
+    connection.wipe();
+  });
+  const connection = connectionTo(opened, setup, send, {}, follow);
+  own.begin();
+  try {
+    serve(fd, connection, token);
+  } finally {
+    own.end();
+  }
+}
+
 function connectionTo(
   { tree, aheadSource }: OpenTree,
   setup: ThreadSetup,
   send: Send,
   options: RingConnectionOptions = {},
+  onSettled?: () => void,
 ): Connection {
   return new Connection(tree, {
     // Over io_uring a reply must be in the memory of its entry.
@@ -121,6 +148,7 @@ function connectionTo(
     ...(setup.onlyUid === undefined ? {} : { onlyUid: setup.onlyUid }),
     onInit: (overRing) => send({ kind: 'initialized', overRing }),
     ...options,
+    ...(onSettled === undefined ? {} : { onSettled }),
     onError: (error, operation, node) => {
       const { message, stack } = toPlainError(error);
       if (operation === 'INIT') send({ kind: 'refused', text: message });

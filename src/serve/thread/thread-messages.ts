@@ -6,6 +6,7 @@ import type { PageFiles } from '../../fs/direct-opens.ts';
 import { COUNTER_SLOTS } from '../../fuse/protocol/counters.ts';
 import type { RingPlan } from '../../fuse/uring/serve-rings.ts';
 import type { StorePlace } from '../../stores/store.ts';
+import { ThreadWipe } from './key-lock.ts';
 import { WaitingLines } from './waiting-lines.ts';
 
 /** What the daemon's first thread starts a serving thread with. */
@@ -15,6 +16,8 @@ export interface ThreadSetup {
   readonly write: boolean;
   /** The memory of a shared Secret. */
   readonly imageKey: SharedArrayBuffer;
+  /** The memory of a KeyLock, the same for all threads of a mount. */
+  readonly keyLock: SharedArrayBuffer;
   /** In bytes, of this thread. */
   readonly cacheSize: number;
   readonly pageFiles: PageFiles;
@@ -37,6 +40,8 @@ export interface ThreadMemory {
   readonly token: SharedArrayBuffer;
   /** The memory of {@link WaitingLines}. */
   readonly lines: SharedArrayBuffer;
+  /** The memory of {@link ThreadWipe}. */
+  readonly wipe: SharedArrayBuffer;
 }
 
 /** @param token shared by all threads of the mount */
@@ -44,6 +49,7 @@ export function threadMemory(token: SharedArrayBuffer): ThreadMemory {
   return {
     token,
     lines: new SharedArrayBuffer(WaitingLines.byteLength),
+    wipe: new SharedArrayBuffer(ThreadWipe.byteLength),
     image: new SharedArrayBuffer(Counters.byteLength),
     connection: new SharedArrayBuffer(COUNTER_SLOTS * Float64Array.BYTES_PER_ELEMENT),
   };
@@ -91,6 +97,8 @@ export interface OpenedImage {
   readonly root: RootAttributes;
   /** See `openImage`; undefined for an image that is written, which one thread alone opens. */
   readonly manifestDigest: Uint8Array | undefined;
+  /** The number of inodes of an image that is only read. */
+  readonly inodes: number;
 }
 
 export interface RootAttributes {

@@ -1,0 +1,174 @@
+// Goal: a locked mount has no key and no plaintext left, its reads fail at once, and its key makes it readable again.
+// Method: real mounts are locked by the CLI, also while they are read; memory of the daemons is searched for the keys.
+import { spawn, spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, expect } from 'vitest';
+import { deriveObjectDataKey } from '../../src/crypto/image-keys.ts';
+import { primitives } from '../../src/crypto/select.ts';
+import { openImage, readHeader } from '../../src/image/read/image.ts';
+import { readKeyFile } from '../../src/keys/key-file.ts';
+import { unwrapImageKey } from '../../src/keys/provider.ts';
+import { symmetricKeyProvider } from '../../src/keys/symmetric-key.ts';
+import { LocalStore } from '../../src/stores/local-store.ts';
+import { ckptfs } from './support/ckptfs.ts';
+import { foundInMemory, type Needles } from './support/memory.ts';
+import {
+  ckptfsProgram,
+  clear,
+  type Encrypted,
+  encryptInto,
+  isAlive,
+  mountNew,
+  mountOn,
+  statusOf,
+  until,
+} from './support/mounts.ts';
+import { PATIENCE } from './support/patience.ts';
+import { describeIf, systemTest } from './support/requirements.ts';
+
+const FILE_SIZE = 8 << 20;
+const canary = `CANARY-${randomBytes(12).toString('hex')}`;
+const base = fs.realpathSync(fs.mkdtempSync(join(tmpdir(), 'ckptfs-lock-')));
+const mountPoint = join(base, 'mnt');
+const file = join(mountPoint, 'pages-1.img');
+
+/** The image key, the keys of all objects, and contents. */
+async function secretsOf({ image, keyFile }: Encrypted): Promise<Needles> {
+  const store = new LocalStore(image);
+  const header = readHeader(store);
+  const { imageId, slots, cipher } = header;
+  const { imageKey } = await unwrapImageKey(slots, imageId, [symmetricKeyProvider(readKeyFile(keyFile).key, 'key')]);
+  if (cipher === 'none') throw new Error('not for none');
+  const needles: Record<string, Buffer> = {
+    'image key': Buffer.from(imageKey.bytes),
+    contents: Buffer.from(canary + canary),
+  };
+  for (const [at, { id }] of openImage(store, header, imageKey).manifest.objects.entries()) {
+    const key = Buffer.from(deriveObjectDataKey(primitives(), cipher, imageKey, imageId, id).bytes);
+    needles[`data key ${at}`] = key.subarray(0, key.length / 2);
+  }
+  store.close();
+  return needles;
+}
+
+function run(...args: readonly string[]) {
+  return spawnSync(ckptfsProgram, args, { encoding: 'utf8', timeout: PATIENCE });
+}
+
+function errnoOfRead(path: string): string | undefined {
+  const fd = fs.openSync(path, 'r');
+  try {
+    fs.readSync(fd, Buffer.alloc(4096), 0, 4096, 0);
+    return undefined;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code;
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+describeIf(['root', 'fuse'], 'a mount that is locked', () => {
+  let encrypted: Encrypted;
+  let needles: Needles;
+
+  beforeAll(async () => {
+    fs.mkdirSync(join(base, 'source'));
+    const text = canary.repeat(Math.ceil(FILE_SIZE / canary.length));
+    fs.writeFileSync(join(base, 'source', 'pages-1.img'), text);
+    fs.writeFileSync(join(base, 'source', 'small'), canary);
+    encrypted = encryptInto(base, join(base, 'source'));
+    needles = await secretsOf(encrypted);
+  });
+  afterEach(() => clear(mountPoint));
+  afterAll(() => fs.rmSync(base, { recursive: true }));
+
+  systemTest([], 'has no key before anything was read, and starts its threads after it was unlocked', async () => {
+    const { pid } = mountOn(mountPoint, encrypted);
+    expect(foundInMemory(pid, needles).join()).toContain('image key');
+    ckptfs('lock', mountPoint);
+    expect(foundInMemory(pid, needles)).toEqual([]);
+    expect(errnoOfRead(file)).toBe('EIO');
+    expect(fs.readdirSync(mountPoint).sort()).toEqual(['pages-1.img', 'small']);
+    ckptfs('unlock', mountPoint, '--key-file', encrypted.keyFile);
+    expect(fs.readFileSync(file).equals(fs.readFileSync(join(base, 'source', 'pages-1.img')))).toBe(true);
+  });
+
+  systemTest([], 'gives readers EIO, has no key in memory, and is read again with its key', async () => {
+    const { pid } = mountOn(mountPoint, encrypted, '--workers', '4', '--page-files', 'direct');
+    const direct = fs.openSync(file, 'r');
+    try {
+      for (let round = 0; round < 2; round++) {
+        fs.readFileSync(join(mountPoint, 'small'));
+        for (let at = 0; at < FILE_SIZE; at += 1 << 20) fs.readSync(direct, Buffer.alloc(1 << 20), 0, 1 << 20, at);
+        const held = foundInMemory(pid, needles).map((found) => found.replace(/ in .*/, ''));
+        expect(held).toEqual(expect.arrayContaining(['image key', 'contents']));
+        expect(JSON.parse(ckptfs('lock', mountPoint, '--json'))).toEqual({ mountPoint, locked: true });
+        expect(foundInMemory(pid, needles)).toEqual([]);
+        expect(statusOf(mountPoint)?.daemon?.key.locked).toBe(true);
+        expect(ckptfs('status')).toMatch(/locked/);
+        // The small file was in the page cache.
+        expect([errnoOfRead(file), errnoOfRead(join(mountPoint, 'small'))]).toEqual(['EIO', 'EIO']);
+        expect(() => fs.readSync(direct, Buffer.alloc(4096), 0, 4096, 0)).toThrow('EIO');
+        expect(fs.statSync(file).size).toBeGreaterThanOrEqual(FILE_SIZE);
+        const answer = ckptfs('unlock', mountPoint, '--key-file', encrypted.keyFile, '--json');
+        expect(JSON.parse(answer)).toEqual({ mountPoint, locked: false });
+        expect(fs.readFileSync(join(mountPoint, 'small'), 'utf8')).toBe(canary);
+      }
+    } finally {
+      fs.closeSync(direct);
+    }
+    ckptfs('umount', mountPoint);
+    await until('the daemon has ended', () => !isAlive(pid));
+  });
+
+  systemTest([], 'ends readers that are busy with EIO', async () => {
+    const { pid } = mountOn(mountPoint, encrypted, '--workers', '2');
+    const uncached = 'while dd if="$0" of=/dev/null bs=64k iflag=direct 2> "$1"; do echo read >> "$2"; done';
+    const readers = [0, 1].map((each) => {
+      const [errors, progress] = [join(base, `errors-${each}`), join(base, `progress-${each}`)];
+      const reader = spawn('sh', ['-c', uncached, file, errors, progress], { stdio: 'ignore' });
+      return { errors, progress, ended: once(reader, 'exit') };
+    });
+    await until('all readers read', () => readers.every(({ progress }) => fs.existsSync(progress)));
+    ckptfs('lock', mountPoint);
+    for (const { ended, errors } of readers) {
+      await ended;
+      expect(fs.readFileSync(errors, 'utf8')).toContain('Input/output error');
+    }
+    expect(foundInMemory(pid, needles)).toEqual([]);
+  });
+
+  systemTest([], 'locks itself when its time is over, and again after it was unlocked', async () => {
+    mountOn(mountPoint, encrypted, '--key-ttl', '1s');
+    const isLocked = () => statusOf(mountPoint)?.daemon?.key.locked === true;
+    await until('it is locked', isLocked);
+    expect(errnoOfRead(file)).toBe('EIO');
+    ckptfs('unlock', mountPoint, '--key-file', encrypted.keyFile);
+    await until('it is locked again', isLocked);
+    ckptfs('umount', mountPoint);
+    mountOn(mountPoint, encrypted, '-o', 'key_ttl=8h');
+    expect(statusOf(mountPoint)?.daemon?.key.secondsLeft).toBeGreaterThan(8 * 3600 - PATIENCE);
+  });
+
+  systemTest([], 'stays locked with a wrong key, is unmounted when locked, and is refused where it cannot be', () => {
+    mountOn(mountPoint, encrypted);
+    expect(run('unlock', mountPoint, '--key-file', encrypted.keyFile)).toMatchObject({ status: 2 });
+    ckptfs('lock', mountPoint);
+    ckptfs('lock', mountPoint);
+    ckptfs('keygen', '-o', join(base, 'other'));
+    expect(run('unlock', mountPoint, '--key-file', join(base, 'other'))).toMatchObject({ status: 12 });
+    expect(errnoOfRead(file)).toBe('EIO');
+    ckptfs('umount', mountPoint);
+    expect(run('lock', mountPoint)).toMatchObject({ status: 31 });
+    const { image, keyFile } = encrypted;
+    expect(run('mount', image, mountPoint, '-k', keyFile, '--write', '--key-ttl', '1h')).toMatchObject({ status: 2 });
+    fs.mkdirSync(join(base, 'new'));
+    mountNew(join(base, 'new'), mountPoint);
+    const refused = run('lock', mountPoint);
+    expect(refused).toMatchObject({ status: 2, stderr: expect.stringContaining('sealed with its key') });
+  });
+});
