@@ -5,6 +5,7 @@ import { entriesTarget, frameTarget } from './journal-target.ts';
 import { privateKeyTarget, publicKeySlotTarget, publicKeyTarget } from './key-targets.ts';
 import { envelopeTarget, manifestTarget } from './manifest-target.ts';
 import { chunkTarget, objectTarget } from './object-target.ts';
+import { signaturesTarget } from './signatures-target.ts';
 import type { FuzzTarget } from './target.ts';
 import { keyFileTarget, mountInfoTarget } from './text-targets.ts';
 
@@ -12,6 +13,7 @@ import { keyFileTarget, mountInfoTarget } from './text-targets.ts';
 export const fuzzTargets: readonly FuzzTarget[] = [
   headerTarget,
   slotTarget,
+  signaturesTarget,
   envelopeTarget,
   manifestTarget,
   entriesTarget,

@@ -63,6 +63,9 @@ describe('a signed image', () => {
     );
     const words = ['verify', 'signed', '--signature-only', '--json', '--trusted', 'second.pub'];
     expect(JSON.parse(terminal.run(...words).stdout)).toMatchObject({ epoch: 1, algorithm: 'EdDSA' });
+    copy('unsigned', 'sealed');
+    expect(run('seal', 'sealed', ...key, '--sign', 'second.pem')).toEqual(success('image ID: sealed\n'));
+    expect(run('verify', 'sealed', '--signature-only', '--trusted', 'second.pub')).toMatchObject({ status: 0 });
   });
 
   test('is refused by every command that reads it, when the manifest is another', () => {
