@@ -106,8 +106,12 @@ async function bundle(from, to, altered = {}) {
   const external = ['koffi', 'fuse-native'];
   const built = [
     await build({ ...common, entryPoints: entryPoints(programs), external }),
-    // It makes no key slots, and rarely opens an SSH key with a passphrase. Every line that is read delays a mount.
-    await build({ ...common, entryPoints: entryPoints(['mount']), external: [...external, 'jose', 'bcrypt-pbkdf'] }),
+    // It makes no key slots, and opens them by key files alone. Every line that is read delays a mount.
+    await build({
+      ...common,
+      entryPoints: entryPoints(['mount']),
+      external: [...external, 'jose', '*/other-keys.js'],
+    }),
   ];
   const inputs = [...new Set(built.flatMap(({ metafile }) => Object.keys(metafile.inputs)))];
   writeFileSync(join(to, 'package.json'), '{ "type": "commonjs" }\n');
