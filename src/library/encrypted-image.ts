@@ -236,7 +236,7 @@ export class EncryptedImage {
 }
 
 /** @throws CkptfsError `untrusted` when a signer stated another epoch than that of the seal */
-function checkEpoch({ store, manifest }: Image, stated: number): void {
+export function checkEpoch({ store, manifest }: Image, stated: number): void {
   if (manifest.epoch === stated) return;
   throw refused(store.location, 'altered', `is of seal ${manifest.epoch}, but was signed as seal ${stated}`);
 }

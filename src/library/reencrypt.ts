@@ -9,10 +9,12 @@ import { ImagePlace } from '../stores/image-place.ts';
 import { openStore } from '../stores/open-store.ts';
 import { ReplacementStore } from '../stores/replacement-store.ts';
 import type { Store, StoreLock } from '../stores/store.ts';
+import { checkEpoch, type ReadOptions } from './encrypted-image.ts';
 import { closeReplacement, openReplacement, type Replacement, type ReplacementPlan } from './replacement.ts';
-import { type OpenOptions, unlockHeader } from './unlock.ts';
+import { demandSignature } from './signatures.ts';
+import { unlockHeader } from './unlock.ts';
 
-export interface ReencryptOptions extends OpenOptions, SealCopyOptions {
+export interface ReencryptOptions extends ReadOptions, SealCopyOptions {
   /**
    * Who can open the new image. Those that also open slots, keys and passphrases, can go on with what an interruption
    * left; for public keys alone the work then begins again.
@@ -44,7 +46,7 @@ const MAX_ATTEMPTS = 2;
  * Encrypts everything that a sealed image holds under a new image key, in new objects, and verifies the result. After
  * an interruption, the same call goes on. See format.md §10.
  * @throws CkptfsError `bad-argument`, `unsealed`, `unfinished`, `not-an-image`, `unsupported-format`, `damaged`,
- * `wrong-image`, `no-key`, `wrong-key`, `locked`, `exists`, `missing-feature`, `io`, `interrupted`. Whatever it is, the
+ * `wrong-image`, `no-key`, `wrong-key`, `untrusted`, `locked`, `exists`, `missing-feature`, `io`, `interrupted`. Whatever it is, the
  * path of the image leads to a whole image
  */
 export async function reencryptImage(location: string, options: ReencryptOptions): Promise<ReencryptedImage> {
@@ -185,9 +187,12 @@ async function withOpened<T>(
     readHeader(store);
     locked();
     const header = readHeader(store);
+    const signed = options.signature && (await demandSignature(store, header, options.signature));
     const { imageKey } = await unlockHeader(store, header, options);
     try {
-      return await work(openImage(store, header, imageKey));
+      const image = openImage(store, header, imageKey, signed?.manifestDigest);
+      if (signed !== undefined) checkEpoch(image, signed.epoch);
+      return await work(image);
     } finally {
       imageKey.wipe();
     }

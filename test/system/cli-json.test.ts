@@ -111,6 +111,7 @@ describeIf(['root', 'fuse', 'namespaces', 'getfattr'], 'a line of JSON', () => {
     const trusting = ['--signature-only', '--trusted', 'signer.crt'];
     note('verify --signature-only', terminal.run('verify', 'enc', '--json', ...trusting));
     run('encrypt', 'src', 'with-default-key', '--skip-special');
+    run('reencrypt', 'enc', 'again', ...key, '-r', 'file:key');
     run('info', 'enc');
     run('info', 'enc', ...key);
     run('ls', 'enc', '-R', ...key);

@@ -25,6 +25,7 @@ const preparations: Readonly<Record<string, string>> = {
   key: 'ckptfs key add enc -k k -r host.crt --label host -q',
   lock: 'ckptfs mount enc mnt -k k',
   recover: killed,
+  reencrypt: 'ckptfs keygen -o new.key -q',
   remount: written,
   seal: killed,
   sign: signer,

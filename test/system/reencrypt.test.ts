@@ -1,7 +1,17 @@
 // Goal: "ckptfs reencrypt" ends with one whole image, wherever it is killed, and says what it did not do.
 // Method: the built CLI, killed by strace before single system calls; a mount that reads meanwhile; small file systems.
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest';
@@ -47,6 +57,13 @@ const imageId = (at: string): string => JSON.parse(readFileSync(join(at, 'ckptfs
 const program = join(import.meta.dirname, '../../bin/ckptfs');
 const contents = (at: string, ...keys: readonly string[]): string =>
   runProgram(program, 'cat', at, 'big', ...keys.flatMap((key) => ['-k', key]));
+
+/** Makes a key pair, of which the private part is host.pem. */
+function publicKeyOf(at: string): string {
+  runProgram('openssl', 'genpkey', '-algorithm', 'x25519', '-out', join(at, 'host.pem'));
+  runProgram('openssl', 'pkey', '-in', join(at, 'host.pem'), '-pubout', '-out', join(at, 'host.pub'));
+  return join(at, 'host.pub');
+}
 
 /** Runs the command under strace, which sends a signal to it before one of its system calls. */
 function signalAt(call: string, count: number, signal: 'KILL' | 'TERM', ...more: readonly string[]) {
@@ -125,15 +142,32 @@ describeIf([], 'ckptfs reencrypt', () => {
     ['unlinkat', 20, 'the removal of the mark'],
   ] as const) {
     systemTest(['strace'], `killed before ${what}: the image is whole, and the same command completes it`, () => {
-      expect(signalAt(call, count, 'KILL').signal).toBe('SIGKILL');
+      expect(signalAt(call, count, 'KILL', '--label', 'new').signal).toBe('SIGKILL');
       expect(contents(image, oldKey, newKey)).toBe(big.toString());
-      expect(runCkptfs(...command())).toMatchObject({ status: 0, stderr: '' });
+      const begun = existsSync(join(`${image}.reencrypt`, 'manifest')) && imageId(`${image}.reencrypt`);
+      expect(runCkptfs(...command('--label', 'new'))).toMatchObject({ status: 0, stderr: '' });
+      if (call === 'renameat2') expect(imageId(image)).toBe(begun);
       ckptfs('verify', image, '-k', newKey, '--strict');
       expect(contents(image, newKey)).toBe(big.toString());
       expect(readdirSync(directory)).toEqual(['enc']);
       expect(readdirSync(image).sort()).toEqual(['ckptfs.json', 'manifest', 'objects']);
     });
   }
+
+  systemTest([], 'signs the new image, and demands a signature of the old one', () => {
+    const signer = join(directory, 'signer.pem');
+    const publicKey = join(directory, 'signer.pub');
+    runProgram('openssl', 'genpkey', '-algorithm', 'ed25519', '-out', signer);
+    runProgram('openssl', 'pkey', '-in', signer, '-pubout', '-out', publicKey);
+    const demand = ['--require-signature', '--trusted', publicKey];
+    expect(runCkptfs(...command(...demand)).status).toBe(13);
+    ckptfs('sign', image, '-k', oldKey, '--sign', signer);
+    ckptfs(...command(...demand, '--sign', signer));
+    ckptfs('verify', image, '-k', newKey, '--strict', ...demand);
+    ckptfs('reencrypt', image, '-k', newKey, '-r', publicKeyOf(directory), '--label', 'host');
+    expect(runCkptfs('verify', image, '--signature-only', '--trusted', publicKey).status).toBe(13);
+    ckptfs('verify', image, '-i', join(directory, 'host.pem'), '--strict');
+  });
 
   systemTest(['strace'], 'SIGTERM ends it, and it says how to go on', () => {
     const { status, stderr } = signalAt('pwrite64', 1, 'TERM', '--jobs', '1');

@@ -9,6 +9,7 @@ import { withImageArguments } from '../options/image-options.ts';
 import { withRecipientOptions } from '../options/key-options.ts';
 import { withNewImageOptions } from '../options/new-image-options.ts';
 import { withJobs, withJson } from '../options/options.ts';
+import { signatureDemand, withSignatureDemand } from '../options/signature-options.ts';
 import { withSigners, withSigningOptions } from '../options/signing-options.ts';
 import { print, printJson, warn } from '../terminal/output.ts';
 import { progressBar } from '../terminal/progress.ts';
@@ -16,12 +17,14 @@ import { countOf, formatBytes } from '../terminal/quantities.ts';
 
 export const command = defineCommand({
   examples: [
-    ['$0 reencrypt enc -k old -r file:new', 'In place; after an interruption run it again'],
-    ['$0 reencrypt enc /disk/new -k old -r file:new', 'Into a new directory; enc stays'],
+    ['$0 reencrypt enc -k k -r file:new.key', 'In place; after an interruption run it again'],
+    ['$0 reencrypt enc new -k k -r host.crt', 'Into a new directory, for a certificate; enc stays'],
   ],
   options: (yargs: Argv<CommonOptions>) =>
     withJson(
-      withJobs(withNewImageOptions(withSigningOptions(withRecipientOptions(withImageArguments(yargs))))),
+      withJobs(
+        withNewImageOptions(withSigningOptions(withRecipientOptions(withSignatureDemand(withImageArguments(yargs))))),
+      ),
     ).positional('DST', {
       type: 'string',
       describe: 'Directory for the new image, which otherwise takes the place of ENC',
@@ -32,6 +35,7 @@ export const command = defineCommand({
         await warnAbout(keys, args);
         const recipients = keys.newRecipients;
         if (args.cipher !== undefined) keys.admit({ cipher: args.cipher });
+        const signature = await signatureDemand(args);
         const bars = [progressBar('re-encrypting', args.quiet), progressBar('verifying', args.quiet)] as const;
         const left = `${args.ENC} is as it was; run the same command again to go on.`;
         const result = await cancellable(left, (cancellation) =>
@@ -39,6 +43,7 @@ export const command = defineCommand({
             ...openedBy(keys),
             imageId: args.imageId,
             recipients,
+            signature,
             signers,
             ...omitUndefined({
               destination: args.DST,
