@@ -46,8 +46,8 @@ const MAX_ATTEMPTS = 2;
  * Encrypts everything that a sealed image holds under a new image key, in new objects, and verifies the result. After
  * an interruption, the same call goes on. See format.md §10.
  * @throws CkptfsError `bad-argument`, `unsealed`, `unfinished`, `not-an-image`, `unsupported-format`, `damaged`,
- * `wrong-image`, `no-key`, `wrong-key`, `untrusted`, `locked`, `exists`, `missing-feature`, `io`, `interrupted`. Whatever it is, the
- * path of the image leads to a whole image
+ * `wrong-image`, `no-key`, `wrong-key`, `untrusted`, `locked`, `exists`, `missing-feature`, `io`, `interrupted`.
+ * Whatever it is, the path of the image leads to a whole image
  */
 export async function reencryptImage(location: string, options: ReencryptOptions): Promise<ReencryptedImage> {
   if (options.recipients.length === 0) throw new CkptfsError('bad-argument', 'the new image has no recipient');
