@@ -41,6 +41,26 @@ function add(command: string, value: unknown): void {
   printed.set(command, fields);
 }
 
+/** Shows a configuration and a policy with every member. */
+function configOfAll(): Transcript {
+  const checks = { caFile: ['/ca'], crlFile: ['/crl'], ocsp: 'auto' };
+  const rules = {
+    requireSignature: true,
+    trusted: ['/t'],
+    minEpoch: 1,
+    crlFile: ['/crl'],
+    ocsp: 'off',
+    ciphers: ['none'],
+    keySources: ['file'],
+    recipientChecks: { ...checks, force: false },
+  };
+  fs.writeFileSync(at('policy.json'), JSON.stringify(rules), { mode: 0o600 });
+  const words = ['config', '--json', '--policy', at('policy.json')];
+  const environment = { ...process.env, XDG_CONFIG_HOME: at('none'), CKPTFS_KEY: 'file:k' };
+  const { stdout, stderr } = spawnSync(ckptfsProgram, words, { env: environment, encoding: 'utf8' });
+  return { status: 0, stdout, stderr };
+}
+
 /**
  * Paths of all values that have no parts, `[]` for an element of a list; of a list of such values the path of the list.
  */
@@ -139,6 +159,7 @@ describeIf(['root', 'fuse', 'namespaces', 'getfattr'], 'a line of JSON', () => {
       encoding: 'utf8',
     });
     note('doctor', { status: 0, stdout, stderr });
+    note('config', configOfAll());
     const table = documented();
     expect([...printed.keys()].sort()).toEqual([...table.keys()].sort());
     for (const [command, fields] of table) {

@@ -1,13 +1,13 @@
-import { existsSync, lstatSync } from 'node:fs';
+import { existsSync, lstatSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { isAbsolute, join } from 'node:path';
-import { systemErrorName } from '../../base/errors.ts';
+import { dirname, isAbsolute, join } from 'node:path';
 
 /** Names a source of a key, like `--key`, where the command line names no key. */
 export const KEY_VARIABLE = 'CKPTFS_KEY';
 
-export const POLICY_DIRECTORY = '/etc/ckptfs';
 export const POLICY_FILE = '/etc/ckptfs/policy.json';
+/** Bits of a mode: another user than the owner can change it. */
+export const WRITABLE_BY_OTHERS = 0o022;
 
 /** Returns the paths of configurations, of which the first that is there holds. */
 export function configurationPaths(environment: NodeJS.ProcessEnv = process.env): readonly string[] {
@@ -21,12 +21,16 @@ export function mayBeConfigured(): boolean {
   return process.env[KEY_VARIABLE] !== undefined || configurationPaths().some((path) => existsSync(path));
 }
 
-/** Returns whether this host may have a policy: a file that cannot be looked at counts. */
-export function mayHavePolicy(directory: string = POLICY_DIRECTORY): boolean {
+/**
+ * Returns whether this host may have a policy. A file that cannot be looked at counts, and so does a directory in which
+ * a user may have removed it.
+ */
+export function mayHavePolicy(path: string = POLICY_FILE): boolean {
   try {
-    lstatSync(directory);
+    if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) return true;
+    const directory = statSync(dirname(path), { throwIfNoEntry: false });
+    return directory !== undefined && (directory.mode & WRITABLE_BY_OTHERS) !== 0;
+  } catch {
     return true;
-  } catch (error) {
-    return systemErrorName(error) !== 'ENOENT';
   }
 }

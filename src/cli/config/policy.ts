@@ -4,8 +4,8 @@ import { MalformedError } from '../../base/bytes.ts';
 import { CkptfsError, ioError, systemErrorName } from '../../base/errors.ts';
 import { type CipherName, cipherNames } from '../../format/ciphers.ts';
 import { membersOf } from '../../format/members.ts';
-import { POLICY_FILE } from './places.ts';
-import { readSettingsFile, WRITABLE_BY_OTHERS } from './settings-file.ts';
+import { POLICY_FILE, WRITABLE_BY_OTHERS } from './places.ts';
+import { readSettingsFile } from './settings-file.ts';
 import { booleanFrom, listOf, numberFrom, ocspFrom, pathFrom, refuseUnknown, wordFrom } from './values.ts';
 
 /** Where a key may be from, as a policy names it. */

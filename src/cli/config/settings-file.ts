@@ -2,9 +2,9 @@ import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { MalformedError } from '../../base/bytes.ts';
 import { ioError, systemErrorName } from '../../base/errors.ts';
 import { membersOf } from '../../format/members.ts';
+import { WRITABLE_BY_OTHERS } from './places.ts';
 
 const MAX_SIZE = 64 << 10;
-export const WRITABLE_BY_OTHERS = 0o022;
 
 /** Which file of settings is accepted. */
 interface FileDemands {
