@@ -76,6 +76,7 @@ export { checkSignature, type SignatureDemand, type SignedImage, signImage } fro
 export {
   type FindIdentities,
   type ImageToOpen,
+  type Opening,
   type OpenOptions,
   type UnlockOptions,
   unlockImage,

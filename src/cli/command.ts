@@ -24,6 +24,7 @@ const PATH_NAMES = [
   'signPassphraseFile',
   'epochFile',
   'logFile',
+  'auditLog',
   'policy',
   'output',
 ] as const;

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import yargs, { type Argv } from 'yargs';
 import { CkptfsError } from '../base/errors.ts';
 import type { CommandContext, CommonOptions } from './command.ts';
@@ -6,6 +5,7 @@ import { commandNames, commandTexts, isCommandName } from './command-names.ts';
 import { loadCommand } from './commands.ts';
 import { repeatableOptions, withCommonOptions } from './options/common-options.ts';
 import { generalOptions, longOptions, optionNames } from './options/option-names.ts';
+import { packageVersion } from './version.ts';
 import { usageError } from './words/usage-error.ts';
 
 /** In columns. Longer lines of help text are hard to read, however wide the terminal is. */
@@ -73,10 +73,4 @@ function refuseRepeated(args: Record<string, unknown>): void {
     if (!Array.isArray(value) || name === '_' || name === '--' || repeatableOptions.has(name)) continue;
     throw new CkptfsError('bad-argument', `--${name} is given more than once`);
   }
-}
-
-function packageVersion(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  const { version } = JSON.parse(text) as { version: string };
-  return version;
 }

@@ -24,8 +24,26 @@ export interface OpenOptions {
   readonly keptKey?: ((imageId: Buffer) => Secret | undefined) | undefined;
   /** Refuse an image with another id; 32 hexadecimal digits. */
   readonly imageId?: string | undefined;
+  /**
+   * Is told of every attempt to open an image with a key, before anything is done with it. If it throws, the image is
+   * not opened.
+   */
+  readonly onOpening?: ((opening: Opening) => void) | undefined;
   /** Is told of every image before a key is used for it, and throws to refuse it. */
   readonly admit?: ((image: ImageToOpen) => void) | undefined;
+}
+
+/** An image that was opened with a key, or was not. Has no secret. */
+export interface Opening {
+  readonly location: string;
+  /** 32 hexadecimal digits. */
+  readonly imageId: string;
+  /** Index of the key slot, from 0; undefined for a key that needed none, and where no slot was opened. */
+  readonly slot?: number | undefined;
+  /** Names what opened the slot. */
+  readonly source?: string | undefined;
+  /** Why it was not opened. */
+  readonly error?: CkptfsError | undefined;
 }
 
 /** What the header of an image says. It is authenticated only when the image is open. */
@@ -83,9 +101,27 @@ export async function authenticateImage(location: string, options: OpenOptions):
 
 /**
  * Opens a key slot of a header. The caller wipes the key.
- * @throws CkptfsError `wrong-image`, `no-key`, `wrong-key`; what `admit` throws
+ * @throws CkptfsError `wrong-image`, `no-key`, `wrong-key`; what `admit` and `onOpening` throw
  */
-export async function unlockHeader(
+export async function unlockHeader(store: Store, header: Header, options: OpenOptions): Promise<UnwrappedKey> {
+  const image = { location: store.location, imageId: header.imageId.toString('hex') };
+  let opened: UnwrappedKey;
+  try {
+    opened = await unwrapped(store, header, options);
+  } catch (error) {
+    if (error instanceof CkptfsError) options.onOpening?.({ ...image, error });
+    throw error;
+  }
+  try {
+    options.onOpening?.({ ...image, slot: opened.slot, source: opened.source });
+    return opened;
+  } catch (error) {
+    opened.imageKey.wipe();
+    throw error;
+  }
+}
+
+async function unwrapped(
   store: Store,
   header: Header,
   { keys, keptKey, imageId, admit }: OpenOptions,

@@ -171,4 +171,28 @@ describeIf(['root', 'fuse'], 'a mount that is locked', () => {
     const refused = run('lock', mountPoint);
     expect(refused).toMatchObject({ status: 2, stderr: expect.stringContaining('sealed with its key') });
   });
+
+  systemTest([], 'is noted in the audit log, which refuses openings where it cannot be written', () => {
+    const log = join(base, 'audit');
+    const { image, keyFile } = encrypted;
+    ckptfs('ls', image, '-k', keyFile, '--audit-log', log);
+    ckptfs('keygen', '-o', join(base, 'strange\u202e'));
+    expect(run('ls', image, '-k', join(base, 'strange\u202e'), '--audit-log', log)).toMatchObject({ status: 12 });
+    mountOn(mountPoint, encrypted, '-o', `audit_log=${log}`);
+    ckptfs('lock', mountPoint);
+    ckptfs('unlock', mountPoint, '-k', keyFile, '--audit-log', log);
+    ckptfs('umount', mountPoint);
+    const lines = fs.readFileSync(log, 'utf8').trimEnd().split('\n');
+    const found = lines.map((line) => JSON.parse(line));
+    const events = ['open ok', 'refused wrong-key', 'open ok', 'lock ok', 'open ok', 'unlock ok', 'unmount ok'];
+    expect(found.map(({ event, result }) => `${event} ${result}`)).toEqual(events);
+    const { imageId } = JSON.parse(ckptfs('info', image, '--json'));
+    expect(found[0]).toMatchObject({ uid: 0, image, imageId, slot: 1, source: `key file ${keyFile}` });
+    for (const each of found) expect(each).toMatchObject({ imageId, time: expect.stringMatching(/Z$/) });
+    expect(lines.join('')).toMatch(/^[ -~]*$/);
+    expect(fs.statSync(log).mode & 0o777).toBe(0o600);
+    const refused = run('cat', image, 'small', '-k', keyFile, '--audit-log', '/dev/full');
+    expect(refused).toMatchObject({ status: 3, stdout: '', stderr: expect.stringContaining('audit log /dev/full') });
+    expect(run('mount', image, mountPoint, '-k', keyFile, '--audit-log', '/dev/full')).toMatchObject({ status: 3 });
+  });
 });

@@ -10,9 +10,11 @@ import { createDefaultKey, defaultKeyPath } from '../../keys/default-key.ts';
 import { type KeyFile, type KeyFileWarning, readKeyFile, readKeyFromInput } from '../../keys/key-file.ts';
 import { type Identity, type KeyProvider, neededFor, type Recipient } from '../../keys/provider.ts';
 import { symmetricKeyProvider } from '../../keys/symmetric-key.ts';
+import type { Opening } from '../../library/unlock.ts';
 import type { Policies } from '../config/enforcement.ts';
 import { mayBeConfigured, mayHavePolicy } from '../config/places.ts';
 import { keyFileWarning } from '../hints.ts';
+import { auditTarget, openAudit } from './audit.ts';
 import { configuredForMaking, configuredForOpening, withConfiguredChecks } from './configured-keys.ts';
 import type { KeyArguments, RecipientArguments } from './key-options.ts';
 import type { OtherKeys } from './other-keys.ts';
@@ -29,6 +31,7 @@ export class HeldKeys {
   readonly #others: OtherKeys[] = [];
   readonly #secrets: Secret[] = [];
   #policies: Policies | undefined;
+  #audit: { readonly onOpening: (opening: Opening) => void; readonly close: () => void } | undefined;
   /** The arguments of a command that names no keys, until the configuration was asked. */
   #unnamed: (KeyArguments & RecipientArguments) | undefined;
   #readKept: ((imageId: Buffer) => Secret | undefined) | undefined;
@@ -74,6 +77,9 @@ export class HeldKeys {
       data: { needs: neededFor(slots) },
     });
   };
+
+  /** Keeps a line about each opening, where that is asked for. @throws CkptfsError `io` */
+  readonly onOpening = (opening: Opening): void => this.#audit?.onOpening(opening);
 
   /** Refuses an image that a policy does not allow. @throws CkptfsError `forbidden-by-policy` */
   readonly admit = ({ cipher }: { readonly cipher: CipherName }): void => this.#policies?.checkCipher(cipher);
@@ -149,6 +155,8 @@ export class HeldKeys {
   wipe(): void {
     for (const secret of this.#secrets) secret.wipe();
     for (const others of this.#others) others.wipe();
+    this.#audit?.close();
+    this.#audit = undefined;
   }
 
   /** What was named to open images. */
@@ -162,6 +170,8 @@ export class HeldKeys {
   }
 
   async #read(args: KeyArguments & RecipientArguments, use: KeyUse): Promise<void> {
+    const audit = auditTarget(args);
+    if (audit !== undefined) this.#audit = openAudit(audit);
     if (args.policy !== undefined || mayHavePolicy()) {
       this.#policies = (await import('../config/enforcement.ts')).Policies.read(args.policy);
     }

@@ -90,6 +90,11 @@ export async function warnAbout(keys: Pick<HeldKeys, 'warnings'>, { quiet }: Com
 }
 
 /** Makes the options that open an image by the keys that a command holds. */
-export function openedBy({ forOpening, keptKey, admit }: HeldKeys): Pick<OpenOptions, 'keys' | 'keptKey' | 'admit'> {
-  return { keys: forOpening, keptKey, admit };
+export function openedBy({
+  forOpening,
+  keptKey,
+  admit,
+  onOpening,
+}: HeldKeys): Pick<OpenOptions, 'keys' | 'keptKey' | 'admit' | 'onOpening'> {
+  return { keys: forOpening, keptKey, admit, onOpening };
 }

@@ -17,6 +17,7 @@ export interface KeyArguments {
   readonly keyCert?: string | undefined;
   readonly keyCertKey?: string | undefined;
   readonly policy?: string | undefined;
+  readonly auditLog?: string | undefined;
 }
 
 /** Names of the options of {@link withKeyOptions} that take several values. */
@@ -97,7 +98,12 @@ export function withKeyOptions<T>(yargs: Argv<T>) {
     })
     .option('key-ca-file', { type: 'string', nargs: 1, describe: 'Authorities that sign the servers of keys, in PEM' })
     .option('key-cert', { type: 'string', nargs: 1, describe: 'Certificate of this client, for a server of keys' })
-    .option('key-cert-key', { type: 'string', nargs: 1, describe: 'Private key of that certificate' });
+    .option('key-cert-key', { type: 'string', nargs: 1, describe: 'Private key of that certificate' })
+    .option('audit-log', {
+      type: 'string',
+      nargs: 1,
+      describe: 'File for a line of JSON about each opening of an image, or syslog',
+    });
 }
 
 /** What an image is made for besides the keys that open it, on the command line. */

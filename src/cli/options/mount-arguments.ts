@@ -2,6 +2,8 @@ import type { ArgumentsCamelCase, Argv } from 'yargs';
 import type { MountOptions } from '../../serve/launch/checked-options.ts';
 import { type CommonOptions, checkPaths } from '../command.ts';
 import { omitUndefined } from '../omit-undefined.ts';
+import { packageVersion } from '../version.ts';
+import { auditTarget } from './audit.ts';
 import { withImageArguments } from './image-options.ts';
 import { parseMountOptions } from './mount-options.ts';
 import { withNewImageOptions } from './new-image-options.ts';
@@ -39,6 +41,12 @@ export function withMountArguments(yargs: Argv<CommonOptions>) {
     });
 }
 
+/** Returns what the daemon of a mount needs to go on with an audit log. */
+function auditOf(args: { readonly auditLog?: string | undefined }): MountOptions['auditLog'] {
+  const target = auditTarget(args);
+  return target === undefined ? undefined : { target, version: packageVersion() };
+}
+
 type OptionsOf<T> = T extends Argv<infer U> ? U : never;
 
 /** The arguments of `ckptfs mount`, as a parser understands them. */
@@ -57,6 +65,7 @@ export async function mountRequest(args: MountArguments) {
     key: [...(args.key ?? []), ...(settings.key ?? [])],
     privateKey: [...(args.privateKey ?? []), ...(settings.privateKey ?? [])],
     keyDir: [...(args.keyDir ?? []), ...(settings.keyDir ?? [])],
+    auditLog: args.auditLog ?? settings.auditLog,
     passphraseFile: args.passphraseFile ?? settings.passphraseFile,
     imageId: args.imageId ?? settings.imageId,
     requireSignature: args.requireSignature || (settings.requireSignature ?? false),
@@ -79,6 +88,7 @@ export async function mountRequest(args: MountArguments) {
       pageFiles: args.pageFiles ?? settings.pageFiles,
       rootMode: args.rootMode ?? settings.rootMode,
       keyTtlSeconds: args.keyTtl ?? settings.keyTtl,
+      auditLog: auditOf(image),
     }),
   };
   return { image, mount, logFile: args.logFile ?? settings.logFile };

@@ -25,6 +25,7 @@ interface MountSettings {
   readonly trusted?: readonly string[] | undefined;
   readonly minEpoch?: number | undefined;
   readonly epochFile?: string | undefined;
+  readonly auditLog?: string | undefined;
   /** In seconds. */
   readonly keyTtl?: number | undefined;
 }
@@ -74,6 +75,8 @@ function ownSetting(name: string, value: string | undefined, before: MountSettin
       return { pageFiles: choiceOf(name, pageFileChoices, needed(name, value)) };
     case 'root_mode':
       return { rootMode: modeFrom(name, needed(name, value)) };
+    case 'audit_log':
+      return { auditLog: needed(name, value) };
     case 'key_ttl':
       return { keyTtl: durationFrom(name, needed(name, value)) };
     case 'log_file':

@@ -1,4 +1,5 @@
 import { CkptfsError, toPlainError } from '../../base/errors.ts';
+import { type AuditEvent, AuditLog } from '../../base/linux/audit-log.ts';
 import { IMAGE_KEY_SIZE } from '../../crypto/image-keys.ts';
 import { Secret } from '../../crypto/secret.ts';
 import type { MountInfo } from '../../fuse/mount/mountinfo.ts';
@@ -30,6 +31,7 @@ export class Daemon {
   readonly #imageKey: Secret;
   readonly #log: Log;
   readonly #namespace: DaemonNamespace;
+  readonly #audit: AuditLog | undefined;
   readonly #startedAt = Date.now();
   readonly #ttl: KeyTtl | undefined;
   #control: ControlSocket | undefined;
@@ -42,12 +44,14 @@ export class Daemon {
     mount: ServedMount,
     log: Log,
     namespace: DaemonNamespace,
+    audit: AuditLog | undefined,
   ) {
     this.#config = config;
     this.#store = store;
     this.#imageKey = imageKey;
     this.#log = log;
     this.#namespace = namespace;
+    this.#audit = audit;
     this.mount = mount;
     const { keyTtlSeconds } = config;
     this.#ttl = keyTtlSeconds === undefined ? undefined : new KeyTtl(keyTtlSeconds, () => void this.#lock('its time'));
@@ -62,8 +66,10 @@ export class Daemon {
     const mountImage = config.transport === 'fuse-native' ? mountThroughNative : mountThroughKernel;
     // The process that holds a lock is found by the mount table, so this has to see the caller's.
     const store = namespace.runInCallers(() => HeldStore.open(config));
+    const { auditLog } = config;
+    const audit = auditLog && namespace.runInCallers(() => AuditLog.open(auditLog.target, auditLog.version));
     const mount = await mountImage(config, store, key, log, namespace);
-    const daemon = new Daemon(config, store, key.imageKey, mount, log, namespace);
+    const daemon = new Daemon(config, store, key.imageKey, mount, log, namespace, audit);
     await daemon.#listen();
     const how = config.write ? 'serving and writing' : 'serving';
     log.info(`${how} ${store.location} (image ${mount.imageId}) on ${mount.mountPoint}`);
@@ -80,6 +86,7 @@ export class Daemon {
     await this.#atMount((left) => this.#unmount(left, true));
     const failure = this.#config.write ? await this.#sealed() : await this.mount.ended;
     this.#imageKey.wipe();
+    this.#note('unmount', failure?.code ?? 'ok');
     this.#store.close();
     this.#log.info(`${this.mount.mountPoint} is unmounted; keys and cached plaintext are wiped`);
     await this.#control?.close(this.#config.write ? outcomeEvent(failure) : undefined);
@@ -147,10 +154,19 @@ export class Daemon {
     }
   }
 
+  /** Keeps a line in the audit log, if there is one. Never throws: what it is about has happened. */
+  #note(event: AuditEvent['event'], result: string): void {
+    try {
+      this.#audit?.write({ event, image: this.#store.location, imageId: this.mount.imageId, result });
+    } catch (error) {
+      this.#log.error(toPlainError(error).message);
+    }
+  }
+
   /** Locks the mount. Never throws. */
   async #lock(why: string): Promise<KeyAnswer> {
     this.#ttl?.stop();
-    return this.#answer(async () => {
+    return this.#answer('lock', async () => {
       await this.#keys.lock();
       this.#log.info(`${this.mount.mountPoint} is locked by ${why}: keys and cached plaintext are wiped`);
     });
@@ -158,7 +174,7 @@ export class Daemon {
 
   /** Takes a key from a command, and unlocks the mount with it. Never throws. */
   async #unlock(caller: number): Promise<KeyAnswer> {
-    return this.#answer(async () => {
+    return this.#answer('unlock', async () => {
       const keys = this.#keys;
       const imageKey = Secret.zeros(IMAGE_KEY_SIZE);
       try {
@@ -174,11 +190,13 @@ export class Daemon {
     });
   }
 
-  async #answer(work: () => Promise<void>): Promise<KeyAnswer> {
+  async #answer(event: 'lock' | 'unlock', work: () => Promise<void>): Promise<KeyAnswer> {
     try {
       await work();
+      this.#note(event, 'ok');
       return { key: 'done' };
     } catch (error) {
+      this.#note(event, toPlainError(error).code);
       this.#log.warning(toPlainError(error).message);
       return { key: 'failed', error: toPlainError(error) };
     }

@@ -42,6 +42,8 @@ export interface DaemonConfig {
   readonly write: boolean;
   /** SHA-256, in hexadecimal, of the only manifest that is served: the one whose signature was verified. */
   readonly signedManifest?: string | undefined;
+  /** An absolute path or `syslog`, and the version of ckptfs to note there. */
+  readonly auditLog?: { readonly target: string; readonly version: string } | undefined;
   /** The mount locks itself after so long. */
   readonly keyTtlSeconds?: number | undefined;
   /** The source that mount tables show. */

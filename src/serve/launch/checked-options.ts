@@ -63,6 +63,8 @@ export interface MountOptions {
    * Not with `write`, nor with the transports io-uring and fuse-native.
    */
   readonly keyTtlSeconds?: number;
+  /** Where the daemon keeps a line when the mount is locked, unlocked or gone: an absolute path, or `syslog`. */
+  readonly auditLog?: DaemonConfig['auditLog'];
   /** Mount options as given to `-o`, see {@link parseFuseOptions}. */
   readonly fuseOptions?: readonly string[];
 }
@@ -133,6 +135,7 @@ function checkedOptions(options: DaemonOptions): CheckedOptions {
     scratch,
     write,
     fsName: fuse.fsName ?? location,
+    ...(options.auditLog === undefined ? {} : { auditLog: options.auditLog }),
     ...(options.keyTtlSeconds === undefined ? {} : { keyTtlSeconds: options.keyTtlSeconds }),
     ...(options.lingerSeconds === undefined ? {} : { lingerSeconds: options.lingerSeconds }),
   };

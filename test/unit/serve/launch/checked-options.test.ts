@@ -20,6 +20,8 @@ describe('refused before anything is started:', () => {
     ['half a worker', { workers: 1.5 }],
     ['too many workers', { workers: 65 }],
     ['a tiny cache', { cacheSize: 100 }],
+    ['a time for the key of a writable mount', { write: true, keyTtlSeconds: 60 }],
+    ['a time for the key of a mount by fuse-native', { transport: 'fuse-native', keyTtlSeconds: 60 }],
     ['a mode that is too large', { rootMode: 0o10000 }],
     ['an image that its own mount hides', { mountPoint: location }],
     ['an image below its own mount', { mountPoint: directory }],

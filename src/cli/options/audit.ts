@@ -1,0 +1,33 @@
+import { absolutePath } from '../../base/current-directory.ts';
+import { AuditLog, SYSLOG } from '../../base/linux/audit-log.ts';
+import type { Opening } from '../../library/unlock.ts';
+import { packageVersion } from '../version.ts';
+
+const VARIABLE = 'CKPTFS_AUDIT_LOG';
+
+/** Returns where the audit log is: an absolute path or `syslog`; undefined where there is none. */
+export function auditTarget({ auditLog }: { readonly auditLog?: string | undefined }): string | undefined {
+  const target = auditLog ?? process.env[VARIABLE];
+  if (target === undefined || target === '') return undefined;
+  return target === SYSLOG ? target : absolutePath(target);
+}
+
+/** Opens the audit log for the openings of a command. @throws CkptfsError `io` */
+export function openAudit(target: string): {
+  readonly onOpening: (opening: Opening) => void;
+  readonly close: () => void;
+} {
+  const log = AuditLog.open(target, packageVersion());
+  return {
+    onOpening: ({ location, imageId, slot, source, error }) =>
+      log.write({
+        event: error === undefined ? 'open' : 'refused',
+        image: location,
+        imageId,
+        slot: slot === undefined ? undefined : slot + 1,
+        source,
+        result: error?.code ?? 'ok',
+      }),
+    close: () => log.close(),
+  };
+}
