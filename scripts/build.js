@@ -110,7 +110,14 @@ async function bundle(from, to, altered = {}) {
     await build({
       ...common,
       entryPoints: entryPoints(['mount']),
-      external: [...external, 'jose', '*/other-keys.js'],
+      external: [
+        ...external,
+        'jose',
+        '*/other-keys.js',
+        '*/configuration.js',
+        '*/enforcement.js',
+        '*/signature-rules.js',
+      ],
     }),
   ];
   const inputs = [...new Set(built.flatMap(({ metafile }) => Object.keys(metafile.inputs)))];
