@@ -13,7 +13,7 @@ import { mayBeConfigured, mayHavePolicy } from './config/places.ts';
 import { exitCodeOfSignal } from './exit-codes.ts';
 import { hintFor } from './hints.ts';
 import { omitUndefined } from './omit-undefined.ts';
-import { HeldKeys, hasOthers } from './options/held-keys.ts';
+import { HeldKeys, hasOthers, type KeyOrigin } from './options/held-keys.ts';
 import { type MountArguments, mountRequest, withMountArguments } from './options/mount-arguments.ts';
 import { parsePlainly } from './options/plain-parser.ts';
 import { exitCodeOf, failureJson, failureLine, messageJson, resultJson, warningLine } from './terminal/messages.ts';
@@ -61,11 +61,12 @@ async function mountPlainly(words: readonly string[], { launcher, ...start }: St
   if (mayHavePolicy() || image.policy !== undefined || (image.keyFile.length === 0 && mayBeConfigured())) return;
   if (hasOthers(image) || demandsSignature(image) || mount.auditLog !== undefined) return;
   if (!image.keyFile.every(isRegularFile) || !canMountHere(mount)) return;
-  const { imageKey, warnings } = await unlocked(image);
+  const { imageKey, origin, warnings } = await unlocked(image);
   await mountHere({
     mount,
     logFile,
     imageKey,
+    origin,
     ...start,
     hintFor,
     tell: (mounted) => tell(mounted, args, warnings),
@@ -90,11 +91,12 @@ async function unlocked(image: {
   readonly ENC: string;
   readonly keyFile: readonly string[];
   readonly imageId: string | undefined;
-}): Promise<{ readonly imageKey: Secret; readonly warnings: readonly string[] }> {
+}): Promise<{ readonly imageKey: Secret; readonly origin: KeyOrigin; readonly warnings: readonly string[] }> {
   const keys = await HeldKeys.read({ keyFile: image.keyFile });
   try {
-    const options = { keys: keys.forOpening, keptKey: keys.keptKey, imageId: image.imageId };
-    return { imageKey: await unlockImage(image.ENC, options), warnings: keys.warnings };
+    const options = { keys: keys.forOpening, keptKey: keys.keptKey, imageId: image.imageId, onOpening: keys.onOpening };
+    const imageKey = await unlockImage(image.ENC, options);
+    return { imageKey, origin: keys.origin, warnings: keys.warnings };
   } finally {
     keys.wipe();
   }

@@ -147,10 +147,15 @@ describeIf(['root', 'fuse'], 'a mount that is locked', () => {
     const isLocked = () => statusOf(mountPoint)?.daemon?.key.locked === true;
     await until('it is locked', isLocked);
     expect(errnoOfRead(file)).toBe('EIO');
-    ckptfs('unlock', mountPoint, '--key-file', encrypted.keyFile);
+    // By a process of its own, not by the one that opened the slot.
+    const others = ['--key', `file:${encrypted.keyFile}`];
+    ckptfs('unlock', mountPoint, ...others);
+    expect(statusOf(mountPoint)?.daemon?.key).toMatchObject({ slot: 1, source: expect.stringContaining('key') });
     await until('it is locked again', isLocked);
     ckptfs('umount', mountPoint);
     mountOn(mountPoint, encrypted, '-o', 'key_ttl=8h');
+    const source = `key file ${encrypted.keyFile}`;
+    expect(statusOf(mountPoint)?.daemon?.key).toMatchObject({ locked: false, slot: 1, source });
     expect(statusOf(mountPoint)?.daemon?.key.secondsLeft).toBeGreaterThan(8 * 3600 - PATIENCE);
   });
 

@@ -10,6 +10,7 @@ import { defineCommand } from '../command.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { withNewImage } from '../new-image.ts';
 import { omitUndefined } from '../omit-undefined.ts';
+import type { KeyOrigin } from '../options/held-keys.ts';
 import { withImageKey } from '../options/image-arguments.ts';
 import { mountRequest, withMountArguments } from '../options/mount-arguments.ts';
 import { refuseNewImageOptions } from '../options/new-image-options.ts';
@@ -43,7 +44,7 @@ export const command = defineCommand({
     }
     refuseNewImageOptions(args);
     const mounted = await adviseOnFailure(mount, () =>
-      withImageKey(image, (imageKey) => serve(serving, imageKey), { write: mount.write }),
+      withImageKey(image, (imageKey, origin) => serve({ ...serving, origin }, imageKey), { write: mount.write }),
     );
     return report(args, mounted);
   },
@@ -54,6 +55,8 @@ interface ServingArguments {
   readonly logFile: string | undefined;
   readonly foreground: boolean;
   readonly earlyDaemon: DaemonProcess | undefined;
+  /** Returns what opened an image that was there before. */
+  readonly origin?: () => KeyOrigin;
 }
 
 /** Returns the command line of this process. */
@@ -63,15 +66,15 @@ function thisCommand(): [string, ...string[]] {
 
 /** Mounts, and returns nothing in the foreground. @param made the image, if it was made for this mount */
 async function serve(
-  { mount, logFile, foreground, earlyDaemon }: ServingArguments,
+  { mount, logFile, foreground, earlyDaemon, origin }: ServingArguments,
   imageKey: Secret | Promise<Secret>,
   made?: MadeImage,
 ): Promise<MountHandle | undefined> {
   if (foreground) {
-    await mountByParent({ ...mount, imageKey: await imageKey, exitCodes, ...omitUndefined({ made }) });
+    await mountByParent({ ...mount, imageKey: await imageKey, exitCodes, origin, ...omitUndefined({ made }) });
     return undefined;
   }
-  return mountImage({ ...mount, ...omitUndefined({ logFile }), imageKey }, earlyDaemon);
+  return mountImage({ ...mount, ...omitUndefined({ logFile }), imageKey, origin }, earlyDaemon);
 }
 
 async function report(

@@ -17,7 +17,9 @@ export const command = defineCommand({
   async run(args) {
     const { location, imageId } = await findLocked(args.MNT);
     const image = { ...args, ENC: location, imageId };
-    const { mountPoint } = await withImageKey(image, async (imageKey) => unlockMount(args.MNT, await imageKey));
+    const { mountPoint } = await withImageKey(image, async (imageKey, origin) =>
+      unlockMount(args.MNT, await imageKey, origin()),
+    );
     if (args.json) await printJson({ mountPoint, locked: false });
   },
 });

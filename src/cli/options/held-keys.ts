@@ -22,6 +22,12 @@ import type { OtherKeys } from './other-keys.ts';
 /** What keys are used for. Where none are named, those of a configuration differ for the two. */
 export type KeyUse = 'open' | 'make';
 
+/** What opened an image. */
+export interface KeyOrigin {
+  readonly slot?: number | undefined;
+  readonly source?: string | undefined;
+}
+
 /** Keys that a command holds until it is done. */
 export class HeldKeys {
   /** Warnings about the keys, for the user. */
@@ -31,6 +37,7 @@ export class HeldKeys {
   readonly #others: OtherKeys[] = [];
   readonly #secrets: Secret[] = [];
   #policies: Policies | undefined;
+  #origin: KeyOrigin = {};
   #audit: { readonly onOpening: (opening: Opening) => void; readonly close: () => void } | undefined;
   /** The arguments of a command that names no keys, until the configuration was asked. */
   #unnamed: (KeyArguments & RecipientArguments) | undefined;
@@ -79,7 +86,16 @@ export class HeldKeys {
   };
 
   /** Keeps a line about each opening, where that is asked for. @throws CkptfsError `io` */
-  readonly onOpening = (opening: Opening): void => this.#audit?.onOpening(opening);
+  readonly onOpening = (opening: Opening): void => {
+    this.#audit?.onOpening(opening);
+    const { slot, source } = opening;
+    this.#origin = { slot: slot === undefined ? undefined : slot + 1, source };
+  };
+
+  /** What opened the image that was opened last: the slot, from 1, and what opened it. */
+  get origin(): KeyOrigin {
+    return this.#origin;
+  }
 
   /** Refuses an image that a policy does not allow. @throws CkptfsError `forbidden-by-policy` */
   readonly admit = ({ cipher }: { readonly cipher: CipherName }): void => this.#policies?.checkCipher(cipher);

@@ -3,7 +3,7 @@ import { EncryptedImage } from '../../library/encrypted-image.ts';
 import { type OpenOptions, unlockImage } from '../../library/unlock.ts';
 import type { CommonOptions } from '../command.ts';
 import { warn } from '../terminal/output.ts';
-import { HeldKeys, type KeyUse } from './held-keys.ts';
+import { HeldKeys, type KeyOrigin, type KeyUse } from './held-keys.ts';
 import type { ImageArguments } from './image-options.ts';
 import type { KeyArguments, RecipientArguments } from './key-options.ts';
 import { signatureDemand } from './signature-options.ts';
@@ -40,13 +40,13 @@ export async function withGivenKeys<T>(args: ImageArguments, work: (options: Ope
  */
 export async function withImageKey<T>(
   args: ImageArguments,
-  work: (imageKey: Promise<Secret>) => Promise<T>,
+  work: (imageKey: Promise<Secret>, origin: () => KeyOrigin) => Promise<T>,
   { write = false }: { readonly write?: boolean | undefined } = {},
 ): Promise<T> {
   return withKeys(args, async (keys) => {
     const imageKey = unlock(args, keys, write);
     try {
-      return await work(imageKey);
+      return await work(imageKey, () => keys.origin);
     } finally {
       // If the work failed before it asked for the key, its error is the one to report.
       await imageKey.then(

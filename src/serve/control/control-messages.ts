@@ -40,7 +40,7 @@ export interface KeyStatus {
   readonly locked: boolean;
   /** Until the mount locks itself. */
   readonly secondsLeft?: number | undefined;
-  /** What opened the image: the key slot, from 0, if it was in one, and where its key was from. */
+  /** What opened the image: the number of the key slot, from 1, if there was one, and where its key was from. */
   readonly slot?: number | undefined;
   readonly source?: string | undefined;
 }

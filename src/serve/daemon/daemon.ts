@@ -6,7 +6,7 @@ import type { MountInfo } from '../../fuse/mount/mountinfo.ts';
 import { removeStaleSockets } from '../control/control-client.ts';
 import type { DaemonEvent, DaemonStatus, KeyAnswer, KeyStatus } from '../control/control-messages.ts';
 import type { DaemonConfig } from '../handover/daemon-config.ts';
-import { offerKeyChannel, receiveKey } from '../handover/key-channel.ts';
+import { type KeyOrigin, offerKeyChannel, receiveKey } from '../handover/key-channel.ts';
 import { describeHolders } from '../mounts/holders.ts';
 import { unmountOwn } from '../mounts/own-mounts.ts';
 import { ownStateDirectory } from '../mounts/state-directory.ts';
@@ -35,6 +35,7 @@ export class Daemon {
   readonly #startedAt = Date.now();
   readonly #ttl: KeyTtl | undefined;
   #control: ControlSocket | undefined;
+  #origin: KeyOrigin = {};
   #wasAskedToEnd = false;
 
   private constructor(
@@ -70,6 +71,7 @@ export class Daemon {
     const audit = auditLog && namespace.runInCallers(() => AuditLog.open(auditLog.target, auditLog.version));
     const mount = await mountImage(config, store, key, log, namespace);
     const daemon = new Daemon(config, store, key.imageKey, mount, log, namespace, audit);
+    daemon.#origin = key.origin();
     await daemon.#listen();
     const how = config.write ? 'serving and writing' : 'serving';
     log.info(`${how} ${store.location} (image ${mount.imageId}) on ${mount.mountPoint}`);
@@ -178,10 +180,15 @@ export class Daemon {
       const keys = this.#keys;
       const imageKey = Secret.zeros(IMAGE_KEY_SIZE);
       try {
-        if (!(await receiveKey(offerKeyChannel(caller), imageKey))) {
+        let origin: KeyOrigin = {};
+        const isThere = await receiveKey(offerKeyChannel(caller), imageKey, (received) => {
+          origin = received;
+        });
+        if (!isThere) {
           throw new CkptfsError('no-key', 'no key was sent', { data: { needs: 'key' } });
         }
         await keys.unlock(imageKey);
+        this.#origin = origin;
       } finally {
         imageKey.wipe();
       }
@@ -213,7 +220,8 @@ export class Daemon {
   }
 
   get #keyStatus(): KeyStatus {
-    return { locked: this.mount.keys?.isLocked ?? false, secondsLeft: this.#ttl?.secondsLeft };
+    const { slot, source } = this.#origin;
+    return { locked: this.mount.keys?.isLocked ?? false, secondsLeft: this.#ttl?.secondsLeft, slot, source };
   }
 
   #status(): DaemonStatus {

@@ -8,6 +8,7 @@ import { Secret } from '../../crypto/secret.ts';
 import { discardImage } from '../../image/discard-image.ts';
 import type { DaemonConfig } from '../handover/daemon-config.ts';
 import { ORDERS_FD } from '../handover/descriptors.ts';
+import type { KeyOrigin } from '../handover/key-channel.ts';
 import { openLog } from '../handover/log-file.ts';
 import { receiveConfig } from '../handover/orders.ts';
 import { sendReport } from '../handover/reports.ts';
@@ -37,7 +38,9 @@ export async function runDaemon(hintFor: HintFor): Promise<void> {
   for (const warning of [...weaknesses, ...warnings]) log.warning(warning);
   if (!imageKey.locked) log.warning('keys may be swapped out: the limit of locked memory (ulimit -l) is too low');
 
-  const key = { imageKey, arrived: keyArrives(channel, imageKey, config) };
+  const unopened: { readonly imageKey: Secret; origin: KeyOrigin } = { imageKey, origin: {} };
+  const arrived = keyArrives(channel, unopened, config);
+  const key = { imageKey, arrived, origin: () => unopened.origin };
   await serveMount(config, key, log, namespace, {
     serving: async (daemon) => {
       if (config.logFile !== undefined) await reportReady(daemon, config, warnings);

@@ -2,6 +2,7 @@ import type { CkptfsError } from '../../base/errors.ts';
 import type { Secret } from '../../crypto/secret.ts';
 import type { CounterSums } from '../control/control-messages.ts';
 import type { ServingTransport } from '../handover/daemon-config.ts';
+import type { KeyOrigin } from '../handover/key-channel.ts';
 import type { MountKeys } from './mount-keys.ts';
 
 /** An image key that may not have arrived yet. The daemon prepares meanwhile what does not need it. */
@@ -9,6 +10,8 @@ export interface PendingKey {
   /** The memory that gets the key. Zeros until `arrived` settles. */
   readonly imageKey: Secret;
   readonly arrived: Promise<void>;
+  /** Returns what opened the image; nothing is known of it before `arrived` settles. */
+  readonly origin: () => KeyOrigin;
 }
 
 /** A mount that this process serves, by either transport. */

@@ -4,7 +4,7 @@ import { exitNow, waitForChild } from '../../base/linux/processes.ts';
 import type { Secret } from '../../crypto/secret.ts';
 import type { DaemonConfig } from '../handover/daemon-config.ts';
 import { ORDERS_FD, REPORT_FD } from '../handover/descriptors.ts';
-import { offerKeyChannel, receiveKey } from '../handover/key-channel.ts';
+import { type KeyOrigin, offerKeyChannel, receiveKey } from '../handover/key-channel.ts';
 import { HARDENED, sendReport } from '../handover/reports.ts';
 
 /**
@@ -25,9 +25,19 @@ export function offerChannel(): number {
   }
 }
 
+/** A key that may not have arrived yet, and then what opened the image. */
+interface UnopenedKey {
+  readonly imageKey: Secret;
+  origin: KeyOrigin;
+}
+
 /** Receives the key. Ends the daemon when none comes: it has nothing to do, and no process to tell. */
-export async function keyArrives(channel: number, imageKey: Secret, { unlocker }: DaemonConfig): Promise<void> {
-  if (!(await receiveKey(channel, imageKey))) exitWithUnlocker(unlocker);
+export async function keyArrives(channel: number, key: UnopenedKey, { unlocker }: DaemonConfig): Promise<void> {
+  const { imageKey } = key;
+  const isThere = await receiveKey(channel, imageKey, (origin) => {
+    key.origin = origin;
+  });
+  if (!isThere) exitWithUnlocker(unlocker);
   if (unlocker === undefined) return closeSync(ORDERS_FD);
   closeSync(REPORT_FD);
   void reap(unlocker);

@@ -15,6 +15,17 @@ import { isPeerClosed } from './orders.ts';
  */
 const KIND = 'packets';
 
+/** What opened an image. Has no secret. */
+export interface KeyOrigin {
+  /** The number of the key slot, from 1; undefined for a key that needed none. */
+  readonly slot?: number | undefined;
+  /** Where what opened it was from. */
+  readonly source?: string | undefined;
+}
+
+/** Text of a source may be a path. */
+const MAX_ORIGIN_SIZE = 16_384;
+
 /**
  * In the daemon: makes the channel and sends its other end.
  * @throws CkptfsError `internal` when the process that started it is gone
@@ -33,9 +44,10 @@ export function offerKeyChannel(orders: number): number {
  * In the command, once the daemon has offered the channel: hands the key over, from the command's own memory to the
  * kernel, without a copy. It is no error when the daemon is gone, as its reports say why.
  * @param daemon the pid of the daemon
+ * @param origin is sent along with the key, for people
  * @throws CkptfsError `internal` when another process offers the channel, or none does
  */
-export function handOverKey(orders: number, daemon: number, imageKey: Secret): void {
+export function handOverKey(orders: number, daemon: number, imageKey: Secret, origin?: KeyOrigin): void {
   const channel = receiveDescriptor(orders);
   if (channel === undefined) throw new CkptfsError('internal', 'the daemon sent no channel for the image key');
   try {
@@ -43,6 +55,8 @@ export function handOverKey(orders: number, daemon: number, imageKey: Secret): v
       throw new CkptfsError('internal', "the channel for the image key is not the daemon's: no key was sent");
     }
     writeSync(channel, imageKey.bytes);
+    const text = Buffer.from(JSON.stringify(origin ?? {}));
+    if (text.length <= MAX_ORIGIN_SIZE) writeSync(channel, text);
   } catch (cause) {
     if (!isPeerClosed(cause)) throw cause;
   } finally {
@@ -53,10 +67,16 @@ export function handOverKey(orders: number, daemon: number, imageKey: Secret): v
 /**
  * In the daemon: receives the key into `imageKey`, without a copy, and closes the channel. Returns false when the
  * command ended without sending the key.
+ * @param onOrigin is told what opened the image, if the command says it
  */
-export async function receiveKey(channel: number, imageKey: Secret): Promise<boolean> {
+export async function receiveKey(
+  channel: number,
+  imageKey: Secret,
+  onOrigin?: (origin: KeyOrigin) => void,
+): Promise<boolean> {
   try {
     const { bytesRead } = await read(channel, imageKey.bytes, 0, imageKey.length, null);
+    if (bytesRead === imageKey.length) onOrigin?.(await receiveOrigin(channel));
     return bytesRead === imageKey.length;
   } catch (cause) {
     if (isPeerClosed(cause)) return false;
@@ -64,6 +84,12 @@ export async function receiveKey(channel: number, imageKey: Secret): Promise<boo
   } finally {
     closeSync(channel);
   }
+}
+
+async function receiveOrigin(channel: number): Promise<KeyOrigin> {
+  const text = Buffer.alloc(MAX_ORIGIN_SIZE);
+  const { bytesRead } = await read(channel, text, 0, text.length, null);
+  return bytesRead === 0 ? {} : (JSON.parse(text.toString('utf8', 0, bytesRead)) as KeyOrigin);
 }
 
 const read = promisify(readCallback);

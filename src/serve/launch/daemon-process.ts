@@ -7,7 +7,7 @@ import { socketPair } from '../../base/linux/sockets.ts';
 import type { Secret } from '../../crypto/secret.ts';
 import type { DaemonConfig } from '../handover/daemon-config.ts';
 import { REPORT_FD } from '../handover/descriptors.ts';
-import { handOverKey } from '../handover/key-channel.ts';
+import { handOverKey, type KeyOrigin } from '../handover/key-channel.ts';
 import { sendConfig } from '../handover/orders.ts';
 import { DaemonReports, type ReadyReport } from '../handover/reports.ts';
 import { apartCommand, placeToBeApartFrom } from './apart-launch.ts';
@@ -67,7 +67,11 @@ export class DaemonProcess {
    * @throws the daemon's own error, or the one that the promise of the key rejects with; `bad-argument`
    *   when paths and options are too long
    */
-  async mount(config: DaemonConfig, imageKey: Secret | Promise<Secret>): Promise<ReadyReport> {
+  async mount(
+    config: DaemonConfig,
+    imageKey: Secret | Promise<Secret>,
+    origin?: () => KeyOrigin,
+  ): Promise<ReadyReport> {
     const received = async <T>(report: Promise<T>): Promise<T> =>
       Promise.race([report, this.#failed]).catch((error: CkptfsError) => {
         throw withLog(error, config);
@@ -76,7 +80,7 @@ export class DaemonProcess {
       sendConfig(this.#orders, config);
       const key = await imageKey;
       await received(this.#reports.hardened);
-      handOverKey(this.#orders, this.#process.pid ?? 0, key);
+      handOverKey(this.#orders, this.#process.pid ?? 0, key, origin?.());
       return await received(this.#reports.ready);
     } finally {
       // A daemon that did not get all of it ends.

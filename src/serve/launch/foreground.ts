@@ -9,7 +9,7 @@ import type { Secret } from '../../crypto/secret.ts';
 import type { MadeImage } from '../../image/discard-image.ts';
 import type { DaemonConfig } from '../handover/daemon-config.ts';
 import { ORDERS_FD, REPORT_FD } from '../handover/descriptors.ts';
-import { handOverKey } from '../handover/key-channel.ts';
+import { handOverKey, type KeyOrigin } from '../handover/key-channel.ts';
 import { sendConfig } from '../handover/orders.ts';
 import { DaemonReports } from '../handover/reports.ts';
 import { checkOptions, type MountOptions } from './checked-options.ts';
@@ -26,6 +26,8 @@ const MARK = 'CKPTFS_UNLOCK_FOR';
 
 interface ForegroundOptions extends MountOptions {
   readonly imageKey: Secret;
+  /** Returns what opened the image. */
+  readonly origin?: (() => KeyOrigin) | undefined;
   /** The exit code for each error that keeps the daemon from serving, or from sealing the image; 1 for others. */
   readonly exitCodes?: Readonly<Partial<Record<ErrorCode, number>>>;
   /** An image that was made for this mount alone: the daemon removes it if it cannot serve. */
@@ -88,7 +90,7 @@ export async function mountByParent(options: ForegroundOptions): Promise<void> {
   try {
     sendConfig(ORDERS_FD, config);
     await new DaemonReports(stream).hardened;
-    handOverKey(ORDERS_FD, process.ppid, options.imageKey);
+    handOverKey(ORDERS_FD, process.ppid, options.imageKey, options.origin?.());
   } finally {
     stream.destroy();
     closeSync(ORDERS_FD);

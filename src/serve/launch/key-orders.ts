@@ -9,7 +9,7 @@ import type { MountInfo } from '../../fuse/mount/mountinfo.ts';
 import { callDaemon, connectHeld, linkTo } from '../control/control-client.ts';
 import { type DaemonStatus, type KeyAnswer, LOCK_ORDER, UNLOCK_ORDER } from '../control/control-messages.ts';
 import { type ControlName, controlNames } from '../control/control-names.ts';
-import { handOverKey } from '../handover/key-channel.ts';
+import { handOverKey, type KeyOrigin } from '../handover/key-channel.ts';
 import { findOwnMount, ownerOf } from '../mounts/own-mounts.ts';
 import { withStateDirectories } from '../mounts/state-directory.ts';
 
@@ -64,7 +64,11 @@ export async function findLocked(directory: string): Promise<DaemonStatus> {
  * @throws CkptfsError `not-mounted`, `missing-feature`, `no-answer`, and what the daemon says of the key: `damaged`,
  *   `wrong-image`, `io`
  */
-export async function unlockMount(directory: string, imageKey: Secret): Promise<{ readonly mountPoint: string }> {
+export async function unlockMount(
+  directory: string,
+  imageKey: Secret,
+  origin?: KeyOrigin,
+): Promise<{ readonly mountPoint: string }> {
   return withDaemonOf(directory, async ({ name, owner, pid }, found, deadline) => {
     const fd = connectHeld(name);
     if (fd === undefined) throw noDaemon(found);
@@ -74,7 +78,7 @@ export async function unlockMount(directory: string, imageKey: Secret): Promise<
       if (peer.uid !== owner || peer.pid !== pid || owner !== process.geteuid?.()) throw noDaemon(found);
       writeSync(fd, UNLOCK_ORDER);
       if (!(await isReadable(fd, deadline))) throw noDaemon(found);
-      handOverKey(fd, pid, imageKey);
+      handOverKey(fd, pid, imageKey, origin);
       isTaken = true;
     } finally {
       if (!isTaken) closeDescriptor(fd);

@@ -1,5 +1,6 @@
 import type { Secret } from '../../crypto/secret.ts';
 import { type UnmountOptions, type UnmountResult, unmountImage } from '../control/umount.ts';
+import type { KeyOrigin } from '../handover/key-channel.ts';
 import { findLog } from '../handover/log-file.ts';
 import { checkOptions, type MountOptions } from './checked-options.ts';
 import { DaemonProcess } from './daemon-process.ts';
@@ -10,6 +11,8 @@ export interface BackgroundMountOptions extends MountOptions {
    * that takes. If the promise rejects, the daemon ends and the mount fails.
    */
   readonly imageKey: Secret | Promise<Secret>;
+  /** Returns what opened the image, for `ckptfs status`. Is called when the key is there. */
+  readonly origin?: (() => KeyOrigin) | undefined;
   /**
    * The path of the daemon's log, which is made with mode 0600. Default: a file named by the image id, in
    * /var/log/ckptfs for root, otherwise below XDG_STATE_HOME.
@@ -49,7 +52,11 @@ export async function mountImage(options: BackgroundMountOptions, started?: Daem
   const isKernel = config.transport !== 'fuse-native';
   const daemon = (isKernel ? started : undefined) ?? DaemonProcess.start(words, { apart: isKernel });
   const endWithCaller = options.endWithCaller ?? false;
-  const { mountPoint, pid, warnings } = await daemon.mount({ ...config, logFile, endWithCaller }, options.imageKey);
+  const { mountPoint, pid, warnings } = await daemon.mount(
+    { ...config, logFile, endWithCaller },
+    options.imageKey,
+    options.origin,
+  );
   if (!endWithCaller) daemon.letGo();
   const unmount = async (how?: UnmountOptions): Promise<UnmountResult> => {
     const result = await unmountImage(mountPoint, how);

@@ -6,6 +6,7 @@ import { DaemonNamespace } from '../daemon/daemon-namespace.ts';
 import { leaveFreezers } from '../daemon/freezer.ts';
 import { type HintFor, Log } from '../daemon/log.ts';
 import { serveMount } from '../daemon/serve-mount.ts';
+import type { KeyOrigin } from '../handover/key-channel.ts';
 import { findLog, openLog } from '../handover/log-file.ts';
 import { placeToBeApartFrom } from '../launch/apart-launch.ts';
 import { checkOptions, type MountOptions } from '../launch/checked-options.ts';
@@ -25,6 +26,8 @@ export interface HereOptions {
   readonly logFile: string | undefined;
   /** It is wiped when the mount is gone. */
   readonly imageKey: Secret;
+  /** What opened the image. */
+  readonly origin: KeyOrigin;
   /** Sentences about this process, for the log. */
   readonly weaknesses: readonly string[];
   /** Descriptors that the caller left open; they are closed. */
@@ -71,7 +74,7 @@ export async function mountHere(options: HereOptions): Promise<never> {
   const warnings = leaveFreezers();
   for (const warning of [...options.weaknesses, ...warnings]) log.warning(warning);
   if (!imageKey.locked) log.warning('keys may be swapped out: the limit of locked memory (ulimit -l) is too low');
-  const key = { imageKey, arrived: Promise.resolve() };
+  const key = { imageKey, arrived: Promise.resolve(), origin: () => options.origin };
   return serveMount(config, key, log, DaemonNamespace.ofCaller(), {
     serving: async (daemon) => {
       const { mountPoint } = daemon.mount;
