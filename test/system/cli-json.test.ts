@@ -93,6 +93,13 @@ function documented(): Map<string, Set<string>> {
   return found;
 }
 
+/** Names a URL in the first key slot of an image, as one has that was made for a key from a server. */
+function nameUrl(image: string): void {
+  const header = JSON.parse(fs.readFileSync(at(image, 'ckptfs.json'), 'utf8'));
+  header.slots[0].header.url = 'https://keys.example.com/k';
+  fs.writeFileSync(at(image, 'ckptfs.json'), `${JSON.stringify(header, null, 2)}\n`);
+}
+
 /** Damages what a file of more than 64 KiB has for itself. */
 function damage(image: string): void {
   for (const name of fs.readdirSync(at(image, 'objects'), { recursive: true, encoding: 'utf8' })) {
@@ -132,6 +139,13 @@ describeIf(['root', 'fuse', 'namespaces', 'getfattr'], 'a line of JSON', () => {
     note('verify --signature-only', terminal.run('verify', 'enc', '--json', ...trusting));
     run('encrypt', 'src', 'with-default-key', '--skip-special');
     run('reencrypt', 'enc', 'again', ...key, '-r', 'file:key');
+    const host = ['-newkey', 'rsa:2048', '-nodes', '-keyout', at('host.pem'), '-out', at('host.crt')];
+    runProgram('openssl', 'req', '-x509', ...host, '-subj', '/CN=host');
+    run('key', 'add', 'again', ...key, '-r', 'host.crt', '--label', 'host');
+    nameUrl('again');
+    run('key', 'list', 'again');
+    note('key cache', terminal.run('key', 'cache', 'enc', '--json', '--ttl', '1h', ...key));
+    note('key drop', terminal.run('key', 'drop', 'enc', '--json'));
     run('info', 'enc');
     run('info', 'enc', ...key);
     run('ls', 'enc', '-R', ...key);

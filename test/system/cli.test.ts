@@ -102,7 +102,10 @@ describe('encrypt', () => {
     expect(run('cat', 'enc-default', 'core-1.img')).toEqual(success('core'));
     fs.renameSync(path, `${path}.away`);
     expect(terminal.run('cat', 'enc-default', 'core-1.img')).toEqual(
-      failure(11, `no key was given, and there is none for this image at ${path}. Name the key with --key-file FILE.`),
+      failure(
+        11,
+        `no key was given, and there is none for this image at ${path}. Name the key with --key-file FILE, or where it is with --key SOURCE.`,
+      ),
     );
   });
 

@@ -161,6 +161,7 @@ describeIf(['npm'], 'the package, where there is no compiler', () => {
         'from memory',
         '6 99005 100005',
         '0 0',
+        '1 32',
         ...(canMount ? ['true'] : []),
         '',
       ]);
