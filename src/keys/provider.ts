@@ -42,7 +42,7 @@ export interface UnwrappedKey extends OpenedSlot {
  * Opens the first slot that one of the identities opens, in the order of the identities. The caller wipes the key.
  * @param imageId 16 bytes
  * @throws CkptfsError `damaged` when all slots are of other images; `no-key` without an identity; `wrong-key` when
- *   none opens a slot; what an identity throws
+ *   none opens a slot, as the first identity says that knows more about it; what else an identity throws, at once
  */
 export async function unwrapImageKey(
   slots: readonly Slot[],
@@ -57,10 +57,17 @@ export async function unwrapImageKey(
       data: { needs: neededFor(slots) },
     });
   }
+  let wrongKey: CkptfsError | undefined;
   for (const identity of identities) {
-    const opened = await identity.unwrap(slots, imageId);
-    if (opened !== undefined) return { ...opened, source: identity.source };
+    try {
+      const opened = await identity.unwrap(slots, imageId);
+      if (opened !== undefined) return { ...opened, source: identity.source };
+    } catch (error) {
+      if (!(error instanceof CkptfsError && error.code === 'wrong-key')) throw error;
+      wrongKey ??= error;
+    }
   }
+  if (wrongKey !== undefined) throw wrongKey;
   const tried = listed([...new Set(identities.map(({ source }) => source))]);
   const count = slots.length === 1 ? 'the one key slot' : `any of the ${slots.length} key slots`;
   throw new CkptfsError(

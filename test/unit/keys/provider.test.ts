@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { CkptfsError } from '../../../src/base/errors.ts';
 import { Secret } from '../../../src/crypto/secret.ts';
 import type { SlotJwe } from '../../../src/format/slot.ts';
-import { unwrapImageKey } from '../../../src/keys/provider.ts';
+import { type Identity, type KeyProvider, unwrapImageKey } from '../../../src/keys/provider.ts';
 import { symmetricKeyProvider } from '../../../src/keys/symmetric-key.ts';
 
 const imageKey = Secret.random(32);
@@ -44,6 +44,20 @@ describe('unwrapImageKey', () => {
     );
     const single = await failure(unwrapImageKey([unknown], imageId, [stranger]));
     expect(single.message).toBe('the given key does not open the one key slot of this image');
+  });
+
+  test('tries the other keys after one that does not fit, and then says what the first one said', async () => {
+    const wrong = (source: string, code: 'wrong-key' | 'damaged' = 'wrong-key'): Identity => ({
+      source,
+      unwrap: () => Promise.reject(new CkptfsError(code, `${source} does not fit`)),
+    });
+    const slots = await Promise.all(providers.map((provider) => provider.wrap(imageKey, imageId)));
+    const [right] = providers as [KeyProvider];
+    expect(await unwrapImageKey(slots, imageId, [wrong('a'), wrong('b'), right])).toMatchObject({ slot: 0 });
+    const error = await failure(unwrapImageKey(slots, imageId, [stranger, wrong('a'), wrong('b'), stranger]));
+    expect([error.code, error.message]).toEqual(['wrong-key', 'a does not fit']);
+    const other = await failure(unwrapImageKey(slots, imageId, [wrong('a', 'damaged'), right]));
+    expect(other.code).toBe('damaged');
   });
 
   test('takes a header for damaged that has slots of other images only', async () => {

@@ -85,6 +85,13 @@ describe('a passphrase from any source', () => {
     expect(error.message).toBe('passphrase:cmd:echo three does not open slots 2 ("ann"), 3 of this image');
   });
 
+  test('that does not fit does not stop the keys after it', async () => {
+    const right = await provider('passphrase:cmd:echo right');
+    const slot = await right.wrap(imageKey, imageId);
+    const opened = await unwrapImageKey([slot], imageId, [await provider('passphrase:cmd:echo wrong'), right]);
+    expect(opened).toMatchObject({ slot: 0, source: 'passphrase:cmd:echo right' });
+  });
+
   test('is not asked for where no slot is for one', async () => {
     const slot = await (await provider(`cmd:echo ${key}`)).wrap(imageKey, imageId);
     expect(await (await provider('passphrase:/absent')).unwrap([slot], imageId)).toBeUndefined();
