@@ -12,7 +12,7 @@ const TYPE = { unsigned: 2, text: 4, octets: 5 } as const;
 const PARAMETER_SIZE = 40;
 
 export interface KeyParameters {
-  /** By name, unsigned and big-endian. */
+  /** By name, unsigned and big-endian, each of one byte or more. */
   readonly numbers: Readonly<Record<string, Uint8Array>>;
   readonly text?: { readonly name: string; readonly value: string };
   readonly octets?: { readonly name: string; readonly value: Uint8Array };
@@ -28,17 +28,21 @@ export function keyFromParameters(
   { numbers, text, octets }: KeyParameters,
 ): number | undefined {
   const lib = keyLibrary();
-  // In the byte order of the processor.
-  const copies = Object.entries(numbers).map(([name, value]) => ({ name, secret: Secret.copy(value) }));
-  for (const { secret } of copies) secret.bytes.reverse();
+  const copies: Secret[] = [];
   const list = new ParameterList();
-  for (const { name, secret } of copies) list.add(name, TYPE.unsigned, secret.bytes);
-  // OpenSSL reads the text to its zero byte, which its length does not count.
-  if (text !== undefined) list.add(text.name, TYPE.text, Buffer.from(`${text.value}\0`, 'latin1'), text.value.length);
-  if (octets !== undefined) list.add(octets.name, TYPE.octets, octets.value);
-  const context = lib.contextFromName(NULL, type, NULL);
   const made = new Region(8);
+  let context = NULL;
   try {
+    for (const [name, value] of Object.entries(numbers)) {
+      const copy = Secret.copy(value);
+      copies.push(copy);
+      // In the byte order of the processor.
+      list.add(name, TYPE.unsigned, copy.bytes.reverse());
+    }
+    // OpenSSL reads the text to its zero byte, which its length does not count.
+    if (text !== undefined) list.add(text.name, TYPE.text, Buffer.from(`${text.value}\0`, 'latin1'), text.value.length);
+    if (octets !== undefined) list.add(octets.name, TYPE.octets, octets.value);
+    context = lib.contextFromName(NULL, type, NULL);
     const isMade =
       context !== NULL &&
       lib.fromDataInit(context) === 1 &&
@@ -48,7 +52,7 @@ export function keyFromParameters(
     return undefined;
   } finally {
     lib.contextFree(context);
-    for (const { secret } of copies) secret.wipe();
+    for (const copy of copies) copy.wipe();
     list.end();
   }
 }

@@ -12,8 +12,8 @@ const OKP_NUMBERS = { X25519: 1034, Ed25519: 1087 } as const;
 const UNCOMPRESSED = 4;
 
 /**
- * The numbers of an RSA key, each as unsigned big-endian bytes without leading zeros. Without the last five, or one of
- * them, the key works more slowly.
+ * The numbers of an RSA key, each as unsigned big-endian bytes without leading zeros. Without the last five, or with
+ * zeros in place of them, the key works more slowly.
  */
 export interface RsaComponents {
   readonly n: Uint8Array;
@@ -39,17 +39,16 @@ export function loadRsa(components: RsaComponents): LoadedKey {
   const publicJwk = readPublicJwk({ kty: 'RSA', n: base64Url(n), e: base64Url(e) });
   const isSized = [d, p, q, dp, dq, qi].every((number) => number === undefined || number.length <= n.length);
   if (publicJwk === undefined || d.length === 0 || !isSized) throw notAKey('RSA');
-  const factors =
-    p && q && dp && dq && qi
-      ? {
-          'rsa-factor1': p,
-          'rsa-factor2': q,
-          'rsa-exponent1': dp,
-          'rsa-exponent2': dq,
-          'rsa-coefficient1': qi,
-        }
-      : {};
-  const pointer = keyFromParameters('RSA', SELECTION.keyPair, { numbers: { n, e, d, ...factors } });
+  const factors = Object.entries({
+    'rsa-factor1': p,
+    'rsa-factor2': q,
+    'rsa-exponent1': dp,
+    'rsa-exponent2': dq,
+    'rsa-coefficient1': qi,
+  }).flatMap(([name, number]): [string, Uint8Array][] => (number && number.length > 0 ? [[name, number]] : []));
+  if (factors.length !== 0 && factors.length !== 5) throw notAKey('RSA');
+  const numbers = { n, e, d, ...Object.fromEntries(factors) };
+  const pointer = keyFromParameters('RSA', SELECTION.keyPair, { numbers });
   if (pointer === undefined) throw notAKey('RSA');
   return { pointer, publicJwk };
 }

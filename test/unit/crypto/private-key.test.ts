@@ -10,7 +10,8 @@ import {
 } from 'node:crypto';
 import fc from 'fast-check';
 import { CompactSign, compactVerify, importJWK } from 'jose';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
+import { keyFromParameters, SELECTION } from '../../../src/crypto/key-parameters.ts';
 import { KeyProblem } from '../../../src/crypto/key-problem.ts';
 import { PrivateKey } from '../../../src/crypto/private-key.ts';
 import {
@@ -22,6 +23,7 @@ import {
   verifySignature,
   x25519Of,
 } from '../../../src/crypto/public-key.ts';
+import { Secret } from '../../../src/crypto/secret.ts';
 
 const curves: NistCurve[] = ['P-256', 'P-384', 'P-521'];
 
@@ -93,6 +95,29 @@ describe('numbers that are no key', () => {
       { ...right, d: Buffer.alloc(257, 1) },
     ];
     for (const components of wrong) expect(() => PrivateKey.rsa(components)).toThrow(KeyProblem);
+  });
+
+  test('RSA: only some of the numbers of the factors', () => {
+    const jwk = rsa.privateKey.export({ format: 'jwk' });
+    const [n, e, d] = [bytes(jwk.n), bytes(jwk.e), bytes(jwk.d)];
+    const zero = Buffer.alloc(0);
+    const factors = { p: bytes(jwk.p), q: bytes(jwk.q), dp: bytes(jwk.dp), dq: bytes(jwk.dq), qi: bytes(jwk.qi) };
+    for (const name of Object.keys(factors)) {
+      expect(() => PrivateKey.rsa({ n, e, d, ...factors, [name]: zero })).toThrow(KeyProblem);
+    }
+    expect(() => PrivateKey.rsa({ n, e, d, p: factors.p, q: factors.q })).toThrow(KeyProblem);
+    const zeros = { p: zero, q: zero, dp: zero, dq: zero, qi: zero };
+    expect(PrivateKey.rsa({ n, e, d, ...zeros }).publicJwk).toEqual(publicJwkOf(rsa.publicKey));
+  });
+
+  test('leave no copy of a number when another cannot be copied', () => {
+    const copy = vi.spyOn(Secret, 'copy');
+    const numbers = { d: Buffer.of(1), p: Buffer.alloc(0) };
+    expect(() => keyFromParameters('RSA', SELECTION.keyPair, { numbers })).toThrow('a secret of 0 bytes');
+    const made = copy.mock.results.flatMap(({ type, value }): Secret[] => (type === 'return' ? [value] : []));
+    copy.mockRestore();
+    expect(made).toHaveLength(1);
+    for (const secret of made) expect(() => secret.bytes).toThrow('after it was wiped');
   });
 });
 
