@@ -78,8 +78,13 @@ function fileNames(directory: string): string[] {
 /** Returns whether an entry is, or leads to, a regular file. A pipe or a device could wait for ever. */
 function isSmallFile(entry: Dirent, directory: string): boolean {
   if (!entry.isFile() && !entry.isSymbolicLink()) return false;
-  const status = statSync(join(directory, entry.name), { throwIfNoEntry: false });
-  return status?.isFile() === true && status.size <= MAX_KEY_MATERIAL_SIZE;
+  try {
+    const status = statSync(join(directory, entry.name));
+    return status.isFile() && status.size <= MAX_KEY_MATERIAL_SIZE;
+  } catch {
+    // It is gone, or a link that leads to nothing, in a circle, or where this user may not look.
+    return false;
+  }
 }
 
 function lookAt(path: string): Found {

@@ -108,10 +108,12 @@ test('a name that lies leads to nothing, and the right key is found after it', a
   expect(await open(path)).toEqual({ isOpened: true, asked: [`${recipient.keyId}.pem`] });
 });
 
-test('what is no key is passed over: text, directories, pipes, links to nothing, large files', async () => {
+test('what is no key is passed over: text, directories, pipes, links to nothing and in circles, large files', async () => {
   const path = directoryOf({ 'z.pem': 'own.pem' });
   mkdirSync(join(path, 'a.pem'));
   symlinkSync('absent', join(path, 'b.pem'));
+  symlinkSync('circle', join(path, 'circle'));
+  symlinkSync('x'.repeat(300), join(path, 'long'));
   writeFileSync(join(path, 'c.pem'), '-----BEGIN PRIVATE KEY-----\n');
   writeFileSync(join(path, 'd.pem'), Buffer.alloc(70_000, 0x30));
   writeFileSync(join(path, 'README'), 'keys\n');
