@@ -167,9 +167,9 @@ function keySlotsOf(header: Header): KeySlots {
 
 /** @throws CkptfsError `bad-argument` when `which` names no slot, or several */
 function slotIndex(slots: readonly Slot[], which: string): number {
-  const number = /^[1-9]\d?$/.test(which) ? Number(which) : 0;
-  if (number >= 1 && number <= slots.length) return number - 1;
-  const found = [...slots.entries()].filter(([, slot]) => isNamed(slot, which)).map(([index]) => index);
+  const found = [...slots.entries()]
+    .filter(([index, slot]) => which === `${index + 1}` || isNamed(slot, which))
+    .map(([index]) => index);
   if (found.length === 1) return found[0] as number;
   const problem = found.length === 0 ? 'is no slot of this image' : `names ${found.length} slots of this image`;
   throw new CkptfsError('bad-argument', `${which} ${problem}`, { data: { reason: 'key-slot' } });

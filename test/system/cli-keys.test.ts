@@ -172,6 +172,22 @@ describe('recipients', () => {
     expect(fs.existsSync(at('new'))).toBe(false);
   });
 
+  test('what cannot be checked is refused where certificates are checked', () => {
+    openssl('x509', '-in', 'host1.crt', '-pubkey', '-noout', '-out', 'bare.pem');
+    expect(run('encrypt', 'src', 'new', '--ca-file', 'ca.crt', '-r', 'bare.pem')).toEqual(
+      failure(
+        13,
+        'public key bare.pem: it has no certificate, so that nothing can be checked. Name a certificate, or a file of several, as PEM or DER.',
+      ),
+    );
+    const foreign = fs.readFileSync(at('foreign.crt'), 'utf8');
+    execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', at('ssh')]);
+    fs.writeFileSync(at('both.crt'), `${foreign}\n${fs.readFileSync(at('ssh.pub'), 'utf8')}`);
+    expect(run('encrypt', 'src', 'new', '--ca-file', 'ca.crt', '-r', 'both.crt')).toMatchObject({ status: 13 });
+    expect(run('encrypt', 'src', 'new', '--ca-file', 'ca.crt')).toMatchObject({ status: 2 });
+    expect(fs.existsSync(at('new'))).toBe(false);
+  });
+
   test('a passphrase that cannot be read leaves no image', () => {
     const refused = run('encrypt', 'src', 'new', '-r', 'passphrase:gone');
     expect([refused.status, refused.stderr]).toEqual([10, expect.stringContaining('passphrase file gone')]);

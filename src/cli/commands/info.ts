@@ -14,6 +14,9 @@ import { table } from '../terminal/listing.ts';
 import { print, printJson } from '../terminal/output.ts';
 import { formatBytes } from '../terminal/quantities.ts';
 
+/** The longest name of an algorithm that is shown: anyone who has the storage can write it. */
+const MAX_ALGORITHM = 40;
+
 export const command = defineCommand({
   examples: [
     ['$0 info enc', 'What can be seen without the key'],
@@ -48,7 +51,7 @@ async function ifUnlocked<T>(work: () => Promise<T>): Promise<T | undefined> {
 }
 
 function outsideRows(image: ImageOutside): string[][] {
-  const slots = image.slots.map((slot) => printable(slot)).join(', ');
+  const slots = image.slots.map((slot) => printable(slot.replace(/\s+/g, ' '), MAX_ALGORITHM)).join(', ');
   return [
     ['image', image.imageId],
     ['format', `version ${image.formatVersion}`],

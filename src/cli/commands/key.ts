@@ -128,9 +128,17 @@ const columns: readonly (readonly [title: string, text: (slot: ListedSlot) => st
   ['subject', ({ subject, url }) => subject ?? url],
 ];
 
+/** The longest text of a cell: anyone who has the storage writes what is shown. */
+const MAX_CELL = 80;
+
+/** Makes text fit for a table: it cannot look like other columns, nor fill several lines. */
+function cell(text: string): string {
+  return printable(text.replace(/\s+/g, ' '), MAX_CELL);
+}
+
 /** Lists slots, a line each, without the columns that are empty. */
 function listing({ slots }: KeySlots): string {
   const used = columns.filter(([, text]) => slots.some((slot) => text(slot) !== undefined));
-  const rows = slots.map((slot) => used.map(([, text]) => printable(text(slot) ?? '-')));
+  const rows = slots.map((slot) => used.map(([, text]) => cell(text(slot) ?? '-')));
   return table([used.map(([title]) => title), ...rows]);
 }

@@ -42,6 +42,8 @@ export class HeldKeys {
   /** The arguments of a command that names no keys, until the configuration was asked. */
   #unnamed: (KeyArguments & RecipientArguments) | undefined;
   #readKept: ((imageId: Buffer) => Secret | undefined) | undefined;
+  #label: string | undefined;
+  #args: RecipientArguments = {};
   #madeDefault: string | undefined;
 
   private constructor() {
@@ -132,6 +134,7 @@ export class HeldKeys {
         data: { reason: 'private-key' },
       });
     }
+    this.#refuseInVain();
     for (const others of this.#others) await others.readSecrets();
   }
 
@@ -186,6 +189,7 @@ export class HeldKeys {
   }
 
   async #read(args: KeyArguments & RecipientArguments, use: KeyUse): Promise<void> {
+    this.#args = args;
     const audit = auditTarget(args);
     if (audit !== undefined) this.#audit = openAudit(audit);
     if (args.policy !== undefined || mayHavePolicy()) {
@@ -206,12 +210,25 @@ export class HeldKeys {
 
   async #take(args: KeyArguments & RecipientArguments): Promise<void> {
     this.#policies?.checkKeys(args);
+    this.#label = args.label;
     for (const path of args.keyFile ?? []) this.#inFiles.push(this.#namedFile(path));
     if (!hasOthers(args)) return;
     const { OtherKeys } = await import('./other-keys.ts');
     const others = await OtherKeys.read(args, (warning) => this.#warn(warning), this.#policies?.recipientChecks);
     this.#others.push(others);
     this.warnings.push(...others.warnings);
+  }
+
+  /** Refuses checks of certificates where no recipient is named that they could be for. */
+  #refuseInVain(): void {
+    const { recipient = [], caFile, crlFile, ocsp, force } = this.#args;
+    if (recipient.length > 0) return;
+    const given = { '--ca-file': caFile, '--crl-file': crlFile, '--ocsp': ocsp, '--force': force || undefined };
+    const [option] = Object.entries(given).find(([, value]) => value !== undefined) ?? [];
+    if (option === undefined) return;
+    throw new CkptfsError('bad-argument', `${option} is for a recipient, and none is given`, {
+      data: { reason: 'no-recipient' },
+    });
   }
 
   #namedFile(path: string): KeyProvider {
@@ -224,7 +241,8 @@ export class HeldKeys {
   #fromFile({ key, warning }: KeyFile, source: string): KeyProvider {
     this.#secrets.push(key);
     if (warning !== undefined) this.#warn(warning);
-    return symmetricKeyProvider(key, source, { kind: 'key', created: slotInstant(new Date()) });
+    const label = this.#label === undefined ? {} : { label: this.#label };
+    return symmetricKeyProvider(key, source, { kind: 'key', ...label, created: slotInstant(new Date()) });
   }
 
   #warn(warning: KeyFileWarning): void {

@@ -1,3 +1,4 @@
+import { CkptfsError } from '../../base/errors.ts';
 import { type SlotDescription, slotInstant } from '../../format/slot-description.ts';
 import type { CertificateChecks } from '../../keys/certificates/certificate-checks.ts';
 import { keyDirectory } from '../../keys/identities/key-directory.ts';
@@ -149,8 +150,18 @@ export class OtherKeys {
       ...(force === undefined ? {} : { force }),
     };
     const verdict = await checkRecipient(recipient, checks);
+    if (verdict === undefined) this.#checkBare(recipient);
     for (const { message } of verdict?.overridden ?? []) this.warnings.push(`${message}; accepted by --force`);
     for (const demand of this.#demanded) await checkByPolicy(recipient, demand);
+  }
+
+  /** Refuses a public key without a certificate where certificates are to be checked. */
+  #checkBare({ source }: FileRecipient): void {
+    const { caFile = [], crlFile = [], ocsp = 'off', force } = this.#args;
+    if (caFile.length + crlFile.length === 0 && ocsp === 'off') return;
+    const message = `${source}: it has no certificate, so that nothing can be checked`;
+    if (force !== true) throw new CkptfsError('untrusted', message, { data: { reason: 'not-a-certificate' } });
+    this.warnings.push(`${message}; accepted by --force`);
   }
 
   #labelled(recipient: Recipient): Recipient {

@@ -1,6 +1,7 @@
 import { CkptfsError } from '../../base/errors.ts';
 import { printable } from '../../base/printable.ts';
 import { KeyProblem } from '../../crypto/key-problem.ts';
+import { isPem } from '../../crypto/pem.ts';
 import type { PublicJwk } from '../../crypto/public-key.ts';
 import { readKeyMaterial } from '../key-material.ts';
 import { isKeyList, type KeyList, readKeyList, type SkippedLine } from './key-list.ts';
@@ -36,7 +37,7 @@ export function isRecipientText(textOrPath: string): boolean {
 
 /** Returns the first public key in a file of a form that {@link readRecipients} takes. @throws KeyProblem */
 export function readPublicKey(contents: Buffer): PublicJwk {
-  if (!isKeyList(contents)) return readPublicPart(contents).jwk;
+  if (isPem(contents) || !isKeyList(contents)) return readPublicPart(contents).jwk;
   const { keys, skipped } = readKeyList(contents);
   const [key] = keys;
   if (key === undefined) throw noneUsable(skipped);
@@ -55,7 +56,8 @@ function recipientsOfText(text: Buffer, warn: (message: string) => void): FileRe
 }
 
 function recipientsIn(contents: Buffer, name: string, warn: (message: string) => void): FileRecipient[] {
-  if (!isKeyList(contents)) return [recipientIn(contents, name)];
+  // A file with a certificate is that, whatever lines follow it.
+  if (isPem(contents) || !isKeyList(contents)) return [recipientIn(contents, name)];
   return recipientsOfList(readKeyList(contents), name, warn);
 }
 

@@ -119,6 +119,14 @@ describe('a change is refused', () => {
     });
   });
 
+  test('of a label that is the number of another slot', async () => {
+    await labelKeySlot(image, options, '3', '1');
+    expect(await failure(removeKeySlot(image, options, '1'))).toMatchObject({
+      code: 'bad-argument',
+      message: '1 names 2 slots of this image',
+    });
+  });
+
   test('of the last slot', async () => {
     await removeKeySlot(image, options, '1');
     await removeKeySlot(image, options, '1');
