@@ -34,7 +34,7 @@ export class MountKeys {
   readonly #lock: KeyLock;
   #isOver = false;
   /** What was asked for is done one after the other. */
-  #last: Promise<void> = Promise.resolve();
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(mount: LockableMount) {
     this.#mount = mount;
@@ -59,18 +59,20 @@ export class MountKeys {
 
   /**
    * Copies an image key, so that contents are read again. The caller wipes it.
+   * @returns whether the mount was locked
    * @throws CkptfsError `wrong-image`, `damaged` when it is not the key of what is mounted; `io`
    */
-  unlock(imageKey: Secret): Promise<void> {
+  unlock(imageKey: Secret): Promise<boolean> {
     return this.#inTurn(async () => {
-      if (!this.isLocked) return;
       this.#authenticate(imageKey);
+      if (!this.isLocked) return false;
       this.#mount.imageKey.bytes.set(imageKey.bytes);
       this.#lock.unlock();
+      return true;
     });
   }
 
-  #inTurn(work: () => Promise<void>): Promise<void> {
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
     const done = this.#last.then(work);
     this.#last = done.catch(() => undefined);
     return done;
