@@ -34,6 +34,7 @@ export class OtherKeys {
   readonly #args: KeyArguments & RecipientArguments;
   /** Checks of recipients that hold besides those of the arguments. */
   readonly #demanded: readonly DemandedChecks[];
+  readonly #warn: (warning: KeyFileWarning) => void;
   readonly #sourceOptions: SourceOptions;
   readonly #providers: SourceProvider[] = [];
   /** One image costs no more, however many passphrases are tried on it. */
@@ -47,6 +48,7 @@ export class OtherKeys {
   ) {
     this.#args = args;
     this.#demanded = demanded;
+    this.#warn = warn;
     this.#sourceOptions = {
       timeoutSeconds: args.keyTimeout,
       headers: args.keyHeader,
@@ -96,9 +98,12 @@ export class OtherKeys {
     for (const path of privateKey) {
       const identity = await PrivateKeyFile.read(path, () => this.#passphraseOf(path));
       this.#wipes.push(() => identity.dispose());
+      if (identity.warning !== undefined) this.#warn(identity.warning);
       this.identities.push(identity);
     }
-    for (const path of keyDir) this.identities.push(keyDirectory(path, (file) => this.#passphraseOf(file)));
+    for (const path of keyDir) {
+      this.identities.push(keyDirectory(path, (file) => this.#passphraseOf(file), this.#warn));
+    }
     if (allowKeyUrl.length > 0) this.identities.push(urlIdentity(allowKeyUrl, this.#sourceOptions));
     this.onlyOpens = privateKey.length + keyDir.length + allowKeyUrl.length > 0;
     for (const text of recipient) {

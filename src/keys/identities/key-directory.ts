@@ -1,5 +1,6 @@
 import type { Secret } from '../../crypto/secret.ts';
 import type { Slot } from '../../format/slot.ts';
+import type { KeyFileWarning } from '../key-file.ts';
 import type { Identity, OpenedSlot } from '../provider.ts';
 import { recipientOf } from '../slots/public-key.ts';
 import { findKeyFiles } from './find-key-files.ts';
@@ -9,15 +10,27 @@ import { PrivateKeyFile } from './private-key-file.ts';
  * Makes an identity of a directory with private keys, of which only one that a slot was made for is opened. See
  * {@link findKeyFiles} for how it is found.
  * @param passphrase gets the passphrase of a file, and is called only when its key fits a slot
+ * @param warn is told, once for each, of files that fit a slot and that other users can read or change
  */
-export function keyDirectory(path: string, passphrase?: (file: string) => Promise<Secret>): Identity {
+export function keyDirectory(
+  path: string,
+  passphrase?: (file: string) => Promise<Secret>,
+  warn?: (warning: KeyFileWarning) => void,
+): Identity {
+  const warned = new Set<string>();
+  const warnOnce = (warning: KeyFileWarning): void => {
+    if (!warned.has(warning.path)) warn?.(warning);
+    warned.add(warning.path);
+  };
   return {
     source: `key directory ${path}`,
     unwrap: async (slots, imageId) => {
       const wanted = new Set(slots.flatMap((slot) => recipientOf(slot, imageId) ?? []));
       if (wanted.size === 0) return undefined;
       for (const file of findKeyFiles(path, wanted)) {
-        const opened = await openBy(file, slots, imageId, passphrase);
+        const identity = PrivateKeyFile.read(file, passphrase && (() => passphrase(file)));
+        if (identity.warning !== undefined) warnOnce(identity.warning);
+        const opened = await openBy(identity, slots, imageId);
         if (opened !== undefined) return opened;
       }
       return undefined;
@@ -25,13 +38,12 @@ export function keyDirectory(path: string, passphrase?: (file: string) => Promis
   };
 }
 
+/** Disposes of the identity in any case. */
 async function openBy(
-  file: string,
+  identity: PrivateKeyFile,
   slots: readonly Slot[],
   imageId: Buffer,
-  passphrase: ((file: string) => Promise<Secret>) | undefined,
 ): Promise<OpenedSlot | undefined> {
-  const identity = PrivateKeyFile.read(file, passphrase && (() => passphrase(file)));
   try {
     return await identity.unwrap(slots, imageId);
   } finally {

@@ -1,10 +1,12 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { HeldKeys, type KeyUse } from '../../../../src/cli/options/held-keys.ts';
 import type { KeyArguments, RecipientArguments } from '../../../../src/cli/options/key-options.ts';
+import { Secret } from '../../../../src/crypto/secret.ts';
+import { readRecipientFile } from '../../../../src/keys/recipients/pem.ts';
 
 const imageId = Buffer.alloc(16, 7);
 const home = process.env['XDG_CONFIG_HOME'];
@@ -109,6 +111,25 @@ describe('keys that are not named', () => {
     await expect(making({ recipient: [at('other.crt')] })).rejects.toMatchObject({ code: 'untrusted' });
     expect(await making({ recipient: [at('other.crt')], caFile: [at('other.crt')] })).toHaveLength(1);
   });
+});
+
+test('private keys that other users can read are warned of', async () => {
+  const imageKey = Secret.random(32);
+  const slot = await readRecipientFile(at('host.pub')).wrap(imageKey, imageId);
+  mkdirSync(at('dir'));
+  for (const name of ['open.pem', 'dir/open.pem']) {
+    copyFileSync(at('host.pem'), at(name));
+    chmodSync(at(name), 0o644);
+  }
+  const warningsOf = (args: KeyArguments) =>
+    withHeld(args, 'open', async (keys) => {
+      for (const identity of await keys.forOpening(imageId, [slot])) await identity.unwrap([slot], imageId);
+      return keys.warnings.filter((warning) => warning.includes('private key'));
+    });
+  const warning = (name: string) => `private key ${at(name)} can be read by other users: chmod 600 ${at(name)}`;
+  expect(await warningsOf({ privateKey: [at('host.pem')] })).toEqual([]);
+  expect(await warningsOf({ privateKey: [at('open.pem')] })).toEqual([warning('open.pem')]);
+  expect(await warningsOf({ keyDir: [at('dir')] })).toEqual([warning('dir/open.pem')]);
 });
 
 describe('a policy', () => {

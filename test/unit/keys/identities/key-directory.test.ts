@@ -1,10 +1,20 @@
 // Goal: of a directory with hundreds of keys only one that a slot was made for is opened, and asks for a passphrase.
-import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Secret } from '../../../../src/crypto/secret.ts';
 import type { Slot } from '../../../../src/format/slot.ts';
 import { keyDirectory } from '../../../../src/keys/identities/key-directory.ts';
+import type { KeyFileWarning } from '../../../../src/keys/key-file.ts';
 import { type FileRecipient, readRecipientFile } from '../../../../src/keys/recipients/pem.ts';
 import { symmetricKeyProvider } from '../../../../src/keys/symmetric-key.ts';
 import { KeyDirectory } from '../../crypto/made-keys.ts';
@@ -121,6 +131,15 @@ test('what is no key is passed over: text, directories, pipes, links to nothing 
   expect(await open(path)).toEqual({ isOpened: true, asked: [] });
   symlinkSync('z.pem', join(path, 'f.pem'));
   expect(await open(path)).toEqual({ isOpened: true, asked: [] });
+});
+
+test('a key that is used, and that other users can read, is told of once', async () => {
+  const path = directoryOf({ 'a.pem': 'other.pem', 'b.pem': 'own.pem' });
+  for (const name of ['a.pem', 'b.pem']) chmodSync(join(path, name), 0o644);
+  const warnings: KeyFileWarning[] = [];
+  const identity = keyDirectory(path, undefined, (warning) => warnings.push(warning));
+  for (let i = 0; i < 2; i++) expect(await identity.unwrap([slot], imageId)).toBeDefined();
+  expect(warnings).toMatchObject([{ reason: 'mode', path: join(path, 'b.pem') }]);
 });
 
 test('hundreds of keys, of which one fits', async () => {
