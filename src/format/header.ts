@@ -7,6 +7,8 @@ import { parseSlot, type Slot } from './slot.ts';
 export const FORMAT_VERSION = 1;
 export const MAX_HEADER_SIZE = 1_048_576;
 export const MAX_SLOTS = 64;
+/** Iterations of PBKDF2 that a reader computes for all passphrase slots of one image (format.md §3). */
+export const MAX_ITERATIONS_OF_IMAGE = 8_000_000;
 
 /** `ckptfs.json` (format.md §4). */
 export interface Header {

@@ -52,8 +52,9 @@ export function listKeySlots(location: string, imageId?: string): KeySlots {
 
 /**
  * Adds a slot for each recipient.
- * @throws CkptfsError `bad-argument` when there would be more than 64; `locked` while another process changes slots;
- * `not-an-image`, `unfinished`, `unsupported-format`, `damaged`, `wrong-image`, `no-key`, `wrong-key`, `io`
+ * @throws CkptfsError `bad-argument` when there would be more than 64, or more passphrases than a reader tries;
+ * `locked` while another process changes slots; `not-an-image`, `unfinished`, `unsupported-format`, `damaged`,
+ * `wrong-image`, `no-key`, `wrong-key`, `io`
  */
 export function addKeySlots(
   location: string,
@@ -140,7 +141,7 @@ async function changeSlots(
       try {
         authenticateHeader(store, header, imageKey);
         const slots = await change(header.slots, imageKey, header.imageId);
-        return keySlotsOf(writeHeader(store, imageKey, { ...header, slots }));
+        return keySlotsOf(writeHeader(store, imageKey, { ...header, slots }, header.slots));
       } finally {
         imageKey.wipe();
       }

@@ -5,9 +5,15 @@ import { Secret } from '../../crypto/secret.ts';
 import { primitives } from '../../crypto/select.ts';
 import { randomBytes } from '../../crypto/system-random.ts';
 import { isChunkSize } from '../../format/geometry.ts';
-import { authenticatedHeaderBytes, encodeHeader, type Header, MAX_SLOTS } from '../../format/header.ts';
+import {
+  authenticatedHeaderBytes,
+  encodeHeader,
+  type Header,
+  MAX_ITERATIONS_OF_IMAGE,
+  MAX_SLOTS,
+} from '../../format/header.ts';
 import { ID_SIZE } from '../../format/manifest.ts';
-import type { Slot } from '../../format/slot.ts';
+import { type Slot, slotAlgorithm, slotParameters } from '../../format/slot.ts';
 import type { WritableStore } from '../../stores/writable-store.ts';
 
 /** Wraps a new image key, once for each recipient. It is called before any byte is encrypted. */
@@ -48,13 +54,16 @@ export async function writeNewHeader(
 
 /**
  * Writes a header, in the place of the one that there is, and makes it durable. After a crash either is in place.
- * @throws CkptfsError `bad-argument` for a number of slots that no image has, `io`
+ * @param before the slots that the image had
+ * @throws CkptfsError `bad-argument` as {@link checkSlots}, `io`
  */
-export function writeHeader(store: WritableStore, imageKey: Secret, image: Omit<Header, 'mac'>): Header {
-  const { slots } = image;
-  if (slots.length < 1 || slots.length > MAX_SLOTS) {
-    throw new CkptfsError('bad-argument', `${slots.length} key slots: an image has 1 to ${MAX_SLOTS}`);
-  }
+export function writeHeader(
+  store: WritableStore,
+  imageKey: Secret,
+  image: Omit<Header, 'mac'>,
+  before: readonly Slot[] = [],
+): Header {
+  checkSlots(image.slots, before);
   const macKey = deriveHeaderMacKey(primitives(), imageKey, image.imageId);
   try {
     const header = { ...image, mac: headerMac(primitives(), macKey, authenticatedHeaderBytes(image)) };
@@ -63,6 +72,34 @@ export function writeHeader(store: WritableStore, imageKey: Secret, image: Omit<
   } finally {
     macKey.wipe();
   }
+}
+
+/**
+ * Refuses slots that no image has, and more passphrases than a reader tries. Slots that ask for too much already can
+ * still be changed and removed.
+ * @param before the slots that the image had
+ * @throws CkptfsError `bad-argument`
+ */
+export function checkSlots(slots: readonly Slot[], before: readonly Slot[] = []): void {
+  if (slots.length < 1 || slots.length > MAX_SLOTS) {
+    throw new CkptfsError('bad-argument', `${slots.length} key slots: an image has 1 to ${MAX_SLOTS}`);
+  }
+  const asked = passphraseIterations(slots);
+  if (sum(asked) <= MAX_ITERATIONS_OF_IMAGE || sum(asked) <= sum(passphraseIterations(before))) return;
+  const fitting = asked.filter((_, index) => sum(asked.slice(0, index + 1)) <= MAX_ITERATIONS_OF_IMAGE).length;
+  throw new CkptfsError('bad-argument', `${asked.length} passphrases: an image can have ${fitting} like these`);
+}
+
+/** Returns the iterations that each passphrase slot asks for. */
+function passphraseIterations(slots: readonly Slot[]): readonly number[] {
+  return slots
+    .filter((slot) => slotAlgorithm(slot)?.startsWith('PBES2-'))
+    .map((slot) => Number(slotParameters(slot)?.get('p2c')))
+    .filter(Number.isSafeInteger);
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, one) => total + one, 0);
 }
 
 /** Refuses a chunk size that no image has. @throws CkptfsError `bad-argument` */

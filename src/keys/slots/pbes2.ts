@@ -3,6 +3,7 @@ import type { Primitives } from '../../crypto/primitives.ts';
 import { Secret } from '../../crypto/secret.ts';
 import { primitives } from '../../crypto/select.ts';
 import { randomBytes } from '../../crypto/system-random.ts';
+import { MAX_ITERATIONS_OF_IMAGE } from '../../format/header.ts';
 import { commonParameters, parametersFor, type Slot, type SlotJwe } from '../../format/slot.ts';
 import type { SlotDescription } from '../../format/slot-description.ts';
 import { openWrapped, sealWrapped } from './content.ts';
@@ -16,7 +17,6 @@ const READ_ITERATIONS = { min: 1000, max: 4_000_000 } as const;
 const MIN_WRITTEN_ITERATIONS = 210_000;
 /** Well above what OWASP's password storage cheat sheet says for PBKDF2 with HMAC-SHA-512: 210,000. */
 export const DEFAULT_ITERATIONS = 600_000;
-const MAX_ITERATIONS_OF_IMAGE = 8_000_000;
 
 /** How the wrapping key of a slot is derived from a passphrase: `p2s` and `p2c` of RFC 7518 §4.8.1. */
 export interface Derivation {

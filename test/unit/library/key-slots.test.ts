@@ -4,7 +4,10 @@ import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import type { CkptfsError } from '../../../src/base/errors.ts';
 import { Secret } from '../../../src/crypto/secret.ts';
+import { type Slot, slotParameters } from '../../../src/format/slot.ts';
+import { checkSlots } from '../../../src/image/create/new-header.ts';
 import { readKeyFile } from '../../../src/keys/key-file.ts';
+import type { Recipient } from '../../../src/keys/provider.ts';
 import { symmetricKeyProvider } from '../../../src/keys/symmetric-key.ts';
 import { EncryptedImage } from '../../../src/library/encrypted-image.ts';
 import {
@@ -13,6 +16,7 @@ import {
   listKeySlots,
   removeKeySlot,
   replaceKeySlot,
+  slotsFor,
 } from '../../../src/library/key-slots.ts';
 import { openWritableStore } from '../../../src/stores/open-store.ts';
 import { frozenRoot, keyFile } from '../../support/frozen-images.ts';
@@ -22,6 +26,16 @@ const image = join(directory, 'enc');
 const { key } = readKeyFile(keyFile());
 const options = { keys: [symmetricKeyProvider(key)] };
 const another = symmetricKeyProvider(Secret.random(32), 'another key', { kind: 'key', label: 'another' });
+
+/** Recipients that make slots as passphrases do, without the time of the iterations. */
+function passphrases(count: number): Recipient[] {
+  const wrap = async (imageKey: Secret, imageId: Buffer): Promise<Slot> => {
+    const slot = await another.wrap(imageKey, imageId);
+    const parameters = { ...Object.fromEntries(slotParameters(slot) ?? []), alg: 'PBES2-HS512+A256KW', p2c: 600_000 };
+    return { ...slot, protected: Buffer.from(JSON.stringify(parameters)).toString('base64url') };
+  };
+  return new Array<Recipient>(count).fill({ source: 'a passphrase', wrap });
+}
 
 beforeEach(() => {
   rmSync(image, { recursive: true, force: true });
@@ -125,6 +139,20 @@ describe('a change is refused', () => {
       code: 'bad-argument',
       message: '1 names 2 slots of this image',
     });
+  });
+
+  test('of a 14th passphrase, which no reader would try', async () => {
+    expect((await addKeySlots(image, options, passphrases(13))).slots).toHaveLength(16);
+    expect(await failure(addKeySlots(image, options, passphrases(1)))).toEqual({
+      code: 'bad-argument',
+      message: '14 passphrases: an image can have 13 like these',
+    });
+    expect(slotsOnDisk()).toHaveLength(16);
+    // An image that has too many already can lose them one by one.
+    const [slot] = await slotsFor(passphrases(1))(key, Buffer.alloc(16));
+    const many = new Array<Slot>(15).fill(slot as Slot);
+    expect(() => checkSlots(many.slice(1), many)).not.toThrow();
+    expect(() => checkSlots(many.slice(1))).toThrow('14 passphrases');
   });
 
   test('of the last slot', async () => {
