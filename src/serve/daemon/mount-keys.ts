@@ -14,6 +14,13 @@ import type { ThreadsOfMount } from './serving-threads.ts';
 
 /** How long all threads together may take to wipe what they have, and the kernel to drop its pages. */
 const LOCK_MILLISECONDS = 20_000;
+/** How much of it the threads may take, so that the pages are dropped even if one of them is stuck. */
+const WIPE_MILLISECONDS = 15_000;
+/** When what was not done in time is tried again, and for how long: an unlock waits for it. */
+const RETRY_MILLISECONDS = 500;
+const RETRY_WAIT_MILLISECONDS = 200;
+/** More than one, so that a file whose page is being read does not keep the pages of all others. */
+const DROPS_AT_ONCE = 2;
 const FIRST_FREE_DESCRIPTOR = 3;
 
 /** What can be locked: a mount that is only read, and served through /dev/fuse by threads of ours. */
@@ -33,6 +40,9 @@ export class MountKeys {
   readonly #mount: LockableMount;
   readonly #lock: KeyLock;
   #isOver = false;
+  #retry: NodeJS.Timeout | undefined;
+  /** Undefined when no pages are being dropped. */
+  #dropping: Promise<true> | undefined;
   /** What was asked for is done one after the other. */
   #last: Promise<unknown> = Promise.resolve();
 
@@ -50,11 +60,19 @@ export class MountKeys {
 
   /**
    * Wipes the image key and, in all threads, derived keys, caches and plaintext; then lets the kernel drop its pages.
-   * From then on every read of contents fails with EIO. May be called again, as long as it throws.
-   * @throws CkptfsError `no-answer` when a thread or the kernel is not done in time: the key is wiped in any case
+   * From then on every read of contents fails with EIO. May be called again.
+   * @throws CkptfsError `no-answer` when a thread or the kernel is not done in time: the key is wiped in any case, and
+   *   the rest is tried again until it is done
    */
   lock(): Promise<void> {
-    return this.#inTurn(() => this.#wipeAll());
+    return this.#inTurn(async () => {
+      try {
+        await this.#wipeAll(Deadline.after(LOCK_MILLISECONDS));
+      } catch (error) {
+        this.#tryAgain();
+        throw error;
+      }
+    });
   }
 
   /**
@@ -78,29 +96,51 @@ export class MountKeys {
     return done;
   }
 
-  async #wipeAll(): Promise<void> {
+  async #wipeAll(deadline: Deadline): Promise<void> {
     const { threads, imageKey } = this.#mount;
-    const deadline = Deadline.after(LOCK_MILLISECONDS);
+    let failure: unknown;
     try {
-      await threads.lock(deadline);
-    } finally {
-      this.#lock.lock();
-      if (!this.#isOver) wipe(imageKey.bytes);
+      await threads.lock(deadline.orAfter(WIPE_MILLISECONDS));
+    } catch (error) {
+      failure = error;
     }
-    if ((await deadline.wait(this.#dropPages())) === undefined) {
-      throw new CkptfsError('no-answer', 'the keys are wiped, but the kernel has not dropped all pages in time', {
-        data: { reason: 'daemon-slow' },
-      });
-    }
+    this.#lock.lock();
+    if (!this.#isOver) wipe(imageKey.bytes);
+    if (!(await this.#dropAllPages(deadline))) failure ??= notDropped();
+    if (failure !== undefined) throw failure;
+  }
+
+  /** Goes on, from time to time, with what {@link lock} has not finished, unless the mount is unlocked or gone. */
+  #tryAgain(): void {
+    clearTimeout(this.#retry);
+    const finish = async (): Promise<void> => {
+      if (!this.isLocked || this.#isOver) return;
+      await this.#wipeAll(Deadline.after(RETRY_WAIT_MILLISECONDS)).catch(() => this.#tryAgain());
+    };
+    this.#retry = setTimeout(() => void this.#inTurn(finish), RETRY_MILLISECONDS).unref();
+  }
+
+  /** Returns whether the kernel has dropped, until the deadline, all pages that it has now. */
+  async #dropAllPages(deadline: Deadline): Promise<boolean> {
+    // What is under way may have passed pages that came later, and waits as long as a page is being read.
+    if (this.#dropping !== undefined && !(await deadline.wait(this.#dropping))) return false;
+    this.#dropping = this.#dropPages().finally(() => {
+      this.#dropping = undefined;
+    });
+    return (await deadline.wait(this.#dropping)) === true;
   }
 
   async #dropPages(): Promise<true> {
     if (this.#isOver) return true;
     const fd = duplicateFrom(this.#mount.fd, FIRST_FREE_DESCRIPTOR);
-    try {
-      for (let node = 1; node <= this.#mount.image.inodes; node++) {
+    const nodes = Array.from({ length: this.#mount.image.inodes }, (_, index) => index + 1).values();
+    const dropSome = async (): Promise<void> => {
+      for (const node of nodes) {
         if (!(await dropCache(fd, node))) break;
       }
+    };
+    try {
+      await Promise.all(Array.from({ length: DROPS_AT_ONCE }, dropSome));
       return true;
     } finally {
       closeSync(fd);
@@ -123,4 +163,10 @@ export class MountKeys {
       store.close();
     }
   }
+}
+
+function notDropped(): CkptfsError {
+  return new CkptfsError('no-answer', 'the keys are wiped, but the kernel has not dropped all pages in time', {
+    data: { reason: 'daemon-slow' },
+  });
 }

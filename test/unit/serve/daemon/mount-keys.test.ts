@@ -2,6 +2,7 @@ import { closeSync, cpSync, fstatSync, mkdtempSync, openSync, rmSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, expect, test } from 'vitest';
+import { CkptfsError } from '../../../../src/base/errors.ts';
 import { Secret } from '../../../../src/crypto/secret.ts';
 import { readKeyFile } from '../../../../src/keys/key-file.ts';
 import { symmetricKeyProvider } from '../../../../src/keys/symmetric-key.ts';
@@ -73,4 +74,24 @@ test('a mount that is not locked accepts no other key, and does not count as unl
   expect(await keys.unlock(imageKey)).toBe(true);
   expect(keys.isLocked).toBe(false);
   expect(pagesDropped()).toBe(INODES);
+});
+
+test('pages are dropped while a thread is stuck, and again when it has wiped', async () => {
+  let isStuck = true;
+  let hasWiped: () => void = () => undefined;
+  const wiped = new Promise<void>((resolve) => {
+    hasWiped = resolve;
+  });
+  const keys = mountKeys(async () => {
+    if (isStuck) throw new CkptfsError('no-answer', 'stuck', { data: { reason: 'daemon-slow' } });
+    hasWiped();
+  });
+  await expect(keys.lock()).rejects.toMatchObject({ code: 'no-answer', message: 'stuck' });
+  expect(keys.isLocked).toBe(true);
+  expect(held.bytes.every((byte) => byte === 0)).toBe(true);
+  expect(pagesDropped()).toBe(INODES);
+  isStuck = false;
+  await wiped;
+  expect(await keys.unlock(imageKey)).toBe(true);
+  expect(pagesDropped()).toBe(2 * INODES);
 });
