@@ -23,13 +23,15 @@ export function readTrustedSigners(places: readonly string[], checks: SignerChec
 class TrustedSigners implements SignerTrust {
   readonly #keys = new Map<string, { readonly key: PublicJwk; readonly title: string }>();
   /** Certificates that are trusted themselves, in DER, by the thumbprint of their key. */
-  readonly #certificates = new Map<string, { readonly der: Buffer; readonly path: string }>();
+  readonly #certificates = new Map<string, { readonly der: Buffer; readonly path: string }[]>();
   readonly #checks: CertificateChecks;
 
   constructor(places: readonly TrustedParts[], checks: SignerChecks) {
     for (const { keys, certificates } of places) {
       for (const { key, title } of keys) this.#keys.set(thumbprint(key), { key, title });
-      for (const { keyId, der, path } of certificates) this.#certificates.set(keyId, { der, path });
+      for (const { keyId, der, path } of certificates) {
+        this.#certificates.set(keyId, [...(this.#certificates.get(keyId) ?? []), { der, path }]);
+      }
     }
     const caFiles = [...new Set(places.flatMap(({ certificateFiles }) => certificateFiles))];
     this.#checks = caFiles.length === 0 ? {} : { ...checks, caFiles };
@@ -39,9 +41,12 @@ class TrustedSigners implements SignerTrust {
     const known = this.#keys.get(keyId);
     if (known !== undefined) return { ...known, check: async () => undefined };
     if (this.#checks.caFiles === undefined) return undefined;
-    const own = this.#certificates.get(keyId);
-    if (own !== undefined) return this.#certified(keyId, [own.der], own.path);
-    return certificates.length === 0 ? undefined : this.#certified(keyId, certificates, 'the signature');
+    const own = this.#certificates.get(keyId) ?? [];
+    const chains = [
+      ...own.map(({ der, path }) => this.#certified(keyId, [der], path)),
+      this.#certified(keyId, certificates, 'the signature'),
+    ];
+    return firstOf(chains.filter((chain) => chain !== undefined));
   }
 
   /** @param chain of unknown origin: the key must be that of the first one, which is checked later */
@@ -63,6 +68,24 @@ class TrustedSigners implements SignerTrust {
       disposeAll(parsed);
     }
   }
+}
+
+/** Joins what one signer may be trusted by. Any is enough, such as the certificate that replaces an expired one. */
+function firstOf([first, ...rest]: readonly PossibleSigner[]): PossibleSigner | undefined {
+  if (first === undefined || rest.length === 0) return first;
+  const check = async (): Promise<void> => {
+    let failure: unknown;
+    for (const possible of [first, ...rest]) {
+      try {
+        return await possible.check();
+      } catch (error) {
+        if (!(error instanceof CkptfsError) || error.code !== 'untrusted') throw error;
+        failure ??= error;
+      }
+    }
+    throw failure;
+  };
+  return { ...first, check };
 }
 
 /** Returns undefined for what is no certificate, or has a key of a kind that is not used. */

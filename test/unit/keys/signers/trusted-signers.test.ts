@@ -66,6 +66,16 @@ describe('a signer is trusted', () => {
     expect(await verdict(['trust.d'], keyIdOf('other-ca'), [der('other-ca')])).toBe('unknown-issuer');
   });
 
+  test('by any of the certificates that its key has, wherever they are', async () => {
+    const csr = ['-in', 'signer.csr', '-CA', 'ca.crt', '-CAkey', 'ca.key', '-extfile', 'signer.ext'];
+    openssl('x509', '-req', ...csr, '-days', '-1', '-out', 'signer-old.crt');
+    expect(await verdict(['signer-old.crt', 'ca.crt'], keyIdOf('signer'))).toBe('expired');
+    expect(await verdict(['signer.crt', 'signer-old.crt', 'ca.crt'], keyIdOf('signer'))).toBe('accepted');
+    expect(await verdict(['signer-old.crt', 'signer.crt', 'ca.crt'], keyIdOf('signer'))).toBe('accepted');
+    expect(await verdict(['signer-old.crt', 'ca.crt'], keyIdOf('signer'), [der('signer')])).toBe('accepted');
+    expect(await verdict(['signer-old.crt', 'ca.crt'], keyIdOf('signer'), [der('server')])).toBe('expired');
+  });
+
   test('by a public key of OpenSSH, in a file or as text', async () => {
     for (const [type, bits] of [['ed25519'], ['ecdsa', '256'], ['ecdsa', '384'], ['rsa', '2048']] as const) {
       const name = `ssh-${type}-${bits}`;
