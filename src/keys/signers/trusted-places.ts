@@ -1,7 +1,7 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { CkptfsError, ioError } from '../../base/errors.ts';
+import { CkptfsError, ioError, ioErrorName } from '../../base/errors.ts';
 import type { Certificate } from '../../crypto/certificate.ts';
 import { disposeAll, parseCertificates } from '../../crypto/certificate-pem.ts';
 import { KeyProblem } from '../../crypto/key-problem.ts';
@@ -22,6 +22,8 @@ export interface TrustedParts {
 const MAX_FILE_SIZE = 4 << 20;
 const MAX_FILES = 1024;
 const MAX_BLOCKS = 1024;
+/** ELOOP is that of a link to itself. */
+const ABSENT: ReadonlySet<string | undefined> = new Set(['ENOENT', 'ENOTDIR', 'ELOOP']);
 const KEY_LABELS: ReadonlyMap<string, 'spki' | 'pkcs1'> = new Map([
   ['PUBLIC KEY', 'spki'],
   ['RSA PUBLIC KEY', 'pkcs1'],
@@ -34,7 +36,7 @@ const KEY_LABELS: ReadonlyMap<string, 'spki' | 'pkcs1'> = new Map([
 export function readTrustedPlace(place: string): TrustedParts {
   if (isSshKeyLine(place)) return partsOfText(place);
   const files = filesOf(place);
-  const parts = files === undefined ? [partsOf(place)] : files.map(partsOf);
+  const parts = files === undefined ? [partsOf(contentsOf(place), place)] : files.flatMap(partsOfEntry);
   const joined = {
     keys: parts.flatMap(({ keys }) => keys),
     certificates: parts.flatMap(({ certificates }) => certificates),
@@ -52,7 +54,7 @@ function partsOfText(text: string): TrustedParts {
   return { keys: keys.map((key) => ({ key, title: 'the SSH public key' })), certificates: [], certificateFiles: [] };
 }
 
-/** Returns the files of a directory; undefined when it is not one. */
+/** Returns the paths of the entries of a directory; undefined when it is not one. */
 function filesOf(place: string): string[] | undefined {
   try {
     if (!statSync(place).isDirectory()) return undefined;
@@ -60,14 +62,25 @@ function filesOf(place: string): string[] | undefined {
     if (entries.length > MAX_FILES) {
       throw new CkptfsError('bad-argument', `${place} has ${entries.length} files; at most ${MAX_FILES} are read`);
     }
-    return entries.map((name) => join(place, name)).filter((path) => statSync(path).isFile());
+    return entries.map((name) => join(place, name));
   } catch (cause) {
     throw ioError('read', place, cause);
   }
 }
 
-function partsOf(path: string): TrustedParts {
-  const bytes = contentsOf(path);
+/** Leaves out what cannot be meant, and must not stop the others: no file, one that is too large, a link to nothing. */
+function partsOfEntry(path: string): TrustedParts[] {
+  try {
+    const stats = statSync(path);
+    return stats.isFile() && stats.size <= MAX_FILE_SIZE ? [partsOf(contentsOf(path), path)] : [];
+  } catch (cause) {
+    const error = ioError('read', path, cause);
+    if (ABSENT.has(ioErrorName(error))) return [];
+    throw error;
+  }
+}
+
+function partsOf(bytes: Buffer, path: string): TrustedParts {
   const certificates = certificatesIn(bytes, path);
   return {
     keys: publicKeysIn(bytes).map((key) => ({ key, title: `public key ${path}` })),

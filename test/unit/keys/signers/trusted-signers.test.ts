@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -64,6 +64,19 @@ describe('a signer is trusted', () => {
     writeFileSync(at('trust.d/signer.pem'), readFileSync(at('server.crt')));
     expect(await verdict(['trust.d'], keyIdOf('signer'), [der('signer')])).toBe('accepted');
     expect(await verdict(['trust.d'], keyIdOf('other-ca'), [der('other-ca')])).toBe('unknown-issuer');
+  });
+
+  test('by a file in a directory, beside links to nothing and a file that is too large', async () => {
+    mkdirSync(at('odd.d'));
+    symlinkSync(at('absent'), at('odd.d/dangling'));
+    symlinkSync('self', at('odd.d/self'));
+    symlinkSync(at('ca.crt/below'), at('odd.d/below'));
+    writeFileSync(at('odd.d/large'), '');
+    truncateSync(at('odd.d/large'), (4 << 20) + 1);
+    writeFileSync(at('odd.d/signer.pub'), readFileSync(at('signer.pub')));
+    expect(await verdict(['odd.d'], keyIdOf('signer'))).toBe('accepted');
+    expect(() => readTrustedSigners([at('odd.d/dangling')])).toThrow('no such file');
+    expect(() => readTrustedSigners([at('odd.d/large')])).toThrow('at most');
   });
 
   test('by any of the certificates that its key has, wherever they are', async () => {
