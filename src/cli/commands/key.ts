@@ -80,6 +80,7 @@ function checkWords({ ACTION, SLOT, LABEL, recipient, label, ttl }: Arguments): 
 async function cache(args: Arguments): Promise<void> {
   const { ENC, ttl: seconds = 0, json, quiet } = args;
   const imageId = await withKeys(args, async (keys) => {
+    keys.checkKeeping();
     await warnAbout(keys, args);
     return keepImageKey(ENC, { ...openedBy(keys), imageId: args.imageId }, seconds);
   });

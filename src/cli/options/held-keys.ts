@@ -102,6 +102,14 @@ export class HeldKeys {
   /** Refuses an image that a policy does not allow. @throws CkptfsError `forbidden-by-policy` */
   readonly admit = ({ cipher }: { readonly cipher: CipherName }): void => this.#policies?.checkCipher(cipher);
 
+  /**
+   * Refuses to give a key to the kernel, where a policy allows none from there.
+   * @throws CkptfsError `forbidden-by-policy`
+   */
+  checkKeeping(): void {
+    this.#policies?.checkKeySource('keyring');
+  }
+
   /** Returns the key of an image that `ckptfs key cache` gave to the kernel, if no other key was named. */
   readonly keptKey = (imageId: Buffer): Secret | undefined => {
     try {

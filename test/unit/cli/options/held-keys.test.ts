@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { HeldKeys, type KeyUse } from '../../../../src/cli/options/held-keys.ts';
 import type { KeyArguments, RecipientArguments } from '../../../../src/cli/options/key-options.ts';
+import { createProgram } from '../../../../src/cli/program.ts';
 import { Secret } from '../../../../src/crypto/secret.ts';
 import { readRecipientFile } from '../../../../src/keys/recipients/pem.ts';
 
@@ -143,6 +144,19 @@ describe('a policy', () => {
     await expect(opening(args)).rejects.toMatchObject(refused);
     configure({ privateKey: [at('host.pem')] });
     expect(await opening(args)).toHaveLength(1);
+  });
+
+  test('refuses to let the kernel keep a key, before the image is looked at', async () => {
+    const words = ['key', 'cache', at('absent'), '-k', at('a.key'), '--ttl', '1h'];
+    const keeping = async (keySources: string[]): Promise<unknown> => {
+      const all = [...words, '--policy', String(policy({ keySources }).policy)];
+      return (await createProgram(all, () => undefined)).parseAsync(all);
+    };
+    await expect(keeping(['file'])).rejects.toMatchObject({
+      code: 'forbidden-by-policy',
+      message: expect.stringMatching(/forbids keys from the kernel keyring/),
+    });
+    await expect(keeping(['file', 'keyring'])).rejects.not.toMatchObject({ code: 'forbidden-by-policy' });
   });
 
   test('refuses ciphers of what is opened and made', async () => {
