@@ -181,7 +181,7 @@ export class OtherKeys {
   }
 }
 
-/** Returns whether a URL can be shown to anyone in a key slot: what follows a question mark may be a secret. */
+/** Returns whether a URL can be shown to anyone in a key slot: what follows the path may be a secret. */
 function isPublicUrl(text: string): boolean {
-  return /^https:[\x21-\x7e]{1,1000}$/.test(text) && !text.includes('?');
+  return /^https:[\x21-\x7e]{1,1000}$/.test(text) && !/[?#]/.test(text);
 }
