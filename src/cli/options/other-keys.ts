@@ -9,6 +9,7 @@ import { checkRecipient } from '../../keys/recipients/check-recipient.ts';
 import type { FileRecipient } from '../../keys/recipients/pem.ts';
 import { isRecipientText, readRecipients } from '../../keys/recipients/read-recipients.ts';
 import { IterationBudget } from '../../keys/slots/pbes2.ts';
+import { parseHeaderField } from '../../keys/sources/https-headers.ts';
 import { askForPassphrase } from '../../keys/sources/prompt.ts';
 import { isKeySource, openKeySource } from '../../keys/sources/registry.ts';
 import type { SourceOptions } from '../../keys/sources/source.ts';
@@ -51,7 +52,8 @@ export class OtherKeys {
     this.#warn = warn;
     this.#sourceOptions = {
       timeoutSeconds: args.keyTimeout,
-      headers: args.keyHeader,
+      // At once, so that no command which is run for a key gets their variables.
+      headers: args.keyHeader?.map(parseHeaderField),
       caFile: args.keyCaFile,
       certFile: args.keyCert,
       certKeyFile: args.keyCertKey,

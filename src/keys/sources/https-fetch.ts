@@ -4,9 +4,8 @@ import { Deadline } from '../../base/deadline.ts';
 import { CkptfsError, systemErrorName } from '../../base/errors.ts';
 import { wipe } from '../../base/wipe.ts';
 import { readCertificates } from './https-certificates.ts';
-import type { HeaderField } from './https-headers.ts';
 import { interruptible } from './interruptible.ts';
-import type { SourceOptions } from './source.ts';
+import type { HeaderField, SourceOptions } from './source.ts';
 import { inSeconds } from './time-limit.ts';
 
 const MAX_REDIRECTS = 3;

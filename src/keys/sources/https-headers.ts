@@ -3,23 +3,17 @@ import { wipe } from '../../base/wipe.ts';
 import { offHeap } from '../../crypto/off-heap.ts';
 import { readSecretFile } from '../key-file.ts';
 import { claimVariable, takeVariable } from './environment.ts';
-import { MAX_TEXT_SIZE } from './source.ts';
+import { type HeaderField, MAX_TEXT_SIZE } from './source.ts';
 
 const LINE_FEED = 0x0a;
 
 /** Fields that say how the request is sent. */
 const FORBIDDEN: ReadonlySet<string> = new Set(['host', 'connection', 'content-length', 'transfer-encoding', 'expect']);
 
-/** A header field whose value is read when it is needed. */
-export interface HeaderField {
-  readonly name: string;
-  /** Reads the value, a JavaScript string because node:https takes no other. @throws CkptfsError `bad-key-file` */
-  readonly value: () => string;
-}
-
 /**
  * Parses `NAME: [WORD ]SOURCE`, with `@FILE`, `file:FILE` or `env:VARIABLE` for SOURCE, such as `Authorization: Bearer
  * @/run/token`. A value that is written out is refused: every process of the host can read arguments.
+ * From then on no child gets the variable. The field can be sent more than once.
  * @throws CkptfsError `bad-argument`, which does not repeat the text
  */
 export function parseHeaderField(text: string): HeaderField {

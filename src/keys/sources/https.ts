@@ -1,6 +1,5 @@
 import { CkptfsError } from '../../base/errors.ts';
 import { fetchSecret } from './https-fetch.ts';
-import { parseHeaderField } from './https-headers.ts';
 import { asGarbage, keySource, type OpenSource, type SourceOptions } from './source.ts';
 import { checkedSeconds } from './time-limit.ts';
 
@@ -8,7 +7,7 @@ import { checkedSeconds } from './time-limit.ts';
 export const openSource: OpenSource = (rest, options) => {
   const url = parsedUrl(rest);
   const source = url.origin + url.pathname;
-  const headers = (options.headers ?? []).map(parseHeaderField);
+  const { headers = [] } = options;
   const seconds = checkedSeconds(options.timeoutSeconds);
   checkCertificateFiles(options);
   return keySource(source, (into) => fetchSecret({ source, url, headers, seconds, files: options }, into), asGarbage);

@@ -18,11 +18,18 @@ export interface KeySource {
   read(purpose?: 'open' | 'make'): Promise<Secret>;
 }
 
+/** A header field whose value is read when it is needed. */
+export interface HeaderField {
+  readonly name: string;
+  /** Reads the value, a JavaScript string because node:https takes no other. @throws CkptfsError `bad-key-file` */
+  readonly value: () => string;
+}
+
 export interface SourceOptions {
   /** How long a command or a server may take in all, 1 to 3600; 30 by default. */
   readonly timeoutSeconds?: number | undefined;
-  /** Header fields for a server, as {@link parseHeaderField} has them. */
-  readonly headers?: readonly string[] | undefined;
+  /** Header fields for a server. */
+  readonly headers?: readonly HeaderField[] | undefined;
   /** PEM file of the certificates of the authorities to trust for a server, in place of the usual ones. */
   readonly caFile?: string | undefined;
   /** PEM files of the client certificate and its private key for a server. */

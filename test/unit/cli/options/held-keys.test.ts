@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -131,6 +131,15 @@ test('private keys that other users can read are warned of', async () => {
   expect(await warningsOf({ privateKey: [at('host.pem')] })).toEqual([]);
   expect(await warningsOf({ privateKey: [at('open.pem')] })).toEqual([warning('open.pem')]);
   expect(await warningsOf({ keyDir: [at('dir')] })).toEqual([warning('dir/open.pem')]);
+});
+
+test('a command that is run for a key has no variable of a header field', async () => {
+  process.env['CKPTFS_TEST_TOKEN'] = 'token';
+  const key = [`cmd:printf %s "$CKPTFS_TEST_TOKEN" >${at('seen')}; cat ${at('a.key')}`];
+  const keyHeader = ['Authorization: Bearer env:CKPTFS_TEST_TOKEN'];
+  await withHeld({ key, keyHeader }, 'make', (keys) => keys.prepareForCreating('aes-256-xts'));
+  expect(readFileSync(at('seen'), 'utf8')).toBe('');
+  expect(process.env['CKPTFS_TEST_TOKEN']).toBeUndefined();
 });
 
 describe('a policy', () => {

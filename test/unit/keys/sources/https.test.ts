@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { CkptfsError } from '../../../../src/base/errors.ts';
+import { parseHeaderField } from '../../../../src/keys/sources/https-headers.ts';
 import { openKeySource } from '../../../../src/keys/sources/registry.ts';
 import type { SourceOptions } from '../../../../src/keys/sources/source.ts';
 import { KeyServer } from '../../../support/key-server.ts';
@@ -151,7 +152,7 @@ describe('a client certificate', () => {
 });
 
 describe('header fields', () => {
-  const withHeader = (...headers: string[]) => ({ ...patient, headers });
+  const withHeader = (...headers: string[]) => ({ ...patient, headers: headers.map(parseHeaderField) });
 
   test('take their values from files and variables', async () => {
     process.env['CKPTFS_TEST_TOKEN'] = 'from-variable';
@@ -179,10 +180,9 @@ describe('header fields', () => {
     ['a line feed', 'A: @/x\nB: hunter2'],
     ['no name of a variable', 'A: env:hunter2 x'],
     ['what the request itself needs', 'Host: @/x'],
-  ])('%s is refused, and not repeated', async (_what, header) => {
-    const error = await refusal(`${server.url}/k`, withHeader(header));
-    expect(error.code).toBe('bad-argument');
-    expect(error.message).not.toContain('hunter2');
+  ])('%s is refused, and not repeated', (_what, header) => {
+    const refused = { code: 'bad-argument', message: expect.not.stringContaining('hunter2') };
+    expect(() => parseHeaderField(header)).toThrow(expect.objectContaining(refused));
   });
 
   test.each([

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { Secret } from '../../../../src/crypto/secret.ts';
 import type { Slot } from '../../../../src/format/slot.ts';
+import { parseHeaderField } from '../../../../src/keys/sources/https-headers.ts';
 import { urlIdentity } from '../../../../src/keys/sources/url-identity.ts';
 import { symmetricKeyProvider } from '../../../../src/keys/symmetric-key.ts';
 import { KeyServer } from '../../../support/key-server.ts';
@@ -90,6 +91,22 @@ test('another server, another port, and a user name are not asked', async () => 
 test('a URL that fails, or gives another key, leaves the others to be tried', async () => {
   expect(await open(...['absent', 'other', 'a'].map((name) => `${server.url}/keys/${name}`))).toBe(2);
   expect(server.asked).toEqual(['/keys/absent', '/keys/other', '/keys/a']);
+});
+
+test('each request has a header field whose value is in a variable', async () => {
+  process.env['CKPTFS_TEST_TOKEN'] = 'token';
+  const headers = [parseHeaderField('X-Token: env:CKPTFS_TEST_TOKEN')];
+  const seen: unknown[] = [];
+  const answer = elsewhere.answer;
+  elsewhere.answer = (request, response) => {
+    seen.push(request.headers['x-token']);
+    response.writeHead(404).end();
+  };
+  const slots = await Promise.all(['a', 'b'].map((name) => slotOf(`${elsewhere.url}/${name}`)));
+  const identity = urlIdentity([elsewhere.url], { ...options, headers });
+  await expect(identity.unwrap(slots, imageId)).rejects.toThrow('it answers 404');
+  elsewhere.answer = answer;
+  expect(seen).toEqual(['token', 'token']);
 });
 
 test('the first failure is told if no key opens the image', async () => {
