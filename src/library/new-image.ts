@@ -4,7 +4,7 @@ import { ioError } from '../base/errors.ts';
 import type { Secret } from '../crypto/secret.ts';
 import type { CipherName } from '../format/ciphers.ts';
 import type { MakeSlots } from '../image/create/new-header.ts';
-import type { MadeImage } from '../image/discard-image.ts';
+import { discardImage, type MadeImage } from '../image/discard-image.ts';
 import { beginImage } from '../image/writable/begin-image.ts';
 import type { NewInode } from '../image/writable/writable-image.ts';
 import { createStore } from '../stores/open-store.ts';
@@ -58,7 +58,7 @@ export function ownRoot(): NewInode {
 
 /**
  * Makes an image with only a root directory, to be mounted with `write`. It is unsealed.
- * @throws CkptfsError `bad-argument`, `exists`, `io`
+ * @throws CkptfsError `bad-argument`, `exists`, `io`; then the destination is as it was before
  */
 export async function createEmptyImage({
   destination,
@@ -70,9 +70,12 @@ export async function createEmptyImage({
   const made = madeIn(store, destination, isNewDirectory);
   try {
     const { header, imageKey } = await beginImage(store, { ...options, root });
-    return { imageId: header.imageId.toString('hex'), imageKey, made };
-  } finally {
     store.close();
+    return { imageId: header.imageId.toString('hex'), imageKey, made };
+  } catch (error) {
+    store.close();
+    discardImage(made);
+    throw error;
   }
 }
 

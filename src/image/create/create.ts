@@ -13,7 +13,7 @@ import type { Loss } from '../outside/losses.ts';
 import { publishManifest } from '../signatures/publish-manifest.ts';
 import type { Cancellation, Progress } from '../workers/worker-pool.ts';
 import { manifestFile } from './manifest-file.ts';
-import { checkChunkSize, type MakeSlots, writeNewHeader } from './new-header.ts';
+import { checkChunkSize, checkSlots, type MakeSlots, writeHeader } from './new-header.ts';
 import { manifestOf, planImage } from './plan.ts';
 import { scanSource } from './scan-source.ts';
 import { makeObjectsDurable, sealObjects } from './seal-objects.ts';
@@ -75,8 +75,11 @@ async function encryptSource(source: OpenSource, options: CreateOptions): Promis
   const imageKey = Secret.random(32);
   let store: WritableStore | undefined;
   try {
+    // First, so that slots which cannot be made make no directory.
+    const slots = await options.makeSlots(imageKey, imageId);
+    checkSlots(slots);
     store = createStore(destination);
-    await writeNewHeader(store, options.makeSlots, imageKey, { imageId, cipher, chunkSize });
+    writeHeader(store, imageKey, { imageId, cipher, chunkSize, slots });
     const shared = { root: source.root.fd, location: source.location, names: shareNames(tree.inodes) };
     const setup: SealSetup = {
       job: 'seal',
