@@ -15,6 +15,13 @@ import { checkedSeconds, inSeconds } from './time-limit.ts';
 const MAX_ERROR_SIZE = 4096;
 const MAX_SHOWN_ERROR = 300;
 
+export interface CommandOptions {
+  /** How long the command may take. */
+  readonly timeoutSeconds?: number | undefined;
+  /** Whether a message never quotes the errors of the command: those of one that is traced may have any secret. */
+  readonly hidesErrors?: boolean;
+}
+
 /** How a command ended. */
 interface Ending {
   readonly code: number | null;
@@ -34,13 +41,13 @@ export async function runForSecret(
   source: string,
   command: string,
   into: Buffer,
-  timeoutSeconds?: number,
+  { timeoutSeconds, hidesErrors = false }: CommandOptions = {},
 ): Promise<number> {
   const seconds = checkedSeconds(timeoutSeconds);
   const errors = offHeap(MAX_ERROR_SIZE);
   try {
     return await interruptible((interrupted) =>
-      new RunningCommand(command, into, errors).end(source, seconds, interrupted),
+      new RunningCommand(command, into, errors, hidesErrors).end(source, seconds, interrupted),
     );
   } finally {
     wipe(errors);
@@ -52,9 +59,11 @@ class RunningCommand {
   readonly #output: Reading;
   readonly #errors: Reading;
   readonly #ended: Promise<Ending>;
+  readonly #hidesErrors: boolean;
   #isKilled = false;
 
-  constructor(command: string, into: Buffer, errors: Buffer) {
+  constructor(command: string, into: Buffer, errors: Buffer, hidesErrors: boolean) {
+    this.#hidesErrors = hidesErrors;
     const [output, problems] = [makePipe(), makePipe()];
     try {
       this.#child = withoutInheritance(() =>
@@ -94,7 +103,10 @@ class RunningCommand {
       if (isLate)
         throw failed('timeout', `${source}: the command did not end within ${inSeconds(seconds)} and was killed`);
       if (this.#output.isFull) return this.#output.length;
-      if (ending.code !== 0) throw failed('command-failed', `${source}: ${how(ending)}${this.#errors.firstLine}`);
+      if (ending.code !== 0) {
+        const said = this.#hidesErrors ? '' : this.#errors.firstLine;
+        throw failed('command-failed', `${source}: ${how(ending)}${said}`);
+      }
       return this.#output.length;
     } catch (error) {
       if (error instanceof CkptfsError) throw error;

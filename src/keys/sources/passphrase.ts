@@ -33,7 +33,7 @@ function commandPassphrase(command: string, { timeoutSeconds }: SourceOptions): 
     gives: 'passphrase',
     read: async () => {
       const { runForSecret } = await import('./command.ts');
-      const run = (into: Buffer) => runForSecret(source, command, into, timeoutSeconds);
+      const run = (into: Buffer) => runForSecret(source, command, into, { timeoutSeconds, hidesErrors: true });
       return secretFrom(source, run, (text) => parsePassphrase(text, source), asGarbage);
     },
   };

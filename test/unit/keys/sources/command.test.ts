@@ -99,6 +99,13 @@ test('what looks like a key in its errors is hidden', async () => {
   expect(traced.message).not.toContain('d4d4');
 });
 
+test('the errors of a command for a passphrase are not quoted, because nothing tells a passphrase in them', async () => {
+  const source = await openKeySource('passphrase:cmd:set -x; echo "$(printf hunter; echo 2)"; exit 3');
+  const error = await source.read().catch((reason: unknown) => reason);
+  expect(error).toMatchObject({ code: 'key-unavailable', data: { reason: 'command-failed' } });
+  expect((error as CkptfsError).message).toMatch(/: the command ended with exit code 3$/);
+});
+
 test('a long command is shortened in messages', async () => {
   expect((await refusal(`exit 1 # ${'x'.repeat(5000)}`)).message.length).toBeLessThan(300);
 });
