@@ -34,7 +34,8 @@ export function createKeyFile(path: string, bits: KeyBits = 256): void {
   }
 }
 
-function syncDirectory(path: string): void {
+/** Makes the names in a directory durable. */
+export function syncDirectory(path: string): void {
   const descriptor = openSync(path, 'r');
   try {
     fsyncSync(descriptor);
