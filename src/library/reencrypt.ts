@@ -1,5 +1,6 @@
 import { CkptfsError } from '../base/errors.ts';
 import type { CipherName } from '../format/ciphers.ts';
+import type { Header } from '../format/header.ts';
 import { refuseInside } from '../image/create/create.ts';
 import { checkChunkSize } from '../image/create/new-header.ts';
 import { type Image, lockForReading, openImage, readAnyHeader, readHeader } from '../image/read/image.ts';
@@ -10,7 +11,13 @@ import { openStore } from '../stores/open-store.ts';
 import { ReplacementStore } from '../stores/replacement-store.ts';
 import type { Store, StoreLock } from '../stores/store.ts';
 import { checkEpoch, type ReadOptions } from './encrypted-image.ts';
-import { closeReplacement, openReplacement, type Replacement, type ReplacementPlan } from './replacement.ts';
+import {
+  closeReplacement,
+  isOpenedByNew,
+  openReplacement,
+  type Replacement,
+  type ReplacementPlan,
+} from './replacement.ts';
 import { demandSignature } from './signatures.ts';
 import { unlockHeader } from './unlock.ts';
 
@@ -83,10 +90,11 @@ async function reencryptInto(
 async function reencryptInPlace(location: string, options: ReencryptOptions): Promise<ReencryptedImage> {
   const place = ImagePlace.hold(location);
   try {
-    const finished = finish(place, options.imageId);
+    const finished = await finishInterrupted(place, options);
     if (finished !== undefined) return finished;
     const exchanged = await exchange(place, options);
-    return { ...exchanged, oldImage: finish(place)?.oldImage };
+    // What is in the sibling now is what was exchanged, whatever marks it has.
+    return { ...exchanged, oldImage: finish(place, exchanged.previousImageId, () => true) };
   } finally {
     place.close();
   }
@@ -122,40 +130,80 @@ async function exchange(place: ImagePlace, options: ReencryptOptions): Promise<R
 }
 
 /**
- * Does what is left when the new image is in place: removes the old one, unless it is being read. Returns undefined
- * where no re-encryption has come so far.
- * @throws CkptfsError `exists` when something else is beside the image, `wrong-image`, `io`
+ * Does what an interrupted re-encryption left to do when the new image was in place. Its mark is not authenticated, so
+ * it counts only where a secret of the new recipients opens the image, and where the image is what is wanted now.
+ * Returns undefined where there is no such mark; then everything is still to be done.
+ * @throws CkptfsError `exists` when something is beside the image that this cannot decide about, `io`
  */
-function finish(place: ImagePlace, wantedId?: string): ReencryptedImage | undefined {
+async function finishInterrupted(place: ImagePlace, options: ReencryptOptions): Promise<ReencryptedImage | undefined> {
   const store = place.openImage();
   let lock: StoreLock | undefined;
   try {
     const mark = store.mark();
     if (mark === undefined || mark === 'torn' || mark.how !== 'in-place') return undefined;
     lock = store.hold();
-    const imageId = readAnyHeader(store).imageId.toString('hex');
-    if (wantedId !== undefined && wantedId !== imageId && wantedId !== mark.imageId) return undefined;
-    place.sync();
-    const oldImage = removeOld(place, mark.imageId);
-    if (oldImage === undefined) store.removeMark();
-    return { imageId, previousImageId: mark.imageId, contents: undefined, oldImage };
+    const header = readAnyHeader(store);
+    if ((await isOpenedByNew(header, options.recipients)) && isWanted(store, header, mark.imageId, options)) {
+      const oldImage = finish(place, mark.imageId, (old) => old.mark() === undefined);
+      const imageId = header.imageId.toString('hex');
+      return { imageId, previousImageId: mark.imageId, contents: undefined, oldImage };
+    }
+    const sibling = place.openSibling();
+    if (sibling === undefined) {
+      store.removeMark();
+      return undefined;
+    }
+    sibling.close();
+    throw notReplaced(place, mark.imageId);
   } finally {
     lock?.release();
     store.close();
   }
 }
 
+/** Tells whether an image is as a re-encryption with these options leaves it. */
+function isWanted(store: Store, header: Header, oldId: string, options: ReencryptOptions): boolean {
+  const { imageId, cipher = header.cipher, chunkSize = header.chunkSize, signers = [], signature } = options;
+  return (
+    (imageId === undefined || imageId === oldId) &&
+    cipher === header.cipher &&
+    chunkSize === header.chunkSize &&
+    signature === undefined &&
+    (signers.length === 0 || store.has('signatures'))
+  );
+}
+
+/**
+ * Removes the old image from the sibling, and then the mark of the new one. Returns where the old one is as long as it
+ * is read.
+ * @param isOld tells whether what is in the sibling may be the old image
+ */
+function finish(place: ImagePlace, oldId: string, isOld: (old: ReplacementStore) => boolean): string | undefined {
+  place.sync();
+  const oldImage = removeOld(place, oldId, isOld);
+  if (oldImage !== undefined) return oldImage;
+  const store = place.openImage();
+  try {
+    store.removeMark();
+    return undefined;
+  } finally {
+    store.close();
+  }
+}
+
+function notReplaced(place: ImagePlace, imageId: string): CkptfsError {
+  return new CkptfsError('exists', `${place.siblingPath} is not image ${imageId}, which was replaced`, {
+    path: place.siblingPath,
+    data: { reason: 'not-empty' },
+  });
+}
+
 /** Removes the old image, or returns where it is as long as it is read. */
-function removeOld(place: ImagePlace, imageId: string): string | undefined {
+function removeOld(place: ImagePlace, imageId: string, isOld: (old: ReplacementStore) => boolean): string | undefined {
   const old = place.openSibling();
   if (old === undefined) return undefined;
   try {
-    if (old.mark() !== undefined || !isImageOrRest(old, imageId)) {
-      throw new CkptfsError('exists', `${place.siblingPath} is not image ${imageId}, which was replaced`, {
-        path: place.siblingPath,
-        data: { reason: 'not-empty' },
-      });
-    }
+    if (!isOld(old) || !isImageOrRest(old, imageId)) throw notReplaced(place, imageId);
     old.discard();
     place.sync();
     return undefined;

@@ -3,7 +3,7 @@ import type { Secret } from '../crypto/secret.ts';
 import { type Header, MAX_HEADER_SIZE } from '../format/header.ts';
 import { slotAlgorithm } from '../format/slot.ts';
 import { beginHeader, writeHeader } from '../image/create/new-header.ts';
-import { authenticateHeader, readAnyHeader } from '../image/read/image.ts';
+import { authenticateHeader, isAuthenticHeader, readAnyHeader } from '../image/read/image.ts';
 import type { CopyTarget } from '../image/reencrypt/seal-copy.ts';
 import { type Identity, type Recipient, unwrapImageKey } from '../keys/provider.ts';
 import type { ReplacementStore, ReplacesMark } from '../stores/replacement-store.ts';
@@ -122,6 +122,21 @@ const UNUSABLE: ReadonlySet<string> = new Set(['damaged', 'not-an-image', 'unsup
 async function trustedKey({ slots, imageId }: Header, recipients: readonly Recipient[]): Promise<Secret> {
   const symmetric = slots.filter((slot) => /^(A\d+KW|PBES2-.*)$/.test(slotAlgorithm(slot) ?? ''));
   return (await unwrapImageKey(symmetric, imageId, recipients.filter(isIdentity))).imageKey;
+}
+
+/** Tells whether a secret of the new recipients opens a header that is authentic under its key. */
+export async function isOpenedByNew(header: Header, recipients: readonly Recipient[]): Promise<boolean> {
+  try {
+    const imageKey = await trustedKey(header, recipients);
+    try {
+      return isAuthenticHeader(header, imageKey);
+    } finally {
+      imageKey.wipe();
+    }
+  } catch (error) {
+    if (error instanceof CkptfsError && UNUSABLE.has(error.code)) return false;
+    throw error;
+  }
 }
 
 function isIdentity(recipient: Recipient): recipient is Recipient & Identity {

@@ -181,8 +181,8 @@ describe('recipients', () => {
       ),
     );
     const foreign = fs.readFileSync(at('foreign.crt'), 'utf8');
-    execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', at('ssh')]);
-    fs.writeFileSync(at('both.crt'), `${foreign}\n${fs.readFileSync(at('ssh.pub'), 'utf8')}`);
+    execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', at('beside')]);
+    fs.writeFileSync(at('both.crt'), `${foreign}\n${fs.readFileSync(at('beside.pub'), 'utf8')}`);
     expect(run('encrypt', 'src', 'new', '--ca-file', 'ca.crt', '-r', 'both.crt')).toMatchObject({ status: 13 });
     expect(run('encrypt', 'src', 'new', '--ca-file', 'ca.crt')).toMatchObject({ status: 2 });
     expect(fs.existsSync(at('new'))).toBe(false);

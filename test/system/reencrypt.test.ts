@@ -131,6 +131,28 @@ describeIf([], 'ckptfs reencrypt', () => {
     },
   );
 
+  systemTest([], 'a mark that the storage made does not stand for the work', () => {
+    writeFileSync(join(image, 'replaces'), '00112233445566778899aabbccddeeff in-place\n');
+    expect(runCkptfs(...command())).toMatchObject({ status: 0, stderr: '' });
+    expect(runCkptfs('cat', image, 'big', '-k', oldKey).status).toBe(12);
+    expect(contents(image, newKey)).toBe(big.toString());
+    expect(readdirSync(image).sort()).toEqual(['ckptfs.json', 'manifest', 'objects']);
+  });
+
+  systemTest([], 'a mark that the storage made does not let another image be removed', () => {
+    cpSync(image, `${image}.reencrypt`, { recursive: true });
+    writeFileSync(join(image, 'replaces'), `${imageId(image)} in-place\n`);
+    expect(runCkptfs(...command()).status).toBe(4);
+    expect(contents(`${image}.reencrypt`, oldKey)).toBe(big.toString());
+    expect(contents(image, oldKey)).toBe(big.toString());
+  });
+
+  systemTest([], 'a mark of any kind in the old image does not keep it from being removed', () => {
+    writeFileSync(join(image, 'replaces'), '');
+    expect(runCkptfs(...command())).toMatchObject({ status: 0, stderr: '' });
+    expect(readdirSync(directory)).toEqual(['enc']);
+  });
+
   // The calls are those of this version, in their order; each leaves another state of format.md §10.
   for (const [call, count, what] of [
     ['renameat', 1, 'the header of the new image'],
