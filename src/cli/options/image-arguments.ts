@@ -27,11 +27,7 @@ export async function withOpenImage<T>(args: ImageArguments, work: (image: Encry
 
 /** Like {@link withOpenImage}, for work that opens the image itself. */
 export async function withGivenKeys<T>(args: ImageArguments, work: (options: OpenOptions) => Promise<T>): Promise<T> {
-  return withKeys(args, async (keys) => {
-    const result = await work({ ...openedBy(keys), imageId: args.imageId });
-    await warnAbout(keys, args);
-    return result;
-  });
+  return withKeys(args, (keys) => work({ ...openedBy(keys), imageId: args.imageId }));
 }
 
 /**
@@ -69,17 +65,20 @@ async function unlock(args: ImageArguments, keys: HeldKeys, write: boolean): Pro
 }
 
 /**
- * Reads the keys that the arguments name, and wipes them when the work is done.
+ * Reads the keys that the arguments name, and wipes them when the work is done. Warnings about keys that were read
+ * meanwhile are printed then.
  * @param use whether an image is opened with them, or made for them
  */
 export async function withKeys<T>(
-  args: KeyArguments & RecipientArguments,
+  args: KeyArguments & RecipientArguments & CommonOptions,
   work: (keys: HeldKeys) => Promise<T>,
   use: KeyUse = 'open',
 ): Promise<T> {
   const keys = await HeldKeys.read(args, use);
   try {
-    return await work(keys);
+    const result = await work(keys);
+    await warnAbout(keys, args);
+    return result;
   } finally {
     keys.wipe();
   }
