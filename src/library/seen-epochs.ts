@@ -15,7 +15,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Deadline } from '../base/deadline.ts';
 import { CkptfsError, ioError } from '../base/errors.ts';
 import { tryLock } from '../base/linux/files.ts';
-import { parseEpochs, textOfEpochs } from './epoch-text.ts';
+import { parseEpochs, type SeenSeal, textOfEpochs } from './epoch-text.ts';
 
 /** Above half a million images. */
 const MAX_SIZE = 32 << 20;
@@ -23,18 +23,20 @@ const LOCK_MILLISECONDS = 10_000;
 const RETRY_MILLISECONDS = 20;
 
 /**
- * Compares the epoch of an image with the highest one that this host has seen, which a file keeps, and writes it there
- * if it is higher. The file is made where there is none. It is locked meanwhile, and replaced in one step, durably.
+ * Looks up the seal of an image with the highest epoch that this host has seen, which a file keeps, and writes this
+ * one there if its epoch is higher. The file is made where there is none. It is locked meanwhile, and replaced in one
+ * step, durably.
  * @param imageId 32 hexadecimal digits
- * @returns the epoch that had been seen before, 0 for an image that is new to this host
- * @throws CkptfsError `damaged` when the file is something else, `io`; nothing is written for an epoch below
+ * @returns the seal that had been seen before, undefined for an image that is new to this host
+ * @throws CkptfsError `damaged` when the file is something else, `io`; nothing is written for an epoch that is not
+ *   higher
  */
-export async function recordEpoch(path: string, imageId: string, epoch: number): Promise<number> {
+export async function recordEpoch(path: string, imageId: string, seal: SeenSeal): Promise<SeenSeal | undefined> {
   const fd = await openLocked(path);
   try {
     const seen = readEpochs(fd, path);
-    const before = seen.get(imageId) ?? 0;
-    if (epoch > before) replace(path, textOfEpochs(seen.set(imageId, epoch)));
+    const before = seen.get(imageId);
+    if (before === undefined || seal.epoch > before.epoch) replace(path, textOfEpochs(seen.set(imageId, seal)));
     return before;
   } catch (cause) {
     throw ioError('keep the epoch in', path, cause);
@@ -81,7 +83,7 @@ function isInPlace(path: string, fd: number): boolean {
   return there?.ino === here.ino && there.dev === here.dev;
 }
 
-function readEpochs(fd: number, path: string): Map<string, number> {
+function readEpochs(fd: number, path: string): Map<string, SeenSeal> {
   if (fstatSync(fd).size > MAX_SIZE) throw damaged(path, 'it is too large');
   const epochs = parseEpochs(readFileSync(fd));
   if (epochs === undefined) throw damaged(path, 'it holds something else');

@@ -16,8 +16,8 @@ export interface SignatureDemand {
   /** Refuses an image of an older seal. */
   readonly minEpoch?: number | undefined;
   /**
-   * A file that keeps, for each image, the highest epoch that was accepted. It is made where there is none. An image of
-   * an older seal is refused.
+   * A file that keeps, for each image, the seal with the highest epoch that was accepted. It is made where there is
+   * none. An image of an older seal is refused, and another one of the same epoch.
    */
   readonly epochFile?: string | undefined;
 }
@@ -56,19 +56,30 @@ export async function demandSignature(
   { trust, minEpoch = 0, epochFile }: SignatureDemand,
 ): Promise<AcceptedSignature> {
   const accepted = await checkSignatures(store, header, trust);
-  const { imageId, epoch } = accepted;
+  const { epoch } = accepted;
   if (epoch < minEpoch) {
     throw refused(store.location, 'too-old', `is of seal ${epoch}; seal ${minEpoch} or a later one is demanded`);
   }
-  const seen = epochFile === undefined ? 0 : await recordEpoch(epochFile, imageId, epoch);
-  if (epoch < seen) {
-    throw refused(
-      store.location,
-      'too-old',
-      `is of seal ${epoch}; this host has seen seal ${seen} of it (${epochFile})`,
-    );
-  }
+  if (epochFile !== undefined) await refuseOlder(store.location, accepted, epochFile);
   return accepted;
+}
+
+/** @throws CkptfsError `untrusted` for an older seal than this host has seen, or another one of the same epoch */
+async function refuseOlder(
+  location: string,
+  { imageId, epoch, manifestDigest }: AcceptedSignature,
+  epochFile: string,
+): Promise<void> {
+  const manifest = Buffer.from(manifestDigest).toString('hex');
+  const seen = await recordEpoch(epochFile, imageId, { epoch, manifest });
+  if (seen === undefined || epoch > seen.epoch) return;
+  if (epoch < seen.epoch) {
+    const problem = `is of seal ${epoch}; this host has seen seal ${seen.epoch} of it (${epochFile})`;
+    throw refused(location, 'too-old', problem);
+  }
+  if (manifest !== seen.manifest) {
+    throw refused(location, 'altered', `is not the seal ${epoch} of it that this host has seen (${epochFile})`);
+  }
 }
 
 /** An image after it was signed. */

@@ -139,9 +139,13 @@ describe('an older seal', () => {
     await signImage(image, options, [signer]);
     const epochFile = join(directory, 'epochs');
     expect(await refusal(openSigned({ ...demand, epochFile }))).toBe('accepted');
-    expect(JSON.parse(readFileSync(epochFile, 'utf8')).images).toEqual({ [id()]: 1 });
-    writeFileSync(epochFile, readFileSync(epochFile, 'utf8').replace(': 1\n', ': 2\n'));
+    expect(JSON.parse(readFileSync(epochFile, 'utf8')).images).toMatchObject({ [id()]: { epoch: 1 } });
+    expect(await refusal(openSigned({ ...demand, epochFile }))).toBe('accepted');
+    const text = readFileSync(epochFile, 'utf8');
+    writeFileSync(epochFile, text.replace('"epoch": 1', '"epoch": 2'));
     expect(await refusal(openSigned({ ...demand, epochFile }))).toBe('too-old');
+    writeFileSync(epochFile, text.replace(/"manifest": "[0-9a-f]{64}"/, `"manifest": "${'0'.repeat(64)}"`));
+    expect(await refusal(openSigned({ ...demand, epochFile }))).toBe('altered');
   });
 });
 
