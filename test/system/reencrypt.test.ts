@@ -92,7 +92,7 @@ describeIf([], 'ckptfs reencrypt', () => {
     expect(JSON.parse(ckptfs('info', image, '--json', '-k', newKey))).toMatchObject({
       cipher: 'aes-256-gcm',
       chunkSize: 65536,
-      epoch: 1,
+      epoch: 2,
       files: 2,
     });
     expect(readdirSync(directory)).toEqual(['enc']);

@@ -67,10 +67,13 @@ export function planImage(
   return { objects, inodes, entries, totalBytes };
 }
 
-/** Returns the manifest of a plan. @param digests of the tag pages of each object, in the order of the objects */
-export function manifestOf({ objects, inodes, entries }: Plan, digests: readonly Buffer[]): Manifest {
+/**
+ * Returns the manifest of a plan.
+ * @param digests of the tag pages of each object, in the order of the objects
+ */
+export function manifestOf({ objects, inodes, entries }: Plan, digests: readonly Buffer[], epoch = 1): Manifest {
   return {
-    epoch: 1,
+    epoch,
     objects: objects.map(({ id, chunks }, at) => ({ id, chunks, digests: digests[at] as Buffer })),
     inodes,
     entries,

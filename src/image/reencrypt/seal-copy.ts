@@ -53,8 +53,8 @@ export async function sealCopy(
   const { store, header, imageKey, isResumed } = target;
   const plan = planCopy(image, imageKey, header);
   const wasSealed = isResumed && store.has('manifest');
-  if (wasSealed && !isCopyOf(plan, target)) return undefined;
-  if (wasSealed) signAgain(target, options.signers);
+  if (wasSealed && !isCopyOf(image, plan, target)) return undefined;
+  if (wasSealed) signAgain(image, target, options.signers);
   else await sealNew(image, plan, target, options);
   const { damage } = await verifyImage(openImage(store, header, imageKey), {
     ...options,
@@ -94,24 +94,30 @@ async function sealNew(image: Image, plan: Plan, target: CopyTarget, options: Se
   };
   const digests = await sealObjects(store, plan, setup, { ...options, existing });
   makeObjectsDurable(store, plan);
-  const manifest = manifestOf(plan, digests);
+  const manifest = manifestOf(plan, digests, nextEpoch(image));
   publishManifest(store, header, manifest.epoch, manifestFile(manifest, imageKey, header), options.signers);
 }
 
 /** Puts the signatures that are wanted now beside a manifest that is in place. */
-function signAgain({ store, header }: CopyTarget, signers?: readonly Signer[]): void {
+function signAgain(image: Image, { store, header }: CopyTarget, signers?: readonly Signer[]): void {
   const file = store.readNamed('manifest', MAX_MANIFEST_SIZE);
-  if (file !== undefined) publishManifest(store, header, FIRST_EPOCH, file, signers);
+  if (file !== undefined) publishManifest(store, header, nextEpoch(image), file, signers);
+}
+
+/** The epoch of the new image goes on from that of the old one, so that one who demands an epoch can still do so. */
+function nextEpoch(image: Image): number {
+  return image.manifest.epoch + 1;
 }
 
 /** Tells whether a sealed image is the one that a plan leads to. */
-function isCopyOf(plan: Plan, { store, header, imageKey }: CopyTarget): boolean {
+function isCopyOf(old: Image, plan: Plan, { store, header, imageKey }: CopyTarget): boolean {
   try {
     const { manifest } = openImage(store, header, imageKey);
     if (manifest.objects.length !== plan.objects.length) return false;
     const expected = manifestOf(
       plan,
       manifest.objects.map(({ digests }) => digests),
+      nextEpoch(old),
     );
     return encodeManifest(expected, header.chunkSize).equals(encodeManifest(manifest, header.chunkSize));
   } catch (error) {
@@ -136,5 +142,3 @@ function checkRoom(store: WritableStore, plan: Plan, { chunkSize }: Header, pres
 }
 
 const MIB = 1 << 20;
-/** The epoch of a manifest that {@link manifestOf} makes. */
-const FIRST_EPOCH = 1;
