@@ -78,6 +78,7 @@ export const HOUSES: Readonly<Record<string, House>> = {
       'read/image.ts',
       'read/object-reader.ts',
       'read/tree.ts',
+      'reencrypt/replaces-mac.ts',
       'reencrypt/seal-copy.ts',
       'run-image-worker.ts',
       'sign-image.ts',

@@ -4,6 +4,7 @@ import type { Header } from '../format/header.ts';
 import { refuseInside } from '../image/create/create.ts';
 import { checkChunkSize } from '../image/create/new-header.ts';
 import { type Image, lockForReading, openImage, readAnyHeader, readHeader } from '../image/read/image.ts';
+import { replacesMac } from '../image/reencrypt/replaces-mac.ts';
 import { type SealCopyOptions, type SealedCopy, sealCopy } from '../image/reencrypt/seal-copy.ts';
 import type { Recipient } from '../keys/provider.ts';
 import { ImagePlace } from '../stores/image-place.ts';
@@ -13,7 +14,7 @@ import type { Store, StoreLock } from '../stores/store.ts';
 import { checkEpoch, type ReadOptions } from './encrypted-image.ts';
 import {
   closeReplacement,
-  isOpenedByNew,
+  isVouchedFor,
   openReplacement,
   type Replacement,
   type ReplacementPlan,
@@ -115,6 +116,7 @@ async function exchange(place: ImagePlace, options: ReencryptOptions): Promise<R
         });
         return withSealed(image, plan, options, (replacement, contents) => {
           replacement.store.takeModesOf(store);
+          vouchFor(replacement, plan);
           place.exchange(store.identity(), replacement.store.identity());
           return resultOf(image, replacement, contents, place.siblingPath);
         });
@@ -130,9 +132,9 @@ async function exchange(place: ImagePlace, options: ReencryptOptions): Promise<R
 }
 
 /**
- * Does what an interrupted re-encryption left to do when the new image was in place. Its mark is not authenticated, so
- * it counts only where a secret of the new recipients opens the image, and where the image is what is wanted now.
- * Returns undefined where there is no such mark; then everything is still to be done.
+ * Does what an interrupted re-encryption left to do when the new image was in place. That counts only where a secret of
+ * the new recipients opens the image and the mark is vouched for, and where the image is what is wanted now. Returns
+ * undefined where there is no such mark; then everything is still to be done.
  * @throws CkptfsError `exists` when something is beside the image that this cannot decide about, `io`
  */
 async function finishInterrupted(place: ImagePlace, options: ReencryptOptions): Promise<ReencryptedImage | undefined> {
@@ -143,7 +145,7 @@ async function finishInterrupted(place: ImagePlace, options: ReencryptOptions): 
     if (mark === undefined || mark === 'torn' || mark.how !== 'in-place') return undefined;
     lock = store.hold();
     const header = readAnyHeader(store);
-    if ((await isOpenedByNew(header, options.recipients)) && isWanted(store, header, mark.imageId, options)) {
+    if ((await isVouchedFor(header, mark, options.recipients)) && isWanted(store, header, mark.imageId, options)) {
       const oldImage = finish(place, mark.imageId, (old) => old.mark() === undefined);
       const imageId = header.imageId.toString('hex');
       return { imageId, previousImageId: mark.imageId, contents: undefined, oldImage };
@@ -159,6 +161,11 @@ async function finishInterrupted(place: ImagePlace, options: ReencryptOptions): 
     lock?.release();
     store.close();
   }
+}
+
+/** Lets the mark of a whole image be told from one that the storage made. */
+function vouchFor({ store, header, imageKey }: Replacement, { mark }: ReplacementPlan): void {
+  store.vouch(mark, replacesMac(header, imageKey, mark.imageId));
 }
 
 /** Tells whether an image is as a re-encryption with these options leaves it. */

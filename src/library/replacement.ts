@@ -4,6 +4,7 @@ import { type Header, MAX_HEADER_SIZE } from '../format/header.ts';
 import { slotAlgorithm } from '../format/slot.ts';
 import { beginHeader, writeHeader } from '../image/create/new-header.ts';
 import { authenticateHeader, isAuthenticHeader, readAnyHeader } from '../image/read/image.ts';
+import { verifyReplacesMac } from '../image/reencrypt/replaces-mac.ts';
 import type { CopyTarget } from '../image/reencrypt/seal-copy.ts';
 import { type Identity, type Recipient, unwrapImageKey } from '../keys/provider.ts';
 import type { ReplacementStore, ReplacesMark } from '../stores/replacement-store.ts';
@@ -124,12 +125,20 @@ async function trustedKey({ slots, imageId }: Header, recipients: readonly Recip
   return (await unwrapImageKey(symmetric, imageId, recipients.filter(isIdentity))).imageKey;
 }
 
-/** Tells whether a secret of the new recipients opens a header that is authentic under its key. */
-export async function isOpenedByNew(header: Header, recipients: readonly Recipient[]): Promise<boolean> {
+/**
+ * Tells whether a secret of the new recipients opens the header of an image, and whether a holder of its image key has
+ * vouched for its mark.
+ */
+export async function isVouchedFor(
+  header: Header,
+  { imageId, mac }: ReplacesMark,
+  recipients: readonly Recipient[],
+): Promise<boolean> {
+  if (mac === undefined) return false;
   try {
     const imageKey = await trustedKey(header, recipients);
     try {
-      return isAuthenticHeader(header, imageKey);
+      return isAuthenticHeader(header, imageKey) && verifyReplacesMac(header, imageKey, imageId, mac);
     } finally {
       imageKey.wipe();
     }

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { constants as fsConstants, fsyncSync, ftruncateSync, writeFileSync, writeSync } from 'node:fs';
 import { CkptfsError, ioError, systemErrorName } from '../base/errors.ts';
 import { closeDescriptor } from '../base/linux/descriptors.ts';
 import type { Directory } from '../base/linux/directory.ts';
@@ -13,7 +13,7 @@ import { LocalWritableStore } from './local-writable-store.ts';
 import type { StoreLock } from './store.ts';
 
 const MARK = 'replaces';
-const MAX_MARK_BYTES = 64;
+const MAX_MARK_BYTES = 128;
 /** Two directories of objects, which are empty in a new image. */
 const TRIAL_NAMES = ['00', '01'] as const;
 
@@ -22,6 +22,8 @@ export interface ReplacesMark {
   /** The id of the image that it takes the place of; 32 hexadecimal digits. */
   readonly imageId: string;
   readonly how: 'copy' | 'in-place';
+  /** 32 bytes that vouch for it, once the new image is whole. */
+  readonly mac?: Buffer;
 }
 
 /** The store of an image that is made to take the place of another, or of one that may be such an image. */
@@ -60,9 +62,11 @@ export class ReplacementStore extends LocalWritableStore {
     try {
       const region = new Region(MAX_MARK_BYTES);
       const length = readAt(file.fd, region, 0, MAX_MARK_BYTES, 0);
-      const [, imageId, how] =
-        /^([0-9a-f]{32}) (copy|in-place)\n$/.exec(region.bytes.toString('latin1', 0, length)) ?? [];
-      return imageId === undefined ? 'torn' : { imageId, how: how === 'copy' ? 'copy' : 'in-place' };
+      const text = region.bytes.toString('latin1', 0, length);
+      const [, imageId, how, mac] = /^([0-9a-f]{32}) (copy|in-place)\n(?:([A-Za-z0-9_-]{43})\n$)?/.exec(text) ?? [];
+      if (imageId === undefined) return 'torn';
+      const vouched = mac === undefined ? {} : { mac: Buffer.from(mac, 'base64url') };
+      return { imageId, how: how === 'copy' ? 'copy' : 'in-place', ...vouched };
     } catch (cause) {
       throw ioError('read', path(), cause);
     } finally {
@@ -81,6 +85,28 @@ export class ReplacementStore extends LocalWritableStore {
     const lock = lockInPlace(this.directory, MARK, locked);
     if (lock === undefined) throw locked();
     return lock;
+  }
+
+  /**
+   * Adds to the mark what vouches for it, durably.
+   * @param mac 32 bytes
+   * @throws CkptfsError `damaged` without a mark, `io`
+   */
+  vouch({ imageId, how }: ReplacesMark, mac: Buffer): void {
+    const path = (): string => this.directory.pathOf(MARK);
+    const file = openRegularFile(this.directory.root, MARK, path, fsConstants.O_WRONLY);
+    if (file === undefined) throw new CkptfsError('damaged', `${path()} is missing`, { path: path() });
+    try {
+      // In place, as the file is locked. What is torn is the same mark without this.
+      const first = `${imageId} ${how}\n`;
+      ftruncateSync(file.fd, first.length);
+      writeSync(file.fd, `${mac.toString('base64url')}\n`, first.length);
+      fsyncSync(file.fd);
+    } catch (cause) {
+      throw ioError('write', path(), cause);
+    } finally {
+      closeDescriptor(file.fd);
+    }
   }
 
   /** Removes the mark, durably. @throws CkptfsError `io` */

@@ -139,6 +139,15 @@ describeIf([], 'ckptfs reencrypt', () => {
     expect(readdirSync(image).sort()).toEqual(['ckptfs.json', 'manifest', 'objects']);
   });
 
+  systemTest([], 'nor does it where the new recipient could open the image before', () => {
+    const id = imageId(image);
+    writeFileSync(join(image, 'replaces'), `00112233445566778899aabbccddeeff in-place\n${'A'.repeat(43)}\n`);
+    const same = ['reencrypt', image, '-k', oldKey, '-r', `file:${oldKey}`];
+    expect(runCkptfs(...same)).toMatchObject({ status: 0, stderr: '' });
+    expect(imageId(image)).not.toBe(id);
+    expect(readdirSync(image).sort()).toEqual(['ckptfs.json', 'manifest', 'objects']);
+  });
+
   systemTest([], 'a mark that the storage made does not let another image be removed', () => {
     cpSync(image, `${image}.reencrypt`, { recursive: true });
     writeFileSync(join(image, 'replaces'), `${imageId(image)} in-place\n`);

@@ -3,7 +3,7 @@ import type { Secret } from '../../crypto/secret.ts';
 import { primitives } from '../../crypto/select.ts';
 import { Geometry } from '../../format/geometry.ts';
 import type { Header } from '../../format/header.ts';
-import type { Extent, Inode } from '../../format/manifest.ts';
+import type { Extent, Inode, Manifest } from '../../format/manifest.ts';
 import { type Plan, type PlannedTree, planImage } from '../create/plan.ts';
 import type { SourceInode } from '../create/source.ts';
 import type { Image } from '../read/image.ts';
@@ -50,4 +50,12 @@ export function rangesOf(extents: readonly Extent[]): (readonly [start: number, 
     else ranges.push([fileOffset, fileOffset + length]);
   }
   return ranges;
+}
+
+/** Tells whether a manifest has exactly the objects of a plan. */
+export function hasObjectsOf(plan: Plan, { objects }: Manifest): boolean {
+  return (
+    objects.length === plan.objects.length &&
+    plan.objects.every(({ id, chunks }, at) => objects[at]?.id.equals(id) === true && objects[at].chunks === chunks)
+  );
 }

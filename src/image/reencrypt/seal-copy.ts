@@ -13,7 +13,7 @@ import { type Image, openImage } from '../read/image.ts';
 import { publishManifest } from '../signatures/publish-manifest.ts';
 import { verifyImage } from '../verify/verify.ts';
 import type { Cancellation, Progress } from '../workers/worker-pool.ts';
-import { planCopy } from './plan-copy.ts';
+import { hasObjectsOf, planCopy } from './plan-copy.ts';
 import type { ResealSetup } from './reseal-worker.ts';
 
 export interface SealCopyOptions extends Cancellation {
@@ -113,7 +113,8 @@ function nextEpoch(image: Image): number {
 function isCopyOf(old: Image, plan: Plan, { store, header, imageKey }: CopyTarget): boolean {
   try {
     const { manifest } = openImage(store, header, imageKey);
-    if (manifest.objects.length !== plan.objects.length) return false;
+    // Other objects may have another number of digests, which no manifest can be made of.
+    if (!hasObjectsOf(plan, manifest)) return false;
     const expected = manifestOf(
       plan,
       manifest.objects.map(({ digests }) => digests),

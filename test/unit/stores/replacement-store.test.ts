@@ -1,4 +1,14 @@
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -37,6 +47,22 @@ test('a new image says what it replaces, and can be told from one that was not b
   }
   store.removeMark();
   expect(store.mark()).toBeUndefined();
+  store.close();
+});
+
+test('a mark is vouched for, again as well, and what is torn of that does not count', () => {
+  const store = ReplacementStore.make(sibling, mark);
+  const [first, mac] = [Buffer.alloc(32, 1), Buffer.alloc(32, 2)];
+  store.vouch(mark, first);
+  store.vouch(mark, mac);
+  expect(store.mark()).toEqual({ ...mark, mac });
+  const text = readFileSync(join(sibling, 'replaces'), 'latin1');
+  for (const length of [text.indexOf('\n') + 1, text.length - 10, text.length - 1]) {
+    writeFileSync(join(sibling, 'replaces'), text.slice(0, length));
+    expect(store.mark()).toEqual(mark);
+  }
+  writeFileSync(join(sibling, 'replaces'), `${text}more`);
+  expect(store.mark()).toEqual(mark);
   store.close();
 });
 

@@ -5,7 +5,7 @@ import { Secret } from '../../../../src/crypto/secret.ts';
 import { primitives } from '../../../../src/crypto/select.ts';
 import type { Manifest } from '../../../../src/format/manifest.ts';
 import type { Image } from '../../../../src/image/read/image.ts';
-import { planCopy, rangesOf } from '../../../../src/image/reencrypt/plan-copy.ts';
+import { hasObjectsOf, planCopy, rangesOf } from '../../../../src/image/reencrypt/plan-copy.ts';
 
 const time = { seconds: 1, nanoseconds: 2 };
 const metadata = { mode: 0o600, uid: 0, gid: 0, atime: time, mtime: time, ctime: time, xattrs: [] };
@@ -65,4 +65,16 @@ test('the ids of objects follow from the new key and the old manifest, and from 
   const second = deriveObjectId(primitives(), key, imageId, digest, 1);
   salt.writeUInt8(1, salt.length - 8);
   expect(second).toEqual(Buffer.from(hkdfSync('sha256', key.bytes, salt, 'ckptfs 1 reencrypted object', 16)));
+});
+
+test('a manifest of as many objects, but of others, is told from that of a plan', () => {
+  const plan = planUnder(Secret.random(32), Buffer.alloc(32));
+  const objects = plan.objects.map(({ id, chunks }) => ({ id, chunks, digests: Buffer.alloc(32) }));
+  const [first] = objects;
+  if (first === undefined) throw new Error('no object');
+  expect(hasObjectsOf(plan, { ...manifest, objects })).toBe(true);
+  expect(hasObjectsOf(plan, { ...manifest, objects: [] })).toBe(false);
+  expect(hasObjectsOf(plan, { ...manifest, objects: [{ ...first, id: Buffer.alloc(16) }] })).toBe(false);
+  // It would need other digests.
+  expect(hasObjectsOf(plan, { ...manifest, objects: [{ ...first, chunks: 200 }] })).toBe(false);
 });
