@@ -38,9 +38,10 @@ type Keyring = number;
 
 /** Makes a key of type `user` in a keyring, or replaces what has its name. Returns its serial number. @throws Error */
 export function addUserKey(keyring: Keyring, name: string, payload: Region): number {
+  const description = cString(name);
   return called('add_key', numbers().addKey, [
     KEY_TYPE.address,
-    cString(name).address,
+    description.address,
     payload.address,
     payload.length,
     keyring,
@@ -49,7 +50,8 @@ export function addUserKey(keyring: Keyring, name: string, payload: Region): num
 
 /** Finds a key of type `user` in a keyring and those that it links to. Returns its serial number. @throws Error */
 export function searchKeyring(keyring: Keyring, name: string): number {
-  return keyctl(OPERATIONS.search, keyring, KEY_TYPE.address, cString(name).address, 0);
+  const description = cString(name);
+  return keyctl(OPERATIONS.search, keyring, KEY_TYPE.address, description.address, 0);
 }
 
 /** Reads a key. Returns the length of what it holds, of which only what fits is in `into`. @throws Error */
