@@ -36,6 +36,7 @@ export const errorFacts = {
       'foreign',
       'altered',
       'too-old',
+      'replaced',
     ],
     'subject?': 'text',
     'since?': 'text',

@@ -90,6 +90,7 @@ const hints: { readonly [Code in ErrorCode]?: (error: CkptfsError<Code>) => Hint
       foreign: 'Ask who signed it. If you trust the signer, name the key or certificate with --trusted.',
       altered: 'Do not use it. Get the image again from where it was signed.',
       'too-old': 'Get the newest version of the image: someone may have put an older one back.',
+      replaced: 'Get that one instead: someone may have put the old one back.',
       'not-a-certificate': 'Name a certificate, or a file of several, as PEM or DER.',
     }),
   'forbidden-by-policy': ({ data, path }) =>

@@ -7,6 +7,8 @@ import { parseSlot, type Slot } from './slot.ts';
 export const FORMAT_VERSION = 1;
 export const MAX_HEADER_SIZE = 1_048_576;
 export const MAX_SLOTS = 64;
+/** Ids of images that an image takes the place of. */
+export const MAX_REPLACED = 64;
 /** Iterations of PBKDF2 that a reader computes for all passphrase slots of one image (format.md §3). */
 export const MAX_ITERATIONS_OF_IMAGE = 8_000_000;
 
@@ -17,16 +19,28 @@ export interface Header {
   readonly cipher: CipherName;
   /** Bytes. */
   readonly chunkSize: number;
+  /**
+   * The ids of the images that it takes the place of, the newest first (format.md §10); undefined where it takes that
+   * of none.
+   */
+  readonly replaces?: readonly Buffer[];
   readonly slots: readonly Slot[];
   /** 32 bytes: HMAC-SHA-256 over {@link authenticatedHeaderBytes}. */
   readonly mac: Buffer;
 }
 
 /** The members of a header that never change. */
-type LastingHeader = Pick<Header, 'imageId' | 'cipher' | 'chunkSize'>;
+export type LastingHeader = Pick<Header, 'imageId' | 'cipher' | 'chunkSize' | 'replaces'>;
 
-function lastingObject({ imageId, cipher, chunkSize }: LastingHeader): Record<string, unknown> {
-  return { format: 'ckptfs', version: FORMAT_VERSION, image: imageId.toString('hex'), cipher, chunkSize };
+function lastingObject({ imageId, cipher, chunkSize, replaces }: LastingHeader): Record<string, unknown> {
+  return {
+    format: 'ckptfs',
+    version: FORMAT_VERSION,
+    image: imageId.toString('hex'),
+    cipher,
+    chunkSize,
+    ...(replaces === undefined ? {} : { replaces: replaces.map((id) => id.toString('hex')) }),
+  };
 }
 
 function headerObject(header: Omit<Header, 'mac'>): Record<string, unknown> {
@@ -88,7 +102,7 @@ function parseJson(bytes: Uint8Array): unknown {
 }
 
 function parseMembers(value: Record<string, unknown>): Header {
-  const { image, cipher, chunkSize, slots, mac } = value;
+  const { image, cipher, chunkSize, replaces, slots, mac } = value;
   if (typeof image !== 'string' || !/^[0-9a-f]{32}$/.test(image)) throw damagedMember('image');
   if (typeof cipher !== 'string') throw damagedMember('cipher');
   if (!isCipherName(cipher)) {
@@ -107,9 +121,20 @@ function parseMembers(value: Record<string, unknown>): Header {
     imageId: Buffer.from(image, 'hex'),
     cipher,
     chunkSize,
+    ...(replaces === undefined ? {} : { replaces: parseReplaced(replaces, image) }),
     slots: slots.map(parseHeaderSlot),
     mac: Buffer.from(mac, 'base64url'),
   };
+}
+
+/** @param image the id of the image itself */
+function parseReplaced(value: unknown, image: string): readonly Buffer[] {
+  const ids: readonly unknown[] = Array.isArray(value) ? value : [];
+  const isRight = ids.every((id): id is string => typeof id === 'string' && /^[0-9a-f]{32}$/.test(id));
+  if (!isRight || ids.length < 1 || ids.length > MAX_REPLACED || new Set([image, ...ids]).size <= ids.length) {
+    throw damagedMember('replaces');
+  }
+  return ids.map((id) => Buffer.from(id, 'hex'));
 }
 
 function parseHeaderSlot(value: unknown): Slot {

@@ -1,6 +1,6 @@
 import { CkptfsError } from '../base/errors.ts';
 import type { CipherName } from '../format/ciphers.ts';
-import type { Header } from '../format/header.ts';
+import { type Header, MAX_REPLACED } from '../format/header.ts';
 import { refuseInside } from '../image/create/create.ts';
 import { checkChunkSize } from '../image/create/new-header.ts';
 import { type Image, lockForReading, openImage, readAnyHeader, readHeader } from '../image/read/image.ts';
@@ -30,6 +30,11 @@ export interface ReencryptOptions extends ReadOptions, SealCopyOptions {
   readonly recipients: readonly Recipient[];
   /** A directory for the new image; without it the new image takes the place of the old one. */
   readonly destination?: string;
+  /**
+   * With `destination`: whether the new image takes the place of the old one there as well, so that who has accepted
+   * the signature of the new one refuses the old one (format.md §10).
+   */
+  readonly retire?: boolean;
   /** By default that of the old image. */
   readonly cipher?: CipherName;
   /** Bytes: a power of two from 4096 to 65536; by default that of the old image. */
@@ -279,10 +284,13 @@ async function withSealed<T>(
 function planOf(
   image: Image,
   how: 'copy' | 'in-place',
-  { recipients, cipher = image.header.cipher, chunkSize = image.header.chunkSize }: ReencryptOptions,
+  { recipients, retire = false, cipher = image.header.cipher, chunkSize = image.header.chunkSize }: ReencryptOptions,
   places: Pick<ReplacementPlan, 'find' | 'make'>,
 ): ReplacementPlan {
-  return { mark: markOf(image, how), recipients, cipher, chunkSize, ...places };
+  const before = image.header.replaces ?? [];
+  const ids = how === 'in-place' || retire ? [image.header.imageId, ...before] : before;
+  const replaces = ids.length === 0 ? {} : { replaces: ids.slice(0, MAX_REPLACED) };
+  return { mark: markOf(image, how), recipients, cipher, chunkSize, ...replaces, ...places };
 }
 
 function markOf(image: Image, how: 'copy' | 'in-place') {

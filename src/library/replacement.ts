@@ -1,6 +1,6 @@
 import { CkptfsError } from '../base/errors.ts';
 import type { Secret } from '../crypto/secret.ts';
-import { type Header, MAX_HEADER_SIZE } from '../format/header.ts';
+import { type Header, type LastingHeader, MAX_HEADER_SIZE } from '../format/header.ts';
 import { slotAlgorithm } from '../format/slot.ts';
 import { beginHeader, writeHeader } from '../image/create/new-header.ts';
 import { authenticateHeader, isAuthenticHeader, readAnyHeader } from '../image/read/image.ts';
@@ -12,7 +12,7 @@ import type { StoreLock } from '../stores/store.ts';
 import { slotsFor } from './key-slots.ts';
 
 /** An image that takes the place of another: how it is made, and with what. */
-export interface ReplacementPlan extends Pick<Header, 'cipher' | 'chunkSize'> {
+export interface ReplacementPlan extends Omit<LastingHeader, 'imageId'> {
   readonly mark: ReplacesMark;
   readonly recipients: readonly Recipient[];
   /** Opens what is at its place; undefined when nothing is, or nothing that was made to replace an image. */
@@ -96,8 +96,7 @@ async function resume(
   if (store.mark() === 'torn' || store.readNamed('ckptfs.json', MAX_HEADER_SIZE) === undefined) return undefined;
   try {
     const header = readAnyHeader(store);
-    const isWanted = header.cipher === plan.cipher && header.chunkSize === plan.chunkSize;
-    if (!isWanted || header.imageId.toString('hex') === plan.mark.imageId) return undefined;
+    if (!isAsPlanned(header, plan) || header.imageId.toString('hex') === plan.mark.imageId) return undefined;
     const imageKey = await trustedKey(header, plan.recipients);
     try {
       authenticateHeader(store, header, imageKey);
@@ -111,6 +110,16 @@ async function resume(
     if (error instanceof CkptfsError && UNUSABLE.has(error.code)) return undefined;
     throw error;
   }
+}
+
+function isAsPlanned({ cipher, chunkSize, replaces = [] }: Header, plan: ReplacementPlan): boolean {
+  const wanted = plan.replaces ?? [];
+  return (
+    cipher === plan.cipher &&
+    chunkSize === plan.chunkSize &&
+    replaces.length === wanted.length &&
+    replaces.every((id, at) => wanted[at]?.equals(id) === true)
+  );
 }
 
 /** How reading a header fails that was not written to its end, or is not one of ours. */

@@ -6,7 +6,7 @@ import { type AcceptedSignature, checkSignatures, refused } from '../image/signa
 import { listSignatures } from '../image/signatures/stored-signatures.ts';
 import { openStore, openWritableStore } from '../stores/open-store.ts';
 import type { Store } from '../stores/store.ts';
-import { recordEpoch } from './seen-epochs.ts';
+import { isRefused, recordEpoch } from './seen-epochs.ts';
 import { checkImageId, type OpenOptions, unlockHeader } from './unlock.ts';
 
 /** What is demanded of the signature of an image before anything of it is given out. */
@@ -16,8 +16,9 @@ export interface SignatureDemand {
   /** Refuses an image of an older seal. */
   readonly minEpoch?: number | undefined;
   /**
-   * A file that keeps, for each image, the seal with the highest epoch that was accepted. It is made where there is
-   * none. An image of an older seal is refused, and another one of the same epoch.
+   * A file that keeps, for each image, the seal with the highest epoch that was accepted, and the ids of the images
+   * that accepted ones took the place of. It is made where there is none. An image of an older seal is refused, another
+   * one of the same epoch, and one that was replaced.
    */
   readonly epochFile?: string | undefined;
 }
@@ -64,22 +65,28 @@ export async function demandSignature(
   return accepted;
 }
 
-/** @throws CkptfsError `untrusted` for an older seal than this host has seen, or another one of the same epoch */
+/**
+ * @throws CkptfsError `untrusted` for an older seal than this host has seen, another one of the same epoch, and an
+ *   image that was replaced
+ */
 async function refuseOlder(
   location: string,
-  { imageId, epoch, manifestDigest }: AcceptedSignature,
+  { imageId, epoch, replaces, manifestDigest }: AcceptedSignature,
   epochFile: string,
 ): Promise<void> {
   const manifest = Buffer.from(manifestDigest).toString('hex');
-  const seen = await recordEpoch(epochFile, imageId, { epoch, manifest });
-  if (seen === undefined || epoch > seen.epoch) return;
+  const seal = { epoch, manifest };
+  const seen = await recordEpoch(epochFile, imageId, seal, replaces);
+  if (!isRefused(seal, seen)) return;
+  if ('replacedBy' in seen) {
+    const problem = `is image ${imageId}, which this host has seen replaced by image ${seen.replacedBy} (${epochFile})`;
+    throw refused(location, 'replaced', problem);
+  }
   if (epoch < seen.epoch) {
     const problem = `is of seal ${epoch}; this host has seen seal ${seen.epoch} of it (${epochFile})`;
     throw refused(location, 'too-old', problem);
   }
-  if (manifest !== seen.manifest) {
-    throw refused(location, 'altered', `is not the seal ${epoch} of it that this host has seen (${epochFile})`);
-  }
+  throw refused(location, 'altered', `is not the seal ${epoch} of it that this host has seen (${epochFile})`);
 }
 
 /** An image after it was signed. */

@@ -200,6 +200,49 @@ describeIf([], 'ckptfs reencrypt', () => {
     ckptfs('verify', image, '-i', join(directory, 'host.pem'), '--strict');
   });
 
+  systemTest([], 'a host that has seen the new image, signed, refuses the old one, also after another one', () => {
+    const signer = join(directory, 'signer.pem');
+    const publicKey = join(directory, 'signer.pub');
+    runProgram('openssl', 'genpkey', '-algorithm', 'ed25519', '-out', signer);
+    runProgram('openssl', 'pkey', '-in', signer, '-pubout', '-out', publicKey);
+    const demand = ['--require-signature', '--trusted', publicKey, '--epoch-file', join(directory, 'epochs')];
+    const cat = (at: string) => runCkptfs('cat', at, 'small', '-k', oldKey, '-k', newKey, ...demand);
+    ckptfs('sign', image, '-k', oldKey, '--sign', signer);
+    const [first, second, third] = [`${image}1`, `${image}2`, `${image}3`];
+    cpSync(image, first, { recursive: true });
+    ckptfs(...command());
+    expect(cat(first)).toMatchObject({ status: 0 });
+    expect(cat(image)).toMatchObject({ status: 13 }); // it is not signed
+    expect(cat(first)).toMatchObject({ status: 0 });
+    ckptfs('sign', image, '-k', newKey, '--sign', signer);
+    cpSync(image, second, { recursive: true });
+    ckptfs('reencrypt', image, '-k', newKey, '-r', `file:${newKey}`, '--sign', signer);
+    expect(cat(image)).toMatchObject({ status: 0 });
+    for (const old of [first, second]) {
+      const { status, stdout, stderr } = cat(old);
+      expect({ status, stdout }).toEqual({ status: 13, stdout: '' });
+      expect(stderr).toContain(
+        `is image ${imageId(old)}, which this host has seen replaced by image ${imageId(image)}`,
+      );
+    }
+    const verify = (...more: string[]) => ckptfs('verify', image, '--signature-only', '--trusted', publicKey, ...more);
+    expect(JSON.parse(verify('--json')).replaces).toEqual([imageId(second), imageId(first)]);
+    expect(verify()).toContain(`\nin the place of image ${imageId(second)}, image ${imageId(first)}\n`);
+    ckptfs('reencrypt', image, third, '-k', newKey, '-r', `file:${newKey}`, '--sign', signer);
+    expect([cat(third), cat(image)]).toMatchObject([{ status: 0 }, { status: 0 }]);
+    rmSync(third, { recursive: true });
+    ckptfs('reencrypt', image, third, '-k', newKey, '-r', `file:${newKey}`, '--sign', signer, '--retire');
+    expect([cat(third), cat(image)]).toMatchObject([{ status: 0 }, { status: 13 }]);
+    expect(JSON.parse(ckptfs('info', third, '--json')).replaces).toHaveLength(3);
+  });
+
+  systemTest(['root'], 'what an image takes the place of is still signed after it was written', () => {
+    const id = imageId(image);
+    ckptfs(...command());
+    ckptfs('exec', image, '--write', '-k', newKey, '--', 'sh', '-c', 'echo more > "$1/more"', 'sh', '{}');
+    expect(JSON.parse(ckptfs('info', image, '--json')).replaces).toEqual([id]);
+  });
+
   systemTest(['strace'], 'SIGTERM ends it, and it says how to go on', () => {
     const { status, stderr } = signalAt('pwrite64', 1, 'TERM', '--jobs', '1');
     expect(status).toBe(143);

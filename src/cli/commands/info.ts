@@ -57,6 +57,7 @@ function outsideRows(image: ImageOutside): string[][] {
     ['format', `version ${image.formatVersion}`],
     ['cipher', image.cipher],
     ['chunk size', formatBytes(image.chunkSize)],
+    ...(image.replaces ?? []).map((id) => ['in the place of', id]),
     ['key slots', `${image.slots.length} (${slots})`],
     ...image.signatures.map((one) => ['signature', signatureText(one)]),
     ['objects', `${image.objects}`],

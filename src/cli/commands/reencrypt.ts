@@ -25,10 +25,16 @@ export const command = defineCommand({
       withJobs(
         withNewImageOptions(withSigningOptions(withRecipientOptions(withSignatureDemand(withImageArguments(yargs))))),
       ),
-    ).positional('DST', {
-      type: 'string',
-      describe: 'Directory for the new image, which otherwise takes the place of ENC',
-    }),
+    )
+      .positional('DST', {
+        type: 'string',
+        describe: 'Directory for the new image, which otherwise takes the place of ENC',
+      })
+      .option('retire', {
+        type: 'boolean',
+        default: false,
+        describe: 'With DST: let hosts that have seen the new image, signed, refuse ENC (--epoch-file), as in place',
+      }),
   run: (args) =>
     withSigners(args, (signers) =>
       withKeys(args, async (keys) => {
@@ -45,6 +51,7 @@ export const command = defineCommand({
             recipients,
             signature,
             signers,
+            retire: args.retire,
             ...omitUndefined({
               destination: args.DST,
               cipher: args.cipher,

@@ -53,8 +53,10 @@ async function verifySignature(args: VerifyArguments): Promise<number> {
   return EXIT_OK;
 }
 
-function signatureText({ epoch, title, signer, algorithm, signedAt }: AcceptedSignature): string {
-  return `signed: seal ${epoch}, by ${printable(title)} (${algorithm}, ${signer}), at ${signedAt}`;
+function signatureText({ epoch, replaces, title, signer, algorithm, signedAt }: AcceptedSignature): string {
+  const lines = [`signed: seal ${epoch}, by ${printable(title)} (${algorithm}, ${signer}), at ${signedAt}`];
+  if (replaces.length > 0) lines.push(`in the place of ${replaces.map((id) => `image ${id}`).join(', ')}`);
+  return lines.join('\n');
 }
 
 function verify(args: VerifyArguments): Promise<number> {

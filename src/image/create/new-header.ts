@@ -9,6 +9,7 @@ import {
   authenticatedHeaderBytes,
   encodeHeader,
   type Header,
+  type LastingHeader,
   MAX_ITERATIONS_OF_IMAGE,
   MAX_SLOTS,
 } from '../../format/header.ts';
@@ -30,12 +31,18 @@ export interface BegunImage {
 export async function beginHeader(
   store: WritableStore,
   makeSlots: MakeSlots,
-  { cipher, chunkSize }: Pick<Header, 'cipher' | 'chunkSize'>,
+  image: Omit<LastingHeader, 'imageId'>,
 ): Promise<BegunImage> {
   const imageKey = Secret.random(IMAGE_KEY_SIZE);
   try {
-    const image = { imageId: randomBytes(ID_SIZE), cipher, chunkSize };
-    return { header: await writeNewHeader(store, makeSlots, imageKey, image), imageKey };
+    const { cipher, chunkSize, replaces } = image;
+    const lasting = {
+      imageId: randomBytes(ID_SIZE),
+      cipher,
+      chunkSize,
+      ...(replaces === undefined ? {} : { replaces }),
+    };
+    return { header: await writeNewHeader(store, makeSlots, imageKey, lasting), imageKey };
   } catch (error) {
     imageKey.wipe();
     throw error;
@@ -47,7 +54,7 @@ export async function writeNewHeader(
   store: WritableStore,
   makeSlots: MakeSlots,
   imageKey: Secret,
-  image: Pick<Header, 'imageId' | 'cipher' | 'chunkSize'>,
+  image: LastingHeader,
 ): Promise<Header> {
   return writeHeader(store, imageKey, { ...image, slots: await makeSlots(imageKey, image.imageId) });
 }

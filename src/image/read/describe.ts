@@ -20,6 +20,8 @@ export interface ImageOutside {
   readonly cipher: string;
   /** Bytes. */
   readonly chunkSize: number;
+  /** The ids of the images that it takes the place of, the newest first. */
+  readonly replaces?: readonly string[];
   /** `alg` of each key slot. */
   readonly slots: readonly string[];
   /** Those of a sealed image. Nothing of them is verified. */
@@ -67,6 +69,7 @@ export function describeOutside(store: Store, header: Header): ImageOutside {
     imageId: header.imageId.toString('hex'),
     cipher: header.cipher,
     chunkSize: header.chunkSize,
+    ...(header.replaces === undefined ? {} : { replaces: header.replaces.map((id) => id.toString('hex')) }),
     slots: header.slots.map((slot) => slotAlgorithm(slot) ?? 'unknown'),
     signatures: store.has('journal') ? [] : listSignatures(store).map(describeSignature),
     objects: objects.length,

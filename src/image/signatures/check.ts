@@ -17,6 +17,8 @@ export interface AcceptedSignature {
   readonly imageId: string;
   /** The number of the seal, as the signer states it. */
   readonly epoch: number;
+  /** The ids of the images that it takes the place of, the newest first; 32 hexadecimal digits each. */
+  readonly replaces: readonly string[];
   /** SHA-256 of the file `manifest`: whatever is read of the image later must have it. */
   readonly manifestDigest: Uint8Array;
   /** The thumbprint of the key of the signer. */
@@ -58,12 +60,16 @@ export async function checkSignatures(store: Store, header: Header, trust: Signe
   return {
     imageId: header.imageId.toString('hex'),
     epoch: statement.epoch,
+    replaces: (header.replaces ?? []).map((id) => id.toString('hex')),
     manifestDigest: Uint8Array.from(sha256(manifest)),
     ...accepted,
   };
 }
 
-type RefusalReason = Extract<ErrorData<'untrusted'>['reason'], 'unsigned' | 'altered' | 'foreign' | 'too-old'>;
+type RefusalReason = Extract<
+  ErrorData<'untrusted'>['reason'],
+  'unsigned' | 'altered' | 'foreign' | 'too-old' | 'replaced'
+>;
 
 /** Makes the error about an image whose signatures are not accepted. @param problem the rest of the sentence */
 export function refused(location: string, reason: RefusalReason, problem: string): CkptfsError<'untrusted'> {

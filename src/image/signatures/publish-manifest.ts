@@ -1,5 +1,5 @@
 import type { Signer } from '../../crypto/signer.ts';
-import type { Header } from '../../format/header.ts';
+import type { LastingHeader } from '../../format/header.ts';
 import type { WritableStore } from '../../stores/writable-store.ts';
 import { signaturesFile, statementOf } from './sign.ts';
 
@@ -12,7 +12,7 @@ import { signaturesFile, statementOf } from './sign.ts';
  */
 export function publishManifest(
   store: WritableStore,
-  header: Pick<Header, 'imageId' | 'cipher' | 'chunkSize'>,
+  header: LastingHeader,
   epoch: number,
   file: Uint8Array,
   signers: readonly Signer[] = [],

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { CkptfsError } from '../../base/errors.ts';
 import { thumbprint } from '../../crypto/public-key.ts';
 import { type Signer, signatureAlgorithmOf } from '../../crypto/signer.ts';
-import { type Header, signedHeaderBytes } from '../../format/header.ts';
+import { type LastingHeader, signedHeaderBytes } from '../../format/header.ts';
 import {
   encodeSignatures,
   type JwsSignature,
@@ -13,11 +13,9 @@ import {
 } from '../../format/signatures.ts';
 import { encodeProtectedHeader, readProtectedHeader } from './protected-header.ts';
 
-type SignedHeader = Pick<Header, 'imageId' | 'cipher' | 'chunkSize'>;
-
 /** Returns what a signature says of a seal. @param manifest the bytes of the file, or their SHA-256 */
 export function statementOf(
-  header: SignedHeader,
+  header: LastingHeader,
   epoch: number,
   manifest: { readonly bytes: Uint8Array } | { readonly digest: Uint8Array },
 ): SignatureStatement {

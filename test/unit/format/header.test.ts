@@ -10,16 +10,28 @@ const base64url = fc
 const bytesOf = (length: number) =>
   fc.uint8Array({ minLength: length, maxLength: length }).map((bytes) => Buffer.from(bytes));
 
-const headers: fc.Arbitrary<Header> = fc.record({
-  imageId: bytesOf(16),
-  cipher: fc.constantFrom(...cipherNames),
-  chunkSize: fc.constantFrom(4096, 8192, 16384, 32768, 65536),
-  slots: fc.array(
-    fc.record({ protected: base64url, encrypted_key: base64url, iv: base64url, ciphertext: base64url, tag: base64url }),
-    { minLength: 1, maxLength: 4 },
-  ),
-  mac: bytesOf(32),
-});
+const replaces = fc.uniqueArray(bytesOf(16), { minLength: 1, maxLength: 3, selector: (id) => id.toString('hex') });
+
+const headers: fc.Arbitrary<Header> = fc.record(
+  {
+    imageId: bytesOf(16),
+    cipher: fc.constantFrom(...cipherNames),
+    chunkSize: fc.constantFrom(4096, 8192, 16384, 32768, 65536),
+    slots: fc.array(
+      fc.record({
+        protected: base64url,
+        encrypted_key: base64url,
+        iv: base64url,
+        ciphertext: base64url,
+        tag: base64url,
+      }),
+      { minLength: 1, maxLength: 4 },
+    ),
+    mac: bytesOf(32),
+    replaces,
+  },
+  { requiredKeys: ['imageId', 'cipher', 'chunkSize', 'slots', 'mac'] },
+);
 
 describe('header', () => {
   test('parse is the inverse of encode', () => {
@@ -56,6 +68,24 @@ describe('header', () => {
       }),
       { numRuns: 2000 },
     );
+  });
+
+  test.each([
+    ['no id', []],
+    ['too many', Array.from({ length: 65 }, (_, at) => at.toString(16).padStart(32, '0'))],
+    ['an id twice', ['1'.repeat(32), '1'.repeat(32)]],
+    ['its own', ['1'.repeat(32), 'f'.repeat(32)]],
+    ['what is no id', ['F'.repeat(32)]],
+    ['what is no list', '1'.repeat(32)],
+  ])('a list of replaced images with %s is refused', (_, replaced) => {
+    const [header] = fc.sample(headers, 1) as [Header];
+    const text = encodeHeader({
+      ...header,
+      imageId: Buffer.alloc(16, 0xff),
+      replaces: [Buffer.alloc(16, 1)],
+    }).toString();
+    const value = { ...JSON.parse(text), replaces: replaced };
+    expect(() => parseHeader(Buffer.from(`${JSON.stringify(value, null, 2)}\n`))).toThrow('header member "replaces"');
   });
 
   test('a message shows hostile text only as one short line', () => {
