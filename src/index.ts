@@ -45,14 +45,7 @@ export { readTrustedSigners, type SignerChecks } from './keys/signers/trusted-si
 export { unwrapFromSlot, wrapIntoSlot } from './keys/slots/aes-key-wrap.ts';
 export type { RecipientJwk } from './keys/slots/public-key.ts';
 export { symmetricKeyProvider } from './keys/symmetric-key.ts';
-export {
-  EncryptedImage,
-  type FileStatus,
-  type ImagePath,
-  inspectImage,
-  type ListedFile,
-  type ReadOptions,
-} from './library/encrypted-image.ts';
+export { EncryptedImage, inspectImage, type ReadOptions } from './library/encrypted-image.ts';
 export {
   type FileContents,
   ImageWriter,
@@ -71,6 +64,7 @@ export {
   slotsFor,
 } from './library/key-slots.ts';
 export { createEmptyImage, type NewImage, type NewImageOptions, rootLike } from './library/new-image.ts';
+export type { FileStatus, ImagePath, ListedFile, ReadableImage } from './library/readable-image.ts';
 export { type ReencryptedImage, type ReencryptOptions, reencryptImage } from './library/reencrypt.ts';
 export { checkSignature, type SignatureDemand, type SignedImage, signImage } from './library/signatures.ts';
 export {

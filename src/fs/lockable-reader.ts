@@ -1,16 +1,16 @@
 import { Errno } from '../base/errno.ts';
 import type { Region } from '../base/linux/native.ts';
 import type { FileInode } from '../format/manifest.ts';
-import type { ImageReader } from '../image/read/image-reader.ts';
+import type { SourceReader } from '../image/read/image-source.ts';
 
-/** Reads plaintext of files as an {@link ImageReader} does, which is gone while the image is locked. */
+/** Reads plaintext of files by a {@link SourceReader}, which is gone while the image is locked. */
 export class LockableReader {
-  readonly #make: () => ImageReader;
+  readonly #make: () => SourceReader;
   readonly #isLocked: () => boolean;
-  #reader: ImageReader | undefined;
+  #reader: SourceReader | undefined;
 
   /** @param make needs the image key */
-  constructor(make: () => ImageReader, isLocked: () => boolean) {
+  constructor(make: () => SourceReader, isLocked: () => boolean) {
     this.#make = make;
     this.#isLocked = isLocked;
   }
@@ -19,7 +19,7 @@ export class LockableReader {
     return this.#isLocked();
   }
 
-  /** As of {@link ImageReader}. @throws Errno EIO while it is locked; CkptfsError `damaged`, `io` */
+  /** As of {@link SourceReader}. @throws Errno EIO while it is locked; CkptfsError `damaged`, `io` */
   read(file: FileInode, offset: number, length: number, out: Region, outOffset: number): number {
     if (this.#isLocked()) throw Errno.of('EIO');
     this.#reader ??= this.#make();

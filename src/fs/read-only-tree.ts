@@ -4,18 +4,18 @@ import { MIN_DIRECT_FILE, STOPS_XATTR_REQUESTS } from '../base/tuning.ts';
 import type { FileInode, Inode } from '../format/manifest.ts';
 import type { Attributes, DirectoryEntry, FileSystem, Statistics } from '../fuse/protocol/filesystem.ts';
 import { dataBytes, seekExtent } from '../image/read/extents.ts';
-import type { Image } from '../image/read/image.ts';
+import type { ImageSource } from '../image/read/image-source.ts';
 import type { ImageTree } from '../image/read/tree.ts';
 import { attributesOf, BLOCK_SIZE, DOT, DOT_DOT, NAME_MAX } from './attributes.ts';
 import { type PageFiles, readsDirect } from './direct-opens.ts';
 import type { LockableReader } from './lockable-reader.ts';
 import { type FaultListener, StoreFaults } from './store-faults.ts';
 
-/** Reads contents of files: an ImageReader, or one that can be locked. */
+/** Reads contents of files, and may be locked. */
 type FileReader = Pick<LockableReader, 'read'> & Partial<Pick<LockableReader, 'isLocked'>>;
 
 /**
- * Serves a sealed image as a file system. A node's number is its inode number. Nothing ever changes. One thread must
+ * Serves a tree of files as a file system. A node's number is its inode number. Nothing ever changes. One thread must
  * have it for itself.
  */
 export class ReadOnlyTree implements FileSystem {
@@ -31,7 +31,7 @@ export class ReadOnlyTree implements FileSystem {
   readonly #attributes: (Attributes | undefined)[] = [];
 
   constructor(
-    image: Image,
+    source: Pick<ImageSource, 'manifest'>,
     tree: ImageTree,
     reader: FileReader,
     onFault: FaultListener,
@@ -44,7 +44,7 @@ export class ReadOnlyTree implements FileSystem {
       onFault,
       () => Errno.of('EIO'),
     );
-    this.#inodes = image.manifest.inodes;
+    this.#inodes = source.manifest.inodes;
     this.#hasXattrs = this.#inodes.some(({ xattrs }) => xattrs.length > 0);
     this.opensDirect =
       pageFiles !== 'cached' && this.#inodes.some(isLarge)

@@ -11,8 +11,8 @@ import { openWritable } from '../image/writable/open-writable.ts';
 import type { NewInode, WritableImage } from '../image/writable/writable-image.ts';
 import { createStore } from '../stores/open-store.ts';
 import type { WritableStore } from '../stores/writable-store.ts';
-import type { ImagePath } from './encrypted-image.ts';
 import { madeIn, type NewImageOptions, ownRoot } from './new-image.ts';
+import type { ImagePath } from './readable-image.ts';
 
 /** The contents of a file: at once, text as UTF-8, or in pieces, such as from a stream. */
 export type FileContents = string | Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>;

@@ -1,5 +1,5 @@
 import type { Argv } from 'yargs';
-import type { EncryptedImage, ListedFile } from '../../library/encrypted-image.ts';
+import type { ListedFile, ReadableImage } from '../../library/readable-image.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
 import { withOpenImage } from '../options/image-arguments.ts';
 import { withImageArguments } from '../options/image-options.ts';
@@ -38,7 +38,7 @@ export const command = defineCommand({
 });
 
 /** Lists files below a path; the names are paths from there. It does not call itself, because trees may be deep. */
-function* walk(image: EncryptedImage, start: Buffer, recursive: boolean): Generator<ListedFile> {
+function* walk(image: ReadableImage, start: Buffer, recursive: boolean): Generator<ListedFile> {
   const waiting: { readonly path: Buffer; readonly shown: Buffer }[] = [{ path: start, shown: Buffer.alloc(0) }];
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
     const { path, shown } = next;

@@ -1,5 +1,5 @@
 import { printableName } from '../../base/printable.ts';
-import type { FileStatus, ListedFile } from '../../library/encrypted-image.ts';
+import type { FileStatus, ListedFile } from '../../library/readable-image.ts';
 
 const TYPE_LETTERS = { file: '-', directory: 'd', symlink: 'l', fifo: 'p', socket: 's' } as const;
 

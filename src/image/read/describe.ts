@@ -2,6 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { printable } from '../../base/printable.ts';
 import type { Header } from '../../format/header.ts';
 import { FORMAT_VERSION } from '../../format/header.ts';
+import type { Inode } from '../../format/manifest.ts';
 import { slotAlgorithm } from '../../format/slot.ts';
 import type { Store } from '../../stores/store.ts';
 import { type ListedSignature, listSignatures } from '../signatures/stored-signatures.ts';
@@ -43,9 +44,8 @@ export interface DescribedSignature {
   readonly signedAt: string;
 }
 
-/** What an image shows with its key, in addition. */
-export interface ImageInside {
-  readonly epoch: number;
+/** What the files of a tree are, by number and size. */
+export interface TreeContents {
   readonly files: number;
   readonly directories: number;
   readonly symlinks: number;
@@ -55,6 +55,11 @@ export interface ImageInside {
   readonly fileBytes: number;
   /** The bytes of `fileBytes` that are not in holes. */
   readonly dataBytes: number;
+}
+
+/** What an image shows with its key, in addition. */
+export interface ImageInside extends TreeContents {
+  readonly epoch: number;
   /** `storedBytes` over `dataBytes`, less one; undefined when there is no data. */
   readonly overhead: number | undefined;
 }
@@ -93,18 +98,28 @@ function subjectOf(der: Buffer): string | undefined {
 
 /** Describes an image that was opened with its key. @throws CkptfsError `io` */
 export function describeInside(image: Image): ImageInside {
+  const contents = describeContents(image.manifest.inodes);
+  const { storedBytes } = describeOutside(image.store, image.header);
+  const { dataBytes } = contents;
+  return {
+    epoch: image.manifest.epoch,
+    ...contents,
+    overhead: dataBytes === 0 ? undefined : storedBytes / dataBytes - 1,
+  };
+}
+
+/** Counts what a tree has. */
+export function describeContents(inodes: readonly Inode[]): TreeContents {
   const counts = { file: 0, directory: 0, symlink: 0, fifo: 0, socket: 0 };
   let fileBytes = 0;
   let data = 0;
-  for (const inode of image.manifest.inodes) {
+  for (const inode of inodes) {
     counts[inode.type]++;
     if (inode.type !== 'file') continue;
     fileBytes += inode.size;
     data += dataBytes(inode.extents);
   }
-  const { storedBytes } = describeOutside(image.store, image.header);
   return {
-    epoch: image.manifest.epoch,
     files: counts.file,
     directories: counts.directory,
     symlinks: counts.symlink,
@@ -112,6 +127,5 @@ export function describeInside(image: Image): ImageInside {
     sockets: counts.socket,
     fileBytes,
     dataBytes: data,
-    overhead: data === 0 ? undefined : storedBytes / data - 1,
   };
 }

@@ -4,13 +4,14 @@ import { wipe } from '../../base/wipe.ts';
 import { SECTOR_SIZE } from '../../format/geometry.ts';
 import type { Extent, FileInode } from '../../format/manifest.ts';
 import { firstExtentPast } from './extents.ts';
+import type { SourceReader } from './image-source.ts';
 import { DEFAULT_READ_CACHE_BYTES, ObjectReader, type ObjectSource } from './object-reader.ts';
 
 /** Bytes of ciphertext that are read at once. A kernel request of 1 MiB never needs more. */
 export const RUN_SIZE = 1 << 20;
 
 /** Reads plaintext of files, and authenticates each byte before it returns it. One thread must have it for itself. */
-export class ImageReader {
+export class ImageReader implements SourceReader {
   readonly #objects: ObjectReader;
   /** Ciphertext. */
   readonly #run = new Region(RUN_SIZE);

@@ -1,6 +1,7 @@
 import { CkptfsError } from '../../base/errors.ts';
 import { firstNotBelow } from '../../base/search.ts';
-import { type Entry, type Inode, type Manifest, ROOT_INODE } from '../../format/manifest.ts';
+import { type Entry, type Inode, ROOT_INODE } from '../../format/manifest.ts';
+import type { ImageSource } from './image-source.ts';
 
 /** A name in a directory and the inode it leads to. */
 interface Child {
@@ -11,14 +12,14 @@ interface Child {
 
 /** Finds inodes in a manifest by name, by path and by directory. A directory is a run of the sorted entries. */
 export class ImageTree {
-  readonly #manifest: Manifest;
+  readonly #manifest: ImageSource['manifest'];
   /** For each inode number, the index of the first entry of that directory; and one index more at the end. */
   readonly #start: Uint32Array;
   /** For each inode number, the index of the entry that names it first, and -1 for the root. */
   readonly #named: Int32Array;
   readonly #links: Uint32Array;
 
-  constructor(manifest: Manifest) {
+  constructor(manifest: ImageSource['manifest']) {
     const { inodes, entries } = manifest;
     this.#manifest = manifest;
     this.#start = new Uint32Array(inodes.length + 2);

@@ -9,7 +9,8 @@ import { ReadOnlyTree } from '../../fs/read-only-tree.ts';
 import type { FaultListener } from '../../fs/store-faults.ts';
 import type { FileSystem } from '../../fuse/protocol/filesystem.ts';
 import { type Image, openImage, readHeader } from '../../image/read/image.ts';
-import { ImageReader } from '../../image/read/image-reader.ts';
+import type { ImageSource } from '../../image/read/image-source.ts';
+import { sealedSource } from '../../image/read/sealed-source.ts';
 import { ImageTree } from '../../image/read/tree.ts';
 import { openStore } from '../../stores/open-store.ts';
 import type { Store, StorePlace } from '../../stores/store.ts';
@@ -46,31 +47,47 @@ export interface TreeOptions {
 export function openTree(
   place: StorePlace,
   imageKey: Secret,
-  { cacheSize, pageFiles, rootMode, manifestDigest, isLocked = () => false }: TreeOptions,
+  options: TreeOptions,
   counters: Counters,
   onFault: FaultListener,
 ): OpenTree {
   const store = openStore(place);
-  const image = withRootMode(opened(store, imageKey, manifestDigest), rootMode);
-  const reader = new LockableReader(() => new ImageReader(image, cacheSize, counters), isLocked);
-  const root = image.manifest.inodes[ROOT_INODE - 1];
+  const image = opened(store, imageKey, options.manifestDigest);
+  const { manifestDigest } = image;
+  return servedTree(sealedSource(image), { ...options, manifestDigest }, counters, onFault, () => store.close());
+}
+
+/**
+ * Serves a source that is open.
+ * @param onClose is called when the tree is closed
+ */
+export function servedTree(
+  source: ImageSource,
+  { cacheSize, pageFiles, rootMode, manifestDigest, isLocked = () => false }: TreeOptions,
+  counters: Counters,
+  onFault: FaultListener,
+  onClose: () => void,
+): OpenTree {
+  const manifest = withRootMode(source.manifest, rootMode);
+  const reader = new LockableReader(() => source.openReader(cacheSize, counters), isLocked);
+  const root = manifest.inodes[ROOT_INODE - 1];
   if (root === undefined) throw new CkptfsError('internal', 'an image without a root directory');
   const { mode, uid, gid, atime, mtime } = root;
-  const tree = new ReadOnlyTree(image, new ImageTree(image.manifest), reader, onFault, pageFiles);
+  const tree = new ReadOnlyTree({ manifest }, new ImageTree(manifest), reader, onFault, pageFiles);
   return {
     tree,
     aheadSource: tree.opensDirect === undefined ? undefined : tree,
     image: {
-      imageId: image.header.imageId.toString('hex'),
+      imageId: source.imageId,
       root: { mode, uid, gid, atime, mtime },
-      manifestDigest: image.manifestDigest,
-      inodes: image.manifest.inodes.length,
+      manifestDigest,
+      inodes: manifest.inodes.length,
     },
     seal: undefined,
     wipe: () => reader.wipe(),
     close: () => {
       reader.wipe();
-      store.close();
+      onClose();
     },
   };
 }
@@ -84,8 +101,8 @@ function opened(store: Store, imageKey: Secret, manifestDigest: Uint8Array | und
   }
 }
 
-function withRootMode(image: Image, mode: number | undefined): Image {
-  const [root, ...others] = image.manifest.inodes;
-  if (mode === undefined || root === undefined) return image;
-  return { ...image, manifest: { ...image.manifest, inodes: [{ ...root, mode }, ...others] } };
+function withRootMode(manifest: ImageSource['manifest'], mode: number | undefined): ImageSource['manifest'] {
+  const [root, ...others] = manifest.inodes;
+  if (mode === undefined || root === undefined) return manifest;
+  return { ...manifest, inodes: [{ ...root, mode }, ...others] };
 }

@@ -26,7 +26,7 @@ afterEach(() => {
 
 /** What is made of a tree, where it is made, and which names are lost. */
 function make(inodes: Inode[], entries: Manifest['entries']) {
-  const tree = new ImageTree({ epoch: 1, objects: [], inodes, entries });
+  const tree = new ImageTree({ inodes, entries });
   const place = new ExtractedTree(tree, { root, target: base });
   const losses = new Losses();
   try {

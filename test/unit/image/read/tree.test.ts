@@ -42,8 +42,6 @@ describe('ImageTree', () => {
     const metadata = { mode: 0o755, uid: 0, gid: 0, ...NO_TIMES, xattrs: [] };
     const directory = { type: 'directory', ...metadata } as const;
     const tree = new ImageTree({
-      epoch: 1,
-      objects: [],
       inodes: [directory, directory, { type: 'file', ...metadata, size: 0, extents: [] }],
       entries: [
         { parent: 1, inode: 2, name: Buffer.from('a') },
