@@ -30,7 +30,7 @@ export function checkSealed(
   { header, imageKey }: Pick<BegunImage, 'header' | 'imageKey'>,
 ): void {
   const image = openImage(store, header, imageKey);
-  const reader = new ObjectReader(image, new Counters());
+  const reader = new ObjectReader(image, new Counters(), 1 << 16);
   const coverage = new Coverage(image.manifest, reader.geometry);
   const room = new Region(reader.geometry.groupSize);
   for (const [object, { chunks }] of image.manifest.objects.entries()) {
