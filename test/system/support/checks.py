@@ -1,5 +1,5 @@
-"""What the checks of a mount that can be written share. The mount is the program's second argument; the program that runs a file of checks
-puts this one in front of it."""
+"""What the checks of a mount that can be written share. The program's second argument is the mount, or a directory in it.
+The program that runs a file of checks puts this one in front of it."""
 
 import ctypes
 import errno
@@ -67,7 +67,10 @@ def forget_unused():
     Writing to drop_caches does it on the whole machine, where other tests count what the kernel asks for.
     """
     flags = os.statvfs(MOUNT).f_flag & (os.ST_RDONLY | os.ST_NOSUID | os.ST_NODEV | os.ST_NOEXEC)
-    called(libc.mount(None, MOUNT.encode(), None, ctypes.c_ulong(MS_REMOUNT | flags), None))
+    top = MOUNT
+    while not os.path.ismount(top):
+        top = os.path.dirname(top)
+    called(libc.mount(None, top.encode(), None, ctypes.c_ulong(MS_REMOUNT | flags), None))
 
 
 def in_time(holds):
