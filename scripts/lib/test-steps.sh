@@ -8,12 +8,14 @@ step() {
   shift
   echo "-- $name"
   echo started >"$left.status"
-  "$@" </dev/null >"$left.log" 2>&1 || code=$?
+  local TIMEFORMAT='%U + %S' spent
+  { time "$@" </dev/null >"$left.log" 2>&1; } 2>"$left.time" || code=$?
+  spent=$(tail -n 1 "$left.time")
   echo "$code" >"$left.status"
   # The output of one step at a time.
   (
     flock 9
-    echo "== $name: $((SECONDS - start)) seconds"
+    echo "== $name: $((SECONDS - start)) seconds, of processor time $spent"
     cat "$left.log"
   ) 9<"$reports"
 }
