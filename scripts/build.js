@@ -42,10 +42,25 @@ function licences(inputs, from) {
   const found = inputs.flatMap((path) => /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1] ?? []);
   return [...new Set(found)].sort().map((directory) => {
     const file = readdirSync(join(from, directory)).find((name) => /^licen[cs]e/i.test(name));
-    if (file === undefined) throw new Error(`${directory} has no licence file`);
-    const text = readFileSync(join(from, directory, file), 'utf8').trim();
+    const text =
+      file === undefined
+        ? licencesInHeads(inputs.filter((path) => path.startsWith(`${directory}/`)).map((path) => join(from, path)))
+        : readFileSync(join(from, directory, file), 'utf8').trim();
     return `${directory.replace(/^.*node_modules\//, '')}\n\n${text}\n`;
   });
+}
+
+/** The licences of a package that has them at the heads of its files only, each once. */
+function licencesInHeads(files) {
+  const heads = files.map((file) =>
+    /^(?:\/\/.*\n)+/
+      .exec(readFileSync(file, 'utf8'))?.[0]
+      ?.replace(/^\/\/ ?/gm, '')
+      .trim(),
+  );
+  const unnamed = heads.findIndex((head) => !head?.startsWith('Copyright'));
+  if (unnamed !== -1) throw new Error(`${files[unnamed]} has no licence at its head, and its package no licence file`);
+  return [...new Set(heads)].join('\n\n');
 }
 
 /**

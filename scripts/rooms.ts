@@ -28,6 +28,10 @@ export const HOUSES: Readonly<Record<string, House>> = {
     },
   },
   stores: { imports: ['base'] },
+  criu: {
+    imports: ['base', 'crypto', 'stores'],
+    doors: ['cipher-image.ts', 'layer.ts', 'page-digest.ts', 'shared-layer.ts', 'unlock-layer.ts', 'verify-layer.ts'],
+  },
   fuse: {
     imports: ['base'],
     doors: [

@@ -69,6 +69,33 @@ export class PrivateKey {
    * damaged. The caller wipes the result.
    */
   decryptOaep256(wrapped: Uint8Array): Secret | undefined {
+    return this.#decryptRsa(wrapped, (context) => {
+      const isSet =
+        this.#lib.contextSet(context, 'rsa_padding_mode', 'oaep') === 1 &&
+        this.#lib.contextSet(context, 'rsa_oaep_md', 'sha256') === 1 &&
+        this.#lib.contextSet(context, 'rsa_mgf1_md', 'sha256') === 1;
+      if (!isSet) throw openSslFailure('OAEP');
+    });
+  }
+
+  /**
+   * Decrypts by RSA with the padding of PKCS#1 v1.5, which authenticates nothing: with another key, bytes of chance
+   * come out in one of some ten million cases. Returns undefined when the padding is wrong, or the bytes are not as
+   * many as expected. The caller wipes the result.
+   */
+  decryptPkcs1(wrapped: Uint8Array, expectedLength: number): Secret | undefined {
+    const found = this.#decryptRsa(wrapped, (context) => {
+      if (this.#lib.contextSet(context, 'rsa_padding_mode', 'pkcs1') !== 1) throw openSslFailure('PKCS#1');
+      // Newer versions of OpenSSL return bytes of chance for a wrong padding, unless they are told not to.
+      if (this.#lib.contextSet(context, 'rsa_pkcs1_implicit_rejection', '0') !== 1) takeOpenSslErrors();
+    });
+    if (found === undefined || found.length === expectedLength) return found;
+    found.wipe();
+    return undefined;
+  }
+
+  /** @param choosePadding sets it in an EVP_PKEY_CTX */
+  #decryptRsa(wrapped: Uint8Array, choosePadding: (context: number) => void): Secret | undefined {
     if (this.publicJwk.kty !== 'RSA') throw wrongKind('RSA');
     const size = Buffer.from(this.publicJwk.n, 'base64url').length;
     if (wrapped.length !== size) return undefined;
@@ -76,12 +103,8 @@ export class PrivateKey {
     const length = sized(size);
     try {
       return this.#withContext((context) => {
-        const isSet =
-          this.#lib.decryptInit(context) === 1 &&
-          this.#lib.contextSet(context, 'rsa_padding_mode', 'oaep') === 1 &&
-          this.#lib.contextSet(context, 'rsa_oaep_md', 'sha256') === 1 &&
-          this.#lib.contextSet(context, 'rsa_mgf1_md', 'sha256') === 1;
-        if (!isSet) throw openSslFailure('EVP_PKEY_decrypt_init');
+        if (this.#lib.decryptInit(context) !== 1) throw openSslFailure('EVP_PKEY_decrypt_init');
+        choosePadding(context);
         const [from, to] = [new Region(wrapped), new Region(padded.bytes)];
         if (this.#lib.decrypt(context, to.address, length.address, from.address, from.length) !== 1) {
           takeOpenSslErrors();

@@ -1,7 +1,7 @@
 import { constants as fsConstants, fstatSync, type Stats } from 'node:fs';
 import { CkptfsError, ioError, systemErrorName } from '../base/errors.ts';
 import { closeDescriptor } from '../base/linux/descriptors.ts';
-import type { Directory } from '../base/linux/directory.ts';
+import type { Directory, EntryName } from '../base/linux/directory.ts';
 
 interface OpenFile {
   readonly fd: number;
@@ -23,7 +23,7 @@ export type Where = () => string;
  */
 export function openRegularFile(
   directory: Directory,
-  name: string,
+  name: EntryName,
   where: Where,
   flags: number = fsConstants.O_RDONLY,
 ): OpenFile | undefined {

@@ -1,0 +1,63 @@
+import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
+import { MalformedError } from '../base/bytes.ts';
+
+/** A message of Protocol Buffers, of which only a few fields matter. Input may be hostile. */
+export class Message {
+  readonly #numbers = new Map<number, bigint>();
+  readonly #parts = new Map<number, Uint8Array[]>();
+
+  /** @param bytes parts of them are returned, not copies @throws MalformedError */
+  constructor(bytes: Uint8Array) {
+    try {
+      const reader = new BinaryReader(bytes);
+      while (reader.pos < reader.len) this.#take(reader);
+    } catch (cause) {
+      if (cause instanceof MalformedError) throw cause;
+      // The library throws Error and RangeError, whose texts have nothing of the input but numbers.
+      throw new MalformedError(
+        `no message of Protocol Buffers: ${cause instanceof Error ? cause.message : 'unreadable'}`,
+      );
+    }
+  }
+
+  /** Returns the last value of a field; undefined when it is absent. */
+  number(field: number): bigint | undefined {
+    return this.#numbers.get(field);
+  }
+
+  /** Returns a field that tells how much of something there is. @throws MalformedError when absent or above 2^53 */
+  count(field: number): number {
+    const value = this.#numbers.get(field);
+    if (value === undefined) throw new MalformedError(`field ${field} is missing`);
+    if (value > MAX_COUNT) throw new MalformedError(`field ${field} is out of range`);
+    return Number(value);
+  }
+
+  /** Returns all values of a field that holds bytes or messages. */
+  parts(field: number): readonly Uint8Array[] {
+    return this.#parts.get(field) ?? [];
+  }
+
+  #take(reader: BinaryReader): void {
+    const [field, type] = reader.tag();
+    switch (type) {
+      case WireType.Varint:
+        this.#numbers.set(field, BigInt(reader.uint64()));
+        return;
+      case WireType.LengthDelimited: {
+        const known = this.#parts.get(field);
+        if (known === undefined) this.#parts.set(field, [reader.bytes()]);
+        else known.push(reader.bytes());
+        return;
+      }
+      case WireType.Bit32:
+      case WireType.Bit64:
+        reader.skip(type);
+        return;
+      default:
+        throw new MalformedError('groups are not used by CRIU');
+    }
+  }
+}
+
+const MAX_COUNT = BigInt(Number.MAX_SAFE_INTEGER);

@@ -1,0 +1,139 @@
+import { CkptfsError } from '../base/errors.ts';
+import type { Directory } from '../base/linux/directory.ts';
+import { Region } from '../base/linux/native.ts';
+import { wipe } from '../base/wipe.ts';
+import type { PrivateKey } from '../crypto/private-key.ts';
+import { primitives } from '../crypto/select.ts';
+import { BlobKey, blobAt, TRAILER_SIZE } from './blob-key.ts';
+import type { CipherImage } from './cipher-image.ts';
+import { imageKind } from './image-kind.ts';
+import { magicSize } from './image-magic.ts';
+import { listFiles, openListed, readCipherImage, type StoredEntry } from './layer-directory.ts';
+import { LENGTH_SIZE } from './sealed-walk.ts';
+
+/** Bytes of the secrets of a directory: the key of its images (the token), then that of its memory pages. */
+export const TOKEN_SIZE = 32;
+export const PAGES_KEY_SIZE = 64;
+export const LAYER_SECRETS_SIZE = TOKEN_SIZE + PAGES_KEY_SIZE;
+
+/** A private key that may open a directory. */
+export interface LayerKey {
+  /** Names it in messages: `private key host.pem`. */
+  readonly source: string;
+  readonly key: PrivateKey;
+}
+
+/** Bytes of a first entry that is decrypted to try a key. Those of inventory.img and pstree.img have some ten. */
+const MAX_TRIED_ENTRY = 1 << 20;
+
+/**
+ * Unwraps the secrets of a directory with the first key that fits: one by which both have their lengths, and the tag of
+ * an image matches.
+ * @param into gets the secrets: 96 bytes of locked memory, zeros after an error
+ * @returns the source of the key
+ * @throws CkptfsError `no-key` without any key; `wrong-key` when none fits; `damaged` about cipher.img, and when a key
+ *   opens it but no image; `io`
+ */
+export function unlockLayer(directory: Directory, keys: readonly LayerKey[], into: Uint8Array): string {
+  if (into.length !== LAYER_SECRETS_SIZE) throw new CkptfsError('internal', `room for secrets of ${into.length} bytes`);
+  const path = directory.path();
+  const cipher = readCipherImage(directory);
+  if (keys.length === 0)
+    throw new CkptfsError('no-key', `no private key was given for ${path}`, { path, data: { needs: 'private-key' } });
+  let fitting: LayerKey | undefined;
+  try {
+    for (const each of keys) {
+      if (!unwrap(cipher, each.key, into)) continue;
+      fitting = each;
+      if (opensAnyImage(directory, into.subarray(0, TOKEN_SIZE))) return each.source;
+    }
+  } catch (error) {
+    wipe(into);
+    throw error;
+  }
+  wipe(into);
+  if (fitting === undefined) throw wrongKey(path, keys);
+  const message = `${path}: ${fitting.source} opens cipher.img, but the tag of no image matches`;
+  throw new CkptfsError('damaged', message, { path });
+}
+
+/** Returns false when a key is not the one that the secrets are encrypted for. */
+function unwrap(cipher: CipherImage, key: PrivateKey, into: Uint8Array): boolean {
+  if (key.publicJwk.kty !== 'RSA') return false;
+  const token = key.decryptPkcs1(cipher.token, TOKEN_SIZE);
+  const pagesKey = token && key.decryptPkcs1(cipher.aesKey, PAGES_KEY_SIZE);
+  try {
+    if (token === undefined || pagesKey === undefined) return false;
+    // Such a key is weak, and OpenSSL refuses it.
+    if (primitives().isEqual(pagesKey.bytes.subarray(0, 32), pagesKey.bytes.subarray(32))) return false;
+    into.set(token.bytes);
+    into.set(pagesKey.bytes, TOKEN_SIZE);
+    return true;
+  } finally {
+    token?.wipe();
+    pagesKey?.wipe();
+  }
+}
+
+/** Tells whether a token fits: the first tag of an image matches, or there is no tag to try. */
+function opensAnyImage(directory: Directory, token: Uint8Array): boolean {
+  const key = new BlobKey(token);
+  try {
+    const results = [...tries(directory, key)];
+    return results.length === 0 || results.includes(true);
+  } finally {
+    key.dispose();
+  }
+}
+
+/** Tries the first entry of one image after the other, until one opens. */
+function* tries(directory: Directory, key: BlobKey): Generator<boolean> {
+  const images = listFiles(directory).filter(({ name }) => imageKind(name.toString('latin1')) === 'entries');
+  const preferred = images.toSorted((a, b) => Number(isInventory(b)) - Number(isInventory(a)));
+  for (const image of preferred) {
+    const isOpen = opensFirstEntry(directory, image, key);
+    if (isOpen !== undefined) yield isOpen;
+    if (isOpen === true) return;
+  }
+}
+
+function isInventory({ name }: StoredEntry): boolean {
+  return name.toString('latin1') === 'inventory.img';
+}
+
+/** Returns undefined when an image has no entry to try. */
+function opensFirstEntry(directory: Directory, image: StoredEntry, key: BlobKey): boolean | undefined {
+  const file = openListed(directory, image);
+  try {
+    const head = new Region(12);
+    const found = file.read(head, 0, Math.min(head.length, image.size), 0);
+    const start = startOfEntries(head, found);
+    if (start === undefined || start + LENGTH_SIZE > found) return undefined;
+    const length = head.view.getUint32(start, true);
+    const isSmall =
+      length > 0 && length <= MAX_TRIED_ENTRY && start + LENGTH_SIZE + length + TRAILER_SIZE <= image.size;
+    if (!isSmall) return undefined;
+    const [stored, plain] = [new Region(length + TRAILER_SIZE), new Region(length)];
+    const isThere = file.read(stored, 0, stored.length, start + LENGTH_SIZE) === stored.length;
+    const isOpen = isThere && key.open(stored, blobAt(0, length), plain, 0);
+    wipe(plain.bytes);
+    return isOpen;
+  } finally {
+    file.close();
+  }
+}
+
+function startOfEntries(head: Region, length: number): number | undefined {
+  try {
+    return magicSize(new Region(head.bytes.subarray(0, length)));
+  } catch {
+    return undefined;
+  }
+}
+
+function wrongKey(path: string, keys: readonly LayerKey[]): CkptfsError {
+  const sources = [...new Set(keys.map(({ source }) => source))].join(', ');
+  const isNoneRsa = keys.every(({ key }) => key.publicJwk.kty !== 'RSA');
+  const why = isNoneRsa ? 'CRIU encrypts for RSA keys only' : 'none is the RSA key that it was encrypted for';
+  return new CkptfsError('wrong-key', `${sources} cannot open ${path}: ${why}`, { path });
+}
