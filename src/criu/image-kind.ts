@@ -29,7 +29,7 @@ const SUFFIX = '.img';
 
 /** Names without their suffix, of images that are more than entries. */
 const SPECIAL: readonly (readonly [name: RegExp, kind: ImageKind])[] = [
-  [/^pages-\d+$/, 'pages'],
+  [/^pages-\d{1,15}$/, 'pages'],
   [/^pagemap-(shmem-|secretmem-)?\d+$/, 'pagemap'],
   [/^ghost-file-[\da-f]+$/, 'ghost'],
   [/^(pipes|fifo)-data$/, 'pipe-data'],
