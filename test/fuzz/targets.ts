@@ -1,3 +1,4 @@
+import { criuCipherTarget, criuDamagedImageTarget, criuHostileImageTarget, criuPiecesTarget } from './criu-targets.ts';
 import { fuseTarget, imageRequestsTarget } from './fuse-targets.ts';
 import { fuseWritableTarget } from './fuse-writable-target.ts';
 import { headerTarget, slotTarget } from './header-target.ts';
@@ -24,6 +25,10 @@ export const fuzzTargets: readonly FuzzTarget[] = [
   privateKeyTarget,
   publicKeyTarget,
   publicKeySlotTarget,
+  criuCipherTarget,
+  criuDamagedImageTarget,
+  criuHostileImageTarget,
+  criuPiecesTarget,
   fuseTarget,
   fuseWritableTarget,
   imageRequestsTarget,
