@@ -33,9 +33,12 @@ export function parseCipherImage(bytes: Uint8Array, path: string = CIPHER_IMAGE)
       throw new MalformedError('it has another magic');
     const message = new Message(reader.take(reader.u32()));
     if (reader.remaining > 0) throw new MalformedError('bytes follow its message');
+    const [token, aesKey] = [required(message, FIELD.token), required(message, FIELD.aesKey)];
+    // Both are encrypted for one key, whose size they have.
+    if (token.length !== aesKey.length) throw new MalformedError('its two keys are not encrypted for the same key');
     return {
-      token: required(message, FIELD.token),
-      aesKey: required(message, FIELD.aesKey),
+      token,
+      aesKey,
       iv: required(message, FIELD.iv, IV_SIZE),
       digest: optional(message, FIELD.digest, DIGEST_SIZE),
     };

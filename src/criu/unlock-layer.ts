@@ -23,6 +23,8 @@ export interface LayerKey {
   readonly key: PrivateKey;
 }
 
+const ANOTHER_KEY = 'it was made for another key';
+
 /** Bytes of a first entry that is decrypted to try a key. Those of inventory.img and pstree.img have some ten. */
 const MAX_TRIED_ENTRY = 1 << 20;
 
@@ -31,8 +33,8 @@ const MAX_TRIED_ENTRY = 1 << 20;
  * an image matches.
  * @param into gets the secrets: 96 bytes of locked memory, zeros after an error
  * @returns the source of the key
- * @throws CkptfsError `no-key` without any key; `wrong-key` when none fits; `damaged` about cipher.img, and when a key
- *   opens it but no image; `io`
+ * @throws CkptfsError `no-key` without any key; `wrong-key` when none fits; `damaged` about cipher.img, also when a
+ *   key opens it but no image; `io`
  */
 export function unlockLayer(directory: Directory, keys: readonly LayerKey[], into: Uint8Array): string {
   if (into.length !== LAYER_SECRETS_SIZE) throw new CkptfsError('internal', `room for secrets of ${into.length} bytes`);
@@ -40,35 +42,40 @@ export function unlockLayer(directory: Directory, keys: readonly LayerKey[], int
   const cipher = readCipherImage(directory);
   if (keys.length === 0)
     throw new CkptfsError('no-key', `no private key was given for ${path}`, { path, data: { needs: 'private-key' } });
-  let fitting: LayerKey | undefined;
+  let damage: string | undefined;
   try {
-    for (const each of keys) {
-      if (!unwrap(cipher, each.key, into)) continue;
-      fitting = each;
-      if (opensAnyImage(directory, into.subarray(0, TOKEN_SIZE))) return each.source;
+    for (const { source, key } of keys) {
+      const problem = unwrap(cipher, key, into);
+      if (problem === undefined && opensAnyImage(directory, into.subarray(0, TOKEN_SIZE))) return source;
+      if (problem !== ANOTHER_KEY)
+        damage ??= `${source} opens its cipher.img, but ${problem ?? 'the tag of no image matches'}`;
     }
   } catch (error) {
     wipe(into);
     throw error;
   }
   wipe(into);
-  if (fitting === undefined) throw wrongKey(path, keys);
-  const message = `${path}: ${fitting.source} opens cipher.img, but the tag of no image matches`;
-  throw new CkptfsError('damaged', message, { path });
+  if (damage === undefined) throw wrongKey(path, keys);
+  throw new CkptfsError('damaged', `${path}: ${damage}`, { path });
 }
 
-/** Returns false when a key is not the one that the secrets are encrypted for. */
-function unwrap(cipher: CipherImage, key: PrivateKey, into: Uint8Array): boolean {
-  if (key.publicJwk.kty !== 'RSA') return false;
-  const token = key.decryptPkcs1(cipher.token, TOKEN_SIZE);
-  const pagesKey = token && key.decryptPkcs1(cipher.aesKey, PAGES_KEY_SIZE);
+/** Returns what is wrong with the secrets, or with the key. */
+function unwrap(cipher: CipherImage, key: PrivateKey, into: Uint8Array): string | undefined {
+  if (key.publicJwk.kty !== 'RSA') return ANOTHER_KEY;
+  const token = key.decryptPkcs1(cipher.token);
+  const pagesKey = token && key.decryptPkcs1(cipher.aesKey);
   try {
-    if (token === undefined || pagesKey === undefined) return false;
+    if (token === undefined) return ANOTHER_KEY;
+    if (token.length !== TOKEN_SIZE) return `its token has ${token.length} bytes, not ${TOKEN_SIZE}`;
+    if (pagesKey === undefined) return 'its AES key is damaged';
+    if (pagesKey.length !== PAGES_KEY_SIZE) return `its AES key has ${pagesKey.length} bytes, not ${PAGES_KEY_SIZE}`;
     // Such a key is weak, and OpenSSL refuses it.
-    if (primitives().isEqual(pagesKey.bytes.subarray(0, 32), pagesKey.bytes.subarray(32))) return false;
+    const half = PAGES_KEY_SIZE / 2;
+    if (primitives().isEqual(pagesKey.bytes.subarray(0, half), pagesKey.bytes.subarray(half)))
+      return 'the two halves of its AES key are equal';
     into.set(token.bytes);
     into.set(pagesKey.bytes, TOKEN_SIZE);
-    return true;
+    return undefined;
   } finally {
     token?.wipe();
     pagesKey?.wipe();

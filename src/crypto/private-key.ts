@@ -79,19 +79,16 @@ export class PrivateKey {
   }
 
   /**
-   * Decrypts by RSA with the padding of PKCS#1 v1.5, which authenticates nothing: with another key, bytes of chance
-   * come out in one of some ten million cases. Returns undefined when the padding is wrong, or the bytes are not as
-   * many as expected. The caller wipes the result.
+   * Decrypts by RSA with the padding of PKCS#1 v1.5, which authenticates nothing: with another key, bytes of chance and
+   * of any length come out in one of some hundred thousand cases. Returns undefined when the padding is wrong. The
+   * caller wipes the result.
    */
-  decryptPkcs1(wrapped: Uint8Array, expectedLength: number): Secret | undefined {
-    const found = this.#decryptRsa(wrapped, (context) => {
+  decryptPkcs1(wrapped: Uint8Array): Secret | undefined {
+    return this.#decryptRsa(wrapped, (context) => {
       if (this.#lib.contextSet(context, 'rsa_padding_mode', 'pkcs1') !== 1) throw openSslFailure('PKCS#1');
       // Newer versions of OpenSSL return bytes of chance for a wrong padding, unless they are told not to.
       if (this.#lib.contextSet(context, 'rsa_pkcs1_implicit_rejection', '0') !== 1) takeOpenSslErrors();
     });
-    if (found === undefined || found.length === expectedLength) return found;
-    found.wipe();
-    return undefined;
   }
 
   /** @param choosePadding sets it in an EVP_PKEY_CTX */

@@ -50,6 +50,7 @@ describe('what is malformed', () => {
     ['a long digest', of(field(1, token), field(2, pagesKey), field(3, iv), field(4, token)), 'field 4 has 256 bytes'],
     ['a number in place of bytes', of(field(1, 7), field(2, pagesKey), field(3, iv)), 'field 1 is a number'],
     ['an empty token', of(field(1, Buffer.alloc(0)), field(2, pagesKey), field(3, iv)), 'field 1 has 0 bytes'],
+    ['a token of another size', of(field(1, token.subarray(1)), field(2, pagesKey), field(3, iv)), 'for the same key'],
     ['a group', of(Buffer.of(0x0b)), 'groups'],
     ['a varint without an end', of(Buffer.alloc(20, 0xff)), 'no message'],
   ])('%s', (_, bytes, reason) => {

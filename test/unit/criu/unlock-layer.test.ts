@@ -109,16 +109,22 @@ describe('a directory that does not open', () => {
   });
 
   test.each([
-    ['a token', 16, 64],
-    ['a long token', 33, 64],
-    ['an AES key', 32, 32],
-    ['an empty AES key', 32, 0],
-  ])('%s of the wrong length', (_, tokenSize, keySize) => {
-    expect(open(withCipher(randomBytes(tokenSize), randomBytes(keySize))).code).toBe('wrong-key');
+    [16, 64, 'its token has 16 bytes, not 32'],
+    [33, 64, 'its token has 33 bytes, not 32'],
+    [32, 32, 'its AES key has 32 bytes, not 64'],
+    [32, 65, 'its AES key has 65 bytes, not 64'],
+    [32, 0, 'its AES key is damaged'],
+  ])('a token of %i bytes and an AES key of %i', (tokenSize, keySize, reason) => {
+    const error = open(withCipher(randomBytes(tokenSize), randomBytes(keySize)));
+    expect(error.code).toBe('damaged');
+    expect(error.message).toContain(reason);
   });
 
   test('an AES key of two equal halves', () => {
-    expect(open(withCipher(secrets.token, Buffer.alloc(64, 7))).code).toBe('wrong-key');
+    expect(open(withCipher(secrets.token, Buffer.alloc(64, 7)))).toMatchObject({
+      code: 'damaged',
+      message: expect.stringContaining('the two halves of its AES key are equal'),
+    });
   });
 
   test('another token, by which no tag matches', () => {

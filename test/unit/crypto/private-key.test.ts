@@ -156,27 +156,25 @@ describe('RSA with PKCS#1 v1.5', () => {
     publicEncrypt({ key: rsa.publicKey, padding: constants.RSA_PKCS1_PADDING }, content);
   const key = ours(rsa.privateKey);
 
-  test.each([1, 32, 64, 245])('decrypts %i bytes, and only as many', (size) => {
+  test.each([1, 32, 64, 245])('decrypts %i bytes', (size) => {
     const content = randomBytes(size);
-    const wrapped = wrap(content);
-    expect(Buffer.from(key.decryptPkcs1(wrapped, size)?.bytes ?? [])).toEqual(content);
-    for (const other of [size - 1, size + 1, 32 + size]) expect(key.decryptPkcs1(wrapped, other)).toBeUndefined();
+    expect(Buffer.from(key.decryptPkcs1(wrap(content))?.bytes ?? [])).toEqual(content);
   });
 
-  test('what is damaged is refused, and gives no bytes of chance of any length', () => {
-    const flipped = wrap(randomBytes(32)).map((byte, at) => (at === 100 ? byte ^ 1 : byte));
-    for (let size = 0; size <= 245; size++) expect(key.decryptPkcs1(flipped, size)).toBeUndefined();
+  test('what is damaged gives no bytes of chance', () => {
+    for (let at = 0; at < 20; at++) {
+      const flipped = wrap(randomBytes(32)).map((byte, index) => (index === 100 + at ? byte ^ 1 : byte));
+      expect(key.decryptPkcs1(flipped)).toBeUndefined();
+    }
   });
 
   test('what is for another key or padding, or of another size, does not open', () => {
     const right = wrap(randomBytes(32));
     const oaep = publicEncrypt({ key: rsa.publicKey, oaepHash: 'sha256' }, randomBytes(32));
     const wrong = [oaep, right.subarray(1), Buffer.alloc(257), Buffer.alloc(0), Buffer.alloc(256, 0xff)];
-    for (const bad of wrong) expect(key.decryptPkcs1(bad, 32)).toBeUndefined();
-    expect(
-      ours(generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey).decryptPkcs1(right, 32),
-    ).toBeUndefined();
-    expect(() => PrivateKey.x25519(randomBytes(32)).decryptPkcs1(right, 32)).toThrow('needs an RSA key');
+    for (const bad of wrong) expect(key.decryptPkcs1(bad)).toBeUndefined();
+    expect(ours(generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey).decryptPkcs1(right)).toBeUndefined();
+    expect(() => PrivateKey.x25519(randomBytes(32)).decryptPkcs1(right)).toThrow('needs an RSA key');
   });
 });
 
@@ -337,7 +335,7 @@ test('Node still makes and uses keys after failures: no error is left in OpenSSL
   const zero = Buffer.alloc(32).toString('base64url');
   key.agree({ kty: 'EC', crv: 'P-256', x: zero, y: zero });
   ours(rsa.privateKey).decryptOaep256(Buffer.alloc(256));
-  ours(rsa.privateKey).decryptPkcs1(Buffer.alloc(256), 32);
+  ours(rsa.privateKey).decryptPkcs1(Buffer.alloc(256));
   const jwk = rsa.privateKey.export({ format: 'jwk' });
   expect(createPrivateKey({ key: jwk, format: 'jwk' }).type).toBe('private');
   await importJWK(jwk, 'RSA-OAEP-256');
