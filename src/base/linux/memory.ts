@@ -61,8 +61,8 @@ export function discardPages({ address, length }: Region): void {
   calls.madvise(address, length, MADV_DONTNEED);
 }
 
-/** Undoes {@link mapShared}. Nothing may use the region any more. */
-export function unmapShared({ address, length }: Region): void {
+/** Undoes {@link mapPages} or {@link mapShared}. Nothing may use the region any more. */
+export function unmap({ address, length }: Region): void {
   calls.munmap(address, length);
 }
 

@@ -1,14 +1,15 @@
+import { constants } from 'node:os';
 import { bind } from './native.ts';
+import { handleOnSignalStack } from './signal-stack.ts';
 
 /** Lets one thread of this process interrupt a system call in which another one waits (pthread_kill(3)). */
 
 /** SIGURG, which is ignored unless a process asks for it. */
-const SIGNAL = 23;
+export const WAKING_SIGNAL = constants.signals.SIGURG;
 
 const calls = {
   self: bind('pthread_self', 'uintptr_t', []),
   kill: bind('pthread_kill', 'int', ['uintptr_t', 'int']),
-  interrupt: bind('siginterrupt', 'int', ['int', 'int']),
 } as const;
 
 let isPrepared = false;
@@ -26,9 +27,8 @@ export function thisThread(): number {
 export function interruptThread(thread: number): void {
   if (!isPrepared) {
     process.on('SIGURG', () => undefined);
-    // Node lets the kernel go on with system calls that a signal interrupts.
-    calls.interrupt(SIGNAL, 1);
+    handleOnSignalStack(WAKING_SIGNAL);
     isPrepared = true;
   }
-  calls.kill(thread, SIGNAL);
+  calls.kill(thread, WAKING_SIGNAL);
 }

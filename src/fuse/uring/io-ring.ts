@@ -3,7 +3,7 @@ import { errnoName } from '../../base/errno.ts';
 import { CkptfsError } from '../../base/errors.ts';
 import { closeDescriptor } from '../../base/linux/descriptors.ts';
 import { enterRing, setUpRing } from '../../base/linux/io-uring.ts';
-import { mapShared, unmapShared } from '../../base/linux/memory.ts';
+import { mapShared, unmap } from '../../base/linux/memory.ts';
 import { lastErrno, Region } from '../../base/linux/native.ts';
 import {
   IORING_ENTER_GETEVENTS,
@@ -70,7 +70,7 @@ export class IoRing {
       mappings.push(submissions);
       return new IoRing(fd, geometry, rings, submissions);
     } catch (error) {
-      mappings.forEach(unmapShared);
+      mappings.forEach(unmap);
       closeDescriptor(fd);
       throw error;
     }
@@ -133,8 +133,8 @@ export class IoRing {
 
   /** Cancels what is under way. The kernel uses no memory of it afterwards. */
   close(): void {
-    unmapShared(this.#rings);
-    unmapShared(this.#entries);
+    unmap(this.#rings);
+    unmap(this.#entries);
     closeDescriptor(this.#fd);
   }
 }

@@ -167,7 +167,7 @@ export class ServingThreads implements ThreadsOfMount {
       if (left.length === 0 && this.#ring?.empty() !== false) return;
       if (deadline.hasPassed) throw notWiped();
       // One that is not in a system call right now notices nothing, so it is woken again.
-      for (const index of left) new ThreadWipe(this.#wipeMemory(index)).wake();
+      for (const index of left) new ThreadWipe(this.#wipeMemory(index)).wake(generation);
       await sleep(WAKE_MILLISECONDS);
     }
   }
