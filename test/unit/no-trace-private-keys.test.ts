@@ -1,9 +1,9 @@
 // Goal: after a private key was used and wiped, no part of it is anywhere in the memory of the process.
 // Method: a child process opens a slot with a key of each kind, from each form of file; its whole memory is searched.
 import { execFileSync, spawn } from 'node:child_process';
-import { createHash, createPrivateKey, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { bech32 } from '@scure/base';
 import { afterAll, expect, test } from 'vitest';
@@ -12,6 +12,7 @@ import { readRecipientFile } from '../../src/keys/recipients/pem.ts';
 import { readRecipients } from '../../src/keys/recipients/read-recipients.ts';
 import { KeyDirectory } from './crypto/made-keys.ts';
 import { found } from './memory-search.ts';
+import { makeKey, makeSshKey, secretsOf } from './secret-numbers.ts';
 
 const directory = new KeyDirectory();
 afterAll(() => directory.remove());
@@ -33,26 +34,6 @@ const files: [name: string, options: string, command: string][] = [
   ['ed25519', '-algorithm ED25519', 'pkey'],
 ];
 
-/** Returns the secret numbers of a key, as they are in files and as OpenSSL has them, and a line of its file. */
-function secretsOf(name: string): [string, Buffer][] {
-  const jwk = createPrivateKey(readFileSync(directory.file(`${name}.pem`))).export({ format: 'jwk' });
-  const numbers = (['d', 'p', 'q', 'dp', 'dq', 'qi'] as const).flatMap((member): [string, Buffer][] => {
-    const text = jwk[member];
-    if (text === undefined) return [];
-    // Some bytes from the middle: the ends may be cut or padded.
-    const middle = Buffer.from(text, 'base64url').subarray(4, 28);
-    return [
-      [`${name} ${member}`, middle],
-      [`${name} ${member} of OpenSSL`, Buffer.from(middle).reverse()],
-    ];
-  });
-  // The lines before the middle of an RSA key have its public numbers.
-  const lines = readFileSync(directory.file(`${name}.key`), 'latin1').split('\n');
-  const line = lines[Math.floor((lines.length - 1) * 0.6)];
-  const isPem = line !== undefined && /^[\w+/=]{16,}$/.test(line);
-  return isPem ? [...numbers, [`${name} text`, Buffer.from(line)]] : numbers;
-}
-
 /** Keys that ssh-keygen makes, and whether a passphrase protects them. */
 const sshFiles: [name: string, options: string, isProtected: boolean][] = [
   ['ssh-ed25519', '-t ed25519', false],
@@ -60,32 +41,6 @@ const sshFiles: [name: string, options: string, isProtected: boolean][] = [
   ['ssh-rsa-protected', '-t rsa -b 2048', true],
   ['ssh-ecdsa-protected', '-t ecdsa -b 384', true],
 ];
-
-/** Makes NAME.key and NAME.pub, and returns what is secret in them. */
-function makeSshKey(name: string, options: string, isProtected: boolean): [string, Buffer][] {
-  const keygen = (...args: string[]): Buffer =>
-    execFileSync('ssh-keygen', ['-q', '-a', '2', ...args], { cwd: directory.path });
-  keygen('-f', `${name}.key`, '-N', '', ...options.split(' '));
-  copyFileSync(directory.file(`${name}.key.pub`), directory.file(`${name}.pub`));
-  const text = readFileSync(directory.file(`${name}.key`), 'latin1');
-  let secrets: [string, Buffer][];
-  if (options.includes('ed25519')) {
-    const bytes = Buffer.from(text.replace(/-----.*-----/g, ''), 'base64');
-    const at = bytes.lastIndexOf(Buffer.of(0, 0, 0, 64)) + 4;
-    const seed = bytes.subarray(at, at + 32);
-    const scalar = createHash('sha512').update(seed).digest();
-    secrets = [
-      [`${name} seed`, seed.subarray(4, 28)],
-      [`${name} as X25519`, scalar.subarray(4, 28)],
-    ];
-  } else {
-    copyFileSync(directory.file(`${name}.key`), directory.file(`${name}.pem`));
-    keygen('-p', '-f', `${name}.pem`, '-N', '', '-m', 'PKCS8');
-    secrets = secretsOf(name);
-  }
-  if (isProtected) keygen('-p', '-f', `${name}.key`, '-N', PASSPHRASE);
-  return secrets;
-}
 
 /** Makes age.key and age.pub, and returns what is secret in them. */
 function makeAgeKey(): [string, Buffer][] {
@@ -102,15 +57,17 @@ function makeAgeKey(): [string, Buffer][] {
 test('no private key is left in memory after the wipe', async () => {
   const [imageKey, imageId] = [Secret.random(32), Buffer.alloc(16, 1)];
   for (const [name, options, command] of files) {
-    directory.openssl(`genpkey ${options} -out ${name}.pem`);
-    directory.openssl(
-      `${command} ${command.endsWith('-inkey') ? '' : '-in '}${name}.pem -out ${name}.key`.replace('  ', ' '),
-    );
+    makeKey(directory, name, options, command);
     directory.openssl(`pkey -in ${name}.pem -pubout -out ${name}.pub`);
     const slot = await readRecipientFile(directory.file(`${name}.pub`)).wrap(imageKey, imageId);
     writeFileSync(directory.file(`${name}.json`), JSON.stringify(slot));
   }
-  const others = [...sshFiles.flatMap((each) => makeSshKey(...each)), ...makeAgeKey()];
+  const others = [
+    ...sshFiles.flatMap(([name, options, isProtected]) =>
+      makeSshKey(directory, name, options, isProtected ? PASSPHRASE : ''),
+    ),
+    ...makeAgeKey(),
+  ];
   for (const name of [...sshFiles.map(([each]) => each), 'age']) {
     const [recipient] = await readRecipients(directory.file(`${name}.pub`));
     writeFileSync(directory.file(`${name}.json`), JSON.stringify(await recipient?.wrap(imageKey, imageId)));
@@ -119,7 +76,7 @@ test('no private key is left in memory after the wipe', async () => {
   const needles = new Map<string, Buffer>([
     ['image', Buffer.from(imageKey.bytes)],
     ['passphrase', Buffer.from(PASSPHRASE)],
-    ...files.flatMap(([name]) => secretsOf(name)),
+    ...files.flatMap(([name]) => secretsOf(directory, name)),
     ...others,
   ]);
 
