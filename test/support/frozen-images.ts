@@ -69,6 +69,11 @@ export interface Recipe {
 
 export const imageNames = ['aes-256-xts', 'aes-128-xts', 'chacha20-poly1305', 'none', 'aes-256-gcm'] as const;
 
+/** An image with a signature of each kind, and in `trusted` by what to verify each of them. */
+export const signedRoot = path.join(frozenRoot, 'signed');
+/** The one file of that image: `filler` of its name and of 5,000 bytes. */
+export const SIGNED_FILE = 'pages-1.img';
+
 export function imageDirectory(name: string): string {
   return path.join(frozenRoot, name, 'image');
 }

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { describeTree } from '../../scripts/images/source-tree.ts';
+import { filler } from '../../scripts/vectors/encode.ts';
 import {
   type ExpectedDamage,
   imageDirectory,
@@ -14,6 +15,8 @@ import {
   listing,
   makeDamaged,
   recipes,
+  SIGNED_FILE,
+  signedRoot,
   without,
 } from '../support/frozen-images.ts';
 import { ckptfs, runCkptfs } from './support/ckptfs.ts';
@@ -43,6 +46,13 @@ describeIf(['root'], 'frozen images', () => {
     const byPath = (files: readonly ListedFile[]) => new Map(without(files, 'ctime').map((file) => [file.path, file]));
     expect(byPath(describeTree(target))).toEqual(byPath(listing(name)));
   });
+});
+
+test('the signed image is decrypted where its signature by a certificate is demanded', () => {
+  const [image, target] = [join(signedRoot, 'image'), join(scratch, 'signed')];
+  const demand = ['--require-signature', '--trusted', join(signedRoot, 'trusted', 'authority.crt')];
+  ckptfs('decrypt', image, target, '--key-file', keyFile(), '--quiet', ...demand);
+  expect(fs.readFileSync(join(target, SIGNED_FILE)).equals(filler(SIGNED_FILE, 5000))).toBe(true);
 });
 
 describe('damaged', () => {

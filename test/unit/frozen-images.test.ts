@@ -81,7 +81,9 @@ test('an object whose file cannot be closed is none to stumble over', async () =
 });
 
 test('every file of the folder belongs to an image, a recipe or a key', () => {
-  expect(fs.readdirSync(frozenRoot).sort()).toEqual([...imageNames, 'damaged', 'key-128', 'key-192', 'key-256'].sort());
+  expect(fs.readdirSync(frozenRoot).sort()).toEqual(
+    [...imageNames, 'damaged', 'key-128', 'key-192', 'key-256', 'signed'].sort(),
+  );
   const all = recipes();
   const puts = [...all.values()].flatMap(({ changes }) =>
     changes.flatMap((change) => ('put' in change ? [change.bytes] : [])),
