@@ -1,6 +1,6 @@
 import { CkptfsError } from '../base/errors.ts';
 import type { CipherName } from '../format/ciphers.ts';
-import { MAX_REPLACED } from '../format/header.ts';
+import { type Header, MAX_REPLACED, signedHeaderBytes } from '../format/header.ts';
 import { refuseInside } from '../image/create/create.ts';
 import { checkChunkSize } from '../image/create/new-header.ts';
 import { type Image, lockForReading, openImage, readHeader } from '../image/read/image.ts';
@@ -8,7 +8,7 @@ import { replacedMac, replacesMac } from '../image/reencrypt/replaces-mac.ts';
 import { type SealCopyOptions, type SealedCopy, sealCopy } from '../image/reencrypt/seal-copy.ts';
 import type { Recipient } from '../keys/provider.ts';
 import { ImagePlace } from '../stores/image-place.ts';
-import { openStore } from '../stores/open-store.ts';
+import { checkVacant, openStore } from '../stores/open-store.ts';
 import { ReplacementStore, type ReplacesMark } from '../stores/replacement-store.ts';
 import type { Store, StoreLock } from '../stores/store.ts';
 import { checkEpoch, type ReadOptions } from './encrypted-image.ts';
@@ -65,6 +65,9 @@ async function reencryptInto(
   options: ReencryptOptions,
 ): Promise<ReencryptedImage> {
   refuseInside(location, destination);
+  const left = findIn(destination);
+  if (left === undefined) checkVacant(destination);
+  left?.close();
   const store = openStore(location);
   try {
     return await withOpened(store, options, async (image) => {
@@ -147,22 +150,23 @@ function vouchFor(old: Image, { store, header, imageKey }: Replacement, mark: Re
 
 /**
  * Opens the old image, which may be read by others but not written meanwhile.
- * @param locked is called when the lock of a reader is held, before the header is read
+ * @param lockSlots locks its header once no secret is asked for any more
  */
 async function withOpened<T>(
   store: Store,
   options: ReencryptOptions,
   work: (image: Image) => Promise<T>,
-  locked: () => void = () => undefined,
+  lockSlots: () => void = () => undefined,
 ): Promise<T> {
   const lock = lockForReading(store);
   try {
-    readHeader(store);
-    locked();
-    const header = readHeader(store);
-    const signed = options.signature && (await demandSignature(store, header, options.signature));
-    const { imageKey } = await unlockHeader(store, header, options);
+    const before = readHeader(store);
+    const signed = options.signature && (await demandSignature(store, before, options.signature));
+    const { imageKey } = await unlockHeader(store, before, options);
     try {
+      lockSlots();
+      const header = readHeader(store);
+      if (signed !== undefined) checkSame(store, before, header);
       const image = openImage(store, header, imageKey, signed?.manifestDigest);
       if (signed !== undefined) checkEpoch(image, signed.epoch);
       return await work(image);
@@ -172,6 +176,12 @@ async function withOpened<T>(
   } finally {
     lock.release();
   }
+}
+
+/** Refuses another header than the one that is signed, but for its slots. @throws CkptfsError `damaged` */
+function checkSame({ location }: Store, before: Header, header: Header): void {
+  if (signedHeaderBytes(before).equals(signedHeaderBytes(header))) return;
+  throw new CkptfsError('damaged', `${location}: another header was put in place meanwhile`, { path: location });
 }
 
 /** Fills the new image and passes it to `work`, once it is whole. */

@@ -2,7 +2,7 @@ import type { ArgumentsCamelCase, Argv } from 'yargs';
 import { printable } from '../../base/printable.ts';
 import type { Signer } from '../../crypto/signer.ts';
 import { DEFAULT_CIPHER } from '../../format/ciphers.ts';
-import { createImage } from '../../image/create/create.ts';
+import { checkCreation, createImage } from '../../image/create/create.ts';
 import { cancellable } from '../cancellation.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
 import { keyMade, slotsFor } from '../new-image.ts';
@@ -24,47 +24,54 @@ export const command = defineCommand({
     ['$0 encrypt ckpt new', 'With a new key, kept in your configuration folder; mount finds it there'],
   ],
   options,
-  run: (args) => withSigners(args, (signers) => encrypt(args, signers)),
+  run: (args) =>
+    withKeys(
+      args,
+      async (keys) => {
+        await warnAbout(keys, args);
+        // All that can be refused is, before anyone is asked for a passphrase.
+        keys.checkForCreating(args.cipher ?? DEFAULT_CIPHER);
+        checkCreation({ source: args.SRC, destination: args.DST, ...omitUndefined({ chunkSize: args.chunkSize }) });
+        return withSigners(args, (signers) => encrypt(args, keys, signers));
+      },
+      'make',
+    ),
 });
 
-function encrypt(args: EncryptArguments, signers: readonly Signer[]): Promise<number> {
-  const make = async (keys: HeldKeys): Promise<number> => {
-    await warnAbout(keys, args);
-    await keys.prepareForCreating(args.cipher ?? DEFAULT_CIPHER);
-    const cipher = args.cipher ?? DEFAULT_CIPHER;
-    const bar = progressBar('encrypting', args.quiet);
-    const created = await cancellable(`${args.DST} is left unfinished, ${args.SRC} untouched.`, (cancellation) =>
-      createImage({
-        source: args.SRC,
-        destination: args.DST,
-        makeSlots: slotsFor(keys),
-        cipher,
-        ...omitUndefined({ chunkSize: args.chunkSize, jobs: args.jobs }),
-        skipSpecial: args.skipSpecial,
-        signers,
-        onProgress: bar.update,
-        ...cancellation,
-      }),
-    )
-      .catch((error: unknown) => {
-        keys.forgetMadeDefault();
-        throw error;
-      })
-      .finally(bar.end);
-    if (!args.quiet) for (const path of created.skipped) await warn(`left out ${path}: a device`);
-    const keyFile = keys.madeDefault;
-    const code = await reportLosses(created.losses, args.quiet);
-    if (args.json) {
-      const { bytes: fileBytes, ...rest } = created;
-      await printJson({ ...rest, fileBytes, cipher, ...(keyFile === undefined ? {} : { keyFile }) });
-    }
-    if (args.json || args.quiet) return code;
-    const amount = `${countOf(created.files, 'file')}, ${formatBytes(created.bytes)}`;
-    await print(`image ${created.imageId}: ${amount}, ${cipher}, in ${printable(args.DST)}\n`);
-    if (keyFile !== undefined) await print(`${keyMade(keyFile)}\n`);
-    return code;
-  };
-  return withKeys(args, make, 'make');
+async function encrypt(args: EncryptArguments, keys: HeldKeys, signers: readonly Signer[]): Promise<number> {
+  await keys.prepareForCreating(args.cipher ?? DEFAULT_CIPHER);
+  const cipher = args.cipher ?? DEFAULT_CIPHER;
+  const bar = progressBar('encrypting', args.quiet);
+  const created = await cancellable(`${args.DST} is left unfinished, ${args.SRC} untouched.`, (cancellation) =>
+    createImage({
+      source: args.SRC,
+      destination: args.DST,
+      makeSlots: slotsFor(keys),
+      cipher,
+      ...omitUndefined({ chunkSize: args.chunkSize, jobs: args.jobs }),
+      skipSpecial: args.skipSpecial,
+      signers,
+      onProgress: bar.update,
+      ...cancellation,
+    }),
+  )
+    .catch((error: unknown) => {
+      keys.forgetMadeDefault();
+      throw error;
+    })
+    .finally(bar.end);
+  if (!args.quiet) for (const path of created.skipped) await warn(`left out ${path}: a device`);
+  const keyFile = keys.madeDefault;
+  const code = await reportLosses(created.losses, args.quiet);
+  if (args.json) {
+    const { bytes: fileBytes, ...rest } = created;
+    await printJson({ ...rest, fileBytes, cipher, ...(keyFile === undefined ? {} : { keyFile }) });
+  }
+  if (args.json || args.quiet) return code;
+  const amount = `${countOf(created.files, 'file')}, ${formatBytes(created.bytes)}`;
+  await print(`image ${created.imageId}: ${amount}, ${cipher}, in ${printable(args.DST)}\n`);
+  if (keyFile !== undefined) await print(`${keyMade(keyFile)}\n`);
+  return code;
 }
 
 type EncryptArguments = ArgumentsCamelCase<ReturnType<typeof options> extends Argv<infer T> ? T : never>;
