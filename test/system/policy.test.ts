@@ -72,6 +72,25 @@ describeIf(['fuse', 'namespaces'], 'the files of a host', () => {
     );
   });
 
+  test('an image is taken away from a cipher that is not allowed any more, and to no such cipher', () => {
+    for (const name of ['chacha', 'resumed']) {
+      const words = ['encrypt', 'src', name, '-k', 'k', '--cipher', 'chacha20-poly1305', '-q'];
+      expect(run(words)).toMatchObject({ status: 0, stderr: '' });
+    }
+    const inPlace = ['reencrypt', 'chacha', '-k', 'k', '-r', 'host.pub', '-q'];
+    write(policy, { ciphers: ['aes-256-gcm'], keySources: ['file'] });
+    expect(run(['cat', 'chacha', 'core-1.img', '-k', 'k'])).toMatchObject({ status: 14, stdout: '' });
+    expect(run(inPlace)).toMatchObject({ status: 14 });
+    expect(run([...inPlace, '--cipher', 'aes-128-xts'])).toMatchObject({ status: 14 });
+    expect(run(['reencrypt', 'chacha', '-i', 'host.pem', '-r', 'host.pub', '--cipher', 'aes-256-gcm'])).toMatchObject({
+      status: 14,
+    });
+    expect(run([...inPlace, '--cipher', 'aes-256-gcm'])).toMatchObject({ status: 0, stderr: '' });
+    const copy = ['reencrypt', 'resumed', 'copied', '-k', 'k', '-r', 'file:k', '-q'];
+    expect(run([...copy, '--cipher', 'aes-256-gcm'])).toMatchObject({ status: 0, stderr: '' });
+    expect(run(['cat', 'copied', 'core-1.img', '-k', 'k'])).toMatchObject({ status: 0, stdout: 'core' });
+  });
+
   test('a key that the command line names is used without a look at the configuration', () => {
     write('/etc/ckptfs/config.json', { keyFile: ['relative'] });
     expect(run([...cat, '-k', 'k'])).toMatchObject({ status: 0, stdout: 'core' });

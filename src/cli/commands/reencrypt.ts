@@ -1,9 +1,11 @@
 import type { Argv } from 'yargs';
 import { printable } from '../../base/printable.ts';
+import type { CipherName } from '../../format/ciphers.ts';
 import { type ReencryptedImage, reencryptImage } from '../../library/reencrypt.ts';
 import { cancellable } from '../cancellation.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
 import { omitUndefined } from '../omit-undefined.ts';
+import type { HeldKeys } from '../options/held-keys.ts';
 import { openedBy, warnAbout, withKeys } from '../options/image-arguments.ts';
 import { withImageArguments } from '../options/image-options.ts';
 import { withRecipientOptions } from '../options/key-options.ts';
@@ -47,6 +49,7 @@ export const command = defineCommand({
         const result = await cancellable(left, (cancellation) =>
           reencryptImage(args.ENC, {
             ...openedBy(keys),
+            admit: (image) => admitOld(keys, image, args.cipher),
             imageId: args.imageId,
             recipients,
             signature,
@@ -69,6 +72,14 @@ export const command = defineCommand({
       }),
     ),
 });
+
+/**
+ * Refuses the cipher that the new image gets, where a policy forbids it. One that it forbids is read, so that an image
+ * can be taken away from it.
+ */
+function admitOld(keys: HeldKeys, old: { readonly cipher: CipherName }, cipher: CipherName | undefined): void {
+  if (cipher === undefined) keys.admit(old);
+}
 
 interface ReportArguments extends CommonOptions {
   readonly ENC: string;
