@@ -1,3 +1,4 @@
+import { CkptfsError } from '../base/errors.ts';
 import type { Signer, SignerTrust } from '../crypto/signer.ts';
 import type { Header } from '../format/header.ts';
 import { lockForReading, readHeader } from '../image/read/image.ts';
@@ -7,7 +8,7 @@ import { listSignatures } from '../image/signatures/stored-signatures.ts';
 import { openStore, openWritableStore } from '../stores/open-store.ts';
 import type { Store } from '../stores/store.ts';
 import { isRefused, recordEpoch } from './seen-epochs.ts';
-import { checkImageId, type OpenOptions, unlockHeader } from './unlock.ts';
+import { checkImageId, type Opening, type OpenOptions, unlockHeader } from './unlock.ts';
 
 /** What is demanded of the signature of an image before anything of it is given out. */
 export interface SignatureDemand {
@@ -21,6 +22,8 @@ export interface SignatureDemand {
    * one of the same epoch, and one that was replaced.
    */
   readonly epochFile?: string | undefined;
+  /** Is told of every image that is refused for its signature. */
+  readonly onRefused?: ((opening: Opening) => void) | undefined;
 }
 
 /**
@@ -52,6 +55,20 @@ export async function checkSignature(
 
 /** Like {@link checkSignature}, for a store that is open. */
 export async function demandSignature(
+  store: Store,
+  header: Header,
+  demand: SignatureDemand,
+): Promise<AcceptedSignature> {
+  try {
+    return await accept(store, header, demand);
+  } catch (error) {
+    const image = { location: store.location, imageId: header.imageId.toString('hex') };
+    if (error instanceof CkptfsError) demand.onRefused?.({ ...image, error });
+    throw error;
+  }
+}
+
+async function accept(
   store: Store,
   header: Header,
   { trust, minEpoch = 0, epochFile }: SignatureDemand,

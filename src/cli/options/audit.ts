@@ -31,3 +31,22 @@ export function openAudit(target: string): {
     close: () => log.close(),
   };
 }
+
+/**
+ * Returns what keeps a line about an image that is refused before a key is used for it; undefined where there is no
+ * audit log. @throws CkptfsError `io` when it is called
+ */
+export function auditOfRefusals(args: {
+  readonly auditLog?: string | undefined;
+}): ((opening: Opening) => void) | undefined {
+  const target = auditTarget(args);
+  if (target === undefined) return undefined;
+  return (opening) => {
+    const log = openAudit(target);
+    try {
+      log.onOpening(opening);
+    } finally {
+      log.close();
+    }
+  };
+}

@@ -3,6 +3,7 @@ import { CkptfsError } from '../../base/errors.ts';
 import type { SignatureDemand } from '../../library/signatures.ts';
 import { mayHavePolicy } from '../config/places.ts';
 import { omitUndefined } from '../omit-undefined.ts';
+import { auditOfRefusals } from './audit.ts';
 import { epochFrom } from './options.ts';
 
 /** Options that say who must have signed an image. */
@@ -14,6 +15,7 @@ export interface DemandArguments {
   readonly crlFile?: readonly string[] | undefined;
   readonly ocsp?: string | undefined;
   readonly policy?: string | undefined;
+  readonly auditLog?: string | undefined;
 }
 
 /** Names of the options here that take several values. */
@@ -64,6 +66,11 @@ export function withSignatureDemand<T>(yargs: Argv<T>) {
  *   others as `readTrustedSigners`
  */
 export async function signatureDemand(args: DemandArguments): Promise<SignatureDemand | undefined> {
+  const demand = await demandOf(args);
+  return demand && { ...demand, onRefused: auditOfRefusals(args) };
+}
+
+async function demandOf(args: DemandArguments): Promise<SignatureDemand | undefined> {
   if (args.policy === undefined && !mayHavePolicy()) return ownDemand(args);
   const { Policies } = await import('../config/enforcement.ts');
   const policies = Policies.read(args.policy).all.filter(({ rules }) => rules.requireSignature === true);
