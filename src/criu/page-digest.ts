@@ -99,7 +99,10 @@ function* sealedPagemaps(source: DigestSource): Generator<{ readonly file: numbe
     const id = located(source, file, () => readPagemap(source.readPlain(file))?.pagesId);
     if (id === undefined) continue;
     const pagesFile = pagesFiles.get(id);
-    if (pagesFile === undefined) throw source.damaged(file, `it names pages-${id}.img, which is not there`);
+    if (pagesFile === undefined) {
+      if (runsOf(source, file).length > 0) throw source.damaged(file, `it names pages-${id}.img, which is not there`);
+      continue;
+    }
     pagesFiles.delete(id);
     yield { file, pagesFile };
   }

@@ -121,6 +121,11 @@ describe('a made directory', () => {
     expect(digestOutcome(directory, digest)).toEqual({ outcome: 'matches', pages: 4 });
   });
 
+  test('a pagemap of which all pages are in the parent needs no file of pages', () => {
+    const more = { ...files, 'pagemap-2.img': sealedImage(pagemapHead(8), pagemapRun(0x1000n, 9, 1)) };
+    expect(digestOutcome(more, all)).toEqual({ outcome: 'matches', pages: 4 });
+  });
+
   test('clear pages beside sealed ones are not in it', () => {
     const mixed = { ...files, 'pagemap-shmem-9.img': plainImage(pagemapHead(6), pagemapRun(0n, 1)) };
     const others = digestOf([0, 0x1000n], [1, 0x2000n], [2, 0x7fff_ffff_f000n]);
@@ -135,7 +140,11 @@ describe('a made directory', () => {
     ['a run of many pages', { 'pagemap-1.img': sealedImage(pagemapHead(5), pagemapRun(0n, 2 ** 31)) }, 'fewer pages'],
     ['a run without an address', { 'pagemap-1.img': sealedImage(pagemapHead(5), field(2, 3)) }, 'has no address'],
     ['a damaged pagemap', { 'pagemap-1.img': files['pagemap-1.img'].subarray(0, -1) }, 'it ends within entry 3'],
-    ['no file of pages', { 'pagemap-7.img': sealedImage(pagemapHead(77)) }, 'names pages-77.img, which is not there'],
+    [
+      'no file of pages',
+      { 'pagemap-7.img': sealedImage(pagemapHead(77), pagemapRun(0n, 1)) },
+      'names pages-77.img, which is not there',
+    ],
     ['two pagemaps of one file', { 'pagemap-7.img': files['pagemap-1.img'] }, 'names pages-5.img, which is not there'],
     ['no pagemap', { 'pages-7.img': sealed }, 'it has pages, and no pagemap names it'],
   ])('%s: the two do not fit', (_, changes, reason) => {
