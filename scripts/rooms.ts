@@ -1,4 +1,4 @@
-/** A house: a folder directly below src, or image/writable, which is large enough to be one. */
+/** A house: a folder directly below src, or image/writable and criu/tree. */
 export interface House {
   /** The houses, or single files of theirs, that its files may import. Of a house that has doors, only those. */
   readonly imports: readonly string[];
@@ -30,7 +30,19 @@ export const HOUSES: Readonly<Record<string, House>> = {
   stores: { imports: ['base'] },
   criu: {
     imports: ['base', 'crypto', 'stores'],
-    doors: ['cipher-image.ts', 'layer.ts', 'page-digest.ts', 'shared-layer.ts', 'unlock-layer.ts', 'verify-layer.ts'],
+    doors: [
+      'cipher-image.ts',
+      'layer-directory.ts',
+      'layer.ts',
+      'page-digest.ts',
+      'shared-layer.ts',
+      'unlock-layer.ts',
+      'verify-layer.ts',
+    ],
+  },
+  'criu/tree': {
+    imports: ['base', 'crypto/secret.ts', 'format', 'stores', 'criu', 'image/read/image-source.ts'],
+    doors: ['criu-tree.ts', 'unlock-tree.ts', 'verify-tree.ts'],
   },
   fuse: {
     imports: ['base'],
@@ -70,6 +82,7 @@ export const HOUSES: Readonly<Record<string, House>> = {
       'create/manifest-file.ts',
       'create/new-header.ts',
       'discard-image.ts',
+      'extract/extract-source.ts',
       'extract/extract.ts',
       'objects/image-context.ts',
       'objects/nonces.ts',
@@ -90,7 +103,6 @@ export const HOUSES: Readonly<Record<string, House>> = {
       'sign-image.ts',
       'signatures/check.ts',
       'signatures/publish-manifest.ts',
-      'signatures/signed-by.ts',
       'signatures/stored-signatures.ts',
       'verify/coverage.ts',
       'verify/verify.ts',
@@ -135,7 +147,7 @@ export const HOUSES: Readonly<Record<string, House>> = {
     rooms: { '.': [], ahead: [] },
   },
   serve: {
-    imports: ['base', 'crypto', 'format', 'stores', 'image', 'image/writable', 'keys', 'fuse', 'fs'],
+    imports: ['base', 'crypto', 'format', 'stores', 'criu/tree', 'image', 'image/writable', 'keys', 'fuse', 'fs'],
     doors: [
       'control/control-messages.ts',
       'control/status.ts',
@@ -153,6 +165,7 @@ export const HOUSES: Readonly<Record<string, House>> = {
       'launch/mount.ts',
       'launch/remount.ts',
       'one-process/mount-here.ts',
+      'thread/open-criu-tree.ts',
       'thread/run-serving-thread.ts',
     ],
     // The folder says which process runs a file: launch and control the command's, daemon the daemon's, thread its
@@ -168,11 +181,22 @@ export const HOUSES: Readonly<Record<string, House>> = {
     },
   },
   library: {
-    imports: ['base', 'crypto/secret.ts', 'crypto/signer.ts', 'format', 'stores', 'image', 'image/writable', 'keys'],
+    imports: [
+      'base',
+      'crypto/secret.ts',
+      'crypto/signer.ts',
+      'format',
+      'stores',
+      'criu/tree',
+      'image',
+      'image/writable',
+      'keys',
+    ],
   },
   cli: {
     imports: [
       'base',
+      'criu/tree/verify-tree.ts',
       'crypto/hardening.ts',
       'crypto/secret.ts',
       'crypto/select.ts',
@@ -194,7 +218,8 @@ export const HOUSES: Readonly<Record<string, House>> = {
       config: ['.'],
       options: ['.', 'config', 'terminal'],
       doctor: ['.', 'terminal'],
-      commands: ['.', 'config', 'doctor', 'options', 'terminal', 'words'],
+      criu: ['.', 'options', 'terminal'],
+      commands: ['.', 'config', 'criu', 'doctor', 'options', 'terminal', 'words'],
     },
   },
   programs: {

@@ -27,7 +27,7 @@ export type { MakeSlots } from './image/create/new-header.ts';
 export { discardImage, type MadeImage } from './image/discard-image.ts';
 export type { ExtractOptions, ExtractReport } from './image/extract/extract.ts';
 export type { Loss, LossExample, LossKind } from './image/outside/losses.ts';
-export type { DescribedSignature, ImageInside, ImageOutside } from './image/read/describe.ts';
+export type { DescribedSignature, ImageInside, ImageOutside, TreeContents } from './image/read/describe.ts';
 export type { AcceptedSignature } from './image/signatures/check.ts';
 export type { Damage, VerifyOptions, VerifyReport } from './image/verify/verify.ts';
 export type { Progress } from './image/workers/worker-pool.ts';

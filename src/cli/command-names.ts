@@ -5,7 +5,7 @@ export const commandTexts = {
     summary: 'Make a key file',
   },
   encrypt: {
-    usage: 'encrypt <SRC> <DST>',
+    usage: 'encrypt <SRC> [DST]',
     summary: 'Encrypt a directory into a new image',
   },
   mount: {

@@ -54,7 +54,7 @@ const hints: { readonly [Code in ErrorCode]?: (error: CkptfsError<Code>) => Hint
         'transport=NAME, workers=N, cache_size=BYTES, ' +
         'page_files=CHOICE, root_mode=MODE, key_ttl=TIME, audit_log=FILE, log_file=FILE, require_signature, trusted=WHO, min_epoch=N, ' +
         'epoch_file=FILE, ' +
-        'scratch, write, allow_other, allow_root, noexec, fsname=NAME, and the general options of fstab.',
+        'scratch, write, verify, allow_other, allow_root, noexec, fsname=NAME, and the general options of fstab.',
     }),
   io: ({ data }) => (data?.reason === 'hard-links' ? 'Copy the image with its contents, and use the copy.' : undefined),
   exists: ({ data, path }) =>
@@ -209,6 +209,6 @@ function commandLineHint(problem: CommandLineProblem): string {
 }
 
 /** Quotes a path for a shell where that is needed: a path that another user chose must not be more than one word. */
-function shellWord(path = ''): string {
+export function shellWord(path = ''): string {
   return /^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`;
 }

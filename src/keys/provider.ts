@@ -1,5 +1,6 @@
 import type { ErrorData } from '../base/error-data.ts';
 import { CkptfsError } from '../base/errors.ts';
+import type { PrivateKey } from '../crypto/private-key.ts';
 import type { Secret } from '../crypto/secret.ts';
 import { isOfOtherImage, type Slot, slotAlgorithm } from '../format/slot.ts';
 
@@ -20,6 +21,19 @@ export interface Identity {
    * @param imageId 16 bytes
    */
   unwrap(slots: readonly Slot[], imageId: Buffer): Promise<OpenedSlot | undefined>;
+  /**
+   * Runs `use` with its private keys, for what does not say which one opens it. Undefined for what has none. The keys
+   * are gone afterwards, unless they are held anyway.
+   * @param all whether a directory of keys opens those that a passphrase protects, too
+   * @throws CkptfsError `bad-key-file`; what `use` throws
+   */
+  readonly withPrivateKeys?: <T>(all: boolean, use: (keys: readonly NamedPrivateKey[]) => Promise<T>) => Promise<T>;
+}
+
+/** A private key, and what messages call it: `private key host.pem`. */
+export interface NamedPrivateKey {
+  readonly source: string;
+  readonly key: PrivateKey;
 }
 
 /** A secret that both makes and opens slots. */

@@ -17,6 +17,7 @@ export interface ReadOptions extends OpenOptions {
 
 /** A sealed image that is open: its metadata is authenticated, and its files can be read at any offset. */
 export class EncryptedImage extends ReadableImage {
+  readonly format = 'ckptfs';
   readonly #opened: Image;
   /** Excludes writers. */
   readonly #lock: StoreLock;

@@ -123,13 +123,7 @@ function isAsPlanned({ cipher, chunkSize, replaces = [] }: Header, plan: Replace
 }
 
 /** How reading a header fails that was not written to its end, or is not one of ours. */
-export const UNUSABLE: ReadonlySet<string> = new Set([
-  'damaged',
-  'not-an-image',
-  'unsupported-format',
-  'no-key',
-  'wrong-key',
-]);
+const UNUSABLE: ReadonlySet<string> = new Set(['damaged', 'not-an-image', 'unsupported-format', 'no-key', 'wrong-key']);
 
 /**
  * Opens a slot that only who has the secret of a new recipient can have made. A slot for a public key may be the
@@ -146,14 +140,14 @@ async function trustedKey({ slots, imageId }: Header, recipients: readonly Recip
  */
 export async function isVouchedFor(
   header: Header,
-  { imageId, macs }: ReplacesMark,
+  { imageId, mac }: ReplacesMark,
   recipients: readonly Recipient[],
 ): Promise<boolean> {
-  if (macs === undefined) return false;
+  if (mac === undefined) return false;
   try {
     const imageKey = await trustedKey(header, recipients);
     try {
-      return isAuthenticHeader(header, imageKey) && verifyReplacesMac(header, imageKey, imageId, macs.byNew);
+      return isAuthenticHeader(header, imageKey) && verifyReplacesMac(header, imageKey, imageId, mac);
     } finally {
       imageKey.wipe();
     }

@@ -132,21 +132,20 @@ export async function signImage(
   try {
     const readers = lockForReading(store);
     try {
-      const before = readHeader(store);
-      // Tells at once when another process signs it.
-      store.lockHeader().release();
-      const { imageKey } = await unlockHeader(store, before, options);
+      // The errors of what is not an image are better than those of its lock.
+      readHeader(store);
+      const lock = store.lockHeader();
       try {
-        const lock = store.lockHeader();
+        const header = readHeader(store);
+        const { imageKey } = await unlockHeader(store, header, options);
         try {
-          const header = readHeader(store);
           const { epoch } = signSealed(store, header, imageKey, signers);
           return { imageId: header.imageId.toString('hex'), epoch, signatures: listSignatures(store).length };
         } finally {
-          lock.release();
+          imageKey.wipe();
         }
       } finally {
-        imageKey.wipe();
+        lock.release();
       }
     } finally {
       readers.release();

@@ -1,12 +1,11 @@
 // ckptfs remount: from written to mounted read-only in one step.
 import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { kill } from './support/children.ts';
 import { asNobody, ckptfsProgram, clear, withFuseForAll } from './support/mounts.ts';
-import { PATIENCE } from './support/patience.ts';
 import { describeIf } from './support/requirements.ts';
 import { failure, success, Terminal, type Transcript } from './support/transcript.ts';
 
@@ -57,7 +56,7 @@ describeIf(['root', 'fuse'], 'remount', () => {
     const [program, ...words] = asNobody(base);
     const mount = ['mount', '--write', at('enc'), at('mnt'), '-k', at('key')];
     const { status, stderr } = await withFuseForAll(() =>
-      spawnSync(program, [...words, ckptfsProgram, ...mount], { cwd: base, encoding: 'utf8', timeout: PATIENCE }),
+      spawnSync(program, [...words, ckptfsProgram, ...mount], { cwd: base, encoding: 'utf8' }),
     );
     expect([status, stderr]).toEqual([0, '']);
     const refusal = `${at('mnt')} is a mount of user 65534, who alone can remount it.`;
@@ -74,7 +73,8 @@ describeIf(['root', 'fuse'], 'remount', () => {
     try {
       expect(run('remount', 'mnt', ...key)).toMatchObject({ status: 32, stderr: expect.stringContaining('sleep') });
     } finally {
-      await kill(user);
+      user.kill();
+      await once(user, 'exit');
     }
     fs.writeFileSync(at('mnt/b'), 'more');
     expect(run('remount', 'mnt', ...key)).toEqual(success());

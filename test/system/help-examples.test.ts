@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect } from 'vitest';
 import { commandNames } from '../../src/cli/command-names.ts';
+import { criuCase } from '../support/criu-fixtures.ts';
 import { ckptfs } from './support/ckptfs.ts';
 import { ckptfsProgram } from './support/mounts.ts';
 import { type CommandResult, type Namespace, openNamespace } from './support/namespace.ts';
@@ -64,6 +65,9 @@ describeIf(['root', 'fuse', 'namespaces', 'criu', 'crit'], 'the examples of --he
 
   beforeAll(async () => {
     template = made('template');
+    const { encrypted, key } = criuCase('loop');
+    cpSync(encrypted, join(template, 'dump'), { recursive: true });
+    cpSync(key, join(template, 'dump.pem'));
     for (const name of ['ckpt', 'mnt', 'config/ckptfs/keys']) mkdirSync(join(template, name), { recursive: true });
     await inNamespace((namespace) => {
       const pid = launch(namespace);

@@ -5,7 +5,6 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, expect } from 'vitest';
-import { firstOutput, kill } from './support/children.ts';
 import { ckptfs, isMounted } from './support/ckptfs.ts';
 import {
   ckptfsProgram,
@@ -52,7 +51,7 @@ describeIf(['root', 'fuse', 'namespaces'], 'a daemon that was started in a mount
   async function started(program: string, ...args: readonly string[]): Promise<ChildProcess> {
     const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
     members.push(child);
-    await firstOutput(child);
+    await new Promise((resolve) => child.stdout?.once('data', resolve));
     return child;
   }
 
@@ -69,7 +68,9 @@ describeIf(['root', 'fuse', 'namespaces'], 'a daemon that was started in a mount
     within(member, 'sh', '-c', `printf ${text} >"$1"`, 'sh', join(mountPoint, 'file'));
 
   async function ends(child: ChildProcess): Promise<void> {
-    await kill(child, 'SIGKILL');
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    child.kill('SIGKILL');
+    await ended;
   }
 
   async function sealsWith(mounted: Mounted, text: string): Promise<void> {
@@ -259,7 +260,9 @@ describeIf(['root', 'fuse', 'namespaces'], 'a daemon that was started in a mount
     write(first, 'text');
     await ends(first);
     expect(isAlive(daemon.pid ?? 0)).toBe(true);
-    expect(await kill(daemon)).toEqual([0, null]);
+    const code = new Promise((resolve) => daemon.once('exit', resolve));
+    daemon.kill('SIGTERM');
+    expect(await code).toBe(0);
     expect(ckptfs('cat', image.image, 'file', '-k', image.keyFile)).toBe('text');
   });
 });

@@ -1,6 +1,8 @@
 import type { ArgumentsCamelCase, Argv } from 'yargs';
 import type { Secret } from '../../crypto/secret.ts';
 import { isVacant } from '../../library/new-image.ts';
+import { isCriuDirectory } from '../../library/open-readable.ts';
+import type { MountOptions } from '../../serve/launch/checked-options.ts';
 import { type ExecResult, execWithMount } from '../../serve/launch/exec.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
 import { CommandLineError } from '../command-line-error.ts';
@@ -11,7 +13,7 @@ import { withImageKey } from '../options/image-arguments.ts';
 import { withImageArguments } from '../options/image-options.ts';
 import { refuseNewImageOptions, withNewImageOptions } from '../options/new-image-options.ts';
 import { withJson } from '../options/options.ts';
-import { withServingOptions, withWriteOption } from '../options/serving-options.ts';
+import { checkVerify, withServingOptions, withWriteOption } from '../options/serving-options.ts';
 import { demandedManifest, withSignatureDemand } from '../options/signature-options.ts';
 import { printFailure, printNotice, printResult, warn } from '../terminal/output.ts';
 
@@ -32,8 +34,11 @@ export const command = defineCommand({
   async run(args) {
     const command = commandOf(args);
     const { transport, workers, cacheSize, pageFiles, rootMode, scratch, allowOther, write, lazyPages } = args;
-    const signed = await demandedManifest(args, { write });
-    const exec = (imageKey: Secret | Promise<Secret>): Promise<ExecResult> =>
+    checkVerify(args.verify, write);
+    const exec = (
+      imageKey: Secret | Promise<Secret>,
+      kind: Pick<MountOptions, 'criu' | 'signedManifest'> = {},
+    ): Promise<ExecResult> =>
       execWithMount({
         location: args.ENC,
         imageKey,
@@ -41,13 +46,19 @@ export const command = defineCommand({
         scratch,
         allowOther,
         write,
-        ...signed,
+        ...kind,
         privateNamespace: args.private,
         ...omitUndefined({ transport, workers, cacheSize, pageFiles, rootMode, lazyPages }),
       });
+    if (isCriuDirectory(args.ENC)) {
+      refuseNewImageOptions(args);
+      const { withCriuSecrets } = await import('../criu/criu-secrets.ts');
+      return end(args, await withCriuSecrets(args, args.verify, ({ criu, secrets }) => exec(secrets, { criu })));
+    }
+    const signed = await demandedManifest(args, { write });
     if (write && args.imageId === undefined && isVacant(args.ENC)) return execOnNewImage(args, exec);
     refuseNewImageOptions(args);
-    const result = await withImageKey(args, exec, { write });
+    const result = await withImageKey(args, (imageKey) => exec(imageKey, signed), { write, verify: args.verify });
     const isPartial = write && result.exitCode !== EXIT_OK && result.failure === undefined;
     if (isPartial && !args.quiet) await warn(`the command failed; what it wrote is sealed in ${args.ENC}`);
     return end(args, result);

@@ -1,15 +1,17 @@
 import type { Argv } from 'yargs';
-import { CkptfsError } from '../../base/errors.ts';
 import { printable } from '../../base/printable.ts';
 import type { DescribedSignature, ImageInside, ImageOutside } from '../../image/read/describe.ts';
 import { inspectImage } from '../../library/encrypted-image.ts';
+import { isCriuDirectory } from '../../library/open-readable.ts';
 import { checkSignature } from '../../library/signatures.ts';
 import { authenticateImage } from '../../library/unlock.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
+import { ifUnlocked } from '../if-unlocked.ts';
 import { withGivenKeys, withOpenImage } from '../options/image-arguments.ts';
 import { type ImageArguments, withImageArguments } from '../options/image-options.ts';
 import { withJson } from '../options/options.ts';
 import { signatureDemand, withSignatureDemand } from '../options/signature-options.ts';
+import { contentsRows } from '../terminal/contents-rows.ts';
 import { table } from '../terminal/listing.ts';
 import { print, printJson } from '../terminal/output.ts';
 import { formatBytes } from '../terminal/quantities.ts';
@@ -24,6 +26,7 @@ export const command = defineCommand({
   ],
   options: (yargs: Argv<CommonOptions>) => withJson(withSignatureDemand(withImageArguments(yargs))),
   async run(args) {
+    if (isCriuDirectory(args.ENC)) return (await import('../criu/info.ts')).criuInfo(args);
     const outside = inspectImage(args.ENC, args.imageId);
     const demand = await signatureDemand(args);
     if (demand !== undefined) await checkSignature(args.ENC, demand, args.imageId);
@@ -35,19 +38,9 @@ export const command = defineCommand({
 
 /** Returns what the key shows: nothing of an image that is not sealed. A wrong key is an error there as well. */
 async function insideOf(args: ImageArguments, { sealed }: ImageOutside): Promise<Partial<ImageInside>> {
-  if (sealed) return withOpenImage(args, async (image) => image.describe());
+  if (sealed) return withOpenImage(args, async (image) => (image.format === 'ckptfs' ? image.describe() : {}));
   await withGivenKeys(args, (options) => authenticateImage(args.ENC, options));
   return {};
-}
-
-/** Returns undefined without a key: for this command that is not a failure. */
-async function ifUnlocked<T>(work: () => Promise<T>): Promise<T | undefined> {
-  try {
-    return await work();
-  } catch (error) {
-    if (error instanceof CkptfsError && error.code === 'no-key') return undefined;
-    throw error;
-  }
 }
 
 function outsideRows(image: ImageOutside): string[][] {
@@ -72,26 +65,15 @@ function signatureText({ algorithm, signer, subject, signedAt }: DescribedSignat
 }
 
 function insideRows(inside: Partial<ImageInside>): string[][] {
-  const {
-    epoch,
-    files,
-    directories,
-    symlinks,
-    fifos = 0,
-    sockets = 0,
-    fileBytes = 0,
-    dataBytes = 0,
-    overhead,
-  } = inside;
-  if (epoch === undefined) return [['authenticated', 'its header; contents are when it is sealed']];
+  if (!isOfSealed(inside)) return [['authenticated', 'its header; contents are when it is sealed']];
+  const { epoch, overhead } = inside;
   return [
     ['sealed', `epoch ${epoch}; header and manifest authenticated`],
-    ['files', `${files}`],
-    ['directories', `${directories}`],
-    ['symbolic links', `${symlinks}`],
-    ...(fifos + sockets === 0 ? [] : [['FIFOs, sockets', `${fifos}, ${sockets}`]]),
-    ['size of files', formatBytes(fileBytes)],
-    ['of it data', formatBytes(dataBytes)],
+    ...contentsRows(inside),
     ['overhead', overhead === undefined ? 'none: no data' : `${(overhead * 100).toFixed(2)} %`],
   ];
+}
+
+function isOfSealed(inside: Partial<ImageInside>): inside is ImageInside {
+  return inside.epoch !== undefined;
 }

@@ -2,6 +2,7 @@ import { CkptfsError, systemErrorName } from '../../base/errors.ts';
 import type { Secret } from '../../crypto/secret.ts';
 import type { MadeImage } from '../../image/discard-image.ts';
 import { isVacant, rootLike } from '../../library/new-image.ts';
+import { isCriuDirectory } from '../../library/open-readable.ts';
 import { checkMount, type MountOptions } from '../../serve/launch/checked-options.ts';
 import type { DaemonProcess } from '../../serve/launch/daemon-process.ts';
 import { becomeDaemon, isUnlocker, mountByParent } from '../../serve/launch/foreground.ts';
@@ -10,10 +11,11 @@ import { defineCommand } from '../command.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { withNewImage } from '../new-image.ts';
 import { omitUndefined } from '../omit-undefined.ts';
-import { hasOthers, type KeyOrigin } from '../options/held-keys.ts';
+import type { KeyOrigin } from '../options/held-keys.ts';
 import { withImageKey } from '../options/image-arguments.ts';
 import { mountRequest, withMountArguments } from '../options/mount-arguments.ts';
 import { refuseNewImageOptions } from '../options/new-image-options.ts';
+import { checkVerify } from '../options/serving-options.ts';
 import { demandedManifest } from '../options/signature-options.ts';
 import { print, printJson, warn } from '../terminal/output.ts';
 
@@ -28,8 +30,18 @@ export const command = defineCommand({
   async run(args, { earlyDaemon }) {
     if (args.foreground && !isUnlocker()) becomeDaemon(thisCommand(), [args.ENC, args.MNT]);
     const { image, mount: requested, logFile } = await mountRequest(args);
+    checkVerify(image.verify, requested.write);
+    const common = { logFile, foreground: args.foreground, earlyDaemon };
+    if (isCriuDirectory(args.ENC)) {
+      refuseNewImageOptions(args);
+      const { withCriuSecrets } = await import('../criu/criu-secrets.ts');
+      const mounted = await withCriuSecrets(image, image.verify, ({ criu, secrets, origin }) =>
+        serve({ ...common, mount: { ...requested, criu }, origin }, secrets),
+      );
+      return report(args, mounted);
+    }
     const mount = { ...requested, ...(await demandedManifest(image, requested)) };
-    const serving = { mount, logFile, foreground: args.foreground, earlyDaemon };
+    const serving = { ...common, mount };
     // With `-o write` no image is made: the empty directory may be where a disk should be mounted but is not.
     if (args.write && image.imageId === undefined && isVacant(args.ENC)) {
       const [mounted, made] = await adviseOnFailure(mount, async () => {
@@ -43,11 +55,12 @@ export const command = defineCommand({
       return report(args, mounted, made.keyFile);
     }
     refuseNewImageOptions(args);
-    const mounted = await adviseOnFailure(mount, async () => {
-      // Before anyone is asked for a passphrase. A key file needs no such time.
-      if (image.keyFile.length === 0 || hasOthers(image)) await checkMount(mount);
-      return withImageKey(image, (imageKey, origin) => serve({ ...serving, origin }, imageKey), { write: mount.write });
-    });
+    const mounted = await adviseOnFailure(mount, () =>
+      withImageKey(image, (imageKey, origin) => serve({ ...serving, origin }, imageKey), {
+        write: mount.write,
+        verify: image.verify,
+      }),
+    );
     return report(args, mounted);
   },
 });

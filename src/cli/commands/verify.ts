@@ -5,6 +5,7 @@ import type { Damage, VerifyReport } from '../../image/verify/verify.ts';
 import { checkSignature } from '../../library/signatures.ts';
 import { cancellable } from '../cancellation.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
+import { reportCriu } from '../criu/verify-report.ts';
 import { EXIT_OK, exitCodes } from '../exit-codes.ts';
 import { omitUndefined } from '../omit-undefined.ts';
 import { withOpenImage } from '../options/image-arguments.ts';
@@ -37,6 +38,8 @@ export const command = defineCommand({
   run: (args) => (args.signatureOnly ? verifySignature(args) : verify(args)),
 });
 
+const LEFT = 'What was read until then says nothing about the rest.';
+
 type VerifyArguments = Pick<ImageArguments, keyof ImageArguments> & {
   readonly json: boolean;
   readonly jobs: number | undefined;
@@ -62,9 +65,16 @@ function signatureText({ epoch, replaces, title, signer, algorithm, signedAt }: 
 function verify(args: VerifyArguments): Promise<number> {
   return withOpenImage(args, async (image) => {
     const bar = progressBar('verifying', args.quiet);
-    const report = await cancellable('What was read until then says nothing about the rest.', (cancellation) =>
-      image.verify({ ...omitUndefined({ jobs: args.jobs }), onProgress: bar.update, ...cancellation }),
-    ).finally(bar.end);
+    const options = { ...omitUndefined({ jobs: args.jobs }), onProgress: bar.update };
+    if (image.format === 'criu') {
+      const found = await cancellable(LEFT, (cancellation) => image.verify({ ...options, ...cancellation })).finally(
+        bar.end,
+      );
+      return reportCriu(image.imageId, found, args);
+    }
+    const report = await cancellable(LEFT, (cancellation) => image.verify({ ...options, ...cancellation })).finally(
+      bar.end,
+    );
     if (args.json) await printJson(reportJson(image.imageId, report));
     else await print(reportText(report, args.quiet));
     if (!args.quiet || args.strict) await warnOfUnexpected(report);

@@ -48,6 +48,14 @@ export class Policies {
     }
   }
 
+  /** Refuses directories that CRIU encrypted where only some ciphers are allowed. @throws as {@link checkCipher} */
+  checkCriu(): void {
+    const strict = this.all.find(({ rules }) => rules.ciphers !== undefined);
+    if (strict === undefined) return;
+    const allowed = strict.rules.ciphers?.join(', ') ?? '';
+    throw forbidden(strict.path, 'cipher', `directories that CRIU encrypted; it allows images of ${allowed}`);
+  }
+
   /** @throws CkptfsError `forbidden-by-policy` */
   checkKeys(named: NamedKeys): void {
     for (const kind of kindsOf(named)) this.checkKeySource(kind);

@@ -72,9 +72,7 @@ export class HeldKeys {
    * @throws CkptfsError `no-key` when there is none, `bad-key-file`, `bad-argument`, `forbidden-by-policy`
    */
   readonly forOpening = async (imageId: Buffer, slots: readonly Slot[]): Promise<readonly Identity[]> => {
-    const unnamed = this.#unnamed;
-    this.#unnamed = undefined;
-    if (unnamed !== undefined && mayBeConfigured()) await this.#take(await configuredForOpening(unnamed));
+    await this.#takeConfigured();
     if (this.#named.length > 0) return this.#named;
     const path = defaultKeyPath(imageId);
     if (existsSync(path)) {
@@ -86,6 +84,15 @@ export class HeldKeys {
       data: { needs: neededFor(slots) },
     });
   };
+
+  /** Returns what may have the private key of a directory that CRIU encrypted. @throws as {@link forOpening} */
+  readonly forPrivateKeys = async (): Promise<readonly Identity[]> => {
+    await this.#takeConfigured();
+    return this.#named;
+  };
+
+  /** Refuses directories that CRIU encrypted, where a policy allows some ciphers only. @throws as {@link admit} */
+  readonly admitCriu = (): void => this.#policies?.checkCriu();
 
   /** Keeps a line about each opening, where that is asked for. @throws CkptfsError `io` */
   readonly onOpening = (opening: Opening): void => {
@@ -130,10 +137,11 @@ export class HeldKeys {
   }
 
   /**
-   * Refuses what only opens images and what a policy does not allow.
-   * @throws CkptfsError `bad-argument`, `forbidden-by-policy`
+   * Refuses what only opens images and what a policy does not allow, and reads every secret that a new image is made
+   * for, so that nothing is made if one of them cannot be had.
+   * @throws CkptfsError `bad-argument`, `bad-key-file`, `key-unavailable`, `interrupted`, `forbidden-by-policy`
    */
-  checkForCreating(cipher: CipherName): void {
+  async prepareForCreating(cipher: CipherName): Promise<void> {
     this.#policies?.checkCipher(cipher);
     if (this.#recipients.length === 0) this.#policies?.checkKeySource('file');
     if (this.#others.some(({ onlyOpens }) => onlyOpens)) {
@@ -142,15 +150,6 @@ export class HeldKeys {
       });
     }
     this.#refuseInVain();
-  }
-
-  /**
-   * Does {@link checkForCreating}, and reads every secret that a new image is made for, so that nothing is made if one
-   * of them cannot be had.
-   * @throws CkptfsError `bad-argument`, `bad-key-file`, `key-unavailable`, `interrupted`, `forbidden-by-policy`
-   */
-  async prepareForCreating(cipher: CipherName): Promise<void> {
-    this.checkForCreating(cipher);
     for (const others of this.#others) await others.readSecrets();
   }
 
@@ -192,6 +191,13 @@ export class HeldKeys {
     for (const others of this.#others) others.wipe();
     this.#audit?.close();
     this.#audit = undefined;
+  }
+
+  /** Asks the configuration, once, where no keys are named. */
+  async #takeConfigured(): Promise<void> {
+    const unnamed = this.#unnamed;
+    this.#unnamed = undefined;
+    if (unnamed !== undefined && mayBeConfigured()) await this.#take(await configuredForOpening(unnamed));
   }
 
   /** What was named to open images. */

@@ -1,6 +1,7 @@
 import type { Secret } from '../../crypto/secret.ts';
-import { EncryptedImage } from '../../library/encrypted-image.ts';
+import { type OpenEither, openReadable } from '../../library/open-readable.ts';
 import { type OpenOptions, unlockImage } from '../../library/unlock.ts';
+import { verifyUnlocked } from '../../library/verify-unlocked.ts';
 import type { CommonOptions } from '../command.ts';
 import { warn } from '../terminal/output.ts';
 import { HeldKeys, type KeyOrigin, type KeyUse } from './held-keys.ts';
@@ -8,11 +9,15 @@ import type { ImageArguments } from './image-options.ts';
 import type { KeyArguments, RecipientArguments } from './key-options.ts';
 import { signatureDemand } from './signature-options.ts';
 
+/** An image of ours, or a directory that CRIU encrypted. */
+type OpenImage = Awaited<ReturnType<typeof openReadable>>;
+
 /** Opens the image that the arguments name, does the work, wipes the keys. @throws what opening and `work` throw */
-export async function withOpenImage<T>(args: ImageArguments, work: (image: EncryptedImage) => Promise<T>): Promise<T> {
+export async function withOpenImage<T>(args: ImageArguments, work: (image: OpenImage) => Promise<T>): Promise<T> {
   return withKeys(args, async (keys) => {
-    const image = await EncryptedImage.open(args.ENC, {
+    const image = await openReadable(args.ENC, {
       ...openedBy(keys),
+      ...privateKeysOf(keys),
       imageId: args.imageId,
       signature: await signatureDemand(args),
     });
@@ -33,14 +38,15 @@ export async function withGivenKeys<T>(args: ImageArguments, work: (options: Ope
 /**
  * Like {@link withOpenImage}, for work that needs only the image key, and begins while it is being unlocked.
  * @param write the image may be unsealed
+ * @param verify everything in it is read and checked before the key is given
  */
 export async function withImageKey<T>(
   args: ImageArguments,
   work: (imageKey: Promise<Secret>, origin: () => KeyOrigin) => Promise<T>,
-  { write = false }: { readonly write?: boolean | undefined } = {},
+  { write = false, verify = false }: { readonly write?: boolean | undefined; readonly verify?: boolean } = {},
 ): Promise<T> {
   return withKeys(args, async (keys) => {
-    const imageKey = unlock(args, keys, write);
+    const imageKey = unlock(args, keys, write, verify);
     try {
       return await work(imageKey, () => keys.origin);
     } finally {
@@ -53,15 +59,21 @@ export async function withImageKey<T>(
   });
 }
 
-async function unlock(args: ImageArguments, keys: HeldKeys, write: boolean): Promise<Secret> {
+async function unlock(args: ImageArguments, keys: HeldKeys, write: boolean, verify: boolean): Promise<Secret> {
   if (write) keys.checkWriting();
   const imageKey = await unlockImage(args.ENC, {
     ...openedBy(keys),
     imageId: args.imageId,
     write,
   });
-  await warnAbout(keys, args);
-  return imageKey;
+  try {
+    await warnAbout(keys, args);
+    if (verify) await verifyUnlocked(args.ENC, imageKey);
+    return imageKey;
+  } catch (error) {
+    imageKey.wipe();
+    throw error;
+  }
 }
 
 /**
@@ -96,4 +108,13 @@ export function openedBy({
   onOpening,
 }: HeldKeys): Pick<OpenOptions, 'keys' | 'keptKey' | 'admit' | 'onOpening'> {
   return { keys: forOpening, keptKey, admit, onOpening };
+}
+
+/** Makes the options that open what CRIU encrypted by the private keys that a command holds. */
+export function privateKeysOf({
+  forPrivateKeys,
+  admitCriu,
+  onOpening,
+}: HeldKeys): Pick<OpenEither, 'identities' | 'admitCriu' | 'onOpening'> {
+  return { identities: forPrivateKeys, admitCriu, onOpening };
 }

@@ -72,6 +72,7 @@ export async function mountRequest(args: MountArguments) {
     trusted: [...(args.trusted ?? []), ...(settings.trusted ?? [])],
     minEpoch: args.minEpoch ?? settings.minEpoch,
     epochFile: args.epochFile ?? settings.epochFile,
+    verify: args.verify || (settings.verify ?? false),
   };
   const mount: MountOptions = {
     location: args.ENC,

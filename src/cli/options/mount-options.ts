@@ -20,6 +20,7 @@ interface MountSettings {
   readonly rootMode?: number | undefined;
   readonly scratch?: boolean | undefined;
   readonly write?: boolean | undefined;
+  readonly verify?: boolean | undefined;
   readonly logFile?: string | undefined;
   readonly requireSignature?: boolean | undefined;
   readonly trusted?: readonly string[] | undefined;
@@ -89,6 +90,7 @@ function ownSetting(name: string, value: string | undefined, before: MountSettin
       return { epochFile: needed(name, value) };
     case 'require_signature':
     case 'scratch':
+    case 'verify':
     case 'write':
       if (value !== undefined) throw new CkptfsError('bad-argument', `mount option ${name} takes no value`);
       return name === 'require_signature' ? { requireSignature: true } : { [name]: true };

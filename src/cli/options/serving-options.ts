@@ -1,4 +1,5 @@
 import type { Argv } from 'yargs';
+import { CkptfsError } from '../../base/errors.ts';
 import { pageFileChoices, transports } from '../../serve/handover/daemon-config.ts';
 import { workersFrom } from './mount-options.ts';
 import { bytesFrom, modeFrom } from './options.ts';
@@ -34,12 +35,23 @@ export function withServingOptions<T>(yargs: Argv<T>) {
       coerce: (text: string) => modeFrom('--root-mode', text),
       describe: 'Mode of the root directory, in octal, instead of the one it has',
     })
+    .option('verify', {
+      type: 'boolean',
+      default: false,
+      describe: 'Read and check everything in the image before it is served; not with --write',
+    })
     .option('allow-other', { type: 'boolean', default: false, describe: 'Let other users in, root too' })
     .option('scratch', {
       type: 'boolean',
       default: false,
       describe: 'Files made on the mount go to memory and are gone with it (root only)',
     });
+}
+
+/** Refuses to verify what is to be written. @throws CkptfsError `bad-argument` */
+export function checkVerify(verify: boolean, write: boolean | undefined): void {
+  if (!verify || write !== true) return;
+  throw new CkptfsError('bad-argument', '--verify is for an image that is only read');
 }
 
 export function withWriteOption<T>(yargs: Argv<T>) {

@@ -52,6 +52,21 @@ export function* findKeyFiles(directory: string, wanted: ReadonlySet<string>): G
   }
 }
 
+/**
+ * Returns the files of a directory that have a private key, in the order of their names, for what does not say which
+ * key opens it.
+ * @param all whether those that a passphrase protects are among them
+ * @throws CkptfsError `bad-key-file` as {@link findKeyFiles}
+ */
+export function privateKeyFiles(directory: string, all: boolean): string[] {
+  return fileNames(directory)
+    .map((name) => join(directory, name))
+    .filter((path) => {
+      const { own, isProtected } = lookAt(path);
+      return own !== undefined || (all && isProtected);
+    });
+}
+
 function stem(name: string): string {
   return parse(name).name;
 }

@@ -1,9 +1,10 @@
+import { CkptfsError } from '../../base/errors.ts';
 import type { Secret } from '../../crypto/secret.ts';
 import type { Slot } from '../../format/slot.ts';
 import type { KeyFileWarning } from '../key-file.ts';
-import type { Identity, OpenedSlot } from '../provider.ts';
+import type { Identity, NamedPrivateKey, OpenedSlot } from '../provider.ts';
 import { recipientOf } from '../slots/public-key.ts';
-import { findKeyFiles } from './find-key-files.ts';
+import { findKeyFiles, privateKeyFiles } from './find-key-files.ts';
 import { PrivateKeyFile } from './private-key-file.ts';
 
 /**
@@ -35,7 +36,32 @@ export function keyDirectory(
       }
       return undefined;
     },
+    withPrivateKeys: async (all, use) => {
+      const files = privateKeyFiles(path, all).map((file) =>
+        PrivateKeyFile.read(file, passphrase && (() => passphrase(file))),
+      );
+      try {
+        for (const { warning } of files) if (warning !== undefined) warnOnce(warning);
+        const keys: NamedPrivateKey[] = [];
+        for (const file of files) keys.push(...(await keysOf(file)));
+        return await use(keys);
+      } finally {
+        for (const file of files) file.dispose();
+      }
+    },
   };
+}
+
+/** Passes over a file that another passphrase protects: it need not be the one that is wanted. */
+async function keysOf(file: PrivateKeyFile): Promise<readonly NamedPrivateKey[]> {
+  const { isProtected } = file;
+  try {
+    return await file.withPrivateKeys(true, async (keys) => keys);
+  } catch (error) {
+    const isOther = error instanceof CkptfsError && error.code === 'bad-key-file' && isProtected;
+    if (isOther && error.data?.reason === 'wrong-passphrase') return [];
+    throw error;
+  }
 }
 
 /** Disposes of the identity in any case. */

@@ -6,7 +6,7 @@ import { Secret } from '../../crypto/secret.ts';
 import type { Slot } from '../../format/slot.ts';
 import type { KeyFileWarning } from '../key-file.ts';
 import { asKeyFileError, readKeyMaterial } from '../key-material.ts';
-import type { Identity, OpenedSlot } from '../provider.ts';
+import type { Identity, NamedPrivateKey, OpenedSlot } from '../provider.ts';
 import { recipientOf, unwrapWithPrivateKey } from '../slots/public-key.ts';
 import { openPrivateKeys, readPrivateKeys, shownPublicKey } from './private-keys.ts';
 
@@ -66,6 +66,16 @@ export class PrivateKeyFile implements Identity {
       if (opened !== undefined) return opened;
     }
     return undefined;
+  }
+
+  readonly withPrivateKeys = async <T>(
+    _all: boolean,
+    use: (keys: readonly NamedPrivateKey[]) => Promise<T>,
+  ): Promise<T> => use((await this.#openKeys()).map((key) => ({ source: this.source, key })));
+
+  /** Whether a passphrase protects it still. */
+  get isProtected(): boolean {
+    return this.#keys === undefined;
   }
 
   /** Wipes the keys. */

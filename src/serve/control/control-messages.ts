@@ -26,6 +26,8 @@ export interface DaemonStatus {
   readonly transport: string;
   readonly workers: number;
   readonly scratch: boolean;
+  /** `criu`: a directory that CRIU encrypted. Undefined from a daemon of an older version. */
+  readonly format?: 'ckptfs' | 'criu' | undefined;
   /** Whether files can be changed. */
   readonly write: boolean;
   readonly uptimeSeconds: number;
@@ -72,6 +74,7 @@ export function isStatus(value: unknown): value is DaemonStatus {
   return (
     (value['state'] === 'serving' || value['state'] === 'sealing') &&
     ['mountPoint', 'device', 'location', 'imageId', 'transport'].every((name) => typeof value[name] === 'string') &&
+    [undefined, 'ckptfs', 'criu'].some((format) => value['format'] === format) &&
     ['workers', 'uptimeSeconds'].every((name) => Number.isFinite(value[name])) &&
     isKeyStatus(value['key']) &&
     ['scratch', 'write'].every((name) => typeof value[name] === 'boolean') &&

@@ -74,7 +74,8 @@ export class Daemon {
     daemon.#origin = key.origin();
     await daemon.#listen();
     const how = config.write ? 'serving and writing' : 'serving';
-    log.info(`${how} ${store.location} (image ${mount.imageId}) on ${mount.mountPoint}`);
+    const what = config.criu === undefined ? 'image' : 'encrypted by CRIU, known here as';
+    log.info(`${how} ${store.location} (${what} ${mount.imageId}) on ${mount.mountPoint}`);
     return daemon;
   }
 
@@ -216,7 +217,9 @@ export class Daemon {
     if (keys !== undefined) return keys;
     const why = this.#config.write
       ? 'what is written is sealed with its key'
-      : `it is served by ${this.mount.transport}`;
+      : this.#config.criu === undefined
+        ? `it is served by ${this.mount.transport}`
+        : 'it is a directory that CRIU encrypted';
     throw new CkptfsError('bad-argument', `${path} cannot be locked: ${why}; unmount it instead`, { path });
   }
 
@@ -231,6 +234,7 @@ export class Daemon {
     const { location } = this.#store;
     return {
       ...{ mountPoint, device, location, imageId, transport, workers, scratch, write },
+      format: this.#config.criu === undefined ? 'ckptfs' : 'criu',
       state: isSealing ? 'sealing' : 'serving',
       uptimeSeconds: Math.floor((Date.now() - this.#startedAt) / 1000),
       key: this.#keyStatus,

@@ -6,7 +6,7 @@ import { Connection } from '../../fuse/device/connection.ts';
 import { EventLoopServer } from '../../fuse/device/event-loop.ts';
 import { Counter } from '../../fuse/protocol/counters.ts';
 import { KeyLock } from '../thread/key-lock.ts';
-import { type OpenTree, openTree } from '../thread/open-tree.ts';
+import type { OpenServed, OpenTree } from '../thread/open-tree.ts';
 import { ringReader } from '../thread/ring-of-thread.ts';
 import { type OpenedImage, type ThreadMemory, type ThreadSetup, threadMemory } from '../thread/thread-messages.ts';
 import type { Log } from './log.ts';
@@ -24,16 +24,18 @@ export class FirstThread {
   readonly #connection: Connection;
   #server: EventLoopServer | undefined;
 
-  /** Opens the image. @throws as openImage does */
-  constructor(setup: Omit<ThreadSetup, 'memory'>, log: Log) {
+  /** Opens the image. @throws what `openToRead` throws */
+  constructor(setup: Omit<ThreadSetup, 'memory'>, openToRead: OpenServed, log: Log) {
     this.initialized = this.#initialized.promise;
     this.initialized.catch(() => undefined);
     this.memory = threadMemory(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
     const imageKey = Secret.fromShared(setup.imageKey);
     const counters = new Counters(this.memory.image);
     const lock = new KeyLock(setup.keyLock);
-    const options = { ...setup, isLocked: () => lock.isLocked };
-    this.#opened = openTree(setup.store, imageKey, options, counters, (line) => log.error(line));
+    const { manifestDigest } = setup;
+    const known = manifestDigest && { manifestDigest };
+    const options = { ...setup, known, isLocked: () => lock.isLocked };
+    this.#opened = openToRead(setup.store, imageKey, options, counters, (line) => log.error(line));
     this.#connection = new Connection(this.#opened.tree, {
       // It fills no blocks, but the threads that take over do so for files that were opened here.
       readAhead: ringReader(setup.ahead, this.#opened.aheadSource, this.memory, () => undefined),

@@ -22,11 +22,17 @@ export class HeldStore {
    * @throws CkptfsError `wrong-image` when the path leads to another directory now, `locked`, and what readHeader
    *   throws
    */
-  static open({ location, image, write }: Pick<DaemonConfig, 'location' | 'image' | 'write'>): HeldStore {
+  static open({
+    location,
+    image,
+    write,
+    criu,
+  }: Pick<DaemonConfig, 'location' | 'image' | 'write' | 'criu'>): HeldStore {
     const store = openStore(location);
     try {
       const { device, inode } = store.identity();
       if (device !== image.device || inode !== image.inode) throw replaced(location);
+      if (criu !== undefined) return new HeldStore(store, store.lockForReading());
       return new HeldStore(store, write ? undefined : lockForReading(store));
     } catch (error) {
       store.close();

@@ -10,6 +10,7 @@ import { readRingSwitch } from '../../fuse/uring/switch.ts';
 import { type DaemonConfig, type ServingTransport, signedManifestOf } from '../handover/daemon-config.ts';
 import { KeyLock } from '../thread/key-lock.ts';
 import type { OpenedImage } from '../thread/thread-messages.ts';
+import { CRIU_HEAP_SIZE, checkServed, wipeDecrypted } from './criu-mount.ts';
 import type { DaemonNamespace } from './daemon-namespace.ts';
 import type { HeldStore } from './held-store.ts';
 import type { Log } from './log.ts';
@@ -37,16 +38,17 @@ export async function mountThroughKernel(
     await key.arrived;
     return await namespace.makeMount(async () => {
       const image = await threads.open();
+      checkServed(config, image);
       const scratch = config.scratch ? await ScratchSpace.prepare(config.mountPoint, log) : undefined;
       try {
         const made = await mountAndServe(scratch?.lower ?? config.mountPoint, config, threads, image);
         const { mountPoint, device } = (await scratch?.publish(image.root, config)) ?? made;
         const { fd, transport } = made;
-        const isLockable = transport === 'kernel' && !config.write;
+        const isLockable = transport === 'kernel' && !config.write && config.criu === undefined;
         const keys = isLockable
           ? new MountKeys({ place: store.place, threads, image, fd, imageKey: key.imageKey, keyLock })
           : undefined;
-        return servedMount(threads, image.imageId, transport, mountPoint, device, keys);
+        return servedMount(threads, image, transport, mountPoint, device, keys);
       } catch (cause) {
         // Here and not later: the hidden mount may be in the caller's namespace alone.
         scratch?.abandon();
@@ -70,6 +72,7 @@ function startThreads(
 ): ThreadsOfMount {
   const setup = {
     store: store.place,
+    isCriu: config.criu !== undefined,
     write: config.write,
     imageKey: key.imageKey.shared,
     keyLock,
@@ -83,7 +86,7 @@ function startThreads(
       ? { ...planRings(config.workers), isRequired: config.transport === 'io-uring' }
       : undefined,
   };
-  const image = { manifestSize: store.manifestSize(), location: () => store.location };
+  const image = { manifestSize: config.criu ? CRIU_HEAP_SIZE : store.manifestSize(), location: () => store.location };
   // Over io_uring the kernel waits for all threads. Scratch space is mounted over the image by this thread, which then
   // waits for another one to answer.
   const Threads = config.write || config.scratch || setup.rings !== undefined ? ServingThreads : ThreadsOnDemand;
@@ -108,7 +111,7 @@ function planRings(workers: number): RingPlan {
 
 function servedMount(
   threads: ThreadsOfMount,
-  imageId: string,
+  image: OpenedImage,
   transport: ServingTransport,
   mountPoint: string,
   device: string,
@@ -119,9 +122,9 @@ function servedMount(
     transport,
     mountPoint,
     device,
-    imageId,
+    imageId: image.imageId,
     stopped: threads.stopped,
-    ended: threads.ended,
+    ended: threads.ended.finally(() => wipeDecrypted(image)),
     counters: () => threads.counters(),
     get isSealing() {
       return threads.isSealing;

@@ -4,10 +4,11 @@ import { setReadAhead } from '../../fuse/mount/mount-point.ts';
 import { mountNative } from '../../fuse/native/native-transport.ts';
 import type { CounterSums } from '../control/control-messages.ts';
 import { type DaemonConfig, signedManifestOf } from '../handover/daemon-config.ts';
-import { openTree } from '../thread/open-tree.ts';
 import { CountedFileSystem } from './counted-file-system.ts';
+import { checkServed, wipeDecrypted } from './criu-mount.ts';
 import type { HeldStore } from './held-store.ts';
 import type { Log } from './log.ts';
+import { openerOf } from './opener.ts';
 import type { PendingKey, ServedMount } from './served-mount.ts';
 
 const MAX_READ = 128 << 10;
@@ -25,14 +26,17 @@ export async function mountThroughNative(
 ): Promise<ServedMount> {
   await key.arrived;
   const counters = new Counters();
-  const opened = openTree(
+  const openToRead = await openerOf({ isCriu: config.criu !== undefined });
+  const manifestDigest = signedManifestOf(config);
+  const opened = openToRead(
     store.place,
     key.imageKey,
-    { ...config, manifestDigest: signedManifestOf(config) },
+    { ...config, known: manifestDigest && { manifestDigest } },
     counters,
     (line) => log.error(line),
   );
   try {
+    checkServed(config, opened.image);
     const made = await mountNative(config.mountPoint, new CountedFileSystem(opened.tree, counters), {
       source: config.fsName,
       allowOther: config.allowOther,
@@ -45,7 +49,7 @@ export async function mountThroughNative(
       Object.fromEntries(counterNames.map((name) => [name, counters.get(name)])) as CounterSums;
     const { mountPoint, device } = made;
     const stopped = made.ended.finally(() => opened.close());
-    const ended = stopped.then(() => undefined);
+    const ended = stopped.then(() => wipeDecrypted(opened.image)).then(() => undefined);
     const { imageId } = opened.image;
     const transport = 'fuse-native';
     const common = { workers: 1, isSealing: false, keys: undefined, counters: sums };

@@ -32,7 +32,7 @@ export async function runDaemon(hintFor: HintFor): Promise<void> {
   const channel = offerChannel();
   const config = receiveConfig(ORDERS_FD) ?? exitWithUnlocker();
   const log = openedLog(config, hintFor);
-  const imageKey = Secret.zeros(IMAGE_KEY_SIZE);
+  const imageKey = Secret.zeros(config.criu?.secretsSize ?? IMAGE_KEY_SIZE);
   // In the foreground the service manager decides in which control group the daemon is.
   const warnings = config.logFile === undefined ? stayingInFreezers() : namespace.runInCallers(leaveFreezers);
   for (const warning of [...weaknesses, ...warnings]) log.warning(warning);

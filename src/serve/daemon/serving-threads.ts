@@ -126,13 +126,14 @@ export class ServingThreads implements ThreadsOfMount {
    * @throws as openImage does
    */
   open(known?: OpenedImage): Promise<OpenedImage> {
-    this.#threads[0]?.postMessage({ kind: 'open', manifestDigest: known?.manifestDigest } satisfies ThreadOrder);
+    const passedOn = known && { manifestDigest: known.manifestDigest, shared: known.shared };
+    this.#threads[0]?.postMessage({ kind: 'open', known: passedOn } satisfies ThreadOrder);
     return this.#opened.promise;
   }
 
   /** Lets all threads serve the open /dev/fuse; those that are still loading do so when they are ready. */
-  serve(fd: number, { manifestDigest }: OpenedImage): void {
-    this.#order({ kind: 'serve', fd, manifestDigest });
+  serve(fd: number, { manifestDigest, shared }: OpenedImage): void {
+    this.#order({ kind: 'serve', fd, known: { manifestDigest, shared } });
   }
 
   end(): void {
@@ -277,7 +278,7 @@ function startThreads(setups: readonly ThreadSetup[], heap: number): Worker[] {
   const started: Worker[] = [];
   try {
     for (const setup of setups) {
-      const thread = new Worker(programUrl('serving-thread'), {
+      const thread = new Worker(programUrl(setup.isCriu ? 'criu-thread' : 'serving-thread'), {
         workerData: setup,
         // Node tracks only descriptors that it opened itself, and warns when a thread closes others.
         trackUnmanagedFds: false,

@@ -7,6 +7,7 @@ import { KeyLock } from '../thread/key-lock.ts';
 import type { OpenedImage, ThreadSetup } from '../thread/thread-messages.ts';
 import { FirstThread } from './first-thread.ts';
 import type { Log } from './log.ts';
+import { openerOf } from './opener.ts';
 import {
   counterSums,
   type ServedImage,
@@ -52,7 +53,7 @@ export class ThreadsOnDemand implements ThreadsOfMount {
 
   /** Opens the image on this thread. @throws as openImage does */
   async open(): Promise<OpenedImage> {
-    this.#first = new FirstThread(this.#setup, this.#log);
+    this.#first = new FirstThread(this.#setup, await openerOf(this.#setup), this.#log);
     return this.#first.image;
   }
 

@@ -17,12 +17,22 @@ export type ServingTransport = Exclude<Transport, 'auto'>;
 
 export { pageFileChoices };
 
+/** A directory that CRIU encrypted, or several in a common one. */
+export interface CriuConfig {
+  /** 32 hexadecimal digits. The daemon serves no other. */
+  readonly imageId: string;
+  /** Bytes of its secrets, which come in place of the image key. */
+  readonly secretsSize: number;
+}
+
 /** What a daemon is to serve, and how. It gets this before the image key. Contains no secret. */
 export interface DaemonConfig {
   /** The absolute path at which the command found the image. */
   readonly location: string;
   /** The directory that was there. The daemon serves no other. */
   readonly image: StoreIdentity;
+  /** Set for a directory that CRIU encrypted: what the command has opened there. Not with `write`. */
+  readonly criu?: CriuConfig | undefined;
   /** An absolute path. */
   readonly mountPoint: string;
   readonly transport: Transport;

@@ -11,13 +11,15 @@ import { checkRings } from '../../fuse/uring/switch.ts';
 import { readHeader, readHeaderToWriteOn } from '../../image/read/image.ts';
 import { DEFAULT_READ_CACHE_BYTES } from '../../image/read/object-reader.ts';
 import { openStore } from '../../stores/open-store.ts';
-import type { DaemonConfig, Transport } from '../handover/daemon-config.ts';
+import type { CriuConfig, DaemonConfig, Transport } from '../handover/daemon-config.ts';
 import { stateDirectoryPath } from '../mounts/state-directory.ts';
 import { type FuseOptions, parseFuseOptions } from './fuse-options.ts';
 
 export interface MountOptions {
   /** The path of the image, as a user writes it. */
   readonly location: string;
+  /** Set for a directory that CRIU encrypted, which is only read and cannot be locked. */
+  readonly criu?: CriuConfig | undefined;
   /** The path of a directory. */
   readonly mountPoint: string;
   /**
@@ -89,6 +91,9 @@ export function checkOptions(options: DaemonOptions): { readonly config: DaemonC
   const checked = checkedOptions(options);
   const store = openStore(checked.location);
   try {
+    if (checked.criu !== undefined) {
+      return { config: { ...checked, image: store.identity() }, imageId: checked.criu.imageId };
+    }
     const { imageId } = checked.write ? readHeaderToWriteOn(store) : readHeader(store);
     return { config: { ...checked, image: store.identity() }, imageId: imageId.toString('hex') };
   } finally {
@@ -97,14 +102,13 @@ export function checkOptions(options: DaemonOptions): { readonly config: DaemonC
 }
 
 /**
- * Checks the options of a mount whose image is still to be made or opened, and the mount point, the device and the
- * helper as well, so that no image is made, and no passphrase asked for, in vain.
+ * Checks the options of a mount whose image is still to be made, and the mount point, the device and the helper as
+ * well, so that no image is made in vain.
  * @throws CkptfsError `bad-argument`, `missing-feature`, `mount-failed` when there is nothing to mount on
  */
 export async function checkMount(options: MountOptions): Promise<void> {
-  const { mountPoint, transport } = checkedOptions(options);
-  await checkedMountPoint(mountPoint);
-  if (transport !== 'fuse-native') await checkKernelMounts();
+  await checkedMountPoint(checkedOptions(options).mountPoint);
+  await checkKernelMounts();
 }
 
 function checkedOptions(options: DaemonOptions): CheckedOptions {
@@ -128,6 +132,7 @@ function checkedOptions(options: DaemonOptions): CheckedOptions {
     workers,
     cacheSize,
     pageFiles,
+    ...(options.criu === undefined ? {} : { criu: options.criu }),
     ...(rootMode === undefined ? {} : { rootMode }),
     ...(signedManifest === undefined ? {} : { signedManifest: Buffer.from(signedManifest).toString('hex') }),
     allowOther: (options.allowOther ?? false) || fuse.allowOther,
@@ -143,6 +148,7 @@ function checkedOptions(options: DaemonOptions): CheckedOptions {
   checkRanges(checked);
   if (write) checkWriting(checked, fuse);
   checkTtl(checked);
+  checkCriu(checked);
   if (transport === 'io-uring') checkRings();
   checkAccess(checked);
   checkApart(checked);
@@ -160,6 +166,17 @@ function checkRanges({ workers, cacheSize, rootMode }: CheckedOptions): void {
   if (rootMode !== undefined && !(Number.isInteger(rootMode) && rootMode >= 0 && rootMode <= 0o7777)) {
     throw new CkptfsError('bad-argument', `a mode of ${rootMode} for the root directory: 0 to 0o7777 are possible`);
   }
+}
+
+/** Refuses what a directory that CRIU encrypted cannot do. @throws CkptfsError `bad-argument` */
+function checkCriu({ criu, write, keyTtlSeconds, signedManifest, location: path }: CheckedOptions): void {
+  if (criu === undefined) return;
+  const contrary =
+    (write && 'is only read') ||
+    (keyTtlSeconds !== undefined && 'cannot be locked, so its keys have no time') ||
+    (signedManifest !== undefined && 'has no signatures');
+  if (contrary === false) return;
+  throw new CkptfsError('bad-argument', `${path} was encrypted by CRIU: it ${contrary}`, { path });
 }
 
 /** @throws CkptfsError `bad-argument` */

@@ -14,7 +14,7 @@ import { sealedSource } from '../../image/read/sealed-source.ts';
 import { ImageTree } from '../../image/read/tree.ts';
 import { openStore } from '../../stores/open-store.ts';
 import type { Store, StorePlace } from '../../stores/store.ts';
-import type { OpenedImage } from './thread-messages.ts';
+import type { KnownImage, OpenedImage } from './thread-messages.ts';
 
 /** An image that one thread serves. */
 export interface OpenTree {
@@ -37,11 +37,20 @@ export interface TreeOptions {
   readonly pageFiles?: PageFiles | undefined;
   /** Permission bits that the root directory gets instead of its own. */
   readonly rootMode?: number | undefined;
-  /** SHA-256 of the manifest that has to be there, see {@link openImage}. */
-  readonly manifestDigest?: Uint8Array | undefined;
+  /** What another thread has opened. Of an image of ours, the manifest that has to be there, see {@link openImage}. */
+  readonly known?: KnownImage | undefined;
   /** Whether the image key is wiped. */
   readonly isLocked?: () => boolean;
 }
+
+/** Opens what one thread serves. @param key of the image */
+export type OpenServed = (
+  place: StorePlace,
+  key: Secret,
+  options: TreeOptions,
+  counters: Counters,
+  onFault: FaultListener,
+) => OpenTree;
 
 /** Opens a sealed image to be read. @throws as readHeader and openImage do */
 export function openTree(
@@ -52,18 +61,20 @@ export function openTree(
   onFault: FaultListener,
 ): OpenTree {
   const store = openStore(place);
-  const image = opened(store, imageKey, options.manifestDigest);
+  const image = opened(store, imageKey, options.known?.manifestDigest);
   const { manifestDigest } = image;
-  return servedTree(sealedSource(image), { ...options, manifestDigest }, counters, onFault, () => store.close());
+  const known = { manifestDigest };
+  return servedTree(sealedSource(image), { ...options, known }, counters, onFault, () => store.close());
 }
 
 /**
  * Serves a source that is open.
+ * @param options `known` is what other threads are to know of it
  * @param onClose is called when the tree is closed
  */
 export function servedTree(
   source: ImageSource,
-  { cacheSize, pageFiles, rootMode, manifestDigest, isLocked = () => false }: TreeOptions,
+  { cacheSize, pageFiles, rootMode, known, isLocked = () => false }: TreeOptions,
   counters: Counters,
   onFault: FaultListener,
   onClose: () => void,
@@ -80,7 +91,8 @@ export function servedTree(
     image: {
       imageId: source.imageId,
       root: { mode, uid, gid, atime, mtime },
-      manifestDigest,
+      manifestDigest: undefined,
+      ...known,
       inodes: manifest.inodes.length,
     },
     seal: undefined,

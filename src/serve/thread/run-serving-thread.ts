@@ -6,10 +6,10 @@ import { Connection } from '../../fuse/device/connection.ts';
 import { PollingToken, serve } from '../../fuse/device/device-loop.ts';
 import { abandonRings, type RingConnectionOptions, serveRings } from '../../fuse/uring/serve-rings.ts';
 import { KeyLock, lockFollower, ThreadWipe } from './key-lock.ts';
-import { type OpenTree, openTree } from './open-tree.ts';
+import { type OpenServed, type OpenTree, openTree } from './open-tree.ts';
 import { openWritableTree } from './open-writable-tree.ts';
 import { ringReader } from './ring-of-thread.ts';
-import type { LogLevel, ThreadMessage, ThreadOrder, ThreadSetup } from './thread-messages.ts';
+import type { KnownImage, LogLevel, ThreadMessage, ThreadOrder, ThreadSetup } from './thread-messages.ts';
 import { WaitingLines } from './waiting-lines.ts';
 
 type Send = (message: ThreadMessage) => void;
@@ -17,14 +17,15 @@ type Send = (message: ThreadMessage) => void;
 /**
  * Runs the serving thread that this thread was started as: it opens the image, waits for the device, serves it until
  * the mount is gone, seals what was written, and wipes.
+ * @param openToRead opens an image that is only read
  * @throws CkptfsError `internal` outside a worker thread
  */
-export function runServingThread(): void {
+export function runServingThread(openToRead: OpenServed = openTree): void {
   if (parentPort === null) throw new CkptfsError('internal', 'not a serving thread');
-  followOrders(parentPort, workerData as ThreadSetup);
+  followOrders(parentPort, workerData as ThreadSetup, openToRead);
 }
 
-function followOrders(port: MessagePort, setup: ThreadSetup): void {
+function followOrders(port: MessagePort, setup: ThreadSetup, openToRead: OpenServed): void {
   const lines = new WaitingLines(setup.memory.lines);
   const send: Send = (message) => {
     if (message.kind !== 'log' || lines.tryAdd()) port.postMessage(message);
@@ -33,7 +34,7 @@ function followOrders(port: MessagePort, setup: ThreadSetup): void {
   let isDone = false;
   port.on('message', (order: ThreadOrder) => {
     if (isDone) return;
-    if (order.kind !== 'end') opened ??= open(setup, order.manifestDigest, send);
+    if (order.kind !== 'end') opened ??= open(setup, order.known, openToRead, send);
     if (order.kind === 'open' && opened !== undefined) return;
     try {
       if (order.kind === 'serve' && opened !== undefined) {
@@ -50,18 +51,24 @@ function followOrders(port: MessagePort, setup: ThreadSetup): void {
 }
 
 /** Opens the image and reports the outcome. Returns undefined when that failed. */
-function open(setup: ThreadSetup, known: Uint8Array | undefined, send: Send): OpenTree | undefined {
-  const { store, cacheSize, pageFiles, rootMode, manifestDigest = known } = setup;
+function open(
+  setup: ThreadSetup,
+  known: KnownImage | undefined,
+  openToRead: OpenServed,
+  send: Send,
+): OpenTree | undefined {
+  const { store, cacheSize, pageFiles, rootMode, manifestDigest } = setup;
+  const demanded = manifestDigest && { manifestDigest };
   try {
     const log = (level: LogLevel, text: string): void => send({ kind: 'log', level, text });
     const imageKey = Secret.fromShared(setup.imageKey);
     const counters = new Counters(setup.memory.image);
     const opened = setup.write
       ? openWritableTree(store, imageKey, { cacheSize, pageFiles, rootMode }, counters, log)
-      : openTree(
+      : openToRead(
           store,
           imageKey,
-          { cacheSize, pageFiles, rootMode, manifestDigest, isLocked: lockedBy(setup) },
+          { cacheSize, pageFiles, rootMode, known: demanded ?? known, isLocked: lockedBy(setup) },
           counters,
           (line) => log('error', line),
         );

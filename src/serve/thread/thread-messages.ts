@@ -1,6 +1,7 @@
 import { Counters } from '../../base/counters.ts';
 import type { PlainError } from '../../base/errors.ts';
 import type { Time } from '../../base/time.ts';
+import type { SharedTree } from '../../criu/tree/criu-tree.ts';
 import type { AheadMemory } from '../../fs/ahead/layout.ts';
 import type { PageFiles } from '../../fs/direct-opens.ts';
 import { COUNTER_SLOTS } from '../../fuse/protocol/counters.ts';
@@ -12,9 +13,11 @@ import { WaitingLines } from './waiting-lines.ts';
 /** What the daemon's first thread starts a serving thread with. */
 export interface ThreadSetup {
   readonly store: StorePlace;
+  /** Whether it is a directory that CRIU encrypted, and not an image of ours. */
+  readonly isCriu: boolean;
   /** Lets the image be changed. A writable mount has one serving thread. */
   readonly write: boolean;
-  /** The memory of a shared Secret. */
+  /** The memory of a shared Secret: the image key, or the secrets of a directory that CRIU encrypted. */
   readonly imageKey: SharedArrayBuffer;
   /** The memory of a KeyLock, the same for all threads of a mount. */
   readonly keyLock: SharedArrayBuffer;
@@ -90,13 +93,19 @@ export type ThreadMessage =
   /** The last message: everything is wiped, and nothing is left to do. The thread itself stays, see `exitNow`. */
   | { readonly kind: 'ended' };
 
+/** What a thread that has opened an image hands on to those that open it after it. */
+export interface KnownImage {
+  /** See `openImage`; undefined for an image that is written, which one thread alone opens. */
+  readonly manifestDigest: Uint8Array | undefined;
+  /** What was decrypted of a directory that CRIU encrypted, and where the rest is. */
+  readonly shared?: SharedTree | undefined;
+}
+
 /** What the daemon's first thread has to know of an image that was opened. */
-export interface OpenedImage {
+export interface OpenedImage extends KnownImage {
   /** 32 hexadecimal digits. */
   readonly imageId: string;
   readonly root: RootAttributes;
-  /** See `openImage`; undefined for an image that is written, which one thread alone opens. */
-  readonly manifestDigest: Uint8Array | undefined;
   /** The number of inodes of an image that is only read. */
   readonly inodes: number;
 }
@@ -112,10 +121,10 @@ export interface RootAttributes {
 
 /**
  * What a serving thread is sent: to open the image (one thread, before the others), and later, once, either to serve
- * the open /dev/fuse `fd` or to end without having served. The digest is that of the manifest that another thread has
- * opened, if one has.
+ * the open /dev/fuse `fd` or to end without having served. `known` is from another thread that has opened the image, if
+ * one has.
  */
 export type ThreadOrder =
-  | { readonly kind: 'open'; readonly manifestDigest: Uint8Array | undefined }
-  | { readonly kind: 'serve'; readonly fd: number; readonly manifestDigest: Uint8Array | undefined }
+  | { readonly kind: 'open'; readonly known: KnownImage | undefined }
+  | { readonly kind: 'serve'; readonly fd: number; readonly known: KnownImage | undefined }
   | { readonly kind: 'end' };

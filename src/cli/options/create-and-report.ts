@@ -1,0 +1,60 @@
+import { printable } from '../../base/printable.ts';
+import { type CipherName, DEFAULT_CIPHER } from '../../format/ciphers.ts';
+import type { CreatedImage, CreateOptions } from '../../image/create/create.ts';
+import { cancellable } from '../cancellation.ts';
+import type { CommonOptions } from '../command.ts';
+import { keyMade, slotsFor } from '../new-image.ts';
+import { omitUndefined } from '../omit-undefined.ts';
+import { reportLosses } from '../terminal/losses.ts';
+import { print, printJson, warn } from '../terminal/output.ts';
+import { progressBar } from '../terminal/progress.ts';
+import { countOf, formatBytes } from '../terminal/quantities.ts';
+import type { HeldKeys } from './held-keys.ts';
+import { warnAbout } from './image-arguments.ts';
+
+/** How an image is made of something, and what is said of it. */
+interface Creation extends CommonOptions {
+  readonly destination: string;
+  /** What remains when it is interrupted, one sentence for the user. */
+  readonly left: string;
+  readonly json: boolean;
+  readonly cipher: CipherName | undefined;
+  readonly chunkSize: number | undefined;
+}
+
+type CommonCreateOptions = Pick<
+  CreateOptions,
+  'makeSlots' | 'cipher' | 'chunkSize' | 'onProgress' | 'signal' | 'onCancellable'
+>;
+
+/** Makes an image for the keys that a command holds, and prints what it has. Returns the exit code. */
+export async function createAndReport(
+  { destination, left, json, quiet, debug, cipher = DEFAULT_CIPHER, chunkSize }: Creation,
+  keys: HeldKeys,
+  create: (options: CommonCreateOptions) => Promise<CreatedImage>,
+): Promise<number> {
+  await warnAbout(keys, { quiet, debug });
+  await keys.prepareForCreating(cipher);
+  const bar = progressBar('encrypting', quiet);
+  const makeSlots = slotsFor(keys);
+  const created = await cancellable(left, (cancellation) =>
+    create({ makeSlots, cipher, ...omitUndefined({ chunkSize }), onProgress: bar.update, ...cancellation }),
+  )
+    .catch((error: unknown) => {
+      keys.forgetMadeDefault();
+      throw error;
+    })
+    .finally(bar.end);
+  if (!quiet) for (const path of created.skipped) await warn(`left out ${path}: a device`);
+  const keyFile = keys.madeDefault;
+  const code = await reportLosses(created.losses, quiet);
+  if (json) {
+    const { bytes: fileBytes, ...rest } = created;
+    await printJson({ ...rest, fileBytes, cipher, ...(keyFile === undefined ? {} : { keyFile }) });
+  }
+  if (json || quiet) return code;
+  const amount = `${countOf(created.files, 'file')}, ${formatBytes(created.bytes)}`;
+  await print(`image ${created.imageId}: ${amount}, ${cipher}, in ${printable(destination)}\n`);
+  if (keyFile !== undefined) await print(`${keyMade(keyFile)}\n`);
+  return code;
+}
