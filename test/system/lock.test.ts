@@ -1,11 +1,12 @@
 // Goal: a locked mount has no key and no plaintext left, its reads fail at once, and its key makes it readable again.
 // Method: real mounts are locked by the CLI, also while they are read; memory of the daemons is searched for the keys.
-import { spawn, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
 import { deriveObjectDataKey } from '../../src/crypto/image-keys.ts';
 import { primitives } from '../../src/crypto/select.ts';
@@ -160,6 +161,16 @@ describeIf(['root', 'fuse'], 'a mount that is locked', () => {
     const source = `key file ${encrypted.keyFile}`;
     expect(statusOf(mountPoint)?.daemon?.key).toMatchObject({ locked: false, slot: 1, source });
     expect(statusOf(mountPoint)?.daemon?.key.secondsLeft).toBeGreaterThan(8 * 3600 - PATIENCE);
+  });
+
+  systemTest([], 'counts its time by the clock that goes on while the host is suspended', () => {
+    const module = fileURLToPath(new URL('../../dist/base/linux/boot-clock.js', import.meta.url));
+    const program = `import(process.argv[1]).then(({ secondsSinceBoot }) => console.log(secondsSinceBoot()))`;
+    const at = (...before: readonly string[]) =>
+      Number(execFileSync('env', [...before, process.execPath, '-e', program, module], { encoding: 'utf8' }));
+    // A time namespace moves that clock alone.
+    const moved = at('unshare', '--time', '--fork', '--boottime', '1000000') - at();
+    expect(Math.abs(moved - 1_000_000)).toBeLessThan(PATIENCE / 1000);
   });
 
   systemTest([], 'stays locked with a wrong key, is unmounted when locked, and is refused where it cannot be', () => {
