@@ -43,7 +43,7 @@ describe.each(criuLayers.map((layer): [string, CriuLayerFixture] => [layer.name,
           const read = readFrom(layer, name.toString(), offset, length);
           expect(read.equals(twin.subarray(offset, offset + length)), name.toString()).toBe(true);
         }),
-        { numRuns: 15 },
+        { numRuns: 8 },
       );
     }
   });
