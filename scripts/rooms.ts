@@ -103,6 +103,7 @@ export const HOUSES: Readonly<Record<string, House>> = {
       'sign-image.ts',
       'signatures/check.ts',
       'signatures/publish-manifest.ts',
+      'signatures/signed-by.ts',
       'signatures/stored-signatures.ts',
       'verify/coverage.ts',
       'verify/verify.ts',

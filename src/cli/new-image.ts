@@ -3,7 +3,7 @@ import type { Secret } from '../crypto/secret.ts';
 import { type CipherName, DEFAULT_CIPHER } from '../format/ciphers.ts';
 import { discardImage, type MadeImage } from '../image/discard-image.ts';
 import type { NewInode } from '../image/writable/writable-image.ts';
-import { createEmptyImage } from '../library/new-image.ts';
+import { checkVacant, createEmptyImage } from '../library/new-image.ts';
 import type { CommonOptions } from './command.ts';
 import { omitUndefined } from './omit-undefined.ts';
 import type { HeldKeys } from './options/held-keys.ts';
@@ -45,6 +45,8 @@ export async function withNewImage<T>(
 ): Promise<T> {
   const make = async (keys: HeldKeys): Promise<T> => {
     await warnAbout(keys, args);
+    keys.checkForCreating(args.cipher ?? DEFAULT_CIPHER);
+    checkVacant(args.ENC);
     await keys.prepareForCreating(args.cipher ?? DEFAULT_CIPHER);
     const created = await createEmptyImage({
       destination: args.ENC,

@@ -1,5 +1,4 @@
 import { CkptfsError } from '../base/errors.ts';
-import type { Secret } from '../crypto/secret.ts';
 import { type Header, MAX_SLOTS } from '../format/header.ts';
 import { parseSlot, type Slot, slotAlgorithm, slotParameters } from '../format/slot.ts';
 import { isSlotLabel, type SlotDescription } from '../format/slot-description.ts';
@@ -61,11 +60,17 @@ export function addKeySlots(
   options: OpenOptions,
   recipients: readonly Recipient[],
 ): Promise<KeySlots> {
-  return changeSlots(location, options, async (slots, imageKey, imageId) => {
-    if (slots.length + recipients.length > MAX_SLOTS) {
-      throw new CkptfsError('bad-argument', `${location} has ${slots.length} key slots; there can be ${MAX_SLOTS}`);
-    }
-    return [...slots, ...(await slotsFor(recipients)(imageKey, imageId))];
+  const check = (slots: readonly Slot[]): void => {
+    if (slots.length + recipients.length <= MAX_SLOTS) return;
+    throw new CkptfsError('bad-argument', `${location} has ${slots.length} key slots; there can be ${MAX_SLOTS}`);
+  };
+  return changeSlots(location, options, {
+    recipients,
+    prepare: check,
+    change: (slots, made) => {
+      check(slots);
+      return [...slots, ...made];
+    },
   });
 }
 
@@ -76,12 +81,20 @@ export function addKeySlots(
  *   {@link addKeySlots}
  */
 export function removeKeySlot(location: string, options: OpenOptions, which: string): Promise<KeySlots> {
-  return changeSlots(location, options, (slots) => {
-    const index = slotIndex(slots, which);
-    if (slots.length === 1) {
-      throw new CkptfsError('bad-argument', `${location} has one key slot: without it nothing could open the image`);
-    }
-    return slots.toSpliced(index, 1);
+  const check = (slots: readonly Slot[]): void => {
+    if (slots.length > 1) return;
+    throw new CkptfsError('bad-argument', `${location} has one key slot: without it nothing could open the image`);
+  };
+  return changeSlots(location, options, {
+    prepare: (slots) => {
+      const named = slotNamed(slots, which);
+      check(slots);
+      return named;
+    },
+    change: (slots, _, named) => {
+      check(slots);
+      return slots.toSpliced(indexOf(slots, named, which), 1);
+    },
   });
 }
 
@@ -96,9 +109,11 @@ export function replaceKeySlot(
   which: string,
   recipients: readonly Recipient[],
 ): Promise<KeySlots> {
-  return changeSlots(location, options, async (slots, imageKey, imageId) =>
-    slots.toSpliced(slotIndex(slots, which), 1, ...(await slotsFor(recipients)(imageKey, imageId))),
-  );
+  return changeSlots(location, options, {
+    recipients,
+    prepare: (slots) => slotNamed(slots, which),
+    change: (slots, made, named) => slots.toSpliced(indexOf(slots, named, which), 1, ...made),
+  });
 }
 
 /**
@@ -108,9 +123,16 @@ export function replaceKeySlot(
  * @throws CkptfsError `bad-argument`, also for a label that is not one, and others as {@link removeKeySlot}
  */
 export function labelKeySlot(location: string, options: OpenOptions, which: string, label: string): Promise<KeySlots> {
-  return changeSlots(location, options, (slots) => {
-    const index = slotIndex(slots, which);
-    return slots.with(index, labelled(slots[index] as Slot, label));
+  return changeSlots(location, options, {
+    prepare: (slots) => {
+      const named = slotNamed(slots, which);
+      labelled(named, label);
+      return named;
+    },
+    change: (slots, _, named) => {
+      const index = indexOf(slots, named, which);
+      return slots.with(index, labelled(slots[index] as Slot, label));
+    },
   });
 }
 
@@ -124,29 +146,52 @@ export function labelled({ header = {}, ...rest }: Slot, label: string): Slot {
   return parseSlot({ ...rest, ...(Object.keys(changed).length === 0 ? {} : { header: changed }) });
 }
 
-/** Opens an image, and puts a header with other slots in place in one step. */
-async function changeSlots(
+/** A change of the slots of an image. */
+interface SlotChange<T> {
+  /** Who gets new slots. */
+  readonly recipients?: readonly Recipient[];
+  /** Refuses what can be refused before anyone is asked for a secret. */
+  readonly prepare: (slots: readonly Slot[]) => T;
+  /**
+   * Returns the slots that the image gets.
+   * @param slots those that it has now, under the lock
+   * @param made the new ones
+   * @param prepared what `prepare` returned
+   */
+  readonly change: (slots: readonly Slot[], made: readonly Slot[], prepared: T) => readonly Slot[];
+}
+
+/**
+ * Opens an image, and puts a header with other slots in place in one step. Secrets may be asked for, and while that
+ * lasts nothing is locked.
+ */
+async function changeSlots<T>(
   location: string,
   options: OpenOptions,
-  change: (slots: readonly Slot[], imageKey: Secret, imageId: Buffer) => readonly Slot[] | Promise<readonly Slot[]>,
+  { recipients = [], prepare, change }: SlotChange<T>,
 ): Promise<KeySlots> {
   const store = openWritableStore(location);
   try {
-    // The errors of what is not an image are better than those of its lock.
-    readAnyHeader(store);
-    const lock = store.lockHeader();
+    const before = readAnyHeader(store);
+    checkImageId(store, before, options.imageId);
+    const prepared = prepare(before.slots);
+    // Tells at once when another process changes them, or this one may not.
+    store.lockHeader().release();
+    const { imageKey } = await unlockHeader(store, before, options);
     try {
-      const header = readAnyHeader(store);
-      const { imageKey } = await unlockHeader(store, header, options);
+      authenticateHeader(store, before, imageKey);
+      const made = await slotsFor(recipients)(imageKey, before.imageId);
+      const lock = store.lockHeader();
       try {
+        const header = readAnyHeader(store);
         authenticateHeader(store, header, imageKey);
-        const slots = await change(header.slots, imageKey, header.imageId);
+        const slots = change(header.slots, made, prepared);
         return keySlotsOf(writeHeader(store, imageKey, { ...header, slots }, header.slots));
       } finally {
-        imageKey.wipe();
+        lock.release();
       }
     } finally {
-      lock.release();
+      imageKey.wipe();
     }
   } finally {
     store.close();
@@ -167,13 +212,22 @@ function keySlotsOf(header: Header): KeySlots {
 }
 
 /** @throws CkptfsError `bad-argument` when `which` names no slot, or several */
-function slotIndex(slots: readonly Slot[], which: string): number {
-  const found = [...slots.entries()]
-    .filter(([index, slot]) => which === `${index + 1}` || isNamed(slot, which))
-    .map(([index]) => index);
-  if (found.length === 1) return found[0] as number;
+function slotNamed(slots: readonly Slot[], which: string): Slot {
+  const found = slots.filter((slot, index) => which === `${index + 1}` || isNamed(slot, which));
+  if (found.length === 1) return found[0] as Slot;
   const problem = found.length === 0 ? 'is no slot of this image' : `names ${found.length} slots of this image`;
   throw new CkptfsError('bad-argument', `${which} ${problem}`, { data: { reason: 'key-slot' } });
+}
+
+/**
+ * Finds a slot again, whose number and label may be others by now.
+ * @param which named it
+ * @throws CkptfsError `bad-argument` when it was removed meanwhile
+ */
+function indexOf(slots: readonly Slot[], { protected: text, encrypted_key: key }: Slot, which: string): number {
+  const index = slots.findIndex((slot) => slot.protected === text && slot.encrypted_key === key);
+  if (index >= 0) return index;
+  throw new CkptfsError('bad-argument', `${which} is no slot of this image any more`, { data: { reason: 'key-slot' } });
 }
 
 function isNamed(slot: Slot, which: string): boolean {

@@ -10,7 +10,7 @@ import type { NewInode } from '../image/writable/writable-image.ts';
 import { createStore } from '../stores/open-store.ts';
 import type { WritableStore } from '../stores/writable-store.ts';
 
-export { isVacant } from '../stores/open-store.ts';
+export { checkVacant, isVacant } from '../stores/open-store.ts';
 
 export interface NewImageOptions {
   /** A directory that does not exist, or is empty, belongs to this user and cannot be written by others. */

@@ -1,24 +1,19 @@
 import { CkptfsError } from '../base/errors.ts';
 import type { CipherName } from '../format/ciphers.ts';
-import { type Header, MAX_REPLACED } from '../format/header.ts';
+import { type Header, MAX_REPLACED, signedHeaderBytes } from '../format/header.ts';
 import { refuseInside } from '../image/create/create.ts';
 import { checkChunkSize } from '../image/create/new-header.ts';
-import { type Image, lockForReading, openImage, readAnyHeader, readHeader } from '../image/read/image.ts';
-import { replacesMac } from '../image/reencrypt/replaces-mac.ts';
+import { type Image, lockForReading, openImage, readHeader } from '../image/read/image.ts';
+import { replacedMac, replacesMac } from '../image/reencrypt/replaces-mac.ts';
 import { type SealCopyOptions, type SealedCopy, sealCopy } from '../image/reencrypt/seal-copy.ts';
 import type { Recipient } from '../keys/provider.ts';
 import { ImagePlace } from '../stores/image-place.ts';
-import { openStore } from '../stores/open-store.ts';
-import { ReplacementStore } from '../stores/replacement-store.ts';
+import { checkVacant, openStore } from '../stores/open-store.ts';
+import { ReplacementStore, type ReplacesMark } from '../stores/replacement-store.ts';
 import type { Store, StoreLock } from '../stores/store.ts';
 import { checkEpoch, type ReadOptions } from './encrypted-image.ts';
-import {
-  closeReplacement,
-  isVouchedFor,
-  openReplacement,
-  type Replacement,
-  type ReplacementPlan,
-} from './replacement.ts';
+import { type ExchangedImage, finishExchanged, removeExchanged, wholeImage } from './exchanged-image.ts';
+import { closeReplacement, openReplacement, type Replacement, type ReplacementPlan } from './replacement.ts';
 import { demandSignature } from './signatures.ts';
 import { unlockHeader } from './unlock.ts';
 
@@ -41,15 +36,9 @@ export interface ReencryptOptions extends ReadOptions, SealCopyOptions {
   readonly chunkSize?: number;
 }
 
-export interface ReencryptedImage {
-  /** 32 hexadecimal digits. */
-  readonly imageId: string;
-  /** The id of the old image. */
-  readonly previousImageId: string;
+export interface ReencryptedImage extends ExchangedImage {
   /** What was encrypted; undefined when only the removal of the old image was left to do. */
   readonly contents: SealedCopy | undefined;
-  /** Where the old image still is. Undefined when it was removed. */
-  readonly oldImage: string | undefined;
 }
 
 /** How often work begins again whose result, left by an interruption, turns out to be unusable. */
@@ -76,6 +65,9 @@ async function reencryptInto(
   options: ReencryptOptions,
 ): Promise<ReencryptedImage> {
   refuseInside(location, destination);
+  const left = findIn(destination);
+  if (left === undefined) checkVacant(destination);
+  left?.close();
   const store = openStore(location);
   try {
     return await withOpened(store, options, async (image) => {
@@ -96,18 +88,25 @@ async function reencryptInto(
 async function reencryptInPlace(location: string, options: ReencryptOptions): Promise<ReencryptedImage> {
   const place = ImagePlace.hold(location);
   try {
-    const finished = await finishInterrupted(place, options);
-    if (finished !== undefined) return finished;
-    const exchanged = await exchange(place, options);
+    const before = await finishExchanged(place, options);
+    if (before !== undefined && 'imageId' in before) return { ...before, contents: undefined };
+    const exchanged = await exchange(place, options, before?.saysToReplace);
     // What is in the sibling now is what was exchanged, whatever marks it has.
-    return { ...exchanged, oldImage: finish(place, exchanged.previousImageId, () => true) };
+    return { ...exchanged, oldImage: removeExchanged(place, exchanged.previousImageId, () => true) };
   } finally {
     place.close();
   }
 }
 
-/** Makes the new image, and puts it in the place of the old one. */
-async function exchange(place: ImagePlace, options: ReencryptOptions): Promise<ReencryptedImage> {
+/**
+ * Makes the new image, and puts it in the place of the old one.
+ * @param saysToReplace the id in a mark of the image that nothing vouches for
+ */
+async function exchange(
+  place: ImagePlace,
+  options: ReencryptOptions,
+  saysToReplace: string | undefined,
+): Promise<ReencryptedImage> {
   const store = place.openImage();
   let slotLock: StoreLock | undefined;
   try {
@@ -115,13 +114,14 @@ async function exchange(place: ImagePlace, options: ReencryptOptions): Promise<R
       store,
       options,
       (image) => {
+        if (saysToReplace !== undefined) store.removeMark();
         const plan = planOf(image, 'in-place', options, {
           find: () => marked(place.openSibling()),
           make: () => makeBeside(place, image),
         });
         return withSealed(image, plan, options, (replacement, contents) => {
           replacement.store.takeModesOf(store);
-          vouchFor(replacement, plan);
+          vouchFor(image, replacement, plan.mark);
           place.exchange(store.identity(), replacement.store.identity());
           return resultOf(image, replacement, contents, place.siblingPath);
         });
@@ -130,126 +130,43 @@ async function exchange(place: ImagePlace, options: ReencryptOptions): Promise<R
         slotLock = store.lockHeader();
       },
     );
+  } catch (error) {
+    if (saysToReplace === undefined || !(error instanceof CkptfsError && error.code === 'wrong-key')) throw error;
+    const message = `${error.message}; it may be what took the place of image ${saysToReplace}, which is gone`;
+    throw new CkptfsError('wrong-key', message, { cause: error });
   } finally {
     slotLock?.release();
     store.close();
   }
 }
 
-/**
- * Does what an interrupted re-encryption left to do when the new image was in place. That counts only where a secret of
- * the new recipients opens the image and the mark is vouched for, and where the image is what is wanted now. Returns
- * undefined where there is no such mark; then everything is still to be done.
- * @throws CkptfsError `exists` when something is beside the image that this cannot decide about, `io`
- */
-async function finishInterrupted(place: ImagePlace, options: ReencryptOptions): Promise<ReencryptedImage | undefined> {
-  const store = place.openImage();
-  let lock: StoreLock | undefined;
-  try {
-    const mark = store.mark();
-    if (mark === undefined || mark === 'torn' || mark.how !== 'in-place') return undefined;
-    lock = store.hold();
-    const header = readAnyHeader(store);
-    if ((await isVouchedFor(header, mark, options.recipients)) && isWanted(store, header, mark.imageId, options)) {
-      const oldImage = finish(place, mark.imageId, (old) => old.mark() === undefined);
-      const imageId = header.imageId.toString('hex');
-      return { imageId, previousImageId: mark.imageId, contents: undefined, oldImage };
-    }
-    const sibling = place.openSibling();
-    if (sibling === undefined) {
-      store.removeMark();
-      return undefined;
-    }
-    sibling.close();
-    throw notReplaced(place, mark.imageId);
-  } finally {
-    lock?.release();
-    store.close();
-  }
-}
-
 /** Lets the mark of a whole image be told from one that the storage made. */
-function vouchFor({ store, header, imageKey }: Replacement, { mark }: ReplacementPlan): void {
-  store.vouch(mark, replacesMac(header, imageKey, mark.imageId));
-}
-
-/** Tells whether an image is as a re-encryption with these options leaves it. */
-function isWanted(store: Store, header: Header, oldId: string, options: ReencryptOptions): boolean {
-  const { imageId, cipher = header.cipher, chunkSize = header.chunkSize, signers = [], signature } = options;
-  return (
-    (imageId === undefined || imageId === oldId) &&
-    cipher === header.cipher &&
-    chunkSize === header.chunkSize &&
-    signature === undefined &&
-    (signers.length === 0 || store.has('signatures'))
-  );
-}
-
-/**
- * Removes the old image from the sibling, and then the mark of the new one. Returns where the old one is as long as it
- * is read.
- * @param isOld tells whether what is in the sibling may be the old image
- */
-function finish(place: ImagePlace, oldId: string, isOld: (old: ReplacementStore) => boolean): string | undefined {
-  place.sync();
-  const oldImage = removeOld(place, oldId, isOld);
-  if (oldImage !== undefined) return oldImage;
-  const store = place.openImage();
-  try {
-    store.removeMark();
-    return undefined;
-  } finally {
-    store.close();
-  }
-}
-
-function notReplaced(place: ImagePlace, imageId: string): CkptfsError {
-  return new CkptfsError('exists', `${place.siblingPath} is not image ${imageId}, which was replaced`, {
-    path: place.siblingPath,
-    data: { reason: 'not-empty' },
-  });
-}
-
-/** Removes the old image, or returns where it is as long as it is read. */
-function removeOld(place: ImagePlace, imageId: string, isOld: (old: ReplacementStore) => boolean): string | undefined {
-  const old = place.openSibling();
-  if (old === undefined) return undefined;
-  try {
-    if (!isOld(old) || !isImageOrRest(old, imageId)) throw notReplaced(place, imageId);
-    old.discard();
-    place.sync();
-    return undefined;
-  } catch (error) {
-    if (error instanceof CkptfsError && error.code === 'locked') return place.siblingPath;
-    throw error;
-  } finally {
-    old.close();
-  }
-}
-
-/** Tells whether a store has the image of an id, or what is left of an image without its header. */
-function isImageOrRest(store: Store, imageId: string): boolean {
-  return store.sizeOf('ckptfs.json') === undefined || readAnyHeader(store).imageId.toString('hex') === imageId;
+function vouchFor(old: Image, { store, header, imageKey }: Replacement, mark: ReplacesMark): void {
+  const whole = wholeImage(store, header);
+  if (whole === undefined) throw new CkptfsError('internal', 'a new image that was verified is not whole');
+  const byOld = replacedMac(old.header, old.imageKey, whole);
+  store.vouch(mark, { byNew: replacesMac(header, imageKey, mark.imageId), byOld });
 }
 
 /**
  * Opens the old image, which may be read by others but not written meanwhile.
- * @param locked is called when the lock of a reader is held, before the header is read
+ * @param lockSlots locks its header once no secret is asked for any more
  */
 async function withOpened<T>(
   store: Store,
   options: ReencryptOptions,
   work: (image: Image) => Promise<T>,
-  locked: () => void = () => undefined,
+  lockSlots: () => void = () => undefined,
 ): Promise<T> {
   const lock = lockForReading(store);
   try {
-    readHeader(store);
-    locked();
-    const header = readHeader(store);
-    const signed = options.signature && (await demandSignature(store, header, options.signature));
-    const { imageKey } = await unlockHeader(store, header, options);
+    const before = readHeader(store);
+    const signed = options.signature && (await demandSignature(store, before, options.signature));
+    const { imageKey } = await unlockHeader(store, before, options);
     try {
+      lockSlots();
+      const header = readHeader(store);
+      if (signed !== undefined) checkSame(store, before, header);
       const image = openImage(store, header, imageKey, signed?.manifestDigest);
       if (signed !== undefined) checkEpoch(image, signed.epoch);
       return await work(image);
@@ -259,6 +176,12 @@ async function withOpened<T>(
   } finally {
     lock.release();
   }
+}
+
+/** Refuses another header than the one that is signed, but for its slots. @throws CkptfsError `damaged` */
+function checkSame({ location }: Store, before: Header, header: Header): void {
+  if (signedHeaderBytes(before).equals(signedHeaderBytes(header))) return;
+  throw new CkptfsError('damaged', `${location}: another header was put in place meanwhile`, { path: location });
 }
 
 /** Fills the new image and passes it to `work`, once it is whole. */

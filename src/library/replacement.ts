@@ -123,7 +123,13 @@ function isAsPlanned({ cipher, chunkSize, replaces = [] }: Header, plan: Replace
 }
 
 /** How reading a header fails that was not written to its end, or is not one of ours. */
-const UNUSABLE: ReadonlySet<string> = new Set(['damaged', 'not-an-image', 'unsupported-format', 'no-key', 'wrong-key']);
+export const UNUSABLE: ReadonlySet<string> = new Set([
+  'damaged',
+  'not-an-image',
+  'unsupported-format',
+  'no-key',
+  'wrong-key',
+]);
 
 /**
  * Opens a slot that only who has the secret of a new recipient can have made. A slot for a public key may be the
@@ -140,14 +146,14 @@ async function trustedKey({ slots, imageId }: Header, recipients: readonly Recip
  */
 export async function isVouchedFor(
   header: Header,
-  { imageId, mac }: ReplacesMark,
+  { imageId, macs }: ReplacesMark,
   recipients: readonly Recipient[],
 ): Promise<boolean> {
-  if (mac === undefined) return false;
+  if (macs === undefined) return false;
   try {
     const imageKey = await trustedKey(header, recipients);
     try {
-      return isAuthenticHeader(header, imageKey) && verifyReplacesMac(header, imageKey, imageId, mac);
+      return isAuthenticHeader(header, imageKey) && verifyReplacesMac(header, imageKey, imageId, macs.byNew);
     } finally {
       imageKey.wipe();
     }

@@ -132,20 +132,21 @@ export async function signImage(
   try {
     const readers = lockForReading(store);
     try {
-      // The errors of what is not an image are better than those of its lock.
-      readHeader(store);
-      const lock = store.lockHeader();
+      const before = readHeader(store);
+      // Tells at once when another process signs it.
+      store.lockHeader().release();
+      const { imageKey } = await unlockHeader(store, before, options);
       try {
-        const header = readHeader(store);
-        const { imageKey } = await unlockHeader(store, header, options);
+        const lock = store.lockHeader();
         try {
+          const header = readHeader(store);
           const { epoch } = signSealed(store, header, imageKey, signers);
           return { imageId: header.imageId.toString('hex'), epoch, signatures: listSignatures(store).length };
         } finally {
-          imageKey.wipe();
+          lock.release();
         }
       } finally {
-        lock.release();
+        imageKey.wipe();
       }
     } finally {
       readers.release();

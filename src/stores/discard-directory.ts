@@ -8,8 +8,9 @@ import { keepReadersOut } from './readers-lock.ts';
  * Files of an image beside its objects, in the order of removal. What an interruption leaves counts as an unfinished
  * image.
  */
-const FILES = ['manifest', 'signatures', 'journal', 'lock', 'ckptfs.json'] as const;
-const DRAFTS = FILES.map((name) => `${name}.new`);
+const FILES = ['manifest', 'signatures', 'journal', 'lock'] as const;
+const HEADER = 'ckptfs.json';
+const DRAFTS = [...FILES, HEADER].map((name) => `${name}.new`);
 
 /**
  * Removes a whole image: its files, its objects and, if it was made for the image, its directory. Follows no link
@@ -45,6 +46,8 @@ function removeFiles(image: Directory): void {
   for (const name of [...FILES, ...DRAFTS]) removeFile(image, name);
   withDirectory(() => image.openDirectory('objects', { sameMount: true }), removeObjects);
   removeIfEmpty(image, 'objects');
+  // After the objects, so that the old image key can still vouch for a removal that is interrupted (format.md §10).
+  removeFile(image, HEADER);
   // Last, so that a removal that is interrupted can still be recognized (format.md §10).
   removeFile(image, 'replaces');
 }

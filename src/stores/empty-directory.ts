@@ -1,6 +1,8 @@
-import { closeSync, fchmodSync, fstatSync, mkdirSync } from 'node:fs';
+import { accessSync, closeSync, constants, fchmodSync, fstatSync, mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { absolutePath } from '../base/current-directory.ts';
 import type { ErrorData } from '../base/error-data.ts';
-import { CkptfsError, ioError, systemErrorName } from '../base/errors.ts';
+import { CkptfsError, ioError, ioErrorName, systemErrorName } from '../base/errors.ts';
 import { Directory } from '../base/linux/directory.ts';
 import { withoutThoseOfFileSystems } from './file-system-names.ts';
 
@@ -15,14 +17,33 @@ export function makeEmptyDirectory(path: string): Directory {
   const isMade = make(path);
   const directory = openOwn(path);
   try {
-    if (!isMade && (Number(directory.stat().mode) & 0o022) !== 0) {
-      throw exists(path, 'is a directory that others can write to', 'writable-by-others');
-    }
+    if (!isMade) checkPrivate(path, directory);
     checkEmpty(path, directory);
     return directory;
   } catch (error) {
     directory.close();
     throw error;
+  }
+}
+
+/**
+ * Refuses what {@link makeEmptyDirectory} would refuse, and makes nothing. @throws CkptfsError `exists`, `io`
+ * @param isPrivate false: a directory that others can write to is accepted, as {@link openEmptyDirectory} does
+ */
+export function checkVacant(path: string, isPrivate = true): void {
+  let directory: Directory;
+  try {
+    directory = openOwn(path);
+  } catch (error) {
+    if (ioErrorName(error) !== 'ENOENT') throw error;
+    checkParent(path);
+    return;
+  }
+  try {
+    if (isPrivate) checkPrivate(path, directory);
+    checkEmpty(path, directory);
+  } finally {
+    directory.close();
   }
 }
 
@@ -108,6 +129,19 @@ function openOwn(path: string): Directory {
   if (Number(directory.stat().uid) === process.geteuid?.()) return directory;
   directory.close();
   throw exists(path, 'is a directory of another user', 'not-own');
+}
+
+function checkParent(path: string): void {
+  try {
+    accessSync(dirname(absolutePath(path)), constants.W_OK | constants.X_OK);
+  } catch (cause) {
+    throw ioError('create', path, cause);
+  }
+}
+
+function checkPrivate(path: string, directory: Directory): void {
+  if ((Number(directory.stat().mode) & 0o022) === 0) return;
+  throw exists(path, 'is a directory that others can write to', 'writable-by-others');
 }
 
 function checkEmpty(path: string, directory: Directory): void {

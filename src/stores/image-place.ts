@@ -67,6 +67,19 @@ export class ImagePlace {
   }
 
   /**
+   * Removes what is beside the image if it is an empty directory, which the removal of an image may leave.
+   * @throws CkptfsError `io`
+   */
+  removeEmptySibling(): void {
+    try {
+      this.#parent.rmdir(basename(this.siblingPath));
+    } catch (cause) {
+      const isOther = ['ENOENT', 'ENOTDIR', 'ENOTEMPTY', 'EEXIST', 'EBUSY'].includes(systemErrorName(cause) ?? '');
+      if (!isOther) throw ioError('remove', this.siblingPath, cause);
+    }
+  }
+
+  /**
    * Swaps the image and what is beside it, durably, if the names still lead to them.
    * @throws CkptfsError `wrong-image` if they do not, `missing-feature`, `io`
    */

@@ -3,7 +3,7 @@ import { LocalWritableStore } from './local-writable-store.ts';
 import type { Store, StorePlace } from './store.ts';
 import type { WritableStore } from './writable-store.ts';
 
-export { isVacant } from './empty-directory.ts';
+export { checkVacant, isVacant } from './empty-directory.ts';
 
 /**
  * Opens the store at a place. A place is a directory today; another kind of store is chosen here.

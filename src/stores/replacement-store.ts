@@ -13,17 +13,26 @@ import { LocalWritableStore } from './local-writable-store.ts';
 import type { StoreLock } from './store.ts';
 
 const MARK = 'replaces';
-const MAX_MARK_BYTES = 128;
+const MAX_MARK_BYTES = 192;
+const MARK_TEXT = /^([0-9a-f]{32}) (copy|in-place)\n(?:([A-Za-z0-9_-]{43})\n([A-Za-z0-9_-]{43})\n$)?/;
 /** Two directories of objects, which are empty in a new image. */
 const TRIAL_NAMES = ['00', '01'] as const;
+
+/** Two MACs of 32 bytes each. */
+export interface MarkMacs {
+  /** Under a key of the new image. */
+  readonly byNew: Buffer;
+  /** Under a key of the old image. */
+  readonly byOld: Buffer;
+}
 
 /** What the file `replaces` of an image says (format.md §10). */
 export interface ReplacesMark {
   /** The id of the image that it takes the place of; 32 hexadecimal digits. */
   readonly imageId: string;
   readonly how: 'copy' | 'in-place';
-  /** 32 bytes that vouch for it, once the new image is whole. */
-  readonly mac?: Buffer;
+  /** What vouches for it, once the new image is whole. */
+  readonly macs?: MarkMacs;
 }
 
 /** The store of an image that is made to take the place of another, or of one that may be such an image. */
@@ -63,10 +72,11 @@ export class ReplacementStore extends LocalWritableStore {
       const region = new Region(MAX_MARK_BYTES);
       const length = readAt(file.fd, region, 0, MAX_MARK_BYTES, 0);
       const text = region.bytes.toString('latin1', 0, length);
-      const [, imageId, how, mac] = /^([0-9a-f]{32}) (copy|in-place)\n(?:([A-Za-z0-9_-]{43})\n$)?/.exec(text) ?? [];
+      const [, imageId, how, byNew, byOld] = MARK_TEXT.exec(text) ?? [];
       if (imageId === undefined) return 'torn';
-      const vouched = mac === undefined ? {} : { mac: Buffer.from(mac, 'base64url') };
-      return { imageId, how: how === 'copy' ? 'copy' : 'in-place', ...vouched };
+      const mark = { imageId, how: how === 'copy' ? 'copy' : 'in-place' } as const;
+      if (byNew === undefined || byOld === undefined) return mark;
+      return { ...mark, macs: { byNew: Buffer.from(byNew, 'base64url'), byOld: Buffer.from(byOld, 'base64url') } };
     } catch (cause) {
       throw ioError('read', path(), cause);
     } finally {
@@ -89,10 +99,9 @@ export class ReplacementStore extends LocalWritableStore {
 
   /**
    * Adds to the mark what vouches for it, durably.
-   * @param mac 32 bytes
    * @throws CkptfsError `damaged` without a mark, `io`
    */
-  vouch({ imageId, how }: ReplacesMark, mac: Buffer): void {
+  vouch({ imageId, how }: ReplacesMark, { byNew, byOld }: MarkMacs): void {
     const path = (): string => this.directory.pathOf(MARK);
     const file = openRegularFile(this.directory.root, MARK, path, fsConstants.O_WRONLY);
     if (file === undefined) throw new CkptfsError('damaged', `${path()} is missing`, { path: path() });
@@ -100,7 +109,7 @@ export class ReplacementStore extends LocalWritableStore {
       // In place, as the file is locked. What is torn is the same mark without this.
       const first = `${imageId} ${how}\n`;
       ftruncateSync(file.fd, first.length);
-      writeSync(file.fd, `${mac.toString('base64url')}\n`, first.length);
+      writeSync(file.fd, `${byNew.toString('base64url')}\n${byOld.toString('base64url')}\n`, first.length);
       fsyncSync(file.fd);
     } catch (cause) {
       throw ioError('write', path(), cause);

@@ -6,6 +6,7 @@ Arguments: a JSON list of steps, then the program with its arguments. A step is 
   {"kill": NUMBER}   send it a signal
   {"stopped": true}  wait until it has stopped
   {"go on": true}    let it go on, in the foreground
+  {"run": WORDS}     run another program, which must succeed
 Each step notes whether the terminal echoes after it. Prints JSON: what was shown, how it ended, the notes, and whether
 the terminal echoes at the end.
 """
@@ -14,6 +15,7 @@ import json
 import os
 import pty
 import signal
+import subprocess
 import sys
 import termios
 
@@ -75,6 +77,8 @@ for step in steps:
         assert reports.readline() == "stopped\n"
     elif "go on" in step:
         os.write(order_write, b"x")
+    elif "run" in step:
+        subprocess.run(step["run"], check=True, stdout=subprocess.DEVNULL)
     notes.append(echoes())
 
 status = int(reports.readline())

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ckptfsProgram, clear } from './support/mounts.ts';
+import { PATIENCE } from './support/patience.ts';
 import { runProgram } from './support/programs.ts';
 import { describeIf } from './support/requirements.ts';
 import { Terminal, type Transcript } from './support/transcript.ts';
@@ -57,7 +58,7 @@ function configOfAll(): Transcript {
   fs.writeFileSync(at('policy.json'), JSON.stringify(rules), { mode: 0o600 });
   const words = ['config', '--json', '--policy', at('policy.json')];
   const environment = { ...process.env, XDG_CONFIG_HOME: at('none'), CKPTFS_KEY: 'file:k' };
-  const { stdout, stderr } = spawnSync(ckptfsProgram, words, { env: environment, encoding: 'utf8' });
+  const { stdout, stderr } = spawnSync(ckptfsProgram, words, { env: environment, encoding: 'utf8', timeout: PATIENCE });
   return { status: 0, stdout, stderr };
 }
 
@@ -169,6 +170,7 @@ describeIf(['root', 'fuse', 'namespaces', 'getfattr'], 'a line of JSON', () => {
     run('verify', 'enc', ...key);
     fs.symlinkSync(process.execPath, at('bin/node'));
     const { stdout, stderr } = spawnSync(ckptfsProgram, ['doctor', '--json', '--quick'], {
+      timeout: PATIENCE,
       env: { PATH: at('bin') },
       encoding: 'utf8',
     });

@@ -1,12 +1,12 @@
 // Goal: mount, status, umount, exec and the helper of mount(8) do, print and refuse what docs/cli.md says.
 // Method: the real commands and kernel mounts, with an image of a small tree.
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { kill } from './support/children.ts';
 import { ckptfsProgram, clear, until } from './support/mounts.ts';
 import { describeIf } from './support/requirements.ts';
 import { failure, success, Terminal, type Transcript } from './support/transcript.ts';
@@ -113,8 +113,7 @@ describeIf(['root', 'fuse'], 'mount, status, umount', () => {
         'ckptfs: warning: the daemon still runs, because the mount is in use; its keys are wiped when that ends\n',
       ]);
     } finally {
-      user.kill();
-      await once(user, 'exit');
+      await kill(user);
     }
   });
 
@@ -145,8 +144,7 @@ describeIf(['root', 'fuse'], 'mount, status, umount', () => {
       pid: number;
     }[];
     expect(mounts.find(({ mountPoint }) => mountPoint === at('mnt'))?.pid).toBe(daemon.pid);
-    daemon.kill('SIGTERM');
-    expect(await once(daemon, 'exit')).toEqual([0, null]);
+    expect(await kill(daemon)).toEqual([0, null]);
     const lines = fs.readFileSync(at('foreground.log'), 'utf8').trimEnd().split('\n');
     expect(lines[0]).toMatch(/^\S+Z ckptfs\[\d+\]: info: serving /);
     expect(lines.at(-1)).toContain('is unmounted; keys and cached plaintext are wiped');

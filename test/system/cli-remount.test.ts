@@ -1,11 +1,12 @@
 // ckptfs remount: from written to mounted read-only in one step.
 import { spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { kill } from './support/children.ts';
 import { asNobody, ckptfsProgram, clear, withFuseForAll } from './support/mounts.ts';
+import { PATIENCE } from './support/patience.ts';
 import { describeIf } from './support/requirements.ts';
 import { failure, success, Terminal, type Transcript } from './support/transcript.ts';
 
@@ -56,7 +57,7 @@ describeIf(['root', 'fuse'], 'remount', () => {
     const [program, ...words] = asNobody(base);
     const mount = ['mount', '--write', at('enc'), at('mnt'), '-k', at('key')];
     const { status, stderr } = await withFuseForAll(() =>
-      spawnSync(program, [...words, ckptfsProgram, ...mount], { cwd: base, encoding: 'utf8' }),
+      spawnSync(program, [...words, ckptfsProgram, ...mount], { cwd: base, encoding: 'utf8', timeout: PATIENCE }),
     );
     expect([status, stderr]).toEqual([0, '']);
     const refusal = `${at('mnt')} is a mount of user 65534, who alone can remount it.`;
@@ -73,8 +74,7 @@ describeIf(['root', 'fuse'], 'remount', () => {
     try {
       expect(run('remount', 'mnt', ...key)).toMatchObject({ status: 32, stderr: expect.stringContaining('sleep') });
     } finally {
-      user.kill();
-      await once(user, 'exit');
+      await kill(user);
     }
     fs.writeFileSync(at('mnt/b'), 'more');
     expect(run('remount', 'mnt', ...key)).toEqual(success());

@@ -1,12 +1,12 @@
 // Goal: a user can make, write, seal and recover an image by commands alone.
 // Method: the real commands and mounts, with writers that end well, are killed, or lose what was not on the disk.
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { kill } from './support/children.ts';
 import { ckptfsProgram, clear, isAlive, until } from './support/mounts.ts';
 import { describeIf } from './support/requirements.ts';
 import { failure, success, Terminal, type Transcript } from './support/transcript.ts';
@@ -176,8 +176,7 @@ describeIf(['root', 'fuse'], 'mount --write', () => {
       fs.readFileSync(at('foreground.log'), 'utf8').includes('serving and writing'),
     );
     fs.writeFileSync(at('mnt/a'), 'content');
-    daemon.kill('SIGTERM');
-    expect(await once(daemon, 'exit')).toEqual([0, null]);
+    expect(await kill(daemon)).toEqual([0, null]);
     expect(fs.readFileSync(at('foreground.log'), 'utf8')).toContain(`info: ${at('enc')} is sealed`);
     expect(run('cat', 'enc', 'a', ...key)).toEqual(success('content'));
   });
@@ -195,8 +194,7 @@ describeIf(['root', 'fuse'], 'mount --write', () => {
       });
       expect(run('info', 'enc').stdout).toMatch(/^sealed +no: /m);
     } finally {
-      user.kill();
-      await once(user, 'exit');
+      await kill(user);
     }
     await until('the image is sealed', () => !fs.existsSync(at('enc/journal')));
     await until('the lock is gone', () => !fs.existsSync(at('enc/lock')));

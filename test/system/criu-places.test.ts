@@ -1,17 +1,18 @@
 // Goal: options of criu may point into a mount as the table in docs/cli.md says, as far as no other test has it.
 // Method: real dumps and restores by criu with each of them.
 import { spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
 import { type Checkpoint, restoreProcess, sayWhenDumped } from './support/checkpoints.ts';
+import { endOf, firstOutput } from './support/children.ts';
 import { ckptfs } from './support/ckptfs.ts';
 import { buildFixture, readState, waitForState, whileAtRest } from './support/fixtures.ts';
 import { clear, type Encrypted, mountNew, mountOn } from './support/mounts.ts';
 import { openNamespace } from './support/namespace.ts';
+import { PATIENCE } from './support/patience.ts';
 import { describeIf, systemTest, toolEnvironment } from './support/requirements.ts';
 
 const streamerProgram = fileURLToPath(new URL('../fixtures/streamer.py', import.meta.url));
@@ -31,11 +32,9 @@ describeIf(['root', 'fuse', 'criu', 'crit', 'namespaces', 'gcc', 'python'], 'on 
     const child = spawn('/usr/bin/python3', [streamerProgram, mode, directory, inMount('stream')], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
-    const ended = once(child, 'exit');
-    await Promise.race([once(child.stdout, 'data'), ended]);
+    await firstOutput(child);
     return async () => {
-      const [status] = await ended;
-      expect(status).toBe(0);
+      expect(await endOf(child)).toEqual([0, null]);
     };
   }
 
@@ -124,7 +123,7 @@ describeIf(['root', 'fuse', 'criu', 'crit', 'namespaces', 'gcc', 'python'], 'on 
 
   systemTest([], 'dedups no mount that reads, and with --scratch only copies in memory', async () => {
     const dedup = (): readonly [number | null, string] => {
-      const options = { env: toolEnvironment, encoding: 'utf8' } as const;
+      const options = { env: toolEnvironment, encoding: 'utf8', timeout: PATIENCE } as const;
       const { status, stderr } = spawnSync('criu', ['dedup', '-D', inMount('relative')], options);
       return [status, stderr];
     };
@@ -152,7 +151,7 @@ describeIf(['root', 'fuse', 'criu', 'crit', 'namespaces', 'gcc', 'python'], 'on 
     await restores(outside, { work, extra: ['--stream'] });
     await streamed();
     const streamer = [streamerProgram, 'serve', inMount('sockets'), inMount('stream')];
-    expect(spawnSync('/usr/bin/python3', streamer, { encoding: 'utf8' }).stderr).toContain(readOnly);
+    expect(spawnSync('/usr/bin/python3', streamer, { encoding: 'utf8', timeout: PATIENCE }).stderr).toContain(readOnly);
     ckptfs('umount', mountPoint);
     for (const option of ['--scratch', '--write']) {
       mounted(option);

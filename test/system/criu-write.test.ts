@@ -1,17 +1,18 @@
 // Goal: criu writes a dump straight into an encrypted image, and restores from it.
 // Method: real dumps of single processes and trees of them, by both transports.
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, unlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { afterAll, beforeAll, expect } from 'vitest';
 import { type Checkpoint, restoreProcess } from './support/checkpoints.ts';
+import { kill } from './support/children.ts';
 import { ckptfs } from './support/ckptfs.ts';
 import { buildFixture, type FixtureName, readState, waitForState, whileAtRest } from './support/fixtures.ts';
 import { clear, type Encrypted, mountNew, mountOn } from './support/mounts.ts';
 import { openNamespace } from './support/namespace.ts';
+import { inTime } from './support/patience.ts';
 import { describeIf, systemTest, toolEnvironment } from './support/requirements.ts';
 
 /** Dumps a process with `criu dump -D` a mount, log and all; the process is gone then. */
@@ -68,12 +69,13 @@ for (const { name, mebibytes } of [
               stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
             },
           );
-          const ended = once(lazy, 'exit');
           // A NUL when it waits for connections, or the end of the file.
-          const [told] = await Promise.race([once(lazy.stdio[3] as Readable, 'data'), ended]);
-          lazy.kill('SIGKILL');
-          await ended;
-          return Buffer.isBuffer(told);
+          const told = new Promise<boolean>((resolve) =>
+            (lazy.stdio[3] as Readable).once('data', () => resolve(true)).once('close', () => resolve(false)),
+          );
+          const isReady = await inTime('the status of criu lazy-pages', told);
+          await kill(lazy, 'SIGKILL');
+          return isReady;
         };
         const isSocket = (directory: string): boolean => lstatSync(join(directory, 'lazy-pages.socket')).isSocket();
 

@@ -1,13 +1,14 @@
 // Goal: `ckptfs doctor` finds out by trying what a host can do.
 // Method: real mounts and a real criu, under programs that take one ability away.
 import { spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { afterEach, beforeEach, expect } from 'vitest';
 import type { Finding } from '../../src/cli/doctor/check.ts';
+import { kill } from './support/children.ts';
 import { asNobody, ckptfsProgram, isAlive, until, withFuseForAll } from './support/mounts.ts';
+import { PATIENCE } from './support/patience.ts';
 import { describeIf, findProgram, systemTest, toolEnvironment } from './support/requirements.ts';
 
 let base: string;
@@ -45,7 +46,11 @@ interface Examination {
 /** Runs `doctor --json`, by another program in front of it where one is given. */
 function examine(options: readonly string[] = [], before: readonly string[] = []): Examination {
   const [command = '', ...args] = [...before, ckptfsProgram, 'doctor', '--json', ...options];
-  const { status, stdout, stderr } = spawnSync(command, args, { env: environment(), encoding: 'utf8' });
+  const { status, stdout, stderr } = spawnSync(command, args, {
+    env: environment(),
+    encoding: 'utf8',
+    timeout: PATIENCE,
+  });
   expect(stderr).toBe('');
   return { status, findings: JSON.parse(stdout) };
 }
@@ -144,8 +149,7 @@ describeIf(['root', 'fuse', 'namespaces', 'criu'], 'doctor tries criu', () => {
     program(at('bin', 'criu'), `${version}\necho >${at('cache', 'started')}; exec sleep 600`);
     const child = spawn(ckptfsProgram, ['doctor'], { env: environment(), stdio: 'ignore' });
     await until('criu runs', () => fs.existsSync(at('cache', 'started')));
-    child.kill('SIGTERM');
-    expect(await once(child, 'exit')).toEqual([143, null]);
+    expect(await kill(child)).toEqual([143, null]);
     const isTrial = (pid: string): boolean => {
       try {
         return fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(at('bin', 'criu'));

@@ -7,6 +7,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { buildFixture, readState, waitForState } from './support/fixtures.ts';
 import { ckptfsProgram, until } from './support/mounts.ts';
 import { type CommandResult, type Namespace, openNamespace } from './support/namespace.ts';
+import { PATIENCE } from './support/patience.ts';
 import { describeIf, systemTest } from './support/requirements.ts';
 import { failure, success, Terminal, type Transcript } from './support/transcript.ts';
 
@@ -142,6 +143,7 @@ describeIf(['root', 'fuse', 'namespaces'], 'the mount of exec', () => {
     const exec = [process.execPath, ckptfsProgram, 'exec', at('enc'), '-k', at('key'), '--'];
     const { status, stdout, stderr } = spawnSync('unshare', ['--mount', 'bash', '-c', script, 'bash', ...exec], {
       cwd: base,
+      timeout: PATIENCE,
       env: terminal.environment,
       encoding: 'utf8',
     });

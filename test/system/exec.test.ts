@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
+import { kill } from './support/children.ts';
 import { ckptfs, isMounted, runCkptfs } from './support/ckptfs.ts';
 import {
   ckptfsProgram,
@@ -75,15 +76,13 @@ describeIf(['root', 'fuse', 'namespaces'], 'ckptfs exec', () => {
     const script = 'trap "echo got TERM; exit 3" TERM; echo {}; while :; do sleep 0.1; done';
     const args = ['exec', encrypted.image, '--key-file', encrypted.keyFile, '--', 'sh', '-c', script];
     const process = start(output, ckptfsProgram, ...args);
-    const code = new Promise((resolve) => process.once('exit', resolve));
     await until('the command runs', () => fs.readFileSync(output, 'utf8').includes('\n'));
     // A way in for root through the descriptor of ckptfs, and in no mount table.
     expect(fs.readdirSync(fs.readFileSync(output, 'utf8').trim())).toEqual(['file']);
     const [mountPoint = ''] = privateMounts(encrypted.image).map((one) => one.mountPoint);
     expect(isMounted(mountPoint)).toBe(false);
     expect(fs.readdirSync(mountPoint)).toEqual([]);
-    process.kill('SIGTERM');
-    expect(await code).toBe(3);
+    expect(await kill(process)).toEqual([3, null]);
     expect(fs.readFileSync(output, 'utf8')).toContain('got TERM');
     await until('its daemon has ended', () => privateMounts(encrypted.image).length === 0);
   });

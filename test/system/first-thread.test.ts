@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect } from 'vitest';
+import { endOf } from './support/children.ts';
 import { ckptfs } from './support/ckptfs.ts';
 import {
   clear,
@@ -79,7 +80,7 @@ describeIf(['root', 'fuse'], 'the first thread of a daemon', () => {
         `for i in 1 2 3 4 5; do dd if=${file} bs=4k skip=$((i * ${at * 7 + 3})) count=200 iflag=nocache; cat ${file}; done 2>/dev/null | md5sum`,
       ),
     );
-    await Promise.all(readers.map((reader) => new Promise((resolve) => reader.once('exit', resolve))));
+    await Promise.all(readers.map(endOf));
     const sums = readers.map((_, at) => fs.readFileSync(join(base, `reader-${at}`), 'utf8'));
     const expected = readers.map((_, at) =>
       runProgram(

@@ -1,11 +1,11 @@
 // Goal: when a foreground daemon is killed before it has its key, the child that unlocks the key does not go on alone.
 // Method: the daemon dies at a known point: its child kills it before its own first line, or waits for the key file.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
+import { kill } from './support/children.ts';
 import { isMounted } from './support/ckptfs.ts';
 import { ckptfsProgram, clear, type Encrypted, encryptInto, statusOf, until } from './support/mounts.ts';
 import { runProgram } from './support/programs.ts';
@@ -72,8 +72,7 @@ describeIf(['root', 'fuse'], 'the child of a foreground daemon that is killed', 
     const writer = await fs.promises.open(pipe, 'w');
     const commandLine = (): string => fs.readFileSync(`/proc/${daemon.pid}/cmdline`, 'utf8');
     await until('the command has become the daemon', () => commandLine().includes('/daemon.js'));
-    daemon.kill('SIGKILL');
-    await once(daemon, 'exit');
+    await kill(daemon, 'SIGKILL');
     await writer.writeFile(fs.readFileSync(encrypted.keyFile));
     await writer.close();
     // By how far the daemon had got: the kernel no longer says that its channel is that of this process's parent.

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { asNobody, ckptfsProgram, encryptInto, withFuseForAll } from './support/mounts.ts';
+import { PATIENCE } from './support/patience.ts';
 import { runProgram } from './support/programs.ts';
 import { describeIf, toolEnvironment } from './support/requirements.ts';
 
@@ -43,6 +44,7 @@ async function asUser(options: string, line: string): Promise<SpawnSyncReturns<s
     spawnSync('unshare', ['--mount', '--propagation', 'private', 'bash', '-c', prepare, 'bash', ...user], {
       encoding: 'utf8',
       env: toolEnvironment,
+      timeout: PATIENCE,
     }),
   );
 }

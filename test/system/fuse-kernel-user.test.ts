@@ -1,15 +1,13 @@
 // Goal: a mount made by an ordinary user through fusermount3 serves that user alone.
 // Method: programs of several users read a file system in memory through a real mount.
-import { spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
+import { spawn } from 'node:child_process';
 import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest';
 import { findMount, unmount } from '../../src/fuse/mount/mount-point.ts';
-import { until } from './support/mounts.ts';
-import { filesOpenIn } from './support/open-files.ts';
+import { kill, opens } from './support/children.ts';
 import { PatternDaemon } from './support/pattern-daemon.ts';
 import {
   base,
@@ -21,6 +19,7 @@ import {
   nobody,
   readChecks,
 } from './support/pattern-mounts.ts';
+import { runProgram } from './support/programs.ts';
 import { describeIf, systemTest } from './support/requirements.ts';
 
 const project = fileURLToPath(new URL('../..', import.meta.url));
@@ -51,7 +50,7 @@ describeIf(['root', 'fuse', 'python', 'fusermount', 'setpriv'], 'mounted by an o
   });
 
   beforeEach(() => {
-    for (const path of [base, mountPoint]) spawnSync('chown', [String(nobody), path]);
+    for (const path of [base, mountPoint]) runProgram('chown', String(nobody), path);
   });
 
   const user = () => ({ uid: nobody, program });
@@ -68,7 +67,7 @@ describeIf(['root', 'fuse', 'python', 'fusermount', 'setpriv'], 'mounted by an o
     systemTest([], `a mount point called ${JSON.stringify(name)}`, async () => {
       const odd = join(base, name);
       mkdirSync(odd);
-      spawnSync('chown', [String(nobody), odd]);
+      runProgram('chown', String(nobody), odd);
       const daemon = await mount(odd, { user: user() });
       check('reading', odd, nobody);
       await daemon.unmount();
@@ -85,12 +84,9 @@ describeIf(['root', 'fuse', 'python', 'fusermount', 'setpriv'], 'mounted by an o
       '-c',
       `exec sleep 60 < ${mountPoint}/small`,
     ]);
-    const ended = once(holder, 'exit');
-    await until('the file is held open', () => filesOpenIn(holder.pid).includes(`${mountPoint}/small`));
-    daemon.process.stdin.write('unmount\n');
-    expect(await daemon.next((message) => message.error !== undefined)).toMatchObject({ error: 'busy' });
-    holder.kill();
-    await ended;
+    await opens(holder, mountPoint, 'small');
+    await expect(daemon.unmount()).rejects.toThrow('"error":"busy"');
+    await kill(holder);
     await unmount(mountPoint);
     expect(await daemon.exited).toBe(0);
   });
@@ -119,7 +115,7 @@ describeIf(['root', 'fuse', 'python', 'fusermount', 'setpriv'], 'mounted by an o
   });
 
   systemTest([], 'a directory of another user is refused', async () => {
-    spawnSync('chown', ['0', mountPoint]);
+    runProgram('chown', '0', mountPoint);
     expect(await PatternDaemon.refusal(mountPoint, { user: user() })).toMatchObject({
       error: 'mount-failed',
       message: expect.stringContaining('write access'),

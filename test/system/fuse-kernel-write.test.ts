@@ -1,6 +1,5 @@
 // Goal: a writable mount answers system calls as a file system must.
 // Method: programs write into a file system in memory through a real mount; no operation may end in a fault.
-import { spawnSync } from 'node:child_process';
 import { closeSync, existsSync, fsyncSync, openSync, readdirSync, statSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect } from 'vitest';
@@ -15,6 +14,7 @@ import {
   nobody,
   rootNeeds,
 } from './support/pattern-mounts.ts';
+import { runProgram } from './support/programs.ts';
 import { describeIf, systemTest } from './support/requirements.ts';
 
 beforeEach(makeMountPoint);
@@ -78,8 +78,9 @@ describeIf(rootNeeds, 'a mount that can be written', () => {
     const daemon = await mountMemory(uncached);
     writeFileSync(join(mountPoint, 'a'), 'content', { mode: 0o666 });
     const other = ['--reuid=1', '--regid=1', '--clear-groups'];
-    const written = spawnSync('setpriv', [...other, 'sh', '-c', `echo x > ${mountPoint}/a`]);
-    expect([written.status, String(written.stderr)]).toEqual([2, expect.stringMatching(/Permission denied/)]);
+    expect(() => runProgram('setpriv', ...other, 'sh', '-c', `echo x > ${mountPoint}/a`)).toThrow(
+      /exited with 2: .*Permission denied/,
+    );
     checkWriting('write_checks.py', 'mapping', mountPoint);
     await daemon.unmount();
   });

@@ -5,6 +5,7 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
+import { firstOutput, kill } from './support/children.ts';
 import { ckptfs, runCkptfs } from './support/ckptfs.ts';
 import { clear, type Encrypted, isAlive, mountNew, mountOn, until } from './support/mounts.ts';
 import { describeIf, systemTest } from './support/requirements.ts';
@@ -34,12 +35,8 @@ describeIf(['root', 'fuse'], 'text that an attacker put on the storage', () => {
     clear(mountPoint);
   });
   afterEach(async () => {
-    if (holder !== undefined) {
-      const ended = new Promise((resolve) => holder?.once('exit', resolve));
-      holder.kill();
-      await ended;
-      holder = undefined;
-    }
+    if (holder !== undefined) await kill(holder);
+    holder = undefined;
     clear(mountPoint);
   });
   afterAll(() => fs.rmSync(base, { recursive: true }));
@@ -51,7 +48,7 @@ describeIf(['root', 'fuse'], 'text that an attacker put on the storage', () => {
     holder = spawn('flock', ['--no-fork', lock, 'sh', '-c', 'echo held; exec sleep 60'], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
-    await new Promise((resolve) => holder?.stdout?.once('data', resolve));
+    await firstOutput(holder);
   }
 
   systemTest([], 'in the lock of an image is shown escaped by every command, and in the log', async () => {

@@ -7,6 +7,7 @@ import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
+import { kill } from './support/children.ts';
 import { ckptfs, isMounted, runCkptfs } from './support/ckptfs.ts';
 import { create, open } from './support/images.ts';
 import {
@@ -21,6 +22,7 @@ import {
   statusOf,
   until,
 } from './support/mounts.ts';
+import { inTime, PATIENCE } from './support/patience.ts';
 import { runProgram } from './support/programs.ts';
 import { describeIf, systemTest } from './support/requirements.ts';
 
@@ -48,7 +50,7 @@ afterAll(() => fs.rmSync(base, { recursive: true }));
 
 function nobody(...command: readonly string[]): { status: number | null; stdout: string; stderr: string } {
   const [program, ...args] = asNobody(base);
-  return spawnSync(program, [...args, ...command], { encoding: 'utf8' });
+  return spawnSync(program, [...args, ...command], { encoding: 'utf8', timeout: PATIENCE });
 }
 
 describeIf(['root', 'fuse', 'setpriv'], 'a mount with scratch space', () => {
@@ -240,11 +242,11 @@ describeIf(['root', 'setpriv'], 'decrypt', () => {
     const cat: ChildProcess = spawn(program, [...args, ...command], { stdio: ['ignore', 'pipe', 'inherit'] });
     try {
       // What it writes fits into no pipe, so it waits. What is not dumpable shows as root's (proc(5)).
-      await new Promise((resolve) => cat.stdout?.once('readable', resolve));
+      await inTime('output of cat', new Promise((resolve) => cat.stdout?.once('readable', resolve)));
       expect(String(cat.stdout?.read(5))).toBe('pages');
       expect(fs.statSync(`/proc/${cat.pid}/environ`).uid).toBe(0);
     } finally {
-      cat.kill();
+      await kill(cat);
     }
   });
 });

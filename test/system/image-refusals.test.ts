@@ -1,16 +1,17 @@
 // Goal: what cannot be encrypted whole is refused, and no interruption leaves a damaged image.
 // Method: the built library and command meet such sources and destinations, and are killed at random moments.
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { describeTree } from '../../scripts/images/source-tree.ts';
 import { without } from '../support/frozen-images.ts';
+import { endOf, kill } from './support/children.ts';
 import { runCkptfs } from './support/ckptfs.ts';
 import { create, open, writeKeyFile } from './support/images.ts';
 import { built, ckptfsProgram } from './support/mounts.ts';
+import { PATIENCE } from './support/patience.ts';
 import { runProgram } from './support/programs.ts';
 import { describeIf } from './support/requirements.ts';
 
@@ -166,11 +167,13 @@ describe('ckptfs encrypt killed', () => {
   async function encryptAndKill(image: string, when: () => boolean, delay: number): Promise<void> {
     const args = ['encrypt', source, image, '--key-file', keyFile, '--quiet'];
     const child = spawn(ckptfsProgram, args, { stdio: 'ignore' });
-    const ended = once(child, 'exit');
-    while (!when() && child.exitCode === null) await new Promise((resolve) => setTimeout(resolve, 2));
+    const deadline = Date.now() + PATIENCE;
+    while (!when() && child.exitCode === null && Date.now() < deadline) {
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
     await new Promise((resolve) => setTimeout(resolve, delay));
-    child.kill('SIGKILL');
-    await ended;
+    await kill(child, 'SIGKILL');
+    expect(Date.now(), 'it gets so far, or ends').toBeLessThan(deadline);
   }
 
   test('in the middle: every command refuses what is left by that name', async () => {
@@ -237,7 +240,7 @@ describe('memory', () => {
       stdio: 'ignore',
       env: { ...process.env, NODE_OPTIONS: `--require=${hook}` },
     });
-    expect((await once(child, 'exit'))[0]).toBe(0);
+    expect(await endOf(child)).toEqual([0, null]);
     const [, kibibytes] = /VmHWM:\s+(\d+)/.exec(fs.readFileSync(status, 'latin1')) ?? [];
     fs.rmSync(status);
     return Number(kibibytes) * 1024;

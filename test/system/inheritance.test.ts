@@ -1,11 +1,11 @@
 // Goal: a daemon keeps no descriptor and no directory of its caller.
 // Method: real commands are started with files open, and in a directory that was removed.
 import { spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
+import { endOf } from './support/children.ts';
 import { ckptfs } from './support/ckptfs.ts';
 import { ckptfsProgram, clear, type Encrypted, encryptInto, statusOf, until } from './support/mounts.ts';
 import { PATIENCE } from './support/patience.ts';
@@ -57,7 +57,6 @@ describeIf(['root', 'fuse'], "a caller's descriptors", () => {
   systemTest([], 'are not kept by a daemon in the foreground', async () => {
     const command = ['mount', '-f', encrypted.image, mountPoint, '-k', encrypted.keyFile];
     const daemon = spawn('bash', withDescriptorsArguments(`exec "$@"`, command), { env: toolEnvironment });
-    const ended = once(daemon, 'exit');
     await until('it is mounted', () => statusOf(mountPoint)?.state === 'serving');
     expect(statusOf(mountPoint)?.pid).toBe(daemon.pid);
     expect(inheritedBy(daemon.pid ?? '')).toEqual([]);
@@ -67,7 +66,7 @@ describeIf(['root', 'fuse'], "a caller's descriptors", () => {
       () => fs.readFileSync(`/proc/${daemon.pid}/task/${daemon.pid}/children`, 'utf8') === '',
     );
     ckptfs('umount', mountPoint);
-    expect(await ended).toEqual([0, null]);
+    expect(await endOf(daemon)).toEqual([0, null]);
   });
 
   systemTest([], 'are not passed on to the command of exec, nor is what is ours', () => {

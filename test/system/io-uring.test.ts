@@ -1,7 +1,6 @@
 // Goal: mounts are served over io_uring where root lets them be, and through /dev/fuse wherever that cannot be.
 // Method: real mounts under programs that take io_uring away, and a made-up file system that the kernel refuses it.
 import { spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
 import fs from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect } from 'vitest';
 import { Opcode } from '../../src/fuse/protocol/abi.ts';
 import { countQueues } from '../../src/fuse/uring/queues.ts';
+import { endOf } from './support/children.ts';
 import { ckptfs, isMounted, runCkptfs } from './support/ckptfs.ts';
 import {
   ckptfsProgram,
@@ -21,6 +21,7 @@ import {
   statusOf,
   until,
 } from './support/mounts.ts';
+import { PATIENCE } from './support/patience.ts';
 import {
   check,
   clearMounts,
@@ -105,13 +106,12 @@ describeIf(['root', 'fuse', 'ioUring'], 'a mount over io_uring', () => {
     const { pid } = mountOn(mountPoint, encrypted);
     process.kill(pid, 'SIGSTOP');
     const reader = spawn('cat', [file], { stdio: 'ignore' });
-    const ended = once(reader, 'exit');
     await until('it waits', () => {
       const isReader = fs.readlinkSync(`/proc/${reader.pid}/exe`).endsWith('/cat');
       return isReader && /^State:\t[DS]/m.test(fs.readFileSync(`/proc/${reader.pid}/status`, 'utf8'));
     });
     process.kill(pid, 'SIGKILL');
-    expect(await ended).toEqual([1, null]);
+    expect(await endOf(reader)).toEqual([1, null]);
     ckptfs('umount', mountPoint);
   });
 
@@ -126,7 +126,7 @@ describeIf(['root', 'fuse', 'ioUring'], 'a mount over io_uring', () => {
         `${encrypted.image}.log`,
       ];
       const [command = '', ...args] = ['python3', withoutIoUring, ckptfsProgram, 'mount', ...words, ...options];
-      return spawnSync(command, args, { encoding: 'utf8' });
+      return spawnSync(command, args, { encoding: 'utf8', timeout: PATIENCE });
     };
 
     systemTest(['python'], 'is served through /dev/fuse, and the log says why', () => {

@@ -1,7 +1,6 @@
 // Goal: another process of the same user cannot read keys from a mount that is being made.
 // Method: a thief in Python copies descriptors and memory of real daemons as early as it can.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,8 +12,10 @@ import { readKeyFile } from '../../src/keys/key-file.ts';
 import { unwrapImageKey } from '../../src/keys/provider.ts';
 import { symmetricKeyProvider } from '../../src/keys/symmetric-key.ts';
 import { LocalStore } from '../../src/stores/local-store.ts';
+import { endOf } from './support/children.ts';
 import { isMounted } from './support/ckptfs.ts';
 import { asNobody, ckptfsProgram, clear, until, withFuseForAll } from './support/mounts.ts';
+import { inTime } from './support/patience.ts';
 import { runProgram } from './support/programs.ts';
 import { describeIf, systemTest } from './support/requirements.ts';
 
@@ -71,19 +72,19 @@ async function seenDuring(
   const lines: string[] = [];
   const output = createInterface({ input: thief.stdout as NodeJS.ReadableStream });
   output.on('line', (line) => lines.push(line));
-  const ended = once(output, 'close');
+  const ended = new Promise((resolve) => output.once('close', resolve));
   await until('the thief watches', () => lines.length > 0);
   try {
     await work();
   } finally {
     thief.stdin?.end('\n');
-    await ended;
+    await inTime('the end of what the thief says', ended);
   }
   return { seen: lines.join('\n'), stopped: Number(lines.at(-1)?.split(' ')[1]) };
 }
 
 async function succeedsAs(user: User, ...command: readonly string[]): Promise<void> {
-  expect(await once(startAs(user, ckptfsProgram, ...command), 'exit')).toEqual([0, null]);
+  expect(await endOf(startAs(user, ckptfsProgram, ...command))).toEqual([0, null]);
 }
 
 async function mountAndUnmount(where: string, options: readonly string[]): Promise<void> {

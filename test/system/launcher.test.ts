@@ -2,7 +2,6 @@
 // Method: real mounts; launchers are killed, their pipes and streams are taken away, and memory is searched.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { createDecipheriv } from 'node:crypto';
-import { once } from 'node:events';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,6 +13,7 @@ import { readKeyFile } from '../../src/keys/key-file.ts';
 import { unwrapFromSlot } from '../../src/keys/slots/aes-key-wrap.ts';
 import { PASSED_ON } from '../../src/serve/launch/daemon-program.ts';
 import { LocalStore } from '../../src/stores/local-store.ts';
+import { firstOutput, kill } from './support/children.ts';
 import { ckptfs, isMounted, runCkptfs } from './support/ckptfs.ts';
 import { foundInMemory, type Needles } from './support/memory.ts';
 import { ckptfsProgram, clear, type Encrypted, encryptInto, isAlive, mountOn, until } from './support/mounts.ts';
@@ -89,7 +89,6 @@ describeIf(['root', 'fuse'], 'a plain mount', () => {
     for (const signal of ['SIGKILL', 'SIGTERM', 'SIGINT'] as const) {
       for (let stage = 0; stage < 6; stage++) {
         const launcher = spawn(ckptfsProgram, mount, { env: toolEnvironment, stdio: 'ignore' });
-        const ended = once(launcher, 'exit');
         const isReached = [
           () => true,
           () => processesWith(mountPoint).length > 1,
@@ -99,8 +98,7 @@ describeIf(['root', 'fuse'], 'a plain mount', () => {
           () => isMounted(mountPoint),
         ][stage];
         await until('the stage is reached', () => launcher.exitCode !== null || (isReached?.() ?? true));
-        launcher.kill(signal);
-        await ended;
+        await kill(launcher, signal);
         // One that was killed too late has heard that the mount serves: the daemon has closed its end of the pipe.
         const serving = (): number | undefined =>
           processesWith(mountPoint).find((pid) => isMounted(mountPoint) && !holdsPipe(pid) && holds(pid, '/dev/fuse'));
@@ -129,8 +127,7 @@ describeIf(['root', 'fuse'], 'a plain mount', () => {
     );
     expect(fs.readFileSync(log, 'utf8')).toContain('the process that asked for this mount is gone: detaching');
     expect(isMounted(mountPoint)).toBe(false);
-    started.kill('SIGKILL');
-    await once(started, 'exit');
+    await kill(started, 'SIGKILL');
   });
 
   systemTest([], 'keeps no key on the heap, and none at all afterwards', async () => {
@@ -155,8 +152,7 @@ describeIf(['root', 'fuse'], 'a plain mount', () => {
       stdio: [...ignored, 'pipe'],
     });
     try {
-      const [code] = await once(launcherEnd(started), 'data');
-      expect(String(code)).toBe('0\n');
+      expect(String(await firstOutput(started, launcherEnd(started)))).toBe('0\n');
       const before = foundInMemory(started.pid ?? 0, needles);
       // One place, which is locked: see `Secret`.
       expect(before.map((found) => found.replace(/ in .*/, ''))).toEqual(['image key']);
@@ -166,8 +162,7 @@ describeIf(['root', 'fuse'], 'a plain mount', () => {
       expect(isAlive(started.pid ?? 0)).toBe(true);
       expect(foundInMemory(started.pid ?? 0, { ...needles, contents: Buffer.from(canary) })).toEqual([]);
     } finally {
-      started.kill('SIGKILL');
-      await once(started, 'exit');
+      await kill(started, 'SIGKILL');
     }
   });
 
@@ -225,7 +220,11 @@ describeIf(['root', 'fuse'], 'a plain mount', () => {
 
   systemTest([], 'says what the ordinary command says where it cannot be made', () => {
     const direct = (words: readonly string[]) =>
-      spawnSync(process.execPath, [ckptfsProgram, ...words], { env: toolEnvironment, encoding: 'utf8' });
+      spawnSync(process.execPath, [ckptfsProgram, ...words], {
+        env: toolEnvironment,
+        encoding: 'utf8',
+        timeout: PATIENCE,
+      });
     const without = (shell: string, words: readonly string[]) => run(shell, ...words);
     for (const words of [
       ['mount'],

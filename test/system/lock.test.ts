@@ -2,7 +2,6 @@
 // Method: real mounts are locked by the CLI, also while they are read; memory of the daemons is searched for the keys.
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,6 +14,7 @@ import { readKeyFile } from '../../src/keys/key-file.ts';
 import { unwrapImageKey } from '../../src/keys/provider.ts';
 import { symmetricKeyProvider } from '../../src/keys/symmetric-key.ts';
 import { LocalStore } from '../../src/stores/local-store.ts';
+import { endOf } from './support/children.ts';
 import { ckptfs } from './support/ckptfs.ts';
 import { foundInMemory, type Needles } from './support/memory.ts';
 import {
@@ -135,12 +135,12 @@ describeIf(['root', 'fuse'], 'a mount that is locked', () => {
     const readers = [0, 1].map((each) => {
       const [errors, progress] = [join(base, `errors-${each}`), join(base, `progress-${each}`)];
       const reader = spawn('sh', ['-c', uncached, file, errors, progress], { stdio: 'ignore' });
-      return { errors, progress, ended: once(reader, 'exit') };
+      return { errors, progress, reader };
     });
     await until('all readers read', () => readers.every(({ progress }) => fs.existsSync(progress)));
     ckptfs('lock', mountPoint);
-    for (const { ended, errors } of readers) {
-      await ended;
+    for (const { reader, errors } of readers) {
+      await endOf(reader);
       expect(fs.readFileSync(errors, 'utf8')).toContain('Input/output error');
     }
     expect(foundInMemory(pid, needles)).toEqual([]);

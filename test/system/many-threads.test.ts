@@ -2,12 +2,13 @@
 // and none waits for another.
 // Method: eight clients read past the page cache from mounts with one to eight threads. The kernel says how long each
 // thread ran, and strace what system calls it made and what it waited for.
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { randomFillSync } from 'node:crypto';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
+import { endOf, kill } from './support/children.ts';
 import { ckptfs } from './support/ckptfs.ts';
 import { clear, type Encrypted, encryptInto, mountOn, start, until } from './support/mounts.ts';
 import { describeIf, systemTest } from './support/requirements.ts';
@@ -46,9 +47,9 @@ describeIf(['root', 'fuse'], 'threads that serve one mount', () => {
     const part = REQUESTS / CLIENTS;
     const ends = [...Array(CLIENTS).keys()].map((client) => {
       const which = ['iflag=direct', `bs=${BLOCK}`, `count=${part}`, `skip=${client * part}`];
-      return ended(start(join(base, `output-${client}`), 'dd', `if=${file}`, 'of=/dev/null', 'status=none', ...which));
+      return endOf(start(join(base, `output-${client}`), 'dd', `if=${file}`, 'of=/dev/null', 'status=none', ...which));
     });
-    expect(await Promise.all(ends)).toEqual(Array(CLIENTS).fill(0));
+    expect(await Promise.all(ends)).toEqual(Array(CLIENTS).fill([0, null]));
   }
 
   /** Mounts, and reads once, so that all threads serve. */
@@ -93,8 +94,7 @@ describeIf(['root', 'fuse'], 'threads that serve one mount', () => {
     try {
       await until('strace has all threads', () => threads.every(isTraced));
       await readAll(4);
-      strace.kill('SIGINT');
-      await ended(strace);
+      await kill(strace, 'SIGINT');
     } finally {
       strace.kill('SIGKILL');
     }
@@ -121,10 +121,6 @@ describeIf(['root', 'fuse'], 'threads that serve one mount', () => {
 
 function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, number) => total + number, 0);
-}
-
-function ended(process: ChildProcess): Promise<number | null> {
-  return new Promise((resolve) => process.once('exit', resolve));
 }
 
 /** Returns how many nanoseconds each thread of a process has run. */

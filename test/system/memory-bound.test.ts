@@ -8,6 +8,7 @@ import { afterAll, afterEach, beforeAll, expect } from 'vitest';
 import { DEFAULT_CHUNK_SIZE, Geometry, PAGE_SIZE } from '../../src/format/geometry.ts';
 import { BLOCK_SIZE, BLOCKS } from '../../src/fs/ahead/layout.ts';
 import { MAX_OPEN_OBJECTS } from '../../src/image/read/object-reader.ts';
+import { endOf } from './support/children.ts';
 import { ckptfs } from './support/ckptfs.ts';
 import { memoryBound } from './support/memory-bound.ts';
 import { clear, type Encrypted, encryptInto, mountOn, start, statusOf } from './support/mounts.ts';
@@ -44,13 +45,9 @@ describeIf(['root', 'fuse'], 'the memory of a daemon', () => {
   afterEach(() => clear(mountPoint));
   afterAll(() => fs.rmSync(base, { recursive: true }));
 
-  const reads = (...words: readonly string[]): Promise<unknown> => {
-    const process = start(join(base, 'output'), 'dd', 'of=/dev/null', 'status=none', ...words);
-    return new Promise((resolve, reject) => {
-      process.once('exit', (code) =>
-        code === 0 ? resolve(code) : reject(new Error(`dd ${words} ended with ${code}`)),
-      );
-    });
+  const reads = async (...words: readonly string[]): Promise<void> => {
+    const end = await endOf(start(join(base, 'output'), 'dd', 'of=/dev/null', 'status=none', ...words));
+    expect(end, words.join(' ')).toEqual([0, null]);
   };
 
   /**

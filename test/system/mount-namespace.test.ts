@@ -5,6 +5,7 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, expect } from 'vitest';
+import { firstOutput, kill } from './support/children.ts';
 import { ckptfs, isMounted } from './support/ckptfs.ts';
 import {
   ckptfsProgram,
@@ -51,7 +52,7 @@ describeIf(['root', 'fuse', 'namespaces'], 'a daemon that was started in a mount
   async function started(program: string, ...args: readonly string[]): Promise<ChildProcess> {
     const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
     members.push(child);
-    await new Promise((resolve) => child.stdout?.once('data', resolve));
+    await firstOutput(child);
     return child;
   }
 
@@ -68,9 +69,7 @@ describeIf(['root', 'fuse', 'namespaces'], 'a daemon that was started in a mount
     within(member, 'sh', '-c', `printf ${text} >"$1"`, 'sh', join(mountPoint, 'file'));
 
   async function ends(child: ChildProcess): Promise<void> {
-    const ended = new Promise((resolve) => child.once('exit', resolve));
-    child.kill('SIGKILL');
-    await ended;
+    await kill(child, 'SIGKILL');
   }
 
   async function sealsWith(mounted: Mounted, text: string): Promise<void> {
@@ -260,9 +259,7 @@ describeIf(['root', 'fuse', 'namespaces'], 'a daemon that was started in a mount
     write(first, 'text');
     await ends(first);
     expect(isAlive(daemon.pid ?? 0)).toBe(true);
-    const code = new Promise((resolve) => daemon.once('exit', resolve));
-    daemon.kill('SIGTERM');
-    expect(await code).toBe(0);
+    expect(await kill(daemon)).toEqual([0, null]);
     expect(ckptfs('cat', image.image, 'file', '-k', image.keyFile)).toBe('text');
   });
 });

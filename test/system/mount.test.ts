@@ -5,6 +5,7 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect } from 'vitest';
+import { endOf, kill } from './support/children.ts';
 import { ckptfs, isMounted, runCkptfs } from './support/ckptfs.ts';
 import {
   asNobody,
@@ -21,6 +22,7 @@ import {
   until,
   withFuseForAll,
 } from './support/mounts.ts';
+import { PATIENCE } from './support/patience.ts';
 import { runProgram } from './support/programs.ts';
 import { describeIf, systemTest } from './support/requirements.ts';
 import { isOverRing, testedTransports, usualTransport } from './support/transports.ts';
@@ -126,7 +128,7 @@ describeIf(['root', 'fuse'], 'a mount', () => {
         expect(isAlive(mounted.pid)).toBe(true);
         fs.closeSync(open);
       } finally {
-        reader.kill();
+        await kill(reader);
       }
       await expectEnded(mounted);
     });
@@ -149,11 +151,10 @@ describeIf(['root', 'fuse'], 'a mount', () => {
     const mounted = mountOn(mountPoint, encrypted);
     const loop = `while dd if=${file} of=/dev/null bs=64k iflag=direct status=none; do echo; done`;
     const readers = Array.from({ length: 6 }, (_, i) => start(join(base, `reader-${i}`), 'sh', '-c', loop));
-    const ended = Promise.all(readers.map((reader) => new Promise((resolve) => reader.once('exit', resolve))));
     const reading = () => readers.every((_, i) => fs.statSync(join(base, `reader-${i}`)).size > 10);
     await until('all read', reading);
     process.kill(mounted.pid, 'SIGKILL');
-    await ended;
+    await Promise.all(readers.map(endOf));
     for (const i of readers.keys()) {
       expect(fs.readFileSync(join(base, `reader-${i}`), 'utf8')).toMatch(
         isOverRing ? /cancel|not connected|abort/ : /not connected|abort/,
@@ -192,7 +193,7 @@ describeIf(['root', 'fuse'], 'a mount', () => {
       mountOn(mountPoint, encrypted, ...options);
       const [program, ...args] = asNobody(base);
       const results = ['pages-1.img', 'secret.img'].map((name) =>
-        spawnSync(program, [...args, 'cat', join(mountPoint, name)]).stdout.toString(),
+        spawnSync(program, [...args, 'cat', join(mountPoint, name)], { timeout: PATIENCE }).stdout.toString(),
       );
       ckptfs('umount', mountPoint);
       return results;
@@ -226,11 +227,9 @@ describeIf(['root', 'fuse'], 'a mount', () => {
     const log = join(base, 'foreground.log');
     const command = ['mount', '-f', encrypted.image, mountPoint, '--key-file', encrypted.keyFile];
     const daemon = start(log, ckptfsProgram, ...command);
-    const code = new Promise<number | null>((resolve) => daemon.once('exit', resolve));
     await until('it serves', () => fs.readFileSync(log, 'utf8').includes(`ckptfs[${daemon.pid}]: info: serving`));
     expect(fs.readFileSync(file).equals(content)).toBe(true);
-    daemon.kill('SIGTERM');
-    expect(await code).toBe(0);
+    expect(await kill(daemon)).toEqual([0, null]);
     expect(isMounted(mountPoint)).toBe(false);
   });
 

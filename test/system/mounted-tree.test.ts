@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect } from 'vitest';
 import { ckptfs } from './support/ckptfs.ts';
 import { clear, type Encrypted, encryptInto, mountOn } from './support/mounts.ts';
+import { PATIENCE } from './support/patience.ts';
 import { runProgram } from './support/programs.ts';
 import { describeIf, systemTest } from './support/requirements.ts';
 import { testedTransports } from './support/transports.ts';
@@ -150,7 +151,7 @@ print(len(seen))`;
         fs.closeSync(fd);
         // The same command does find damage where there is some.
         const plainRead = [...common, `--filename=${data}`, '--rw=randread', '--readonly'];
-        expect(spawnSync('fio', plainRead).status).not.toBe(0);
+        expect(spawnSync('fio', plainRead, { timeout: PATIENCE }).status).not.toBe(0);
       } finally {
         ckptfs('umount', join(image, 'mnt'));
       }

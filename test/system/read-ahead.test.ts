@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
+import { endOf } from './support/children.ts';
 import { foundInMemory } from './support/memory.ts';
 import {
   clear,
@@ -20,6 +21,7 @@ import {
   statusOf,
   until,
 } from './support/mounts.ts';
+import { inTime } from './support/patience.ts';
 import { runProgram } from './support/programs.ts';
 import { describeIf, systemTest } from './support/requirements.ts';
 
@@ -53,24 +55,27 @@ function labelOf(block: number): string {
 class Client {
   readonly process: ChildProcess;
   readonly #lines: Interface;
+  readonly #closed: Promise<unknown[]>;
 
   constructor(file: string) {
     this.process = spawn('python3', ['-c', CLIENT, file], { stdio: ['pipe', 'pipe', 'inherit'] });
     this.#lines = createInterface({ input: this.process.stdout as NodeJS.ReadableStream });
+    this.#closed = once(this.#lines, 'close');
   }
 
   /** Reads on, and returns the digest of all that was read, and the failures. */
   async read(mebibytes: number): Promise<string> {
     const answer = once(this.#lines, 'line');
     this.process.stdin?.write(`${mebibytes}\n`);
-    return (await answer)[0] as string;
+    const [line] = await inTime('the answer of a client', Promise.race([answer, this.#closed]));
+    if (line === undefined) throw new Error('the client ended without an answer');
+    return line as string;
   }
 
   async end(signal?: NodeJS.Signals): Promise<void> {
-    const exit = once(this.process, 'exit');
     if (signal === undefined) this.process.stdin?.end();
     else this.process.kill(signal);
-    await exit;
+    await endOf(this.process);
   }
 }
 

@@ -14,7 +14,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect } from 'vitest';
 import { ckptfs, runCkptfs, withMount } from './support/ckptfs.ts';
 import { PATIENCE } from './support/patience.ts';
 import { runProgram } from './support/programs.ts';
@@ -66,10 +66,13 @@ function publicKeyOf(at: string): string {
 }
 
 /** Runs the command under strace, which sends a signal to it before one of its system calls. */
-function signalAt(call: string, count: number, signal: 'KILL' | 'TERM', ...more: readonly string[]) {
+const signalAt = (call: string, count: number, name: 'KILL' | 'TERM', ...more: readonly string[]) =>
+  signal(call, count, name, command(...more));
+
+function signal(call: string, count: number, signal: 'KILL' | 'TERM', words: readonly string[]) {
   const inject = `inject=${call}:signal=${signal}:when=${count}`;
   const options = ['-f', '-qq', '-o', '/dev/null', '-e', `trace=${call}`, '-e', inject];
-  return spawnSync('strace', [...options, program, ...command(...more)], {
+  return spawnSync('strace', [...options, program, ...words], {
     env: toolEnvironment,
     encoding: 'utf8',
     timeout: PATIENCE,
@@ -170,7 +173,7 @@ describeIf([], 'ckptfs reencrypt', () => {
     ['renameat2', 2, 'the swap'],
     ['unlinkat', 5, 'the removal of the old manifest'],
     ['unlinkat', 14, 'the removal of old objects'],
-    ['unlinkat', 20, 'the removal of the mark'],
+    ['unlinkat', 22, 'the removal of the mark'],
   ] as const) {
     systemTest(['strace'], `killed before ${what}: the image is whole, and the same command completes it`, () => {
       expect(signalAt(call, count, 'KILL', '--label', 'new').signal).toBe('SIGKILL');
@@ -198,6 +201,88 @@ describeIf([], 'ckptfs reencrypt', () => {
     ckptfs('reencrypt', image, '-k', newKey, '-r', publicKeyOf(directory), '--label', 'host');
     expect(runCkptfs('verify', image, '--signature-only', '--trusted', publicKey).status).toBe(13);
     ckptfs('verify', image, '-i', join(directory, 'host.pem'), '--strict');
+  });
+
+  describe('for a public key alone', () => {
+    const forHost = (...more: readonly string[]): string[] => [
+      ...['reencrypt', image, '-k', oldKey, '-r', join(directory, 'host.pub'), '--label', 'host'],
+      ...more,
+    ];
+    const isWhole = (): void => {
+      ckptfs('verify', image, '-i', join(directory, 'host.pem'), '--strict');
+      expect(readdirSync(directory).filter((name) => name.startsWith('enc'))).toEqual(['enc']);
+      expect(readdirSync(image)).not.toContain('replaces');
+    };
+    const kill = (call: string, count: number, ...more: readonly string[]) =>
+      expect(signal(call, count, 'KILL', forHost(...more)).signal).toBe('SIGKILL');
+    beforeEach(() => publicKeyOf(directory));
+
+    for (const [count, what] of [
+      [5, 'the removal of the old manifest'],
+      [14, 'the removal of old objects'],
+      [19, 'the removal of the old header'],
+      [21, 'the removal of the directory of the old image'],
+    ] as const) {
+      systemTest(['strace'], `killed before ${what}: the old key vouches for what is done`, () => {
+        const id = imageId(image);
+        kill('unlinkat', count);
+        const begun = imageId(image);
+        expect(begun).not.toBe(id);
+        if (existsSync(join(`${image}.reencrypt`, 'ckptfs.json'))) {
+          expect(runCkptfs(...forHost())).toMatchObject({ status: 0, stderr: '' });
+          expect(imageId(image)).toBe(begun);
+          isWhole();
+          return;
+        }
+        const { status, stderr } = runCkptfs(...forHost());
+        expect(status).toBe(12);
+        expect(stderr).toContain(`it may be what took the place of image ${id}, which is gone.`);
+        expect(imageId(image)).toBe(begun);
+      });
+    }
+
+    systemTest(['strace'], 'killed when nothing is left of the old image: the signature tells that it is done', () => {
+      const signer = join(directory, 'signer.pem');
+      runProgram('openssl', 'genpkey', '-algorithm', 'ed25519', '-out', signer);
+      kill('unlinkat', 23, '--sign', signer);
+      expect(existsSync(`${image}.reencrypt`)).toBe(false);
+      const begun = imageId(image);
+      expect(runCkptfs(...forHost('--sign', signer))).toMatchObject({ status: 0, stderr: '' });
+      expect(imageId(image)).toBe(begun);
+      isWhole();
+    });
+
+    systemTest(
+      ['strace'],
+      'nothing is removed for other recipients, another signer, or an image that has changed',
+      () => {
+        const signer = join(directory, 'signer.pem');
+        runProgram('openssl', 'genpkey', '-algorithm', 'ed25519', '-out', signer);
+        kill('unlinkat', 5);
+        const isRefused = (words: readonly string[], code: number): void => {
+          expect(runCkptfs(...words).status).toBe(code);
+          expect(contents(`${image}.reencrypt`, oldKey)).toBe(big.toString());
+        };
+        isRefused(forHost('--sign', signer), 4);
+        isRefused(['reencrypt', image, '-k', oldKey, '-r', `file:${newKey}`], 4);
+        isRefused(forHost('-r', `file:${newKey}`), 4);
+        isRefused(['reencrypt', image, '-k', newKey, '-r', join(directory, 'host.pub')], 12);
+        const host = ['-i', join(directory, 'host.pem')];
+        ckptfs('key', 'label', image, '1', 'other', ...host);
+        isRefused(forHost(), 4);
+        ckptfs('key', 'label', image, '1', 'host', ...host);
+        const other = `${image}2`;
+        ckptfs('encrypt', join(base, 'source'), other, '-r', join(directory, 'host.pub'));
+        cpSync(join(image, 'replaces'), join(other, 'replaces'));
+        renameSync(image, `${image}3`);
+        renameSync(other, image);
+        isRefused(forHost(), 4);
+        rmSync(image, { recursive: true });
+        renameSync(`${image}3`, image);
+        expect(runCkptfs(...forHost())).toMatchObject({ status: 0, stderr: '' });
+        isWhole();
+      },
+    );
   });
 
   systemTest([], 'a host that has seen the new image, signed, refuses the old one, also after another one', () => {

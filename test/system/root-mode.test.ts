@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, expect } from 'vitest';
 import { WritableMount } from '../support/writable-mount.ts';
 import { ckptfs, isMounted, runCkptfs } from './support/ckptfs.ts';
+import { PATIENCE } from './support/patience.ts';
 import { describeIf, systemTest } from './support/requirements.ts';
 
 describeIf(['root', 'fuse'], 'the root directory of a mount', () => {
@@ -36,7 +37,12 @@ describeIf(['root', 'fuse'], 'the root directory of a mount', () => {
   const readAsStranger = (): string => {
     const ids = { uid: 65534, gid: 65534 };
     const read = ['unshare', '--user', '--map-root-user', 'cat', join(mount.mountPoint, 'pages-1.img')];
-    return execFileSync(read[0] as string, read.slice(1), { ...ids, encoding: 'utf8', stdio: 'pipe' });
+    return execFileSync(read[0] as string, read.slice(1), {
+      ...ids,
+      encoding: 'utf8',
+      stdio: 'pipe',
+      timeout: PATIENCE,
+    });
   };
 
   systemTest([], 'of a new image is like the mount point, and is sealed like that', () => {

@@ -377,7 +377,8 @@ describeIf(['root', 'fuse', 'loop', 'criu', 'namespaces', 'gcc'], 'on the disk',
       XDG_STATE_HOME: at('state'),
       XDG_CONFIG_HOME: at('home'),
     };
-    const run = (...args: string[]): string => execFileSync(ckptfsProgram, args, { env, cwd: disk, encoding: 'utf8' });
+    const run = (...args: string[]): string =>
+      execFileSync(ckptfsProgram, args, { env, cwd: disk, encoding: 'utf8', timeout: PATIENCE });
 
     const stateFile = join(memory, 'state');
     const command = buildFixture('counter', { directory: memory, stateFile, mebibytes: 48, canary });

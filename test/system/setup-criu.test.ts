@@ -15,6 +15,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect } from 'vitest';
+import { PATIENCE } from './support/patience.ts';
 import { describeIf, findProgram, systemTest, toolEnvironment } from './support/requirements.ts';
 
 const scripts = fileURLToPath(new URL('../../scripts', import.meta.url));
@@ -46,7 +47,11 @@ function setUpCriu(how = 'set_up_criu'): { status: number | null; output: string
     TRIED: at('tried'),
     PATH: `${at('bin')}:${toolEnvironment.PATH}`,
   };
-  const { status, stdout, stderr } = spawnSync('bash', ['-c', text, 'setup', scripts], { env, encoding: 'utf8' });
+  const { status, stdout, stderr } = spawnSync('bash', ['-c', text, 'setup', scripts], {
+    env,
+    encoding: 'utf8',
+    timeout: PATIENCE,
+  });
   return { status, output: stdout + stderr };
 }
 

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect } from 'vitest';
+import { PATIENCE } from './support/patience.ts';
 import { describeIf, systemTest } from './support/requirements.ts';
 
 const scripts = fileURLToPath(new URL('../../scripts', import.meta.url));
@@ -32,7 +33,11 @@ function setUpPackages(aptGet: string): { status: number | null; output: string 
     set_up_packages
     [ "$missing_count" = 0 ]`;
   const env = { ...process.env, PATH: `${join(base, 'bin')}:${process.env['PATH']}` };
-  const { status, stdout, stderr } = spawnSync('bash', ['-c', text, 'setup', scripts], { env, encoding: 'utf8' });
+  const { status, stdout, stderr } = spawnSync('bash', ['-c', text, 'setup', scripts], {
+    env,
+    encoding: 'utf8',
+    timeout: PATIENCE,
+  });
   return { status, output: stdout + stderr };
 }
 

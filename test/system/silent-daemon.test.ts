@@ -1,12 +1,12 @@
 // Goal: no command waits for ever for a daemon that does not answer, calls it dead, or believes another user's.
 // Method: real daemons are stopped; fake ones of other users pretend to be at work.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
 import type { MountStatus } from '../../src/serve/control/status.ts';
+import { endOf, firstOutput } from './support/children.ts';
 import { ckptfs, isMounted, runCkptfs } from './support/ckptfs.ts';
 import {
   asNobody,
@@ -83,7 +83,7 @@ describeIf(['root', 'fuse'], 'commands beside a daemon that does not answer', ()
     expect(again.status).not.toBe(0);
     for (const child of within) {
       child.stdin?.end('\n');
-      expect(await once(child, 'exit')).toEqual([0, null]);
+      expect(await endOf(child)).toEqual([0, null]);
     }
     const result = runCkptfs('umount', mountPoint);
     expect(result.stderr).toMatch(new RegExp(`is unmounted, but its daemon \\(pid ${pid}\\) is stopped or frozen`));
@@ -131,10 +131,9 @@ describeIf(['root', 'fuse'], 'commands beside a daemon that does not answer', ()
     fs.writeFileSync(join(mountPoint, 'file'), 'x');
     stop(pid);
     const umount = spawn(ckptfsProgram, ['umount', mountPoint], { stdio: ['ignore', 'ignore', 'pipe'] });
-    const ended = once(umount, 'exit');
     await until('it is unmounted', () => !isMounted(mountPoint));
     resume();
-    expect(await ended).toEqual([0, null]);
+    expect(await endOf(umount)).toEqual([0, null]);
     expect(ckptfs('cat', image, 'file', '--key-file', keyFile)).toBe('x');
   });
 
@@ -148,7 +147,7 @@ describeIf(['root', 'fuse'], 'commands beside a daemon that does not answer', ()
       // It has begun to wait when its child asks the mount.
       await until('it waits', () => fs.readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8') !== '');
       child.kill(signal);
-      expect(await once(child, 'exit')).toEqual([null, signal]);
+      expect(await endOf(child)).toEqual([null, signal]);
     }
     const result = runCkptfs(...args);
     expect(result.status).toBe(35);
@@ -176,7 +175,7 @@ describeIf(['root', 'fuse'], 'commands beside a daemon that does not answer', ()
           // What it opened it looks at next.
           await until('it waits for the mount', () => hasOpen(child, inside));
           child.kill(signal);
-          expect(await once(child, 'exit')).toEqual([null, signal]);
+          expect(await endOf(child)).toEqual([null, signal]);
         }
         const keyFile = join(inside, 'key');
         const result = runCkptfs('mount', encrypted.image, mountPoint, '-o', `key_file=${keyFile}`);
@@ -203,7 +202,7 @@ describeIf(['root', 'fuse'], 'commands beside a daemon that does not answer', ()
       stdio: ['pipe', 'pipe', 'inherit'],
     });
     children.push(first);
-    await once(first.stdout, 'data');
+    await firstOutput(first);
     const pid = statusOf(mountPoint)?.pid ?? 0;
     expect(fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8')).toContain('/bin/ckptfs\0mount');
     const [program, ...args] = ['unshare', '--pid', '--fork', '--mount-proc', ckptfsProgram, 'status'] as const;
@@ -211,7 +210,7 @@ describeIf(['root', 'fuse'], 'commands beside a daemon that does not answer', ()
     expect(statusOf(mountPoint, runProgram(program, ...args, '--json'))).toMatchObject({ state: 'serving', pid: null });
     ckptfs('umount', mountPoint);
     first.stdin.end();
-    await once(first, 'exit');
+    await endOf(first);
   });
 });
 
@@ -239,7 +238,7 @@ describeIf(['root', 'fuse', 'setpriv', 'fusermount'], "another user's pretended 
     const [program, ...args] = asNobody(base);
     const command = [...args, process.execPath, '-e', pretender, theirs, name];
     fake = spawn(program, command, { stdio: ['ignore', 'pipe', 'inherit'] });
-    await once(fake.stdout as NodeJS.ReadableStream, 'data');
+    await firstOutput(fake);
   }
 
   systemTest([], "does not hold up root's status", async () => {

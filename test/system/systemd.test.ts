@@ -1,12 +1,12 @@
 // Goal: a mount in the foreground tells its service manager when it serves, seals and ends; the units are right.
 // Method: a program listens as a service manager does, beside the real command.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { endOf, kill } from './support/children.ts';
 import { ckptfs } from './support/ckptfs.ts';
 import { ckptfsProgram, clear, mountOn, start, statusOf, until } from './support/mounts.ts';
 import { runProgram } from './support/programs.ts';
@@ -29,10 +29,7 @@ beforeEach(() => {
 
 afterEach(async () => {
   for (const name of ['mnt', 'outer']) clear(at(name));
-  for (const child of running.splice(0)) {
-    child.kill('SIGKILL');
-    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
-  }
+  for (const child of running.splice(0)) await kill(child, 'SIGKILL');
   fs.rmSync(base, { recursive: true });
 });
 
@@ -75,24 +72,26 @@ describeIf(['root', 'fuse', 'python'], 'a service manager', () => {
   ])('that listens at %s hears when the mount serves, and when it ends', async (_, nameOf) => {
     ckptfs('encrypt', at('src'), at('enc'), '-k', at('key'), '-q');
     const heard = await listen(nameOf());
-    const { pid, exited } = withExit(serve(nameOf()));
+    const child = serve(nameOf());
+    const { pid = 0 } = child;
     await until('the manager hears of it', () => heard().length > 0);
     // By then it answers: nothing waits for it in between.
     expect(fs.readFileSync(at('mnt/pages.img'), 'utf8')).toBe('pages');
     expect(heard()).toEqual([{ pid, lines: ['READY=1', status(`serving ${at('enc')} on ${at('mnt')}`)] }]);
     expect(fs.readFileSync(`/proc/${pid}/environ`, 'utf8')).not.toContain('NOTIFY_SOCKET');
     process.kill(pid, 'SIGTERM');
-    expect(await exited).toEqual([0, null]);
+    expect(await endOf(child)).toEqual([0, null]);
     expect(heard().slice(1)).toEqual([{ pid, lines: ['STOPPING=1', status(`${at('mnt')} is unmounted`)] }]);
   });
 
   test('hears of sealing', async () => {
     const heard = await listen(at('notify'));
-    const { pid, exited } = withExit(serve(at('notify'), '--write'));
+    const child = serve(at('notify'), '--write');
+    const { pid = 0 } = child;
     await until('the manager hears of it', () => heard().length > 0);
     fs.writeFileSync(at('mnt/a'), 'content');
     process.kill(pid, 'SIGTERM');
-    expect(await exited).toEqual([0, null]);
+    expect(await endOf(child)).toEqual([0, null]);
     expect(heard()).toEqual([
       { pid, lines: ['READY=1', status(`serving and writing ${at('enc')} on ${at('mnt')}`)] },
       { pid, lines: ['STOPPING=1', status(`unmounted; sealing ${at('enc')}`)] },
@@ -103,7 +102,8 @@ describeIf(['root', 'fuse', 'python'], 'a service manager', () => {
   test('that is busy with a mount which is in use hears that it ends only when it does', async () => {
     ckptfs('encrypt', at('src'), at('enc'), '-k', at('key'), '-q');
     const heard = await listen(at('notify'));
-    const { pid, exited } = withExit(serve(at('notify')));
+    const child = serve(at('notify'));
+    const { pid = 0 } = child;
     await until('the manager hears of it', () => heard().length > 0);
     const fd = fs.openSync(at('mnt/pages.img'), 'r');
     try {
@@ -114,7 +114,7 @@ describeIf(['root', 'fuse', 'python'], 'a service manager', () => {
       fs.closeSync(fd);
     }
     process.kill(pid, 'SIGTERM');
-    expect(await exited).toEqual([0, null]);
+    expect(await endOf(child)).toEqual([0, null]);
     expect(heard()).toHaveLength(2);
   });
 
@@ -125,11 +125,12 @@ describeIf(['root', 'fuse', 'python'], 'a service manager', () => {
       ['vsock:2:1234', 'its address is neither a path nor an abstract name'],
       [`/${'n'.repeat(200)}`, 'its address is too long'],
     ] as const) {
-      const { pid, exited } = withExit(serve(name));
+      const child = serve(name);
+      const { pid = 0 } = child;
       await until('it is logged', () => fs.readFileSync(at('log'), 'utf8').includes(reason));
       expect(fs.readFileSync(at('mnt/pages.img'), 'utf8')).toBe('pages');
       process.kill(pid, 'SIGTERM');
-      expect(await exited).toEqual([0, null]);
+      expect(await endOf(child)).toEqual([0, null]);
     }
   });
 
@@ -150,11 +151,10 @@ describeIf(['root', 'fuse', 'python'], 'a service manager', () => {
         stdio: 'ignore',
       });
       running.push(tracer);
-      const exited = once(tracer, 'exit');
       await until('the mount serves', () => statusOf(at('mnt'))?.state === 'serving');
       ckptfs('umount', at('mnt'));
       // It traces the daemon as well, and ends with it.
-      await exited;
+      await endOf(tracer);
       const started = fs
         .readFileSync(at('trace'), 'utf8')
         .split('\n')
@@ -168,10 +168,6 @@ describeIf(['root', 'fuse', 'python'], 'a service manager', () => {
     },
   );
 });
-
-function withExit(child: ChildProcess): { readonly pid: number; readonly exited: Promise<unknown[]> } {
-  return { pid: child.pid ?? 0, exited: once(child, 'exit') };
-}
 
 describe('units', () => {
   test('are there', () => expect(names).toEqual(['ckptfs-write@.service', 'ckptfs@.service']));

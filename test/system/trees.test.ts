@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { runCkptfs } from './support/ckptfs.ts';
+import { PATIENCE } from './support/patience.ts';
 import { runProgram } from './support/programs.ts';
 import { describeIf, systemTest, toolEnvironment } from './support/requirements.ts';
 
@@ -61,7 +62,7 @@ describeIf(['python'], 'a tree deeper than any path', () => {
         '-j',
         '2',
       ],
-      { encoding: 'utf8', env: toolEnvironment },
+      { encoding: 'utf8', env: toolEnvironment, timeout: PATIENCE },
     );
     expect(limited).toMatchObject({ status: 0, stderr: '' });
     expect(runProgram('python3', '-c', lookDeep, at('deep-out'))).toBe('data 1000 10 deep 2 leaf 0o500\n');
@@ -92,6 +93,7 @@ describeIf(['root', 'namespaces', 'getfattr'], 'a destination without extended a
       cd ${at('ram/out')} && cat a b && stat -c ' %n %a %Y' a >&2; exit $code`;
     return spawnSync('unshare', ['--mount', 'bash', '-c', line, 'bash', ...options], {
       encoding: 'utf8',
+      timeout: PATIENCE,
       env: toolEnvironment,
     });
   }

@@ -1,6 +1,5 @@
 // Goal: what was closed or synced is there after a daemon is killed at any moment.
 // Method: real daemons are killed at random moments of writing and dumping; the image is sealed and compared.
-import { once } from 'node:events';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,6 +8,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest';
 import { runFsx } from '../fsx/run.ts';
 import { Random } from '../fuzz/random.ts';
 import { WritableMount } from '../support/writable-mount.ts';
+import { endOf } from './support/children.ts';
 import { buildClosings, ClosingsWatcher } from './support/closings.ts';
 import { buildFixture, readState, waitForState } from './support/fixtures.ts';
 import { handedDirectory, type Namespace, openNamespace } from './support/namespace.ts';
@@ -78,7 +78,7 @@ describeIf(['root', 'fuse', 'criu', 'namespaces', 'gcc'], 'a daemon that is kill
   async function dump(): Promise<boolean> {
     const where = ['-D', handedDirectory, '-W', base, '-o', 'dump.log'];
     const criu = namespace.start(mount.mountPoint, 'criu', 'dump', '-t', String(pid), '--leave-running', ...where);
-    const [status] = await once(criu, 'exit');
+    const [status] = await endOf(criu);
     return status === 0;
   }
 

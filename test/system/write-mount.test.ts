@@ -1,11 +1,11 @@
 // Goal: a writable mount keeps what programs write, through kills, full disks and users of all kinds.
 // Method: real programs and mounts; stores on small file systems; daemons that are killed.
 import { spawnSync } from 'node:child_process';
-import { once } from 'node:events';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect } from 'vitest';
+import { endOf } from './support/children.ts';
 import { ckptfs, runCkptfs } from './support/ckptfs.ts';
 import {
   asNobody,
@@ -469,7 +469,7 @@ describeIf(['root', 'fuse'], 'a store without room', () => {
     fs.writeFileSync(inMount('a'), 'content');
     spawnSync('dd', ['if=/dev/zero', `of=${at('small/filler')}`, 'bs=64k']);
     daemon.kill('SIGTERM');
-    expect(await once(daemon, 'exit')).toEqual([3, null]);
+    expect(await endOf(daemon)).toEqual([3, null]);
     expect(fs.readFileSync(at('log'), 'utf8')).toMatch(/error: \S+\/enc is left unsealed: .*ckptfs seal/);
     fs.rmSync(at('small/filler'));
     ckptfs('seal', at('small/enc'), '-k', at('key'));
@@ -497,6 +497,7 @@ describeIf(['root', 'fuse', 'namespaces'], 'a mount that cannot be made', () => 
     const words = ['mount', '--write', encrypted.image, mountPoint, '-k', encrypted.keyFile];
     const refused = spawnSync('unshare', ['--mount', 'sh', '-c', line, 'sh', ckptfsProgram, ...words], {
       encoding: 'utf8',
+      timeout: PATIENCE,
     });
     expect([refused.status, refused.stderr]).toEqual([30, expect.stringMatching(/^ckptfs: cannot mount on /)]);
     expect(fs.readdirSync(encrypted.image).sort()).toEqual(['ckptfs.json', 'manifest', 'objects']);

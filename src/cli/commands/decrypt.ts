@@ -1,5 +1,6 @@
 import type { Argv } from 'yargs';
 import { printable } from '../../base/printable.ts';
+import { checkVacant } from '../../library/new-image.ts';
 import { cancellable } from '../cancellation.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
 import { omitUndefined } from '../omit-undefined.ts';
@@ -20,8 +21,10 @@ export const command = defineCommand({
       demandOption: true,
       describe: 'Directory for the files in clear: one that does not exist, or is empty and your own',
     }),
-  run: (args) =>
-    withOpenImage(args, async (image) => {
+  run: (args) => {
+    // Before anyone is asked for a passphrase.
+    checkVacant(args.DST, false);
+    return withOpenImage(args, async (image) => {
       const { imageId, files, fileBytes } = image.describe();
       const bar = progressBar('decrypting', args.quiet);
       const { losses } = await cancellable(`${args.DST} holds a part of the image in clear.`, (cancellation) =>
@@ -36,5 +39,6 @@ export const command = defineCommand({
       else if (!args.quiet)
         await print(`${countOf(files, 'file')}, ${formatBytes(fileBytes)}, in clear in ${printable(args.DST)}\n`);
       return code;
-    }),
+    });
+  },
 });

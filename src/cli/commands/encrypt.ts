@@ -1,10 +1,10 @@
 import type { ArgumentsCamelCase, Argv } from 'yargs';
-import type { Signer } from '../../crypto/signer.ts';
-import { createImage } from '../../image/create/create.ts';
+import { DEFAULT_CIPHER } from '../../format/ciphers.ts';
+import { checkCreation, createImage } from '../../image/create/create.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
 import { omitUndefined } from '../omit-undefined.ts';
 import { createAndReport } from '../options/create-and-report.ts';
-import { withKeys } from '../options/image-arguments.ts';
+import { warnAbout, withKeys } from '../options/image-arguments.ts';
 import { withKeyOptions } from '../options/key-options.ts';
 import { withNewImageOptions } from '../options/new-image-options.ts';
 import { withJobs, withJson } from '../options/options.ts';
@@ -17,26 +17,36 @@ export const command = defineCommand({
     ['$0 encrypt --from dump new -i dump.pem -k k', 'What "criu dump --encrypt" wrote, straight into a new image'],
   ],
   options,
-  run: (args) => withSigners(args, (signers) => encrypt(args, signers)),
+  run: (args) => (args.from === undefined ? encrypt(args) : convert(args, args.from)),
 });
 
 type EncryptArguments = ArgumentsCamelCase<ReturnType<typeof options> extends Argv<infer T> ? T : never>;
 
-async function encrypt(args: EncryptArguments, signers: readonly Signer[]): Promise<number> {
-  const { from, SRC: source, DST: destination = source } = args;
-  if (from !== undefined) {
-    return (await import('../criu/encrypt-from.ts')).encryptFrom({ ...args, from, destination }, signers);
-  }
-  const left = `${destination} is left unfinished, ${source} untouched.`;
-  const make = omitUndefined({ jobs: args.jobs });
+function encrypt(args: EncryptArguments): Promise<number> {
+  const { SRC: source, DST: destination = source } = args;
   return withKeys(
     args,
-    (keys) =>
-      createAndReport({ ...args, destination, left }, keys, (options) =>
-        createImage({ ...options, ...make, source, destination, skipSpecial: args.skipSpecial, signers }),
-      ),
+    async (keys) => {
+      await warnAbout(keys, args);
+      // All that can be refused is, before anyone is asked for a passphrase.
+      keys.checkForCreating(args.cipher ?? DEFAULT_CIPHER);
+      checkCreation({ source, destination, ...omitUndefined({ chunkSize: args.chunkSize }) });
+      const left = `${destination} is left unfinished, ${source} untouched.`;
+      const make = { source, destination, skipSpecial: args.skipSpecial, ...omitUndefined({ jobs: args.jobs }) };
+      return withSigners(args, (signers) =>
+        createAndReport({ ...args, destination, left }, keys, (given) => createImage({ ...given, ...make, signers })),
+      );
+    },
     'make',
   );
+}
+
+function convert(args: EncryptArguments, from: string): Promise<number> {
+  const { SRC: source, DST: destination = source } = args;
+  return withSigners(args, async (signers) => {
+    const { encryptFrom } = await import('../criu/encrypt-from.ts');
+    return encryptFrom({ ...args, from, destination }, signers);
+  });
 }
 
 function options(yargs: Argv<CommonOptions>) {

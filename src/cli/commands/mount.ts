@@ -11,7 +11,7 @@ import { defineCommand } from '../command.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { withNewImage } from '../new-image.ts';
 import { omitUndefined } from '../omit-undefined.ts';
-import type { KeyOrigin } from '../options/held-keys.ts';
+import { hasOthers, type KeyOrigin } from '../options/held-keys.ts';
 import { withImageKey } from '../options/image-arguments.ts';
 import { mountRequest, withMountArguments } from '../options/mount-arguments.ts';
 import { refuseNewImageOptions } from '../options/new-image-options.ts';
@@ -55,12 +55,14 @@ export const command = defineCommand({
       return report(args, mounted, made.keyFile);
     }
     refuseNewImageOptions(args);
-    const mounted = await adviseOnFailure(mount, () =>
-      withImageKey(image, (imageKey, origin) => serve({ ...serving, origin }, imageKey), {
+    const mounted = await adviseOnFailure(mount, async () => {
+      // Before anyone is asked for a passphrase. A key file needs no such time.
+      if (image.keyFile.length === 0 || hasOthers(image)) await checkMount(mount);
+      return withImageKey(image, (imageKey, origin) => serve({ ...serving, origin }, imageKey), {
         write: mount.write,
         verify: image.verify,
-      }),
-    );
+      });
+    });
     return report(args, mounted);
   },
 });

@@ -36,8 +36,12 @@ export async function encryptFrom(args: FromArguments, signers: readonly Signer[
       const left = `${destination} is as it was, ${from} untouched.`;
       return await withKeys(
         making,
-        (keys) =>
-          createAndReport({ ...args, left }, keys, (options) => source.encrypt({ ...options, destination, signers })),
+        async (keys) => {
+          await warnAbout(keys, args);
+          return createAndReport({ ...args, left }, keys, (options) =>
+            source.encrypt({ ...options, destination, signers }),
+          );
+        },
         'make',
       );
     } finally {

@@ -10,7 +10,6 @@ import { print, printJson, warn } from '../terminal/output.ts';
 import { progressBar } from '../terminal/progress.ts';
 import { countOf, formatBytes } from '../terminal/quantities.ts';
 import type { HeldKeys } from './held-keys.ts';
-import { warnAbout } from './image-arguments.ts';
 
 /** How an image is made of something, and what is said of it. */
 interface Creation extends CommonOptions {
@@ -29,11 +28,10 @@ type CommonCreateOptions = Pick<
 
 /** Makes an image for the keys that a command holds, and prints what it has. Returns the exit code. */
 export async function createAndReport(
-  { destination, left, json, quiet, debug, cipher = DEFAULT_CIPHER, chunkSize }: Creation,
+  { destination, left, json, quiet, cipher = DEFAULT_CIPHER, chunkSize }: Creation,
   keys: HeldKeys,
   create: (options: CommonCreateOptions) => Promise<CreatedImage>,
 ): Promise<number> {
-  await warnAbout(keys, { quiet, debug });
   await keys.prepareForCreating(cipher);
   const bar = progressBar('encrypting', quiet);
   const makeSlots = slotsFor(keys);

@@ -137,11 +137,10 @@ export class HeldKeys {
   }
 
   /**
-   * Refuses what only opens images and what a policy does not allow, and reads every secret that a new image is made
-   * for, so that nothing is made if one of them cannot be had.
-   * @throws CkptfsError `bad-argument`, `bad-key-file`, `key-unavailable`, `interrupted`, `forbidden-by-policy`
+   * Refuses what only opens images and what a policy does not allow.
+   * @throws CkptfsError `bad-argument`, `forbidden-by-policy`
    */
-  async prepareForCreating(cipher: CipherName): Promise<void> {
+  checkForCreating(cipher: CipherName): void {
     this.#policies?.checkCipher(cipher);
     if (this.#recipients.length === 0) this.#policies?.checkKeySource('file');
     if (this.#others.some(({ onlyOpens }) => onlyOpens)) {
@@ -150,6 +149,15 @@ export class HeldKeys {
       });
     }
     this.#refuseInVain();
+  }
+
+  /**
+   * Does {@link checkForCreating}, and reads every secret that a new image is made for, so that nothing is made if one
+   * of them cannot be had.
+   * @throws CkptfsError `bad-argument`, `bad-key-file`, `key-unavailable`, `interrupted`, `forbidden-by-policy`
+   */
+  async prepareForCreating(cipher: CipherName): Promise<void> {
+    this.checkForCreating(cipher);
     for (const others of this.#others) await others.readSecrets();
   }
 

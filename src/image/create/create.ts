@@ -7,7 +7,7 @@ import { randomBytes } from '../../crypto/system-random.ts';
 import { type CipherName, DEFAULT_CIPHER } from '../../format/ciphers.ts';
 import { DEFAULT_CHUNK_SIZE, Geometry } from '../../format/geometry.ts';
 import { ID_SIZE } from '../../format/manifest.ts';
-import { createStore } from '../../stores/open-store.ts';
+import { checkVacant, createStore } from '../../stores/open-store.ts';
 import type { WritableStore } from '../../stores/writable-store.ts';
 import type { Loss } from '../outside/losses.ts';
 import { publishManifest } from '../signatures/publish-manifest.ts';
@@ -48,6 +48,17 @@ export interface CreatedImage {
   readonly skipped: readonly string[];
   /** What the image does not keep, apart from what the format cannot express. */
   readonly losses: readonly Loss[];
+}
+
+/**
+ * Refuses what cannot be encrypted, or not to there, as far as that is known before anyone is asked for a secret.
+ * @throws CkptfsError `bad-argument`, `exists`, `unsupported-source`, `io`
+ */
+export function checkCreation(options: Pick<CreateOptions, 'source' | 'destination' | 'chunkSize'>): void {
+  checkChunkSize(options.chunkSize ?? DEFAULT_CHUNK_SIZE);
+  refuseInside(options.source, options.destination);
+  openSource(options.source).root.close();
+  checkVacant(options.destination);
 }
 
 /**

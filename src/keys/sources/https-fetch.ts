@@ -21,6 +21,10 @@ export interface Fetch {
   readonly headers: readonly HeaderField[];
   /** How long all of it may take. */
   readonly seconds: number;
+  /** Ends it earlier. */
+  readonly deadline?: Deadline | undefined;
+  /** Tells whether a redirect within the same origin may be followed; by default it may. */
+  readonly mayFollow?: ((place: URL) => boolean) | undefined;
   readonly files: Pick<SourceOptions, 'caFile' | 'certFile' | 'certKeyFile'>;
 }
 
@@ -29,7 +33,8 @@ class Retryable extends Error {}
 
 /**
  * Fetches the text of a secret. Redirects are followed within the same origin only, since the answer of another server
- * would be believed as much. Failed connections and servers in trouble are tried again, a little later each time.
+ * would be believed as much, and nowhere that `mayFollow` does not allow. Failed connections and servers in trouble are
+ * tried again, a little later each time.
  * @param into receives the body
  * @returns how many bytes it has, at most as many as fit
  * @throws CkptfsError `key-unavailable`, `bad-key-file`, `interrupted`
@@ -45,7 +50,7 @@ export function fetchSecret(fetch: Fetch, into: Buffer): Promise<number> {
     // Not what NODE_TLS_REJECT_UNAUTHORIZED says.
     rejectUnauthorized: true,
   };
-  const deadline = Deadline.after(fetch.seconds * 1000);
+  const { deadline = Deadline.after(fetch.seconds * 1000) } = fetch;
   return interruptible(async (interrupted) => {
     const signal = AbortSignal.any([interrupted, AbortSignal.timeout(Math.ceil(deadline.left))]);
     try {
@@ -92,7 +97,7 @@ function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
 }
 
 async function followed(
-  { source, url }: Fetch,
+  { source, url, mayFollow = () => true }: Fetch,
   options: RequestOptions,
   signal: AbortSignal,
   into: Buffer,
@@ -109,6 +114,7 @@ async function followed(
     const next = URL.canParse(location, place.href) ? new URL(location, place) : undefined;
     if (next?.origin !== url.origin || next.username !== '' || next.password !== '')
       throw failed('refused', `${source}: it redirects to another server, which is not followed`);
+    if (!mayFollow(next)) throw failed('refused', `${source}: it redirects to a place that was not allowed`);
     if (redirects === MAX_REDIRECTS) throw failed('refused', `${source}: more than ${MAX_REDIRECTS} redirects`);
     place = next;
   }

@@ -7,10 +7,14 @@ import { checkedSeconds } from './time-limit.ts';
 export const openSource: OpenSource = (rest, options) => {
   const url = parsedUrl(rest);
   const source = url.origin + url.pathname;
-  const { headers = [] } = options;
+  const { headers = [], deadline, mayFollow } = options;
   const seconds = checkedSeconds(options.timeoutSeconds);
   checkCertificateFiles(options);
-  return keySource(source, (into) => fetchSecret({ source, url, headers, seconds, files: options }, into), asGarbage);
+  return keySource(
+    source,
+    (into) => fetchSecret({ source, url, headers, seconds, deadline, mayFollow, files: options }, into),
+    asGarbage,
+  );
 };
 
 /** @throws CkptfsError `bad-argument`; a URL may have a secret, so it is not repeated */

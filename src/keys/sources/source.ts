@@ -1,3 +1,4 @@
+import type { Deadline } from '../../base/deadline.ts';
 import { CkptfsError } from '../../base/errors.ts';
 import { wipe } from '../../base/wipe.ts';
 import { offHeap } from '../../crypto/off-heap.ts';
@@ -28,6 +29,10 @@ export interface HeaderField {
 export interface SourceOptions {
   /** How long a command or a server may take in all, 1 to 3600; 30 by default. */
   readonly timeoutSeconds?: number | undefined;
+  /** Ends it earlier: the time that several URLs have together. */
+  readonly deadline?: Deadline | undefined;
+  /** Tells whether a redirect of a server to another of its URLs may be followed; by default it may. */
+  readonly mayFollow?: ((place: URL) => boolean) | undefined;
   /** Header fields for a server. */
   readonly headers?: readonly HeaderField[] | undefined;
   /** PEM file of the certificates of the authorities to trust for a server, in place of the usual ones. */

@@ -102,13 +102,14 @@ export function checkOptions(options: DaemonOptions): { readonly config: DaemonC
 }
 
 /**
- * Checks the options of a mount whose image is still to be made, and the mount point, the device and the helper as
- * well, so that no image is made in vain.
+ * Checks the options of a mount whose image is still to be made or opened, and the mount point, the device and the
+ * helper as well, so that no image is made, and no passphrase asked for, in vain.
  * @throws CkptfsError `bad-argument`, `missing-feature`, `mount-failed` when there is nothing to mount on
  */
 export async function checkMount(options: MountOptions): Promise<void> {
-  await checkedMountPoint(checkedOptions(options).mountPoint);
-  await checkKernelMounts();
+  const { mountPoint, transport } = checkedOptions(options);
+  await checkedMountPoint(mountPoint);
+  if (transport !== 'fuse-native') await checkKernelMounts();
 }
 
 function checkedOptions(options: DaemonOptions): CheckedOptions {

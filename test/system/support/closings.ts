@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { kill } from './children.ts';
+import { inTime } from './patience.ts';
 import { runProgram } from './programs.ts';
 
 /** Builds test/fixtures/closings.c in a directory; returns its path. */
@@ -15,13 +16,16 @@ export function buildClosings(directory: string): string {
 /** Copies each file of a directory as soon as it was closed, see test/fixtures/closings.c. */
 export class ClosingsWatcher {
   readonly #process: ChildProcess;
-  readonly #ended: Promise<unknown>;
   #lines = 0;
+  #hasEnded = false;
   #wake: () => void = () => undefined;
 
   private constructor(program: string, directory: string, copies: string) {
     this.#process = spawn(program, [directory, copies], { stdio: ['ignore', 'pipe', 'inherit'] });
-    this.#ended = once(this.#process, 'exit');
+    this.#process.once('close', () => {
+      this.#hasEnded = true;
+      this.#wake();
+    });
     this.#process.stdout?.on('data', (data: Buffer) => {
       this.#lines += data.filter((byte) => byte === 0x0a).length;
       this.#wake();
@@ -35,17 +39,18 @@ export class ClosingsWatcher {
     return watcher;
   }
 
-  /** Until so many files were closed. Never, if they are fewer. */
+  /** Waits until so many files were closed. @throws Error when it ends before, or they are fewer */
   async closed(count: number): Promise<void> {
     while (this.#lines < 1 + count) {
-      await new Promise<void>((resolve) => {
+      if (this.#hasEnded) throw new Error(`the watcher ended after ${this.#lines} of ${1 + count} lines`);
+      const news = new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
+      await inTime(`line ${this.#lines + 1} of the watcher`, news);
     }
   }
 
   async end(): Promise<void> {
-    this.#process.kill();
-    await this.#ended;
+    await kill(this.#process);
   }
 }

@@ -15,7 +15,7 @@ export type FixtureName = 'counter' | 'tree' | 'python' | 'java';
 export type Command = readonly [program: string, ...args: readonly string[]];
 
 function compile(program: string, ...args: readonly string[]): void {
-  const result = spawnSync(program, args, { env: toolEnvironment, encoding: 'utf8' });
+  const result = spawnSync(program, args, { env: toolEnvironment, encoding: 'utf8', timeout: PATIENCE });
   if (result.status !== 0) throw new Error(`${program} ${args.join(' ')}: ${result.stderr || result.error?.message}`);
 }
 

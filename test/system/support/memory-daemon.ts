@@ -77,7 +77,8 @@ async function main(): Promise<void> {
   };
   const counters = new Float64Array(new SharedArrayBuffer(COUNTER_SLOTS * 8));
   process.stdin.on('data', (line) => {
-    if (String(line).startsWith('unmount')) unmount(directory).catch((error) => print({ error: error.code }));
+    if (String(line).startsWith('unmount'))
+      unmount(directory).catch((error) => print({ error: error.code ?? 'unknown', message: error.message }));
     else print({ counters: [...counters] });
   });
   process.stdin.unref();

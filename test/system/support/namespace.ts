@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
 import { closeSync, openSync, readFileSync } from 'node:fs';
-import { PATIENCE } from './patience.ts';
+import { endOf } from './children.ts';
+import { inTime, PATIENCE } from './patience.ts';
 import { toolEnvironment } from './requirements.ts';
 
 /** What a finished command left; `status` is null where a signal ended it. */
@@ -60,8 +60,8 @@ export async function openNamespace(options: { hideFuse?: boolean } = {}): Promi
     env: toolEnvironment,
     stdio: ['pipe', 'pipe', 'ignore'],
   });
-  const ended = once(outer, 'exit');
-  if ((await firstLine(outer)) !== 'ready') throw new Error('the namespace did not start');
+  if ((await inTime('the start of a namespace', firstLine(outer))) !== 'ready')
+    throw new Error('the namespace did not start');
   const initPid = readFileSync(`/proc/${outer.pid}/task/${outer.pid}/children`, 'utf8').trim();
 
   const inside = ['--target', initPid, '--pid', '--mount', '--'];
@@ -99,7 +99,7 @@ export async function openNamespace(options: { hideFuse?: boolean } = {}): Promi
     async close() {
       outer.stdin?.end();
       outer.stdout?.destroy();
-      await ended;
+      await endOf(outer);
     },
   };
 }

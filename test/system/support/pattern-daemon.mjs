@@ -158,7 +158,8 @@ async function main() {
     () => new Float64Array(new SharedArrayBuffer(COUNTER_SLOTS * 8)),
   );
   process.stdin.on('data', (line) => {
-    if (String(line).startsWith('unmount')) unmount(directory).catch((error) => print({ error: error.code }));
+    if (String(line).startsWith('unmount'))
+      unmount(directory).catch((error) => print({ error: error.code ?? 'unknown', message: error.message }));
     else
       print({
         counters: Array.from({ length: COUNTER_SLOTS }, (_, slot) => counters.reduce((sum, c) => sum + c[slot], 0)),

@@ -1,7 +1,9 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { EventEmitter, once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { Counter } from '../../../src/fuse/protocol/counters.ts';
+import { inTime } from './patience.ts';
 import { usualTransport } from './transports.ts';
 
 const programs = {
@@ -48,8 +50,9 @@ export interface DaemonSetup {
 export class PatternDaemon {
   readonly messages: DaemonMessage[] = [];
   readonly process: ChildProcessWithoutNullStreams;
-  readonly exited: Promise<number | null>;
-  #wake: () => void = () => undefined;
+  readonly #news = new EventEmitter();
+  readonly #mountPoint: string;
+  #hasEnded = false;
 
   private constructor(mountPoint: string, setup: DaemonSetup) {
     const {
@@ -67,16 +70,18 @@ export class PatternDaemon {
     const as = user ? ['setpriv', `--reuid=${user.uid}`, `--regid=${user.uid}`, '--clear-groups'] : [];
     const [command = '', ...args] = [...within, ...as, ...node];
     this.process = spawn(command, args, { cwd: '/', env: { ...process.env, ...environment } });
-    this.exited = new Promise((resolve) => {
-      this.process.once('exit', (code) => {
-        resolve(code);
-        this.#wake();
-      });
+    this.#mountPoint = mountPoint;
+    // By then all that it said has been read.
+    this.process.once('close', () => {
+      this.#hasEnded = true;
+      this.#news.emit('news');
     });
+    // One that has ended is found out by what it does not answer.
+    this.process.stdin.on('error', () => undefined);
     this.process.stderr.on('data', (text) => this.messages.push({ error: 'stderr', message: String(text) }));
     createInterface(this.process.stdout).on('line', (line) => {
       this.messages.push(JSON.parse(line));
-      this.#wake();
+      this.#news.emit('news');
     });
   }
 
@@ -84,8 +89,9 @@ export class PatternDaemon {
   static async mount(mountPoint: string, setup: DaemonSetup = {}): Promise<PatternDaemon> {
     const daemon = new PatternDaemon(mountPoint, setup);
     const first = await daemon.next((message) => message.mountPoint !== undefined || message.error !== undefined);
-    if (first.mountPoint === undefined) throw new Error(JSON.stringify(daemon.messages));
-    return daemon;
+    if (first.mountPoint !== undefined) return daemon;
+    daemon.process.kill('SIGKILL');
+    throw new Error(JSON.stringify(daemon.messages));
   }
 
   /** What a daemon that cannot mount says. */
@@ -93,24 +99,25 @@ export class PatternDaemon {
     const daemon = new PatternDaemon(mountPoint, setup);
     const first = await daemon.next((message) => message.mountPoint !== undefined || message.message !== undefined);
     if (first.mountPoint !== undefined) {
-      daemon.process.stdin.write('unmount\n');
+      await daemon.unmount();
       throw new Error('it was mounted');
     }
     await daemon.exited;
     return first;
   }
 
-  /** The first message, of those to come as well, that fits. @throws Error when it ends without */
+  /** Its exit code, once it has ended. */
+  get exited(): Promise<number | null> {
+    return this.#end();
+  }
+
+  /** The first message, of those to come as well, that fits. @throws Error with all of them when none comes */
   async next(fits: (message: DaemonMessage) => boolean): Promise<DaemonMessage> {
     while (true) {
       const found = this.messages.find(fits);
       if (found) return found;
-      if (this.process.exitCode !== null || this.process.signalCode !== null) {
-        throw new Error(`the daemon ended: ${JSON.stringify(this.messages)}`);
-      }
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
+      if (this.#hasEnded) throw new Error(`the daemon ended: ${JSON.stringify(this.messages)}`);
+      await this.#hears('a message');
     }
   }
 
@@ -122,9 +129,27 @@ export class PatternDaemon {
     return counters[opcode === undefined ? Counter.requests : Counter.opcodes + opcode] ?? 0;
   }
 
-  /** Has the daemon unmount its own mount, and waits for its end. */
+  /** Has the daemon unmount its own mount, and waits for its end. @throws Error with what it says when it cannot */
   async unmount(): Promise<void> {
+    const before = new Set(this.messages);
     this.process.stdin.write('unmount\n');
+    const isAnswer = ({ ended, error }: DaemonMessage): boolean =>
+      ended === true || (error !== undefined && error !== 'stderr');
+    const answer = await this.next((message) => !before.has(message) && isAnswer(message));
+    if (answer.ended !== true) throw new Error(`it was not unmounted: ${JSON.stringify(answer)}`);
     if ((await this.exited) !== 0) throw new Error(JSON.stringify(this.messages));
+  }
+
+  async #end(): Promise<number | null> {
+    while (!this.#hasEnded) await this.#hears('the end');
+    return this.process.exitCode;
+  }
+
+  async #hears(what: string): Promise<void> {
+    try {
+      await inTime(`${what} of the daemon on ${this.#mountPoint}`, once(this.#news, 'news'));
+    } catch (cause) {
+      throw new Error(`${String(cause)}, which said ${JSON.stringify(this.messages)}`, { cause });
+    }
   }
 }

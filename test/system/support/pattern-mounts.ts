@@ -28,6 +28,8 @@ function runCheck(program: string, name: string, mountPoint: string, uid: number
   const as = ['setpriv', `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups'];
   const [command = '', ...args] = [...(uid === 0 ? [] : as), '/usr/bin/python3', '-', name, mountPoint];
   const result = spawnSync(command, args, { input: program, encoding: 'utf8', timeout: PATIENCE });
+  // ETIMEDOUT, for one.
+  if (result.error) throw new Error(`${name}: ${result.error.message}`, { cause: result.error });
   if (result.status !== 0) throw new Error(`${name}: ${result.stderr}`);
 }
 

@@ -52,10 +52,11 @@ test('a new image says what it replaces, and can be told from one that was not b
 
 test('a mark is vouched for, again as well, and what is torn of that does not count', () => {
   const store = ReplacementStore.make(sibling, mark);
-  const [first, mac] = [Buffer.alloc(32, 1), Buffer.alloc(32, 2)];
+  const macsOf = (byte: number) => ({ byNew: Buffer.alloc(32, byte), byOld: Buffer.alloc(32, byte + 1) });
+  const [first, macs] = [macsOf(1), macsOf(3)];
   store.vouch(mark, first);
-  store.vouch(mark, mac);
-  expect(store.mark()).toEqual({ ...mark, mac });
+  store.vouch(mark, macs);
+  expect(store.mark()).toEqual({ ...mark, macs });
   const text = readFileSync(join(sibling, 'replaces'), 'latin1');
   for (const length of [text.indexOf('\n') + 1, text.length - 10, text.length - 1]) {
     writeFileSync(join(sibling, 'replaces'), text.slice(0, length));

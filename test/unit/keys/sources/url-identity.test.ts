@@ -127,3 +127,63 @@ test.each(['http://a/', 'https://a/?b', 'https://a/#b', 'https://u@a/', 'https:/
     expect(() => urlIdentity([prefix], options)).toThrow('is not the beginning of a plain https URL');
   },
 );
+
+/** Lets the other server answer by the path alone, for as long as the work lasts. */
+async function answering(answer: KeyServer['answer'], work: () => Promise<void>): Promise<void> {
+  const before = elsewhere.answer;
+  elsewhere.answer = answer;
+  try {
+    await work();
+  } finally {
+    elsewhere.answer = before;
+  }
+}
+
+test.each(['/secret', '/keys2/a', '../secret', '/keys/..%2fsecret', '/keys/b?file=/secret', '/keys//secret'])(
+  'a redirect to %s, on the same server, is not followed',
+  async (location) => {
+    await answering(
+      (request, response) =>
+        request.url === '/keys/a' ? response.writeHead(302, { location }).end() : response.end(key),
+      async () => {
+        const slots = [await slotOf(`${elsewhere.url}/keys/a`)];
+        const identity = urlIdentity([`${elsewhere.url}/keys`, `${server.url}/`], options);
+        await expect(identity.unwrap(slots, imageId)).rejects.toThrow('it redirects to a place that was not allowed');
+        expect(elsewhere.asked).toEqual(['/keys/a']);
+      },
+    );
+  },
+);
+
+test('a redirect is followed within the prefix that allows the URL, and not within another', async () => {
+  await answering(
+    (request, response) => {
+      const location = { '/keys/a': 'c', '/keys/b': '/other/b' }[request.url ?? ''];
+      if (location === undefined) response.end(key);
+      else response.writeHead(302, { location }).end();
+    },
+    async () => {
+      const identity = urlIdentity([`${elsewhere.url}/keys`, `${elsewhere.url}/other`], options);
+      expect((await identity.unwrap([await slotOf(`${elsewhere.url}/keys/a`)], imageId))?.slot).toBe(0);
+      const other = [await slotOf(`${elsewhere.url}/keys/b`)];
+      await expect(identity.unwrap(other, imageId)).rejects.toThrow('a place that was not allowed');
+      expect(elsewhere.asked).toEqual(['/keys/a', '/keys/c', '/keys/b']);
+    },
+  );
+});
+
+test('all URLs of an image have the time together', async () => {
+  await answering(
+    () => undefined,
+    async () => {
+      const slots = await Promise.all(Array.from({ length: 8 }, (_, at) => slotOf(`${elsewhere.url}/keys/${at}`)));
+      const identity = urlIdentity([elsewhere.url], { ...options, timeoutSeconds: 1 });
+      await expect(identity.unwrap(slots, imageId)).rejects.toMatchObject({
+        code: 'key-unavailable',
+        data: { reason: 'timeout' },
+        message: expect.stringMatching(/\/keys\/0: no answer within 1 second; 7 more URLs were not asked$/),
+      });
+      expect(elsewhere.asked).toEqual(['/keys/0']);
+    },
+  );
+});
