@@ -79,7 +79,10 @@ const hints: { readonly [Code in ErrorCode]?: (error: CkptfsError<Code>) => Hint
       passphrase: 'Give the passphrase: --key passphrase: asks for it, --passphrase-file FILE reads it.',
       'private-key': 'Name the private key of a recipient with --private-key FILE; "ckptfs key list" shows them.',
     }),
-  'wrong-key': () => 'Give the key that this image was encrypted with.',
+  'wrong-key': ({ data }) =>
+    data?.reason === 'untried'
+      ? 'Name the key slot to try with --key-slot; "ckptfs key list" shows them.'
+      : 'Give the key that this image was encrypted with.',
   untrusted: ({ data }) =>
     choose(data?.reason, {
       expired: 'Ask its owner for the renewed one.',

@@ -56,7 +56,7 @@ export interface UnwrappedKey extends OpenedSlot {
  * Opens the first slot that one of the identities opens, in the order of the identities. The caller wipes the key.
  * @param imageId 16 bytes
  * @throws CkptfsError `damaged` when all slots are of other images; `no-key` without an identity; `wrong-key` when
- *   none opens a slot, as the first identity says that knows more about it; what else an identity throws, at once
+ *   none opens a slot, as those identities say that know more about it; what else an identity throws, at once
  */
 export async function unwrapImageKey(
   slots: readonly Slot[],
@@ -71,17 +71,17 @@ export async function unwrapImageKey(
       data: { needs: neededFor(slots) },
     });
   }
-  let wrongKey: CkptfsError | undefined;
+  const wrongKeys: CkptfsError<'wrong-key'>[] = [];
   for (const identity of identities) {
     try {
       const opened = await identity.unwrap(slots, imageId);
       if (opened !== undefined) return { ...opened, source: identity.source };
     } catch (error) {
       if (!(error instanceof CkptfsError && error.code === 'wrong-key')) throw error;
-      wrongKey ??= error;
+      wrongKeys.push(error as CkptfsError<'wrong-key'>);
     }
   }
-  if (wrongKey !== undefined) throw wrongKey;
+  if (wrongKeys.length > 0) throw together(wrongKeys);
   const tried = listed([...new Set(identities.map(({ source }) => source))]);
   const count = slots.length === 1 ? 'the one key slot' : `any of the ${slots.length} key slots`;
   throw new CkptfsError(
@@ -99,6 +99,16 @@ export function neededFor(slots: readonly Slot[]): ErrorData<'no-key'>['needs'] 
     if (/^(RSA|ECDH)-/.test(algorithm)) return 'private-key';
   }
   return 'key';
+}
+
+/** Makes one error of what several identities say. */
+function together(errors: readonly CkptfsError<'wrong-key'>[]): CkptfsError<'wrong-key'> {
+  const messages = [...new Set(errors.map(({ message }) => message))];
+  const isUntried = errors.some(({ data }) => data?.reason === 'untried');
+  return new CkptfsError('wrong-key', messages.join('; '), {
+    ...(isUntried ? { data: { reason: 'untried' } } : {}),
+    cause: errors[0],
+  });
 }
 
 function listed(names: readonly string[]): string {

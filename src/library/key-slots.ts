@@ -6,6 +6,7 @@ import { type MakeSlots, writeHeader } from '../image/create/new-header.ts';
 import { authenticateHeader, readAnyHeader } from '../image/read/image.ts';
 import type { Recipient } from '../keys/provider.ts';
 import { openStore, openWritableStore } from '../stores/open-store.ts';
+import { slotNamed } from './named-slot.ts';
 import { checkImageId, type OpenOptions, unlockHeader } from './unlock.ts';
 
 /** A key slot as anyone can see it. Nothing of it is authenticated. */
@@ -24,9 +25,6 @@ export interface KeySlots {
   readonly imageId: string;
   readonly slots: readonly ListedSlot[];
 }
-
-/** The fewest characters of a thumbprint that may stand for the whole. */
-const MIN_THUMBPRINT_PREFIX = 8;
 
 /** Makes one key slot for each recipient, so that each of them alone opens the image. */
 export function slotsFor(recipients: readonly Recipient[]): MakeSlots {
@@ -211,14 +209,6 @@ function keySlotsOf(header: Header): KeySlots {
   return { imageId: header.imageId.toString('hex'), slots };
 }
 
-/** @throws CkptfsError `bad-argument` when `which` names no slot, or several */
-function slotNamed(slots: readonly Slot[], which: string): Slot {
-  const found = slots.filter((slot, index) => which === `${index + 1}` || isNamed(slot, which));
-  if (found.length === 1) return found[0] as Slot;
-  const problem = found.length === 0 ? 'is no slot of this image' : `names ${found.length} slots of this image`;
-  throw new CkptfsError('bad-argument', `${which} ${problem}`, { data: { reason: 'key-slot' } });
-}
-
 /**
  * Finds a slot again, whose number and label may be others by now.
  * @param which named it
@@ -228,10 +218,4 @@ function indexOf(slots: readonly Slot[], { protected: text, encrypted_key: key }
   const index = slots.findIndex((slot) => slot.protected === text && slot.encrypted_key === key);
   if (index >= 0) return index;
   throw new CkptfsError('bad-argument', `${which} is no slot of this image any more`, { data: { reason: 'key-slot' } });
-}
-
-function isNamed(slot: Slot, which: string): boolean {
-  if (slot.header?.label === which) return true;
-  const thumbprint = slotParameters(slot)?.get('kid');
-  return which.length >= MIN_THUMBPRINT_PREFIX && typeof thumbprint === 'string' && thumbprint.startsWith(which);
 }

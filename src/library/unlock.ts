@@ -13,6 +13,7 @@ import {
 import { type Identity, type UnwrappedKey, unwrapImageKey } from '../keys/provider.ts';
 import { openStore } from '../stores/open-store.ts';
 import type { Store } from '../stores/store.ts';
+import { slotNamed } from './named-slot.ts';
 
 export interface OpenOptions {
   /** Tried in order; or a function that returns them for an image, by its 16-byte id. They stay the caller's. */
@@ -22,6 +23,8 @@ export interface OpenOptions {
    * does not fit the image any more is passed over. It is asked before `keys`.
    */
   readonly keptKey?: ((imageId: Buffer) => Secret | undefined) | undefined;
+  /** The only key slot that keys are tried on: its number from 1, its label, or the beginning of its thumbprint. */
+  readonly keySlot?: string | undefined;
   /** Refuse an image with another id; 32 hexadecimal digits. */
   readonly imageId?: string | undefined;
   /**
@@ -124,17 +127,26 @@ export async function unlockHeader(store: Store, header: Header, options: OpenOp
 async function unwrapped(
   store: Store,
   header: Header,
-  { keys, keptKey, imageId, admit }: OpenOptions,
+  { keys, keptKey, keySlot, imageId, admit }: OpenOptions,
 ): Promise<UnwrappedKey> {
   checkImageId(store, header, imageId);
   admit?.({ location: store.location, cipher: header.cipher });
-  const kept = keptKey?.(header.imageId);
+  const slots = keySlot === undefined ? header.slots : onlySlot(header.slots, keySlot);
+  const kept = keySlot === undefined ? keptKey?.(header.imageId) : undefined;
   if (kept !== undefined) {
     if (isAuthenticHeader(header, kept)) return { imageKey: kept, slot: undefined, source: 'the kernel keyring' };
     kept.wipe();
   }
-  const identities = typeof keys === 'function' ? await keys(header.imageId, header.slots) : keys;
-  return unwrapImageKey(header.slots, header.imageId, identities);
+  const identities = typeof keys === 'function' ? await keys(header.imageId, slots) : keys;
+  return unwrapImageKey(slots, header.imageId, identities);
+}
+
+/** What opens nothing, in the place of a slot that is not to be tried, so that the others keep their numbers. */
+const NO_SLOT: Slot = { protected: '', encrypted_key: '', iv: '', ciphertext: '', tag: '' };
+
+function onlySlot(slots: readonly Slot[], which: string): readonly Slot[] {
+  const named = slotNamed(slots, which);
+  return slots.map((slot) => (slot === named ? slot : NO_SLOT));
 }
 
 /** Compares the id of an image. @param wanted 32 hexadecimal digits, or undefined. @throws CkptfsError `wrong-image` */

@@ -90,6 +90,23 @@ afterAll(() => fs.rmSync(base, { recursive: true }));
 
 const cat = (...words: string[]): Transcript => run('cat', 'enc', 'core-1.img', ...words);
 
+test('of more passphrases than are tried, the user is told, and names the slot', () => {
+  const passphrases = Array.from({ length: 13 }, (_, number) => ['--key', `passphrase:cmd:echo ${number + 1}`]).flat();
+  expect(run('encrypt', 'src', 'many', ...passphrases, '-q')).toEqual(success());
+  const two = ['--key', 'passphrase:cmd:echo wrong', '--key', 'passphrase:cmd:echo 7'];
+  const numbers = Array.from({ length: 13 }, (_, at) => at + 1).join(', ');
+  expect(run('cat', 'many', 'core-1.img', ...two)).toEqual(
+    failure(
+      12,
+      `passphrase:cmd:echo wrong does not open slots ${numbers} of this image; passphrase:cmd:echo 7 was not tried on slots ${numbers}, which would be too many iterations for one image. Name the key slot to try with --key-slot; "ckptfs key list" shows them.`,
+    ),
+  );
+  expect(run('cat', 'many', 'core-1.img', ...two, '--key-slot', '7')).toEqual(success('core'));
+  expect(run('cat', 'many', 'core-1.img', ...two, '--key-slot', '8')).toMatchObject({ status: 12, stdout: '' });
+  expect(run('cat', 'many', 'core-1.img', ...two, '--key-slot', 'none')).toMatchObject({ status: 2, stdout: '' });
+  expect(run('encrypt', 'src', 'vain', ...two, '--key-slot', '1')).toMatchObject({ status: 2, stdout: '' });
+});
+
 describe('what opens an image', () => {
   test('the key, or the private key of any recipient', () => {
     expect(cat('-k', 'key')).toEqual(success('core'));

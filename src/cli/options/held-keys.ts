@@ -43,7 +43,7 @@ export class HeldKeys {
   #unnamed: (KeyArguments & RecipientArguments) | undefined;
   #readKept: ((imageId: Buffer) => Secret | undefined) | undefined;
   #label: string | undefined;
-  #args: RecipientArguments = {};
+  #args: KeyArguments & RecipientArguments = {};
   #madeDefault: string | undefined;
 
   private constructor() {
@@ -93,6 +93,11 @@ export class HeldKeys {
 
   /** Refuses directories that CRIU encrypted, where a policy allows some ciphers only. @throws as {@link admit} */
   readonly admitCriu = (): void => this.#policies?.checkCriu();
+
+  /** The only key slot that is tried. */
+  get keySlot(): string | undefined {
+    return this.#args.keySlot;
+  }
 
   /** Keeps a line about each opening, where that is asked for. @throws CkptfsError `io` */
   readonly onOpening = (opening: Opening): void => {
@@ -149,6 +154,9 @@ export class HeldKeys {
       });
     }
     this.#refuseInVain();
+    if (this.#args.keySlot !== undefined) {
+      throw new CkptfsError('bad-argument', '--key-slot is for an image that exists, and a new one is made');
+    }
   }
 
   /**

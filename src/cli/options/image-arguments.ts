@@ -106,8 +106,9 @@ export function openedBy({
   keptKey,
   admit,
   onOpening,
-}: HeldKeys): Pick<OpenOptions, 'keys' | 'keptKey' | 'admit' | 'onOpening'> {
-  return { keys: forOpening, keptKey, admit, onOpening };
+  keySlot,
+}: HeldKeys): Pick<OpenOptions, 'keys' | 'keptKey' | 'admit' | 'onOpening' | 'keySlot'> {
+  return { keys: forOpening, keptKey, admit, onOpening, keySlot };
 }
 
 /** Makes the options that open what CRIU encrypted by the private keys that a command holds. */

@@ -11,6 +11,8 @@ export interface KeyArguments {
   readonly keyDir?: readonly string[] | undefined;
   /** Beginnings of the URLs of slots that may be followed. */
   readonly allowKeyUrl?: readonly string[] | undefined;
+  /** The only key slot that is tried. */
+  readonly keySlot?: string | undefined;
   readonly keyTimeout?: number | undefined;
   readonly keyHeader?: readonly string[] | undefined;
   readonly keyCaFile?: string | undefined;
@@ -83,6 +85,11 @@ export function withKeyOptions<T>(yargs: Argv<T>) {
       array: true,
       nargs: 1,
       describe: 'Beginning of https URLs in key slots that may be followed to fetch a key',
+    })
+    .option('key-slot', {
+      type: 'string',
+      nargs: 1,
+      describe: 'Number, label or thumbprint of the only key slot that is tried',
     })
     .option('key-timeout', {
       type: 'string',

@@ -112,9 +112,9 @@ function wrongPassphrase(source: string, tried: readonly string[], left: readonl
   const slots = (names: readonly string[]): string => `slot${names.length === 1 ? '' : 's'} ${names.join(', ')}`;
   const facts = [
     ...(tried.length === 0 ? [] : [`does not open ${slots(tried)} of this image`]),
-    ...(left.length === 0
-      ? []
-      : [`was not tried on ${slots(left)}, which ask${left.length === 1 ? 's' : ''} for too many iterations`]),
+    ...(left.length === 0 ? [] : [`was not tried on ${slots(left)}, which would be too many iterations for one image`]),
   ];
-  return new CkptfsError('wrong-key', `${source} ${facts.join(', and ')}`);
+  return new CkptfsError('wrong-key', `${source} ${facts.join(', and ')}`, {
+    ...(left.length === 0 ? {} : { data: { reason: 'untried' } }),
+  });
 }

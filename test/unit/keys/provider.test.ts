@@ -46,7 +46,7 @@ describe('unwrapImageKey', () => {
     expect(single.message).toBe('the given key does not open the one key slot of this image');
   });
 
-  test('tries the other keys after one that does not fit, and then says what the first one said', async () => {
+  test('tries the other keys after one that does not fit, and then says what they said', async () => {
     const wrong = (source: string, code: 'wrong-key' | 'damaged' = 'wrong-key'): Identity => ({
       source,
       unwrap: () => Promise.reject(new CkptfsError(code, `${source} does not fit`)),
@@ -55,7 +55,7 @@ describe('unwrapImageKey', () => {
     const [right] = providers as [KeyProvider];
     expect(await unwrapImageKey(slots, imageId, [wrong('a'), wrong('b'), right])).toMatchObject({ slot: 0 });
     const error = await failure(unwrapImageKey(slots, imageId, [stranger, wrong('a'), wrong('b'), stranger]));
-    expect([error.code, error.message]).toEqual(['wrong-key', 'a does not fit']);
+    expect([error.code, error.message]).toEqual(['wrong-key', 'a does not fit; b does not fit']);
     const other = await failure(unwrapImageKey(slots, imageId, [wrong('a', 'damaged'), right]));
     expect(other.code).toBe('damaged');
   });

@@ -45,6 +45,26 @@ afterAll(() => rmSync(directory, { recursive: true }));
 
 const slotsOnDisk = (): unknown[] => JSON.parse(readFileSync(join(image, 'ckptfs.json'), 'utf8')).slots;
 
+test('keys are tried on one slot alone, if it is named, which keeps its number', async () => {
+  const { slots } = await addKeySlots(image, options, [another]);
+  const number = slots.length;
+  const openings: (number | undefined)[] = [];
+  const openWith = async (keySlot: string): Promise<string> => {
+    const onOpening = ({ slot }: { readonly slot?: number | undefined }) => openings.push(slot);
+    try {
+      (await EncryptedImage.open(image, { keys: [another], keySlot, onOpening })).close();
+      return 'open';
+    } catch (error) {
+      return (error as CkptfsError).code;
+    }
+  };
+  expect(await openWith(`${number}`)).toBe('open');
+  expect(await openWith('another')).toBe('open');
+  expect(await openWith('1')).toBe('wrong-key');
+  expect(await openWith(`${number + 1}`)).toBe('bad-argument');
+  expect(openings).toEqual([number - 1, number - 1, undefined, undefined]);
+});
+
 async function opens(provider: typeof another): Promise<boolean> {
   try {
     (await EncryptedImage.open(image, { keys: [provider] })).close();

@@ -105,7 +105,7 @@ describe('a passphrase from any source', () => {
     budget.spend(imageId, 3_400_000);
     const error = await refusal(sourceProvider(source, { budget }).unwrap([slot, slot], imageId));
     expect(error.message).toBe(
-      'passphrase:cmd:echo wrong does not open slot 1 of this image, and was not tried on slot 2, which asks for too many iterations',
+      'passphrase:cmd:echo wrong does not open slot 1 of this image, and was not tried on slot 2, which would be too many iterations for one image',
     );
   });
 });
