@@ -55,7 +55,7 @@ function required(message: Message, field: number, length?: number): Buffer {
 }
 
 function optional(message: Message, field: number, length?: number): Buffer | undefined {
-  const found = message.parts(field).at(-1);
+  const found = message.part(field);
   if (found === undefined) {
     if (message.number(field) !== undefined) throw new MalformedError(`field ${field} is a number`);
     return undefined;

@@ -1,10 +1,16 @@
 import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
 import { MalformedError } from '../base/bytes.ts';
 
-/** A message of Protocol Buffers, of which only a few fields matter. Input may be hostile. */
+/** Fields with higher numbers are passed over: no message has one that matters. */
+const MAX_FIELD = 31;
+
+/**
+ * A message of Protocol Buffers, of which only a few fields matter. Input may be hostile: of a field that is repeated
+ * only the last value is kept, so that a message of millions of fields takes no memory.
+ */
 export class Message {
   readonly #numbers = new Map<number, bigint>();
-  readonly #parts = new Map<number, Uint8Array[]>();
+  readonly #parts = new Map<number, Uint8Array>();
 
   /** @param bytes parts of them are returned, not copies @throws MalformedError */
   constructor(bytes: Uint8Array) {
@@ -33,30 +39,19 @@ export class Message {
     return Number(value);
   }
 
-  /** Returns all values of a field that holds bytes or messages. */
-  parts(field: number): readonly Uint8Array[] {
-    return this.#parts.get(field) ?? [];
+  /** Returns the last value of a field that holds bytes or a message; undefined when it is absent. */
+  part(field: number): Uint8Array | undefined {
+    return this.#parts.get(field);
   }
 
   #take(reader: BinaryReader): void {
     const [field, type] = reader.tag();
-    switch (type) {
-      case WireType.Varint:
-        this.#numbers.set(field, BigInt(reader.uint64()));
-        return;
-      case WireType.LengthDelimited: {
-        const known = this.#parts.get(field);
-        if (known === undefined) this.#parts.set(field, [reader.bytes()]);
-        else known.push(reader.bytes());
-        return;
-      }
-      case WireType.Bit32:
-      case WireType.Bit64:
-        reader.skip(type);
-        return;
-      default:
-        throw new MalformedError('groups are not used by CRIU');
-    }
+    if (type === WireType.StartGroup || type === WireType.EndGroup)
+      throw new MalformedError('groups are not used by CRIU');
+    const matters = field <= MAX_FIELD;
+    if (matters && type === WireType.Varint) this.#numbers.set(field, BigInt(reader.uint64()));
+    else if (matters && type === WireType.LengthDelimited) this.#parts.set(field, reader.bytes());
+    else reader.skip(type);
   }
 }
 

@@ -143,9 +143,10 @@ function sharedSegments(source: DigestSource): ReadonlySet<bigint> {
   for (const [file, { name, problem }] of source.files.entries()) {
     if (problem !== undefined || !/^ipcns-shm-\d+\.img$/.test(name.toString('latin1'))) continue;
     located(source, file, () => {
-      for (const entry of plainEntries(source.readPlain(file)))
-        for (const part of new Message(entry).parts(SEGMENT.description))
-          ids.add(new Message(part).number(SEGMENT.id) ?? 0n);
+      for (const entry of plainEntries(source.readPlain(file))) {
+        const description = new Message(entry).part(SEGMENT.description);
+        if (description !== undefined) ids.add(new Message(description).number(SEGMENT.id) ?? 0n);
+      }
     });
   }
   return ids;

@@ -103,14 +103,14 @@ export function bpfMapsIn(messages: Iterable<Uint8Array>): BpfMaps {
   const { id, keySize, valueSize, maxEntries } = FIELD.filesMap;
   const maps = new Map<number, BpfMapSizes>();
   for (const message of messages) {
-    for (const part of new Message(message).parts(FIELD.fileBpfMap)) {
-      const map = new Message(part);
-      maps.set(map.count(id), {
-        keySize: map.count(keySize),
-        valueSize: map.count(valueSize),
-        maxEntries: map.count(maxEntries),
-      });
-    }
+    const part = new Message(message).part(FIELD.fileBpfMap);
+    if (part === undefined) continue;
+    const map = new Message(part);
+    maps.set(map.count(id), {
+      keySize: map.count(keySize),
+      valueSize: map.count(valueSize),
+      maxEntries: map.count(maxEntries),
+    });
   }
   return maps;
 }
