@@ -12,6 +12,7 @@ export const errorFacts = {
       'private-key',
       'no-recipient',
       'configuration',
+      'transport',
     ],
   },
   /** The name of the errno that a system call failed with: `ENOSPC`. */

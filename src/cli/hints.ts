@@ -49,6 +49,7 @@ const hints: { readonly [Code in ErrorCode]?: (error: CkptfsError<Code>) => Hint
       'private-key': 'Name its public key or certificate with --recipient.',
       'no-recipient': 'Name it with --recipient: a certificate, a public key, or a key or passphrase as for --key.',
       'key-slot': 'Name a number, a label or a thumbprint that "ckptfs key list" shows.',
+      transport: 'A mount that is to be locked needs --transport kernel.',
       'mount-option':
         'Known are key_file=FILE, key=SOURCE, private_key=FILE, key_dir=DIR, passphrase_file=FILE, image_id=ID, ' +
         'transport=NAME, workers=N, cache_size=BYTES, ' +

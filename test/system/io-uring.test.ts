@@ -65,6 +65,21 @@ describeIf(['root', 'fuse', 'ioUring'], 'a mount over io_uring', () => {
     ckptfs('umount', mountPoint);
   });
 
+  systemTest([], 'cannot be locked, unless a time for its key was given', () => {
+    mountOn(mountPoint, encrypted);
+    expect(transportHere()).toBe('io-uring');
+    expect(runCkptfs('lock', mountPoint)).toMatchObject({
+      status: 2,
+      stderr: expect.stringMatching(/served by io-uring; unmount it instead\. .* needs --transport kernel\.\n$/),
+    });
+    expect(fs.readFileSync(file).equals(content)).toBe(true);
+    ckptfs('umount', mountPoint);
+    mountOn(mountPoint, encrypted, '--key-ttl', '1h');
+    expect(transportHere()).toBe('kernel');
+    ckptfs('lock', mountPoint);
+    ckptfs('umount', mountPoint);
+  });
+
   systemTest([], 'cannot be written', () => {
     const { status, stderr } = runCkptfs(
       'mount',

@@ -188,7 +188,24 @@ describeIf(['root', 'fuse'], 'a mount that is locked', () => {
     fs.mkdirSync(join(base, 'new'));
     mountNew(join(base, 'new'), mountPoint);
     const refused = run('lock', mountPoint);
-    expect(refused).toMatchObject({ status: 2, stderr: expect.stringContaining('sealed with its key') });
+    expect(refused).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('sealed with its key; unmount it instead.\n'),
+    });
+  });
+
+  systemTest(['fuseNative'], 'is refused where another transport serves it, with the one that can be locked', () => {
+    mountOn(mountPoint, encrypted, '--transport', 'fuse-native');
+    const advice =
+      'it is served by fuse-native; unmount it instead. A mount that is to be locked needs --transport kernel.';
+    expect(run('lock', mountPoint)).toMatchObject({
+      status: 2,
+      stderr: `ckptfs: ${mountPoint} cannot be locked: ${advice}\n`,
+    });
+    ckptfs('umount', mountPoint);
+    const { image, keyFile } = encrypted;
+    const timed = run('mount', image, mountPoint, '-k', keyFile, '--transport', 'fuse-native', '--key-ttl', '1h');
+    expect(timed).toMatchObject({ status: 2, stderr: expect.stringContaining('needs --transport kernel.') });
   });
 
   systemTest([], 'is noted in the audit log, which refuses openings where it cannot be written', () => {

@@ -215,12 +215,14 @@ export class Daemon {
   get #keys(): MountKeys {
     const { keys, mountPoint: path } = this.mount;
     if (keys !== undefined) return keys;
-    const why = this.#config.write
+    const { write, criu } = this.#config;
+    const why = write
       ? 'what is written is sealed with its key'
-      : this.#config.criu === undefined
+      : criu === undefined
         ? `it is served by ${this.mount.transport}`
         : 'it is a directory that CRIU encrypted';
-    throw new CkptfsError('bad-argument', `${path} cannot be locked: ${why}; unmount it instead`, { path });
+    const data = write || criu !== undefined ? {} : { reason: 'transport' as const };
+    throw new CkptfsError('bad-argument', `${path} cannot be locked: ${why}; unmount it instead`, { path, data });
   }
 
   get #keyStatus(): KeyStatus {

@@ -192,6 +192,7 @@ function checkTtl({ keyTtlSeconds, write, transport }: CheckedOptions): void {
   throw new CkptfsError(
     'bad-argument',
     `an image that is mounted ${contrary} cannot be locked, so its key has no time`,
+    write ? {} : { data: { reason: 'transport' } },
   );
 }
 
