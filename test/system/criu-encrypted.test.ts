@@ -15,9 +15,19 @@ import { runProgram } from './support/programs.ts';
 import { describeIf, systemTest } from './support/requirements.ts';
 import { testedTransports, usualTransport } from './support/transports.ts';
 
-const key = join(CRIU_FIXTURES, 'keys', 'rsa2048-key.pem');
+/** Git gives each file to all users to read, and ckptfs warns of a key that is. */
+const keyDirectory = mkdtempSync(join(tmpdir(), 'ckptfs-criu-keys-'));
+afterAll(() => rmSync(keyDirectory, { recursive: true }));
+
+function ownKey(name: string): string {
+  const copy = join(keyDirectory, name);
+  writeFileSync(copy, readFileSync(join(CRIU_FIXTURES, 'keys', name)), { mode: 0o600 });
+  return copy;
+}
+
+const key = ownKey('rsa2048-key.pem');
 const certificate = join(CRIU_FIXTURES, 'keys', 'rsa2048-cert.pem');
-const otherKey = join(CRIU_FIXTURES, 'keys', 'rsa3072-key.pem');
+const otherKey = ownKey('rsa3072-key.pem');
 
 /** Images that are raw bytes, which crit does not decode in a plain directory either. */
 const RAW = /^(pages-|nftables|ifaddr|route|rule|iptables|ip6tables|tmpfs|netns-ct|netns-exp|stats-)/;
