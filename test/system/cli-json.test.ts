@@ -5,6 +5,7 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { criuCase } from '../support/criu-fixtures.ts';
 import { ckptfsProgram, clear } from './support/mounts.ts';
 import { PATIENCE } from './support/patience.ts';
 import { runProgram } from './support/programs.ts';
@@ -101,6 +102,22 @@ function nameUrl(image: string): void {
   fs.writeFileSync(at(image, 'ckptfs.json'), `${JSON.stringify(header, null, 2)}\n`);
 }
 
+/** Notes what is said of directories that CRIU encrypted: one with a name that is not UTF-8, and with damage. */
+function noteCriu(): void {
+  const { encrypted, key: pem } = criuCase('loop');
+  const damaged = Buffer.from(`${at('dump')}/\xff`, 'latin1');
+  fs.mkdirSync(at('dump'));
+  fs.cpSync(criuCase('page-server').encrypted, at('dump', 'page-server'), { recursive: true });
+  fs.mkdirSync(damaged);
+  for (const name of fs.readdirSync(encrypted)) {
+    fs.copyFileSync(`${encrypted}/${name}`, Buffer.concat([damaged, Buffer.from(`/${name}`)]));
+  }
+  fs.truncateSync(Buffer.concat([damaged, Buffer.from('/files.img')]), 60);
+  for (const command of ['info', 'verify']) {
+    note(`${command} of what CRIU encrypted`, terminal.run(command, 'dump', '--json', '-i', pem));
+  }
+}
+
 /** Damages what a file of more than 64 KiB has for itself. */
 function damage(image: string): void {
   for (const name of fs.readdirSync(at(image, 'objects'), { recursive: true, encoding: 'utf8' })) {
@@ -165,6 +182,7 @@ describeIf(['root', 'fuse', 'namespaces', 'getfattr'], 'a line of JSON', () => {
     run('seal', 'new');
     run('recover', 'new');
     note('exec', terminal.run('exec', '--json', '--write', 'made', '--', 'true'));
+    noteCriu();
     damage('enc');
     fs.writeFileSync(at('enc/.DS_Store'), '');
     run('verify', 'enc', ...key);
