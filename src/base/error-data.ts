@@ -17,7 +17,7 @@ export const errorFacts = {
   },
   /** The name of the errno that a system call failed with: `ENOSPC`. */
   io: { 'errno?': 'text', 'reason?': ['hard-links'] },
-  exists: { reason: ['not-empty', 'not-a-directory', 'not-own', 'writable-by-others', 'file'] },
+  exists: { reason: ['not-empty', 'not-a-directory', 'not-own', 'writable-by-others', 'file', 'not-vouched-for'] },
   'unsupported-source': { reason: ['device', 'too-large', 'unrepresentable'] },
   /** `subject`: of the certificate. `since`: when it expired or was revoked, by ISO 8601. */
   untrusted: {

@@ -64,6 +64,9 @@ const hints: { readonly [Code in ErrorCode]?: (error: CkptfsError<Code>) => Hint
       'not-a-directory': NAME_A_NEW_DIRECTORY,
       'not-own': NAME_A_NEW_DIRECTORY,
       'writable-by-others': `chmod go-w ${shellWord(path)}, or name one that does not exist.`,
+      'not-vouched-for':
+        'Run what was interrupted again, with the same keys and recipients and without --require-signature. Or remove ' +
+        'this image once the one beside it is verified with a new key.',
     }),
   'unsupported-source': ({ data }) =>
     data?.reason === 'device' ? 'Remove it, or leave devices out with --skip-special.' : undefined,

@@ -61,8 +61,11 @@ export async function finishExchanged(
     }
     const sibling = place.openSibling();
     if (sibling === undefined) return { saysToReplace: mark.imageId };
-    sibling.close();
-    throw notReplaced(place, mark.imageId);
+    try {
+      throw isImage(sibling, mark.imageId) ? notVouchedFor(place, mark.imageId) : notReplaced(place, mark.imageId);
+    } finally {
+      sibling.close();
+    }
   } finally {
     lock?.release();
     store.close();
@@ -170,6 +173,17 @@ function headerOf(store: Store): Header | undefined {
     if (isUnusable) return undefined;
     throw error;
   }
+}
+
+function isImage(store: Store, imageId: string): boolean {
+  return headerOf(store)?.imageId.toString('hex') === imageId;
+}
+
+function notVouchedFor({ siblingPath: path }: ImagePlace, imageId: string): CkptfsError {
+  return new CkptfsError('exists', `${path} is image ${imageId}, and it is not certain what took its place`, {
+    path,
+    data: { reason: 'not-vouched-for' },
+  });
 }
 
 function notReplaced(place: ImagePlace, imageId: string): CkptfsError {

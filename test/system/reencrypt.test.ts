@@ -188,6 +188,24 @@ describeIf([], 'ckptfs reencrypt', () => {
     });
   }
 
+  systemTest(['strace'], 'killed after the swap: a demand of a signature keeps the old image, and is told of', () => {
+    const signer = join(directory, 'signer.pem');
+    runProgram('openssl', 'genpkey', '-algorithm', 'ed25519', '-out', signer);
+    runProgram('openssl', 'pkey', '-in', signer, '-pubout', '-out', `${signer}.pub`);
+    ckptfs('sign', image, '-k', oldKey, '--sign', signer);
+    const demand = ['--require-signature', '--trusted', `${signer}.pub`];
+    const id = imageId(image);
+    expect(signalAt('unlinkat', 5, 'KILL', ...demand).signal).toBe('SIGKILL');
+    expect(imageId(image)).not.toBe(id);
+    const { status, stderr } = runCkptfs(...command(...demand));
+    expect(status).toBe(4);
+    expect(stderr).toContain(`${image}.reencrypt is image ${id}, and it is not certain what took its place.`);
+    expect(stderr).toContain('without --require-signature');
+    expect(imageId(`${image}.reencrypt`)).toBe(id);
+    expect(runCkptfs(...command())).toMatchObject({ status: 0, stderr: '' });
+    expect(existsSync(`${image}.reencrypt`)).toBe(false);
+  });
+
   systemTest([], 'signs the new image, and demands a signature of the old one', () => {
     const signer = join(directory, 'signer.pem');
     const publicKey = join(directory, 'signer.pub');
