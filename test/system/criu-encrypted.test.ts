@@ -162,7 +162,7 @@ describeIf(['root', 'fuse'], 'a directory that CRIU encrypted', () => {
     });
   });
 
-  systemTest([], 'is converted into an image, signed, for another key', () => {
+  systemTest([], 'is converted into an image for another key', () => {
     const { encrypted, plain } = criuCase('rich');
     ckptfs('keygen', '-o', at('k'), '-q');
     const made = ckptfs('encrypt', '--from', encrypted, at('enc'), '-i', key, '-k', at('k'), '--json');
