@@ -95,13 +95,6 @@ export class CriuLayer {
     return this.shared.heldBytes;
   }
 
-  /** Whether pages of memory went through a page server, so that they are stored in clear. */
-  get hasClearPages(): boolean {
-    return this.files.some(
-      ({ name, protection }) => protection === 'clear' && pagesId(name.toString('latin1')) !== undefined,
-    );
-  }
-
   /**
    * Reads plain bytes into `out`: `length`, or fewer if the file ends before. Returns how many.
    * @param file index in `files`
@@ -201,6 +194,17 @@ export class CriuLayer {
     const path = pathIn(this.#directory, name);
     return new CkptfsError('damaged', `${path}: ${reason}`, { path, cause: new MalformedError(reason) });
   }
+}
+
+/** Tells whether pages of memory are stored in clear, as those that went through a page server are. */
+export function hasClearPages({
+  files,
+}: {
+  readonly files: readonly Pick<SharedFile, 'name' | 'protection'>[];
+}): boolean {
+  return files.some(
+    ({ name, protection }) => protection === 'clear' && pagesId(Buffer.from(name).toString('latin1')) !== undefined,
+  );
 }
 
 function described({ name, size, storedSize, protection, problem }: SharedFile): CriuFile {

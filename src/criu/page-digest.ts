@@ -1,5 +1,5 @@
 import { MalformedError } from '../base/bytes.ts';
-import type { CkptfsError } from '../base/errors.ts';
+import { CkptfsError } from '../base/errors.ts';
 import { Region } from '../base/linux/native.ts';
 import { primitives } from '../crypto/select.ts';
 import { imageKind, pagesId, sharedMemoryId } from './image-kind.ts';
@@ -70,7 +70,8 @@ function judge(
   pages: number,
   left: number,
 ): PageDigest {
-  if (digest === undefined) return { outcome: 'unknown', pages, why: 'cipher.img has no page digest' };
+  // CRIU always writes it, and restores nothing without: who takes it away must not get around it.
+  if (digest === undefined) throw new CkptfsError('damaged', 'it has no page digest, which CRIU always writes');
   const isEqual = (sum: Uint8Array): boolean => primitives().isEqual(sum, digest);
   const hasClearPages = files.some(
     ({ name, protection }) => protection === 'clear' && pagesId(name.toString('latin1')) !== undefined,

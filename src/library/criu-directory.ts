@@ -86,13 +86,13 @@ export class CriuDirectory extends ReadableImage {
 
 /**
  * Opens the secrets of a directory, for a daemon that is to serve it. The caller wipes them.
- * @param options `verify`: everything is read and checked first
+ * @param options `verify`: everything is read and checked first, and `pages` says what of that could not be
  * @throws as `unlockCriu`; CkptfsError `damaged` when something is and `verify` is demanded
  */
 export async function unlockToServe(
   location: string,
   { verify, ...keys }: CriuKeys & { readonly verify: boolean },
-): Promise<UnlockedTree> {
+): Promise<UnlockedTree & Pick<CriuReport, 'pages'>> {
   const root = openTreeRoot(location);
   let unlocked: UnlockedTree | undefined;
   try {
@@ -100,13 +100,15 @@ export async function unlockToServe(
     if (verify) {
       const tree = CriuTree.open({ fd: root.fd, path: location }, unlocked.secrets.bytes);
       try {
-        refuseDamage(location, (await verifyTree(tree)).damage);
+        const { damage, pages } = await verifyTree(tree);
+        refuseDamage(location, damage);
+        return { ...unlocked, pages };
       } finally {
         tree.close();
         CriuTree.wipeShared(tree.shared);
       }
     }
-    return unlocked;
+    return { ...unlocked, pages: [] };
   } catch (error) {
     unlocked?.secrets.wipe();
     throw error;

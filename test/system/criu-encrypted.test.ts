@@ -1,6 +1,16 @@
 // Goal: what CRIU encrypted itself is served, checked and converted like an image of ours, and restored by any criu.
 // Method: directories of the real program, by the built command; real processes, encrypted as that program does it.
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect } from 'vitest';
@@ -160,6 +170,29 @@ describeIf(['root', 'fuse'], 'a directory that CRIU encrypted', () => {
       expect(existsSync(at('never'))).toBe(false);
       mounted(criuCase('rich').encrypted, ['--verify'], () => undefined);
     });
+  });
+
+  systemTest([], 'warns of memory and directories that are put in clear in place of encrypted ones', () => {
+    const directory = at('in-clear');
+    cpSync(criuCase('parent').encrypted, directory, { recursive: true, verbatimSymlinks: true });
+    const plain = criuCase('parent').plain;
+    rmSync(join(directory, '1'), { recursive: true });
+    cpSync(join(plain, '1'), join(directory, '1'), { recursive: true });
+    for (const { name } of readdirSync(join(plain, '2'), { withFileTypes: true }))
+      if (/^page/.test(name)) cpSync(join(plain, '2', name), join(directory, '2', name));
+    const cipher = join(directory, '2', 'cipher.img');
+    writeFileSync(cipher, Buffer.concat([readFileSync(cipher).subarray(0, -32), Buffer.alloc(32)]));
+    const { status, stderr } = runCkptfs('mount', directory, mountPoint, '-i', key, '--verify');
+    try {
+      expect(status).toBe(0);
+      expect(stderr).toContain('warning: "1" is served as it is: it has no cipher.img');
+      expect(stderr).toContain('warning: memory in "2" is not encrypted');
+      expect(stderr).toContain(`pages of memory of ${directory}/2 cannot be checked`);
+    } finally {
+      ckptfs('umount', mountPoint);
+    }
+    const exec = runCkptfs('exec', directory, '-i', key, '--', 'true');
+    expect(exec.stderr).toContain('warning: memory in "2" is not encrypted');
   });
 
   systemTest([], 'is converted into an image for another key', () => {

@@ -2,8 +2,7 @@ import type { ArgumentsCamelCase, Argv } from 'yargs';
 import type { Secret } from '../../crypto/secret.ts';
 import { isVacant } from '../../library/new-image.ts';
 import { isCriuDirectory } from '../../library/open-readable.ts';
-import type { MountOptions } from '../../serve/launch/checked-options.ts';
-import { type ExecResult, execWithMount } from '../../serve/launch/exec.ts';
+import { type ExecOptions, type ExecResult, execWithMount } from '../../serve/launch/exec.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
 import { CommandLineError } from '../command-line-error.ts';
 import { EXIT_OK, exitCodeOfExecFailure } from '../exit-codes.ts';
@@ -37,7 +36,7 @@ export const command = defineCommand({
     checkVerify(args.verify, write);
     const exec = (
       imageKey: Secret | Promise<Secret>,
-      kind: Pick<MountOptions, 'criu' | 'signedManifest'> = {},
+      kind: Pick<ExecOptions, 'criu' | 'signedManifest' | 'onMounted'> = {},
     ): Promise<ExecResult> =>
       execWithMount({
         location: args.ENC,
@@ -53,7 +52,13 @@ export const command = defineCommand({
     if (isCriuDirectory(args.ENC)) {
       refuseNewImageOptions(args);
       const { withCriuSecrets } = await import('../criu/criu-secrets.ts');
-      return end(args, await withCriuSecrets(args, args.verify, ({ criu, secrets }) => exec(secrets, { criu })));
+      const onMounted: ExecOptions['onMounted'] = async ({ warnings }) => {
+        if (!args.quiet) for (const warning of warnings) await warn(warning);
+      };
+      return end(
+        args,
+        await withCriuSecrets(args, args.verify, ({ criu, secrets }) => exec(secrets, { criu, onMounted })),
+      );
     }
     const signed = await demandedManifest(args, { write });
     if (write && args.imageId === undefined && isVacant(args.ENC)) return execOnNewImage(args, exec);

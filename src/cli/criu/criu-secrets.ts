@@ -8,6 +8,7 @@ import { privateKeysOf, warnAbout, withKeys } from '../options/image-arguments.t
 import type { ImageArguments } from '../options/image-options.ts';
 import { signatureDemand } from '../options/signature-options.ts';
 import { warn } from '../terminal/output.ts';
+import { warnUnchecked } from './warn-unchecked.ts';
 
 /** A directory that CRIU encrypted, opened to be mounted. */
 export interface UnlockedCriu {
@@ -30,14 +31,17 @@ export async function withCriuSecrets<T>(
   return withKeys(args, async (keys) => {
     if ((await signatureDemand(args)) !== undefined) throw unsigned(args.ENC);
     const { unlockToServe } = await import('../../library/criu-directory.ts');
-    const { imageId, secrets } = await unlockToServe(args.ENC, {
+    const { imageId, secrets, pages } = await unlockToServe(args.ENC, {
       ...privateKeysOf(keys),
       imageId: args.imageId,
       verify,
     });
     try {
       await warnAbout(keys, args);
-      if (args.quiet !== true) await warn(weaknessLine(args.ENC));
+      if (args.quiet !== true) {
+        await warn(weaknessLine(args.ENC));
+        await warnUnchecked(args.ENC, pages);
+      }
       return await work({ criu: { imageId, secretsSize: secrets.length }, secrets, origin: () => keys.origin });
     } finally {
       secrets.wipe();

@@ -7,8 +7,8 @@ import type { CommonOptions } from '../command.ts';
 import { createAndReport } from '../options/create-and-report.ts';
 import { warnAbout, withKeys } from '../options/image-arguments.ts';
 import type { KeyArguments, RecipientArguments } from '../options/key-options.ts';
-import { warn } from '../terminal/output.ts';
 import { progressBar } from '../terminal/progress.ts';
+import { warnUnchecked } from './warn-unchecked.ts';
 
 /** Arguments of `ckptfs encrypt --from`. */
 interface FromArguments extends CommonOptions, KeyArguments, RecipientArguments {
@@ -59,10 +59,5 @@ async function verify(source: CriuDirectory, { from, quiet }: FromArguments): Pr
     source.verify({ onProgress: bar.update, ...cancellation }),
   ).finally(bar.end);
   refuseDamage(from, damage);
-  if (quiet) return;
-  for (const { directory, ...digest } of pages) {
-    if (digest.outcome !== 'unknown') continue;
-    const where = directory.length === 0 ? from : `${from}/${directory}`;
-    await warn(`pages of memory of ${where} cannot be checked: ${digest.why}`);
-  }
+  if (!quiet) await warnUnchecked(from, pages);
 }

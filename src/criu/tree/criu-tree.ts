@@ -2,10 +2,11 @@ import type { Counters } from '../../base/counters.ts';
 import { CkptfsError } from '../../base/errors.ts';
 import { Directory } from '../../base/linux/directory.ts';
 import type { Region } from '../../base/linux/native.ts';
+import { quotedPath } from '../../base/printable.ts';
 import type { Entry, FileInode, Inode } from '../../format/manifest.ts';
 import type { ImageSource, SourceReader } from '../../image/read/image-source.ts';
 import type { StorePlace } from '../../stores/store.ts';
-import { CriuLayer } from '../layer.ts';
+import { CriuLayer, hasClearPages } from '../layer.ts';
 import { LAYER_SECRETS_SIZE } from '../unlock-layer.ts';
 import { attachImages, type ImagesReader } from './images.ts';
 import { type ScannedTree, type SharedDirectory, scanTree } from './scan-tree.ts';
@@ -67,6 +68,18 @@ export class CriuTree implements ImageSource {
   /** Whether all small images are kept out of swap space. */
   get isLocked(): boolean {
     return this.shared.directories.every(({ images }) => !('layer' in images) || images.layer.isLocked);
+  }
+
+  /** Says of what is served that it was not encrypted. It may be that of a page server, or put there by anyone. */
+  *weaknesses(): Generator<string> {
+    for (const { path, images } of this.shared.directories) {
+      const where = path.length === 0 ? 'the directory' : quotedPath(Buffer.concat(joined(path)));
+      if ('clear' in images) {
+        if (images.clear.length > 0) yield `${where} is served as it is: it has no cipher.img`;
+      } else if (hasClearPages(images.layer)) {
+        yield `memory in ${where} is not encrypted: a page server, or anyone, may have written it`;
+      }
+    }
   }
 
   openReader(_cacheSize: number, counters: Counters): SourceReader {
@@ -160,6 +173,10 @@ class TreeReader implements SourceReader {
 
 function rootOf(place: StorePlace): Directory {
   return typeof place === 'string' ? openTreeRoot(place) : Directory.fromDescriptor(place.fd, place.path).reopen();
+}
+
+function joined(path: readonly Uint8Array[]): Uint8Array[] {
+  return path.flatMap((name, at) => (at === 0 ? [name] : [Buffer.from('/'), name]));
 }
 
 /** A clone has other arrays of bytes than buffers. */

@@ -17,7 +17,7 @@ export interface CriuReport {
   readonly bytes: number;
   /** Paths within the tree, and what is wrong with them. */
   readonly damage: readonly { readonly file: Buffer; readonly reason: string }[];
-  /** For each encrypted directory, by its path within the tree: empty for the tree itself. */
+  /** For each directory with files, by its path within the tree: empty for the tree itself. */
   readonly pages: readonly ({ readonly directory: Buffer } & PageDigest)[];
   /** Paths of files that nothing protects. */
   readonly unprotected: readonly Buffer[];
@@ -39,6 +39,7 @@ export async function verifyTree(tree: CriuTree, options: CriuVerifyOptions = {}
       if (visited.layer === undefined) {
         found.files += visited.names.length;
         unprotected.push(...visited.names.map(inDirectory));
+        if (visited.names.length > 0) found.pages.push({ directory: pathText(visited.path), ...NOT_ENCRYPTED });
         continue;
       }
       const steps = visited.layer.verify();
@@ -51,7 +52,7 @@ export async function verifyTree(tree: CriuTree, options: CriuVerifyOptions = {}
           if (pageDigest.outcome === 'differs') {
             found.damage.push({ file: inDirectory(Buffer.from(CIPHER_IMAGE)), reason: PAGES_DIFFER });
           }
-          found.pages.push({ directory: Buffer.from(visited.path.map(text).join('/'), 'latin1'), ...pageDigest });
+          found.pages.push({ directory: pathText(visited.path), ...pageDigest });
           unprotected.push(...step.value.unprotected.map(inDirectory));
           break;
         }
@@ -68,7 +69,13 @@ export async function verifyTree(tree: CriuTree, options: CriuVerifyOptions = {}
 
 const PAGES_DIFFER = 'its digest of the pages of memory is of other pages';
 
+const NOT_ENCRYPTED = { outcome: 'unknown', pages: 0, why: `the directory has no ${CIPHER_IMAGE}` } as const;
+
 type Damage = CriuReport['damage'][number];
+
+function pathText(path: readonly Uint8Array[]): Buffer {
+  return Buffer.from(path.map(text).join('/'), 'latin1');
+}
 
 function text(name: Uint8Array): string {
   return Buffer.from(name).toString('latin1');

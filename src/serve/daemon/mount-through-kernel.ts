@@ -123,6 +123,7 @@ function servedMount(
     mountPoint,
     device,
     imageId: image.imageId,
+    warnings: image.warnings ?? [],
     stopped: threads.stopped,
     ended: threads.ended.finally(() => wipeDecrypted(image)),
     counters: () => threads.counters(),

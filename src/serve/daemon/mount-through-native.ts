@@ -50,10 +50,10 @@ export async function mountThroughNative(
     const { mountPoint, device } = made;
     const stopped = made.ended.finally(() => opened.close());
     const ended = stopped.then(() => wipeDecrypted(opened.image)).then(() => undefined);
-    const { imageId } = opened.image;
+    const { imageId, warnings = [] } = opened.image;
     const transport = 'fuse-native';
     const common = { workers: 1, isSealing: false, keys: undefined, counters: sums };
-    return { ...common, transport, mountPoint, device, imageId, stopped, ended };
+    return { ...common, transport, mountPoint, device, imageId, warnings, stopped, ended };
   } catch (cause) {
     opened.close();
     throw cause;

@@ -43,7 +43,7 @@ export async function runDaemon(hintFor: HintFor): Promise<void> {
   const key = { imageKey, arrived, origin: () => unopened.origin };
   await serveMount(config, key, log, namespace, {
     serving: async (daemon) => {
-      if (config.logFile !== undefined) await reportReady(daemon, config, warnings);
+      if (config.logFile !== undefined) await reportReady(daemon, config, [...warnings, ...daemon.mount.warnings]);
     },
     failed: (error) => fail(error, config, log),
   });

@@ -23,6 +23,8 @@ export interface ServedMount {
   readonly device: string;
   /** 32 hexadecimal digits. */
   readonly imageId: string;
+  /** What the caller is to be told of the image. */
+  readonly warnings: readonly string[];
   /** Undefined for a mount that cannot be locked. */
   readonly keys: MountKeys | undefined;
   /** The number of threads that serve. */

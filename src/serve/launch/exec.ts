@@ -26,6 +26,8 @@ export interface ExecOptions extends Omit<BackgroundMountOptions, 'mountPoint' |
    * `--work-dir` of that restore. The mount stays until they have all of their memory. Not with `write`.
    */
   readonly lazyPages?: string | undefined;
+  /** Is called before the command runs. */
+  readonly onMounted?: ((mounted: Pick<MountHandle, 'warnings'>) => Promise<void>) | undefined;
 }
 
 export interface ExecResult {
@@ -70,6 +72,7 @@ export async function execWithMount(options: ExecOptions): Promise<ExecResult> {
     let exitCode: number | undefined;
     let failure: CkptfsError | undefined;
     try {
+      await options.onMounted?.(mounted);
       const words = command.map((word) => word.replaceAll('{}', path));
       if (lazyPages === undefined) exitCode = await run(words, started);
       else ({ exitCode, failure } = await runLazily(words, { images: path, work: lazyPages, started }));

@@ -22,11 +22,15 @@ export function openCriuTree(
   const known = options.known?.shared;
   const tree = known === undefined ? CriuTree.open(place, secrets.bytes) : CriuTree.attach(place, secrets.bytes, known);
   for (const { path, reason } of tree.problems) onFault(`${quotedPath(path)} cannot be read: ${reason}`);
-  if (known === undefined && !tree.isLocked) {
-    onFault('decrypted images may be swapped out: the limit of locked memory (ulimit -l) is too low');
-  }
-  const own = { manifestDigest: undefined, shared: known === undefined ? tree.shared : undefined };
+  const warnings = known === undefined ? [...weaknessesOf(tree)] : [];
+  for (const warning of warnings) onFault(warning);
+  const own = { manifestDigest: undefined, shared: known === undefined ? tree.shared : undefined, warnings };
   return servedTree(tree, { ...options, known: own }, counters, onFault, () => tree.close());
+}
+
+function* weaknessesOf(tree: CriuTree): Generator<string> {
+  if (!tree.isLocked) yield 'decrypted images may be swapped out: the limit of locked memory (ulimit -l) is too low';
+  yield* tree.weaknesses();
 }
 
 /** Wipes what {@link openCriuTree} has decrypted for all threads. Must be called once, when all have ended. */

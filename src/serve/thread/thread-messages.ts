@@ -99,6 +99,8 @@ export interface KnownImage {
   readonly manifestDigest: Uint8Array | undefined;
   /** What was decrypted of a directory that CRIU encrypted, and where the rest is. */
   readonly shared?: SharedTree | undefined;
+  /** What the caller is to be told of it: that some of it was not encrypted. */
+  readonly warnings?: readonly string[] | undefined;
 }
 
 /** What the daemon's first thread has to know of an image that was opened. */

@@ -4,7 +4,7 @@ import path from 'node:path';
 import fc from 'fast-check';
 import { afterEach, describe, expect, test } from 'vitest';
 import { Directory } from '../../../src/base/linux/directory.ts';
-import { CriuLayer } from '../../../src/criu/layer.ts';
+import { CriuLayer, hasClearPages } from '../../../src/criu/layer.ts';
 import { type CriuLayerFixture, criuLayer, criuLayers } from '../../support/criu-fixtures.ts';
 import { MadeLayers, readFrom } from '../../support/made-criu-layer.ts';
 
@@ -92,6 +92,6 @@ test('what is stored in clear says so', () => {
   const clear = ['ifaddr-10.img', 'nftables-10.img', 'route-10.img', 'route6-10.img', 'rule-10.img', 'stats-dump'];
   expect(names('namespaces', 'clear')).toEqual(clear);
   const { encrypted, secrets } = criuLayer('page-server');
-  expect(made.open(encrypted, secrets).hasClearPages).toBe(true);
-  expect(made.open(criuLayer('rich').encrypted, criuLayer('rich').secrets).hasClearPages).toBe(false);
+  expect(hasClearPages(made.open(encrypted, secrets))).toBe(true);
+  expect(hasClearPages(made.open(criuLayer('rich').encrypted, criuLayer('rich').secrets))).toBe(false);
 });

@@ -16,6 +16,7 @@ import { CkptfsError } from '../../../../src/base/errors.ts';
 import { Region } from '../../../../src/base/linux/native.ts';
 import { CriuTree, type SharedTree } from '../../../../src/criu/tree/criu-tree.ts';
 import { identifyTree, openTreeRoot, unlockTree } from '../../../../src/criu/tree/unlock-tree.ts';
+import { verifyTree } from '../../../../src/criu/tree/verify-tree.ts';
 import { readPrivateKey } from '../../../../src/crypto/private-key-file.ts';
 import { ImageTree } from '../../../../src/image/read/tree.ts';
 import { criuCase, criuCases } from '../../../support/criu-fixtures.ts';
@@ -111,6 +112,39 @@ describe('a tree', () => {
     const expected = filesIn(criuCase('parent').plain);
     expected.set('note', digestOf(Buffer.from('in clear')));
     expect(contentsOf(opened(dump))).toEqual(expected);
+  });
+
+  test('says which of its directories are not encrypted, and what was not checked there', async () => {
+    const dump = copyOfCase('parent');
+    expect([...opened(dump).weaknesses()]).toEqual([]);
+    rmSync(path.join(dump, '1'), { recursive: true });
+    cpSync(path.join(criuCase('parent').plain, '1'), path.join(dump, '1'), { recursive: true });
+    const tree = opened(dump);
+    expect([...tree.weaknesses()]).toEqual(['"1" is served as it is: it has no cipher.img']);
+    const { pages, damage } = await verifyTree(tree);
+    expect(damage).toEqual([]);
+    expect(pages.map(({ directory, outcome }) => [directory.toString(), outcome])).toEqual([
+      ['1', 'unknown'],
+      ['2', 'matches'],
+    ]);
+  });
+
+  test('says that memory was put in place of what was encrypted', async () => {
+    const dump = copyOfCase('loop');
+    for (const name of ['pagemap-20.img', 'pages-1.img'])
+      cpSync(path.join(criuCase('loop').plain, name), path.join(dump, name));
+    const tree = opened(dump);
+    expect([...tree.weaknesses()]).toEqual([expect.stringContaining('memory in the directory is not encrypted')]);
+    expect((await verifyTree(tree)).damage).toMatchObject([{ file: Buffer.from('cipher.img') }]);
+    const cipher = path.join(dump, 'cipher.img');
+    writeFileSync(cipher, Buffer.concat([readFileSync(cipher).subarray(0, -32), Buffer.alloc(32)]));
+    const later = opened(dump);
+    expect([...later.weaknesses()]).toHaveLength(1);
+    expect(await verifyTree(later)).toMatchObject({
+      damage: [],
+      pages: [{ outcome: 'unknown' }],
+      unprotected: expect.arrayContaining([Buffer.from('pages-1.img')]),
+    });
   });
 
   test('has an id that changes with any of its cipher.img', () => {
