@@ -5,7 +5,7 @@ import { primitives } from '../crypto/select.ts';
 import { imageKind, pagesId, sharedMemoryId } from './image-kind.ts';
 import { Message } from './message.ts';
 import { PAGE_SIZE } from './page-reader.ts';
-import { readPagemap } from './pagemap.ts';
+import { type PageRun, readPagemap } from './pagemap.ts';
 import { plainEntries } from './plain-entries.ts';
 import type { Protection } from './shared-layer.ts';
 import { readStored, type StoredFile } from './stored-file.ts';
@@ -101,7 +101,8 @@ function* sealedPagemaps(source: DigestSource): Generator<{ readonly file: numbe
     if (id === undefined) continue;
     const pagesFile = pagesFiles.get(id);
     if (pagesFile === undefined) {
-      if (runsOf(source, file).length > 0) throw source.damaged(file, `it names pages-${id}.img, which is not there`);
+      if (runsOf(source, file).next().done !== true)
+        throw source.damaged(file, `it names pages-${id}.img, which is not there`);
       continue;
     }
     pagesFiles.delete(id);
@@ -134,8 +135,13 @@ function* pageMacs(source: DigestSource, file: number, pagesFile: number): Gener
   if (position !== stored.size) throw source.damaged(pagesFile, 'it has more pages than its pagemap');
 }
 
-function runsOf(source: DigestSource, file: number): readonly { readonly address: bigint; readonly pages: number }[] {
-  return located(source, file, () => [...(readPagemap(source.readPlain(file))?.runs ?? [])]);
+/** Goes through the runs of a pagemap, of which there may be millions. @throws CkptfsError `damaged`, `io` */
+function* runsOf(source: DigestSource, file: number): Generator<PageRun> {
+  try {
+    yield* readPagemap(source.readPlain(file))?.runs ?? [];
+  } catch (error) {
+    throw error instanceof MalformedError ? source.damaged(file, error.message) : error;
+  }
 }
 
 /** Returns the ids of System V shared memory, which a child of the dumper writes in the namespace it is in. */
