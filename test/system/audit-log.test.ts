@@ -53,6 +53,11 @@ test('making an image opens none, and opening it anew to encrypt it again does',
   expect(noted()).toEqual(['refused wrong-key', 'open ok']);
 });
 
+test('a line has the whole path of an image that is named by a relative one', () => {
+  execFileSync(ckptfsProgram, ['ls', 'enc', ...key, ...audit], { cwd: base, stdio: 'ignore' });
+  expect(JSON.parse(fs.readFileSync(log, 'utf8'))).toMatchObject({ event: 'open', image: at('enc') });
+});
+
 test('an image whose signature is refused is noted, by each command that demands one', () => {
   const enc = at('enc');
   fails(untrusted, 'cat', enc, 'core-1.img', ...key, ...demand, ...audit);

@@ -22,7 +22,7 @@ export function openAudit(target: string): {
     onOpening: ({ location, imageId, slot, source, error }) =>
       log.write({
         event: error === undefined ? 'open' : 'refused',
-        image: location,
+        image: absolutePath(location),
         imageId,
         slot: slot === undefined ? undefined : slot + 1,
         source,
