@@ -7,6 +7,7 @@ import { wipe } from '../base/wipe.ts';
 import { LockedPages } from '../crypto/locked-pages.ts';
 import type { LocalObject } from '../stores/local-object.ts';
 import { BlobKey } from './blob-key.ts';
+import { CheckedFile, type CheckedPages } from './checked-file.ts';
 import { pagesId } from './image-kind.ts';
 import { indexLayer } from './index-layer.ts';
 import { openListed, pathIn } from './layer-directory.ts';
@@ -14,8 +15,11 @@ import { checkPageDigest, type PageDigest } from './page-digest.ts';
 import { PageReader } from './page-reader.ts';
 import { PieceReader } from './piece-reader.ts';
 import type { Protection, SharedFile, SharedLayer } from './shared-layer.ts';
+import type { StoredFile } from './stored-file.ts';
 import { LAYER_SECRETS_SIZE, TOKEN_SIZE } from './unlock-layer.ts';
 import { type LayerReport, verifyLayer } from './verify-layer.ts';
+
+export type { CheckedPages } from './checked-file.ts';
 
 /** Files that are kept open. */
 const MAX_OPEN_FILES = 64;
@@ -43,10 +47,15 @@ export class CriuLayer {
   readonly #pieces: PieceReader;
   readonly #pages: PageReader;
   readonly #open: LRUCache<number, LocalObject>;
+  /** What {@link checkPages} has read to its end. */
+  readonly checkedPages = new Map<number, Uint8Array>();
+  readonly #expected: CheckedPages | undefined;
+  #reading: { readonly index: number; readonly file: CheckedFile } | undefined;
 
-  private constructor(directory: Directory, secrets: Uint8Array, shared: SharedLayer) {
+  private constructor(directory: Directory, secrets: Uint8Array, shared: SharedLayer, expected?: CheckedPages) {
     checkSecrets(secrets);
     this.#directory = directory;
+    this.#expected = expected;
     this.shared = shared;
     this.files = shared.files.map(described);
     this.#held = new Region(new LockedPages(shared.memory).bytes);
@@ -75,9 +84,13 @@ export class CriuLayer {
     }
   }
 
-  /** Opens in another thread what `shared` of the first one gave. Decrypts nothing again. */
-  static attach(directory: Directory, secrets: Uint8Array, shared: SharedLayer): CriuLayer {
-    return new CriuLayer(directory, secrets, shared);
+  /**
+   * Opens in another thread what `shared` of the first one gave. Decrypts nothing again.
+   * @param expected pages that were checked: their files are then read from start to end only, and fail at the end if
+   *   they are other ones
+   */
+  static attach(directory: Directory, secrets: Uint8Array, shared: SharedLayer, expected?: CheckedPages): CriuLayer {
+    return new CriuLayer(directory, secrets, shared, expected);
   }
 
   /** Wipes and unlocks the decrypted images, for all threads. Must be called once, when all have closed theirs. */
@@ -135,6 +148,7 @@ export class CriuLayer {
       readPlain: (file) => this.#plain(file),
       stored: (file) => this.#stored(file, this.#file(file)),
       damaged: (file, reason) => this.#damaged(this.#file(file), reason),
+      checked: (file, digest) => this.checkedPages.set(file, digest),
     });
   }
 
@@ -153,7 +167,7 @@ export class CriuLayer {
         this.#held.bytes.copy(out.bytes, outOffset, body.at + offset, body.at + end);
         return;
       case 'pages':
-        this.#pages.read(this.#stored(index, file), offset, end, out, outOffset);
+        this.#pages.read(this.#storedPages(index, file), offset, end, out, outOffset);
         return;
       case 'pieces':
         this.#pieces.read(this.#stored(index, file), body.table, offset, end, out, outOffset);
@@ -182,6 +196,14 @@ export class CriuLayer {
     const opened = openListed(this.#directory, { name: Buffer.from(name), size: storedSize, inode });
     this.#open.set(index, opened);
     return opened;
+  }
+
+  #storedPages(index: number, file: SharedFile): StoredFile {
+    const stored = this.#stored(index, file);
+    if (this.#expected === undefined) return stored;
+    if (this.#reading?.index !== index)
+      this.#reading = { index, file: new CheckedFile(stored, this.#expected.get(index)) };
+    return this.#reading.file;
   }
 
   #file(index: number): SharedFile {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { MalformedError } from '../base/bytes.ts';
 import { CkptfsError } from '../base/errors.ts';
 import { Region } from '../base/linux/native.ts';
@@ -30,6 +31,8 @@ export interface DigestSource {
   /** Opens a file as it is stored. @throws CkptfsError `damaged`, `io` */
   stored(file: number): StoredFile;
   damaged(file: number, reason: string): CkptfsError;
+  /** Is told of each file of pages that was read to its end, by the SHA-256 of what is stored. */
+  checked(file: number, digest: Uint8Array): void;
 }
 
 const DIGEST_SIZE = 32;
@@ -116,6 +119,7 @@ function* sealedPagemaps(source: DigestSource): Generator<{ readonly file: numbe
 function* pageMacs(source: DigestSource, file: number, pagesFile: number): Generator<Uint8Array> {
   const stored = source.stored(pagesFile);
   const [run, input, mac] = [new Region(RUN * PAGE_SIZE), new Region(PAGE_INPUT_SIZE), new Region(DIGEST_SIZE)];
+  const hash = createHash('sha256');
   let position = 0;
   for (const { address, pages } of runsOf(source, file)) {
     if (pages * PAGE_SIZE > stored.size - position)
@@ -123,6 +127,7 @@ function* pageMacs(source: DigestSource, file: number, pagesFile: number): Gener
     for (let at = 0; at < pages; at += RUN) {
       const count = Math.min(RUN, pages - at);
       located(source, pagesFile, () => readStored(stored, run, 0, count * PAGE_SIZE, position));
+      hash.update(run.bytes.subarray(0, count * PAGE_SIZE));
       for (let page = 0; page < count; page++) {
         run.bytes.copy(input.bytes, 0, page * PAGE_SIZE, (page + 1) * PAGE_SIZE);
         input.view.setBigUint64(PAGE_SIZE, address + BigInt((at + page) * PAGE_SIZE), true);
@@ -133,6 +138,7 @@ function* pageMacs(source: DigestSource, file: number, pagesFile: number): Gener
     }
   }
   if (position !== stored.size) throw source.damaged(pagesFile, 'it has more pages than its pagemap');
+  source.checked(pagesFile, hash.digest());
 }
 
 /** Goes through the runs of a pagemap, of which there may be millions. @throws CkptfsError `damaged`, `io` */

@@ -70,11 +70,16 @@ export class CriuDirectory extends ReadableImage {
 
   /**
    * Encrypts everything into a new image, without plaintext on a disk. Verify it before: damaged pages of memory would
-   * look authentic in the new image.
+   * look authentic in the new image. Pages that were changed since they were verified are refused.
    * @throws as `createFrom`
    */
   async encrypt(options: CreateFromOptions): Promise<CreatedImage> {
-    return createFrom(this.source, options);
+    const { imageId, manifest } = this.source;
+    const tree = this.#tree;
+    return createFrom(
+      { imageId, manifest, openReader: (_cacheSize, counters) => tree.openCheckedReader(counters) },
+      options,
+    );
   }
 
   protected closeSource(): void {

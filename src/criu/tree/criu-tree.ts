@@ -6,7 +6,7 @@ import { quotedPath } from '../../base/printable.ts';
 import type { Entry, FileInode, Inode } from '../../format/manifest.ts';
 import type { ImageSource, SourceReader } from '../../image/read/image-source.ts';
 import type { StorePlace } from '../../stores/store.ts';
-import { CriuLayer, hasClearPages } from '../layer.ts';
+import { type CheckedPages, CriuLayer, hasClearPages } from '../layer.ts';
 import { LAYER_SECRETS_SIZE } from '../unlock-layer.ts';
 import { attachImages, type ImagesReader } from './images.ts';
 import { type ScannedTree, type SharedDirectory, scanTree } from './scan-tree.ts';
@@ -27,6 +27,8 @@ export class CriuTree implements ImageSource {
   readonly problems: ScannedTree['problems'];
   readonly #root: Directory;
   readonly #secrets: Uint8Array;
+  /** By directory, the pages that {@link openDirectories} had checked. */
+  readonly #checked = new Map<number, CheckedPages>();
 
   private constructor(root: Directory, secrets: Uint8Array, shared: SharedTree, problems: ScannedTree['problems']) {
     this.imageId = shared.imageId;
@@ -86,9 +88,17 @@ export class CriuTree implements ImageSource {
     return new TreeReader(this.#root, this.#secrets, this.shared.directories, counters);
   }
 
+  /**
+   * Reads each file from its start to its end, and fails at the end of pages of memory which are not those that were
+   * checked.
+   */
+  openCheckedReader(counters: Counters): SourceReader {
+    return new TreeReader(this.#root, this.#secrets, this.shared.directories, counters, this.#checked);
+  }
+
   /** Opens one directory after the other, each until the next one is asked for. @throws CkptfsError `damaged`, `io` */
   *openDirectories(): Generator<OpenedDirectory> {
-    for (const { path, secretsAt, images } of this.shared.directories) {
+    for (const [object, { path, secretsAt, images }] of this.shared.directories.entries()) {
       if ('clear' in images) {
         yield { path, layer: undefined, names: images.clear.map(({ name }) => name) };
         continue;
@@ -99,6 +109,7 @@ export class CriuTree implements ImageSource {
       try {
         yield { path, layer };
       } finally {
+        this.#checked.set(object, layer.checkedPages);
         layer.close();
         directory.close();
       }
@@ -122,13 +133,21 @@ class TreeReader implements SourceReader {
   readonly #secrets: Uint8Array;
   readonly #directories: readonly SharedDirectory[];
   readonly #counters: Counters;
+  readonly #checked: ReadonlyMap<number, CheckedPages>;
   readonly #open: ({ readonly directory: Directory; readonly images: ImagesReader } | undefined)[] = [];
 
-  constructor(root: Directory, secrets: Uint8Array, directories: readonly SharedDirectory[], counters: Counters) {
+  constructor(
+    root: Directory,
+    secrets: Uint8Array,
+    directories: readonly SharedDirectory[],
+    counters: Counters,
+    checked: ReadonlyMap<number, CheckedPages> = new Map(),
+  ) {
     this.#root = root;
     this.#secrets = secrets;
     this.#directories = directories;
     this.#counters = counters;
+    this.#checked = checked;
   }
 
   read({ size, extents: [extent] }: FileInode, offset: number, length: number, out: Region, outOffset: number): number {
@@ -161,7 +180,7 @@ class TreeReader implements SourceReader {
     try {
       const own =
         secretsAt === undefined ? undefined : this.#secrets.subarray(secretsAt, secretsAt + LAYER_SECRETS_SIZE);
-      const opened = { directory, images: attachImages(directory, own, images) };
+      const opened = { directory, images: attachImages(directory, own, images, this.#checked.get(index)) };
       this.#open[index] = opened;
       return opened;
     } catch (error) {

@@ -1,7 +1,7 @@
 import type { Directory } from '../../base/linux/directory.ts';
 import type { Region } from '../../base/linux/native.ts';
 import { wipe } from '../../base/wipe.ts';
-import { CriuLayer } from '../layer.ts';
+import { type CheckedPages, CriuLayer } from '../layer.ts';
 import { listFiles, openListed, type StoredEntry } from '../layer-directory.ts';
 import type { SharedLayer } from '../shared-layer.ts';
 
@@ -47,14 +47,19 @@ export function openImages(
   }
 }
 
-/** Reads what {@link openImages} has opened, in any thread. @throws CkptfsError `damaged`, `io` */
+/**
+ * Reads what {@link openImages} has opened, in any thread.
+ * @param checked see `CriuLayer.attach`
+ * @throws CkptfsError `damaged`, `io`
+ */
 export function attachImages(
   directory: Directory,
   secrets: Uint8Array | undefined,
   shared: SharedImages,
+  checked?: CheckedPages,
 ): ImagesReader {
   if ('clear' in shared) return new ClearImages(directory, shared.clear);
-  return CriuLayer.attach(directory, secrets ?? new Uint8Array(0), shared.layer);
+  return CriuLayer.attach(directory, secrets ?? new Uint8Array(0), shared.layer, checked);
 }
 
 /** Reads files that are not encrypted. The one that was read last is held open. */
