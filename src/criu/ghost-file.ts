@@ -1,6 +1,7 @@
 import { MalformedError } from '../base/bytes.ts';
 import { Region } from '../base/linux/native.ts';
 import { wipe } from '../base/wipe.ts';
+import type { Allowance } from './allowance.ts';
 import { type BlobKey, blobAt, TRAILER_SIZE } from './blob-key.ts';
 import { magicSize } from './image-magic.ts';
 import { Message } from './message.ts';
@@ -21,8 +22,8 @@ const FIELD = { isChunked: 9, chunkLength: 1 } as const;
  * its contents, which may be large.
  * @throws MalformedError, also when a tag does not match
  */
-export function indexGhostFile(file: StoredFile, key: BlobKey): PieceTable {
-  const pieces = new PieceList();
+export function indexGhostFile(file: StoredFile, key: BlobKey, allowance: Allowance): PieceTable {
+  const pieces = new PieceList(allowance);
   if (file.size === 0) return pieces.finish();
   const entries = new GhostEntries(file, key, pieces);
   try {

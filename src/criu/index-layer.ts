@@ -1,8 +1,8 @@
 import { MalformedError } from '../base/bytes.ts';
-import { CkptfsError } from '../base/errors.ts';
 import type { Directory } from '../base/linux/directory.ts';
 import { Region } from '../base/linux/native.ts';
 import { LockedPages } from '../crypto/locked-pages.ts';
+import type { Allowance } from './allowance.ts';
 import { BlobKey } from './blob-key.ts';
 import { indexGhostFile } from './ghost-file.ts';
 import { type ImageKind, imageKind, type SealedLayout } from './image-kind.ts';
@@ -16,12 +16,6 @@ import { type BpfMaps, bpfMapsIn, openSealed } from './sealed-layouts.ts';
 import { SealedWalk } from './sealed-walk.ts';
 import type { FileBody, Protection, SharedFile, SharedLayer } from './shared-layer.ts';
 
-/**
- * Bytes of a directory that are decrypted as a whole and held: all images but pages of memory, contents of ghost files
- * and archives of tmpfs. Some MiB are usual.
- */
-export const MAX_HELD_BYTES = 1 << 28;
-
 /** The image that tells the sizes of BPF maps. */
 const FILES_IMAGE = 'files.img';
 
@@ -34,21 +28,14 @@ interface Candidate {
 /**
  * Opens the images of a directory, as {@link SharedLayer} says. What is wrong with one is its `problem`.
  * @param token 32 bytes
- * @throws CkptfsError `damaged` about cipher.img; `unsupported-source` above {@link MAX_HELD_BYTES}; `io`
+ * @throws CkptfsError `damaged` about cipher.img; `unsupported-source` above the allowance; `io`
  */
-export function indexLayer(directory: Directory, token: Uint8Array): SharedLayer {
+export function indexLayer(directory: Directory, token: Uint8Array, allowance: Allowance): SharedLayer {
   const { iv, digest } = readCipherImage(directory);
   const candidates = listFiles(directory).map((entry): Candidate => ({ entry, kind: kindOf(directory, entry) }));
   const held = candidates.filter(({ kind }) => isHeld(kind)).reduce((sum, { entry }) => sum + entry.size, 0);
-  if (held > MAX_HELD_BYTES) {
-    const path = directory.path();
-    throw new CkptfsError(
-      'unsupported-source',
-      `${path} has images of ${held} bytes beside memory; at most ${MAX_HELD_BYTES} can be opened`,
-      { path, data: { reason: 'too-large' } },
-    );
-  }
-  const opening = new LayerOpening(directory, token, held);
+  allowance.hold(held, directory.path());
+  const opening = new LayerOpening(directory, token, held, allowance);
   try {
     const files = opening.files(candidates, digest);
     return { ...opening.memory, iv, digest, files };
@@ -83,6 +70,7 @@ type Opened = Pick<SharedFile, 'size' | 'protection' | 'body' | 'problem'>;
 
 class LayerOpening {
   readonly #directory: Directory;
+  readonly #allowance: Allowance;
   readonly #key: BlobKey;
   readonly #memory: SharedArrayBuffer;
   readonly #pages: LockedPages;
@@ -91,7 +79,8 @@ class LayerOpening {
   #used = 0;
   #bpfMaps: BpfMaps = new Map();
 
-  constructor(directory: Directory, token: Uint8Array, held: number) {
+  constructor(directory: Directory, token: Uint8Array, held: number, allowance: Allowance) {
+    this.#allowance = allowance;
     this.#directory = directory;
     this.#key = new BlobKey(token);
     this.#memory = new SharedArrayBuffer(LockedPages.memoryFor(Math.max(held, 1)));
@@ -167,7 +156,8 @@ class LayerOpening {
   #index(entry: StoredEntry, kind: 'ghost' | 'padded-records'): Opened {
     const file = openListed(this.#directory, entry);
     try {
-      const table = kind === 'ghost' ? indexGhostFile(file, this.#key) : indexPaddedRecords(file);
+      const table =
+        kind === 'ghost' ? indexGhostFile(file, this.#key, this.#allowance) : indexPaddedRecords(file, this.#allowance);
       const body: FileBody = { kind: 'pieces', table };
       return { size: plainSize(table), protection: protectionOf(table), body };
     } finally {

@@ -6,6 +6,7 @@ import { Region } from '../base/linux/native.ts';
 import { wipe } from '../base/wipe.ts';
 import { LockedPages } from '../crypto/locked-pages.ts';
 import type { LocalObject } from '../stores/local-object.ts';
+import { Allowance } from './allowance.ts';
 import { BlobKey } from './blob-key.ts';
 import { CheckedFile, type CheckedPages } from './checked-file.ts';
 import { pagesId } from './image-kind.ts';
@@ -19,6 +20,7 @@ import type { StoredFile } from './stored-file.ts';
 import { LAYER_SECRETS_SIZE, TOKEN_SIZE } from './unlock-layer.ts';
 import { type LayerReport, verifyLayer } from './verify-layer.ts';
 
+export { Allowance } from './allowance.ts';
 export type { CheckedPages } from './checked-file.ts';
 
 /** Files that are kept open. */
@@ -71,11 +73,12 @@ export class CriuLayer {
    * opened is listed all the same, with `problem`.
    * @param directory is not closed
    * @param secrets 96 bytes in locked memory, not copied; the caller wipes them when the layer is closed
+   * @param allowance of the tree that the directory is in
    * @throws CkptfsError `damaged` about cipher.img; `unsupported-source` when its images are too large; `io`
    */
-  static open(directory: Directory, secrets: Uint8Array): CriuLayer {
+  static open(directory: Directory, secrets: Uint8Array, allowance: Allowance = new Allowance()): CriuLayer {
     checkSecrets(secrets);
-    const shared = indexLayer(directory, secrets.subarray(0, TOKEN_SIZE));
+    const shared = indexLayer(directory, secrets.subarray(0, TOKEN_SIZE), allowance);
     try {
       return new CriuLayer(directory, secrets, shared);
     } catch (error) {

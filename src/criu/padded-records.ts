@@ -1,5 +1,6 @@
 import { MalformedError } from '../base/bytes.ts';
 import { Region } from '../base/linux/native.ts';
+import type { Allowance } from './allowance.ts';
 import { PIECE, PieceList, type PieceTable, RECORD_DATA_SIZE } from './piece-table.ts';
 import { readStored, type StoredFile } from './stored-file.ts';
 
@@ -16,9 +17,9 @@ const RUN = 256;
  * read of a pipe gave. So the number in each is read, and nothing is decrypted.
  * @throws MalformedError
  */
-export function indexPaddedRecords(file: StoredFile): PieceTable {
+export function indexPaddedRecords(file: StoredFile, allowance: Allowance): PieceTable {
   if (file.size % PADDED_RECORD_SIZE !== 0) throw new MalformedError('it ends within a record');
-  const pieces = new PieceList();
+  const pieces = new PieceList(allowance);
   const run = new Region(Math.min(RUN * PADDED_RECORD_SIZE, file.size));
   for (let position = 0; position < file.size; position += run.length) {
     const length = Math.min(run.length, file.size - position);

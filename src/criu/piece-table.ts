@@ -1,5 +1,5 @@
-import { MalformedError } from '../base/bytes.ts';
 import { firstNotBelow } from '../base/search.ts';
+import type { Allowance } from './allowance.ts';
 
 /** Bytes of plain data in a record at most: a page of memory. */
 export const RECORD_DATA_SIZE = 4096;
@@ -17,9 +17,6 @@ export const PIECE = {
 } as const;
 export type PieceKind = (typeof PIECE)[keyof typeof PIECE];
 
-/** Against files that were made to take all memory: one of 16 GiB has as many records. */
-export const MAX_PIECES = 1 << 22;
-
 /** The pieces of a file that is decrypted as it is read, in the order of its plain bytes. Threads share it. */
 export interface PieceTable {
   /** By piece, the offset of its first plain byte; the size of the plain file at the end. */
@@ -34,12 +31,17 @@ export class PieceList {
   readonly #starts: number[] = [0];
   readonly #stored: number[] = [];
   readonly #kinds: PieceKind[] = [];
+  readonly #allowance: Allowance;
   #size = 0;
+
+  constructor(allowance: Allowance) {
+    this.#allowance = allowance;
+  }
 
   /** @throws MalformedError when there are too many */
   add(kind: PieceKind, stored: number, length: number): void {
     if (length === 0) return;
-    if (this.#kinds.length === MAX_PIECES) throw new MalformedError(`it has more than ${MAX_PIECES} pieces`);
+    this.#allowance.addPiece();
     this.#size += length;
     this.#starts.push(this.#size);
     this.#stored.push(stored);

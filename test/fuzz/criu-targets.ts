@@ -3,6 +3,7 @@ import path from 'node:path';
 import { MalformedError } from '../../src/base/bytes.ts';
 import { CkptfsError } from '../../src/base/errors.ts';
 import { Region } from '../../src/base/linux/native.ts';
+import { Allowance } from '../../src/criu/allowance.ts';
 import { BlobKey } from '../../src/criu/blob-key.ts';
 import { parseCipherImage } from '../../src/criu/cipher-image.ts';
 import { indexGhostFile } from '../../src/criu/ghost-file.ts';
@@ -209,7 +210,7 @@ function records(random: Random): Buffer {
 
 function checkPieces(isGhost: boolean, input: Buffer, at: number, key: BlobKey, reader: PieceReader): void {
   const file = storedFile(input);
-  const table = isGhost ? indexGhostFile(file, key) : indexPaddedRecords(file);
+  const table = isGhost ? indexGhostFile(file, key, new Allowance()) : indexPaddedRecords(file, new Allowance());
   const size = plainSize(table);
   must(size <= input.length, 'more plain bytes than stored ones');
   const offset = Math.min(at, size);

@@ -1,7 +1,7 @@
 import type { Directory } from '../../base/linux/directory.ts';
 import type { Region } from '../../base/linux/native.ts';
 import { wipe } from '../../base/wipe.ts';
-import { type CheckedPages, CriuLayer } from '../layer.ts';
+import { type Allowance, type CheckedPages, CriuLayer } from '../layer.ts';
 import { listFiles, openListed, type StoredEntry } from '../layer-directory.ts';
 import type { SharedLayer } from '../shared-layer.ts';
 
@@ -34,12 +34,13 @@ export interface ImagesReader {
 export function openImages(
   directory: Directory,
   secrets: Uint8Array | undefined,
+  allowance: Allowance,
 ): { readonly files: readonly ImageFile[]; readonly shared: SharedImages } {
   if (secrets === undefined) {
     const clear = listFiles(directory);
     return { files: clear, shared: { clear } };
   }
-  const layer = CriuLayer.open(directory, secrets);
+  const layer = CriuLayer.open(directory, secrets, allowance);
   try {
     return { files: layer.files, shared: { layer: layer.shared } };
   } finally {

@@ -4,6 +4,7 @@ import type { Directory } from '../../base/linux/directory.ts';
 import type { Time } from '../../base/time.ts';
 import type { Entry, Inode, InodeMetadata } from '../../format/manifest.ts';
 import { CIPHER_IMAGE } from '../cipher-image.ts';
+import { Allowance } from '../layer.ts';
 import { LAYER_SECRETS_SIZE } from '../unlock-layer.ts';
 import { openImages, type SharedImages } from './images.ts';
 import { changed } from './unlock-tree.ts';
@@ -42,11 +43,12 @@ export function scanTree(root: Directory, secrets: Uint8Array): ScannedTree {
   const problems: { path: Buffer; reason: string }[] = [];
   /** Numbers of the directories, by path. */
   const numbers = new Map<string, number>([['', 1]]);
+  const allowance = new Allowance();
   let secretsAt = 0;
   walkDirectories(root, ({ directory, path, names, isLayer }) => {
     const own = isLayer ? secrets.subarray(secretsAt, secretsAt + LAYER_SECRETS_SIZE) : undefined;
     if (own !== undefined && own.length < LAYER_SECRETS_SIZE) throw changed(root);
-    const { files, shared } = openImages(directory, own);
+    const { files, shared } = openImages(directory, own, allowance);
     const object = directories.push({ path, secretsAt: own && secretsAt, images: shared }) - 1;
     if (own !== undefined) secretsAt += LAYER_SECRETS_SIZE;
     const indexes = new Map(files.map(({ name }, index) => [name.toString('latin1'), index]));

@@ -147,6 +147,20 @@ describe('a tree', () => {
     });
   });
 
+  test('of which all directories together have more than can be held is refused', () => {
+    const dump = copyOfCase('parent');
+    for (const [directory, size] of [
+      ['1', 2 << 20],
+      ['2', (1 << 28) - (1 << 20)],
+    ] as const)
+      truncateSync(path.join(dump, directory, 'core-20.img'), size);
+    expect(refusal(() => opened(dump))).toMatchObject({
+      code: 'unsupported-source',
+      path: expect.stringMatching(/\/2$/),
+      data: { reason: 'too-large' },
+    });
+  });
+
   test('has an id that changes with any of its cipher.img', () => {
     const dump = copyOfCase('parent');
     const root = openTreeRoot(dump);
