@@ -156,7 +156,8 @@ describeIf(['root', 'fuse', 'namespaces', 'getfattr'], 'a line of JSON', () => {
     const trusting = ['--signature-only', '--trusted', 'signer.crt'];
     note('verify --signature-only', terminal.run('verify', 'enc', '--json', ...trusting));
     run('encrypt', 'src', 'with-default-key', '--skip-special');
-    run('reencrypt', 'enc', 'again', ...key, '-r', 'file:key');
+    run('reencrypt', 'enc', 'again', ...key, '-r', 'file:key', '--retire', ...signing);
+    run('info', 'again');
     const host = ['-newkey', 'rsa:2048', '-nodes', '-keyout', at('host.pem'), '-out', at('host.crt')];
     runProgram('openssl', 'req', '-x509', ...host, '-subj', '/CN=host');
     run('key', 'add', 'again', ...key, '-r', 'host.crt', '--label', 'host');

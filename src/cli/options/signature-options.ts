@@ -3,7 +3,6 @@ import { CkptfsError } from '../../base/errors.ts';
 import type { SignatureDemand } from '../../library/signatures.ts';
 import { mayHavePolicy } from '../config/places.ts';
 import { omitUndefined } from '../omit-undefined.ts';
-import { auditOfRefusals } from './audit.ts';
 import { epochFrom } from './options.ts';
 
 /** Options that say who must have signed an image. */
@@ -67,7 +66,9 @@ export function withSignatureDemand<T>(yargs: Argv<T>) {
  */
 export async function signatureDemand(args: DemandArguments): Promise<SignatureDemand | undefined> {
   const demand = await demandOf(args);
-  return demand && { ...demand, onRefused: auditOfRefusals(args) };
+  if (demand === undefined) return undefined;
+  const { auditOfRefusals } = await import('./audit.ts');
+  return { ...demand, onRefused: auditOfRefusals(args) };
 }
 
 async function demandOf(args: DemandArguments): Promise<SignatureDemand | undefined> {
