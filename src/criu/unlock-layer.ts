@@ -6,7 +6,7 @@ import type { PrivateKey } from '../crypto/private-key.ts';
 import { primitives } from '../crypto/select.ts';
 import { BlobKey, blobAt, TRAILER_SIZE } from './blob-key.ts';
 import type { CipherImage } from './cipher-image.ts';
-import { imageKind } from './image-kind.ts';
+import { type ImageKind, imageKind } from './image-kind.ts';
 import { magicSize } from './image-magic.ts';
 import { listFiles, openListed, readCipherImage, type StoredEntry } from './layer-directory.ts';
 import { LENGTH_SIZE } from './sealed-walk.ts';
@@ -82,12 +82,12 @@ function unwrap(cipher: CipherImage, key: PrivateKey, into: Uint8Array): string 
   }
 }
 
-/** Tells whether a token fits: the first tag of an image matches, or there is no tag to try. */
+/** Tells whether a token fits: the first tag of an image matches, or there is neither a tag to try nor memory. */
 function opensAnyImage(directory: Directory, token: Uint8Array): boolean {
   const key = new BlobKey(token);
   try {
     const results = [...tries(directory, key)];
-    return results.length === 0 || results.includes(true);
+    return results.includes(true) || (results.length === 0 && !listFiles(directory).some(isMemory));
   } finally {
     key.dispose();
   }
@@ -95,8 +95,8 @@ function opensAnyImage(directory: Directory, token: Uint8Array): boolean {
 
 /** Tries the first entry of one image after the other, until one opens. */
 function* tries(directory: Directory, key: BlobKey): Generator<boolean> {
-  const images = listFiles(directory).filter(({ name }) => imageKind(name.toString('latin1')) === 'entries');
-  const preferred = images.toSorted((a, b) => Number(isInventory(b)) - Number(isInventory(a)));
+  const images = listFiles(directory).filter((image) => ['entries', 'pagemap'].includes(kindOf(image)));
+  const preferred = images.toSorted((a, b) => rank(a) - rank(b));
   for (const image of preferred) {
     const isOpen = opensFirstEntry(directory, image, key);
     if (isOpen !== undefined) yield isOpen;
@@ -104,8 +104,18 @@ function* tries(directory: Directory, key: BlobKey): Generator<boolean> {
   }
 }
 
-function isInventory({ name }: StoredEntry): boolean {
-  return name.toString('latin1') === 'inventory.img';
+function kindOf({ name }: StoredEntry): ImageKind {
+  return imageKind(name.toString('latin1'));
+}
+
+/** Names inventory.img first, which is small, and pagemaps last, which may be in clear. */
+function rank(image: StoredEntry): number {
+  if (image.name.toString('latin1') === 'inventory.img') return 0;
+  return kindOf(image) === 'pagemap' ? 2 : 1;
+}
+
+function isMemory(image: StoredEntry): boolean {
+  return kindOf(image) === 'pages' && image.size > 0;
 }
 
 /** Returns undefined when an image has no entry to try. */

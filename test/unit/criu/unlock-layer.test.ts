@@ -133,6 +133,26 @@ describe('a directory that does not open', () => {
     expect(error.message).toContain('the tag of no image matches');
   });
 
+  test('memory alone: a pagemap proves the token, and without any tag nothing does', () => {
+    const only = (names: RegExp, cipher = loop.encrypted): string => {
+      const copy = mkdtempSync(path.join(tmpdir(), 'criu-'));
+      temporary.push(copy);
+      for (const name of readdirSync(loop.encrypted))
+        if (names.test(name)) cpSync(path.join(loop.encrypted, name), path.join(copy, name));
+      cpSync(path.join(cipher, 'cipher.img'), path.join(copy, 'cipher.img'));
+      return copy;
+    };
+    const key = 'rsa2048-key.pem';
+    expect(unlocked(only(/^page/), [fixtureKey(key)]).secrets).toEqual(loop.secrets);
+    const other = withCipher(randomBytes(32), secrets.pagesKey);
+    for (const directory of [only(/^page/, other), only(/^pages-/, other), only(/^pages-/)])
+      expect(open(directory)).toMatchObject({
+        code: 'damaged',
+        message: expect.stringContaining('the tag of no image matches'),
+      });
+    expect(unlocked(only(/^stats/), [fixtureKey(key)]).secrets).toEqual(loop.secrets);
+  });
+
   test('cipher.img is missing, empty or cut', () => {
     for (const length of [undefined, 0, 11, 581]) {
       const copy = copyOf(loop);
