@@ -1,8 +1,9 @@
+import { CkptfsError } from '../../base/errors.ts';
 import type { Directory } from '../../base/linux/directory.ts';
 import type { Region } from '../../base/linux/native.ts';
 import { wipe } from '../../base/wipe.ts';
 import { type Allowance, type CheckedPages, CriuLayer } from '../layer.ts';
-import { listFiles, openListed, type StoredEntry } from '../layer-directory.ts';
+import { listFiles, openListed, pathIn, type StoredEntry } from '../layer-directory.ts';
 import type { SharedLayer } from '../shared-layer.ts';
 
 /** The files of one directory, as the threads that read them share them: encrypted by CRIU, or as they are. */
@@ -21,7 +22,10 @@ export interface ImageFile {
 
 /** Reads the files of one directory. One thread must have it for itself. */
 export interface ImagesReader {
-  /** @param file its index among the files of the directory @throws CkptfsError `damaged`, `io` */
+  /**
+   * @param file its index among the files of the directory @param length at most what it has from there
+   * @throws CkptfsError `damaged`, `io`
+   */
   read(file: number, offset: number, length: number, out: Region, outOffset: number): number;
   close(): void;
 }
@@ -76,7 +80,11 @@ class ClearImages implements ImagesReader {
 
   read(file: number, offset: number, length: number, out: Region, outOffset: number): number {
     try {
-      return this.#object(file).read(out, outOffset, length, offset);
+      const object = this.#object(file);
+      const count = object.read(out, outOffset, length, offset);
+      if (count === length) return count;
+      const path = pathIn(this.#directory, this.#files[file]?.name ?? Buffer.alloc(0));
+      throw new CkptfsError('damaged', `${path}: it ends early`, { path });
     } catch (error) {
       wipe(out.bytes, outOffset, outOffset + length);
       throw error;

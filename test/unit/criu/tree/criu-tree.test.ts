@@ -217,6 +217,24 @@ describe('a tree', () => {
     expect(refusal(() => contentsOf(tree)).code).toBe('damaged');
   });
 
+  test('a clear file that is cut between two reads is not read any more', () => {
+    const dump = copyOfCase('loop');
+    mkdirSync(path.join(dump, 'beside'));
+    const clear = path.join(dump, 'beside', 'clear');
+    writeFileSync(clear, 'contents');
+    const tree = opened(dump);
+    const { manifest } = tree;
+    const inode = manifest.inodes[new ImageTree(manifest).resolve('beside/clear') - 1];
+    if (inode?.type !== 'file') throw new Error('no file');
+    const reader = tree.openReader(0, new Counters());
+    closings.push(() => reader.close());
+    const out = new Region(8);
+    expect(reader.read(inode, 0, 8, out, 0)).toBe(8);
+    truncateSync(clear, 3);
+    expect(refusal(() => reader.read(inode, 0, 8, out, 0))).toMatchObject({ code: 'damaged', path: clear });
+    expect(out.bytes).toEqual(Buffer.alloc(8));
+  });
+
   test('does not follow links to directories', () => {
     const dump = copyOfCase('loop');
     symlinkSync('/', path.join(dump, 'root'));
