@@ -24,7 +24,7 @@ export { Allowance } from './allowance.ts';
 export type { CheckedPages } from './checked-file.ts';
 
 /** Files that are kept open. */
-const MAX_OPEN_FILES = 64;
+const MAX_OPEN_FILES = 8;
 
 /** A regular file of the directory, as its plain form. */
 export interface CriuFile {

@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import type { Counters } from '../../base/counters.ts';
 import { CkptfsError } from '../../base/errors.ts';
 import { Directory } from '../../base/linux/directory.ts';
@@ -127,6 +128,9 @@ export type OpenedDirectory = { readonly path: readonly Uint8Array[] } & (
   | { readonly layer: undefined; readonly names: readonly Uint8Array[] }
 );
 
+/** Directories that a thread keeps open, each with its files and buffers. */
+const MAX_OPEN_DIRECTORIES = 8;
+
 /** Reads the files of a tree. Directories are opened when something in them is read. */
 class TreeReader implements SourceReader {
   readonly #root: Directory;
@@ -134,7 +138,13 @@ class TreeReader implements SourceReader {
   readonly #directories: readonly SharedDirectory[];
   readonly #counters: Counters;
   readonly #checked: ReadonlyMap<number, CheckedPages>;
-  readonly #open: ({ readonly directory: Directory; readonly images: ImagesReader } | undefined)[] = [];
+  readonly #open = new LRUCache<number, { readonly directory: Directory; readonly images: ImagesReader }>({
+    max: MAX_OPEN_DIRECTORIES,
+    dispose: ({ directory, images }) => {
+      images.close();
+      directory.close();
+    },
+  });
 
   constructor(
     root: Directory,
@@ -155,7 +165,7 @@ class TreeReader implements SourceReader {
     if (extent === undefined || end <= offset) return 0;
     const { object, objectOffset: file } = extent;
     try {
-      const images = (this.#open[object] ?? this.#attach(object)).images;
+      const images = (this.#open.get(object) ?? this.#attach(object)).images;
       const count = images.read(file, offset, end - offset, out, outOffset);
       this.#counters.add('storedBytesRead', count);
       return count;
@@ -166,10 +176,7 @@ class TreeReader implements SourceReader {
   }
 
   close(): void {
-    for (const open of this.#open.splice(0)) {
-      open?.images.close();
-      open?.directory.close();
-    }
+    this.#open.clear();
   }
 
   #attach(index: number): { readonly directory: Directory; readonly images: ImagesReader } {
@@ -181,7 +188,7 @@ class TreeReader implements SourceReader {
       const own =
         secretsAt === undefined ? undefined : this.#secrets.subarray(secretsAt, secretsAt + LAYER_SECRETS_SIZE);
       const opened = { directory, images: attachImages(directory, own, images, this.#checked.get(index)) };
-      this.#open[index] = opened;
+      this.#open.set(index, opened);
       return opened;
     } catch (error) {
       directory.close();

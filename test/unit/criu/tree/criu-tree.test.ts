@@ -2,6 +2,7 @@ import {
   chmodSync,
   cpSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statSync,
@@ -233,6 +234,27 @@ describe('a tree', () => {
     truncateSync(clear, 3);
     expect(refusal(() => reader.read(inode, 0, 8, out, 0))).toMatchObject({ code: 'damaged', path: clear });
     expect(out.bytes).toEqual(Buffer.alloc(8));
+  });
+
+  test('of many directories keeps few descriptors open', () => {
+    const dump = copyOfCase('parent');
+    for (let number = 3; number <= 20; number++)
+      cpSync(path.join(dump, '2'), path.join(dump, `${number}`), { recursive: true, verbatimSymlinks: true });
+    const tree = opened(dump);
+    const names = new ImageTree(tree.manifest);
+    const reader = tree.openReader(0, new Counters());
+    const before = readdirSync('/proc/self/fd').length;
+    try {
+      for (let number = 1; number <= 20; number++) {
+        const inode = tree.manifest.inodes[names.resolve(`${number}/pages-1.img`) - 1];
+        if (inode?.type !== 'file') throw new Error('no file');
+        expect(reader.read(inode, 0, 4096, new Region(4096), 0)).toBe(4096);
+      }
+      expect(readdirSync('/proc/self/fd').length - before).toBeLessThanOrEqual(16);
+    } finally {
+      reader.close();
+    }
+    expect(readdirSync('/proc/self/fd').length).toBe(before);
   });
 
   test('does not follow links to directories', () => {
