@@ -67,7 +67,7 @@ export const errorFacts = {
   },
   'key-unavailable': { reason: ['unreachable', 'timeout', 'refused', 'certificate', 'command-failed', 'garbage'] },
   /** What opens its first slot. */
-  'no-key': { needs: ['key', 'passphrase', 'private-key'] },
+  'no-key': { needs: ['key', 'passphrase', 'private-key', 'rsa-key'] },
   /** `untried`: slots were left out, for which too much would have to be computed. */
   'wrong-key': { 'reason?': ['untried'] },
   'not-an-image': { reason: ['not-a-directory', 'no-header', 'other-header', 'not-empty'] },

@@ -41,7 +41,7 @@ export function unlockLayer(directory: Directory, keys: readonly LayerKey[], int
   const path = directory.path();
   const cipher = readCipherImage(directory);
   if (keys.length === 0)
-    throw new CkptfsError('no-key', `no private key was given for ${path}`, { path, data: { needs: 'private-key' } });
+    throw new CkptfsError('no-key', `no private key was given for ${path}`, { path, data: { needs: 'rsa-key' } });
   let damage: string | undefined;
   try {
     for (const { source, key } of keys) {

@@ -70,8 +70,12 @@ function options(yargs: Argv<CommonOptions>) {
       default: false,
       describe: 'Leave devices out instead of refusing them',
     })
-    .check(({ from, DST }) => {
-      if (from !== undefined) return DST === undefined || 'with --from only the directory for the image is named';
+    .check(({ from, DST, jobs, skipSpecial }) => {
+      if (from !== undefined) {
+        if (jobs !== undefined) return '--jobs is for a directory of image files; --from works in one thread';
+        if (skipSpecial === true) return '--skip-special is for a directory of image files, not for --from';
+        return DST === undefined || 'with --from only the directory for the image is named';
+      }
       return DST !== undefined || 'no directory is named for the image';
     });
 }
