@@ -14,9 +14,9 @@ import { readKeyFile } from '../../src/keys/key-file.ts';
 import { unwrapImageKey } from '../../src/keys/provider.ts';
 import { symmetricKeyProvider } from '../../src/keys/symmetric-key.ts';
 import { LocalStore } from '../../src/stores/local-store.ts';
+import { foundInMemory, type Needles } from '../support/memory.ts';
 import { endOf } from './support/children.ts';
 import { ckptfs } from './support/ckptfs.ts';
-import { foundInMemory, type Needles } from './support/memory.ts';
 import {
   ckptfsProgram,
   clear,

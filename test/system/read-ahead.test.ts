@@ -8,8 +8,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
+import { foundInMemory } from '../support/memory.ts';
 import { endOf } from './support/children.ts';
-import { foundInMemory } from './support/memory.ts';
 import {
   clear,
   type Encrypted,

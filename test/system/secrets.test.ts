@@ -20,10 +20,10 @@ import { readKeyFile } from '../../src/keys/key-file.ts';
 import { unwrapImageKey } from '../../src/keys/provider.ts';
 import { symmetricKeyProvider } from '../../src/keys/symmetric-key.ts';
 import { LocalStore } from '../../src/stores/local-store.ts';
+import { foundInMemory, type Needles } from '../support/memory.ts';
 import { dumpProcess, restoreProcess } from './support/checkpoints.ts';
 import { ckptfs, isMounted } from './support/ckptfs.ts';
 import { buildFixture } from './support/fixtures.ts';
-import { foundInMemory, type Needles } from './support/memory.ts';
 import {
   asNobody,
   built,

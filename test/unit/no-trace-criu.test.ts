@@ -7,7 +7,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { criuLayer } from '../support/criu-fixtures.ts';
-import { found } from './memory-search.ts';
+import { namesInMemory } from '../support/memory.ts';
 
 const rich = criuLayer('rich');
 
@@ -37,10 +37,12 @@ test('no key and no plaintext stays in memory', { timeout: 60_000 }, async () =>
   const said = async () => String((await once(child.stdout, 'data'))[0]).trim();
   expect(await said()).toBe('live');
   // That the search sees keys and plaintext at all.
-  expect(found(child.pid ?? 0, needles)).toEqual(expect.arrayContaining(['token', 'files.img', 'sk-queues.img']));
+  expect(namesInMemory(child.pid ?? 0, needles)).toEqual(
+    expect.arrayContaining(['token', 'files.img', 'sk-queues.img']),
+  );
   child.stdin.write('\n');
   expect(await said()).toBe('wiped');
-  expect(found(child.pid ?? 0, needles)).toEqual([]);
+  expect(namesInMemory(child.pid ?? 0, needles)).toEqual([]);
   child.stdin.write('\n');
   await once(child, 'exit');
 });

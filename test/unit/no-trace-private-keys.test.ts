@@ -10,8 +10,8 @@ import { afterAll, expect, test } from 'vitest';
 import { Secret } from '../../src/crypto/secret.ts';
 import { readRecipientFile } from '../../src/keys/recipients/pem.ts';
 import { readRecipients } from '../../src/keys/recipients/read-recipients.ts';
+import { namesInMemory } from '../support/memory.ts';
 import { KeyDirectory } from './crypto/made-keys.ts';
-import { found } from './memory-search.ts';
 import { makeKey, makeSshKey, secretsOf } from './secret-numbers.ts';
 
 const directory = new KeyDirectory();
@@ -86,7 +86,7 @@ test('no private key is left in memory after the wipe', async () => {
   const said = async () => String((await once(child.stdout, 'data'))[0]).trim();
   expect(await said()).toBe('live');
   // That the scan sees keys at all, in the form that OpenSSL has them in.
-  expect(found(child.pid ?? 0, needles)).toEqual(
+  expect(namesInMemory(child.pid ?? 0, needles)).toEqual(
     expect.arrayContaining([
       'image',
       'rsa-pbes2 p of OpenSSL',
@@ -98,7 +98,7 @@ test('no private key is left in memory after the wipe', async () => {
   );
   child.stdin.write('\n');
   expect(await said()).toBe('wiped');
-  expect(found(child.pid ?? 0, needles)).toEqual([]);
+  expect(namesInMemory(child.pid ?? 0, needles)).toEqual([]);
   child.stdin.write('\n');
   await once(child, 'exit');
 });

@@ -8,8 +8,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, test } from 'vitest';
 import { frozenRoot, keyFile } from '../support/frozen-images.ts';
+import { namesInMemory } from '../support/memory.ts';
 import { KeyDirectory } from './crypto/made-keys.ts';
-import { found } from './memory-search.ts';
 import { makeKey, makeSshKey, secretsOf } from './secret-numbers.ts';
 
 const directory = new KeyDirectory();
@@ -51,12 +51,12 @@ test('no key that signs is left in memory after the wipe', async () => {
   try {
     expect(await said()).toBe(`live ${files.length + sshFiles.length}`);
     // That the scan sees keys at all, in the form that OpenSSL has them in.
-    expect(found(child.pid ?? 0, needles)).toEqual(
+    expect(namesInMemory(child.pid ?? 0, needles)).toEqual(
       expect.arrayContaining(['ed25519 d', 'p256-sec1 d of OpenSSL', 'rsa-pkcs12 p of OpenSSL', 'ssh-ed25519 seed']),
     );
     child.stdin.write('\n');
     expect(await said()).toBe('wiped');
-    expect(found(child.pid ?? 0, needles)).toEqual([]);
+    expect(namesInMemory(child.pid ?? 0, needles)).toEqual([]);
   } finally {
     child.kill();
   }

@@ -17,7 +17,7 @@ import { Secret } from '../../src/crypto/secret.ts';
 import { primitives } from '../../src/crypto/select.ts';
 import { keyText } from '../../src/keys/key-text.ts';
 import { wrapIntoSlot } from '../../src/keys/slots/aes-key-wrap.ts';
-import { found } from './memory-search.ts';
+import { namesInMemory } from '../support/memory.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'ckptfs-trace-'));
 afterAll(() => rmSync(directory, { recursive: true }));
@@ -52,10 +52,12 @@ test.each(['openssl', 'node'])('no key is left in memory after the wipe (%s)', {
   const said = async () => String((await once(child.stdout, 'data'))[0]).trim();
   expect(await said()).toBe('live');
   // That the scan sees keys at all; OpenSSL does not keep each one as it was given.
-  expect(found(child.pid ?? 0, needles)).toEqual(expect.arrayContaining(['header', 'image', 'manifest', 'wrapping']));
+  expect(namesInMemory(child.pid ?? 0, needles)).toEqual(
+    expect.arrayContaining(['header', 'image', 'manifest', 'wrapping']),
+  );
   child.stdin.write('\n');
   expect(await said()).toBe('wiped');
-  expect(found(child.pid ?? 0, needles)).toEqual([]);
+  expect(namesInMemory(child.pid ?? 0, needles)).toEqual([]);
   child.stdin.write('\n');
   await once(child, 'exit');
 });

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { bundled } from '../../../support/bundled.ts';
-import { found } from '../../memory-search.ts';
+import { namesInMemory } from '../../../support/memory.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'ckptfs-source-trace-'));
 afterAll(() => rmSync(directory, { recursive: true }));
@@ -49,7 +49,7 @@ test('nothing is left of what sources gave', async () => {
       ...Object.entries(keys).map(([kind, text]) => [`key of ${kind}`, Buffer.from(text, 'hex')] as const),
       ['the search itself', Buffer.from('registry-child')] as const,
     ]);
-    expect(found(child.pid as number, needles)).toEqual(['the search itself']);
+    expect(namesInMemory(child.pid as number, needles)).toEqual(['the search itself']);
   } finally {
     child.kill();
     await once(child, 'close');

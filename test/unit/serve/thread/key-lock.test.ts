@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { KeyLock, lockFollower, ThreadWipe } from '../../../../src/serve/thread/key-lock.ts';
-import { found } from '../../memory-search.ts';
+import { namesInMemory } from '../../../support/memory.ts';
 
 test('a thread wipes once for each time that the mount is locked, and says when it has', () => {
   const memory = new SharedArrayBuffer(KeyLock.byteLength);
@@ -40,13 +40,13 @@ test('a thread that was woken keeps nothing of what its registers held then', as
   try {
     expect(await said()).toBe('woken');
     // That the kernel saves registers where the search finds them.
-    expect(found(child.pid ?? 0, needles)).toEqual(['secret']);
+    expect(namesInMemory(child.pid ?? 0, needles)).toEqual(['secret']);
     child.stdin.write('\n');
     expect(await said()).toBe('wiped');
-    expect(found(child.pid ?? 0, needles)).toEqual([]);
+    expect(namesInMemory(child.pid ?? 0, needles)).toEqual([]);
     child.stdin.write('\n');
     expect(await said()).toBe('ended');
-    expect(found(child.pid ?? 0, needles)).toEqual([]);
+    expect(namesInMemory(child.pid ?? 0, needles)).toEqual([]);
   } finally {
     child.kill();
   }
