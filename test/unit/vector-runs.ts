@@ -165,7 +165,7 @@ export function runObject(vector: Of<'object'>): Promise<Outcome> {
     const manifest = { epoch: 1, objects: [object], inodes: [root, file], entries: [] };
     const header = sealedHeader(vector);
     const image = { store, header, manifest, imageKey: secret(vector.imageKey), manifestSize: 0 };
-    const objects = new ObjectReader(image, new Counters(), 1 << 16);
+    const objects = new ObjectReader(image, new Counters());
     at('object');
     objects.checkObject(0);
     at('tag page');
@@ -175,7 +175,7 @@ export function runObject(vector: Of<'object'>): Promise<Outcome> {
     const faults = groups.flatMap((group) => objects.faults(0, group, room, coverage.ofGroup(0, group)));
     const out = new Region(size);
     if (!faults.some(({ reason }) => reason.includes('tag page'))) at('chunk');
-    new ImageReader(image, 1 << 16).read(file, 0, size, out, 0);
+    new ImageReader(image).read(file, 0, size, out, 0);
     if (faults.length > 0) throw new Error('verify sees what reading does not');
     return { data: out.bytes };
   });

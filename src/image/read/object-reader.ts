@@ -220,20 +220,18 @@ export class ObjectReader {
       return undefined;
     }
     const key = this.#firstGroup(object) + group;
+    const isKept = this.#tagPages.find(key);
+    if (!isKept) this.#tagPages.claim(key);
     this.#page = this.#tagPages.region;
-    this.#pageOffset = this.#tagPages.find(key);
-    if (this.#pageOffset !== -1) {
-      this.#counters.add('cacheHits', 1);
-      return undefined;
-    }
-    this.#counters.add('cacheMisses', 1);
-    this.#pageOffset = this.#tagPages.claim(key);
+    this.#pageOffset = this.#tagPages.offset;
+    this.#counters.add(isKept ? 'cacheHits' : 'cacheMisses', 1);
+    if (isKept) return undefined;
     try {
       const fault = this.#readTagPage(opened, group);
-      if (fault !== undefined) this.#tagPages.release(this.#pageOffset);
+      if (fault !== undefined) this.#tagPages.release();
       return fault;
     } catch (error) {
-      this.#tagPages.release(this.#pageOffset);
+      this.#tagPages.release();
       throw error;
     }
   }

@@ -21,7 +21,7 @@ async function sealedThrice(): Promise<BegunImage> {
   session.close();
   sealImage(store, header, imageKey, undefined, [signer]);
   for (const signers of [[], [signer]]) {
-    const image = openWritable(store, header, imageKey);
+    const image = openWritable(store, header, imageKey, { poolSize: 1 << 18 });
     image.mkdir(1, Buffer.from(`d${signers.length}`), { mode: 0o755, uid: 0, gid: 0 });
     image.commit();
     image.close();

@@ -14,7 +14,7 @@ import { type BegunImage, describeImage } from './session.ts';
 export function recovered({ header, imageKey }: BegunImage, disk: MemoryDisk): string {
   const store = new RecordingStore(disk);
   recoverImage(store, header, imageKey);
-  const image = openWritable(store, header, imageKey);
+  const image = openWritable(store, header, imageKey, { poolSize: 1 << 18 });
   const text = describeImage(image);
   image.close();
   sealImage(store, header, imageKey);
@@ -30,7 +30,7 @@ export function checkSealed(
   { header, imageKey }: Pick<BegunImage, 'header' | 'imageKey'>,
 ): void {
   const image = openImage(store, header, imageKey);
-  const reader = new ObjectReader(image, new Counters(), 1 << 16);
+  const reader = new ObjectReader(image, new Counters());
   const coverage = new Coverage(image.manifest, reader.geometry);
   const room = new Region(reader.geometry.groupSize);
   for (const [object, { chunks }] of image.manifest.objects.entries()) {

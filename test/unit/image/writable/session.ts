@@ -359,7 +359,7 @@ export function describeImage(image: WritableImage): string {
 export function modelOfSealed({ store, header, imageKey }: BegunImage): model.DirectoryModel {
   const image = openImage(store, header, imageKey);
   const tree = new ImageTree(image.manifest);
-  const reader = new ImageReader(image, 1 << 16);
+  const reader = new ImageReader(image);
   const files = new Map<number, model.FileModel>();
   const meetings = new Map<number, model.MeetingModel>();
   const nodeOf = (number: number): model.NodeModel => {

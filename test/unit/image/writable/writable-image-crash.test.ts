@@ -186,7 +186,7 @@ describe('a crash at any moment while the store refuses contents', () => {
           new RecordingStore(diskAfter(store.log.slice(0, crash), (operation) => operation));
         const [sealed, kept] = [left(), left()];
         const { dropped } = recoverImage(kept, header, imageKey);
-        const image = openWritable(kept, header, imageKey);
+        const image = openWritable(kept, header, imageKey, { poolSize: 1 << 18 });
         const [a = Buffer.alloc(0), c = Buffer.alloc(0)] = ['a', 'c'].map((name) =>
           readAll(image, image.lookup(1, Buffer.from(name)) as number),
         );
@@ -226,7 +226,7 @@ describe('a crash at any moment', () => {
         for (const crash of crashes(begun)) {
           const done = begun.store.log.slice(0, crash);
           const store = new RecordingStore(diskAfter(done, (operation) => operation));
-          const image = openWritable(store, begun.header, begun.imageKey);
+          const image = openWritable(store, begun.header, begun.imageKey, { poolSize: 1 << 18 });
           checkMoment(moments, describeImage(image), crash, ({ isCommitted }) => isCommitted);
           image.close();
         }

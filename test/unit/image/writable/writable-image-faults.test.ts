@@ -80,7 +80,7 @@ function hasLost({ image }: Session): boolean {
 /** What is there when the process has ended, and the disk works again. */
 function afterCrash({ store, header, imageKey }: BegunImage): string {
   expect(recoverImage(store, header, imageKey)).toEqual({ dropped: undefined });
-  const image = openWritable(store, header, imageKey);
+  const image = openWritable(store, header, imageKey, { poolSize: 1 << 18 });
   const text = describeImage(image);
   image.close();
   sealImage(store, header, imageKey);

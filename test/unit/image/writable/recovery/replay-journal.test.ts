@@ -379,7 +379,7 @@ describe('a journal that was changed without the key', () => {
     change(store);
     try {
       recoverImage(store, begun.header, begun.imageKey);
-      const image = openWritable(store, begun.header, begun.imageKey, { cacheSize: 1 << 16, poolSize: 8 * chunkSize });
+      const image = openWritable(store, begun.header, begun.imageKey, { poolSize: 8 * chunkSize });
       const text = describeImage(image);
       image.close();
       return text;
