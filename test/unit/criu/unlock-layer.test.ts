@@ -93,7 +93,7 @@ describe('a directory that does not open', () => {
   const open = (directory: string, keys = [fixtureKey('rsa2048-key.pem')]) => refusal(() => unlocked(directory, keys));
 
   test('no key', () => {
-    expect(open(loop.encrypted, [])).toMatchObject({ code: 'no-key', data: { needs: 'private-key' } });
+    expect(open(loop.encrypted, [])).toMatchObject({ code: 'no-key', data: { needs: 'rsa-key' } });
   });
 
   test('another RSA key', () => {

@@ -282,7 +282,7 @@ describe('keys of a tree', () => {
     expect(unlocked.secrets.length).toBe(192);
     unlocked.secrets.wipe();
     expect(refusal(() => unlockTree(root, both.slice(0, 1))).code).toBe('wrong-key');
-    expect(refusal(() => unlockTree(root, []))).toMatchObject({ code: 'no-key', data: { needs: 'private-key' } });
+    expect(refusal(() => unlockTree(root, []))).toMatchObject({ code: 'no-key', data: { needs: 'rsa-key' } });
   });
 
   test('a directory without cipher.img is no such tree', () => {

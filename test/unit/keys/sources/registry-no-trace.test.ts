@@ -23,7 +23,7 @@ test('nothing is left of what sources gave', async () => {
     ['file', 'fd', 'env', 'cmd', 'keyring'].map((name) => [name, randomBytes(32).toString('hex')]),
   ) as Record<'file' | 'fd' | 'env' | 'cmd' | 'keyring', string>;
   const passphrase = `correct-${randomBytes(12).toString('hex')}`;
-  const name = `ckptfs-trace-${process.pid}`;
+  const name = `ckptfs-trace-${randomBytes(4).toString('hex')}`;
   execFileSync('keyctl', ['padd', 'user', name, '@u'], { input: keys.keyring });
   const fd = openSync(file('fd', keys.fd), 'r');
   const program = await bundled(join(import.meta.dirname, 'registry-child.ts'));

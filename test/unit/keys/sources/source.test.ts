@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -27,6 +28,9 @@ vi.mock('../../../../src/crypto/off-heap.ts', async (original) => {
 const directory = mkdtempSync(join(tmpdir(), 'ckptfs-sources-'));
 const authority = new TlsAuthority();
 const path = (name: string) => join(directory, name);
+const suffix = randomBytes(4).toString('hex');
+// The keyring is that of the user on the whole machine, where these tests may run twice at a time.
+const keyName = (what: string) => `ckptfs-test-${what}-${suffix}`;
 const digits = '00ff10a5b6c7d8e9fa0b1c2d3e4f506100ff10a5b6c7d8e9fa0b1c2d3e4f5061';
 
 let server: KeyServer;
@@ -173,18 +177,18 @@ const kinds: readonly Kind[] = [
     has: (text) => {
       // The kernel has no empty key of this type.
       const payload = text.length === 0 ? Buffer.from('\n') : text;
-      execFileSync('keyctl', ['padd', 'user', 'ckptfs-test-source', '@u'], { input: payload });
-      return { uri: 'keyring:ckptfs-test-source', end: () => keyctl('purge', 'user', 'ckptfs-test-source') };
+      execFileSync('keyctl', ['padd', 'user', keyName('source'), '@u'], { input: payload });
+      return { uri: `keyring:${keyName('source')}`, end: () => keyctl('purge', 'user', keyName('source')) };
     },
-    absent: () => ({ uri: 'keyring:ckptfs-test-absent' }),
+    absent: () => ({ uri: `keyring:${keyName('absent')}` }),
     absentIs: ['bad-key-file', 'absent'],
     unreadable: () => {
-      const key = keyctl('add', 'user', 'ckptfs-test-closed', digits, '@u');
+      const key = keyctl('add', 'user', keyName('closed'), digits, '@u');
       keyctl('setperm', key, '0x01010000');
-      return { uri: 'keyring:ckptfs-test-closed', end: () => keyctl('unlink', key, '@u') };
+      return { uri: `keyring:${keyName('closed')}`, end: () => keyctl('unlink', key, '@u') };
     },
     unreadableIs: ['bad-key-file', 'unreadable'],
-    named: /keyring:ckptfs-test-\w+/,
+    named: /keyring:ckptfs-test-[\w-]+/,
     ...own,
   },
 ];
