@@ -83,6 +83,7 @@ export const HOUSES: Readonly<Record<string, House>> = {
       'create/new-header.ts',
       'discard-image.ts',
       'extract/extract-source.ts',
+      'extract/extract-tree.ts',
       'extract/extract.ts',
       'objects/image-context.ts',
       'objects/nonces.ts',

@@ -1,4 +1,5 @@
-import { type ExtractOptions, type ExtractReport, extractImage } from '../image/extract/extract.ts';
+import { type ExtractOptions, extractImage } from '../image/extract/extract.ts';
+import type { ExtractReport } from '../image/extract/extract-tree.ts';
 import { describeInside, describeOutside, type ImageInside, type ImageOutside } from '../image/read/describe.ts';
 import { type Image, lockForReading, openImage, readAnyHeader, readHeader } from '../image/read/image.ts';
 import { sealedSource } from '../image/read/sealed-source.ts';

@@ -6,15 +6,11 @@ import { writeAt } from '../../base/linux/files.ts';
 import { Region } from '../../base/linux/native.ts';
 import { wipe } from '../../base/wipe.ts';
 import type { FileInode } from '../../format/manifest.ts';
-import { openEmptyDirectory } from '../../stores/empty-directory.ts';
-import { Losses } from '../outside/losses.ts';
 import type { ImageSource, SourceReader } from '../read/image-source.ts';
 import { DEFAULT_READ_CACHE_BYTES } from '../read/object-reader.ts';
-import { ImageTree } from '../read/tree.ts';
-import type { ExtractOptions, ExtractReport } from './extract.ts';
-import { setAllMetadata } from './extract-metadata.ts';
-import { makeNames } from './extract-names.ts';
-import { ExtractedTree } from './extract-place.ts';
+import type { ExtractOptions } from './extract.ts';
+import type { ExtractedTree } from './extract-place.ts';
+import { type ExtractReport, extractTree } from './extract-tree.ts';
 
 /** Bytes that are copied at once. */
 const STEP = 1 << 20;
@@ -23,27 +19,12 @@ const STEP = 1 << 20;
  * Writes any source in clear into a directory, as `extractImage` does with a sealed image, on this thread alone.
  * @throws CkptfsError `exists`, `damaged`, `io`, `interrupted`
  */
-export async function extractSource(
+export function extractSource(
   source: ImageSource,
   target: string,
   options: ExtractOptions = {},
 ): Promise<ExtractReport> {
-  const { inodes } = source.manifest;
-  const tree = new ImageTree(source.manifest);
-  // The mode of the directory, which is set last, keeps other users out.
-  const root = openEmptyDirectory(target);
-  const extracted = new ExtractedTree(tree, { root, target });
-  const losses = new Losses();
-  try {
-    const madeTree = makeNames(tree, inodes.length, extracted, losses);
-    await writeContents(source, madeTree.made, extracted, options);
-    setAllMetadata(tree, madeTree, extracted, losses);
-  } finally {
-    extracted.close();
-    closeSync(root);
-  }
-  const isRoot = process.geteuid?.() === 0;
-  return { losses: losses.list().filter(({ kind }) => isRoot || kind !== 'owner') };
+  return extractTree(source.manifest, target, (made, extracted) => writeContents(source, made, extracted, options));
 }
 
 async function writeContents(

@@ -1,27 +1,14 @@
-import { closeSync } from 'node:fs';
 import type { Inode } from '../../format/manifest.ts';
-import { openEmptyDirectory } from '../../stores/empty-directory.ts';
-import { type Loss, Losses } from '../outside/losses.ts';
 import type { Image } from '../read/image.ts';
-import { ImageTree } from '../read/tree.ts';
 import type { Progress } from '../workers/worker-pool.ts';
 import { type Cancellation, DEFAULT_JOBS, runTasks } from '../workers/worker-pool.ts';
-import { setAllMetadata } from './extract-metadata.ts';
-import { makeNames } from './extract-names.ts';
-import { ExtractedTree, type Place } from './extract-place.ts';
+import type { Place } from './extract-place.ts';
+import { type ExtractReport, extractTree } from './extract-tree.ts';
 import type { ExtractSetup, ExtractTask, Piece } from './extract-worker.ts';
 
 export interface ExtractOptions extends Cancellation {
   readonly jobs?: number;
   readonly onProgress?: (progress: Progress) => void;
-}
-
-export interface ExtractReport {
-  /**
-   * What the destination could not keep; everything else is there. Owners are listed only if root extracts: another
-   * user cannot give files away and owns all of them then, as with tar and cp.
-   */
-  readonly losses: readonly Loss[];
 }
 
 /** A task has at least so many bytes or pieces, so that it is worth a message. */
@@ -34,23 +21,8 @@ const TASK_PIECES = 64;
  * cannot keep. If it fails, what it wrote stays.
  * @throws CkptfsError `exists`, `damaged`, `io`, `interrupted`
  */
-export async function extractImage(image: Image, target: string, options: ExtractOptions = {}): Promise<ExtractReport> {
-  const { inodes } = image.manifest;
-  const tree = new ImageTree(image.manifest);
-  // The mode of the directory, which is set last, keeps other users out, so that names below it stay what they are.
-  const root = openEmptyDirectory(target);
-  const extracted = new ExtractedTree(tree, { root, target });
-  const losses = new Losses();
-  try {
-    const madeTree = makeNames(tree, inodes.length, extracted, losses);
-    await writeContents(image, madeTree.made, extracted.place, options);
-    setAllMetadata(tree, madeTree, extracted, losses);
-  } finally {
-    extracted.close();
-    closeSync(root);
-  }
-  const isRoot = process.geteuid?.() === 0;
-  return { losses: losses.list().filter(({ kind }) => isRoot || kind !== 'owner') };
+export function extractImage(image: Image, target: string, options: ExtractOptions = {}): Promise<ExtractReport> {
+  return extractTree(image.manifest, target, (made, extracted) => writeContents(image, made, extracted.place, options));
 }
 
 async function writeContents(image: Image, made: Uint8Array, place: Place, options: ExtractOptions): Promise<void> {
