@@ -20,6 +20,7 @@ export const HOUSES: Readonly<Record<string, House>> = {
       slots: [],
       '.': ['slots'],
       sources: ['.', 'slots'],
+      services: ['.', 'slots', 'sources'],
       ssh: ['.'],
       age: ['.'],
       recipients: ['.', 'age', 'certificates', 'slots', 'ssh'],

@@ -65,9 +65,27 @@ export const errorFacts = {
       'wrong-passphrase',
     ],
   },
-  'key-unavailable': { reason: ['unreachable', 'timeout', 'refused', 'certificate', 'command-failed', 'garbage'] },
+  /**
+   * `denied`: this caller may not use the key. `revoked`: no caller may any more, or it is destroyed. `absent`:
+   * there is no such key. `wrong-pin` and `pin-locked`: of a token.
+   */
+  'key-unavailable': {
+    reason: [
+      'unreachable',
+      'timeout',
+      'refused',
+      'certificate',
+      'command-failed',
+      'garbage',
+      'denied',
+      'revoked',
+      'absent',
+      'wrong-pin',
+      'pin-locked',
+    ],
+  },
   /** What opens its first slot. */
-  'no-key': { needs: ['key', 'passphrase', 'private-key', 'rsa-key'] },
+  'no-key': { needs: ['key', 'passphrase', 'private-key', 'key-service', 'rsa-key'] },
   /** `untried`: slots were left out, for which too much would have to be computed. */
   'wrong-key': { 'reason?': ['untried'] },
   'not-an-image': { reason: ['not-a-directory', 'no-header', 'other-header', 'not-empty'] },

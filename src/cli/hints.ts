@@ -82,6 +82,7 @@ const hints: { readonly [Code in ErrorCode]?: (error: CkptfsError<Code>) => Hint
       key: 'Name the key with --key-file FILE, or where it is with --key SOURCE.',
       passphrase: 'Give the passphrase: --key passphrase: asks for it, --passphrase-file FILE reads it.',
       'private-key': 'Name the private key of a recipient with --private-key FILE; "ckptfs key list" shows them.',
+      'key-service': 'Name the service of keys with --key SERVICE; "ckptfs key list" shows where the key is.',
       'rsa-key': 'Name the private key of the certificate that CRIU encrypted for with --private-key FILE.',
     }),
   'wrong-key': ({ data }) =>

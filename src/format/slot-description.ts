@@ -2,7 +2,19 @@ import { MalformedError } from '../base/bytes.ts';
 import { membersOf } from './members.ts';
 
 /** What a recipient gave that a slot was made for. */
-export const slotKinds = ['key', 'passphrase', 'certificate', 'public-key', 'ssh', 'age'] as const;
+export const slotKinds = [
+  'key',
+  'passphrase',
+  'certificate',
+  'public-key',
+  'ssh',
+  'age',
+  'kmip',
+  'pkcs11',
+  'tpm2',
+  'keyprovider',
+  'vault',
+] as const;
 export type SlotKind = (typeof slotKinds)[number];
 
 /** What a key slot says of itself to people: the unprotected header of its JWE (format.md §3). */
@@ -10,7 +22,10 @@ export interface SlotDescription {
   readonly kind?: SlotKind;
   /** 1 to 128 characters without control characters. */
   readonly label?: string;
-  /** The subject of a certificate, or the comment of an SSH key: 1 to 512 characters without control characters. */
+  /**
+   * The subject of a certificate, the comment of an SSH key, or where a key service has the key: 1 to 512 characters
+   * without control characters.
+   */
   readonly subject?: string;
   /** SHA-256 of a certificate, in base64url. */
   readonly certificate?: string;

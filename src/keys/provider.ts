@@ -44,6 +44,8 @@ export interface OpenedSlot {
   readonly imageKey: Secret;
   /** Index of the slot, from 0; undefined for a key that needed none. */
   readonly slot: number | undefined;
+  /** For how long the service that opened the slot lets the key be used, in seconds; undefined when it did not say. */
+  readonly leaseSeconds?: number | undefined;
 }
 
 /** An image that is open, and what opened it. */
@@ -97,6 +99,7 @@ export function neededFor(slots: readonly Slot[]): ErrorData<'no-key'>['needs'] 
     if (/^A\d+KW$/.test(algorithm)) return 'key';
     if (algorithm.startsWith('PBES2-')) return 'passphrase';
     if (/^(RSA|ECDH)-/.test(algorithm)) return 'private-key';
+    if (algorithm.startsWith('ckptfs-')) return 'key-service';
   }
   return 'key';
 }

@@ -2,7 +2,7 @@ import { isAbsolute } from 'node:path';
 import { MalformedError } from '../../base/bytes.ts';
 import { CkptfsError } from '../../base/errors.ts';
 import { isKeyList } from '../../keys/recipients/key-list.ts';
-import { isKeySource } from '../../keys/sources/registry.ts';
+import { hasKeyScheme } from '../../keys/sources/schemes.ts';
 import { configurationPaths, KEY_VARIABLE } from './places.ts';
 import { readSettingsFile } from './settings-file.ts';
 import { listOf, numberFrom, ocspFrom, pathFrom, refuseUnknown, textFrom } from './values.ts';
@@ -96,7 +96,7 @@ export function readConfiguration(
 
 /** @throws CkptfsError `bad-argument`, which does not repeat the value: it may be a key */
 function checkVariable(value: string): void {
-  if (isKeySource(value)) return;
+  if (hasKeyScheme(value)) return;
   const problem = value === '' ? 'it is empty' : 'it names a source of a key, such as file:PATH, and is never a key';
   throw new CkptfsError('bad-argument', `${KEY_VARIABLE}: ${problem}`, { data: { reason: 'configuration' } });
 }
@@ -119,7 +119,7 @@ function readFile(path: string): ConfiguredOptions | undefined {
 /** @throws MalformedError for what is no source, and for relative paths */
 function sourceFrom(name: string, value: unknown): string {
   const text = textFrom(name, value);
-  if (!isKeySource(text)) throw new MalformedError(`${name}: it names a source of a key, such as file:/PATH`);
+  if (!hasKeyScheme(text)) throw new MalformedError(`${name}: it names a source of a key, such as file:/PATH`);
   const [, path] = /^(?:file:|passphrase:(?!cmd:))(.+)$/s.exec(text) ?? [];
   if (path !== undefined) pathFrom(name, path);
   return text;
@@ -128,7 +128,7 @@ function sourceFrom(name: string, value: unknown): string {
 function recipientFrom(name: string, value: unknown): string {
   const text = textFrom(name, value);
   if (isAbsolute(text) || isKeyList(Buffer.from(text))) return text;
-  if (isKeySource(text)) return sourceFrom(name, text);
+  if (hasKeyScheme(text)) return sourceFrom(name, text);
   throw new MalformedError(`${name}: it is a path that begins with /, a public key, or a source of a key`);
 }
 

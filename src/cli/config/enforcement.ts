@@ -1,6 +1,6 @@
 import { CkptfsError } from '../../base/errors.ts';
 import type { CipherName } from '../../format/ciphers.ts';
-import { isKeySource } from '../../keys/sources/registry.ts';
+import { hasKeyScheme } from '../../keys/sources/schemes.ts';
 import { mayHavePolicy } from './places.ts';
 import { type KeySourceKind, type Policy, type PolicyChecks, readFurtherPolicy, readHostPolicy } from './policy.ts';
 
@@ -117,7 +117,7 @@ function kindsOf(named: NamedKeys): Set<KeySourceKind> {
   const { keyFile = [], key = [], passphraseFile, privateKey = [], keyDir = [], allowKeyUrl = [] } = named;
   return new Set<KeySourceKind>([
     ...keyFile.map((path) => (path === '-' ? 'stdin' : 'file')),
-    ...[...key, ...(named.recipient ?? []).filter(isKeySource)].flatMap(kindsOfSource),
+    ...[...key, ...(named.recipient ?? []).filter(hasKeyScheme)].flatMap(kindsOfSource),
     ...(passphraseFile === undefined ? [] : (['passphrase'] as const)),
     ...(privateKey.length + keyDir.length > 0 ? (['private-key'] as const) : []),
     ...(allowKeyUrl.length > 0 ? (['https'] as const) : []),

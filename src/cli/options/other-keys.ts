@@ -4,16 +4,17 @@ import type { CertificateChecks } from '../../keys/certificates/certificate-chec
 import { keyDirectory } from '../../keys/identities/key-directory.ts';
 import { PrivateKeyFile } from '../../keys/identities/private-key-file.ts';
 import type { KeyFileWarning } from '../../keys/key-file.ts';
-import type { Identity, Recipient } from '../../keys/provider.ts';
+import type { Identity, KeyProvider, Recipient } from '../../keys/provider.ts';
 import { checkRecipient } from '../../keys/recipients/check-recipient.ts';
 import type { FileRecipient } from '../../keys/recipients/pem.ts';
 import { isRecipientText, readRecipients } from '../../keys/recipients/read-recipients.ts';
 import { IterationBudget } from '../../keys/slots/pbes2.ts';
 import { parseHeaderField } from '../../keys/sources/https-headers.ts';
 import { askForPassphrase } from '../../keys/sources/prompt.ts';
-import { isKeySource, openKeySource } from '../../keys/sources/registry.ts';
+import { openKeySource } from '../../keys/sources/registry.ts';
+import { hasKeyScheme, isKeyService } from '../../keys/sources/schemes.ts';
 import type { SourceOptions } from '../../keys/sources/source.ts';
-import { type SourceProvider, sourceProvider } from '../../keys/sources/source-provider.ts';
+import { sourceProvider } from '../../keys/sources/source-provider.ts';
 import { urlIdentity } from '../../keys/sources/url-identity.ts';
 import { labelled } from '../../library/key-slots.ts';
 import { checkPaths } from '../command.ts';
@@ -37,7 +38,8 @@ export class OtherKeys {
   readonly #demanded: readonly DemandedChecks[];
   readonly #warn: (warning: KeyFileWarning) => void;
   readonly #sourceOptions: SourceOptions;
-  readonly #providers: SourceProvider[] = [];
+  /** Read or find what new slots are made with. */
+  readonly #preparations: (() => Promise<unknown>)[] = [];
   /** One image costs no more, however many passphrases are tried on it. */
   readonly #budget = new IterationBudget();
   readonly #wipes: (() => void)[] = [];
@@ -82,11 +84,11 @@ export class OtherKeys {
   }
 
   /**
-   * Reads the secrets that new slots are made with.
+   * Reads the secrets, and finds the keys of services, that new slots are made with.
    * @throws CkptfsError `bad-key-file`, `key-unavailable`, `interrupted`
    */
   async readSecrets(): Promise<void> {
-    for (const provider of this.#providers) await provider.read('make');
+    for (const prepare of this.#preparations) await prepare();
   }
 
   wipe(): void {
@@ -120,7 +122,15 @@ export class OtherKeys {
     this.recipients.push(this.#labelled(provider));
   }
 
-  async #provider(text: string): Promise<SourceProvider> {
+  /** Makes a provider of the text of a source or a service. */
+  async #provider(text: string): Promise<KeyProvider> {
+    if (isKeyService(text)) {
+      const { openKeyService } = await import('../../keys/services/registry.ts');
+      const service = await openKeyService(text, this.#sourceOptions);
+      this.#preparations.push(() => service.prepare());
+      this.#wipes.push(() => service.wipe());
+      return service;
+    }
     const source = await openKeySource(text, this.#sourceOptions);
     const description: SlotDescription = {
       kind: source.gives,
@@ -128,7 +138,7 @@ export class OtherKeys {
       ...(isPublicUrl(text) ? { url: text } : {}),
     };
     const provider = sourceProvider(source, { description, budget: this.#budget });
-    this.#providers.push(provider);
+    this.#preparations.push(() => provider.read('make'));
     this.#wipes.push(() => provider.wipe());
     return provider;
   }
@@ -141,7 +151,7 @@ export class OtherKeys {
   }
 
   async #recipients(text: string): Promise<readonly Recipient[]> {
-    if (isKeySource(text)) return [await this.#provider(text)];
+    if (hasKeyScheme(text)) return [await this.#provider(text)];
     if (!isRecipientText(text)) await checkPaths({ keyFile: [text] });
     const recipients = await readRecipients(text, (message) => this.warnings.push(message));
     for (const recipient of recipients) await this.#check(recipient);

@@ -51,28 +51,32 @@ export function openContent(slot: SlotJwe, contentKey: Secret, p: Primitives): S
   }
 }
 
+/** Wraps a content key of 32 bytes. @param context what is wrapped with it: the ASCII of the slot's `protected` */
+export type WrapContentKey = (contentKey: Secret, context: Buffer) => Uint8Array | Promise<Uint8Array>;
+
 /**
- * Makes a slot whose content key is wrapped by AES Key Wrap, in locked memory. The content key and the initialization
- * vector are random bytes from the kernel.
+ * Makes a slot, in locked memory as far as `wrap` does. The content key and the initialization vector are random bytes
+ * from the kernel.
  * @param parameters the protected header
- * @param wrappingKey 16, 24 or 32 bytes
+ * @throws what `wrap` throws
  */
-export function sealWrapped(
+export async function sealContent(
   imageKey: Secret,
   parameters: object,
   description: SlotDescription,
-  wrappingKey: Secret,
+  wrap: WrapContentKey,
   p: Primitives,
-): Slot {
+): Promise<Slot> {
   const protectedText = Buffer.from(JSON.stringify(parameters)).toString('base64url');
+  const context = Buffer.from(protectedText, 'latin1');
   const iv = new Region(randomBytes(CONTENT_IV_SIZE));
-  const [wrapped, ciphertext, tag] = [new Region(WRAPPED_KEY_SIZE), new Region(IMAGE_KEY_SIZE), new Region(TAG_SIZE)];
+  const [ciphertext, tag] = [new Region(IMAGE_KEY_SIZE), new Region(TAG_SIZE)];
   const contentKey = Secret.random(CONTENT_KEY_SIZE);
   try {
-    p.aesKeyWrap(wrappingKey.bytes, contentKey.bytes, wrapped.bytes);
+    const wrapped = await wrap(contentKey, context);
     const content = p.aes256Gcm(contentKey.bytes);
     try {
-      const additional = new Region(Buffer.from(protectedText, 'latin1'));
+      const additional = new Region(context);
       content.beginSeal(iv, 0);
       content.additional(additional, 0, additional.length);
       content.crypt(new Region(imageKey.bytes), 0, ciphertext, 0, IMAGE_KEY_SIZE);
@@ -80,18 +84,27 @@ export function sealWrapped(
     } finally {
       content.dispose();
     }
+    const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64url');
+    return parseSlot({
+      protected: protectedText,
+      ...(Object.keys(description).length === 0 ? {} : { header: description }),
+      encrypted_key: text(wrapped),
+      iv: text(iv.bytes),
+      ciphertext: text(ciphertext.bytes),
+      tag: text(tag.bytes),
+    });
   } finally {
     contentKey.wipe();
   }
-  const text = (region: Region): string => region.bytes.toString('base64url');
-  return parseSlot({
-    protected: protectedText,
-    ...(Object.keys(description).length === 0 ? {} : { header: description }),
-    encrypted_key: text(wrapped),
-    iv: text(iv),
-    ciphertext: text(ciphertext),
-    tag: text(tag),
-  });
+}
+
+/** Wraps a content key by AES Key Wrap (RFC 3394), in locked memory. @param wrappingKey 16, 24 or 32 bytes */
+export function wrapWithKey(wrappingKey: Secret, p: Primitives): WrapContentKey {
+  return (contentKey) => {
+    const wrapped = new Region(WRAPPED_KEY_SIZE);
+    p.aesKeyWrap(wrappingKey.bytes, contentKey.bytes, wrapped.bytes);
+    return wrapped.bytes;
+  };
 }
 
 function decrypted(

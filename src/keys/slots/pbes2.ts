@@ -6,7 +6,7 @@ import { randomBytes } from '../../crypto/system-random.ts';
 import { MAX_ITERATIONS_OF_IMAGE } from '../../format/header.ts';
 import { commonParameters, parametersFor, type Slot, type SlotJwe } from '../../format/slot.ts';
 import type { SlotDescription } from '../../format/slot-description.ts';
-import { openWrapped, sealWrapped } from './content.ts';
+import { openWrapped, sealContent, wrapWithKey } from './content.ts';
 
 const ALGORITHM = 'PBES2-HS512+A256KW';
 const WRAPPING_KEY_SIZE = 32;
@@ -77,7 +77,7 @@ export async function wrapByPassphrase(
   const parameters = { ...commonParameters(ALGORITHM, imageId), p2s: salt.toString('base64url'), p2c: iterations };
   const wrappingKey = await derived(passphrase, { salt, iterations }, p);
   try {
-    return sealWrapped(imageKey, parameters, description, wrappingKey, p);
+    return await sealContent(imageKey, parameters, description, wrapWithKey(wrappingKey, p), p);
   } finally {
     wrappingKey.wipe();
   }

@@ -7,7 +7,8 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { CkptfsError, ErrorCode } from '../../../../src/base/errors.ts';
 import { closeDescriptor, duplicateFrom, duplicateTo } from '../../../../src/base/linux/descriptors.ts';
-import { openKeySource, sourceSchemes } from '../../../../src/keys/sources/registry.ts';
+import { openKeySource } from '../../../../src/keys/sources/registry.ts';
+import { sourceForms } from '../../../../src/keys/sources/schemes.ts';
 import type { SourceOptions } from '../../../../src/keys/sources/source.ts';
 import { KeyServer } from '../../../support/key-server.ts';
 import { TlsAuthority } from '../../../support/tls-authority.ts';
@@ -227,7 +228,9 @@ function expectWiped(): void {
 
 test('every kind of key source is held to the contract', () => {
   expect(kinds.map(({ scheme }) => scheme).sort()).toEqual(
-    sourceSchemes.filter((name) => name !== 'passphrase').sort(),
+    Object.keys(sourceForms)
+      .filter((name) => name !== 'passphrase')
+      .sort(),
   );
 });
 
@@ -321,7 +324,7 @@ describe('what names no source', () => {
   });
 
   test('anything is refused, or is a source that says where it reads', async () => {
-    const scheme = fc.constantFrom(...sourceSchemes, 'http', 'x', '');
+    const scheme = fc.constantFrom(...Object.keys(sourceForms), 'http', 'x', '');
     await fc.assert(
       fc.asyncProperty(scheme, fc.string(), async (name, rest) => {
         const found = await openKeySource(`${name}:${rest}`).catch((error: CkptfsError) => error);

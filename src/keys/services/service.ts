@@ -1,0 +1,98 @@
+import type { Secret } from '../../crypto/secret.ts';
+import { type SlotDescription, type SlotKind, slotInstant } from '../../format/slot-description.ts';
+import type { KeyProvider, OpenedSlot } from '../provider.ts';
+import { type ServiceName, serviceKeyOf, unwrapByService, wrapByService } from '../slots/service.ts';
+import type { SourceOptions } from '../sources/source.ts';
+
+/** Slots of one image for which a service is asked at most: an attacker who has the storage can write slots. */
+const MAX_ASKED = 8;
+
+/** What a key service opened and made slots with. Nothing is asked before it is needed. */
+export interface ServiceProvider extends KeyProvider {
+  /**
+   * Finds the key that new slots are made with, so that nothing is made when the service does not have it.
+   * @throws CkptfsError `key-unavailable`, `bad-key-file`, `interrupted`, `missing-feature`
+   */
+  prepare(): Promise<void>;
+  /** Ends sessions and wipes what is held. */
+  wipe(): void;
+}
+
+/** Makes a provider of what comes after the `:` of its scheme. @throws CkptfsError `bad-argument` */
+export type OpenService = (rest: string, options: SourceOptions) => ServiceProvider;
+
+/** A service that wraps content keys by a key that never leaves it. */
+export interface KeyService {
+  readonly name: ServiceName;
+  /** Names it in messages, and never has a secret: `kmip://kms.example/7`. */
+  readonly source: string;
+  /** Where the key is, for people who look at a slot: at most 512 characters without control characters, no secret. */
+  readonly place: string;
+  /**
+   * Returns what the service calls the key that new slots are made with: 1 to 512 characters of ASCII, no white space.
+   * @throws CkptfsError `key-unavailable`, `bad-key-file`, `interrupted`, `missing-feature`
+   */
+  keyForMaking(): Promise<string>;
+  /**
+   * Tells whether a slot with that key id may be asked for. It need not be a key of the service.
+   * @throws as {@link keyForMaking}
+   */
+  mayOpen(keyId: string): boolean | Promise<boolean>;
+  /**
+   * Wraps a content key of 32 bytes.
+   * @param context is authenticated with it, where the service can
+   * @returns at most 6000 bytes
+   * @throws as {@link keyForMaking}
+   */
+  wrap(contentKey: Secret, keyId: string, context: Buffer): Promise<Uint8Array>;
+  /**
+   * Unwraps a content key, which the caller wipes. Returns undefined when the service says that it has not wrapped it.
+   * @param wrapped from a slot: anyone may have made it
+   * @throws as {@link keyForMaking}
+   */
+  unwrap(wrapped: Buffer, keyId: string, context: Buffer): Promise<UnwrappedContent | undefined>;
+  /** Ends sessions and wipes what is held. May be called again. */
+  close(): void;
+}
+
+export interface UnwrappedContent {
+  readonly contentKey: Secret;
+  /** For how long the service lets it be used; undefined when it does not say. */
+  readonly leaseSeconds?: number | undefined;
+}
+
+/** Makes a provider of a service that wraps content keys itself. */
+export function serviceProvider(service: KeyService, kind: SlotKind): ServiceProvider {
+  let key: Promise<string> | undefined;
+  const keyForMaking = (): Promise<string> => {
+    key ??= service.keyForMaking();
+    return key;
+  };
+  return {
+    source: service.source,
+    prepare: async () => void (await keyForMaking()),
+    wrap: async (imageKey, imageId) => {
+      const keyId = await keyForMaking();
+      const description: SlotDescription = { kind, subject: service.place, created: slotInstant(new Date()) };
+      const wrap = (contentKey: Secret, context: Buffer) => service.wrap(contentKey, keyId, context);
+      return wrapByService(imageKey, imageId, service.name, keyId, wrap, description);
+    },
+    unwrap: async (slots, imageId) => {
+      let asked = 0;
+      for (const [index, slot] of slots.entries()) {
+        const keyId = serviceKeyOf(slot, imageId, service.name);
+        if (keyId === undefined || !(await service.mayOpen(keyId))) continue;
+        if (asked++ === MAX_ASKED) return undefined;
+        let leaseSeconds: number | undefined;
+        const imageKey = await unwrapByService(slot, async (wrapped, context) => {
+          const unwrapped = await service.unwrap(wrapped, keyId, context);
+          leaseSeconds = unwrapped?.leaseSeconds;
+          return unwrapped?.contentKey;
+        });
+        if (imageKey !== undefined) return { imageKey, slot: index, leaseSeconds } satisfies OpenedSlot;
+      }
+      return undefined;
+    },
+    wipe: () => service.close(),
+  };
+}
