@@ -44,6 +44,12 @@ function refused(
   };
 }
 
+/** What is left in the place of a header that was shredded. */
+function shredded(change: Readonly<Record<string, unknown>>): string {
+  const image = imageId.toString('hex');
+  return jsonText({ format: 'ckptfs', version: 1, image, shredded: '2026-11-29T12:00:00Z', ...change });
+}
+
 function notAnImage(description: string, input: string | Packed): HeaderVector {
   const message = typeof input === 'string' && input.startsWith('{"') ? 'does not describe' : 'ckptfs.json';
   return refused(description, 'header', 'not-an-image', message, input);
@@ -101,6 +107,21 @@ export const headerVectors: NamedVectors = {
   'version-text': badVersion('1'),
   'version-null': badVersion(null),
   'version-fraction': badVersion(1.5),
+  shredded: refused('a header that was shredded', 'header', 'not-an-image', 'was shredded at', shredded({})),
+  'shredded-with-slots': refused(
+    'a shredded header that has slots',
+    'header',
+    'damaged',
+    '"shredded"',
+    shredded({ slots: [slot()] }),
+  ),
+  'shredded-time': refused(
+    'a shredded header without a time',
+    'header',
+    'damaged',
+    '"shredded"',
+    shredded({ shredded: true }),
+  ),
   'version-first': refused(
     'an unknown version is refused before anything else is looked at',
     'header',

@@ -13,6 +13,7 @@ export const errorFacts = {
       'no-recipient',
       'configuration',
       'transport',
+      'image-id',
     ],
   },
   /** The name of the errno that a system call failed with: `ENOSPC`. */
@@ -88,7 +89,7 @@ export const errorFacts = {
   'no-key': { needs: ['key', 'passphrase', 'private-key', 'key-service', 'rsa-key'] },
   /** `untried`: slots were left out, for which too much would have to be computed. */
   'wrong-key': { 'reason?': ['untried'] },
-  'not-an-image': { reason: ['not-a-directory', 'no-header', 'other-header', 'not-empty'] },
+  'not-an-image': { reason: ['not-a-directory', 'no-header', 'other-header', 'not-empty', 'shredded'] },
   /** `source`: where the image was when it was mounted. */
   unsealed: { reason: ['written-or-interrupted', 'losses', 'daemon-killed'], 'source?': 'text' },
   locked: { holder: ['writer', 'readers', 'slot-change', 're-encryption'], wanted: ['reading', 'writing'] },

@@ -36,6 +36,10 @@ export const commandTexts = {
     usage: 'reencrypt <ENC> [DST]',
     summary: 'Encrypt an image anew under another key, in place or into a new directory',
   },
+  shred: {
+    usage: 'shred <ENC>',
+    summary: 'Destroy what opens an image, so that nothing does any more',
+  },
   lock: {
     usage: 'lock <MNT>',
     summary: 'Wipe the keys of a mount that is read; it stays, and cannot be read until it is unlocked',

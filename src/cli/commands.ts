@@ -12,6 +12,7 @@ export const loadCommand: Readonly<Record<CommandName, () => Promise<Command>>> 
   sign: async () => (await import('./commands/sign.ts')).command,
   recover: async () => (await import('./commands/recover.ts')).command,
   reencrypt: async () => (await import('./commands/reencrypt.ts')).command,
+  shred: async () => (await import('./commands/shred.ts')).command,
   lock: async () => (await import('./commands/lock.ts')).command,
   unlock: async () => (await import('./commands/unlock.ts')).command,
   exec: async () => (await import('./commands/exec.ts')).command,

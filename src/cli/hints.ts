@@ -49,6 +49,7 @@ const hints: { readonly [Code in ErrorCode]?: (error: CkptfsError<Code>) => Hint
       'private-key': 'Name its public key or certificate with --recipient.',
       'no-recipient': 'Name it with --recipient: a certificate, a public key, or a key or passphrase as for --key.',
       'key-slot': 'Name a number, a label or a thumbprint that "ckptfs key list" shows.',
+      'image-id': '"ckptfs info ENC" shows it.',
       transport: 'A mount that is to be locked needs --transport kernel.',
       'mount-option':
         'Known are key_file=FILE, key=SOURCE, private_key=FILE, key_dir=DIR, passphrase_file=FILE, image_id=ID, ' +
@@ -112,6 +113,7 @@ const hints: { readonly [Code in ErrorCode]?: (error: CkptfsError<Code>) => Hint
     choose(data?.reason, {
       'not-a-directory': NAME_AN_IMAGE,
       'no-header': NAME_AN_IMAGE,
+      shredded: 'Only a copy of its header from before, and a key for that, would open it.',
       'not-empty': 'A new image needs a directory that does not exist, or is empty.',
     }),
   unfinished: () => 'Its creation was interrupted. Remove it and encrypt again; the source was not touched.',

@@ -3,6 +3,7 @@ import { CkptfsError } from '../base/errors.ts';
 import { type CipherName, cipherNames, isCipherName } from './ciphers.ts';
 import { isChunkSize } from './geometry.ts';
 import { parseSlot, type Slot } from './slot.ts';
+import { isInstant } from './slot-description.ts';
 
 export const FORMAT_VERSION = 1;
 export const MAX_HEADER_SIZE = 1_048_576;
@@ -88,9 +89,27 @@ export function parseHeader(bytes: Uint8Array): Header {
       },
     );
   }
+  if ('shredded' in value) throw shreddedError(value, bytes);
   const header = parseMembers(value);
   if (!encodeHeader(header).equals(bytes)) throw new CkptfsError('damaged', 'header is not in its one canonical form');
   return header;
+}
+
+/** What is left in the place of a header that was shredded (format.md §4). @param time `YYYY-MM-DDThh:mm:ssZ` */
+export function encodeShreddedHeader(imageId: Uint8Array, time: string): Buffer {
+  const image = Buffer.from(imageId).toString('hex');
+  return jsonBytes({ format: 'ckptfs', version: FORMAT_VERSION, image, shredded: time });
+}
+
+function shreddedError({ image, shredded }: Record<string, unknown>, bytes: Uint8Array): CkptfsError {
+  const isRight =
+    typeof image === 'string' && /^[0-9a-f]{32}$/.test(image) && typeof shredded === 'string' && isInstant(shredded);
+  if (!isRight || !encodeShreddedHeader(Buffer.from(image, 'hex'), shredded).equals(bytes)) {
+    return damagedMember('shredded');
+  }
+  return new CkptfsError('not-an-image', `image ${image} was shredded at ${shredded}: its key slots are gone`, {
+    data: { reason: 'shredded' },
+  });
 }
 
 function parseJson(bytes: Uint8Array): unknown {

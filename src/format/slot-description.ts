@@ -77,7 +77,8 @@ export function slotInstant(time: Date): string {
   return `${time.toISOString().slice(0, 19)}Z`;
 }
 
-function isInstant(text: string): boolean {
+/** Returns whether a text is a time as slots have it. */
+export function isInstant(text: string): boolean {
   return /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/.test(text) && isReal(text);
 }
 

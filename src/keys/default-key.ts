@@ -1,7 +1,16 @@
-import { mkdirSync } from 'node:fs';
+import {
+  closeSync,
+  constants as fsConstants,
+  fstatSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
-import { ioError } from '../base/errors.ts';
+import { ioError, systemErrorName } from '../base/errors.ts';
 import { createKeyFile, syncDirectory } from './keygen.ts';
 
 /**
@@ -29,6 +38,33 @@ export function createDefaultKey(imageId: Uint8Array, environment: NodeJS.Proces
   }
   createKeyFile(path);
   return path;
+}
+
+/**
+ * Overwrites and removes the default key file of an image, and makes that durable. Returns its path, or undefined where
+ * there is none.
+ * @throws CkptfsError `io`
+ */
+export function destroyDefaultKey(
+  imageId: Uint8Array,
+  environment: NodeJS.ProcessEnv = process.env,
+): string | undefined {
+  const path = defaultKeyPath(imageId, environment);
+  try {
+    const fd = openSync(path, fsConstants.O_WRONLY | fsConstants.O_NOFOLLOW);
+    try {
+      writeSync(fd, Buffer.alloc(fstatSync(fd).size), 0);
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+    unlinkSync(path);
+    syncDirectory(dirname(path));
+    return path;
+  } catch (error) {
+    if (systemErrorName(error) === 'ENOENT') return undefined;
+    throw ioError('destroy', path, error);
+  }
 }
 
 /** Makes a directory and those above it that are missing, and makes their names durable. */

@@ -197,7 +197,12 @@ async function changeSlots<T>(
 }
 
 function keySlotsOf(header: Header): KeySlots {
-  const slots = header.slots.map((slot, index): ListedSlot => {
+  return { imageId: header.imageId.toString('hex'), slots: listedSlots(header) };
+}
+
+/** Lists the slots of a header, as anyone can see them. */
+export function listedSlots(header: Header): readonly ListedSlot[] {
+  return header.slots.map((slot, index): ListedSlot => {
     const thumbprint = slotParameters(slot)?.get('kid');
     return {
       slot: index + 1,
@@ -206,7 +211,6 @@ function keySlotsOf(header: Header): KeySlots {
       ...slot.header,
     };
   });
-  return { imageId: header.imageId.toString('hex'), slots };
 }
 
 /**

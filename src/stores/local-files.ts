@@ -1,4 +1,4 @@
-import { constants as fsConstants, fstatSync, type Stats } from 'node:fs';
+import { fdatasyncSync, constants as fsConstants, fstatSync, type Stats, writeSync } from 'node:fs';
 import { CkptfsError, ioError, systemErrorName } from '../base/errors.ts';
 import { closeDescriptor } from '../base/linux/descriptors.ts';
 import type { Directory, EntryName } from '../base/linux/directory.ts';
@@ -69,6 +69,25 @@ export function openToWrite(directory: Directory, name: string, where: Where, fl
     path,
     data: { reason: 'hard-links' },
   });
+}
+
+/** The most that is written at a time. */
+const OVERWRITE_SIZE = 1 << 20;
+
+/** Overwrites a file of any size with zeros where it is, makes that durable, and closes it. @throws CkptfsError `io` */
+export function overwriteFile(fd: number, where: Where): void {
+  try {
+    const { size } = fstatSync(fd);
+    const zeros = Buffer.alloc(Math.min(size, OVERWRITE_SIZE));
+    for (let position = 0; position < size; ) {
+      position += writeSync(fd, zeros, 0, Math.min(zeros.length, size - position), position);
+    }
+    fdatasyncSync(fd);
+  } catch (cause) {
+    throw ioError('overwrite', where(), cause);
+  } finally {
+    closeDescriptor(fd);
+  }
 }
 
 /** Makes a new file with mode 0600 and opens it for writing. @throws Error of Node, also EEXIST */

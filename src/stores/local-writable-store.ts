@@ -4,7 +4,15 @@ import { closeDescriptor } from '../base/linux/descriptors.ts';
 import type { Directory } from '../base/linux/directory.ts';
 import { makeEmptyDirectory } from './empty-directory.ts';
 import { ImageDirectory, prefixOf } from './image-directory.ts';
-import { createFile, openRegularFile, openToWrite, removeFile, syncDirectory, type Where } from './local-files.ts';
+import {
+  createFile,
+  openRegularFile,
+  openToWrite,
+  overwriteFile,
+  removeFile,
+  syncDirectory,
+  type Where,
+} from './local-files.ts';
 import { lockHeader } from './local-header-lock.ts';
 import { LocalJournalDraft } from './local-journal.ts';
 import { LocalLock } from './local-lock.ts';
@@ -91,6 +99,14 @@ export class LocalWritableStore extends LocalStore implements WritableStore {
       throw ioError('write', this.directory.pathOf(name), cause);
     }
     syncDirectory(root);
+  }
+
+  overwrite(name: NamedFile): void {
+    for (const each of [`${name}.new`, name]) {
+      const path = (): string => this.directory.pathOf(each);
+      const fd = openToWrite(this.directory.root, each, path, O_RDWR);
+      if (fd !== undefined) overwriteFile(fd, path);
+    }
   }
 
   readJournal(): StoredObject | undefined {

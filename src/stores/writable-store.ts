@@ -29,6 +29,12 @@ export interface WritableStore extends Store {
   /** Puts a named file into place in one step, and makes it durable. @throws CkptfsError `io` */
   publish(name: NamedFile, bytes: Uint8Array): void;
   /**
+   * Overwrites the bytes of a named file where they are, with others, and makes that durable; does so, too, with what
+   * an interruption left of writing one. What the file system, the device or a copy keeps of them stays.
+   * @throws CkptfsError `io`, also for a file that has a second name; `damaged` when it is not a regular file
+   */
+  overwrite(name: NamedFile): void;
+  /**
    * Removes the signatures, and what an interruption left of writing some, and makes that durable.
    * @throws CkptfsError `io`
    */

@@ -133,6 +133,15 @@ export class RecordingStore implements WritableStore {
     this.#do({ kind: 'sync-names', directory: '' });
   }
 
+  overwrite(name: NamedFile): void {
+    for (const each of [`${name}.new`, name]) {
+      const file = this.disk.names.get(each);
+      if (file === undefined) continue;
+      this.#do({ kind: 'write', file: file.number, position: 0, bytes: Buffer.alloc(file.size) });
+      this.#do({ kind: 'sync', file: file.number });
+    }
+  }
+
   readJournal(): StoredObject | undefined {
     const file = this.disk.names.get('journal');
     return file && { size: file.size, read: reading(file), close: () => undefined };

@@ -165,6 +165,7 @@ describeIf(['root', 'fuse', 'namespaces', 'getfattr'], 'a line of JSON', () => {
     run('key', 'list', 'again');
     note('key cache', terminal.run('key', 'cache', 'enc', '--json', '--ttl', '1h', ...key));
     note('key drop', terminal.run('key', 'drop', 'enc', '--json'));
+    run('shred', 'again', '--image-id', JSON.parse(terminal.run('info', 'again', '--json').stdout).imageId);
     run('info', 'enc');
     run('info', 'enc', ...key);
     run('ls', 'enc', '-R', ...key);

@@ -178,6 +178,32 @@ describe('the key slots of an image', () => {
   });
 });
 
+describe('shredding', () => {
+  test('overwrites the key slots, and says what may still open copies', () => {
+    fs.cpSync(at('enc'), at('shredded'), { recursive: true });
+    const imageId = JSON.parse(terminal.run('info', 'shredded', '--json').stdout).imageId;
+    expect(run('shred', 'shredded')).toEqual(
+      failure(2, 'shred: the image is to be named by its id as well: --image-id. "ckptfs info ENC" shows it.'),
+    );
+    expect(run('shred', 'shredded', '--image-id', '0'.repeat(32))).toMatchObject({ status: 24 });
+    const services = run('shred', 'shredded', '--image-id', imageId, '--destroy-key', 'file:key');
+    expect(services).toEqual(failure(2, '--destroy-key: it names no service of keys.'));
+    expect(run('cat', 'shredded', 'core-1.img', '-k', 'key')).toEqual(success('core'));
+    expect(run('shred', 'shredded', '--image-id', imageId)).toEqual(
+      success(
+        'image ID: 3 key slots overwritten; nothing opens it here any more\n' +
+          'copies of its header still open with what slot 1 was for: key\n' +
+          'copies of its header still open with what slot 2 was for: certificate, CN=host1\n' +
+          'copies of its header still open with what slot 3 was for: certificate, CN=host2\n' +
+          'Not known: copies of the header that were made before, mounts on other hosts, and what was read from them.\n',
+      ),
+    );
+    const left = run('cat', 'shredded', 'core-1.img', '-k', 'key');
+    expect(left.status).toBe(20);
+    expect(left.stderr).toMatch(/shredded: image ID was shredded at \S+: its key slots are gone\. Only a copy/);
+  });
+});
+
 describe('recipients', () => {
   test('a private key is refused where an image is made', () => {
     expect(run('encrypt', 'src', 'new', '-i', 'host1.pem')).toEqual(

@@ -14,7 +14,8 @@ export function withImageArguments<T>(yargs: Argv<T>) {
   return withImageId(withKeyOptions(withEnc(yargs)));
 }
 
-function withEnc<T>(yargs: Argv<T>): Argv<T & { ENC: string }> {
+/** Adds the directory of an image. */
+export function withEnc<T>(yargs: Argv<T>): Argv<T & { ENC: string }> {
   return yargs.positional('ENC', {
     type: 'string',
     demandOption: true,
@@ -22,7 +23,8 @@ function withEnc<T>(yargs: Argv<T>): Argv<T & { ENC: string }> {
   });
 }
 
-function withImageId<T>(yargs: Argv<T>): Argv<T & { 'image-id': string | undefined }> {
+/** Adds the option that refuses other images. */
+export function withImageId<T>(yargs: Argv<T>): Argv<T & { 'image-id': string | undefined }> {
   return yargs.option('image-id', {
     type: 'string',
     nargs: 1,

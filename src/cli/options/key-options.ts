@@ -1,8 +1,17 @@
 import type { Argv } from 'yargs';
 import { countFrom } from './options.ts';
 
+/** How a server of keys, or a command, is asked, on the command line. */
+export interface KeyServerArguments {
+  readonly keyTimeout?: number | undefined;
+  readonly keyHeader?: readonly string[] | undefined;
+  readonly keyCaFile?: string | undefined;
+  readonly keyCert?: string | undefined;
+  readonly keyCertKey?: string | undefined;
+}
+
 /** Every way to name what opens an image, on the command line. */
-export interface KeyArguments {
+export interface KeyArguments extends KeyServerArguments {
   readonly keyFile?: readonly string[] | undefined;
   /** `SCHEME:…` */
   readonly key?: readonly string[] | undefined;
@@ -13,16 +22,11 @@ export interface KeyArguments {
   readonly allowKeyUrl?: readonly string[] | undefined;
   /** The only key slot that is tried. */
   readonly keySlot?: string | undefined;
-  readonly keyTimeout?: number | undefined;
-  readonly keyHeader?: readonly string[] | undefined;
-  readonly keyCaFile?: string | undefined;
-  readonly keyCert?: string | undefined;
-  readonly keyCertKey?: string | undefined;
   readonly policy?: string | undefined;
   readonly auditLog?: string | undefined;
 }
 
-/** Names of the options of {@link withKeyOptions} that take several values. */
+/** Names of the options that name keys and take several values. */
 export const repeatableKeyOptions = [
   'key-file',
   'k',
@@ -32,6 +36,7 @@ export const repeatableKeyOptions = [
   'key-dir',
   'allow-key-url',
   'key-header',
+  'destroy-key',
 ];
 
 const MAX_KEY_SECONDS = 3600;
@@ -47,7 +52,7 @@ export function withPolicyOption<T>(yargs: Argv<T>) {
 
 /** Adds the options that name what opens an image, and what a symmetric key is that an image is made for. */
 export function withKeyOptions<T>(yargs: Argv<T>) {
-  return withPolicyOption(yargs)
+  const withNames = withPolicyOption(yargs)
     .option('key-file', {
       alias: 'k',
       type: 'string',
@@ -90,7 +95,17 @@ export function withKeyOptions<T>(yargs: Argv<T>) {
       type: 'string',
       nargs: 1,
       describe: 'Number, label or thumbprint of the only key slot that is tried',
-    })
+    });
+  return withKeyServerOptions(withNames).option('audit-log', {
+    type: 'string',
+    nargs: 1,
+    describe: 'File for a line of JSON about each opening of an image, or syslog',
+  });
+}
+
+/** Adds the options that say how a server of keys, or a command, is asked. */
+export function withKeyServerOptions<T>(yargs: Argv<T>) {
+  return yargs
     .option('key-timeout', {
       type: 'string',
       nargs: 1,
@@ -105,12 +120,7 @@ export function withKeyOptions<T>(yargs: Argv<T>) {
     })
     .option('key-ca-file', { type: 'string', nargs: 1, describe: 'Authorities that sign the servers of keys, in PEM' })
     .option('key-cert', { type: 'string', nargs: 1, describe: 'Certificate of this client, for a server of keys' })
-    .option('key-cert-key', { type: 'string', nargs: 1, describe: 'Private key of that certificate' })
-    .option('audit-log', {
-      type: 'string',
-      nargs: 1,
-      describe: 'File for a line of JSON about each opening of an image, or syslog',
-    });
+    .option('key-cert-key', { type: 'string', nargs: 1, describe: 'Private key of that certificate' });
 }
 
 /** What an image is made for besides the keys that open it, on the command line. */

@@ -9,7 +9,6 @@ import { checkRecipient } from '../../keys/recipients/check-recipient.ts';
 import type { FileRecipient } from '../../keys/recipients/pem.ts';
 import { isRecipientText, readRecipients } from '../../keys/recipients/read-recipients.ts';
 import { IterationBudget } from '../../keys/slots/pbes2.ts';
-import { parseHeaderField } from '../../keys/sources/https-headers.ts';
 import { askForPassphrase } from '../../keys/sources/prompt.ts';
 import { openKeySource } from '../../keys/sources/registry.ts';
 import { hasKeyScheme, isKeyService } from '../../keys/sources/schemes.ts';
@@ -21,6 +20,7 @@ import { checkPaths } from '../command.ts';
 import type { DemandedChecks } from '../config/enforcement.ts';
 import { checkByPolicy } from '../config/recipient-check.ts';
 import type { KeyArguments, RecipientArguments } from './key-options.ts';
+import { sourceOptionsOf } from './source-options.ts';
 
 /** What a command line names besides key files: sources of keys and passphrases, private keys, recipients. */
 export class OtherKeys {
@@ -52,15 +52,7 @@ export class OtherKeys {
     this.#args = args;
     this.#demanded = demanded;
     this.#warn = warn;
-    this.#sourceOptions = {
-      timeoutSeconds: args.keyTimeout,
-      // At once, so that no command which is run for a key gets their variables.
-      headers: args.keyHeader?.map(parseHeaderField),
-      caFile: args.keyCaFile,
-      certFile: args.keyCert,
-      certKeyFile: args.keyCertKey,
-      warn,
-    };
+    this.#sourceOptions = sourceOptionsOf(args, warn);
   }
 
   /**

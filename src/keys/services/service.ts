@@ -1,4 +1,6 @@
+import { CkptfsError } from '../../base/errors.ts';
 import type { Secret } from '../../crypto/secret.ts';
+import type { Slot } from '../../format/slot.ts';
 import { type SlotDescription, type SlotKind, slotInstant } from '../../format/slot-description.ts';
 import type { KeyProvider, OpenedSlot } from '../provider.ts';
 import { type ServiceName, serviceKeyOf, unwrapByService, wrapByService } from '../slots/service.ts';
@@ -14,6 +16,12 @@ export interface ServiceProvider extends KeyProvider {
    * @throws CkptfsError `key-unavailable`, `bad-key-file`, `interrupted`, `missing-feature`
    */
   prepare(): Promise<void>;
+  /**
+   * Destroys the one key that was named, for good, or finds that it is destroyed; undefined for a service that cannot.
+   * @returns indexes of the slots that were for it
+   * @throws CkptfsError `bad-argument` when no slot is for it: it is not destroyed then; as {@link prepare}
+   */
+  readonly destroyKeyOf?: (slots: readonly Slot[], imageId: Buffer) => Promise<readonly number[]>;
   /** Ends sessions and wipes what is held. */
   wipe(): void;
 }
@@ -51,6 +59,11 @@ export interface KeyService {
    * @throws as {@link keyForMaking}
    */
   unwrap(wrapped: Buffer, keyId: string, context: Buffer): Promise<UnwrappedContent | undefined>;
+  /**
+   * Revokes a key, where the service knows that, and destroys it. Does nothing to one that is destroyed.
+   * @throws as {@link keyForMaking}
+   */
+  readonly destroy?: (keyId: string) => Promise<void>;
   /** Ends sessions and wipes what is held. May be called again. */
   close(): void;
 }
@@ -93,6 +106,27 @@ export function serviceProvider(service: KeyService, kind: SlotKind): ServicePro
       }
       return undefined;
     },
+    ...(service.destroy === undefined ? {} : { destroyKeyOf: destroying(service, service.destroy) }),
     wipe: () => service.close(),
+  };
+}
+
+/** Returns what destroys the key of the slots that a service may open, if that is one key. */
+function destroying(service: KeyService, destroy: (keyId: string) => Promise<void>) {
+  return async (slots: readonly Slot[], imageId: Buffer): Promise<readonly number[]> => {
+    const found: { readonly keyId: string; readonly index: number }[] = [];
+    for (const [index, slot] of slots.entries()) {
+      const keyId = serviceKeyOf(slot, imageId, service.name);
+      if (keyId !== undefined && (await service.mayOpen(keyId))) found.push({ keyId, index });
+    }
+    const [keyId, ...others] = new Set(found.map((each) => each.keyId));
+    if (keyId === undefined) {
+      throw new CkptfsError('bad-argument', `${service.source}: no key slot of this image is for it, so it is kept`);
+    }
+    if (others.length > 0) {
+      throw new CkptfsError('bad-argument', `${service.source}: it stands for several keys; name the one to destroy`);
+    }
+    await destroy(keyId);
+    return found.map(({ index }) => index);
   };
 }

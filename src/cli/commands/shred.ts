@@ -1,0 +1,78 @@
+import type { Argv } from 'yargs';
+import { CkptfsError } from '../../base/errors.ts';
+import { printable } from '../../base/printable.ts';
+import { openKeyService } from '../../keys/services/registry.ts';
+import type { ServiceProvider } from '../../keys/services/service.ts';
+import { isKeyService } from '../../keys/sources/schemes.ts';
+import type { ListedSlot } from '../../library/key-slots.ts';
+import { type ShreddedImage, shredImage } from '../../library/shred.ts';
+import { type CommonOptions, defineCommand } from '../command.ts';
+import { keyFileWarning } from '../hints.ts';
+import { withEnc, withImageId } from '../options/image-options.ts';
+import { type KeyServerArguments, withKeyServerOptions } from '../options/key-options.ts';
+import { withJson } from '../options/options.ts';
+import { sourceOptionsOf } from '../options/source-options.ts';
+import { print, printJson, warn } from '../terminal/output.ts';
+import { countOf } from '../terminal/quantities.ts';
+
+export const command = defineCommand({
+  examples: [['$0 shred enc --image-id $($0 info enc | grep -Eo "[0-9a-f]{32}")', 'Its id says that it is this image']],
+  options: (yargs: Argv<CommonOptions>) =>
+    withJson(withKeyServerOptions(withImageId(withEnc(yargs)))).option('destroy-key', {
+      type: 'string',
+      array: true,
+      nargs: 1,
+      describe: 'Key of a service to destroy, as for --key; every other image that was made for it is lost as well',
+    }),
+  async run(args) {
+    const { ENC, imageId, json, quiet } = args;
+    if (imageId === undefined) {
+      throw new CkptfsError('bad-argument', 'shred: the image is to be named by its id as well: --image-id', {
+        data: { reason: 'image-id' },
+      });
+    }
+    const warnings: string[] = [];
+    const services = await servicesOf(args.destroyKey ?? [], args, warnings);
+    try {
+      const shredded = await shredImage(ENC, { imageId, destroyKeys: services });
+      for (const warning of warnings) if (!quiet) await warn(warning);
+      if (json) await printJson({ ...shredded, keyFile: shredded.keyFile ?? null });
+      else if (!quiet) await print(report(shredded));
+    } finally {
+      for (const service of services) service.wipe();
+    }
+  },
+});
+
+async function servicesOf(
+  texts: readonly string[],
+  args: KeyServerArguments,
+  warnings: string[],
+): Promise<readonly ServiceProvider[]> {
+  const options = sourceOptionsOf(args, (warning) => warnings.push(keyFileWarning(warning)));
+  const services: ServiceProvider[] = [];
+  for (const text of texts) {
+    if (!isKeyService(text)) throw new CkptfsError('bad-argument', '--destroy-key: it names no service of keys');
+    services.push(await openKeyService(text, options));
+  }
+  return services;
+}
+
+function report({ imageId, slots, destroyedKeys, keyFile, wasKept, openCopies }: ShreddedImage): string {
+  const lines = [
+    `image ${imageId}: ${countOf(slots, 'key slot')} overwritten; nothing opens it here any more`,
+    ...destroyedKeys.map(
+      (key) => `key ${printable(key)}: destroyed, and with it every other image that was made for it`,
+    ),
+    ...(keyFile === undefined ? [] : [`key file ${printable(keyFile)}: overwritten and removed`]),
+    ...(wasKept ? ['the kernel has dropped its key'] : []),
+    ...openCopies.map((slot) => `copies of its header still open with ${slotText(slot)}`),
+    'Not known: copies of the header that were made before, mounts on other hosts, and what was read from them.',
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+function slotText({ slot, kind, label, subject, algorithm }: ListedSlot): string {
+  const facts = [kind ?? algorithm, label, subject].filter((fact) => fact !== undefined);
+  return `what slot ${slot} was for${facts.length === 0 ? '' : `: ${facts.map((fact) => printable(fact)).join(', ')}`}`;
+}
