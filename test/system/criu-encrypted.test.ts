@@ -209,6 +209,11 @@ describeIf(['root', 'fuse'], 'a directory that CRIU encrypted', () => {
       const refused = runCkptfs('encrypt', '--from', encrypted, at('enc'), '-i', key, '-k', at('k'), ...inVain);
       expect(refused).toMatchObject({ status: 2, stderr: expect.stringContaining(inVain[0] ?? '') });
     }
+    for (const reading of [['verify'], ['decrypt', at('never')]]) {
+      const [command = '', ...rest] = reading;
+      const refused = runCkptfs(command, encrypted, ...rest, '-i', key, '--jobs', '2');
+      expect([refused.status, refused.stderr]).toEqual([2, expect.stringContaining('--jobs is for images')]);
+    }
     const made = ckptfs('encrypt', '--from', encrypted, at('enc'), '-i', key, '-k', at('k'), '--json');
     expect(JSON.parse(made)).toMatchObject({ files: filesIn(plain).size, losses: [] });
     expect(runCkptfs('verify', at('enc'), '-k', at('k'))).toMatchObject({ status: 0 });

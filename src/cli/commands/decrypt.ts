@@ -3,6 +3,7 @@ import { printable } from '../../base/printable.ts';
 import { checkVacant } from '../../library/new-image.ts';
 import { cancellable } from '../cancellation.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
+import { refuseJobs } from '../criu/refuse-jobs.ts';
 import { omitUndefined } from '../omit-undefined.ts';
 import { withOpenImage } from '../options/image-arguments.ts';
 import { withImageArguments } from '../options/image-options.ts';
@@ -25,6 +26,7 @@ export const command = defineCommand({
     // Before anyone is asked for a passphrase.
     checkVacant(args.DST, false);
     return withOpenImage(args, async (image) => {
+      if (image.format === 'criu') refuseJobs(args.jobs);
       const { imageId, files, fileBytes } = image.describe();
       const bar = progressBar('decrypting', args.quiet);
       const { losses } = await cancellable(`${args.DST} holds a part of the image in clear.`, (cancellation) =>

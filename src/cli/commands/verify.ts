@@ -5,6 +5,7 @@ import type { Damage, VerifyReport } from '../../image/verify/verify.ts';
 import { checkSignature } from '../../library/signatures.ts';
 import { cancellable } from '../cancellation.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
+import { refuseJobs } from '../criu/refuse-jobs.ts';
 import { reportCriu } from '../criu/verify-report.ts';
 import { EXIT_OK, exitCodes } from '../exit-codes.ts';
 import { omitUndefined } from '../omit-undefined.ts';
@@ -65,13 +66,14 @@ function signatureText({ epoch, replaces, title, signer, algorithm, signedAt }: 
 function verify(args: VerifyArguments): Promise<number> {
   return withOpenImage(args, async (image) => {
     const bar = progressBar('verifying', args.quiet);
-    const options = { ...omitUndefined({ jobs: args.jobs }), onProgress: bar.update };
     if (image.format === 'criu') {
-      const found = await cancellable(LEFT, (cancellation) => image.verify({ ...options, ...cancellation })).finally(
-        bar.end,
-      );
+      refuseJobs(args.jobs);
+      const found = await cancellable(LEFT, (cancellation) =>
+        image.verify({ onProgress: bar.update, ...cancellation }),
+      ).finally(bar.end);
       return reportCriu(image.imageId, found, args);
     }
+    const options = { ...omitUndefined({ jobs: args.jobs }), onProgress: bar.update };
     const report = await cancellable(LEFT, (cancellation) => image.verify({ ...options, ...cancellation })).finally(
       bar.end,
     );
