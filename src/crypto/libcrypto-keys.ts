@@ -33,7 +33,6 @@ const declarations = {
   sign: ['EVP_DigestSign', 'int', [P, P, P, P, 'size_t']],
   cipherPadding: ['EVP_CIPHER_CTX_set_padding', 'int', [P, 'int']],
   cipherFree: ['EVP_CIPHER_free', 'void', [P]],
-  decodeBase64: ['EVP_DecodeBlock', 'int', [P, P, 'int']],
   numberFromBytes: ['BN_bin2bn', P, [P, 'int', P]],
   numberSecureNew: ['BN_secure_new', P, []],
   numberFree: ['BN_clear_free', 'void', [P]],

@@ -1,7 +1,6 @@
-import { Region } from '../base/linux/native.ts';
 import { wipe } from '../base/wipe.ts';
+import { decodeBase64 } from './base64.ts';
 import { KeyProblem } from './key-problem.ts';
-import { keyLibrary, takeOpenSslErrors } from './libcrypto-keys.ts';
 import { offHeap } from './off-heap.ts';
 
 /** A block of a PEM file (RFC 7468, RFC 1421). */
@@ -20,7 +19,7 @@ const MAX_LABEL = 64;
 const MAX_HEADERS = 512;
 const MAX_BLOCKS = 64;
 
-const [LINE_FEED, RETURN, SPACE, TAB, COLON, PAD] = [0x0a, 0x0d, 0x20, 0x09, 0x3a, 0x3d];
+const [LINE_FEED, RETURN, SPACE, TAB, COLON] = [0x0a, 0x0d, 0x20, 0x09, 0x3a];
 
 /** Tells whether a file is PEM, and not DER. */
 export function isPem(text: Buffer): boolean {
@@ -59,7 +58,7 @@ export function wipeBlocks(blocks: readonly PemBlock[]): void {
 
 function readBlock(label: string, body: Buffer): PemBlock {
   const start = endOfHeaders(body);
-  return { label, headers: body.toString('latin1', 0, start).trim(), contents: decodeBase64(body.subarray(start)) };
+  return { label, headers: body.toString('latin1', 0, start).trim(), contents: contentsOf(body.subarray(start)) };
 }
 
 /** Returns where the base64 begins: after an empty line, if a line before it has a colon. */
@@ -71,26 +70,16 @@ function endOfHeaders(body: Buffer): number {
   return end + 2;
 }
 
-function decodeBase64(text: Uint8Array): Buffer {
-  const digits = offHeap(text.length + 1);
-  try {
-    let count = 0;
-    for (const byte of text) {
-      if (byte !== LINE_FEED && byte !== RETURN && byte !== SPACE && byte !== TAB) digits[count++] = byte;
-    }
-    if (count === 0 || count % 4 !== 0) throw damaged('is no base64');
-    const padding = digits[count - 1] !== PAD ? 0 : digits[count - 2] !== PAD ? 1 : 2;
-    const decoded = offHeap((count / 4) * 3);
-    const size = keyLibrary().decodeBase64(new Region(decoded).address, new Region(digits).address, count);
-    if (size !== decoded.length) {
-      takeOpenSslErrors();
-      wipe(decoded);
-      throw damaged('is no base64');
-    }
-    return decoded.subarray(0, size - padding);
-  } finally {
-    wipe(digits);
+function contentsOf(text: Uint8Array): Buffer {
+  const digits = offHeap(text.length);
+  let count = 0;
+  for (const byte of text) {
+    if (byte !== LINE_FEED && byte !== RETURN && byte !== SPACE && byte !== TAB) digits[count++] = byte;
   }
+  const contents = count === 0 ? undefined : decodeBase64(digits.subarray(0, count));
+  wipe(digits);
+  if (contents === undefined) throw damaged('is no base64');
+  return contents;
 }
 
 function damaged(what: string): KeyProblem {

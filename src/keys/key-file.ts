@@ -1,5 +1,6 @@
 import { closeSync, fstatSync, openSync, readSync, type Stats } from 'node:fs';
 import { CkptfsError, ioError, systemErrorName } from '../base/errors.ts';
+import { WRITABLE_BY_OTHERS } from '../base/owned-file.ts';
 import { wipe } from '../base/wipe.ts';
 import { offHeap } from '../crypto/off-heap.ts';
 import type { Secret } from '../crypto/secret.ts';
@@ -8,7 +9,6 @@ import { parseKeyText } from './key-text.ts';
 const MAX_FILE_SIZE = 4096;
 const STANDARD_INPUT = 0;
 const READABLE_BY_OTHERS = 0o044;
-const WRITABLE_BY_OTHERS = 0o022;
 
 export interface KeyFile {
   readonly key: Secret;

@@ -110,6 +110,7 @@ const titles: Readonly<Record<KeySourceKind, string>> = {
   keyring: 'keys from the kernel keyring',
   passphrase: 'passphrases',
   'private-key': 'private keys',
+  keyprovider: 'keys of key providers',
 };
 
 /** Returns the kinds of sources that are named. */

@@ -1,13 +1,12 @@
 import { existsSync, lstatSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
+import { WRITABLE_BY_OTHERS } from '../../base/owned-file.ts';
 
 /** Names a source of a key, like `--key`, where the command line names no key. */
 export const KEY_VARIABLE = 'CKPTFS_KEY';
 
 export const POLICY_FILE = '/etc/ckptfs/policy.json';
-/** Bits of a mode: another user than the owner can change it. */
-export const WRITABLE_BY_OTHERS = 0o022;
 
 /** Returns the paths of configurations, of which the first that is there holds. */
 export function configurationPaths(environment: NodeJS.ProcessEnv = process.env): readonly string[] {

@@ -2,9 +2,10 @@ import { statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { MalformedError } from '../../base/bytes.ts';
 import { CkptfsError, ioError, systemErrorName } from '../../base/errors.ts';
+import { WRITABLE_BY_OTHERS } from '../../base/owned-file.ts';
 import { type CipherName, cipherNames } from '../../format/ciphers.ts';
 import { membersOf } from '../../format/members.ts';
-import { POLICY_FILE, WRITABLE_BY_OTHERS } from './places.ts';
+import { POLICY_FILE } from './places.ts';
 import { readSettingsFile } from './settings-file.ts';
 import { booleanFrom, listOf, numberFrom, ocspFrom, pathFrom, refuseUnknown, wordFrom } from './values.ts';
 
@@ -19,6 +20,7 @@ export const keySourceKinds = [
   'keyring',
   'passphrase',
   'private-key',
+  'keyprovider',
 ] as const;
 
 export type KeySourceKind = (typeof keySourceKinds)[number];

@@ -24,9 +24,10 @@ function optionName(name: ConfiguredName): string {
   return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
-/** Leaves out what someone may have written a secret into: commands, and queries of URLs. */
+/** Leaves out what may have a secret: commands, parameters of key providers, and queries of URLs. */
 function shown(value: string): string {
   const [command] = /^(?:passphrase:)?cmd:/.exec(value) ?? [];
   if (command !== undefined) return `${command}…`;
+  if (value.startsWith('keyprovider:')) return value.replace(/^(keyprovider:[^:]*:).*$/s, '$1…');
   return value.startsWith('https:') ? value.replace(/[?#].*$/s, '?…') : value;
 }

@@ -65,7 +65,9 @@ export function withKeyOptions<T>(yargs: Argv<T>) {
       type: 'string',
       array: true,
       nargs: 1,
-      describe: 'Where a key or passphrase is: file:, env:, fd:, stdin:, cmd:, https:, keyring: or passphrase:',
+      describe:
+        'Where a key or passphrase is: file:, env:, fd:, stdin:, cmd:, https:, keyring: or passphrase:; or a key service: ' +
+        'keyprovider:',
     })
     .option('passphrase-file', {
       type: 'string',

@@ -4,7 +4,9 @@ import type { SourceOptions } from '../sources/source.ts';
 import type { OpenService, ServiceProvider } from './service.ts';
 
 /** Every key service. Each is loaded when it is used, so that those that are not cost nothing. */
-const services: Readonly<Record<string, () => Promise<{ readonly openService: OpenService }>>> = {};
+const services: Readonly<Record<string, () => Promise<{ readonly openService: OpenService }>>> = {
+  keyprovider: () => import('./keyprovider.ts'),
+};
 
 /**
  * Makes a provider of a text such as `kmip://HOST/KEY`. The service is not asked yet.

@@ -14,8 +14,15 @@ import { checkedSeconds, inSeconds } from './time-limit.ts';
 
 const MAX_ERROR_SIZE = 4096;
 const MAX_SHOWN_ERROR = 300;
+/** What may be 16 bytes or more in hexadecimal, or 32 or more in base64. */
+const LIKE_A_KEY = /[0-9A-Fa-f]{32,}|(?=\S*\d)(?=\S*[A-Z])[0-9A-Za-z+/_-]{42,}=*/g;
+
+/** A command of the shell, or a program with its arguments. */
+export type Command = string | readonly [program: string, ...args: string[]];
 
 export interface CommandOptions {
+  /** What it reads from its standard input, which is empty otherwise. The caller wipes it. */
+  readonly input?: Uint8Array | undefined;
   /** How long the command may take. */
   readonly timeoutSeconds?: number | undefined;
   /** Whether a message never quotes the errors of the command: those of one that is traced may have any secret. */
@@ -29,9 +36,9 @@ interface Ending {
 }
 
 /**
- * Runs a command of the shell in a session of its own, without a terminal, with an empty standard input and without
- * the variables that hold secrets. Its process group is killed when it takes too long, writes too much, or this
- * process is interrupted; what it leaves running in the background otherwise goes on.
+ * Runs a command in a session of its own, without a terminal and without the variables that hold secrets. Its process
+ * group is killed when it takes too long, writes too much, or this process is interrupted; what it leaves running in
+ * the background otherwise goes on.
  * @param source names it in messages
  * @param into receives what it writes to its standard output
  * @returns how many bytes it wrote, at most as many as fit
@@ -39,15 +46,15 @@ interface Ending {
  */
 export async function runForSecret(
   source: string,
-  command: string,
+  command: Command,
   into: Buffer,
-  { timeoutSeconds, hidesErrors = false }: CommandOptions = {},
+  { timeoutSeconds, hidesErrors = false, input }: CommandOptions = {},
 ): Promise<number> {
   const seconds = checkedSeconds(timeoutSeconds);
   const errors = offHeap(MAX_ERROR_SIZE);
   try {
     return await interruptible((interrupted) =>
-      new RunningCommand(command, into, errors, hidesErrors).end(source, seconds, interrupted),
+      new RunningCommand(command, into, errors, hidesErrors, input).end(source, seconds, interrupted),
     );
   } finally {
     wipe(errors);
@@ -60,15 +67,20 @@ class RunningCommand {
   readonly #errors: Reading;
   readonly #ended: Promise<Ending>;
   readonly #hidesErrors: boolean;
+  readonly #program: string;
+  readonly #input: Socket | undefined;
   #isKilled = false;
 
-  constructor(command: string, into: Buffer, errors: Buffer, hidesErrors: boolean) {
+  constructor(command: Command, into: Buffer, errors: Buffer, hidesErrors: boolean, input: Uint8Array | undefined) {
     this.#hidesErrors = hidesErrors;
+    const [program, ...args] = typeof command === 'string' ? (['/bin/sh', '-c', command] as const) : command;
+    this.#program = program;
     const [output, problems] = [makePipe(), makePipe()];
+    const given = input && { ...makePipe(), input };
     try {
       this.#child = withoutInheritance(() =>
-        spawn('/bin/sh', ['-c', command], {
-          stdio: ['ignore', output.writeEnd, problems.writeEnd],
+        spawn(program, args, {
+          stdio: [given?.readEnd ?? 'ignore', output.writeEnd, problems.writeEnd],
           detached: true,
           env: environmentWithoutSecrets(),
         }),
@@ -76,6 +88,12 @@ class RunningCommand {
     } finally {
       closeSync(output.writeEnd);
       closeSync(problems.writeEnd);
+      if (given !== undefined) closeSync(given.readEnd);
+    }
+    if (given !== undefined) {
+      this.#input = new Socket({ fd: given.writeEnd, readable: false, writable: true });
+      // It need not read all of it.
+      this.#input.on('error', () => undefined).end(given.input);
     }
     this.#ended = new Promise((resolve, reject) => {
       this.#child.once('error', reject).once('exit', (code, signal) => {
@@ -110,11 +128,13 @@ class RunningCommand {
       return this.#output.length;
     } catch (error) {
       if (error instanceof CkptfsError) throw error;
-      throw failed('command-failed', `${source}: /bin/sh cannot be started: ${systemErrorName(error)}`, error);
+      const problem = `${this.#program} cannot be started: ${systemErrorName(error)}`;
+      throw failed('command-failed', `${source}: ${problem}`, error);
     } finally {
       clearTimeout(timer);
       interrupted.removeEventListener('abort', onInterrupt);
-      await Promise.all([this.#output.close(), this.#errors.close()]);
+      const input = this.#input === undefined ? [] : [closed(this.#input)];
+      await Promise.all([this.#output.close(), this.#errors.close(), ...input]);
     }
   }
 
@@ -162,7 +182,7 @@ class Reading {
     const lines = this.#into.subarray(0, this.length).toString('utf8').split('\n');
     const line = lines.find((one) => one.trim() !== '')?.trim() ?? '';
     // A command that is traced, as by `sh -x`, may write what it is given.
-    const shown = printable(line, MAX_SHOWN_ERROR).replace(/[0-9A-Fa-f]{32,}/g, '[hidden]');
+    const shown = printable(line.replace(LIKE_A_KEY, '[hidden]'), MAX_SHOWN_ERROR);
     return shown === '' ? '' : `: ${shown}`;
   }
 

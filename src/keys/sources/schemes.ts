@@ -11,7 +11,9 @@ export const sourceForms: Readonly<Record<string, string>> = {
 };
 
 /** How each key service is written, whose keys stay where they are. */
-export const serviceForms: Readonly<Record<string, string>> = {};
+export const serviceForms: Readonly<Record<string, string>> = {
+  keyprovider: 'keyprovider:NAME[:PARAMETER]',
+};
 
 /** Returns whether a text begins with the scheme of a source of a secret. */
 export function isKeySource(text: string): boolean {

@@ -1,0 +1,1 @@
+export function answerTo(text: string, key: Buffer, name: string): string;
