@@ -111,6 +111,7 @@ const titles: Readonly<Record<KeySourceKind, string>> = {
   passphrase: 'passphrases',
   'private-key': 'private keys',
   keyprovider: 'keys of key providers',
+  vault: 'keys of Vault',
 };
 
 /** Returns the kinds of sources that are named. */

@@ -21,6 +21,7 @@ export const keySourceKinds = [
   'passphrase',
   'private-key',
   'keyprovider',
+  'vault',
 ] as const;
 
 export type KeySourceKind = (typeof keySourceKinds)[number];

@@ -35,6 +35,12 @@ export function readCertificates({ caFile, certFile, certKeyFile }: Files): { se
   }
 }
 
+/** @throws CkptfsError `bad-argument` for a client certificate without its key, or the reverse */
+export function checkCertificateFiles({ certFile, certKeyFile }: Files): void {
+  if ((certFile === undefined) !== (certKeyFile === undefined))
+    throw new CkptfsError('bad-argument', 'a client certificate needs both files, the certificate and its private key');
+}
+
 function read(path: string): Buffer {
   try {
     return readFileSync(path);

@@ -26,6 +26,17 @@ export interface Fetch {
   /** Tells whether a redirect within the same origin may be followed; by default it may. */
   readonly mayFollow?: ((place: URL) => boolean) | undefined;
   readonly files: Pick<SourceOptions, 'caFile' | 'certFile' | 'certKeyFile'>;
+  /** JSON that is sent by a POST; a GET without. The caller wipes it. */
+  readonly body?: Uint8Array | undefined;
+  /** Says what a status other than 200 means, with the body that came with it. */
+  readonly explain?: ((status: number, body: Buffer) => Explanation) | undefined;
+}
+
+/** What a server means by a status. */
+export interface Explanation {
+  readonly reason: 'refused' | 'denied' | 'revoked' | 'absent';
+  /** Completes a message after the source. */
+  readonly problem: string;
 }
 
 /** A server that may answer rightly a little later. */
@@ -43,7 +54,14 @@ export function fetchSecret(fetch: Fetch, into: Buffer): Promise<number> {
   const headers = Object.fromEntries(fetch.headers.map(({ name, value }) => [name, value()]));
   const certificates = readCertificates(fetch.files);
   const options: RequestOptions = {
-    headers: { accept: 'text/plain, */*;q=0.5', 'accept-encoding': 'identity', 'user-agent': 'ckptfs', ...headers },
+    method: fetch.body === undefined ? 'GET' : 'POST',
+    headers: {
+      accept: 'text/plain, */*;q=0.5',
+      'accept-encoding': 'identity',
+      'user-agent': 'ckptfs',
+      ...(fetch.body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...headers,
+    },
     ...certificates,
     agent: false,
     minVersion: 'TLSv1.2',
@@ -96,21 +114,19 @@ function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
   });
 }
 
-async function followed(
-  { source, url, mayFollow = () => true }: Fetch,
-  options: RequestOptions,
-  signal: AbortSignal,
-  into: Buffer,
-): Promise<number> {
+async function followed(fetch: Fetch, options: RequestOptions, signal: AbortSignal, into: Buffer): Promise<number> {
+  const { source, url, mayFollow = () => true, explain } = fetch;
   let place = url;
   for (let redirects = 0; ; redirects++) {
-    const answer = await answerOf(place, { ...options, signal }, into).catch((error: unknown) => {
-      if (signal.aborted) throw error;
-      throw connectionError(source, error);
-    });
-    if (typeof answer === 'number') return answer;
-    const { status, location } = answer;
-    if (!REDIRECTS.includes(status) || location === undefined) throw statusError(source, status);
+    const { status, location, length } = await answerOf(place, { ...options, signal }, fetch, into).catch(
+      (error: unknown) => {
+        if (signal.aborted) throw error;
+        throw connectionError(source, error);
+      },
+    );
+    if (status === 200) return length;
+    if (!REDIRECTS.includes(status) || location === undefined)
+      throw statusError(source, status, explain?.(status, into.subarray(0, length)));
     const next = URL.canParse(location, place.href) ? new URL(location, place) : undefined;
     if (next?.origin !== url.origin || next.username !== '' || next.password !== '')
       throw failed('refused', `${source}: it redirects to another server, which is not followed`);
@@ -120,22 +136,26 @@ async function followed(
   }
 }
 
-interface OtherAnswer {
-  readonly status: number | undefined;
+interface Answer {
+  readonly status: number;
   readonly location: string | undefined;
+  /** Bytes of the body that are in memory. */
+  readonly length: number;
 }
 
-/** Returns the size of the body that it put into memory, or what else the server answers. */
-function answerOf(url: URL, options: RequestOptions, into: Buffer): Promise<number | OtherAnswer> {
+/** Asks, and puts the body into memory if it is of use. */
+function answerOf(url: URL, options: RequestOptions, { body, explain }: Fetch, into: Buffer): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const asked = request(url, options, (response) => {
-      if (response.statusCode === 200) takeBody(response, into).then(resolve, reject);
+      const { statusCode: status = 0, headers } = response;
+      const take = (length: number): void => resolve({ status, location: headers.location, length });
+      if (status === 200 || explain !== undefined) takeBody(response, into).then(take, reject);
       else {
-        resolve({ status: response.statusCode, location: response.headers.location });
+        take(0);
         response.destroy();
       }
     });
-    asked.once('error', reject).end();
+    asked.once('error', reject).end(body ?? '');
   });
 }
 
@@ -157,10 +177,10 @@ function takeBody(response: IncomingMessage, into: Buffer): Promise<number> {
   });
 }
 
-function statusError(source: string, status: number | undefined): Error {
-  if (status === TOO_MANY_REQUESTS || (status !== undefined && status >= 500))
-    return new Retryable(`it answers ${status}`);
-  return failed('refused', `${source}: it answers ${status}`);
+function statusError(source: string, status: number, explanation?: Explanation): Error {
+  const { reason, problem } = explanation ?? { reason: 'refused', problem: `it answers ${status}` };
+  if (status === TOO_MANY_REQUESTS || status >= 500) return new Retryable(problem);
+  return failed(reason, `${source}: ${problem}`);
 }
 
 /** Tells problems that another attempt may not have from others. */
@@ -175,7 +195,7 @@ function connectionError(source: string, error: unknown): Error {
   return new Retryable(`no connection (${code})`, { cause: error });
 }
 
-type Reason = 'unreachable' | 'timeout' | 'refused' | 'certificate' | 'garbage';
+type Reason = 'unreachable' | 'timeout' | 'certificate' | 'garbage' | Explanation['reason'];
 
 function failed(reason: Reason, message: string, cause?: unknown): CkptfsError {
   return new CkptfsError('key-unavailable', message, { data: { reason }, cause });

@@ -1,6 +1,7 @@
 import { CkptfsError } from '../../base/errors.ts';
+import { checkCertificateFiles } from './https-certificates.ts';
 import { fetchSecret } from './https-fetch.ts';
-import { asGarbage, keySource, type OpenSource, type SourceOptions } from './source.ts';
+import { asGarbage, keySource, type OpenSource } from './source.ts';
 import { checkedSeconds } from './time-limit.ts';
 
 /** `https://HOST/PATH`: what a server answers. */
@@ -26,9 +27,4 @@ function parsedUrl(rest: string): URL {
     throw new CkptfsError('bad-argument', 'a URL of a key has no user name and no password: every process can read it');
   url.hash = '';
   return url;
-}
-
-function checkCertificateFiles({ certFile, certKeyFile }: SourceOptions): void {
-  if ((certFile === undefined) !== (certKeyFile === undefined))
-    throw new CkptfsError('bad-argument', 'a client certificate needs both files, the certificate and its private key');
 }

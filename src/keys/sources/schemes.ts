@@ -13,6 +13,7 @@ export const sourceForms: Readonly<Record<string, string>> = {
 /** How each key service is written, whose keys stay where they are. */
 export const serviceForms: Readonly<Record<string, string>> = {
   keyprovider: 'keyprovider:NAME[:PARAMETER]',
+  vault: 'vault://HOST[:PORT]/MOUNT/KEY',
 };
 
 /** Returns whether a text begins with the scheme of a source of a secret. */
