@@ -27,6 +27,24 @@ export function bindAsync(
     });
 }
 
+/**
+ * Opens a further library, which is never closed. It finds what it needs in the libraries that it asks for before it
+ * looks in this process: Node has an OpenSSL of its own, of another version.
+ * @param path absolute
+ * @returns binds a function of it, as {@link bind} does
+ * @throws Error when the file is no library that can be loaded here
+ */
+export function openLibrary(path: string): typeof bind {
+  const library = koffi.load(path, { deep: true });
+  return (name, result, parameters) => library.func(name, result, [...parameters]) as NativeFunction;
+}
+
+/** Binds a function whose address is known, as {@link bind} does. */
+export function bindAddress(address: number, result: string, parameters: readonly string[]): NativeFunction {
+  const prototype = koffi.proto(result, [...parameters]);
+  return (...args) => koffi.call(address, prototype, ...args) as number;
+}
+
 /** Returns the errno of the bound function that this thread called last. */
 export function lastErrno(): number {
   return koffi.errno();

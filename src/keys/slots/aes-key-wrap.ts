@@ -4,7 +4,7 @@ import type { Secret } from '../../crypto/secret.ts';
 import { primitives } from '../../crypto/select.ts';
 import { commonParameters, parametersFor, type Slot, type SlotJwe } from '../../format/slot.ts';
 import type { SlotDescription } from '../../format/slot-description.ts';
-import { openWrapped } from './content.ts';
+import { openWrapped, sealContent, type WrapContentKey } from './content.ts';
 import { makeSlot, withCopy } from './make-slot.ts';
 
 const ALGORITHMS_BY_KEY_SIZE: ReadonlyMap<number, string> = new Map([
@@ -24,7 +24,7 @@ export async function wrapIntoSlot(
   wrappingKey: Secret,
   description: SlotDescription = {},
 ): Promise<Slot> {
-  const parameters = commonParameters(algorithmFor(wrappingKey), imageId);
+  const parameters = commonParameters(algorithmFor(wrappingKey.length), imageId);
   return makeSlot(imageKey, parameters, description, (jwe) => withCopy(wrappingKey, (key) => jwe.encrypt(key)));
 }
 
@@ -39,13 +39,33 @@ export function unwrapFromSlot(
   wrappingKey: Secret,
   p: Primitives = primitives(),
 ): Secret | undefined {
-  if (parametersFor(slot, imageId, algorithmFor(wrappingKey)) === undefined) return undefined;
-  return openWrapped(slot, wrappingKey, p);
+  return isForKeyOf(wrappingKey.length, slot, imageId) ? openWrapped(slot, wrappingKey, p) : undefined;
 }
 
-function algorithmFor(wrappingKey: Secret): string {
-  const algorithm = ALGORITHMS_BY_KEY_SIZE.get(wrappingKey.length);
-  if (algorithm === undefined)
-    throw new CkptfsError('internal', `no algorithm wraps with a key of ${wrappingKey.length} bytes`);
+/**
+ * Like {@link wrapIntoSlot}, for a wrapping key that only its holder can use.
+ * @param keySize of the wrapping key, in bytes
+ * @param wrap wraps the content key by AES Key Wrap (RFC 3394)
+ * @throws what `wrap` throws
+ */
+export function wrapByHolder(
+  imageKey: Secret,
+  imageId: Uint8Array,
+  keySize: number,
+  wrap: WrapContentKey,
+  description: SlotDescription,
+  p: Primitives = primitives(),
+): Promise<Slot> {
+  return sealContent(imageKey, commonParameters(algorithmFor(keySize), imageId), description, wrap, p);
+}
+
+/** Returns whether a slot is of an image, and for a symmetric key of a size in bytes. @param imageId 16 bytes */
+export function isForKeyOf(keySize: number, slot: SlotJwe, imageId: Uint8Array): boolean {
+  return parametersFor(slot, imageId, algorithmFor(keySize)) !== undefined;
+}
+
+function algorithmFor(keySize: number): string {
+  const algorithm = ALGORITHMS_BY_KEY_SIZE.get(keySize);
+  if (algorithm === undefined) throw new CkptfsError('internal', `no algorithm wraps with a key of ${keySize} bytes`);
   return algorithm;
 }

@@ -36,7 +36,12 @@ export async function wrapByEcdhEs(
  * @param imageId 16 bytes
  * @param key a key of a curve of NIST, or of X25519
  */
-export function unwrapByEcdhEs(slot: SlotJwe, imageId: Uint8Array, key: PrivateKey, p: Primitives): Secret | undefined {
+export function unwrapByEcdhEs(
+  slot: SlotJwe,
+  imageId: Uint8Array,
+  key: Pick<PrivateKey, 'agree'>,
+  p: Primitives,
+): Secret | undefined {
   const epk = readPublicJwk(parametersFor(slot, imageId, ECDH_ES, ECDH_ES_PARAMETERS)?.get('epk'));
   const agreed = epk && key.agree(epk);
   if (agreed === undefined) return undefined;

@@ -16,6 +16,9 @@ export function isRecipientJwk(jwk: PublicJwk): jwk is RecipientJwk {
   return jwk.kty !== 'OKP' || jwk.crv === 'X25519';
 }
 
+/** A private key as slots need it: one in this process, or one that a token uses. */
+export type UnwrappingKey = Pick<PrivateKey, 'publicJwk' | 'decryptOaep256' | 'agree'>;
+
 /**
  * Wraps the image key of an image for the holder of a private key.
  * @param imageId 16 bytes
@@ -53,7 +56,7 @@ export function recipientOf(slot: SlotJwe, imageId: Uint8Array): string | undefi
 export function unwrapWithPrivateKey(
   slots: readonly SlotJwe[],
   imageId: Uint8Array,
-  key: PrivateKey,
+  key: UnwrappingKey,
   source: string,
   p: Primitives = primitives(),
 ): { imageKey: Secret; slot: number } | undefined {
@@ -67,6 +70,6 @@ export function unwrapWithPrivateKey(
   throw new CkptfsError('damaged', `${count} is for ${source}, but does not open with it: it is damaged or forged`);
 }
 
-function unwrapped(slot: SlotJwe, imageId: Uint8Array, key: PrivateKey, p: Primitives): Secret | undefined {
+function unwrapped(slot: SlotJwe, imageId: Uint8Array, key: UnwrappingKey, p: Primitives): Secret | undefined {
   return key.publicJwk.kty === 'RSA' ? unwrapByRsaOaep(slot, imageId, key, p) : unwrapByEcdhEs(slot, imageId, key, p);
 }

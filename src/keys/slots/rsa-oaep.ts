@@ -31,7 +31,7 @@ export function wrapByRsaOaep(
 export function unwrapByRsaOaep(
   slot: SlotJwe,
   imageId: Uint8Array,
-  key: PrivateKey,
+  key: Pick<PrivateKey, 'decryptOaep256'>,
   p: Primitives,
 ): Secret | undefined {
   if (parametersFor(slot, imageId, RSA_OAEP, RSA_OAEP_PARAMETERS) === undefined) return undefined;
