@@ -32,6 +32,10 @@ keyctl keyutils
 jose jose
 ssh-keygen openssh-client
 age age
+softhsm2-util softhsm2
+pkcs11-tool opensc
+p11-kit p11-kit
+certutil libnss3-tools
 runc runc
 podman podman
 javac default-jdk-headless

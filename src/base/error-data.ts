@@ -121,6 +121,7 @@ export const errorFacts = {
       'userfaultfd',
       'openssl',
       'keyring',
+      'pkcs11',
       'exchange',
     ],
   },

@@ -158,6 +158,11 @@ const hints: { readonly [Code in ErrorCode]?: (error: CkptfsError<Code>) => Hint
           ? `It has no socket where this command looks. "ckptfs info" shows whether the image is sealed${placeOf(data.source)}.`
           : 'It has no socket where this command looks. It wipes its keys when the mount is not used any more.',
     }),
+  'key-unavailable': ({ data }) =>
+    choose(data?.reason, {
+      'wrong-pin': 'Log in to the token once with the right PIN, by a tool of its own, and try again.',
+      'pin-locked': 'Its security officer can give the token a new PIN.',
+    }),
   'missing-feature': ({ data }) =>
     choose(data?.feature, {
       'fuse-device': LOAD_FUSE,
@@ -175,6 +180,7 @@ const hints: { readonly [Code in ErrorCode]?: (error: CkptfsError<Code>) => Hint
         '--allow-root out.',
       keyring:
         'The seccomp filter of a container may forbid add_key(2) and keyctl(2): allow them, or use another source.',
+      pkcs11: 'Name the module of the token: pkcs11:…?module-path=/PATH.',
       exchange: 'Name another directory for the new image: "ckptfs reencrypt ENC DST".',
       userfaultfd: 'Restore without --lazy-pages, or see what "ckptfs doctor" says of lazy restores.',
       'mount-namespace-right': 'Run it as root, or mount with "ckptfs mount" instead.',

@@ -112,6 +112,7 @@ const titles: Readonly<Record<KeySourceKind, string>> = {
   'private-key': 'private keys',
   keyprovider: 'keys of key providers',
   vault: 'keys of Vault',
+  pkcs11: 'keys of PKCS #11 tokens',
 };
 
 /** Returns the kinds of sources that are named. */

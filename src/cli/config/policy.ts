@@ -22,6 +22,7 @@ export const keySourceKinds = [
   'private-key',
   'keyprovider',
   'vault',
+  'pkcs11',
 ] as const;
 
 export type KeySourceKind = (typeof keySourceKinds)[number];

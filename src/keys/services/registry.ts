@@ -7,6 +7,7 @@ import type { OpenService, ServiceProvider } from './service.ts';
 const services: Readonly<Record<string, () => Promise<{ readonly openService: OpenService }>>> = {
   keyprovider: () => import('./keyprovider.ts'),
   vault: () => import('./vault.ts'),
+  pkcs11: () => import('./pkcs11.ts'),
 };
 
 /**

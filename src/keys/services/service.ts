@@ -7,7 +7,7 @@ import { type ServiceName, serviceKeyOf, unwrapByService, wrapByService } from '
 import type { SourceOptions } from '../sources/source.ts';
 
 /** Slots of one image for which a service is asked at most: an attacker who has the storage can write slots. */
-const MAX_ASKED = 8;
+export const MAX_ASKED = 8;
 
 /** What a key service opened and made slots with. Nothing is asked before it is needed. */
 export interface ServiceProvider extends KeyProvider {

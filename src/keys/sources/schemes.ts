@@ -14,6 +14,7 @@ export const sourceForms: Readonly<Record<string, string>> = {
 export const serviceForms: Readonly<Record<string, string>> = {
   keyprovider: 'keyprovider:NAME[:PARAMETER]',
   vault: 'vault://HOST[:PORT]/MOUNT/KEY',
+  pkcs11: 'pkcs11:ATTRIBUTES[?QUERY]',
 };
 
 /** Returns whether a text begins with the scheme of a source of a secret. */

@@ -6,6 +6,7 @@ import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, test } from 'vitest';
 import { readRingSwitch } from '../../../src/fuse/uring/switch.ts';
+import { hasSoftHsm, hasSoftoken } from '../../support/tokens.ts';
 
 /** Where `scripts/setup` puts its wrappers of criu, crit, checkpointctl when the host has none that work. */
 const toolsDirectory = join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'ckptfs', 'criu', 'bin');
@@ -127,6 +128,8 @@ const probes = {
   busybox: program('busybox'),
   systemdAnalyze: program('systemd-analyze'),
   zsh: program('zsh'),
+  softHsm: () => (hasSoftHsm ? (program('softhsm2-util')() ?? program('pkcs11-tool')()) : 'SoftHSM is not installed'),
+  nss: () => (hasSoftoken ? (program('certutil')() ?? program('symkeyutil')()) : 'the token of NSS is not installed'),
 } satisfies Record<string, Probe>;
 
 /** What a system test may need of the machine. */
