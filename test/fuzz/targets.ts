@@ -4,6 +4,7 @@ import { fuseWritableTarget } from './fuse-writable-target.ts';
 import { headerTarget, slotTarget } from './header-target.ts';
 import { entriesTarget, frameTarget } from './journal-target.ts';
 import { privateKeyTarget, publicKeySlotTarget, publicKeyTarget } from './key-targets.ts';
+import { kmipTarget } from './kmip-target.ts';
 import { envelopeTarget, manifestTarget } from './manifest-target.ts';
 import { chunkTarget, objectTarget } from './object-target.ts';
 import { signaturesTarget } from './signatures-target.ts';
@@ -25,6 +26,7 @@ export const fuzzTargets: readonly FuzzTarget[] = [
   privateKeyTarget,
   publicKeyTarget,
   publicKeySlotTarget,
+  kmipTarget,
   criuCipherTarget,
   criuDamagedImageTarget,
   criuHostileImageTarget,

@@ -29,8 +29,8 @@ import {
 
 const root = path.join(import.meta.dirname, '..', 'vectors');
 const kinds = Object.keys(allVectors) as Vector['kind'][];
-/** Made from other people's publications, and held to by the tests of src/crypto. */
-const publishedKinds = ['crypto'];
+/** Made from other people's publications and programs, and held to by the tests of src/crypto and src/keys/kmip. */
+const publishedKinds = ['crypto', 'kmip'];
 const implementations = ['openssl', 'node'] as const;
 
 function vectorsOf<K extends Vector['kind']>(kind: K): (readonly [string, Extract<Vector, { kind: K }>])[] {

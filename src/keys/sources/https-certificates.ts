@@ -9,10 +9,14 @@ type Files = Pick<SourceOptions, 'caFile' | 'certFile' | 'certKeyFile'>;
 
 /**
  * Reads the certificates that a server is believed by, and those that it is shown.
+ * @param ciphers the suites that are offered, as OpenSSL writes them; those of Node unless told
  * @throws CkptfsError `bad-key-file` when a file cannot be read, or is not what it must be
  */
-export function readCertificates({ caFile, certFile, certKeyFile }: Files): { secureContext?: SecureContext } {
-  if (caFile === undefined && certFile === undefined) return {};
+export function readCertificates(
+  { caFile, certFile, certKeyFile }: Files,
+  ciphers?: string,
+): { secureContext?: SecureContext } {
+  if (caFile === undefined && certFile === undefined && ciphers === undefined) return {};
   const ca = caFile === undefined ? undefined : read(caFile);
   const cert = certFile === undefined ? undefined : read(certFile);
   const key = certKeyFile === undefined ? undefined : read(certKeyFile);
@@ -23,6 +27,7 @@ export function readCertificates({ caFile, certFile, certKeyFile }: Files): { se
       ...(ca === undefined ? {} : { ca }),
       ...(cert === undefined ? {} : { cert }),
       ...(key === undefined ? {} : { key }),
+      ...(ciphers === undefined ? {} : { ciphers }),
       minVersion: 'TLSv1.2',
     });
     return { secureContext };

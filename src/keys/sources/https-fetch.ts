@@ -5,8 +5,10 @@ import { CkptfsError, systemErrorName } from '../../base/errors.ts';
 import { wipe } from '../../base/wipe.ts';
 import { readCertificates } from './https-certificates.ts';
 import { interruptible } from './interruptible.ts';
+import { pause } from './pause.ts';
 import type { HeaderField, SourceOptions } from './source.ts';
 import { inSeconds } from './time-limit.ts';
+import { tlsFault } from './tls-fault.ts';
 
 const MAX_REDIRECTS = 3;
 const MAX_RETRIES = 3;
@@ -99,21 +101,6 @@ async function withRetries(
   }
 }
 
-/** Waits, but not beyond an abort. */
-function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => {
-      clearTimeout(timer);
-      reject(signal.reason);
-    };
-    const timer = setTimeout(() => {
-      signal.removeEventListener('abort', onAbort);
-      resolve();
-    }, milliseconds);
-    signal.addEventListener('abort', onAbort, { once: true });
-  });
-}
-
 async function followed(fetch: Fetch, options: RequestOptions, signal: AbortSignal, into: Buffer): Promise<number> {
   const { source, url, mayFollow = () => true, explain } = fetch;
   let place = url;
@@ -187,13 +174,16 @@ function statusError(source: string, status: number, explanation?: Explanation):
 function connectionError(source: string, error: unknown): Error {
   if (error instanceof CkptfsError || error instanceof Retryable) return error;
   const code = systemErrorName(error) ?? String(error);
-  if (/CERT|ALTNAME|UNABLE_TO_|HOSTNAME_MISMATCH|INVALID_CA|PATH_LENGTH/.test(code) && !/ALERT/.test(code))
-    return failed('certificate', `${source}: the certificate of the server is not accepted (${code})`, error);
-  if (code.includes('ALERT')) return failed('refused', `${source}: the server refuses the connection (${code})`, error);
-  if (/^(?:HPE_|ERR_SSL_|EPROTO)/.test(code))
-    return failed('garbage', `${source}: the server does not speak https (${code})`, error);
+  const reason = tlsFault(code);
+  if (reason !== undefined) return failed(reason, `${source}: ${problems[reason]} (${code})`, error);
   return new Retryable(`no connection (${code})`, { cause: error });
 }
+
+const problems = {
+  certificate: 'the certificate of the server is not accepted',
+  refused: 'the server refuses the connection',
+  garbage: 'the server does not speak https',
+} as const;
 
 type Reason = 'unreachable' | 'timeout' | 'certificate' | 'garbage' | Explanation['reason'];
 
