@@ -41,6 +41,7 @@ podman podman
 javac default-jdk-headless
 systemd-analyze systemd
 zsh zsh
+pykmip-server python3-pykmip
 LIST
 }
 

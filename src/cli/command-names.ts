@@ -60,6 +60,10 @@ export const commandTexts = {
     usage: 'key <ACTION> <ENC> [SLOT] [LABEL]',
     summary: 'Show and change who can open an image; keep its key in the kernel for a time',
   },
+  kms: {
+    usage: 'kms <ACTION> <SERVICE> [NAME]',
+    summary: 'Make, list, revoke and destroy keys of a key management server',
+  },
   info: {
     usage: 'info <ENC>',
     summary: 'Describe an image; with its key, also what is in it',

@@ -18,6 +18,7 @@ export const loadCommand: Readonly<Record<CommandName, () => Promise<Command>>> 
   exec: async () => (await import('./commands/exec.ts')).command,
   status: async () => (await import('./commands/status.ts')).command,
   key: async () => (await import('./commands/key.ts')).command,
+  kms: async () => (await import('./commands/kms.ts')).command,
   info: async () => (await import('./commands/info.ts')).command,
   ls: async () => (await import('./commands/ls.ts')).command,
   cat: async () => (await import('./commands/cat.ts')).command,

@@ -18,12 +18,17 @@ export class TlsAuthority {
     this.#openssl('req', '-x509', ...NEW_KEY, '-keyout', this.#caKey, '-out', this.caFile, '-subj', '/CN=test CA');
   }
 
-  /** @param subjectAltName such as `IP:127.0.0.1` @param days of validity, negative for one that has expired */
-  issue(name: string, subjectAltName: string, days = 1): Issued {
+  /**
+   * @param subjectAltName such as `IP:127.0.0.1`
+   * @param days of validity, negative for one that has expired
+   * @param usage that it is restricted to, such as `clientAuth`
+   */
+  issue(name: string, subjectAltName: string, days = 1, usage?: string): Issued {
     const [request, extensions] = [join(this.directory, `${name}.csr`), join(this.directory, `${name}.ext`)];
     const certFile = join(this.directory, `${name}.pem`);
     const keyFile = join(this.directory, `${name}.key`);
-    writeFileSync(extensions, `subjectAltName=${subjectAltName}\n`);
+    const restriction = usage === undefined ? '' : `extendedKeyUsage=${usage}\n`;
+    writeFileSync(extensions, `subjectAltName=${subjectAltName}\n${restriction}`);
     this.#openssl('req', ...NEW_KEY, '-keyout', keyFile, '-out', request, '-subj', `/CN=${name}`);
     const authority = ['-CA', this.caFile, '-CAkey', this.#caKey, '-CAcreateserial', '-extfile', extensions];
     this.#openssl('x509', '-req', '-in', request, '-out', certFile, '-days', String(days), ...authority);

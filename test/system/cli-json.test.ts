@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { criuCase } from '../support/criu-fixtures.ts';
+import { PyKmip } from './support/kmip.ts';
 import { ckptfsProgram, clear } from './support/mounts.ts';
 import { PATIENCE } from './support/patience.ts';
 import { runProgram } from './support/programs.ts';
@@ -18,6 +19,7 @@ const otherName = Buffer.from([0x66, 0xff]);
 
 let base: string;
 let terminal: Terminal;
+let kms: PyKmip;
 const at = (...names: string[]): string => join(base, ...names);
 
 /** What each command printed, by its name; `standard error` for the lines of all of them. */
@@ -129,8 +131,9 @@ function damage(image: string): void {
   }
 }
 
-describeIf(['root', 'fuse', 'namespaces', 'getfattr'], 'a line of JSON', () => {
-  beforeAll(() => {
+describeIf(['root', 'fuse', 'namespaces', 'getfattr', 'pykmip'], 'a line of JSON', () => {
+  beforeAll(async () => {
+    kms = await PyKmip.start();
     base = fs.realpathSync(fs.mkdtempSync(join(tmpdir(), 'ckptfs-json-')));
     terminal = new Terminal(base);
     for (const name of ['mnt', 'src', 'ramfs', 'bin']) fs.mkdirSync(at(name));
@@ -141,7 +144,8 @@ describeIf(['root', 'fuse', 'namespaces', 'getfattr'], 'a line of JSON', () => {
     runProgram('mount', '-t', 'ramfs', 'ramfs', at('ramfs'));
   });
 
-  afterAll(() => {
+  afterAll(async () => {
+    await kms.remove();
     for (const name of ['mnt', 'ramfs']) clear(at(name));
     fs.rmSync(base, { recursive: true });
   });
@@ -165,6 +169,9 @@ describeIf(['root', 'fuse', 'namespaces', 'getfattr'], 'a line of JSON', () => {
     run('key', 'list', 'again');
     note('key cache', terminal.run('key', 'cache', 'enc', '--json', '--ttl', '1h', ...key));
     note('key drop', terminal.run('key', 'drop', 'enc', '--json'));
+    const server = ['--json', ...kms.options()];
+    note('kms create', terminal.run('kms', 'create', kms.address, 'fleet', ...server));
+    note('kms list', terminal.run('kms', 'list', kms.address, ...server));
     run('shred', 'again', '--image-id', JSON.parse(terminal.run('info', 'again', '--json').stdout).imageId);
     run('info', 'enc');
     run('info', 'enc', ...key);

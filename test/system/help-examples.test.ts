@@ -6,9 +6,10 @@ import { afterAll, beforeAll, describe, expect } from 'vitest';
 import { commandNames } from '../../src/cli/command-names.ts';
 import { criuCase } from '../support/criu-fixtures.ts';
 import { ckptfs } from './support/ckptfs.ts';
+import { PyKmip } from './support/kmip.ts';
 import { ckptfsProgram } from './support/mounts.ts';
 import { type CommandResult, type Namespace, openNamespace } from './support/namespace.ts';
-import { describeIf, systemTest } from './support/requirements.ts';
+import { describeIf, type Feature, have, systemTest } from './support/requirements.ts';
 
 /** The lines below "Examples:" that are no comments, as they are printed. */
 function examplesOf(command: string): string[] {
@@ -35,6 +36,14 @@ const preparations: Readonly<Record<string, string>> = {
   verify: `${signer} && ckptfs sign enc -k k --sign signer.pem -q`,
   unlock: 'ckptfs mount enc mnt -k k && ckptfs lock mnt',
 };
+
+/** The port of KMIP: the examples name none. */
+const KMIP_PORT = 5696;
+
+/** Returns a configuration of who the client of a server is. */
+function configurationFor({ client }: PyKmip): string {
+  return JSON.stringify({ keyCaFile: client.caFile, keyCert: client.certFile, keyCertKey: client.certKeyFile });
+}
 
 /** Starts a process of the examples, by a pid that nothing else in the namespace or in another one will have. */
 function launch(namespace: Namespace): number {
@@ -85,6 +94,13 @@ describeIf(['root', 'fuse', 'namespaces', 'criu', 'crit'], 'the examples of --he
 
   describe.each(commandNames)('%s', (command) => {
     const examples = examplesOf(command);
+    const features: Feature[] = command === 'kms' ? ['pykmip'] : [];
+    let kms: PyKmip | undefined;
+
+    beforeAll(async () => {
+      if (features.every(have)) kms = command === 'kms' ? await PyKmip.start(KMIP_PORT) : undefined;
+    });
+    afterAll(() => kms?.remove());
 
     systemTest([], 'is shown in whole lines', () => {
       expect(examples).not.toEqual([]);
@@ -92,10 +108,11 @@ describeIf(['root', 'fuse', 'namespaces', 'criu', 'crit'], 'the examples of --he
     });
 
     for (const example of examples) {
-      systemTest([], `${example.trim()}`, async () => {
+      systemTest(features, `${example.trim()}`, async () => {
         const folder = made('example');
         try {
           cpSync(template, folder, { recursive: true, preserveTimestamps: true });
+          if (kms !== undefined) writeFileSync(join(folder, 'config/ckptfs/config.json'), configurationFor(kms));
           await inNamespace((namespace) => {
             // criu restores only where the pid of the process is free.
             if (example.includes('$(cat pid)')) writeFileSync(join(folder, 'pid'), String(launch(namespace)));

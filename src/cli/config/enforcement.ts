@@ -113,6 +113,7 @@ const titles: Readonly<Record<KeySourceKind, string>> = {
   keyprovider: 'keys of key providers',
   vault: 'keys of Vault',
   pkcs11: 'keys of PKCS #11 tokens',
+  kmip: 'keys of KMIP servers',
 };
 
 /** Returns the kinds of sources that are named. */

@@ -23,6 +23,7 @@ export const keySourceKinds = [
   'keyprovider',
   'vault',
   'pkcs11',
+  'kmip',
 ] as const;
 
 export type KeySourceKind = (typeof keySourceKinds)[number];

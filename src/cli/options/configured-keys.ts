@@ -1,7 +1,8 @@
 import { checkPaths } from '../command.ts';
 import type { ConfiguredName, ConfiguredOptions } from '../config/configuration.ts';
+import { mayBeConfigured } from '../config/places.ts';
 import { omitUndefined } from '../omit-undefined.ts';
-import type { KeyArguments, RecipientArguments } from './key-options.ts';
+import type { KeyArguments, KeyServerArguments, RecipientArguments } from './key-options.ts';
 
 /** Options that say who can open new images, and how their certificates are checked. */
 const FOR_MAKING: readonly ConfiguredName[] = ['recipient', 'caFile', 'crlFile', 'ocsp'];
@@ -26,6 +27,23 @@ export async function withConfiguredChecks(
 ): Promise<KeyArguments & RecipientArguments> {
   const { caFile, crlFile, ocsp } = await withChecks(args);
   return { ...omitUndefined({ caFile, crlFile, ocsp }), ...given(args) };
+}
+
+/** Adds to arguments how the configuration has servers of keys asked, unless they name a certificate themselves. */
+export async function withConfiguredServers(args: KeyServerArguments): Promise<KeyServerArguments> {
+  const { keyCaFile, keyCert, keyCertKey } = args;
+  const isNamed = keyCaFile !== undefined || keyCert !== undefined || keyCertKey !== undefined;
+  if (isNamed || !mayBeConfigured()) return args;
+  const options = await configured();
+  return {
+    ...args,
+    ...omitUndefined({
+      keyTimeout: args.keyTimeout ?? options.keyTimeout,
+      keyCaFile: options.keyCaFile,
+      keyCert: options.keyCert,
+      keyCertKey: options.keyCertKey,
+    }),
+  };
 }
 
 /** Returns what is configured, without the checks where the arguments have their own: they belong together. */

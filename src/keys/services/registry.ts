@@ -8,6 +8,7 @@ const services: Readonly<Record<string, () => Promise<{ readonly openService: Op
   keyprovider: () => import('./keyprovider.ts'),
   vault: () => import('./vault.ts'),
   pkcs11: () => import('./pkcs11.ts'),
+  kmip: () => import('./kmip.ts'),
 };
 
 /**

@@ -15,6 +15,7 @@ export const serviceForms: Readonly<Record<string, string>> = {
   keyprovider: 'keyprovider:NAME[:PARAMETER]',
   vault: 'vault://HOST[:PORT]/MOUNT/KEY',
   pkcs11: 'pkcs11:ATTRIBUTES[?QUERY]',
+  kmip: 'kmip://HOST[:PORT][,HOST…]/KEY',
 };
 
 /** Returns whether a text begins with the scheme of a source of a secret. */

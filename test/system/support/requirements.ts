@@ -130,6 +130,7 @@ const probes = {
   zsh: program('zsh'),
   softHsm: () => (hasSoftHsm ? (program('softhsm2-util')() ?? program('pkcs11-tool')()) : 'SoftHSM is not installed'),
   nss: () => (hasSoftoken ? (program('certutil')() ?? program('symkeyutil')()) : 'the token of NSS is not installed'),
+  pykmip: program('pykmip-server'),
 } satisfies Record<string, Probe>;
 
 /** What a system test may need of the machine. */
