@@ -19,6 +19,8 @@ const LIKE_A_KEY = /[0-9A-Fa-f]{32,}|(?=\S*\d)(?=\S*[A-Z])[0-9A-Za-z+/_-]{42,}=*
 
 /** A command of the shell, or a program with its arguments. */
 export type Command = string | readonly [program: string, ...args: string[]];
+/** EX_NOPERM of sysexits.h: the key may not be used, as opposed to that it cannot be had now. */
+const DENIED = 77;
 
 export interface CommandOptions {
   /** What it reads from its standard input, which is empty otherwise. The caller wipes it. */
@@ -123,7 +125,7 @@ class RunningCommand {
       if (this.#output.isFull) return this.#output.length;
       if (ending.code !== 0) {
         const said = this.#hidesErrors ? '' : this.#errors.firstLine;
-        throw failed('command-failed', `${source}: ${how(ending)}${said}`);
+        throw failed(ending.code === DENIED ? 'denied' : 'command-failed', `${source}: ${how(ending)}${said}`);
       }
       return this.#output.length;
     } catch (error) {
@@ -209,6 +211,6 @@ function how({ code, signal }: Ending): string {
   return code === null ? `the command was ended by ${signal}` : `the command ended with exit code ${code}`;
 }
 
-function failed(reason: 'timeout' | 'command-failed', message: string, cause?: unknown): CkptfsError {
+function failed(reason: 'timeout' | 'command-failed' | 'denied', message: string, cause?: unknown): CkptfsError {
   return new CkptfsError('key-unavailable', message, { data: { reason }, cause });
 }

@@ -15,6 +15,13 @@ const MAX_RETRIES = 3;
 const FIRST_PAUSE_MILLISECONDS = 100;
 const REDIRECTS: readonly (number | undefined)[] = [301, 302, 303, 307, 308];
 const TOO_MANY_REQUESTS = 429;
+/** What a server says of a key that it does not give (RFC 9110 §15.5). */
+const REFUSALS: Readonly<Record<number, Explanation['reason']>> = {
+  401: 'denied',
+  403: 'denied',
+  404: 'absent',
+  410: 'revoked',
+};
 
 export interface Fetch {
   /** Names the URL in messages, without what may be secret. */
@@ -165,7 +172,7 @@ function takeBody(response: IncomingMessage, into: Buffer): Promise<number> {
 }
 
 function statusError(source: string, status: number, explanation?: Explanation): Error {
-  const { reason, problem } = explanation ?? { reason: 'refused', problem: `it answers ${status}` };
+  const { reason, problem } = explanation ?? { reason: REFUSALS[status] ?? 'refused', problem: `it answers ${status}` };
   if (status === TOO_MANY_REQUESTS || status >= 500) return new Retryable(problem);
   return failed(reason, `${source}: ${problem}`);
 }

@@ -110,3 +110,10 @@ test('the errors of a command for a passphrase are not quoted, because nothing t
 test('a long command is shortened in messages', async () => {
   expect((await refusal(`exit 1 # ${'x'.repeat(5000)}`)).message.length).toBeLessThan(300);
 });
+
+test.each([
+  [77, 'denied'],
+  [78, 'command-failed'],
+])('exit code %d is %s', async (code, reason) => {
+  expect((await refusal(`exit ${code}`)).data).toEqual({ reason });
+});

@@ -248,11 +248,21 @@ describe('redirects', () => {
 });
 
 describe('answers', () => {
-  test.each([201, 204, 304, 400, 401, 403, 404, 410])('%i is refused at once', async (status) => {
+  test.each([
+    [201, 'refused'],
+    [204, 'refused'],
+    [304, 'refused'],
+    [400, 'refused'],
+    [401, 'denied'],
+    [403, 'denied'],
+    [404, 'absent'],
+    [410, 'revoked'],
+  ])('%i is %s at once', async (status, why) => {
     await whileItAnswers(
       (_request, response) => response.writeHead(status).end(status === 204 || status === 304 ? undefined : key),
       async () => {
-        expect((await refusal(`${server.url}/k`)).message).toContain(`it answers ${status}`);
+        const error = await refusal(`${server.url}/k`);
+        expect([error.message, error.data]).toEqual([expect.stringContaining(`it answers ${status}`), { reason: why }]);
         expect(server.asked).toHaveLength(1);
       },
     );

@@ -167,9 +167,9 @@ const kinds: readonly Kind[] = [
       return { uri: `${server.url}/key`, options: https() };
     },
     absent: () => ({ uri: `${server.url}/absent`, options: https() }),
-    absentIs: ['key-unavailable', 'refused'],
+    absentIs: ['key-unavailable', 'absent'],
     unreadable: () => ({ uri: `${server.url}/unreadable`, options: https() }),
-    unreadableIs: ['key-unavailable', 'refused'],
+    unreadableIs: ['key-unavailable', 'denied'],
     named: /https:\/\/127\.0\.0\.1:\d+\/(?:key|absent|unreadable)/,
     ...answered,
   },
