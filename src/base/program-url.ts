@@ -1,5 +1,12 @@
 /** The programs of src/programs, each of which is a process or a thread of its own. */
-export type ProgramName = 'ckptfs' | 'criu-thread' | 'daemon' | 'image-worker' | 'mount-trial' | 'serving-thread';
+export type ProgramName =
+  | 'ckptfs'
+  | 'criu-thread'
+  | 'daemon'
+  | 'image-worker'
+  | 'key-check'
+  | 'mount-trial'
+  | 'serving-thread';
 
 /** The folder of the programs, relative to this file; scripts/build.js defines another one for the bundles. */
 declare const CKPTFS_PROGRAMS: string | undefined;

@@ -59,7 +59,14 @@ async function mountPlainly(words: readonly string[], { launcher, ...start }: St
   await prepareForCommand(args);
   const { image, mount, logFile } = await mountRequest(args);
   if (mayHavePolicy() || image.policy !== undefined || (image.keyFile.length === 0 && mayBeConfigured())) return;
-  if (image.verify || hasOthers(image) || demandsSignature(image) || mount.auditLog !== undefined) return;
+  if (
+    image.verify ||
+    hasOthers(image) ||
+    demandsSignature(image) ||
+    mount.auditLog !== undefined ||
+    mount.lease !== undefined
+  )
+    return;
   if (!image.keyFile.every(isRegularFile) || !canMountHere(mount)) return;
   const { imageKey, origin, warnings } = await unlocked(image);
   await mountHere({

@@ -30,6 +30,11 @@ export function imageKeyName(imageId: Uint8Array): string {
   return `ckptfs:${Buffer.from(imageId).toString('hex')}`;
 }
 
+/** Returns the name under which the kernel has a key for the time of a lease. @param name of `sharedName` */
+export function leasedKeyName(name: string): string {
+  return `ckptfs-lease:${name}`;
+}
+
 /**
  * Reads a key of type `user` in the keyrings of the user and of the session.
  * @param into receives what fits
@@ -88,7 +93,11 @@ export function dropFromKeyring(name: string): boolean {
  * @throws CkptfsError `bad-key-file`, `missing-feature`
  */
 export function readImageKey(imageId: Uint8Array): Secret | undefined {
-  const name = imageKeyName(imageId);
+  return readNamedKey(imageKeyName(imageId));
+}
+
+/** Like {@link readImageKey}, of any name. @throws CkptfsError `bad-key-file`, `missing-feature` */
+export function readNamedKey(name: string): Secret | undefined {
   const key = offHeap(IMAGE_KEY_SIZE + 1);
   try {
     const length = readUserKey(searchKeyring(KEYRINGS.user, name), new Region(key));

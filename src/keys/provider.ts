@@ -46,6 +46,10 @@ export interface OpenedSlot {
   readonly slot: number | undefined;
   /** For how long the service that opened the slot lets the key be used, in seconds; undefined when it did not say. */
   readonly leaseSeconds?: number | undefined;
+  /** When that was, in seconds since the host was started; undefined for just now. */
+  readonly fetchedAt?: number | undefined;
+  /** Whether another process had fetched it. */
+  readonly isShared?: boolean | undefined;
 }
 
 /** An image that is open, and what opened it. */

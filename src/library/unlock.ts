@@ -23,6 +23,11 @@ export interface OpenOptions {
    * does not fit the image any more is passed over. It is asked before `keys`.
    */
   readonly keptKey?: ((imageId: Buffer) => Secret | undefined) | undefined;
+  /**
+   * Returns the key of the image with this id, 32 hexadecimal digits, or calls `open` for it. The caller wipes it.
+   * Where it is given, `keptKey` is not asked.
+   */
+  readonly share?: ShareKey | undefined;
   /** The only key slot that keys are tried on: its number from 1, its label, or the beginning of its thumbprint. */
   readonly keySlot?: string | undefined;
   /** Refuse an image with another id; 32 hexadecimal digits. */
@@ -36,6 +41,13 @@ export interface OpenOptions {
   readonly admit?: ((image: ImageToOpen) => void) | undefined;
 }
 
+/** Shares the key of an image with other processes. @param isRight tells whether a key is that of the image */
+export type ShareKey = (
+  imageId: string,
+  isRight: (imageKey: Secret) => boolean,
+  open: () => Promise<UnwrappedKey>,
+) => Promise<UnwrappedKey>;
+
 /** An image that was opened with a key, or was not. Has no secret. */
 export interface Opening {
   readonly location: string;
@@ -45,6 +57,10 @@ export interface Opening {
   readonly slot?: number | undefined;
   /** Names what opened the slot. */
   readonly source?: string | undefined;
+  /** See `OpenedSlot`. */
+  readonly leaseSeconds?: number | undefined;
+  readonly fetchedAt?: number | undefined;
+  readonly isShared?: boolean | undefined;
   /** Why it was not opened. */
   readonly error?: CkptfsError | undefined;
 }
@@ -116,7 +132,8 @@ export async function unlockHeader(store: Store, header: Header, options: OpenOp
     throw error;
   }
   try {
-    options.onOpening?.({ ...image, slot: opened.slot, source: opened.source });
+    const { imageKey, ...facts } = opened;
+    options.onOpening?.({ ...image, ...facts });
     return opened;
   } catch (error) {
     opened.imageKey.wipe();
@@ -127,18 +144,22 @@ export async function unlockHeader(store: Store, header: Header, options: OpenOp
 async function unwrapped(
   store: Store,
   header: Header,
-  { keys, keptKey, keySlot, imageId, admit }: OpenOptions,
+  { keys, keptKey, share, keySlot, imageId, admit }: OpenOptions,
 ): Promise<UnwrappedKey> {
   checkImageId(store, header, imageId);
   admit?.({ location: store.location, cipher: header.cipher });
   const slots = keySlot === undefined ? header.slots : onlySlot(header.slots, keySlot);
-  const kept = keySlot === undefined ? keptKey?.(header.imageId) : undefined;
+  const kept = keySlot === undefined && share === undefined ? keptKey?.(header.imageId) : undefined;
   if (kept !== undefined) {
     if (isAuthenticHeader(header, kept)) return { imageKey: kept, slot: undefined, source: 'the kernel keyring' };
     kept.wipe();
   }
-  const identities = typeof keys === 'function' ? await keys(header.imageId, slots) : keys;
-  return unwrapImageKey(slots, header.imageId, identities);
+  const open = async (): Promise<UnwrappedKey> => {
+    const identities = typeof keys === 'function' ? await keys(header.imageId, slots) : keys;
+    return unwrapImageKey(slots, header.imageId, identities);
+  };
+  if (share === undefined) return open();
+  return share(header.imageId.toString('hex'), (key) => isAuthenticHeader(header, key), open);
 }
 
 /** What opens nothing, in the place of a slot that is not to be tried, so that the others keep their numbers. */

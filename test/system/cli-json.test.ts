@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { criuCase } from '../support/criu-fixtures.ts';
 import { PyKmip } from './support/kmip.ts';
-import { ckptfsProgram, clear } from './support/mounts.ts';
+import { ckptfsProgram, clear, statusOf, until } from './support/mounts.ts';
 import { PATIENCE } from './support/patience.ts';
 import { runProgram } from './support/programs.ts';
 import { describeIf } from './support/requirements.ts';
@@ -150,7 +150,7 @@ describeIf(['root', 'fuse', 'namespaces', 'getfattr', 'pykmip'], 'a line of JSON
     fs.rmSync(base, { recursive: true });
   });
 
-  test('has the fields that docs/cli.md names, and no others', () => {
+  test('has the fields that docs/cli.md names, and no others', async () => {
     run('keygen', '-o', 'key');
     const certificate = ['-newkey', 'ed25519', '-nodes', '-keyout', at('signer.pem'), '-out', at('signer.crt')];
     runProgram('openssl', 'req', '-x509', ...certificate, '-subj', '/CN=signer');
@@ -180,7 +180,10 @@ describeIf(['root', 'fuse', 'namespaces', 'getfattr', 'pykmip'], 'a line of JSON
     run('decrypt', 'enc', 'ramfs/clear', ...key);
     fs.chmodSync(at('key'), 0o600);
     run('ls', 'enc', '-k', 'gone');
-    run('mount', 'enc', 'mnt', '--key-ttl', '8h', ...key);
+    const leased = ['--key', 'cmd:test -e denied && exit 77; cat key', '--key-lease', '1s', '--on-revoked', 'keep'];
+    run('mount', 'enc', 'mnt', '--key-ttl', '8h', ...leased);
+    fs.writeFileSync(at('denied'), '');
+    await until('its key is revoked', () => statusOf(at('mnt'))?.daemon?.key.lease?.renewal?.reason !== undefined);
     run('status');
     run('lock', 'mnt');
     run('unlock', 'mnt', ...key);

@@ -7,16 +7,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
-import { deriveObjectDataKey } from '../../src/crypto/image-keys.ts';
-import { primitives } from '../../src/crypto/select.ts';
-import { openImage, readHeader } from '../../src/image/read/image.ts';
-import { readKeyFile } from '../../src/keys/key-file.ts';
-import { unwrapImageKey } from '../../src/keys/provider.ts';
-import { symmetricKeyProvider } from '../../src/keys/symmetric-key.ts';
-import { LocalStore } from '../../src/stores/local-store.ts';
 import { foundInMemory, type Needles } from '../support/memory.ts';
 import { endOf } from './support/children.ts';
 import { ckptfs } from './support/ckptfs.ts';
+import { secretsOf } from './support/image-secrets.ts';
 import {
   ckptfsProgram,
   clear,
@@ -39,25 +33,6 @@ const canary = randomBytes(4).toString('hex');
 const base = fs.realpathSync(fs.mkdtempSync(join(tmpdir(), 'ckptfs-lock-')));
 const mountPoint = join(base, 'mnt');
 const file = join(mountPoint, 'pages-1.img');
-
-/** The image key, the keys of all objects, and contents. */
-async function secretsOf({ image, keyFile }: Encrypted): Promise<Needles> {
-  const store = new LocalStore(image);
-  const header = readHeader(store);
-  const { imageId, slots, cipher } = header;
-  const { imageKey } = await unwrapImageKey(slots, imageId, [symmetricKeyProvider(readKeyFile(keyFile).key, 'key')]);
-  if (cipher === 'none') throw new Error('not for none');
-  const needles: Record<string, Buffer> = {
-    'image key': Buffer.from(imageKey.bytes),
-    contents: Buffer.from(canary),
-  };
-  for (const [at, { id }] of openImage(store, header, imageKey).manifest.objects.entries()) {
-    const key = Buffer.from(deriveObjectDataKey(primitives(), cipher, imageKey, imageId, id).bytes);
-    needles[`data key ${at}`] = key.subarray(0, key.length / 2);
-  }
-  store.close();
-  return needles;
-}
 
 function run(...args: readonly string[]) {
   return spawnSync(ckptfsProgram, args, { encoding: 'utf8', timeout: PATIENCE });
@@ -85,7 +60,7 @@ describeIf(['root', 'fuse'], 'a mount that is locked', () => {
     fs.writeFileSync(join(base, 'source', 'pages-1.img'), text);
     fs.writeFileSync(join(base, 'source', 'small'), canary);
     encrypted = encryptInto(base, join(base, 'source'));
-    needles = await secretsOf(encrypted);
+    needles = await secretsOf(encrypted, canary);
   });
   afterEach(() => clear(mountPoint));
   afterAll(() => fs.rmSync(base, { recursive: true }));

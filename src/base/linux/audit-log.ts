@@ -11,7 +11,17 @@ const SYSLOG_SECONDS = 5;
 
 /** What happened to an image. Has no secret. */
 export interface AuditEvent {
-  readonly event: 'open' | 'refused' | 'lock' | 'unlock' | 'unmount';
+  readonly event:
+    | 'open'
+    | 'refused'
+    | 'lock'
+    | 'unlock'
+    | 'unmount'
+    | 'lease'
+    | 'renewal'
+    | 'revocation'
+    | 'unreachable'
+    | 'expiry';
   /** Where the image is. */
   readonly image: string;
   /** 32 hexadecimal digits. */
@@ -20,6 +30,12 @@ export interface AuditEvent {
   readonly slot?: number | undefined;
   /** What opened it. */
   readonly source?: string | undefined;
+  /** Whether another process of this host had asked for the key. */
+  readonly shared?: boolean | undefined;
+  /** For how long the key may be used. */
+  readonly seconds?: number | undefined;
+  /** The reason in the data of an error; why a mount was locked or unmounted. */
+  readonly reason?: string | undefined;
   /** `ok`, or the code of an error. */
   readonly result: string;
 }

@@ -10,6 +10,7 @@ import { withNewImage } from '../new-image.ts';
 import { omitUndefined } from '../omit-undefined.ts';
 import { withImageKey } from '../options/image-arguments.ts';
 import { withImageArguments } from '../options/image-options.ts';
+import { leaseFrom, withLeaseOptions } from '../options/lease-options.ts';
 import { refuseNewImageOptions, withNewImageOptions } from '../options/new-image-options.ts';
 import { withJson } from '../options/options.ts';
 import { checkVerify, withServingOptions, withWriteOption } from '../options/serving-options.ts';
@@ -32,11 +33,12 @@ export const command = defineCommand({
   options,
   async run(args) {
     const command = commandOf(args);
+    const lease = leaseFrom(args);
     const { transport, workers, cacheSize, pageFiles, rootMode, scratch, allowOther, write, lazyPages } = args;
     checkVerify(args.verify, write);
     const exec = (
       imageKey: Secret | Promise<Secret>,
-      kind: Pick<ExecOptions, 'criu' | 'signedManifest' | 'onMounted'> = {},
+      kind: Pick<ExecOptions, 'criu' | 'signedManifest' | 'origin' | 'onMounted'> = {},
     ): Promise<ExecResult> =>
       execWithMount({
         location: args.ENC,
@@ -47,7 +49,7 @@ export const command = defineCommand({
         write,
         ...kind,
         privateNamespace: args.private,
-        ...omitUndefined({ transport, workers, cacheSize, pageFiles, rootMode, lazyPages }),
+        ...omitUndefined({ transport, workers, cacheSize, pageFiles, rootMode, lazyPages, lease }),
       });
     if (isCriuDirectory(args.ENC)) {
       refuseNewImageOptions(args);
@@ -63,7 +65,11 @@ export const command = defineCommand({
     const signed = await demandedManifest(args, { write });
     if (write && args.imageId === undefined && isVacant(args.ENC)) return execOnNewImage(args, exec);
     refuseNewImageOptions(args);
-    const result = await withImageKey(args, (imageKey) => exec(imageKey, signed), { write, verify: args.verify });
+    const result = await withImageKey(args, (imageKey, origin) => exec(imageKey, { ...signed, origin }), {
+      write,
+      verify: args.verify,
+      lease,
+    });
     const isPartial = write && result.exitCode !== EXIT_OK && result.failure === undefined;
     if (isPartial && !args.quiet) await warn(`the command failed; what it wrote is sealed in ${args.ENC}`);
     return end(args, result);
@@ -74,7 +80,9 @@ type Arguments = ArgumentsCamelCase<ReturnType<typeof options> extends Argv<infe
 
 function options(yargs: Argv<CommonOptions>) {
   return withJson(
-    withNewImageOptions(withServingOptions(withWriteOption(withSignatureDemand(withImageArguments(yargs))))),
+    withLeaseOptions(
+      withNewImageOptions(withServingOptions(withWriteOption(withSignatureDemand(withImageArguments(yargs))))),
+    ),
   )
     .option('private', {
       type: 'boolean',

@@ -61,6 +61,7 @@ export const command = defineCommand({
       return withImageKey(image, (imageKey, origin) => serve({ ...serving, origin }, imageKey), {
         write: mount.write,
         verify: image.verify,
+        lease: mount.lease,
       });
     });
     return report(args, mounted);

@@ -1,5 +1,6 @@
 import type { Argv } from 'yargs';
 import { printable } from '../../base/printable.ts';
+import type { LeaseStatus } from '../../serve/control/control-messages.ts';
 import { listMounts, type MountStatus } from '../../serve/control/status.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
 import { withJson } from '../options/options.ts';
@@ -50,9 +51,16 @@ function row({ mountPoint, state, source, pid, daemon }: MountStatus): string[] 
 
 /** Returns the state for people, with what its key will do. */
 function shownState(state: string, daemon: MountStatus['daemon']): string {
-  const { locked = false, secondsLeft } = daemon?.key ?? {};
-  if (locked) return 'locked';
-  return secondsLeft === undefined ? state : `${state}, locks in ${formatDuration(secondsLeft)}`;
+  const { locked = false, secondsLeft, lease } = daemon?.key ?? {};
+  if (locked) return lease?.state === 'revoked' ? 'locked, key revoked' : 'locked';
+  const until = secondsLeft === undefined ? '' : `, locks in ${formatDuration(secondsLeft)}`;
+  return `${state}${until}${shownLease(lease)}`;
+}
+
+function shownLease(lease: LeaseStatus | undefined): string {
+  if (lease === undefined || lease.state === 'ended') return '';
+  if (lease.state === 'held') return `, lease for ${formatDuration(lease.secondsLeft)}`;
+  return lease.state === 'expired' ? ', lease expired' : ', key revoked';
 }
 
 function hitRate(hits: number, misses: number): string {

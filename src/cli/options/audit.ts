@@ -19,13 +19,14 @@ export function openAudit(target: string): {
 } {
   const log = AuditLog.open(target, packageVersion());
   return {
-    onOpening: ({ location, imageId, slot, source, error }) =>
+    onOpening: ({ location, imageId, slot, source, isShared, error }) =>
       log.write({
         event: error === undefined ? 'open' : 'refused',
         image: absolutePath(location),
         imageId,
         slot: slot === undefined ? undefined : slot + 1,
         source,
+        shared: isShared,
         result: error?.code ?? 'ok',
       }),
     close: () => log.close(),

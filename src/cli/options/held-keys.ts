@@ -26,6 +26,9 @@ export type KeyUse = 'open' | 'make';
 export interface KeyOrigin {
   readonly slot?: number | undefined;
   readonly source?: string | undefined;
+  /** See `OpenedSlot`. */
+  readonly leaseSeconds?: number | undefined;
+  readonly fetchedAt?: number | undefined;
 }
 
 /** Keys that a command holds until it is done. */
@@ -102,8 +105,8 @@ export class HeldKeys {
   /** Keeps a line about each opening, where that is asked for. @throws CkptfsError `io` */
   readonly onOpening = (opening: Opening): void => {
     this.#audit?.onOpening(opening);
-    const { slot, source } = opening;
-    this.#origin = { slot: slot === undefined ? undefined : slot + 1, source };
+    const { slot, source, leaseSeconds, fetchedAt } = opening;
+    this.#origin = { slot: slot === undefined ? undefined : slot + 1, source, leaseSeconds, fetchedAt };
   };
 
   /** What opened the image that was opened last: the slot, from 1, and what opened it. */
@@ -120,6 +123,11 @@ export class HeldKeys {
    */
   checkKeeping(): void {
     this.#policies?.checkKeySource('keyring');
+  }
+
+  /** Whether a policy lets the kernel keep keys. */
+  get mayBeKept(): boolean {
+    return this.#policies?.allowsKeySource('keyring') !== false;
   }
 
   /** Returns the key of an image that `ckptfs key cache` gave to the kernel, if no other key was named. */
@@ -241,7 +249,7 @@ export class HeldKeys {
     await this.#take(hasRecipients && mayBeConfigured() ? await withConfiguredChecks(args) : args);
     if (use === 'make' || !isUnnamed) return;
     this.#unnamed = args;
-    if (this.#policies?.allowsKeySource('keyring') !== false) {
+    if (this.mayBeKept) {
       this.#readKept = (await import('../../keys/keyring.ts')).readImageKey;
     }
   }

@@ -2,6 +2,7 @@ import type { Secret } from '../../crypto/secret.ts';
 import { type OpenEither, openReadable } from '../../library/open-readable.ts';
 import { type OpenOptions, unlockImage } from '../../library/unlock.ts';
 import { verifyUnlocked } from '../../library/verify-unlocked.ts';
+import type { LeaseTerms } from '../../serve/leases/terms.ts';
 import type { CommonOptions } from '../command.ts';
 import { warn } from '../terminal/output.ts';
 import { HeldKeys, type KeyOrigin, type KeyUse } from './held-keys.ts';
@@ -37,16 +38,15 @@ export async function withGivenKeys<T>(args: ImageArguments, work: (options: Ope
 
 /**
  * Like {@link withOpenImage}, for work that needs only the image key, and begins while it is being unlocked.
- * @param write the image may be unsealed
- * @param verify everything in it is read and checked before the key is given
  */
 export async function withImageKey<T>(
   args: ImageArguments,
   work: (imageKey: Promise<Secret>, origin: () => KeyOrigin) => Promise<T>,
-  { write = false, verify = false }: { readonly write?: boolean | undefined; readonly verify?: boolean } = {},
+  { write = false, verify = false, lease }: UseOfKey = {},
 ): Promise<T> {
-  return withKeys(args, async (keys) => {
-    const imageKey = unlock(args, keys, write, verify);
+  const asking = lease?.seconds === undefined ? args : { ...args, asksNobody: true };
+  return withKeys(asking, async (keys) => {
+    const imageKey = unlock(args, keys, { write, verify, lease });
     try {
       return await work(imageKey, () => keys.origin);
     } finally {
@@ -59,16 +59,28 @@ export async function withImageKey<T>(
   });
 }
 
-async function unlock(args: ImageArguments, keys: HeldKeys, write: boolean, verify: boolean): Promise<Secret> {
-  if (write) keys.checkWriting();
+/** What the key of an image is opened for. */
+interface UseOfKey {
+  /** The image may be unsealed. */
+  readonly write?: boolean | undefined;
+  /** Everything in it is read and checked before the key is given. */
+  readonly verify?: boolean;
+  /** The key may be shared for the time of this. */
+  readonly lease?: LeaseTerms | undefined;
+}
+
+async function unlock(args: ImageArguments, keys: HeldKeys, { write, verify, lease }: UseOfKey): Promise<Secret> {
+  if (write === true) keys.checkWriting();
+  const share = lease !== undefined && keys.mayBeKept ? (await import('./shared-keys.ts')).sharedFor(lease) : undefined;
   const imageKey = await unlockImage(args.ENC, {
     ...openedBy(keys),
     imageId: args.imageId,
-    write,
+    write: write === true,
+    share,
   });
   try {
     await warnAbout(keys, args);
-    if (verify) await verifyUnlocked(args.ENC, imageKey);
+    if (verify === true) await verifyUnlocked(args.ENC, imageKey);
     return imageKey;
   } catch (error) {
     imageKey.wipe();

@@ -24,6 +24,8 @@ export interface KeyArguments extends KeyServerArguments {
   readonly keySlot?: string | undefined;
   readonly policy?: string | undefined;
   readonly auditLog?: string | undefined;
+  /** Whether no user may be asked for a passphrase or a PIN: the key must be had again without one. */
+  readonly asksNobody?: boolean | undefined;
 }
 
 /** Names of the options that name keys and take several values. */

@@ -5,6 +5,7 @@ import { omitUndefined } from '../omit-undefined.ts';
 import { packageVersion } from '../version.ts';
 import { auditTarget } from './audit.ts';
 import { withImageArguments } from './image-options.ts';
+import { leaseFrom, withLeaseOptions } from './lease-options.ts';
 import { parseMountOptions } from './mount-options.ts';
 import { withNewImageOptions } from './new-image-options.ts';
 import { durationFrom, withJson } from './options.ts';
@@ -14,7 +15,9 @@ import { withSignatureDemand } from './signature-options.ts';
 /** Adds the arguments of `ckptfs mount`. */
 export function withMountArguments(yargs: Argv<CommonOptions>) {
   return withJson(
-    withNewImageOptions(withServingOptions(withWriteOption(withSignatureDemand(withImageArguments(yargs))))),
+    withLeaseOptions(
+      withNewImageOptions(withServingOptions(withWriteOption(withSignatureDemand(withImageArguments(yargs))))),
+    ),
   )
     .positional('MNT', { type: 'string', demandOption: true, describe: 'Directory to mount on' })
     .option('foreground', {
@@ -74,6 +77,14 @@ export async function mountRequest(args: MountArguments) {
     epochFile: args.epochFile ?? settings.epochFile,
     verify: args.verify || (settings.verify ?? false),
   };
+  const lease = leaseFrom({
+    ...image,
+    keyLease: args.keyLease ?? settings.keyLease,
+    onRevoked: args.onRevoked ?? settings.onRevoked,
+    onUnreachable: args.onUnreachable ?? settings.onUnreachable,
+    keyGrace: args.keyGrace ?? settings.keyGrace,
+    noKeyCache: args.noKeyCache || (settings.noKeyCache ?? false),
+  });
   const mount: MountOptions = {
     location: args.ENC,
     mountPoint: args.MNT,
@@ -90,6 +101,7 @@ export async function mountRequest(args: MountArguments) {
       rootMode: args.rootMode ?? settings.rootMode,
       keyTtlSeconds: args.keyTtl ?? settings.keyTtl,
       auditLog: auditOf(image),
+      lease,
     }),
   };
   return { image, mount, logFile: args.logFile ?? settings.logFile };

@@ -2,6 +2,7 @@ import { CkptfsError } from '../../base/errors.ts';
 import { pageFileChoices, type Transport, transports } from '../../serve/handover/daemon-config.ts';
 import { MAX_WORKERS } from '../../serve/launch/checked-options.ts';
 import { parseFuseOptions, splitAtCommas, withoutBackslashes } from '../../serve/launch/fuse-options.ts';
+import { type OnRevoked, type OnUnreachable, revokedChoices, unreachableChoices } from '../../serve/leases/terms.ts';
 import { imageIdOf } from './image-options.ts';
 import { bytesFrom, countFrom, durationFrom, epochFrom, modeFrom } from './options.ts';
 
@@ -29,6 +30,11 @@ interface MountSettings {
   readonly auditLog?: string | undefined;
   /** In seconds. */
   readonly keyTtl?: number | undefined;
+  readonly keyLease?: number | undefined;
+  readonly keyGrace?: number | undefined;
+  readonly onRevoked?: OnRevoked | undefined;
+  readonly onUnreachable?: OnUnreachable | undefined;
+  readonly noKeyCache?: boolean | undefined;
 }
 
 /**
@@ -80,6 +86,14 @@ function ownSetting(name: string, value: string | undefined, before: MountSettin
       return { auditLog: needed(name, value) };
     case 'key_ttl':
       return { keyTtl: durationFrom(name, needed(name, value)) };
+    case 'key_lease':
+      return { keyLease: durationFrom(name, needed(name, value)) };
+    case 'key_grace':
+      return { keyGrace: durationFrom(name, needed(name, value)) };
+    case 'on_revoked':
+      return { onRevoked: choiceOf(name, revokedChoices, needed(name, value)) };
+    case 'on_unreachable':
+      return { onUnreachable: choiceOf(name, unreachableChoices, needed(name, value)) };
     case 'log_file':
       return { logFile: needed(name, value) };
     case 'trusted':
@@ -88,16 +102,23 @@ function ownSetting(name: string, value: string | undefined, before: MountSettin
       return { minEpoch: epochFrom(name, needed(name, value)) };
     case 'epoch_file':
       return { epochFile: needed(name, value) };
+    case 'no_key_cache':
     case 'require_signature':
     case 'scratch':
     case 'verify':
     case 'write':
       if (value !== undefined) throw new CkptfsError('bad-argument', `mount option ${name} takes no value`);
-      return name === 'require_signature' ? { requireSignature: true } : { [name]: true };
+      return { [FLAGS[name] ?? name]: true };
     default:
       return undefined;
   }
 }
+
+/** Names of flags that are written otherwise in `-o`. */
+const FLAGS: Readonly<Record<string, keyof MountSettings>> = {
+  no_key_cache: 'noKeyCache',
+  require_signature: 'requireSignature',
+};
 
 export function workersFrom(option: string, text: string): number {
   return countFrom(option, text, MAX_WORKERS);

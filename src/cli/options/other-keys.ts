@@ -9,7 +9,7 @@ import { checkRecipient } from '../../keys/recipients/check-recipient.ts';
 import type { FileRecipient } from '../../keys/recipients/pem.ts';
 import { isRecipientText, readRecipients } from '../../keys/recipients/read-recipients.ts';
 import { IterationBudget } from '../../keys/slots/pbes2.ts';
-import { askForPassphrase } from '../../keys/sources/prompt.ts';
+import { askForPassphrase, refusePrompts } from '../../keys/sources/prompt.ts';
 import { openKeySource } from '../../keys/sources/registry.ts';
 import { hasKeyScheme, isKeyService } from '../../keys/sources/schemes.ts';
 import type { SourceOptions } from '../../keys/sources/source.ts';
@@ -88,6 +88,7 @@ export class OtherKeys {
   }
 
   async #read(): Promise<void> {
+    if (this.#args.asksNobody === true) refusePrompts();
     const { key = [], passphraseFile, privateKey = [], keyDir = [], allowKeyUrl = [], recipient = [] } = this.#args;
     for (const text of key) await this.#addSource(text);
     if (passphraseFile !== undefined) await this.#addSource(`passphrase:${passphraseFile}`);

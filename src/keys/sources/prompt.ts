@@ -15,8 +15,8 @@ const TERMINAL = '/dev/tty';
 const LINE_FEED = 0x0a;
 const SOURCE = 'the passphrase';
 
-/** The last question, after which the next one is asked: several slots may be made at once. */
-let lastAnswer: Promise<unknown> = Promise.resolve();
+/** The last question, after which the next one is asked: several slots may be made at once. Undefined: none may be. */
+let lastAnswer: Promise<unknown> | undefined = Promise.resolve();
 
 /**
  * Asks for a passphrase on the terminal.
@@ -32,10 +32,22 @@ export function askForNewPassphrase(): Promise<Secret> {
   return inTurn(askTwice);
 }
 
+/** Makes each question from now on an error: what is asked for must be had again without a user. */
+export function refusePrompts(): void {
+  lastAnswer = undefined;
+}
+
 function inTurn<T>(question: () => Promise<T>): Promise<T> {
+  if (lastAnswer === undefined) return Promise.reject(unasked());
   const answer = lastAnswer.then(question);
   lastAnswer = answer.catch(() => undefined);
   return answer;
+}
+
+function unasked(): CkptfsError {
+  return new CkptfsError('bad-key-file', 'a key that has a lease must be had without asking a user for a passphrase', {
+    data: { reason: 'no-terminal' },
+  });
 }
 
 function ask(question: string): Promise<Secret> {

@@ -42,9 +42,30 @@ export interface KeyStatus {
   readonly locked: boolean;
   /** Until the mount locks itself. */
   readonly secondsLeft?: number | undefined;
+  /** Is there for a key that has a lease. */
+  readonly lease?: LeaseStatus | undefined;
   /** What opened the image: the number of the key slot, from 1, if there was one, and where its key was from. */
   readonly slot?: number | undefined;
   readonly source?: string | undefined;
+}
+
+export interface LeaseStatus {
+  /**
+   * `held`: the key may be used. `expired`: no answer came in time, and it is used. `revoked`: it may not be used.
+   * `ended`: the key is gone.
+   */
+  readonly state: 'held' | 'expired' | 'revoked' | 'ended';
+  readonly secondsLeft: number;
+  /** What was heard last. */
+  readonly renewal?: LeaseRenewal | undefined;
+}
+
+export interface LeaseRenewal {
+  readonly result: 'ok' | 'revoked' | 'unreachable';
+  readonly secondsAgo: number;
+  /** The code of the error, and the reason in its data. */
+  readonly error?: string | undefined;
+  readonly reason?: string | undefined;
 }
 
 /** What became of an order. */
@@ -100,7 +121,26 @@ function isKeyStatus(value: unknown): boolean {
     isRecord(value) &&
     typeof value['locked'] === 'boolean' &&
     ['secondsLeft', 'slot'].every((name) => value[name] === undefined || Number.isFinite(value[name])) &&
-    (value['source'] === undefined || typeof value['source'] === 'string')
+    (value['source'] === undefined || typeof value['source'] === 'string') &&
+    (value['lease'] === undefined || isLeaseStatus(value['lease']))
+  );
+}
+
+function isLeaseStatus(value: unknown): boolean {
+  return (
+    isRecord(value) &&
+    ['held', 'expired', 'revoked', 'ended'].some((state) => value['state'] === state) &&
+    Number.isFinite(value['secondsLeft']) &&
+    (value['renewal'] === undefined || isLeaseRenewal(value['renewal']))
+  );
+}
+
+function isLeaseRenewal(value: unknown): boolean {
+  return (
+    isRecord(value) &&
+    ['ok', 'revoked', 'unreachable'].some((result) => value['result'] === result) &&
+    Number.isFinite(value['secondsAgo']) &&
+    ['error', 'reason'].every((name) => value[name] === undefined || typeof value[name] === 'string')
   );
 }
 

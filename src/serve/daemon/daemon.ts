@@ -1,21 +1,18 @@
-import { CkptfsError, toPlainError } from '../../base/errors.ts';
+import { type CkptfsError, toPlainError } from '../../base/errors.ts';
 import { type AuditEvent, AuditLog } from '../../base/linux/audit-log.ts';
-import { IMAGE_KEY_SIZE } from '../../crypto/image-keys.ts';
-import { Secret } from '../../crypto/secret.ts';
+import type { Secret } from '../../crypto/secret.ts';
 import type { MountInfo } from '../../fuse/mount/mountinfo.ts';
 import { removeStaleSockets } from '../control/control-client.ts';
-import type { DaemonEvent, DaemonStatus, KeyAnswer, KeyStatus } from '../control/control-messages.ts';
+import type { DaemonEvent, DaemonStatus } from '../control/control-messages.ts';
 import type { DaemonConfig } from '../handover/daemon-config.ts';
-import { type KeyOrigin, offerKeyChannel, receiveKey } from '../handover/key-channel.ts';
 import { describeHolders } from '../mounts/holders.ts';
 import { unmountOwn } from '../mounts/own-mounts.ts';
 import { ownStateDirectory } from '../mounts/state-directory.ts';
 import { ControlSocket } from './control-socket.ts';
 import type { DaemonNamespace } from './daemon-namespace.ts';
 import { HeldStore } from './held-store.ts';
-import { KeyTtl } from './key-ttl.ts';
+import { KeyOfMount } from './key-of-mount.ts';
 import type { Log } from './log.ts';
-import type { MountKeys } from './mount-keys.ts';
 import { mountThroughKernel } from './mount-through-kernel.ts';
 import { mountThroughNative } from './mount-through-native.ts';
 import type { PendingKey, ServedMount } from './served-mount.ts';
@@ -33,9 +30,8 @@ export class Daemon {
   readonly #namespace: DaemonNamespace;
   readonly #audit: AuditLog | undefined;
   readonly #startedAt = Date.now();
-  readonly #ttl: KeyTtl | undefined;
+  readonly #key: KeyOfMount;
   #control: ControlSocket | undefined;
-  #origin: KeyOrigin = {};
   #wasAskedToEnd = false;
 
   private constructor(
@@ -54,9 +50,11 @@ export class Daemon {
     this.#namespace = namespace;
     this.#audit = audit;
     this.mount = mount;
-    const { keyTtlSeconds } = config;
-    this.#ttl = keyTtlSeconds === undefined ? undefined : new KeyTtl(keyTtlSeconds, () => void this.#lock('its time'));
-    this.#ttl?.start();
+    this.#key = new KeyOfMount({
+      ...{ config, mount, store, imageKey, log },
+      note: (event, result, facts) => this.#note(event, result, facts),
+      detach: (why) => this.detach(why),
+    });
   }
 
   /**
@@ -71,7 +69,7 @@ export class Daemon {
     const audit = auditLog && namespace.runInCallers(() => AuditLog.open(auditLog.target, auditLog.version));
     const mount = await mountImage(config, store, key, log, namespace);
     const daemon = new Daemon(config, store, key.imageKey, mount, log, namespace, audit);
-    daemon.#origin = key.origin();
+    daemon.#key.start(key.origin());
     await daemon.#listen();
     const how = config.write ? 'serving and writing' : 'serving';
     const what = config.criu === undefined ? 'image' : 'encrypted by CRIU, known here as';
@@ -85,7 +83,7 @@ export class Daemon {
    */
   async ended(): Promise<CkptfsError | undefined> {
     await this.mount.stopped;
-    this.#ttl?.stop();
+    this.#key.stop();
     await this.#atMount((left) => this.#unmount(left, true));
     const failure = this.#config.write ? await this.#sealed() : await this.mount.ended;
     this.#imageKey.wipe();
@@ -149,8 +147,8 @@ export class Daemon {
     try {
       removeStaleSockets(ownStateDirectory(), device);
       this.#control = await ControlSocket.open(device, () => this.#status(), {
-        lock: () => this.#lock('a command'),
-        unlock: (caller) => this.#unlock(caller),
+        lock: () => this.#key.lock('command'),
+        unlock: (caller) => this.#key.unlock(caller),
       });
     } catch (error) {
       this.#log.warning(`no list of mounts will have this one: ${toPlainError(error).message}`);
@@ -158,76 +156,12 @@ export class Daemon {
   }
 
   /** Keeps a line in the audit log, if there is one. Never throws: what it is about has happened. */
-  #note(event: AuditEvent['event'], result: string): void {
+  #note(event: AuditEvent['event'], result: string, facts: Partial<AuditEvent> = {}): void {
     try {
-      this.#audit?.write({ event, image: this.#store.location, imageId: this.mount.imageId, result });
+      this.#audit?.write({ event, image: this.#store.location, imageId: this.mount.imageId, ...facts, result });
     } catch (error) {
       this.#log.error(toPlainError(error).message);
     }
-  }
-
-  /** Locks the mount. Never throws. */
-  async #lock(why: string): Promise<KeyAnswer> {
-    this.#ttl?.stop();
-    return this.#answer('lock', async () => {
-      await this.#keys.lock();
-      this.#log.info(`${this.mount.mountPoint} is locked by ${why}: keys and cached plaintext are wiped`);
-    });
-  }
-
-  /** Takes a key from a command, and unlocks the mount with it. Never throws. */
-  async #unlock(caller: number): Promise<KeyAnswer> {
-    return this.#answer('unlock', async () => {
-      const keys = this.#keys;
-      const imageKey = Secret.zeros(IMAGE_KEY_SIZE);
-      try {
-        let origin: KeyOrigin = {};
-        const isThere = await receiveKey(offerKeyChannel(caller), imageKey, (received) => {
-          origin = received;
-        });
-        if (!isThere) {
-          throw new CkptfsError('no-key', 'no key was sent', { data: { needs: 'key' } });
-        }
-        // A key that is merely right must not prolong the time of the one that is there.
-        if (!(await keys.unlock(imageKey))) return;
-        this.#origin = origin;
-      } finally {
-        imageKey.wipe();
-      }
-      this.#ttl?.start();
-      this.#log.info(`${this.mount.mountPoint} is unlocked`);
-    });
-  }
-
-  async #answer(event: 'lock' | 'unlock', work: () => Promise<void>): Promise<KeyAnswer> {
-    try {
-      await work();
-      this.#note(event, 'ok');
-      return { key: 'done' };
-    } catch (error) {
-      this.#note(event, toPlainError(error).code);
-      this.#log.warning(toPlainError(error).message);
-      return { key: 'failed', error: toPlainError(error) };
-    }
-  }
-
-  /** @throws CkptfsError `bad-argument` */
-  get #keys(): MountKeys {
-    const { keys, mountPoint: path } = this.mount;
-    if (keys !== undefined) return keys;
-    const { write, criu } = this.#config;
-    const why = write
-      ? 'what is written is sealed with its key'
-      : criu === undefined
-        ? `it is served by ${this.mount.transport}`
-        : 'it is a directory that CRIU encrypted';
-    const data = write || criu !== undefined ? {} : { reason: 'transport' as const };
-    throw new CkptfsError('bad-argument', `${path} cannot be locked: ${why}; unmount it instead`, { path, data });
-  }
-
-  get #keyStatus(): KeyStatus {
-    const { slot, source } = this.#origin;
-    return { locked: this.mount.keys?.isLocked ?? false, secondsLeft: this.#ttl?.secondsLeft, slot, source };
   }
 
   #status(): DaemonStatus {
@@ -239,7 +173,7 @@ export class Daemon {
       format: this.#config.criu === undefined ? 'ckptfs' : 'criu',
       state: isSealing ? 'sealing' : 'serving',
       uptimeSeconds: Math.floor((Date.now() - this.#startedAt) / 1000),
-      key: this.#keyStatus,
+      key: this.#key.status,
       counters: this.mount.counters(),
       options: { allowOther, allowRoot, noExec, fsName, cacheSize, pageFiles, logFile },
     };

@@ -8,6 +8,7 @@ import { RingAgreement } from '../../fuse/uring/ring-agreement.ts';
 import type { RingPlan } from '../../fuse/uring/serve-rings.ts';
 import { readRingSwitch } from '../../fuse/uring/switch.ts';
 import { type DaemonConfig, type ServingTransport, signedManifestOf } from '../handover/daemon-config.ts';
+import { mayLock } from '../leases/terms.ts';
 import { KeyLock } from '../thread/key-lock.ts';
 import type { OpenedImage } from '../thread/thread-messages.ts';
 import { CRIU_HEAP_SIZE, checkServed, wipeDecrypted } from './criu-mount.ts';
@@ -93,10 +94,10 @@ function startThreads(
   return new Threads(config.workers, setup, image, log);
 }
 
-function usesRings({ transport, write, keyTtlSeconds }: DaemonConfig): boolean {
+function usesRings({ transport, write, keyTtlSeconds, lease }: DaemonConfig): boolean {
   if (transport !== 'auto') return transport === 'io-uring';
   // What is served over io_uring cannot be locked.
-  return !write && keyTtlSeconds === undefined && readRingSwitch() === 'on';
+  return !write && keyTtlSeconds === undefined && !mayLock(lease) && readRingSwitch() === 'on';
 }
 
 function planRings(workers: number): RingPlan {

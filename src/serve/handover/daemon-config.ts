@@ -2,6 +2,7 @@ import type { ErrorCode } from '../../base/errors.ts';
 import { type PageFiles, pageFileChoices } from '../../fs/direct-opens.ts';
 import type { MadeImage } from '../../image/discard-image.ts';
 import type { StoreIdentity } from '../../stores/store.ts';
+import type { LeaseTerms } from '../leases/terms.ts';
 
 /**
  * - `auto`: `io-uring` for a mount that is only read, where root has switched it on; otherwise `kernel`.
@@ -56,6 +57,8 @@ export interface DaemonConfig {
   readonly auditLog?: { readonly target: string; readonly version: string } | undefined;
   /** The mount locks itself after so long. */
   readonly keyTtlSeconds?: number | undefined;
+  /** For how long the key may be used, where it can be asked again. */
+  readonly lease?: LeaseTerms | undefined;
   /** The source that mount tables show. */
   readonly fsName: string;
   /** The absolute path of the daemon's log. Undefined in the foreground: the log is then standard error alone. */

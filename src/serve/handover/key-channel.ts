@@ -21,6 +21,9 @@ export interface KeyOrigin {
   readonly slot?: number | undefined;
   /** Where what opened it was from. */
   readonly source?: string | undefined;
+  /** For how long a service lets the key be used, in seconds, and when it was fetched, since the host was started. */
+  readonly leaseSeconds?: number | undefined;
+  readonly fetchedAt?: number | undefined;
 }
 
 /** Text of a source may be a path. */

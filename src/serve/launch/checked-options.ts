@@ -12,6 +12,7 @@ import { readHeader, readHeaderToWriteOn } from '../../image/read/image.ts';
 import { DEFAULT_READ_CACHE_BYTES } from '../../image/read/object-reader.ts';
 import { openStore } from '../../stores/open-store.ts';
 import type { CriuConfig, DaemonConfig, Transport } from '../handover/daemon-config.ts';
+import type { LeaseTerms } from '../leases/terms.ts';
 import { stateDirectoryPath } from '../mounts/state-directory.ts';
 import { type FuseOptions, parseFuseOptions } from './fuse-options.ts';
 
@@ -65,6 +66,11 @@ export interface MountOptions {
    * Not with `write`, nor with the transports io-uring and fuse-native.
    */
   readonly keyTtlSeconds?: number;
+  /**
+   * For how long the key may be used until it is asked for again. Not for a directory that CRIU encrypted; to be locked
+   * as for `keyTtlSeconds`.
+   */
+  readonly lease?: LeaseTerms | undefined;
   /** Where the daemon keeps a line when the mount is locked, unlocked or gone: an absolute path, or `syslog`. */
   readonly auditLog?: DaemonConfig['auditLog'];
   /** Mount options as given to `-o`, see {@link parseFuseOptions}. */
@@ -144,11 +150,13 @@ function checkedOptions(options: DaemonOptions): CheckedOptions {
     fsName: fuse.fsName ?? location,
     ...(options.auditLog === undefined ? {} : { auditLog: options.auditLog }),
     ...(options.keyTtlSeconds === undefined ? {} : { keyTtlSeconds: options.keyTtlSeconds }),
+    ...(options.lease === undefined ? {} : { lease: options.lease }),
     ...(options.lingerSeconds === undefined ? {} : { lingerSeconds: options.lingerSeconds }),
   };
   checkRanges(checked);
   if (write) checkWriting(checked, fuse);
   checkTtl(checked);
+  checkLease(checked);
   checkCriu(checked);
   if (transport === 'io-uring') checkRings();
   checkAccess(checked);
@@ -170,28 +178,45 @@ function checkRanges({ workers, cacheSize, rootMode }: CheckedOptions): void {
 }
 
 /** Refuses what a directory that CRIU encrypted cannot do. @throws CkptfsError `bad-argument` */
-function checkCriu({ criu, write, keyTtlSeconds, signedManifest, location: path }: CheckedOptions): void {
+function checkCriu({ criu, write, keyTtlSeconds, lease, signedManifest, location: path }: CheckedOptions): void {
   if (criu === undefined) return;
   const contrary =
     (write && 'is only read') ||
     (keyTtlSeconds !== undefined && 'cannot be locked, so its keys have no time') ||
+    (lease !== undefined && 'has no lease') ||
     (signedManifest !== undefined && 'has no signatures');
   if (contrary === false) return;
   throw new CkptfsError('bad-argument', `${path} was encrypted by CRIU: it ${contrary}`, { path });
 }
 
 /** @throws CkptfsError `bad-argument` */
-function checkTtl({ keyTtlSeconds, write, transport }: CheckedOptions): void {
+function checkTtl(options: CheckedOptions): void {
+  const { keyTtlSeconds } = options;
   if (keyTtlSeconds === undefined) return;
   if (!(keyTtlSeconds > 0))
     throw new CkptfsError('bad-argument', 'the time until a mount locks itself must be above 0');
+  refuseUnlockable(options, 'so its key has no time');
+}
+
+/** @throws CkptfsError `bad-argument` */
+function checkLease(options: CheckedOptions): void {
+  const { lease } = options;
+  if (lease === undefined) return;
+  const { seconds, graceSeconds, onRevoked, onUnreachable } = lease;
+  if ([seconds, graceSeconds].some((time) => time !== undefined && !(time > 0)))
+    throw new CkptfsError('bad-argument', 'the time of a lease must be above 0');
+  if (onRevoked === 'lock' || onUnreachable === 'lock') refuseUnlockable(options, 'so its lease cannot lock it');
+}
+
+/** @throws CkptfsError `bad-argument` for a mount that is known not to be one that can be locked */
+function refuseUnlockable({ write, transport }: CheckedOptions, soThat: string): void {
   const contrary = write
     ? 'to be written'
     : (transport === 'io-uring' || transport === 'fuse-native') && `by ${transport}`;
   if (contrary === false) return;
   throw new CkptfsError(
     'bad-argument',
-    `an image that is mounted ${contrary} cannot be locked, so its key has no time`,
+    `an image that is mounted ${contrary} cannot be locked, ${soThat}`,
     write ? {} : { data: { reason: 'transport' } },
   );
 }

@@ -5,7 +5,7 @@ import type { DaemonStatus } from '../control/control-messages.ts';
 import { listMounts } from '../control/status.ts';
 import { unmountImage } from '../control/umount.ts';
 import { findOwnMount, ownerOf } from '../mounts/own-mounts.ts';
-import { type MountHandle, mountImage } from './mount.ts';
+import { type BackgroundMountOptions, type MountHandle, mountImage } from './mount.ts';
 
 /**
  * Returns the status of the daemon of a writable mount of this user. The daemon of another user is not believed,
@@ -39,7 +39,11 @@ export async function findWriter(directory: string): Promise<DaemonStatus> {
  * @param imageKey must be unlocked before anything is unmounted; the caller wipes it
  * @throws as unmountImage; the message says when the image is sealed but could not be mounted again
  */
-export async function remountSealed(writer: DaemonStatus, imageKey: Secret): Promise<MountHandle> {
+export async function remountSealed(
+  writer: DaemonStatus,
+  imageKey: Secret,
+  { lease, origin }: Pick<BackgroundMountOptions, 'lease' | 'origin'> = {},
+): Promise<MountHandle> {
   const { mountPoint, location, imageId, options } = writer;
   const { allowOther, allowRoot, noExec, fsName, cacheSize, pageFiles, logFile } = options;
   await unmountImage(mountPoint);
@@ -48,6 +52,8 @@ export async function remountSealed(writer: DaemonStatus, imageKey: Secret): Pro
       location,
       mountPoint,
       imageKey,
+      lease,
+      origin,
       allowOther,
       allowRoot,
       cacheSize,

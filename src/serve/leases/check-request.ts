@@ -1,0 +1,17 @@
+import type { KeyCheck } from './terms.ts';
+
+/** The descriptor by which the program key-check gets the directory of the image. */
+export const IMAGE_FD = 3;
+
+/** What the program key-check is asked, as a line of JSON on its standard input. Has no secret. */
+export interface CheckRequest {
+  readonly check: KeyCheck;
+  /** 32 hexadecimal digits. */
+  readonly imageId: string;
+  /** Names the image in messages. */
+  readonly path: string;
+  /** How long the key is shared if it may be used. */
+  readonly seconds: number;
+  /** An answer to a later question counts, in seconds since the host was started. */
+  readonly after: number;
+}
