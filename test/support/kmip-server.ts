@@ -80,6 +80,13 @@ export class KmipServer {
     return key;
   }
 
+  /** Ends all connections, as a server does that has waited long enough. */
+  async endConnections(): Promise<void> {
+    const ends = [...this.#sockets].map((socket) => once(socket, 'close'));
+    for (const socket of this.#sockets) socket.end();
+    await Promise.all(ends);
+  }
+
   async close(): Promise<void> {
     for (const socket of this.#sockets) socket.destroy();
     this.#server.close();

@@ -244,6 +244,37 @@ test('the certificate of the server is checked, whatever NODE_TLS_REJECT_UNAUTHO
   expect(server.asked).toEqual([]);
 });
 
+test('a certificate that has expired is not accepted, nor one for another host', async () => {
+  for (const [name, days] of [
+    ['IP:127.0.0.1', -1],
+    ['DNS:elsewhere.example', 1],
+  ] as const) {
+    const other = await KmipServer.start(authority.issue('other', name, days));
+    const provider = await openKeyService(`kmip://${other.host}/7`, patient);
+    expect((await failure(provider.prepare())).slice(0, 2)).toEqual(['key-unavailable', 'certificate']);
+    expect(other.asked).toEqual([]);
+    await other.close();
+  }
+});
+
+test('a signal ends the waiting for a server', async () => {
+  server.onConnection = (socket) => socket.once('data', () => process.emit('SIGINT'));
+  const provider = await open('/7');
+  expect((await failure(provider.prepare()))[0]).toBe('interrupted');
+});
+
+test('one connection serves all that a command asks, until the server ends it', async () => {
+  const before = server.connections;
+  const provider = await open('/7');
+  const slot = await provider.wrap(Secret.random(32), imageId);
+  expect(await provider.unwrap([slot], imageId)).toMatchObject({ slot: 0 });
+  expect(server.connections - before).toBe(1);
+  await server.endConnections();
+  expect(await provider.unwrap([slot], imageId)).toMatchObject({ slot: 0 });
+  expect(server.connections - before).toBe(2);
+  provider.wipe();
+});
+
 describe('several servers', () => {
   test('are tried in order, and one that does not answer costs its share of the time once', async () => {
     const silent = await KmipServer.start(certificate);
