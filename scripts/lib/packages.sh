@@ -42,6 +42,7 @@ javac default-jdk-headless
 systemd-analyze systemd
 zsh zsh
 pykmip-server python3-pykmip
+swtpm swtpm
 LIST
 }
 

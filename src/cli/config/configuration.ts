@@ -120,7 +120,7 @@ function readFile(path: string): ConfiguredOptions | undefined {
 function sourceFrom(name: string, value: unknown): string {
   const text = textFrom(name, value);
   if (!hasKeyScheme(text)) throw new MalformedError(`${name}: it names a source of a key, such as file:/PATH`);
-  const [, path] = /^(?:file:|passphrase:(?!cmd:))(.+)$/s.exec(text) ?? [];
+  const [, path] = /^(?:file:|passphrase:(?!cmd:)|tpm2:(?:[^;]*;)*auth-file=)(.+)$/s.exec(text) ?? [];
   if (path !== undefined) pathFrom(name, path);
   return text;
 }

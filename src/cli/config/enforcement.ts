@@ -111,6 +111,7 @@ const titles: Readonly<Record<KeySourceKind, string>> = {
   passphrase: 'passphrases',
   'private-key': 'private keys',
   keyprovider: 'keys of key providers',
+  tpm2: 'keys of a TPM',
   vault: 'keys of Vault',
   pkcs11: 'keys of PKCS #11 tokens',
   kmip: 'keys of KMIP servers',

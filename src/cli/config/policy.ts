@@ -21,6 +21,7 @@ export const keySourceKinds = [
   'passphrase',
   'private-key',
   'keyprovider',
+  'tpm2',
   'vault',
   'pkcs11',
   'kmip',

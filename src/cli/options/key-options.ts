@@ -69,7 +69,7 @@ export function withKeyOptions<T>(yargs: Argv<T>) {
       nargs: 1,
       describe:
         'Where a key or passphrase is: file:, env:, fd:, stdin:, cmd:, https:, keyring: or passphrase:; or a key service: ' +
-        'keyprovider:, kmip:, pkcs11:, vault:',
+        'keyprovider:, kmip:, pkcs11:, tpm2:, vault:',
     })
     .option('passphrase-file', {
       type: 'string',

@@ -6,6 +6,7 @@ import type { OpenService, ServiceProvider } from './service.ts';
 /** Every key service. Each is loaded when it is used, so that those that are not cost nothing. */
 const services: Readonly<Record<string, () => Promise<{ readonly openService: OpenService }>>> = {
   keyprovider: () => import('./keyprovider.ts'),
+  tpm2: () => import('./tpm2.ts'),
   vault: () => import('./vault.ts'),
   pkcs11: () => import('./pkcs11.ts'),
   kmip: () => import('./kmip.ts'),

@@ -13,6 +13,7 @@ export const sourceForms: Readonly<Record<string, string>> = {
 /** How each key service is written, whose keys stay where they are. */
 export const serviceForms: Readonly<Record<string, string>> = {
   keyprovider: 'keyprovider:NAME[:PARAMETER]',
+  tpm2: 'tpm2:[tcti=TCTI;][pcrs=BANK:N,N;][auth-file=FILE]',
   vault: 'vault://HOST[:PORT]/MOUNT/KEY',
   pkcs11: 'pkcs11:ATTRIBUTES[?QUERY]',
   kmip: 'kmip://HOST[:PORT][,HOST…]/KEY',

@@ -131,6 +131,7 @@ const probes = {
   softHsm: () => (hasSoftHsm ? (program('softhsm2-util')() ?? program('pkcs11-tool')()) : 'SoftHSM is not installed'),
   nss: () => (hasSoftoken ? (program('certutil')() ?? program('symkeyutil')()) : 'the token of NSS is not installed'),
   pykmip: program('pykmip-server'),
+  swtpm: program('swtpm'),
 } satisfies Record<string, Probe>;
 
 /** What a system test may need of the machine. */
