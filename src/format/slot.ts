@@ -117,6 +117,16 @@ export function slotAlgorithm(slot: SlotJwe): string | undefined {
   return typeof algorithm === 'string' ? algorithm : undefined;
 }
 
+/**
+ * Returns the JWK thumbprint of the public key that a slot says it is for; undefined for a slot of another kind, such
+ * as of a service, whose `kid` names a key of its own. It is not authenticated.
+ */
+export function slotThumbprint(slot: SlotJwe): string | undefined {
+  const thumbprint = slotParameters(slot)?.get('kid');
+  const isPublicKey = /^(?:RSA|ECDH)-/.test(slotAlgorithm(slot) ?? '');
+  return isPublicKey && typeof thumbprint === 'string' ? thumbprint : undefined;
+}
+
 /** Returns whether text is base64url (RFC 4648 §5) without padding and without set bits that decoding would drop. */
 function isBase64Url(text: string): boolean {
   return /^[A-Za-z0-9_-]+$/.test(text) && Buffer.from(text, 'base64url').toString('base64url') === text;

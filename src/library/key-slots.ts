@@ -1,6 +1,6 @@
 import { CkptfsError } from '../base/errors.ts';
 import { type Header, MAX_SLOTS } from '../format/header.ts';
-import { parseSlot, type Slot, slotAlgorithm, slotParameters } from '../format/slot.ts';
+import { parseSlot, type Slot, slotAlgorithm, slotThumbprint } from '../format/slot.ts';
 import { isSlotLabel, type SlotDescription } from '../format/slot-description.ts';
 import { type MakeSlots, writeHeader } from '../image/create/new-header.ts';
 import { authenticateHeader, readAnyHeader } from '../image/read/image.ts';
@@ -203,11 +203,10 @@ function keySlotsOf(header: Header): KeySlots {
 /** Lists the slots of a header, as anyone can see them. */
 export function listedSlots(header: Header): readonly ListedSlot[] {
   return header.slots.map((slot, index): ListedSlot => {
-    const thumbprint = slotParameters(slot)?.get('kid');
     return {
       slot: index + 1,
       algorithm: slotAlgorithm(slot),
-      thumbprint: typeof thumbprint === 'string' ? thumbprint : undefined,
+      thumbprint: slotThumbprint(slot),
       ...slot.header,
     };
   });

@@ -1,5 +1,5 @@
 import { CkptfsError } from '../base/errors.ts';
-import { type Slot, slotParameters } from '../format/slot.ts';
+import { type Slot, slotThumbprint } from '../format/slot.ts';
 
 /** The fewest characters of a thumbprint that may stand for the whole. */
 const MIN_THUMBPRINT_PREFIX = 8;
@@ -18,6 +18,5 @@ export function slotNamed(slots: readonly Slot[], which: string): Slot {
 
 function isNamed(slot: Slot, which: string): boolean {
   if (slot.header?.label === which) return true;
-  const thumbprint = slotParameters(slot)?.get('kid');
-  return which.length >= MIN_THUMBPRINT_PREFIX && typeof thumbprint === 'string' && thumbprint.startsWith(which);
+  return which.length >= MIN_THUMBPRINT_PREFIX && slotThumbprint(slot)?.startsWith(which) === true;
 }

@@ -8,6 +8,7 @@ import type { ListedSlot } from '../../library/key-slots.ts';
 import { type ShreddedImage, shredImage } from '../../library/shred.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
 import { keyFileWarning } from '../hints.ts';
+import { withConfiguredServers } from '../options/configured-keys.ts';
 import { withEnc, withImageId } from '../options/image-options.ts';
 import { type KeyServerArguments, withKeyServerOptions } from '../options/key-options.ts';
 import { withJson } from '../options/options.ts';
@@ -32,7 +33,9 @@ export const command = defineCommand({
       });
     }
     const warnings: string[] = [];
-    const services = await servicesOf(args.destroyKey ?? [], args, warnings);
+    const { destroyKey = [] } = args;
+    const servers = destroyKey.length === 0 ? args : await withConfiguredServers(args);
+    const services = await servicesOf(destroyKey, servers, warnings);
     try {
       const shredded = await shredImage(ENC, { imageId, destroyKeys: services });
       for (const warning of warnings) if (!quiet) await warn(warning);

@@ -37,8 +37,16 @@ export interface Configuration {
 }
 
 const MAX_KEY_SECONDS = 3600;
-/** Options that say how certificates of recipients are checked. */
-const CHECKS: ReadonlySet<string> = new Set<ConfiguredName>(['caFile', 'crlFile', 'ocsp']);
+/** Options that name no key: how certificates of recipients are checked, and how servers of keys are asked. */
+const NAMING_NO_KEY: ReadonlySet<string> = new Set<ConfiguredName>([
+  'caFile',
+  'crlFile',
+  'ocsp',
+  'keyTimeout',
+  'keyCaFile',
+  'keyCert',
+  'keyCertKey',
+]);
 
 const readers: { readonly [Name in ConfiguredName]-?: (name: string, value: unknown) => unknown } = {
   keyFile: listOf(pathFrom),
@@ -70,7 +78,7 @@ export function parseConfiguration(members: ReadonlyMap<string, unknown>): Confi
 
 /**
  * Reads what holds where the command line names no key: the variable, and the first configuration that is there. Where
- * the variable is set, a configuration says only how certificates are checked.
+ * the variable is set, a configuration says only how certificates are checked and servers asked.
  * @throws CkptfsError `bad-argument`
  */
 export function readConfiguration(
@@ -85,7 +93,7 @@ export function readConfiguration(
     const found = readFile(path);
     if (found === undefined) continue;
     for (const name of configuredNames.filter((each) => found[each] !== undefined)) {
-      if (named !== undefined && !CHECKS.has(name)) continue;
+      if (named !== undefined && !NAMING_NO_KEY.has(name)) continue;
       options[name] = found[name];
       origins.set(name, path);
     }

@@ -30,7 +30,7 @@ export async function withConfiguredChecks(
 }
 
 /** Adds to arguments how the configuration has servers of keys asked, unless they name a certificate themselves. */
-export async function withConfiguredServers(args: KeyServerArguments): Promise<KeyServerArguments> {
+export async function withConfiguredServers<T extends KeyServerArguments>(args: T): Promise<T> {
   const { keyCaFile, keyCert, keyCertKey } = args;
   const isNamed = keyCaFile !== undefined || keyCert !== undefined || keyCertKey !== undefined;
   if (isNamed || !mayBeConfigured()) return args;

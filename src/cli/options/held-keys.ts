@@ -9,13 +9,19 @@ import { slotInstant } from '../../format/slot-description.ts';
 import { createDefaultKey, defaultKeyPath } from '../../keys/default-key.ts';
 import { type KeyFile, type KeyFileWarning, readKeyFile, readKeyFromInput } from '../../keys/key-file.ts';
 import { type Identity, type KeyProvider, neededFor, type Recipient } from '../../keys/provider.ts';
+import { isKeyService } from '../../keys/sources/schemes.ts';
 import { symmetricKeyProvider } from '../../keys/symmetric-key.ts';
 import type { Opening } from '../../library/unlock.ts';
 import type { Policies } from '../config/enforcement.ts';
 import { mayBeConfigured, mayHavePolicy } from '../config/places.ts';
 import { keyFileWarning } from '../hints.ts';
 import { auditTarget, openAudit } from './audit.ts';
-import { configuredForMaking, configuredForOpening, withConfiguredChecks } from './configured-keys.ts';
+import {
+  configuredForMaking,
+  configuredForOpening,
+  withConfiguredChecks,
+  withConfiguredServers,
+} from './configured-keys.ts';
 import type { KeyArguments, RecipientArguments } from './key-options.ts';
 import type { OtherKeys } from './other-keys.ts';
 
@@ -243,10 +249,11 @@ export class HeldKeys {
     }
     const isUnnamed = !namesKeys(args);
     const hasRecipients = (args.recipient ?? []).length > 0;
+    const asked = namesServer(args) ? await withConfiguredServers(args) : args;
     if (use === 'make' && isUnnamed && !hasRecipients && mayBeConfigured()) {
       return this.#take(await configuredForMaking(args));
     }
-    await this.#take(hasRecipients && mayBeConfigured() ? await withConfiguredChecks(args) : args);
+    await this.#take(hasRecipients && mayBeConfigured() ? await withConfiguredChecks(asked) : asked);
     if (use === 'make' || !isUnnamed) return;
     this.#unnamed = args;
     if (this.mayBeKept) {
@@ -305,4 +312,9 @@ export function hasOthers(args: KeyArguments & RecipientArguments): boolean {
 function namesKeys(args: KeyArguments): boolean {
   const lists = [args.keyFile, args.key, args.privateKey, args.keyDir, args.allowKeyUrl];
   return lists.some((list) => (list ?? []).length > 0) || args.passphraseFile !== undefined;
+}
+
+/** Returns whether arguments name a server of keys. */
+function namesServer({ key = [], recipient = [] }: KeyArguments & RecipientArguments): boolean {
+  return [...key, ...recipient].some((text) => isKeyService(text) || text.startsWith('https:'));
 }

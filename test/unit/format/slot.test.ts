@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { MalformedError } from '../../../src/base/bytes.ts';
-import { parseSlot, type SlotJwe, slotAlgorithm, slotParameters } from '../../../src/format/slot.ts';
+import { parseSlot, type SlotJwe, slotAlgorithm, slotParameters, slotThumbprint } from '../../../src/format/slot.ts';
 
 const good: SlotJwe = { protected: 'eyJ9', encrypted_key: 'AA', iv: 'AAAA', ciphertext: '_-8', tag: 'Zg' };
 
@@ -85,4 +85,21 @@ describe('slotAlgorithm', () => {
       { numRuns: 1000 },
     );
   });
+});
+
+test.each([
+  ['RSA-OAEP-256', 'x'.repeat(43)],
+  ['ECDH-ES+A256KW', 'x'.repeat(43)],
+  ['ckptfs-kmip', undefined],
+  ['A256KW', undefined],
+])('the key id of a slot of %s is a thumbprint only where it is of a public key', (alg, thumbprint) => {
+  const text = JSON.stringify({ alg, kid: 'x'.repeat(43) });
+  const slot = {
+    protected: Buffer.from(text).toString('base64url'),
+    encrypted_key: '',
+    iv: '',
+    ciphertext: '',
+    tag: '',
+  };
+  expect(slotThumbprint(slot)).toBe(thumbprint);
 });

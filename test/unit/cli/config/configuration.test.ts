@@ -98,12 +98,19 @@ describe('where values are from', () => {
     expect(read(join(folder, 'none')).options).toEqual({});
   });
 
-  test('CKPTFS_KEY comes before the keys of a file, and leaves its checks of certificates', () => {
-    const path = fileOf('both', { keyFile: ['/a'], recipient: ['/r'], keyHeader: ['A: env:T'], caFile: ['/ca'] });
+  test('CKPTFS_KEY comes before the keys of a file, and leaves what names no key', () => {
+    const path = fileOf('both', {
+      keyFile: ['/a'],
+      recipient: ['/r'],
+      keyHeader: ['A: env:T'],
+      caFile: ['/ca'],
+      keyCert: '/c',
+    });
     const { options, origins } = readConfiguration({ CKPTFS_KEY: 'file:k' }, [path]);
-    expect(options).toEqual({ key: ['file:k'], caFile: ['/ca'] });
+    expect(options).toEqual({ key: ['file:k'], keyCert: '/c', caFile: ['/ca'] });
     expect([...origins]).toEqual([
       ['key', 'CKPTFS_KEY'],
+      ['keyCert', path],
       ['caFile', path],
     ]);
   });
