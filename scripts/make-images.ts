@@ -1,11 +1,10 @@
-// Makes test/images/v1 once, with the built dist/ and as root. What exists is never overwritten: version 1 images stay
-// as they are.
+// Makes the images of test/images/v1 that are missing, with the built dist/ and as root. What exists is never
+// overwritten: version 1 images stay as they are.
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import type { Secret } from '../src/crypto/secret.ts';
-import type { CipherName } from '../src/format/ciphers.ts';
 import { openImage, readHeader } from '../src/image/read/image.ts';
 import { ImageTree } from '../src/image/read/tree.ts';
 import { readKeyFile } from '../src/keys/key-file.ts';
@@ -25,23 +24,25 @@ const { createImage } = (await import(
   path.join(import.meta.dirname, '..', 'dist', 'image', 'create', 'create.js')
 )) as typeof import('../src/image/create/create.ts');
 
-const chunkSizes: Readonly<Record<CipherName, number>> = {
+const chunkSizes: Readonly<Record<(typeof imageNames)[number], number>> = {
   'aes-256-xts': 16384,
   'aes-128-xts': 4096,
   'chacha20-poly1305': 65536,
   none: 8192,
   'aes-256-gcm': 32768,
+  fips: 16384,
 };
 
 function json(value: unknown): string {
   return `${JSON.stringify(value, null, 2)}\n`;
 }
 
-async function create(source: string, destination: string, cipher: CipherName): Promise<void> {
+async function create(source: string, destination: string, name: (typeof imageNames)[number]): Promise<void> {
   const keys = ([128, 192, 256] as const).map((bits) => readKeyFile(keyFile(bits)).key);
   const makeSlots = (imageKey: Secret, imageId: Buffer) =>
     Promise.all(keys.map((key) => wrapIntoSlot(imageKey, imageId, key)));
-  await createImage({ source, destination, cipher, chunkSize: chunkSizes[cipher], makeSlots });
+  const how = name === 'fips' ? ({ suite: name } as const) : { cipher: name };
+  await createImage({ source, destination, ...how, chunkSize: chunkSizes[name], makeSlots });
 }
 
 async function open(directory: string): Promise<OpenedBase> {
@@ -63,20 +64,31 @@ function writeDamage(name: string, { files = {}, ...recipe }: Damage): void {
   for (const [file, bytes] of Object.entries(files)) fs.writeFileSync(path.join(folder, file), bytes, { flag: 'wx' });
 }
 
-if (fs.existsSync(frozenRoot)) throw new Error(`${frozenRoot} exists: frozen images are never made again`);
+const missing = imageNames.filter((name) => !fs.existsSync(path.join(frozenRoot, name)));
+const isNew = !fs.existsSync(frozenRoot);
 const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'ckptfs-images-'));
 // Reading the source must not change the atimes in it.
 execFileSync('mount', ['--bind', '-o', 'noatime', scratch, scratch]);
 try {
   const source = path.join(scratch, 'source');
   makeSourceTree(source);
-  fs.mkdirSync(path.join(frozenRoot, 'damaged'), { recursive: true });
-  for (const bits of [128, 192, 256] as const) createKeyFile(keyFile(bits), bits);
-  for (const cipher of imageNames) {
-    fs.mkdirSync(path.join(frozenRoot, cipher));
-    await create(source, imageDirectory(cipher), cipher);
-    fs.writeFileSync(path.join(frozenRoot, cipher, 'files.json'), json(describeTree(source)));
+  fs.mkdirSync(frozenRoot, { recursive: true });
+  if (isNew) for (const bits of [128, 192, 256] as const) createKeyFile(keyFile(bits), bits);
+  for (const name of missing) {
+    fs.mkdirSync(path.join(frozenRoot, name));
+    await create(source, imageDirectory(name), name);
+    fs.writeFileSync(path.join(frozenRoot, name, 'files.json'), json(describeTree(source)));
   }
+  if (isNew) await makeDamage(source, scratch);
+  process.stdout.write(`made: ${missing.join(', ')}\n`);
+} finally {
+  execFileSync('umount', [scratch]);
+  fs.rmSync(scratch, { recursive: true });
+}
+
+/** Makes a recipe of each kind of damage. */
+async function makeDamage(source: string, scratch: string): Promise<void> {
+  fs.mkdirSync(path.join(frozenRoot, 'damaged'));
   const other = path.join(scratch, 'other');
   await create(source, other, BASE);
   const base = await open(imageDirectory(BASE));
@@ -85,8 +97,4 @@ try {
   // What is held below the scratch directory would keep it mounted.
   another.image.store.close();
   for (const [name, recipe] of Object.entries(damage)) writeDamage(name, recipe);
-  process.stdout.write(`${imageNames.length} images, ${Object.keys(damage).length} recipes of damage\n`);
-} finally {
-  execFileSync('umount', [scratch]);
-  fs.rmSync(scratch, { recursive: true });
 }

@@ -22,6 +22,7 @@ export type { PossibleSigner, Signer, SignerTrust } from './crypto/signer.ts';
 export { type CipherName, cipherNames, DEFAULT_CIPHER } from './format/ciphers.ts';
 export type { Slot, SlotJwe } from './format/slot.ts';
 export type { SlotDescription, SlotKind } from './format/slot-description.ts';
+export { DEFAULT_SUITE, type SuiteName, suiteNames } from './format/suites.ts';
 export { type CreatedImage, type CreateOptions, createImage } from './image/create/create.ts';
 export type { MakeSlots } from './image/create/new-header.ts';
 export { discardImage, type MadeImage } from './image/discard-image.ts';

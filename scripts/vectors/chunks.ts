@@ -1,7 +1,11 @@
 import { type Cipher, ciphers, filler, flipped, PAGE, replaced, u16 } from './encode.ts';
 import { objectKeys } from './sample.ts';
-import { type ChunkFields, type SealedChunk, sealChunk } from './seal.ts';
+import { type ChunkFields, type NamedSuite, type ObjectKeys, type SealedChunk, sealChunk } from './seal.ts';
 import { type ChunkVector, type NamedVectors, pack } from './vector.ts';
+
+function titleOf(cipher: Cipher, suite?: NamedSuite): string {
+  return suite === undefined ? cipher : `${cipher} of suite ${suite}`;
+}
 
 /** A chunk whose every other sector repeats, so that a tweak that does not change would show. */
 function plaintext(size: number): Buffer {
@@ -29,13 +33,14 @@ function swapped(bytes: Buffer, one: number, two: number, length: number): Buffe
   return replaced(replaced(bytes, one, second), two, first);
 }
 
-function given(cipher: Cipher, chunk: ChunkFields, { stored, record }: SealedChunk) {
-  const { imageKey, imageId, objectId } = objectKeys(cipher);
+function given(keys: ObjectKeys, chunk: ChunkFields, { stored, record }: SealedChunk) {
+  const { suite, imageKey, imageId, objectId, cipher } = keys;
   return {
     kind: 'chunk',
     imageKey: imageKey.toString('hex'),
     imageId: imageId.toString('hex'),
     objectId: objectId.toString('hex'),
+    ...(suite === undefined ? {} : { suite }),
     cipher,
     chunkSize: chunk.plain.length,
     index: chunk.index,
@@ -44,12 +49,13 @@ function given(cipher: Cipher, chunk: ChunkFields, { stored, record }: SealedChu
   } as const;
 }
 
-function opens(description: string, cipher: Cipher, chunk: ChunkFields): ChunkVector {
-  const sealed = sealChunk(objectKeys(cipher), chunk);
+function opens(description: string, cipher: Cipher, chunk: ChunkFields, suite?: NamedSuite): ChunkVector {
+  const keys = { ...objectKeys(cipher), suite };
+  const sealed = sealChunk(keys, chunk);
   return {
-    description: `${cipher}: ${description}`,
+    description: `${titleOf(cipher, suite)}: ${description}`,
     stage: 'ok',
-    ...given(cipher, chunk, sealed),
+    ...given(keys, chunk, sealed),
     expected: { data: pack(withoutHoles(chunk)) },
   };
 }
@@ -59,13 +65,15 @@ function refused(
   cipher: Cipher,
   chunk: ChunkFields,
   change: (sealed: SealedChunk) => Partial<SealedChunk & { readonly index: number }>,
+  suite?: NamedSuite,
 ): ChunkVector {
-  const sealed = sealChunk(objectKeys(cipher), chunk);
+  const keys = { ...objectKeys(cipher), suite };
+  const sealed = sealChunk(keys, chunk);
   const { index = chunk.index, ...bytes } = change(sealed);
   return {
-    description: `${cipher}: ${description}`,
+    description: `${titleOf(cipher, suite)}: ${description}`,
     stage: 'chunk',
-    ...given(cipher, { ...chunk, index }, { ...sealed, ...bytes }),
+    ...given(keys, { ...chunk, index }, { ...sealed, ...bytes }),
     expected: { code: 'damaged', message: 'its tag does not match' },
   };
 }
@@ -155,4 +163,42 @@ function ofCipher(cipher: Cipher): NamedVectors {
   return Object.fromEntries(Object.entries(vectors).map(([name, vector]) => [`${cipher}-${name}`, vector]));
 }
 
-export const chunkVectors: NamedVectors = Object.assign({}, ...ciphers.map(ofCipher));
+/** Vectors of suite `fips`, whose nonces have no bits of a sector. */
+function ofFips(cipher: 'aes-256-xts' | 'aes-256-gcm'): NamedVectors {
+  const one = fields(PAGE, { nonce: Buffer.alloc(12, 0xff) });
+  const ofSuite = (description: string, chunk: ChunkFields) => opens(description, cipher, chunk, 'fips');
+  const flippedIn = (description: string, at: number, bit: number) =>
+    refused(description, cipher, one, ({ record }) => ({ record: flipped(record, at, bit) }), 'fips');
+  const vectors: NamedVectors = {
+    'one-sector': ofSuite('a chunk of one sector, whose nonce has every bit', one),
+    'holes-1-and-3': ofSuite('four sectors of which two are holes', fields(4 * PAGE, { holes: 0b1010 })),
+    'all-holes': ofSuite('sixteen sectors, all holes', fields(16 * PAGE, { holes: 0xffff })),
+    'nonce-flipped': flippedIn('one bit of the nonce is another', 0, 0),
+    'nonce-last-flipped': flippedIn('the last bit of the nonce is another', 11, 7),
+    'nonce-low-flipped': flippedIn('a bit that has the number of a sector in other suites', 11, 0),
+    'tag-flipped': flippedIn('one bit of the tag is another', 27, 7),
+    'flag-unauthenticated': flippedIn('a flag set after sealing', 14, 0),
+    'sectors-and-tags-swapped': refused(
+      'two sectors swapped, with their tags',
+      cipher,
+      fields(4 * PAGE),
+      ({ stored, record }) => ({ stored: swapped(stored, 0, PAGE, PAGE), record: swapped(record, 16, 28, 12) }),
+      'fips',
+    ),
+    'of-default': refused(
+      'a chunk of the default suite',
+      cipher,
+      fields(PAGE),
+      () => sealChunk(objectKeys(cipher), fields(PAGE)),
+      'fips',
+    ),
+  };
+  return Object.fromEntries(Object.entries(vectors).map(([name, vector]) => [`fips-${cipher}-${name}`, vector]));
+}
+
+export const chunkVectors: NamedVectors = Object.assign(
+  {},
+  ...ciphers.map(ofCipher),
+  ofFips('aes-256-xts'),
+  ofFips('aes-256-gcm'),
+);

@@ -1,6 +1,6 @@
 import { filler } from './encode.ts';
 import { CHUNK_SIZE, headerFields, imageId, imageKey, slot, wrappingKey } from './sample.ts';
-import { type HeaderFields, jsonText, sealHeader } from './seal.ts';
+import { type HeaderFields, jsonText, type NamedSuite, sealHeader } from './seal.ts';
 import type { HeaderVector, NamedVectors, Packed, Stage } from './vector.ts';
 
 const good = sealHeader(headerFields, imageKey, imageId);
@@ -9,17 +9,27 @@ function sealed(change: Partial<HeaderFields> & Record<string, unknown>): string
   return sealHeader({ ...headerFields, ...change }, imageKey, imageId);
 }
 
-function opens(description: string, change: { cipher?: string; chunkSize?: number; slots?: unknown[] }): HeaderVector {
-  const { cipher = 'aes-256-xts', chunkSize = CHUNK_SIZE, slots = [slot()] } = change;
+/** A header with a member `suite` in its place. */
+function ofSuite(suite: unknown, change: Partial<HeaderFields> = {}): string {
+  const { format, version, image, ...rest } = headerFields;
+  return sealHeader({ format, version, image, suite, ...rest, ...change }, imageKey, imageId);
+}
+
+function opens(
+  description: string,
+  change: { suite?: NamedSuite; cipher?: string; chunkSize?: number; slots?: unknown[] },
+): HeaderVector {
+  const { suite, cipher = 'aes-256-xts', chunkSize = CHUNK_SIZE, slots = [slot()] } = change;
   return {
     description,
     kind: 'header',
     stage: 'ok',
     wrappingKey: wrappingKey.toString('hex'),
-    input: [{ text: sealed({ cipher, chunkSize, slots }) }],
+    input: [{ text: suite === undefined ? sealed({ cipher, chunkSize, slots }) : ofSuite(suite, { cipher, slots }) }],
     expected: {
       imageKey: imageKey.toString('hex'),
       imageId: imageId.toString('hex'),
+      ...(suite === undefined ? {} : { suite }),
       cipher,
       chunkSize,
       slots: slots.length,
@@ -70,6 +80,16 @@ function badForm(description: string, input: string | Packed): HeaderVector {
   return refused(`a good header, but ${description}`, 'header', 'damaged', 'canonical', input);
 }
 
+/** A combination that suite `fips` does not have. */
+function notOfFips(description: string, message: string, change: Partial<HeaderFields>): HeaderVector {
+  return refused(`fips: ${description}`, 'header', 'unsupported-format', message, ofSuite('fips', change));
+}
+
+/** A slot that only its protected header matters of. */
+function slotOf(parameters: object): object {
+  return { ...slot(), protected: Buffer.from(JSON.stringify(parameters)).toString('base64url') };
+}
+
 function bytesOf(text: string): string {
   return Buffer.from(text).toString('hex');
 }
@@ -90,6 +110,28 @@ export const headerVectors: NamedVectors = {
   'slots-three': opens('three slots, of which the last is for the key', { slots: [slot(16), slot(24), slot(32)] }),
   'slot-described': opens('a slot with a description', { slots: [described] }),
   'slots-64': opens('as many slots as there can be', { slots: Array.from({ length: 64 }, () => slot()) }),
+
+  'fips-aes-256-xts': opens('suite fips', { suite: 'fips' }),
+  'fips-aes-256-gcm': opens('suite fips, aes-256-gcm, slots of three kinds', {
+    suite: 'fips',
+    cipher: 'aes-256-gcm',
+    slots: [slotOf({ alg: 'RSA-OAEP-256' }), slotOf({ alg: 'ECDH-ES+A256KW', epk: { crv: 'P-521' } }), slot()],
+  }),
+  'suite-unknown': refused('an unknown suite', 'header', 'unsupported-format', 'suite', ofSuite('fips-4')),
+  'suite-default': refused('the default suite by its name', 'header', 'damaged', 'canonical', ofSuite('default')),
+  'suite-number': refused('a suite that is a number', 'header', 'damaged', '"suite"', ofSuite(1)),
+  'suite-null': refused('a suite that is null', 'header', 'damaged', '"suite"', ofSuite(null)),
+  'fips-chacha20-poly1305': notOfFips('cipher chacha20-poly1305', 'of suite fips', { cipher: 'chacha20-poly1305' }),
+  'fips-aes-128-xts': notOfFips('cipher aes-128-xts', 'of suite fips', { cipher: 'aes-128-xts' }),
+  'fips-none': notOfFips('cipher none', 'of suite fips', { cipher: 'none' }),
+  'fips-slot-x25519': notOfFips('a slot of X25519', 'key slot', {
+    slots: [slot(), slotOf({ alg: 'ECDH-ES+A256KW', epk: { crv: 'X25519' } })],
+  }),
+  'fips-slot-unknown': notOfFips('a slot of an unknown algorithm', 'key slot', {
+    slots: [slot(), slotOf({ alg: 'x' })],
+  }),
+  'suite-removed': changed('the suite was removed after sealing', / {2}"suite".*\n/, '', ofSuite('fips')),
+  'suite-added': changed('suite fips was added after sealing', '  "cipher"', '  "suite": "fips",\n  "cipher"'),
 
   empty: refused('an empty file', 'header', 'damaged', 'header of 0 bytes', []),
   'too-long': refused('one byte too many', 'header', 'damaged', 'header of 1048577 bytes', [{ zeros: 1_048_577 }]),
@@ -249,7 +291,7 @@ export const headerVectors: NamedVectors = {
   ),
 };
 
-function changed(description: string, from: string, to: string, header = good): HeaderVector {
+function changed(description: string, from: string | RegExp, to: string, header = good): HeaderVector {
   return refused(description, 'mac', 'damaged', 'authentication', header.replace(from, to));
 }
 

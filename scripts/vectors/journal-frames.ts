@@ -11,11 +11,12 @@ const plain = Buffer.concat(smallFrame);
 const good = sealFrame(keys, plain);
 const wrong = 'frame fails authentication';
 
-function given(input: Buffer, { number, header: head }: FrameKeys = keys) {
+function given(input: Buffer, { suite, number, header: head }: FrameKeys = keys) {
   return {
     kind: 'journal-frame',
     imageKey: imageKey.toString('hex'),
     imageId: imageId.toString('hex'),
+    ...(suite === undefined ? {} : { suite }),
     header: head.toString('hex'),
     number,
     input: pack(input),
@@ -42,9 +43,26 @@ function otherHeader(description: string, head: Buffer): JournalFrameVector {
   return refused(description, sealFrame(own, plain), 'journal', own);
 }
 
+const fipsKeys: FrameKeys = { ...keys, suite: 'fips' };
+const goodFips = sealFrame(fipsKeys, plain);
+const refusedFips = (description: string, input: Buffer) => refused(`fips: ${description}`, input, wrong, fipsKeys);
+
 const otherId = filler('another journal id', 16);
 
 export const frameVectors: NamedVectors = {
+  'fips-first': opens('fips: frame 0', fipsKeys),
+  'fips-number-large': opens('fips: a frame of a number above 2^32', { ...fipsKeys, number: 2 ** 32 + 1 }),
+  'fips-random-flipped': refusedFips('one bit of the random bytes is another', flipped(goodFips, 4)),
+  'fips-random-last-flipped': refusedFips('the last of those bits is another', flipped(goodFips, 15, 7)),
+  'fips-ciphertext-flipped': refusedFips('one bit of the ciphertext is another', flipped(goodFips, 16)),
+  'fips-tag-flipped': refusedFips('one bit of the tag is another', flipped(goodFips, goodFips.length - 1)),
+  'fips-other-number': refusedFips('frame 1 in the place of frame 0', sealFrame({ ...fipsKeys, number: 1 }, plain)),
+  'fips-other-journal': refusedFips(
+    'a frame of another journal',
+    sealFrame({ ...fipsKeys, header: replaced(header, 16, otherId) }, plain),
+  ),
+  'fips-of-default': refusedFips('a frame of the default suite', good),
+  'default-of-fips': refused('a frame of suite fips in an image of the default suite', goodFips),
   first: opens('frame 0', {}),
   'number-large': opens('a frame of a number above 2^32', { number: 2 ** 32 + 1 }),
   'one-byte': opens('a frame of one byte', {}, barrier),

@@ -1,20 +1,22 @@
 import { ciphers, filler, flipped, manifestPlaintext, PAGE, u32 } from './encode.ts';
 import { full, rootOnly, small } from './manifest-samples.ts';
 import { manifestKeys } from './sample.ts';
-import { type ManifestKeys, sealManifest } from './seal.ts';
+import { type ManifestKeys, type NamedSuite, sealManifest } from './seal.ts';
 import { type ManifestVector, type NamedVectors, pack } from './vector.ts';
 
 const magic = Buffer.from('ckptmfst');
 const plain = manifestPlaintext(small);
 const good = sealManifest(manifestKeys, plain);
+const goodFips = sealManifest({ ...manifestKeys, suite: 'fips' }, plain);
 const wrong = 'manifest fails authentication';
 
-function given(input: Buffer) {
+function given(input: Buffer, suite?: NamedSuite) {
   const { imageKey, imageId, cipher, chunkSize } = manifestKeys;
   return {
     kind: 'manifest',
     imageKey: imageKey.toString('hex'),
     imageId: imageId.toString('hex'),
+    ...(suite === undefined ? {} : { suite }),
     cipher,
     chunkSize,
     input: pack(input),
@@ -28,15 +30,15 @@ function opens(description: string, change: Partial<ManifestKeys>, parts = small
   return {
     description,
     stage: 'ok',
-    ...given(sealManifest(keys, manifestPlaintext(parts))),
+    ...given(sealManifest(keys, manifestPlaintext(parts)), keys.suite),
     cipher,
     chunkSize,
     expected,
   };
 }
 
-function refused(description: string, message: string, input: Buffer): ManifestVector {
-  return { description, stage: 'manifest', ...given(input), expected: { code: 'damaged', message } };
+function refused(description: string, message: string, input: Buffer, suite?: NamedSuite): ManifestVector {
+  return { description, stage: 'manifest', ...given(input, suite), expected: { code: 'damaged', message } };
 }
 
 /** Authentic under another key, id, cipher or chunk size than the image has. */
@@ -48,7 +50,37 @@ function otherPrefix(description: string, prefix: Buffer): ManifestVector {
   return refused(description, 'unknown bytes', sealManifest(manifestKeys, plain, prefix));
 }
 
+/** Vectors of suite `fips`. */
+const fips: NamedVectors = {
+  'fips-aes-256-xts': opens('suite fips', { suite: 'fips' }),
+  'fips-aes-256-gcm': opens('suite fips, two pages', { suite: 'fips', cipher: 'aes-256-gcm' }, full),
+  'fips-random-flipped': refused('fips: a bit of the random bytes is another', wrong, flipped(goodFips, 16), 'fips'),
+  'fips-random-last-flipped': refused('fips: the last of those bits', wrong, flipped(goodFips, 39, 7), 'fips'),
+  'fips-ciphertext-flipped': refused('fips: a bit of the ciphertext is another', wrong, flipped(goodFips, 40), 'fips'),
+  'fips-tag-flipped': refused(
+    'fips: a bit of the tag is another',
+    wrong,
+    flipped(goodFips, goodFips.length - 1),
+    'fips',
+  ),
+  'fips-other-image-id': refused(
+    'fips: the manifest of another image id',
+    wrong,
+    sealManifest({ ...manifestKeys, suite: 'fips', imageId: filler('another image id', 16) }, plain),
+    'fips',
+  ),
+  'fips-other-chunk-size': refused(
+    'fips: sealed for another chunk size',
+    wrong,
+    sealManifest({ ...manifestKeys, suite: 'fips', chunkSize: 32768 }, plain),
+    'fips',
+  ),
+  'fips-of-default': refused('a manifest of the default suite in an image of suite fips', wrong, good, 'fips'),
+  'default-of-fips': refused('a manifest of suite fips in an image of the default suite', wrong, goodFips),
+};
+
 export const manifestVectors: NamedVectors = {
+  ...fips,
   ...Object.fromEntries(ciphers.map((cipher) => [cipher, opens(`an image of cipher ${cipher}`, { cipher })])),
   'chunk-size-65536': opens('an image of 65536-byte chunks', { chunkSize: 65536 }),
   'two-pages': opens('a plaintext of more than a page', {}, full),

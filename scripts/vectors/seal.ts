@@ -6,8 +6,12 @@ import { createCipheriv, createHash, createHmac, hkdfSync } from 'node:crypto';
 import { chacha20poly1305, xchacha20poly1305 } from '@noble/ciphers/chacha.js';
 import { type Cipher, cipherCodes, objectHeader, PAGE, u8, u16, u32, u64 } from './encode.ts';
 
+/** A suite that a header names. */
+export type NamedSuite = 'fips';
+
 /** What all keys and additional data of an object depend on. */
 export interface ObjectKeys {
+  readonly suite?: NamedSuite | undefined;
   readonly cipher: Cipher;
   readonly imageKey: Buffer;
   readonly imageId: Buffer;
@@ -50,6 +54,12 @@ function aesGcm(key: Buffer, nonce: Buffer, additional: Buffer, plain: Buffer): 
   return { text, tag: cipher.getAuthTag() };
 }
 
+/** AES-256-GCM under a key that serves once, and so under a nonce of zeros: the ciphertext and its tag. */
+function gcmOnce(key: Buffer, additional: Buffer, plain: Buffer): Buffer {
+  const { text, tag } = aesGcm(key, Buffer.alloc(12), additional, plain);
+  return Buffer.concat([text, tag]);
+}
+
 export interface Slot {
   readonly protected: string;
   readonly encrypted_key: string;
@@ -80,6 +90,7 @@ export interface HeaderFields {
   readonly format: unknown;
   readonly version: unknown;
   readonly image: unknown;
+  readonly suite?: unknown;
   readonly cipher: unknown;
   readonly chunkSize: unknown;
   readonly slots: unknown;
@@ -96,6 +107,7 @@ export function sealHeader(fields: HeaderFields, imageKey: Buffer, imageId: Buff
 }
 
 export interface ManifestKeys {
+  readonly suite?: NamedSuite | undefined;
   readonly imageKey: Buffer;
   readonly imageId: Buffer;
   readonly cipher: Cipher;
@@ -106,27 +118,36 @@ export interface ManifestKeys {
 
 /** The file `manifest`. @param prefix its first 16 bytes, which are additional data too */
 export function sealManifest(
-  { imageKey, imageId, cipher, chunkSize, nonce }: ManifestKeys,
+  { suite, imageKey, imageId, cipher, chunkSize, nonce }: ManifestKeys,
   plain: Buffer,
   prefix: Buffer = Buffer.concat([Buffer.from('ckptmfst'), u32(1), u32(0)]),
 ): Buffer {
   const additional = Buffer.concat([prefix, imageId, u8(cipherCodes[cipher]), u8(Math.log2(chunkSize))]);
-  const sealed = xchacha20poly1305(manifestKey(imageKey, imageId), nonce, additional).encrypt(plain);
+  const key = manifestKey(imageKey, imageId);
+  const sealed =
+    suite === 'fips'
+      ? gcmOnce(hkdf(key, nonce, 'ckptfs 1 manifest seal', 32), additional, plain)
+      : xchacha20poly1305(key, nonce, additional).encrypt(plain);
   return Buffer.concat([prefix, nonce, sealed]);
 }
 
 /** A frame of a journal. @param header of the journal; its last 16 bytes are its id @param nonce 12 bytes */
 export function sealFrame(
-  { imageKey, imageId, header, number, nonce }: FrameKeys,
+  { suite, imageKey, imageId, header, number, nonce }: FrameKeys,
   plain: Buffer,
   length: Buffer = u32(plain.length),
 ): Buffer {
   const additional = Buffer.concat([header, u64(number), length]);
   const key = journalKey(imageKey, imageId, header.subarray(16));
-  return Buffer.concat([length, nonce, chacha20poly1305(key, nonce, additional).encrypt(plain)]);
+  const sealed =
+    suite === 'fips'
+      ? gcmOnce(hkdf(key, Buffer.concat([u64(number), nonce]), 'ckptfs 1 journal frame', 32), additional, plain)
+      : chacha20poly1305(key, nonce, additional).encrypt(plain);
+  return Buffer.concat([length, nonce, sealed]);
 }
 
 export interface FrameKeys {
+  readonly suite?: NamedSuite | undefined;
   readonly imageKey: Buffer;
   readonly imageId: Buffer;
   readonly header: Buffer;
@@ -136,7 +157,7 @@ export interface FrameKeys {
 
 export interface ChunkFields {
   readonly index: number;
-  /** 12 bytes; the bits that must be zero are made so. */
+  /** 12 bytes; the bits that must be zero are made so, but in suite `fips`. */
   readonly nonce: Buffer;
   readonly holes: number;
   readonly flags?: number;
@@ -158,7 +179,7 @@ export function nonceOf(nonce: Buffer, sector = 0): Buffer {
 export function sealChunk(keys: ObjectKeys, { index, nonce, holes, flags = 0, plain }: ChunkFields): SealedChunk {
   const stored = Buffer.alloc(plain.length);
   const record = Buffer.alloc(recordSize(plain.length));
-  record.set(Buffer.concat([nonceOf(nonce), u16(holes), u16(flags)]));
+  record.set(Buffer.concat([keys.suite === 'fips' ? nonce : nonceOf(nonce), u16(holes), u16(flags)]));
   for (let sector = 0; sector < plain.length / PAGE; sector++) {
     const isHole = ((holes >> sector) & 1) === 1;
     const clear = isHole ? Buffer.alloc(0) : plain.subarray(sector * PAGE, (sector + 1) * PAGE);
@@ -183,18 +204,19 @@ function sealSector(
   clear: Buffer,
 ): { text: Buffer; tag: Buffer } {
   const { cipher } = keys;
-  const own = nonceOf(nonce, sector);
+  const tweak = Buffer.concat([keys.suite === 'fips' ? nonce : nonceOf(nonce), u32(sector)]);
+  const own = keys.suite === 'fips' ? tweak : nonceOf(nonce, sector);
   if (cipher === 'aes-256-gcm') return aesGcm(dataKey(keys), own, additional, clear);
   if (cipher === 'chacha20-poly1305') {
     const sealed = Buffer.from(chacha20poly1305(dataKey(keys), own, additional).encrypt(Uint8Array.from(clear)));
     return { text: sealed.subarray(0, -16), tag: sealed.subarray(-16) };
   }
-  const text = cipher === 'none' || clear.length === 0 ? clear : xts(keys, cipher, nonce, sector, clear);
+  const text = cipher === 'none' || clear.length === 0 ? clear : xts(keys, cipher, tweak, clear);
   return { text, tag: aesGcm(macKey(keys), own, Buffer.concat([additional, text]), Buffer.alloc(0)).tag };
 }
 
-function xts(keys: ObjectKeys, cipher: 'aes-256-xts' | 'aes-128-xts', nonce: Buffer, sector: number, clear: Buffer) {
-  const encryption = createCipheriv(cipher, dataKey(keys), Buffer.concat([nonceOf(nonce), u32(sector)]));
+function xts(keys: ObjectKeys, cipher: 'aes-256-xts' | 'aes-128-xts', tweak: Buffer, clear: Buffer) {
+  const encryption = createCipheriv(cipher, dataKey(keys), tweak);
   return Buffer.concat([encryption.update(clear), encryption.final()]);
 }
 

@@ -1,4 +1,5 @@
 import type { Cipher } from './encode.ts';
+import type { NamedSuite } from './seal.ts';
 
 /** The files of test/vectors/, one case each. Short byte strings are hexadecimal; longer ones are {@link Packed}. */
 
@@ -51,6 +52,7 @@ export interface SlotVector extends Case<'slot', { readonly imageKey: string }> 
 export interface HeaderFacts {
   readonly imageKey: string;
   readonly imageId: string;
+  readonly suite?: NamedSuite;
   readonly cipher: string;
   readonly chunkSize: number;
   readonly slots: number;
@@ -72,6 +74,7 @@ export interface ManifestPlaintextVector extends Case<'manifest-plaintext', Read
 export interface ManifestVector extends Case<'manifest', { readonly epoch: number; readonly inodes: number }> {
   readonly imageKey: string;
   readonly imageId: string;
+  readonly suite?: NamedSuite;
   readonly cipher: Cipher;
   readonly chunkSize: number;
   readonly input: Packed;
@@ -86,6 +89,7 @@ export interface JournalEntriesVector extends Case<'journal-entries', { readonly
 export interface JournalFrameVector extends Case<'journal-frame', { readonly data: Packed }> {
   readonly imageKey: string;
   readonly imageId: string;
+  readonly suite?: NamedSuite;
   readonly header: string;
   /** The number of the frame, from 0. */
   readonly number: number;
@@ -96,6 +100,7 @@ interface ObjectGiven {
   readonly imageKey: string;
   readonly imageId: string;
   readonly objectId: string;
+  readonly suite?: NamedSuite;
   readonly cipher: Cipher;
   readonly chunkSize: number;
   readonly input: Packed;

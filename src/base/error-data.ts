@@ -12,6 +12,7 @@ export const errorFacts = {
       'private-key',
       'no-recipient',
       'configuration',
+      'suite',
       'transport',
       'image-id',
     ],
@@ -45,7 +46,7 @@ export const errorFacts = {
   },
   /** `policy-file`: the policy itself is wrong, so that nothing is allowed. */
   'forbidden-by-policy': {
-    reason: ['policy-file', 'cipher', 'key-source', 'force', 'recipient', 'writing'],
+    reason: ['policy-file', 'suite', 'cipher', 'key-source', 'force', 'recipient', 'writing'],
   },
   'bad-key-file': {
     reason: [
@@ -93,7 +94,7 @@ export const errorFacts = {
   /** `source`: where the image was when it was mounted. */
   unsealed: { reason: ['written-or-interrupted', 'losses', 'daemon-killed'], 'source?': 'text' },
   locked: { holder: ['writer', 'readers', 'slot-change', 're-encryption'], wanted: ['reading', 'writing'] },
-  'unsupported-format': { reason: ['version', 'cipher'] },
+  'unsupported-format': { reason: ['version', 'suite', 'cipher'] },
   'wrong-image': { reason: ['other-id', 'replaced'] },
   busy: { reason: ['in-use', 'left-running', 'other-namespace'] },
   'no-answer': {

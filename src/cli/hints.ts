@@ -50,6 +50,7 @@ const hints: { readonly [Code in ErrorCode]?: (error: CkptfsError<Code>) => Hint
       'no-recipient': 'Name it with --recipient: a certificate, a public key, or a key or passphrase as for --key.',
       'key-slot': 'Name a number, a label or a thumbprint that "ckptfs key list" shows.',
       'image-id': '"ckptfs info ENC" shows it.',
+      suite: 'Suite fips takes keys, passphrases, and public keys of RSA, P-256, P-384 and P-521.',
       transport: 'A mount that is to be locked needs --transport kernel.',
       'mount-option':
         'Known are key_file=FILE, key=SOURCE, private_key=FILE, key_dir=DIR, passphrase_file=FILE, image_id=ID, ' +
@@ -107,6 +108,7 @@ const hints: { readonly [Code in ErrorCode]?: (error: CkptfsError<Code>) => Hint
   'forbidden-by-policy': ({ data, path }) =>
     choose(data?.reason, {
       'policy-file': `Have root mend it: no other user may own it or write to it: chmod go-w ${shellWord(path)}.`,
+      suite: 'For a new image, name the suite with --suite; reencrypt takes an image into it.',
       cipher: 'Name an allowed one with --cipher for a new image.',
       'key-source': 'Name a key from an allowed source; "ckptfs config" shows the policy.',
     }),
@@ -133,7 +135,8 @@ const hints: { readonly [Code in ErrorCode]?: (error: CkptfsError<Code>) => Hint
       ? 'An image has one writer at a time: unmount it there, or wait.'
       : 'An image has either readers or one writer: unmount it there ("ckptfs status" shows where), or wait.';
   },
-  'unsupported-format': ({ data }) => (data?.reason === 'version' ? 'A newer ckptfs may read it.' : undefined),
+  'unsupported-format': ({ data }) =>
+    data?.reason === 'version' || data?.reason === 'suite' ? 'A newer ckptfs may read it.' : undefined,
   'wrong-image': ({ data }) =>
     data?.reason === 'replaced'
       ? 'It was moved or replaced meanwhile. Try again.'

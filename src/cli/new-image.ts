@@ -1,6 +1,7 @@
 import { printable } from '../base/printable.ts';
 import type { Secret } from '../crypto/secret.ts';
 import { type CipherName, DEFAULT_CIPHER } from '../format/ciphers.ts';
+import { DEFAULT_SUITE, type SuiteName } from '../format/suites.ts';
 import { discardImage, type MadeImage } from '../image/discard-image.ts';
 import type { NewInode } from '../image/writable/writable-image.ts';
 import { checkVacant, createEmptyImage } from '../library/new-image.ts';
@@ -14,6 +15,7 @@ import { warn } from './terminal/output.ts';
 /** Arguments of a command that makes an empty image. */
 interface NewImageArguments extends CommonOptions, KeyArguments, RecipientArguments {
   readonly ENC: string;
+  readonly suite: SuiteName | undefined;
   readonly cipher: CipherName | undefined;
   readonly chunkSize: number | undefined;
   /** The metadata of its root directory; by default that of `createEmptyImage`. */
@@ -45,13 +47,13 @@ export async function withNewImage<T>(
 ): Promise<T> {
   const make = async (keys: HeldKeys): Promise<T> => {
     await warnAbout(keys, args);
-    keys.checkForCreating(args.cipher ?? DEFAULT_CIPHER);
+    keys.checkForCreating(args);
     checkVacant(args.ENC);
-    await keys.prepareForCreating(args.cipher ?? DEFAULT_CIPHER);
+    await keys.prepareForCreating(args);
     const created = await createEmptyImage({
       destination: args.ENC,
       makeSlots: slotsFor(keys),
-      ...omitUndefined({ cipher: args.cipher, chunkSize: args.chunkSize, root: args.root }),
+      ...omitUndefined({ suite: args.suite, cipher: args.cipher, chunkSize: args.chunkSize, root: args.root }),
     }).catch((error: unknown) => {
       keys.forgetMadeDefault();
       throw error;
@@ -59,7 +61,7 @@ export async function withNewImage<T>(
     const keyFile = keys.madeDefault;
     const made = { ...created.made, ...omitUndefined({ keyFile }) };
     const announcement = [
-      `image ${created.imageId}: new, ${args.cipher ?? DEFAULT_CIPHER}, in ${printable(args.ENC)}`,
+      `image ${created.imageId}: new, ${cipherText(args)}, in ${printable(args.ENC)}`,
       ...(keyFile === undefined ? [] : [keyMade(keyFile)]),
     ];
     let isWanted = false;
@@ -82,6 +84,16 @@ async function takeBack(made: MadeImage): Promise<void> {
   } catch (error) {
     await warn(`the new image could not be removed: ${error instanceof Error ? error.message : String(error)}`);
   }
+}
+
+/** Names how an image is encrypted. */
+export function cipherText({ suite = DEFAULT_SUITE, cipher = DEFAULT_CIPHER }: Ciphers): string {
+  return suite === DEFAULT_SUITE ? cipher : `${cipher} of suite ${suite}`;
+}
+
+interface Ciphers {
+  readonly suite?: SuiteName | undefined;
+  readonly cipher?: CipherName | undefined;
 }
 
 /** Tells where the only copy of the key of a new image is. */

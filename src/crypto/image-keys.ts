@@ -19,6 +19,33 @@ export function deriveManifestKey(p: Primitives, imageKey: Secret, imageId: Uint
   return derive(p, imageKey, imageId, keyLabels.manifest, 32);
 }
 
+/**
+ * Derives the key that one seal of a manifest of suite `fips` is encrypted under.
+ * @param random the bytes that are stored in the place of a nonce
+ */
+export function deriveManifestSealKey(p: Primitives, manifestKey: Secret, random: Uint8Array): Secret {
+  return derive(p, manifestKey, random, keyLabels.manifestSeal, 32);
+}
+
+/**
+ * Derives the key that one frame of a journal of suite `fips` is encrypted under, into memory for all of them: locking
+ * pages for each would cost more than the rest.
+ * @param random the bytes that are stored in the place of a nonce
+ * @param to 32 bytes
+ */
+export function deriveFrameKey(
+  p: Primitives,
+  journalKey: Secret,
+  number: number,
+  random: Uint8Array,
+  to: Secret,
+): void {
+  const salt = Buffer.alloc(8 + random.length);
+  salt.writeBigUInt64LE(BigInt(number));
+  salt.set(random, 8);
+  p.hkdfSha256(journalKey.bytes, salt, Buffer.from(keyLabels.journalFrame, 'ascii'), to.bytes);
+}
+
 /** Derives the key of one journal's frames. @param journalId 16 bytes */
 export function deriveJournalKey(p: Primitives, imageKey: Secret, imageId: Uint8Array, journalId: Uint8Array): Secret {
   return derive(p, imageKey, Buffer.concat([imageId, journalId]), keyLabels.journal, 32);
@@ -76,8 +103,8 @@ function deriveForObject(
   return derive(p, imageKey, Buffer.concat([imageId, objectId]), label, length);
 }
 
-function derive(p: Primitives, imageKey: Secret, salt: Uint8Array, label: string, length: number): Secret {
+function derive(p: Primitives, from: Secret, salt: Uint8Array, label: string, length: number): Secret {
   const key = Secret.zeros(length);
-  p.hkdfSha256(imageKey.bytes, salt, Buffer.from(label, 'ascii'), key.bytes);
+  p.hkdfSha256(from.bytes, salt, Buffer.from(label, 'ascii'), key.bytes);
   return key;
 }

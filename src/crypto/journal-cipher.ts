@@ -7,7 +7,9 @@ import {
   JOURNAL_HEADER_SIZE,
   parseJournalHeader,
 } from '../format/journal-codec.ts';
+import { DEFAULT_SUITE, type SuiteName } from '../format/suites.ts';
 import { checkLength } from './checks.ts';
+import { type FrameKeys, frameKeys } from './frame-keys.ts';
 import { deriveJournalKey } from './image-keys.ts';
 import type { AeadKey, Primitives } from './primitives.ts';
 import type { Secret } from './secret.ts';
@@ -19,7 +21,7 @@ const ADDITIONAL_SIZE = JOURNAL_HEADER_SIZE + 8 + 4;
 
 /** Seals and opens the frames of one journal (format.md §8). Belongs to one thread. */
 export class JournalCipher {
-  readonly #key: AeadKey;
+  readonly #keys: FrameKeys;
   readonly #additional = new Region(ADDITIONAL_SIZE);
 
   /**
@@ -27,11 +29,17 @@ export class JournalCipher {
    * @param header of the journal, 32 bytes
    * @throws MalformedError when `header` is not a journal's header
    */
-  constructor(p: Primitives, imageKey: Secret, imageId: Uint8Array, header: Uint8Array) {
+  constructor(
+    p: Primitives,
+    imageKey: Secret,
+    imageId: Uint8Array,
+    header: Uint8Array,
+    suite: SuiteName = DEFAULT_SUITE,
+  ) {
     checkLength('image id', imageId, 16);
     const key = deriveJournalKey(p, imageKey, imageId, parseJournalHeader(header));
     try {
-      this.#key = p.chacha20Poly1305(key.bytes);
+      this.#keys = frameKeys(p, key, suite);
     } finally {
       key.wipe();
     }
@@ -48,10 +56,12 @@ export class JournalCipher {
     const frame = new Region(plain.length + FRAME_OVERHEAD);
     frame.view.setUint32(0, plain.length, true);
     fillRandom(frame, NONCE_OFFSET, FRAME_HEAD_SIZE - NONCE_OFFSET);
-    this.#key.beginSeal(frame, NONCE_OFFSET);
-    this.#describe(number, plain.length);
-    this.#key.crypt(new Region(plain), 0, frame, FRAME_HEAD_SIZE, plain.length);
-    this.#key.finish(frame, FRAME_HEAD_SIZE + plain.length);
+    this.#keys.use(number, frame, NONCE_OFFSET, (key, nonce, offset) => {
+      key.beginSeal(nonce, offset);
+      this.#describe(key, number, plain.length);
+      key.crypt(new Region(plain), 0, frame, FRAME_HEAD_SIZE, plain.length);
+      key.finish(frame, FRAME_HEAD_SIZE + plain.length);
+    });
     return frame.bytes;
   }
 
@@ -65,22 +75,25 @@ export class JournalCipher {
     const sealed = new Region(frame);
     if (length < 1 || sealed.view.getUint32(0, true) !== length) return undefined;
     const plain = new Region(length);
-    this.#key.beginOpen(sealed, NONCE_OFFSET);
-    this.#describe(number, length);
-    this.#key.crypt(sealed, FRAME_HEAD_SIZE, plain, 0, length);
-    if (this.#key.verify(sealed, frame.length - FRAME_TAG_SIZE)) return plain.bytes;
+    const isAuthentic = this.#keys.use(number, sealed, NONCE_OFFSET, (key, nonce, offset) => {
+      key.beginOpen(nonce, offset);
+      this.#describe(key, number, length);
+      key.crypt(sealed, FRAME_HEAD_SIZE, plain, 0, length);
+      return key.verify(sealed, frame.length - FRAME_TAG_SIZE);
+    });
+    if (isAuthentic) return plain.bytes;
     wipe(plain.bytes);
     return undefined;
   }
 
   /** Wipes the key; further use throws. */
   dispose(): void {
-    this.#key.dispose();
+    this.#keys.dispose();
   }
 
-  #describe(number: number, length: number): void {
+  #describe(key: AeadKey, number: number, length: number): void {
     this.#additional.view.setBigUint64(JOURNAL_HEADER_SIZE, BigInt(number), true);
     this.#additional.view.setUint32(JOURNAL_HEADER_SIZE + 8, length, true);
-    this.#key.additional(this.#additional, 0, ADDITIONAL_SIZE);
+    key.additional(this.#additional, 0, ADDITIONAL_SIZE);
   }
 }

@@ -13,7 +13,15 @@ import {
   checkXtsKey,
   notBegun,
 } from './checks.ts';
-import { type AeadKey, type GmacKey, type Primitives, TAG_SIZE, type TagSize, type XtsKey } from './primitives.ts';
+import {
+  type AeadKey,
+  type GmacKey,
+  type NonceSize,
+  type Primitives,
+  TAG_SIZE,
+  type TagSize,
+  type XtsKey,
+} from './primitives.ts';
 import { Secret } from './secret.ts';
 
 /** Loads node:crypto when it is used: it takes longer to load than OpenSSL's own functions take to be found. */
@@ -34,18 +42,18 @@ export function createNodePrimitives(): Primitives {
       checkXtsKey(key, crypto().timingSafeEqual);
       return new NodeXts(key);
     },
-    gmac: (key, tagSize = TAG_SIZE) => {
+    gmac: (key, tagSize = TAG_SIZE, nonceSize = NONCE_SIZE) => {
       checkLength('GMAC key', key, 32);
-      return new NodeGmac(key, tagSize);
+      return new NodeGmac(key, tagSize, nonceSize);
     },
-    aes256Gcm: (key, tagSize = TAG_SIZE) => {
+    aes256Gcm: (key, tagSize = TAG_SIZE, nonceSize = NONCE_SIZE) => {
       checkLength('AES-256-GCM key', key, 32);
-      return new NodeAead('aes-256-gcm', key, tagSize);
+      return new NodeAead('aes-256-gcm', key, tagSize, nonceSize);
     },
     chacha20Poly1305: (key, tagSize = TAG_SIZE) => {
       checkLength('ChaCha20-Poly1305 key', key, 32);
       // Node's type declarations have the methods of an AEAD for the AES modes only.
-      return new NodeAead('chacha20-poly1305' as 'aes-256-gcm', key, tagSize);
+      return new NodeAead('chacha20-poly1305' as 'aes-256-gcm', key, tagSize, NONCE_SIZE);
     },
     aesKeyUnwrap: (key, wrapped, out) => {
       checkKeyUnwrap(key, wrapped, out);
@@ -156,15 +164,17 @@ class NodeXts implements XtsKey {
 class NodeGmac implements GmacKey {
   readonly #key: Secret;
   readonly #authTagLength: TagSize;
+  readonly #nonceSize: NonceSize;
   #message: CipherGCM | undefined;
 
-  constructor(key: Uint8Array, tagSize: TagSize) {
+  constructor(key: Uint8Array, tagSize: TagSize, nonceSize: NonceSize) {
     this.#authTagLength = tagSize;
+    this.#nonceSize = nonceSize;
     this.#key = Secret.copy(key);
   }
 
   begin(nonce: Region, nonceOffset: number): void {
-    this.#message = crypto().createCipheriv('aes-256-gcm', this.#key.bytes, part(nonce, nonceOffset, NONCE_SIZE), {
+    this.#message = crypto().createCipheriv('aes-256-gcm', this.#key.bytes, part(nonce, nonceOffset, this.#nonceSize), {
       authTagLength: this.#authTagLength,
     });
   }
@@ -203,12 +213,14 @@ class NodeGmac implements GmacKey {
 class NodeAead implements AeadKey {
   readonly #cipher: 'aes-256-gcm';
   readonly #options: { readonly authTagLength: TagSize };
+  readonly #nonceSize: NonceSize;
   readonly #key: Secret;
   #sealing: CipherGCM | undefined;
   #opening: DecipherGCM | undefined;
 
-  constructor(cipher: 'aes-256-gcm', key: Uint8Array, tagSize: TagSize) {
+  constructor(cipher: 'aes-256-gcm', key: Uint8Array, tagSize: TagSize, nonceSize: NonceSize) {
     this.#options = { authTagLength: tagSize };
+    this.#nonceSize = nonceSize;
     this.#cipher = cipher;
     this.#key = Secret.copy(key);
   }
@@ -218,7 +230,7 @@ class NodeAead implements AeadKey {
     this.#sealing = crypto().createCipheriv(
       this.#cipher,
       this.#key.bytes,
-      part(nonce, nonceOffset, NONCE_SIZE),
+      part(nonce, nonceOffset, this.#nonceSize),
       this.#options,
     );
   }
@@ -228,7 +240,7 @@ class NodeAead implements AeadKey {
     this.#opening = crypto().createDecipheriv(
       this.#cipher,
       this.#key.bytes,
-      part(nonce, nonceOffset, NONCE_SIZE),
+      part(nonce, nonceOffset, this.#nonceSize),
       this.#options,
     );
   }

@@ -18,14 +18,22 @@ import {
 import { hkdfSha256 } from './hkdf.ts';
 import { type LibCrypto, loadLibCrypto } from './libcrypto.ts';
 import { pbkdf2 } from './pbkdf2.ts';
-import { type AeadKey, type GmacKey, type Primitives, TAG_SIZE, type TagSize, type XtsKey } from './primitives.ts';
+import {
+  type AeadKey,
+  type GmacKey,
+  type NonceSize,
+  type Primitives,
+  TAG_SIZE,
+  type TagSize,
+  type XtsKey,
+} from './primitives.ts';
 
 const NULL = 0;
 
 /** The `enc` argument of EVP_CipherInit_ex. */
 const DIRECTION = { open: 0, seal: 1, keep: -1 } as const;
-/** openssl/evp.h: EVP_CTRL_AEAD_GET_TAG, EVP_CTRL_AEAD_SET_TAG. */
-const CONTROL = { getTag: 0x10, setTag: 0x11 } as const;
+/** openssl/evp.h: EVP_CTRL_AEAD_SET_IVLEN, EVP_CTRL_AEAD_GET_TAG, EVP_CTRL_AEAD_SET_TAG. */
+const CONTROL = { setNonceSize: 0x09, getTag: 0x10, setTag: 0x11 } as const;
 
 /**
  * Makes primitives over the OpenSSL of this Node process. Nothing is allocated for a message: each key is an EVP
@@ -37,7 +45,7 @@ export function createOpenSslPrimitives(): Primitives {
   const aes128Xts = fetchCipher(lib, 'AES-128-XTS');
   const aes256Xts = fetchCipher(lib, 'AES-256-XTS');
   const aes256Gcm = fetchCipher(lib, 'AES-256-GCM');
-  const chacha20Poly1305 = fetchCipher(lib, 'ChaCha20-Poly1305');
+  let chacha20Poly1305: number | undefined;
   const sha256 = fetched('SHA2-256', lib.digestFetch(NULL, 'SHA2-256', NULL));
 
   /** An address for empty input, because HMAC() does not accept NULL. */
@@ -69,17 +77,19 @@ export function createOpenSslPrimitives(): Primitives {
       checkXtsKey(key, isEqual);
       return new OpenSslXts(lib, key.length === 32 ? aes128Xts : aes256Xts, key);
     },
-    gmac: (key, tagSize = TAG_SIZE) => {
+    gmac: (key, tagSize = TAG_SIZE, nonceSize = NONCE_SIZE) => {
       checkLength('GMAC key', key, 32);
-      return new OpenSslGmac(lib, aes256Gcm, key, tagSize);
+      return new OpenSslGmac(lib, aes256Gcm, key, tagSize, nonceSize);
     },
-    aes256Gcm: (key, tagSize = TAG_SIZE) => {
+    aes256Gcm: (key, tagSize = TAG_SIZE, nonceSize = NONCE_SIZE) => {
       checkLength('AES-256-GCM key', key, 32);
-      return new OpenSslAead(lib, aes256Gcm, key, tagSize);
+      return new OpenSslAead(lib, aes256Gcm, key, tagSize, nonceSize);
     },
     chacha20Poly1305: (key, tagSize = TAG_SIZE) => {
       checkLength('ChaCha20-Poly1305 key', key, 32);
-      return new OpenSslAead(lib, chacha20Poly1305, key, tagSize);
+      // A provider of FIPS does not have it.
+      chacha20Poly1305 ??= fetchCipher(lib, 'ChaCha20-Poly1305');
+      return new OpenSslAead(lib, chacha20Poly1305, key, tagSize, NONCE_SIZE);
     },
     aesKeyUnwrap: (key, wrapped, out) => {
       checkKeyUnwrap(key, wrapped, out);
@@ -242,18 +252,27 @@ class OpenSslXts implements XtsKey {
   }
 }
 
+/** Makes a context for messages under nonces of one size, which it keeps. */
+function messageContext(lib: LibCrypto, cipher: number, key: Uint8Array, nonceSize: NonceSize): CipherContext {
+  const context = new CipherContext(lib, cipher, key, DIRECTION.seal);
+  if (nonceSize !== NONCE_SIZE) context.control(CONTROL.setNonceSize, nonceSize, NULL);
+  return context;
+}
+
 class OpenSslGmac implements GmacKey {
   readonly #context: CipherContext;
+  readonly #nonceSize: NonceSize;
   readonly #computed = new Region(TAG_SIZE);
   readonly #tagSize: TagSize;
 
-  constructor(lib: LibCrypto, cipher: number, key: Uint8Array, tagSize: TagSize) {
+  constructor(lib: LibCrypto, cipher: number, key: Uint8Array, tagSize: TagSize, nonceSize: NonceSize) {
     this.#tagSize = tagSize;
-    this.#context = new CipherContext(lib, cipher, key, DIRECTION.seal);
+    this.#nonceSize = nonceSize;
+    this.#context = messageContext(lib, cipher, key, nonceSize);
   }
 
   begin(nonce: Region, nonceOffset: number): void {
-    this.#context.restart(addressIn(nonce, nonceOffset, NONCE_SIZE), DIRECTION.keep);
+    this.#context.restart(addressIn(nonce, nonceOffset, this.#nonceSize), DIRECTION.keep);
   }
 
   update(data: Region, offset: number, length: number): void {
@@ -283,20 +302,22 @@ class OpenSslGmac implements GmacKey {
 class OpenSslAead implements AeadKey {
   readonly #lib: LibCrypto;
   readonly #context: CipherContext;
+  readonly #nonceSize: NonceSize;
   readonly #tagSize: TagSize;
 
-  constructor(lib: LibCrypto, cipher: number, key: Uint8Array, tagSize: TagSize) {
+  constructor(lib: LibCrypto, cipher: number, key: Uint8Array, tagSize: TagSize, nonceSize: NonceSize) {
     this.#tagSize = tagSize;
+    this.#nonceSize = nonceSize;
     this.#lib = lib;
-    this.#context = new CipherContext(lib, cipher, key, DIRECTION.seal);
+    this.#context = messageContext(lib, cipher, key, nonceSize);
   }
 
   beginSeal(nonce: Region, nonceOffset: number): void {
-    this.#context.restart(addressIn(nonce, nonceOffset, NONCE_SIZE), DIRECTION.seal);
+    this.#context.restart(addressIn(nonce, nonceOffset, this.#nonceSize), DIRECTION.seal);
   }
 
   beginOpen(nonce: Region, nonceOffset: number): void {
-    this.#context.restart(addressIn(nonce, nonceOffset, NONCE_SIZE), DIRECTION.open);
+    this.#context.restart(addressIn(nonce, nonceOffset, this.#nonceSize), DIRECTION.open);
   }
 
   additional(data: Region, offset: number, length: number): void {

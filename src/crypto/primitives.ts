@@ -14,11 +14,11 @@ export interface Primitives {
   xts(key: Uint8Array): XtsKey;
   /**
    * Makes a key for AES-256-GMAC: GCM with only additional data (NIST SP 800-38D).
-   * @param key 32 bytes @param tagSize 16, or 12 for tags that are cut
+   * @param key 32 bytes @param tagSize 16, or 12 for tags that are cut @param nonceSize 12, or 16
    */
-  gmac(key: Uint8Array, tagSize?: TagSize): GmacKey;
-  /** Makes a key for AES-256-GCM (NIST SP 800-38D). @param key 32 bytes @param tagSize as for {@link gmac} */
-  aes256Gcm(key: Uint8Array, tagSize?: TagSize): AeadKey;
+  gmac(key: Uint8Array, tagSize?: TagSize, nonceSize?: NonceSize): GmacKey;
+  /** Makes a key for AES-256-GCM (NIST SP 800-38D). The sizes are as for {@link gmac}. @param key 32 bytes */
+  aes256Gcm(key: Uint8Array, tagSize?: TagSize, nonceSize?: NonceSize): AeadKey;
   /** Makes a key for ChaCha20-Poly1305 (RFC 8439). @param key 32 bytes @param tagSize as for {@link gmac} */
   chacha20Poly1305(key: Uint8Array, tagSize?: TagSize): AeadKey;
   /**
@@ -52,6 +52,9 @@ export interface Primitives {
 /** Bytes of a tag. */
 export type TagSize = 12 | 16;
 
+/** Bytes of a nonce. */
+export type NonceSize = 12 | 16;
+
 export const TAG_SIZE = 16;
 
 export interface XtsKey {
@@ -82,7 +85,7 @@ export interface XtsKey {
 }
 
 export interface GmacKey {
-  /** Starts a message under a 12-byte nonce. */
+  /** Starts a message under a nonce of the size of the key's nonces. */
   begin(nonce: Region, nonceOffset: number): void;
   update(data: Region, offset: number, length: number): void;
   /** Writes the tag. */

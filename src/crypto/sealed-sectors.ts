@@ -18,7 +18,7 @@ export class SealedSectors implements ChunkCipher {
   constructor(cipher: SectorCipher, objectId: Uint8Array, geometry: Geometry) {
     this.#cipher = cipher;
     this.#geometry = geometry;
-    this.#head = new SectorHead(objectId);
+    this.#head = new SectorHead(objectId, geometry.sectorNonceSize);
   }
 
   seal(

@@ -1,3 +1,5 @@
+import { DEFAULT_SUITE, type SuiteName } from './suites.ts';
+
 /**
  * Computes the places of everything in an object (format.md §6). Offsets and lengths are in bytes unless named
  * otherwise.
@@ -39,9 +41,11 @@ export class Geometry {
   readonly groupStride: number;
   /** The bits of a record's `holes` that may be set. */
   readonly holeMask: number;
+  /** Bytes of the nonce of a sector. Only one of 12 has the number of the sector within the nonce of the record. */
+  readonly sectorNonceSize: 12 | 16;
 
   /** @param chunkSize a value for which {@link isChunkSize} holds; anything else is a programming error */
-  constructor(chunkSize: number) {
+  constructor(chunkSize: number, suite: SuiteName = DEFAULT_SUITE) {
     if (!isChunkSize(chunkSize)) throw new RangeError(`chunk size ${chunkSize}`);
     this.chunkSize = chunkSize;
     this.sectorsPerChunk = chunkSize / SECTOR_SIZE;
@@ -50,6 +54,7 @@ export class Geometry {
     this.groupSize = this.chunksPerGroup * chunkSize;
     this.groupStride = PAGE_SIZE + this.groupSize;
     this.holeMask = 2 ** this.sectorsPerChunk - 1;
+    this.sectorNonceSize = suite === 'fips' ? 16 : 12;
   }
 
   /** Returns the number of chunks for `length` data bytes. */

@@ -2,8 +2,9 @@ import { MalformedError } from '../base/bytes.ts';
 import { CkptfsError } from '../base/errors.ts';
 import { type CipherName, cipherNames, isCipherName } from './ciphers.ts';
 import { isChunkSize } from './geometry.ts';
-import { parseSlot, type Slot } from './slot.ts';
+import { parseSlot, type Slot, slotAlgorithm } from './slot.ts';
 import { isInstant } from './slot-description.ts';
+import { ciphersOf, DEFAULT_SUITE, isSlotOfSuite, isSuiteName, type SuiteName, suiteNames } from './suites.ts';
 
 export const FORMAT_VERSION = 1;
 export const MAX_HEADER_SIZE = 1_048_576;
@@ -17,6 +18,8 @@ export const MAX_ITERATIONS_OF_IMAGE = 8_000_000;
 export interface Header {
   /** 16 bytes. */
   readonly imageId: Buffer;
+  /** Undefined for the default one, which a header does not name. */
+  readonly suite?: SuiteName | undefined;
   readonly cipher: CipherName;
   /** Bytes. */
   readonly chunkSize: number;
@@ -31,13 +34,20 @@ export interface Header {
 }
 
 /** The members of a header that never change. */
-export type LastingHeader = Pick<Header, 'imageId' | 'cipher' | 'chunkSize' | 'replaces'>;
+export type LastingHeader = Pick<Header, 'imageId' | 'suite' | 'cipher' | 'chunkSize' | 'replaces'>;
 
-function lastingObject({ imageId, cipher, chunkSize, replaces }: LastingHeader): Record<string, unknown> {
+function lastingObject({
+  imageId,
+  suite = DEFAULT_SUITE,
+  cipher,
+  chunkSize,
+  replaces,
+}: LastingHeader): Record<string, unknown> {
   return {
     format: 'ckptfs',
     version: FORMAT_VERSION,
     image: imageId.toString('hex'),
+    ...(suite === DEFAULT_SUITE ? {} : { suite }),
     cipher,
     chunkSize,
     ...(replaces === undefined ? {} : { replaces: replaces.map((id) => id.toString('hex')) }),
@@ -68,7 +78,7 @@ export function encodeHeader(header: Header): Buffer {
 
 /**
  * Parses a header that is not yet authenticated: the caller checks the MAC before it trusts anything except the slots.
- * @throws CkptfsError `not-an-image`, `unsupported-format` (version, cipher), `damaged` (shape, form)
+ * @throws CkptfsError `not-an-image`, `unsupported-format` (version, suite, cipher), `damaged` (shape, form)
  */
 export function parseHeader(bytes: Uint8Array): Header {
   if (bytes.length === 0 || bytes.length > MAX_HEADER_SIZE) {
@@ -121,27 +131,27 @@ function parseJson(bytes: Uint8Array): unknown {
 }
 
 function parseMembers(value: Record<string, unknown>): Header {
-  const { image, cipher, chunkSize, replaces, slots, mac } = value;
+  const { image, suite = DEFAULT_SUITE, cipher, chunkSize, replaces, slots, mac } = value;
   if (typeof image !== 'string' || !/^[0-9a-f]{32}$/.test(image)) throw damagedMember('image');
+  if (typeof suite !== 'string') throw damagedMember('suite');
+  if (!isSuiteName(suite)) {
+    throw unsupported('suite', `suite ${printable(suite)} is not known; known are ${suiteNames.join(', ')}`);
+  }
   if (typeof cipher !== 'string') throw damagedMember('cipher');
   if (!isCipherName(cipher)) {
-    throw new CkptfsError(
-      'unsupported-format',
-      `cipher ${printable(cipher)} is not known; known are ${cipherNames.join(', ')}`,
-      {
-        data: { reason: 'cipher' },
-      },
-    );
+    throw unsupported('cipher', `cipher ${printable(cipher)} is not known; known are ${cipherNames.join(', ')}`);
   }
+  if (!ciphersOf(suite).includes(cipher)) throw unsupported('suite', `cipher ${cipher} is not of suite ${suite}`);
   if (typeof chunkSize !== 'number' || !isChunkSize(chunkSize)) throw damagedMember('chunkSize');
   if (!Array.isArray(slots) || slots.length < 1 || slots.length > MAX_SLOTS) throw damagedMember('slots');
   if (typeof mac !== 'string' || !/^[A-Za-z0-9_-]{43}$/.test(mac)) throw damagedMember('mac');
   return {
     imageId: Buffer.from(image, 'hex'),
+    ...(suite === DEFAULT_SUITE ? {} : { suite }),
     cipher,
     chunkSize,
     ...(replaces === undefined ? {} : { replaces: parseReplaced(replaces, image) }),
-    slots: slots.map(parseHeaderSlot),
+    slots: slots.map((slot) => parseHeaderSlot(slot, suite)),
     mac: Buffer.from(mac, 'base64url'),
   };
 }
@@ -156,13 +166,20 @@ function parseReplaced(value: unknown, image: string): readonly Buffer[] {
   return ids.map((id) => Buffer.from(id, 'hex'));
 }
 
-function parseHeaderSlot(value: unknown): Slot {
+function parseHeaderSlot(value: unknown, suite: SuiteName): Slot {
+  let slot: Slot;
   try {
-    return parseSlot(value);
+    slot = parseSlot(value);
   } catch (cause) {
     if (cause instanceof MalformedError) throw new CkptfsError('damaged', `key slot: ${cause.message}`, { cause });
     throw cause;
   }
+  if (isSlotOfSuite(slot, suite)) return slot;
+  throw unsupported('suite', `a key slot of ${printable(slotAlgorithm(slot))} is not of suite ${suite}`);
+}
+
+function unsupported(reason: 'suite' | 'cipher', message: string): CkptfsError {
+  return new CkptfsError('unsupported-format', message, { data: { reason } });
 }
 
 function damagedMember(name: string): CkptfsError {

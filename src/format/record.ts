@@ -27,8 +27,14 @@ export function tagOffset(sector: number): number {
   return recordFields.tags + sector * SECTOR_TAG_SIZE;
 }
 
-/** Zeros the bits of a random nonce that the number of a sector takes the place of. */
-export function clearSectorBits(view: DataView, nonceOffset: number): void {
+/** Returns whether the number of a sector takes the place of bits of its record's nonce. */
+function hasSectorBits({ sectorNonceSize }: Geometry): boolean {
+  return sectorNonceSize === NONCE_SIZE;
+}
+
+/** Zeros the bits of a random nonce that the number of a sector takes the place of, if it does. */
+export function clearSectorBits(view: DataView, nonceOffset: number, geometry: Geometry): void {
+  if (!hasSectorBits(geometry)) return;
   view.setUint8(nonceOffset + SECTOR_BYTE, view.getUint8(nonceOffset + SECTOR_BYTE) & ~SECTOR_BITS);
 }
 
@@ -49,7 +55,9 @@ export function setSectorBits(view: DataView, sector: number): void {
 export function isRecordWellFormed(view: DataView, offset: number, geometry: Geometry): boolean {
   if ((readHoles(view, offset) & ~geometry.holeMask) !== 0) return false;
   if (view.getUint16(offset + recordFields.flags, true) !== 0) return false;
-  if ((view.getUint8(offset + recordFields.nonce + SECTOR_BYTE) & SECTOR_BITS) !== 0) return false;
+  if (hasSectorBits(geometry) && (view.getUint8(offset + recordFields.nonce + SECTOR_BYTE) & SECTOR_BITS) !== 0) {
+    return false;
+  }
   for (let at = tagOffset(geometry.sectorsPerChunk); at < geometry.recordSize; at += 4) {
     if (view.getUint32(offset + at, true) !== 0) return false;
   }

@@ -5,6 +5,7 @@ import type { CipherName } from '../format/ciphers.ts';
 import { type Header, MAX_HEADER_SIZE } from '../format/header.ts';
 import { MAX_MANIFEST_SIZE } from '../format/manifest-envelope.ts';
 import { type Slot, slotParameters } from '../format/slot.ts';
+import { DEFAULT_SUITE, type SuiteName } from '../format/suites.ts';
 import { authenticateHeader, readAnyHeader } from '../image/read/image.ts';
 import { verifyReplacedMac, type WholeImage } from '../image/reencrypt/replaces-mac.ts';
 import { isSignedBy } from '../image/signatures/signed-by.ts';
@@ -31,6 +32,7 @@ export interface ExchangedImage {
 export interface ExchangeOptions extends ReadOptions {
   readonly recipients: readonly Recipient[];
   readonly signers?: readonly Signer[];
+  readonly suite?: SuiteName;
   readonly cipher?: CipherName;
   readonly chunkSize?: number;
 }
@@ -126,9 +128,14 @@ async function isDone(
 
 /** Tells whether an image is as a re-encryption with these options leaves it. */
 function isWanted(header: Header, oldId: string, options: ExchangeOptions): boolean {
-  const { imageId, cipher = header.cipher, chunkSize = header.chunkSize, signature } = options;
+  const { suite = DEFAULT_SUITE, cipher, chunkSize } = header;
+  const isAsAsked =
+    (options.suite ?? suite) === suite &&
+    (options.cipher ?? cipher) === cipher &&
+    (options.chunkSize ?? chunkSize) === chunkSize;
+  const { imageId, signature } = options;
   const isOfOld = imageId === undefined || imageId === oldId;
-  return isOfOld && cipher === header.cipher && chunkSize === header.chunkSize && signature === undefined;
+  return isOfOld && isAsAsked && signature === undefined;
 }
 
 /** Tells whether an image has slots for these public keys, and no others. */

@@ -3,6 +3,7 @@ import { absolutePath } from '../base/current-directory.ts';
 import { ioError } from '../base/errors.ts';
 import type { Secret } from '../crypto/secret.ts';
 import type { CipherName } from '../format/ciphers.ts';
+import type { SuiteName } from '../format/suites.ts';
 import type { MakeSlots } from '../image/create/new-header.ts';
 import { discardImage, type MadeImage } from '../image/discard-image.ts';
 import { beginImage } from '../image/writable/begin-image.ts';
@@ -19,7 +20,9 @@ export interface NewImageOptions {
   readonly makeSlots: MakeSlots;
   /** The root directory; by default it belongs to this user and has mode 0700. See {@link rootLike}. */
   readonly root?: NewInode;
-  /** Default `aes-256-xts`. */
+  /** Default `default`. */
+  readonly suite?: SuiteName;
+  /** One of the suite; default `aes-256-xts`. */
   readonly cipher?: CipherName;
   /** Bytes: a power of two from 4096 to 65536; default 16384. */
   readonly chunkSize?: number;

@@ -1,6 +1,7 @@
 import { CkptfsError } from '../base/errors.ts';
 import type { CipherName } from '../format/ciphers.ts';
 import { type Header, MAX_REPLACED, signedHeaderBytes } from '../format/header.ts';
+import { checkSuite, type SuiteName } from '../format/suites.ts';
 import { refuseInside } from '../image/create/create.ts';
 import { checkChunkSize } from '../image/create/new-header.ts';
 import { type Image, lockForReading, openImage, readHeader } from '../image/read/image.ts';
@@ -31,6 +32,8 @@ export interface ReencryptOptions extends ReadOptions, SealCopyOptions {
    */
   readonly retire?: boolean;
   /** By default that of the old image. */
+  readonly suite?: SuiteName;
+  /** One of the suite. By default that of the old image. */
   readonly cipher?: CipherName;
   /** Bytes: a power of two from 4096 to 65536; by default that of the old image. */
   readonly chunkSize?: number;
@@ -207,13 +210,15 @@ async function withSealed<T>(
 function planOf(
   image: Image,
   how: 'copy' | 'in-place',
-  { recipients, retire = false, cipher = image.header.cipher, chunkSize = image.header.chunkSize }: ReencryptOptions,
+  { recipients, retire = false, suite = image.header.suite, ...given }: ReencryptOptions,
   places: Pick<ReplacementPlan, 'find' | 'make'>,
 ): ReplacementPlan {
+  const { cipher = image.header.cipher, chunkSize = image.header.chunkSize } = given;
+  checkSuite({ suite, cipher });
   const before = image.header.replaces ?? [];
   const ids = how === 'in-place' || retire ? [image.header.imageId, ...before] : before;
   const replaces = ids.length === 0 ? {} : { replaces: ids.slice(0, MAX_REPLACED) };
-  return { mark: markOf(image, how), recipients, cipher, chunkSize, ...replaces, ...places };
+  return { mark: markOf(image, how), recipients, suite, cipher, chunkSize, ...replaces, ...places };
 }
 
 function markOf(image: Image, how: 'copy' | 'in-place') {

@@ -2,6 +2,7 @@ import { CkptfsError } from '../base/errors.ts';
 import type { Secret } from '../crypto/secret.ts';
 import { type Header, type LastingHeader, MAX_HEADER_SIZE } from '../format/header.ts';
 import { slotAlgorithm } from '../format/slot.ts';
+import { DEFAULT_SUITE } from '../format/suites.ts';
 import { beginHeader, writeHeader } from '../image/create/new-header.ts';
 import { authenticateHeader, isAuthenticHeader, readAnyHeader } from '../image/read/image.ts';
 import { verifyReplacesMac } from '../image/reencrypt/replaces-mac.ts';
@@ -112,9 +113,13 @@ async function resume(
   }
 }
 
-function isAsPlanned({ cipher, chunkSize, replaces = [] }: Header, plan: ReplacementPlan): boolean {
+function isAsPlanned(
+  { suite = DEFAULT_SUITE, cipher, chunkSize, replaces = [] }: Header,
+  plan: ReplacementPlan,
+): boolean {
   const wanted = plan.replaces ?? [];
   return (
+    suite === (plan.suite ?? DEFAULT_SUITE) &&
     cipher === plan.cipher &&
     chunkSize === plan.chunkSize &&
     replaces.length === wanted.length &&

@@ -3,6 +3,7 @@ import type { Secret } from '../crypto/secret.ts';
 import type { CipherName } from '../format/ciphers.ts';
 import type { Header } from '../format/header.ts';
 import type { Slot } from '../format/slot.ts';
+import { DEFAULT_SUITE, type SuiteName } from '../format/suites.ts';
 import {
   authenticateHeader,
   isAuthenticHeader,
@@ -68,6 +69,7 @@ export interface Opening {
 /** What the header of an image says. It is authenticated only when the image is open. */
 export interface ImageToOpen {
   readonly location: string;
+  readonly suite: SuiteName;
   readonly cipher: CipherName;
 }
 
@@ -147,7 +149,7 @@ async function unwrapped(
   { keys, keptKey, share, keySlot, imageId, admit }: OpenOptions,
 ): Promise<UnwrappedKey> {
   checkImageId(store, header, imageId);
-  admit?.({ location: store.location, cipher: header.cipher });
+  admit?.({ location: store.location, suite: header.suite ?? DEFAULT_SUITE, cipher: header.cipher });
   const slots = keySlot === undefined ? header.slots : onlySlot(header.slots, keySlot);
   const kept = keySlot === undefined && share === undefined ? keptKey?.(header.imageId) : undefined;
   if (kept !== undefined) {

@@ -8,6 +8,7 @@ import { primitives } from '../../src/crypto/select.ts';
 import { cipherNames } from '../../src/format/ciphers.ts';
 import { Geometry } from '../../src/format/geometry.ts';
 import { parseSlot } from '../../src/format/slot.ts';
+import { suiteNames } from '../../src/format/suites.ts';
 import { readKeyFile } from '../../src/keys/key-file.ts';
 import { unwrapImageKey } from '../../src/keys/provider.ts';
 import { symmetricKeyProvider } from '../../src/keys/symmetric-key.ts';
@@ -39,7 +40,10 @@ const headerKey = deriveHeaderMacKey(p, imageKey, imageId);
 headerMac(p, headerKey, imageId);
 const manifestKey = deriveManifestKey(p, imageKey, imageId);
 const nonce = Buffer.alloc(24);
-openManifest(manifestKey, nonce, imageId, sealManifest(manifestKey, nonce, imageId, Buffer.alloc(8192), p), p);
+for (const suite of suiteNames) {
+  const sealed = sealManifest(manifestKey, nonce, imageId, Buffer.alloc(8192), suite, p);
+  openManifest(manifestKey, nonce, imageId, sealed, suite, p);
+}
 await say('live');
 
 for (const cipher of ciphers) cipher.dispose();

@@ -79,8 +79,9 @@ export function runHeader(vector: HeaderVector): Promise<Outcome> {
     if (!verifyHeaderMac(primitives(), macKey, authenticatedHeaderBytes(header), header.mac)) {
       throw new CkptfsError('damaged', 'header fails authentication');
     }
-    const { imageId, cipher, chunkSize, slots } = header;
-    return { imageKey: hex(imageKey.bytes), imageId: hex(imageId), cipher, chunkSize, slots: slots.length };
+    const { imageId, suite, cipher, chunkSize, slots } = header;
+    const ofSuite = suite === undefined ? {} : { suite };
+    return { imageKey: hex(imageKey.bytes), imageId: hex(imageId), ...ofSuite, cipher, chunkSize, slots: slots.length };
   });
 }
 
@@ -137,7 +138,7 @@ export function runJournalFrame(vector: Of<'journal-frame'>, name: 'openssl' | '
       Buffer,
       Buffer,
     ];
-    const cipher = new JournalCipher(primitives(name), secret(vector.imageKey), imageId, header);
+    const cipher = new JournalCipher(primitives(name), secret(vector.imageKey), imageId, header, vector.suite);
     const data = cipher.open(vector.number, unpack(vector.input));
     if (data === undefined) throw new CkptfsError('damaged', 'frame fails authentication');
     return { data };
@@ -185,7 +186,7 @@ export function runObject(vector: Of<'object'>): Promise<Outcome> {
 export function runChunk(vector: Of<'chunk'>, name: 'openssl' | 'node'): Promise<Outcome> {
   return new Steps().run((at) => {
     at('chunk');
-    const geometry = new Geometry(vector.chunkSize);
+    const geometry = new Geometry(vector.chunkSize, vector.suite);
     const ids = [vector.imageId, vector.objectId].map((id) => Buffer.from(id, 'hex')) as [Buffer, Buffer];
     const cipher = createChunkCipher(primitives(name), vector.cipher, secret(vector.imageKey), ...ids, geometry);
     const record = new Region(Buffer.from(vector.record, 'hex'));
@@ -205,8 +206,8 @@ export function runChunk(vector: Of<'chunk'>, name: 'openssl' | 'node'): Promise
   });
 }
 
-function sealedHeader({ cipher, chunkSize, imageKey, imageId }: Of<'manifest'> | Of<'object'>) {
-  const fields = { imageId: Buffer.from(imageId, 'hex'), cipher, chunkSize, slots: [] };
+function sealedHeader({ suite, cipher, chunkSize, imageKey, imageId }: Of<'manifest'> | Of<'object'>) {
+  const fields = { imageId: Buffer.from(imageId, 'hex'), suite, cipher, chunkSize, slots: [] };
   const macKey = deriveHeaderMacKey(primitives(), secret(imageKey), fields.imageId);
   return { ...fields, mac: headerMac(primitives(), macKey, authenticatedHeaderBytes(fields)) };
 }

@@ -83,7 +83,7 @@ function openChunks(implementation: Implementation, cipherName: CipherName, seco
       const cipher = createChunkCipher(p, cipherName, secret, ids.subarray(0, 16), ids.subarray(16), geometry);
       const record = new Region(geometry.recordSize);
       fillRandom(record, 0, 12);
-      clearSectorBits(record.view, 0);
+      clearSectorBits(record.view, 0, geometry);
       const sealed = noise(geometry.chunkSize);
       cipher.seal(0, 0, sealed, 0, sealed, 0, record, 0);
       const plain = new Region(geometry.chunkSize);

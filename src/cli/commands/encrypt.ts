@@ -1,5 +1,4 @@
 import type { ArgumentsCamelCase, Argv } from 'yargs';
-import { DEFAULT_CIPHER } from '../../format/ciphers.ts';
 import { checkCreation, createImage } from '../../image/create/create.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
 import { omitUndefined } from '../omit-undefined.ts';
@@ -29,7 +28,7 @@ function encrypt(args: EncryptArguments): Promise<number> {
     async (keys) => {
       await warnAbout(keys, args);
       // All that can be refused is, before anyone is asked for a passphrase.
-      keys.checkForCreating(args.cipher ?? DEFAULT_CIPHER);
+      keys.checkForCreating(args);
       checkCreation({ source, destination, ...omitUndefined({ chunkSize: args.chunkSize }) });
       const left = `${destination} is left unfinished, ${source} untouched.`;
       const make = { source, destination, skipSpecial: args.skipSpecial, ...omitUndefined({ jobs: args.jobs }) };

@@ -48,6 +48,7 @@ function outsideRows(image: ImageOutside): string[][] {
   return [
     ['image', image.imageId],
     ['format', `version ${image.formatVersion}`],
+    ['suite', image.suite],
     ['cipher', image.cipher],
     ['chunk size', formatBytes(image.chunkSize)],
     ...(image.replaces ?? []).map((id) => ['in the place of', id]),

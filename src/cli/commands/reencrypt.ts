@@ -1,11 +1,9 @@
 import type { Argv } from 'yargs';
 import { printable } from '../../base/printable.ts';
-import type { CipherName } from '../../format/ciphers.ts';
 import { type ReencryptedImage, reencryptImage } from '../../library/reencrypt.ts';
 import { cancellable } from '../cancellation.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
 import { omitUndefined } from '../omit-undefined.ts';
-import type { HeldKeys } from '../options/held-keys.ts';
 import { openedBy, warnAbout, withKeys } from '../options/image-arguments.ts';
 import { withImageArguments } from '../options/image-options.ts';
 import { withRecipientOptions } from '../options/key-options.ts';
@@ -42,14 +40,14 @@ export const command = defineCommand({
       withKeys(args, async (keys) => {
         await warnAbout(keys, args);
         const recipients = keys.newRecipients;
-        if (args.cipher !== undefined) keys.admit({ cipher: args.cipher });
         const signature = await signatureDemand(args);
         const bars = [progressBar('re-encrypting', args.quiet), progressBar('verifying', args.quiet)] as const;
         const left = `${args.ENC} is as it was; run the same command again to go on.`;
         const result = await cancellable(left, (cancellation) =>
           reencryptImage(args.ENC, {
             ...openedBy(keys),
-            admit: (image) => admitOld(keys, image, args.cipher),
+            // What the new image gets. An image that a policy forbids is read, so that it can be taken away from that.
+            admit: (old) => keys.admit({ suite: args.suite ?? old.suite, cipher: args.cipher ?? old.cipher }),
             imageId: args.imageId,
             recipients,
             signature,
@@ -57,6 +55,7 @@ export const command = defineCommand({
             retire: args.retire,
             ...omitUndefined({
               destination: args.DST,
+              suite: args.suite,
               cipher: args.cipher,
               chunkSize: args.chunkSize,
               jobs: args.jobs,
@@ -72,14 +71,6 @@ export const command = defineCommand({
       }),
     ),
 });
-
-/**
- * Refuses the cipher that the new image gets, where a policy forbids it. One that it forbids is read, so that an image
- * can be taken away from it.
- */
-function admitOld(keys: HeldKeys, old: { readonly cipher: CipherName }, cipher: CipherName | undefined): void {
-  if (cipher === undefined) keys.admit(old);
-}
 
 interface ReportArguments extends CommonOptions {
   readonly ENC: string;

@@ -1,5 +1,6 @@
 import { CkptfsError } from '../../base/errors.ts';
 import type { CipherName } from '../../format/ciphers.ts';
+import type { SuiteName } from '../../format/suites.ts';
 import { hasKeyScheme } from '../../keys/sources/schemes.ts';
 import { mayHavePolicy } from './places.ts';
 import { type KeySourceKind, type Policy, type PolicyChecks, readFurtherPolicy, readHostPolicy } from './policy.ts';
@@ -22,6 +23,12 @@ export interface DemandedChecks {
   readonly checks: PolicyChecks;
 }
 
+/** What a policy looks at in an image. */
+export interface ImageCiphers {
+  readonly suite: SuiteName;
+  readonly cipher: CipherName;
+}
+
 /** The policies that hold for a command: each of them has to allow what it does. */
 export class Policies {
   readonly all: readonly Policy[];
@@ -39,17 +46,24 @@ export class Policies {
     return new Policies([...(host === undefined ? [] : [host]), ...(further ? [readFurtherPolicy(further)] : [])]);
   }
 
-  /** @throws CkptfsError `forbidden-by-policy` */
-  checkCipher(cipher: CipherName): void {
+  /** Checks how an image is encrypted, one that exists or is to be made. @throws CkptfsError `forbidden-by-policy` */
+  checkImage({ suite, cipher }: ImageCiphers): void {
     for (const { path, rules } of this.all) {
       const { ciphers } = rules;
+      if (rules.suite !== undefined && rules.suite !== suite) {
+        throw forbidden(path, 'suite', `images of suite ${suite}; it allows suite ${rules.suite}`);
+      }
       if (ciphers === undefined || ciphers.includes(cipher)) continue;
       throw forbidden(path, 'cipher', `images of cipher ${cipher}; it allows ${ciphers.join(', ')}`);
     }
   }
 
-  /** Refuses directories that CRIU encrypted where only some ciphers are allowed. @throws as {@link checkCipher} */
+  /** Refuses directories that CRIU encrypted where only some ciphers are allowed. @throws as {@link checkImage} */
   checkCriu(): void {
+    const suited = this.all.find(({ rules }) => rules.suite === 'fips');
+    if (suited !== undefined) {
+      throw forbidden(suited.path, 'suite', 'directories that CRIU encrypted; it allows images of suite fips');
+    }
     const strict = this.all.find(({ rules }) => rules.ciphers !== undefined);
     if (strict === undefined) return;
     const allowed = strict.rules.ciphers?.join(', ') ?? '';
@@ -98,7 +112,7 @@ export function forbidden(path: string, reason: Reason, what: string): CkptfsErr
   return new CkptfsError('forbidden-by-policy', `policy ${path} forbids ${what}`, { path, data: { reason } });
 }
 
-type Reason = 'cipher' | 'key-source' | 'force' | 'recipient' | 'writing';
+type Reason = 'suite' | 'cipher' | 'key-source' | 'force' | 'recipient' | 'writing';
 
 const titles: Readonly<Record<KeySourceKind, string>> = {
   file: 'keys from key files',

@@ -5,6 +5,7 @@ import { CkptfsError, ioError, systemErrorName } from '../../base/errors.ts';
 import { WRITABLE_BY_OTHERS } from '../../base/owned-file.ts';
 import { type CipherName, cipherNames } from '../../format/ciphers.ts';
 import { membersOf } from '../../format/members.ts';
+import { type SuiteName, suiteNames } from '../../format/suites.ts';
 import { POLICY_FILE } from './places.ts';
 import { readSettingsFile } from './settings-file.ts';
 import { booleanFrom, listOf, numberFrom, ocspFrom, pathFrom, refuseUnknown, wordFrom } from './values.ts';
@@ -46,6 +47,8 @@ export interface PolicyRules {
   /** How certificates of signers are checked. */
   readonly crlFile?: readonly string[];
   readonly ocsp?: string;
+  /** The only suite of images that is allowed. */
+  readonly suite?: SuiteName;
   readonly ciphers?: readonly CipherName[];
   readonly keySources?: readonly KeySourceKind[];
   readonly recipientChecks?: PolicyChecks;
@@ -70,6 +73,7 @@ const readers: { readonly [Name in keyof PolicyRules]-?: (name: string, value: u
   minEpoch: (name, value) => numberFrom(name, value, 0, Number.MAX_SAFE_INTEGER),
   crlFile: listOf(pathFrom),
   ocsp: ocspFrom,
+  suite: (name, value) => wordFrom(name, value, suiteNames),
   ciphers: listOf((name, value) => wordFrom(name, value, cipherNames)),
   keySources: listOf((name, value) => wordFrom(name, value, keySourceKinds)),
   recipientChecks: (name, value) => readMembers<PolicyChecks>(membersOf(value, name), checksReaders, `${name}.`),

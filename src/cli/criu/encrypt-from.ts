@@ -1,5 +1,6 @@
 import type { Signer } from '../../crypto/signer.ts';
 import type { CipherName } from '../../format/ciphers.ts';
+import type { SuiteName } from '../../format/suites.ts';
 import { CriuDirectory } from '../../library/criu-directory.ts';
 import { refuseDamage } from '../../library/verify-unlocked.ts';
 import { cancellable } from '../cancellation.ts';
@@ -15,6 +16,7 @@ interface FromArguments extends CommonOptions, KeyArguments, RecipientArguments 
   readonly from: string;
   readonly destination: string;
   readonly json: boolean;
+  readonly suite: SuiteName | undefined;
   readonly cipher: CipherName | undefined;
   readonly chunkSize: number | undefined;
 }

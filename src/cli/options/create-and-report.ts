@@ -1,9 +1,10 @@
 import { printable } from '../../base/printable.ts';
 import { type CipherName, DEFAULT_CIPHER } from '../../format/ciphers.ts';
+import { DEFAULT_SUITE, type SuiteName } from '../../format/suites.ts';
 import type { CreatedImage, CreateOptions } from '../../image/create/create.ts';
 import { cancellable } from '../cancellation.ts';
 import type { CommonOptions } from '../command.ts';
-import { keyMade, slotsFor } from '../new-image.ts';
+import { cipherText, keyMade, slotsFor } from '../new-image.ts';
 import { omitUndefined } from '../omit-undefined.ts';
 import { reportLosses } from '../terminal/losses.ts';
 import { print, printJson, warn } from '../terminal/output.ts';
@@ -17,26 +18,27 @@ interface Creation extends CommonOptions {
   /** What remains when it is interrupted, one sentence for the user. */
   readonly left: string;
   readonly json: boolean;
+  readonly suite: SuiteName | undefined;
   readonly cipher: CipherName | undefined;
   readonly chunkSize: number | undefined;
 }
 
 type CommonCreateOptions = Pick<
   CreateOptions,
-  'makeSlots' | 'cipher' | 'chunkSize' | 'onProgress' | 'signal' | 'onCancellable'
+  'makeSlots' | 'suite' | 'cipher' | 'chunkSize' | 'onProgress' | 'signal' | 'onCancellable'
 >;
 
 /** Makes an image for the keys that a command holds, and prints what it has. Returns the exit code. */
 export async function createAndReport(
-  { destination, left, json, quiet, cipher = DEFAULT_CIPHER, chunkSize }: Creation,
+  { destination, left, json, quiet, suite = DEFAULT_SUITE, cipher = DEFAULT_CIPHER, chunkSize }: Creation,
   keys: HeldKeys,
   create: (options: CommonCreateOptions) => Promise<CreatedImage>,
 ): Promise<number> {
-  await keys.prepareForCreating(cipher);
+  await keys.prepareForCreating({ suite, cipher });
   const bar = progressBar('encrypting', quiet);
   const makeSlots = slotsFor(keys);
   const created = await cancellable(left, (cancellation) =>
-    create({ makeSlots, cipher, ...omitUndefined({ chunkSize }), onProgress: bar.update, ...cancellation }),
+    create({ makeSlots, suite, cipher, ...omitUndefined({ chunkSize }), onProgress: bar.update, ...cancellation }),
   )
     .catch((error: unknown) => {
       keys.forgetMadeDefault();
@@ -48,11 +50,11 @@ export async function createAndReport(
   const code = await reportLosses(created.losses, quiet);
   if (json) {
     const { bytes: fileBytes, ...rest } = created;
-    await printJson({ ...rest, fileBytes, cipher, ...(keyFile === undefined ? {} : { keyFile }) });
+    await printJson({ ...rest, fileBytes, suite, cipher, ...(keyFile === undefined ? {} : { keyFile }) });
   }
   if (json || quiet) return code;
   const amount = `${countOf(created.files, 'file')}, ${formatBytes(created.bytes)}`;
-  await print(`image ${created.imageId}: ${amount}, ${cipher}, in ${printable(destination)}\n`);
+  await print(`image ${created.imageId}: ${amount}, ${cipherText({ suite, cipher })}, in ${printable(destination)}\n`);
   if (keyFile !== undefined) await print(`${keyMade(keyFile)}\n`);
   return code;
 }

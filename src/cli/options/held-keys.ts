@@ -3,16 +3,17 @@ import { absolutePath } from '../../base/current-directory.ts';
 import { CkptfsError } from '../../base/errors.ts';
 import { forbidDumps } from '../../crypto/hardening.ts';
 import type { Secret } from '../../crypto/secret.ts';
-import type { CipherName } from '../../format/ciphers.ts';
+import { type CipherName, DEFAULT_CIPHER } from '../../format/ciphers.ts';
 import type { Slot } from '../../format/slot.ts';
 import { slotInstant } from '../../format/slot-description.ts';
+import { checkSuite, DEFAULT_SUITE, type SuiteName } from '../../format/suites.ts';
 import { createDefaultKey, defaultKeyPath } from '../../keys/default-key.ts';
 import { type KeyFile, type KeyFileWarning, readKeyFile, readKeyFromInput } from '../../keys/key-file.ts';
 import { type Identity, type KeyProvider, neededFor, type Recipient } from '../../keys/provider.ts';
 import { isKeyService } from '../../keys/sources/schemes.ts';
 import { symmetricKeyProvider } from '../../keys/symmetric-key.ts';
 import type { Opening } from '../../library/unlock.ts';
-import type { Policies } from '../config/enforcement.ts';
+import type { ImageCiphers, Policies } from '../config/enforcement.ts';
 import { mayBeConfigured, mayHavePolicy } from '../config/places.ts';
 import { keyFileWarning } from '../hints.ts';
 import { auditTarget, openAudit } from './audit.ts';
@@ -27,6 +28,12 @@ import type { OtherKeys } from './other-keys.ts';
 
 /** What keys are used for. Where none are named, those of a configuration differ for the two. */
 export type KeyUse = 'open' | 'make';
+
+/** How a new image is encrypted, as far as that was said. */
+interface NewCiphers {
+  readonly suite?: SuiteName | undefined;
+  readonly cipher?: CipherName | undefined;
+}
 
 /** What opened an image. */
 export interface KeyOrigin {
@@ -121,7 +128,7 @@ export class HeldKeys {
   }
 
   /** Refuses an image that a policy does not allow. @throws CkptfsError `forbidden-by-policy` */
-  readonly admit = ({ cipher }: { readonly cipher: CipherName }): void => this.#policies?.checkCipher(cipher);
+  readonly admit = (image: ImageCiphers): void => this.#policies?.checkImage(image);
 
   /**
    * Refuses to give a key to the kernel, where a policy allows none from there.
@@ -159,8 +166,10 @@ export class HeldKeys {
    * Refuses what only opens images and what a policy does not allow.
    * @throws CkptfsError `bad-argument`, `forbidden-by-policy`
    */
-  checkForCreating(cipher: CipherName): void {
-    this.#policies?.checkCipher(cipher);
+  checkForCreating(image: NewCiphers): void {
+    const { suite = DEFAULT_SUITE, cipher = DEFAULT_CIPHER } = image;
+    this.#policies?.checkImage({ suite, cipher });
+    checkSuite({ suite, cipher });
     if (this.#recipients.length === 0) this.#policies?.checkKeySource('file');
     if (this.#others.some(({ onlyOpens }) => onlyOpens)) {
       throw new CkptfsError('bad-argument', 'a private key only opens images; a new one is made for its public key', {
@@ -178,8 +187,8 @@ export class HeldKeys {
    * of them cannot be had.
    * @throws CkptfsError `bad-argument`, `bad-key-file`, `key-unavailable`, `interrupted`, `forbidden-by-policy`
    */
-  async prepareForCreating(cipher: CipherName): Promise<void> {
-    this.checkForCreating(cipher);
+  async prepareForCreating(image: NewCiphers): Promise<void> {
+    this.checkForCreating(image);
     for (const others of this.#others) await others.readSecrets();
   }
 

@@ -2,6 +2,7 @@ import type { Argv } from 'yargs';
 import { CkptfsError } from '../../base/errors.ts';
 import { type CipherName, cipherNames, DEFAULT_CIPHER, isCipherName } from '../../format/ciphers.ts';
 import { DEFAULT_CHUNK_SIZE, isChunkSize } from '../../format/geometry.ts';
+import { type SuiteName, suiteNames } from '../../format/suites.ts';
 import { formatBytes, parseBytes } from '../terminal/quantities.ts';
 import { withRecipientOptions } from './key-options.ts';
 
@@ -11,6 +12,12 @@ const cipherChoices = [...cipherNames.filter((name) => name !== 'none'), 'none']
 /** Options of commands that make an image: how its contents are encrypted, and for whom. */
 export function withNewImageOptions<T>(yargs: Argv<T>) {
   return withRecipientOptions(yargs)
+    .option('suite', {
+      type: 'string',
+      nargs: 1,
+      choices: suiteNames,
+      describe: 'All algorithms of the image: fips has only those that FIPS approves',
+    })
     .option('cipher', {
       type: 'string',
       nargs: 1,
@@ -29,12 +36,18 @@ export function withNewImageOptions<T>(yargs: Argv<T>) {
 /** Refuses the options of {@link withNewImageOptions} where no image is made. @throws CkptfsError `bad-argument` */
 export function refuseNewImageOptions(args: {
   readonly ENC: string;
+  readonly suite: SuiteName | undefined;
   readonly cipher: CipherName | undefined;
   readonly chunkSize: number | undefined;
   readonly recipient: readonly string[] | undefined;
   readonly write: boolean;
 }): void {
-  const options = { '--cipher': args.cipher, '--chunk-size': args.chunkSize, '--recipient': args.recipient };
+  const options = {
+    '--suite': args.suite,
+    '--cipher': args.cipher,
+    '--chunk-size': args.chunkSize,
+    '--recipient': args.recipient,
+  };
   const [given] = Object.entries(options).find(([, value]) => value !== undefined) ?? [];
   if (given === undefined) return;
   const reason = args.write ? `${args.ENC} exists already, and keeps its own` : 'nothing is made without --write';

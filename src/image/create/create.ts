@@ -7,6 +7,7 @@ import { randomBytes } from '../../crypto/system-random.ts';
 import { type CipherName, DEFAULT_CIPHER } from '../../format/ciphers.ts';
 import { DEFAULT_CHUNK_SIZE, Geometry } from '../../format/geometry.ts';
 import { ID_SIZE } from '../../format/manifest.ts';
+import { checkSuite, DEFAULT_SUITE, type SuiteName } from '../../format/suites.ts';
 import { checkVacant, createStore } from '../../stores/open-store.ts';
 import type { WritableStore } from '../../stores/writable-store.ts';
 import type { Loss } from '../outside/losses.ts';
@@ -27,6 +28,7 @@ export interface CreateOptions extends Cancellation {
   /** A directory that does not exist, or is empty. */
   readonly destination: string;
   readonly makeSlots: MakeSlots;
+  readonly suite?: SuiteName;
   readonly cipher?: CipherName;
   /** Bytes; see {@link isChunkSize}. */
   readonly chunkSize?: number;
@@ -54,8 +56,11 @@ export interface CreatedImage {
  * Refuses what cannot be encrypted, or not to there, as far as that is known before anyone is asked for a secret.
  * @throws CkptfsError `bad-argument`, `exists`, `unsupported-source`, `io`
  */
-export function checkCreation(options: Pick<CreateOptions, 'source' | 'destination' | 'chunkSize'>): void {
+export function checkCreation(
+  options: Pick<CreateOptions, 'source' | 'destination' | 'suite' | 'cipher' | 'chunkSize'>,
+): void {
   checkChunkSize(options.chunkSize ?? DEFAULT_CHUNK_SIZE);
+  checkSuite(options);
   refuseInside(options.source, options.destination);
   openSource(options.source).root.close();
   checkVacant(options.destination);
@@ -68,6 +73,7 @@ export function checkCreation(options: Pick<CreateOptions, 'source' | 'destinati
  */
 export async function createImage(options: CreateOptions): Promise<CreatedImage> {
   checkChunkSize(options.chunkSize ?? DEFAULT_CHUNK_SIZE);
+  checkSuite(options);
   refuseInside(options.source, options.destination);
   const source = openSource(options.source);
   try {
@@ -78,8 +84,8 @@ export async function createImage(options: CreateOptions): Promise<CreatedImage>
 }
 
 async function encryptSource(source: OpenSource, options: CreateOptions): Promise<CreatedImage> {
-  const { destination, cipher = DEFAULT_CIPHER, chunkSize = DEFAULT_CHUNK_SIZE } = options;
-  const geometry = new Geometry(chunkSize);
+  const { destination, suite = DEFAULT_SUITE, cipher = DEFAULT_CIPHER, chunkSize = DEFAULT_CHUNK_SIZE } = options;
+  const geometry = new Geometry(chunkSize, suite);
   const tree = scanSource(source, options.skipSpecial ?? false);
   const plan = planImage(tree, geometry);
   const imageId = randomBytes(ID_SIZE);
@@ -88,13 +94,15 @@ async function encryptSource(source: OpenSource, options: CreateOptions): Promis
   try {
     // First, so that slots which cannot be made make no directory.
     const slots = await options.makeSlots(imageKey, imageId);
-    checkSlots(slots);
+    checkSlots(slots, suite);
     store = createStore(destination);
-    writeHeader(store, imageKey, { imageId, cipher, chunkSize, slots });
+    const lasting = { imageId, suite, cipher, chunkSize };
+    writeHeader(store, imageKey, { ...lasting, slots });
     const shared = { root: source.root.fd, location: source.location, names: shareNames(tree.inodes) };
     const setup: SealSetup = {
       job: 'seal',
       store: store.place,
+      suite,
       cipher,
       chunkSize,
       imageId,
@@ -105,8 +113,8 @@ async function encryptSource(source: OpenSource, options: CreateOptions): Promis
     checkUnchanged(source, tree);
     makeObjectsDurable(store, plan);
     const manifest = manifestOf(plan, digests);
-    const file = manifestFile(manifest, imageKey, { imageId, cipher, chunkSize });
-    publishManifest(store, { imageId, cipher, chunkSize }, manifest.epoch, file, options.signers);
+    const file = manifestFile(manifest, imageKey, lasting);
+    publishManifest(store, lasting, manifest.epoch, file, options.signers);
   } finally {
     imageKey.wipe();
     store?.close();

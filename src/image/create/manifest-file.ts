@@ -5,7 +5,7 @@ import { sealManifest } from '../../crypto/manifest-aead.ts';
 import type { Secret } from '../../crypto/secret.ts';
 import { primitives } from '../../crypto/select.ts';
 import { randomBytes } from '../../crypto/system-random.ts';
-import type { Header } from '../../format/header.ts';
+import type { LastingHeader } from '../../format/header.ts';
 import type { Manifest } from '../../format/manifest.ts';
 import { encodeManifest } from '../../format/manifest-codec.ts';
 import {
@@ -22,13 +22,13 @@ import {
 export function manifestFile(
   manifest: Manifest,
   imageKey: Secret,
-  { imageId, cipher, chunkSize }: Pick<Header, 'imageId' | 'cipher' | 'chunkSize'>,
+  { imageId, suite, cipher, chunkSize }: LastingHeader,
 ): Buffer {
   const key = deriveManifestKey(primitives(), imageKey, imageId);
   try {
     const nonce = randomBytes(MANIFEST_NONCE_SIZE);
     const plain = encodeManifest(manifest, chunkSize);
-    const sealed = sealManifest(key, nonce, manifestAdditionalData(imageId, cipher, chunkSize), plain);
+    const sealed = sealManifest(key, nonce, manifestAdditionalData(imageId, cipher, chunkSize), plain, suite);
     const file = encodeManifestEnvelope({ nonce, sealed });
     if (file.length > MAX_MANIFEST_SIZE) throw new MalformedError(`its manifest would have ${file.length} bytes`);
     return file;

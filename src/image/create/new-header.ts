@@ -15,6 +15,7 @@ import {
 } from '../../format/header.ts';
 import { ID_SIZE } from '../../format/manifest.ts';
 import { type Slot, slotAlgorithm, slotParameters } from '../../format/slot.ts';
+import { DEFAULT_SUITE, isSlotOfSuite, type SuiteName } from '../../format/suites.ts';
 import type { WritableStore } from '../../stores/writable-store.ts';
 
 /** Wraps a new image key, once for each recipient. It is called before any byte is encrypted. */
@@ -35,9 +36,10 @@ export async function beginHeader(
 ): Promise<BegunImage> {
   const imageKey = Secret.random(IMAGE_KEY_SIZE);
   try {
-    const { cipher, chunkSize, replaces } = image;
+    const { suite, cipher, chunkSize, replaces } = image;
     const lasting = {
       imageId: randomBytes(ID_SIZE),
+      suite,
       cipher,
       chunkSize,
       ...(replaces === undefined ? {} : { replaces }),
@@ -70,7 +72,7 @@ export function writeHeader(
   image: Omit<Header, 'mac'>,
   before: readonly Slot[] = [],
 ): Header {
-  checkSlots(image.slots, before);
+  checkSlots(image.slots, image.suite, before);
   const macKey = deriveHeaderMacKey(primitives(), imageKey, image.imageId);
   try {
     const header = { ...image, mac: headerMac(primitives(), macKey, authenticatedHeaderBytes(image)) };
@@ -82,19 +84,35 @@ export function writeHeader(
 }
 
 /**
- * Refuses slots that no image has, and more passphrases than a reader tries. Slots that ask for too much already can
- * still be changed and removed.
+ * Refuses slots that no image of the suite has, and more passphrases than a reader tries. Slots that ask for too much
+ * already can still be changed and removed.
  * @param before the slots that the image had
  * @throws CkptfsError `bad-argument`
  */
-export function checkSlots(slots: readonly Slot[], before: readonly Slot[] = []): void {
+export function checkSlots(
+  slots: readonly Slot[],
+  suite: SuiteName = DEFAULT_SUITE,
+  before: readonly Slot[] = [],
+): void {
   if (slots.length < 1 || slots.length > MAX_SLOTS) {
     throw new CkptfsError('bad-argument', `${slots.length} key slots: an image has 1 to ${MAX_SLOTS}`);
+  }
+  const foreign = slots.find((slot) => !isSlotOfSuite(slot, suite));
+  if (foreign !== undefined) {
+    throw new CkptfsError('bad-argument', `${recipientOf(foreign)}: its algorithm is not of suite ${suite}`, {
+      data: { reason: 'suite' },
+    });
   }
   const asked = passphraseIterations(slots);
   if (sum(asked) <= MAX_ITERATIONS_OF_IMAGE || sum(asked) <= sum(passphraseIterations(before))) return;
   const fitting = asked.filter((_, index) => sum(asked.slice(0, index + 1)) <= MAX_ITERATIONS_OF_IMAGE).length;
   throw new CkptfsError('bad-argument', `${asked.length} passphrases: an image can have ${fitting} like these`);
+}
+
+/** Names whom a slot is for. */
+function recipientOf(slot: Slot): string {
+  const { kind = 'key', label, subject } = slot.header ?? {};
+  return `key slot for ${[kind, label ?? subject].filter((each) => each !== undefined).join(' ')}`;
 }
 
 /** Returns the iterations that each passphrase slot asks for. */

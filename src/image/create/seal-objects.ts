@@ -23,7 +23,7 @@ export async function sealObjects<S extends GroupSetup & JobSetup>(
   setup: S,
   { jobs = DEFAULT_JOBS, onProgress, existing = new Set(), signal, onCancellable }: SealObjectsOptions,
 ): Promise<Buffer[]> {
-  const geometry = new Geometry(setup.chunkSize);
+  const geometry = new Geometry(setup.chunkSize, setup.suite);
   const digests = plan.objects.map(({ chunks }) => Buffer.alloc(geometry.groupsFor(chunks) * DIGEST_SIZE));
   let doneBytes = 0;
   function* tasks(): Generator<SealTask> {

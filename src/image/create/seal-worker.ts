@@ -8,6 +8,7 @@ import { Secret } from '../../crypto/secret.ts';
 import type { CipherName } from '../../format/ciphers.ts';
 import { Geometry, PAGE_SIZE, SECTOR_SIZE } from '../../format/geometry.ts';
 import { DIGEST_SIZE } from '../../format/manifest.ts';
+import type { SuiteName } from '../../format/suites.ts';
 import { openWritableStore } from '../../stores/open-store.ts';
 import type { StorePlace } from '../../stores/store.ts';
 import { Nonces } from '../objects/nonces.ts';
@@ -22,6 +23,7 @@ import { placeIn, type SharedNames } from './source-names.ts';
 /** What every worker needs that seals groups. */
 export interface GroupSetup {
   readonly store: StorePlace;
+  readonly suite: SuiteName | undefined;
   readonly cipher: CipherName;
   readonly chunkSize: number;
   readonly imageId: Uint8Array;
@@ -68,7 +70,7 @@ export function sealWorker(setup: SealSetup): JobWorker {
 
 /** Seals groups of objects, wherever their bytes come from. */
 export function groupSealer(setup: GroupSetup, source: SegmentSource): JobWorker {
-  const geometry = new Geometry(setup.chunkSize);
+  const geometry = new Geometry(setup.chunkSize, setup.suite);
   const imageKey = Secret.fromShared(setup.imageKey);
   const store = openWritableStore(setup.store);
   const plain = new Region(geometry.groupSize);

@@ -22,7 +22,7 @@ export interface ImageContext<S extends Store = Store> extends ObjectContext {
 
 /** Puts together what belongs to one image. */
 export function imageContext<S extends Store>(store: S, header: Header, imageKey: Secret): ImageContext<S> {
-  return { store, header, imageKey, geometry: new Geometry(header.chunkSize) };
+  return { store, header, imageKey, geometry: new Geometry(header.chunkSize, header.suite) };
 }
 
 /** Makes the cipher for the chunks of an object. The caller disposes of it. */

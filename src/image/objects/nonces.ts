@@ -1,6 +1,7 @@
 import { invariant } from '../../base/assert.ts';
 import { Region } from '../../base/linux/native.ts';
 import { fillRandom } from '../../crypto/system-random.ts';
+import type { Geometry } from '../../format/geometry.ts';
 import { clearSectorBits, NONCE_SIZE } from '../../format/record.ts';
 
 /** Nonces drawn by one call at most. */
@@ -27,7 +28,7 @@ export class Nonces {
   }
 
   /** Puts a nonce that was never given out at an offset, with zeros for the bits of a sector. */
-  take(to: Region, offset: number): void {
+  take(to: Region, offset: number, geometry: Geometry): void {
     if (this.#next === this.#end) {
       invariant(this.#undrawn > 0, 'W2');
       this.#draw();
@@ -36,7 +37,7 @@ export class Nonces {
     for (let i = 0; i < NONCE_SIZE; i += 4) {
       to.view.setUint32(offset + i, this.#drawn.view.getUint32(this.#next + i, true), true);
     }
-    clearSectorBits(to.view, offset);
+    clearSectorBits(to.view, offset, geometry);
     this.#next += NONCE_SIZE;
   }
 

@@ -38,7 +38,7 @@ export class ObjectSealer {
     page: Region,
   ): void {
     const record = this.#geometry.recordOffset(chunk);
-    this.#nonces.take(page, record);
+    this.#nonces.take(page, record, this.#geometry);
     this.#cipher.seal(chunk, holes, plain, plainOffset, sealed, sealedOffset, page, record);
   }
 

@@ -4,6 +4,7 @@ import type { Header } from '../../format/header.ts';
 import { FORMAT_VERSION } from '../../format/header.ts';
 import type { Inode } from '../../format/manifest.ts';
 import { slotAlgorithm } from '../../format/slot.ts';
+import { DEFAULT_SUITE, type SuiteName } from '../../format/suites.ts';
 import type { Store } from '../../stores/store.ts';
 import { type ListedSignature, listSignatures } from '../signatures/stored-signatures.ts';
 import { dataBytes } from './extents.ts';
@@ -18,6 +19,7 @@ export interface ImageOutside {
   /** Whether it is sealed. If not, it is being written, or writing it was interrupted. */
   readonly sealed: boolean;
   readonly imageId: string;
+  readonly suite: SuiteName;
   readonly cipher: string;
   /** Bytes. */
   readonly chunkSize: number;
@@ -72,6 +74,7 @@ export function describeOutside(store: Store, header: Header): ImageOutside {
     formatVersion: FORMAT_VERSION,
     sealed: !store.has('journal'),
     imageId: header.imageId.toString('hex'),
+    suite: header.suite ?? DEFAULT_SUITE,
     cipher: header.cipher,
     chunkSize: header.chunkSize,
     ...(header.replaces === undefined ? {} : { replaces: header.replaces.map((id) => id.toString('hex')) }),

@@ -132,11 +132,11 @@ export function isAuthenticHeader(header: Header, imageKey: Secret): boolean {
 }
 
 function unsealManifest(store: Store, header: Header, imageKey: Secret, bytes: Uint8Array): Manifest {
-  const { imageId, cipher, chunkSize } = header;
+  const { imageId, suite, cipher, chunkSize } = header;
   const key = deriveManifestKey(primitives(), imageKey, imageId);
   try {
     const { nonce, sealed } = parseManifestEnvelope(bytes);
-    const plain = openManifest(key, nonce, manifestAdditionalData(imageId, cipher, chunkSize), sealed);
+    const plain = openManifest(key, nonce, manifestAdditionalData(imageId, cipher, chunkSize), sealed, suite);
     if (plain === undefined) throw damaged(store, 'manifest fails authentication');
     return decodeManifest(plain, chunkSize);
   } catch (cause) {

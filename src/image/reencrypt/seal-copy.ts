@@ -85,6 +85,7 @@ async function sealNew(image: Image, plan: Plan, target: CopyTarget, options: Se
   const setup: ResealSetup = {
     job: 'reseal',
     store: store.place,
+    suite: header.suite,
     cipher: header.cipher,
     chunkSize: header.chunkSize,
     imageId: header.imageId,

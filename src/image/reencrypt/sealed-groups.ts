@@ -27,7 +27,7 @@ export class SealedGroups {
     this.#setup = setup;
     this.#store = openStore(setup.store);
     this.#imageKey = Secret.fromShared(setup.imageKey);
-    this.#geometry = new Geometry(setup.chunkSize);
+    this.#geometry = new Geometry(setup.chunkSize, setup.suite);
     this.#stored = new Region(this.#geometry.groupStride);
   }
 

@@ -47,7 +47,7 @@ export interface VerifyReport {
  */
 export async function verifyImage(image: Image, options: VerifyOptions = {}): Promise<VerifyReport> {
   const { objects } = image.manifest;
-  const geometry = new Geometry(image.header.chunkSize);
+  const geometry = new Geometry(image.header.chunkSize, image.header.suite);
   const files = new FilesOfObjects(image);
   const coverage = new Coverage(image.manifest, geometry);
   const broken = brokenObjects(image);

@@ -6,6 +6,7 @@ import { type CipherName, DEFAULT_CIPHER } from '../../format/ciphers.ts';
 import { DEFAULT_CHUNK_SIZE } from '../../format/geometry.ts';
 import type { Header } from '../../format/header.ts';
 import { ID_SIZE } from '../../format/manifest.ts';
+import { checkSuite, type SuiteName } from '../../format/suites.ts';
 import type { WritableStore } from '../../stores/writable-store.ts';
 import { checkChunkSize, type MakeSlots, writeNewHeader } from '../create/new-header.ts';
 import { imageContext } from '../objects/image-context.ts';
@@ -20,6 +21,7 @@ export interface BeginOptions {
   readonly makeSlots: MakeSlots;
   /** The root directory. */
   readonly root: NewInode;
+  readonly suite?: SuiteName;
   readonly cipher?: CipherName;
   /** Bytes, as {@link isChunkSize} allows. */
   readonly chunkSize?: number;
@@ -38,12 +40,13 @@ export interface BegunImage {
  * @throws CkptfsError `bad-argument`, `io`
  */
 export async function beginImage(store: WritableStore, options: BeginOptions): Promise<BegunImage> {
-  const { cipher = DEFAULT_CIPHER, chunkSize = DEFAULT_CHUNK_SIZE, makeSlots, root } = options;
+  const { suite, cipher = DEFAULT_CIPHER, chunkSize = DEFAULT_CHUNK_SIZE, makeSlots, root } = options;
   checkChunkSize(chunkSize);
+  checkSuite(options);
   const imageKey = Secret.random(IMAGE_KEY_SIZE);
   try {
     const imageId = randomBytes(ID_SIZE);
-    const header = await writeNewHeader(store, makeSlots, imageKey, { imageId, cipher, chunkSize });
+    const header = await writeNewHeader(store, makeSlots, imageKey, { imageId, suite, cipher, chunkSize });
     const image = imageContext(store, header, imageKey);
     const now = timeAt(Date.now());
     const metadata = { ...root, atime: now, mtime: now, ctime: now, xattrs: [] };

@@ -11,6 +11,7 @@ import { primitives } from '../../../src/crypto/select.ts';
 import { type CipherName, cipherNames } from '../../../src/format/ciphers.ts';
 import { Geometry, SECTOR_SIZE } from '../../../src/format/geometry.ts';
 import { clearSectorBits, tagOffset } from '../../../src/format/record.ts';
+import { ciphersOf, suiteNames } from '../../../src/format/suites.ts';
 
 const implementations = ['openssl', 'node'] as const;
 const chunkSizes = [4096, 8192, 16384, 32768, 65536];
@@ -23,9 +24,9 @@ function make(name: Primitives['name'], cipher: CipherName, geometry: Geometry, 
   return createChunkCipher(primitives(name), cipher, imageKey, imageId, object, geometry);
 }
 
-function nonceIn(record: Region, offset = 0): void {
+function nonceIn(record: Region, geometry: Geometry, offset = 0): void {
   record.bytes.set(randomBytes(12), offset);
-  clearSectorBits(record.view, offset);
+  clearSectorBits(record.view, offset, geometry);
 }
 
 /** Opens a whole chunk into memory of its own. */
@@ -45,18 +46,32 @@ function sealed(cipher: ChunkCipher, geometry: Geometry, index: number, holes: n
   }
   const stored = new Region(randomBytes(geometry.chunkSize));
   const record = new Region(randomBytes(geometry.recordSize));
-  nonceIn(record);
+  nonceIn(record, geometry);
   cipher.seal(index, holes, plain, 0, stored, 0, record, 0);
   return { plain, stored, record };
 }
 
-const anyChunk = fc.record({
-  cipher: fc.constantFrom(...cipherNames),
-  sealer: fc.constantFrom(...implementations),
-  opener: fc.constantFrom(...implementations),
-  geometry: fc.constantFrom(...chunkSizes).map((size) => new Geometry(size)),
-  anyHoles: fc.integer({ min: 0, max: 0xffff }),
-  index: fc.oneof(fc.integer({ min: 0, max: 2 ** 32 - 1 }), fc.constantFrom(0, 63, 64, 2 ** 31, 2 ** 32 - 1)),
+const suitesAndCiphers = suiteNames.flatMap((suite) => ciphersOf(suite).map((cipher) => [suite, cipher] as const));
+
+const anyChunk = fc
+  .record({
+    suiteAndCipher: fc.constantFrom(...suitesAndCiphers),
+    chunkSize: fc.constantFrom(...chunkSizes),
+    sealer: fc.constantFrom(...implementations),
+    opener: fc.constantFrom(...implementations),
+    anyHoles: fc.integer({ min: 0, max: 0xffff }),
+    index: fc.oneof(fc.integer({ min: 0, max: 2 ** 32 - 1 }), fc.constantFrom(0, 63, 64, 2 ** 31, 2 ** 32 - 1)),
+  })
+  .map(({ suiteAndCipher: [suite, cipher], chunkSize, ...rest }) => ({
+    ...rest,
+    cipher,
+    geometry: new Geometry(chunkSize, suite),
+  }));
+
+test('a cipher whose nonce cannot be longer is refused with the geometry of suite fips', () => {
+  for (const name of implementations) {
+    expect(() => make(name, 'chacha20-poly1305', new Geometry(4096, 'fips'))).toThrow('nonces of 16 bytes');
+  }
 });
 
 describe('any chunk, by either implementation', () => {
@@ -224,7 +239,7 @@ describe.each(implementations)('%s', (name) => {
       const c = make(name, cipher, geometry);
       const memory = new Region(Buffer.alloc(geometry.chunkSize + 64, 0xee));
       const records = new Region(randomBytes(128));
-      nonceIn(records, 32);
+      nonceIn(records, geometry, 32);
       const margins = Buffer.from(records.bytes);
       c.seal(9, 0b1001, memory, 32, memory, 32, records, 32);
       expect(memory.bytes.subarray(0, 32)).toEqual(Buffer.alloc(32, 0xee));

@@ -14,11 +14,11 @@ describe.each(['openssl', 'node'] as const)('XChaCha20-Poly1305 over %s', (name)
   test.each(vectors<Field>('xchacha20-poly1305'))('$source', (vector) => {
     const key = Secret.take(hex(vector.key));
     const [nonce, aad, plain] = [hex(vector.nonce), hex(vector.aad), hex(vector.plaintext)];
-    const sealed = sealManifest(key, nonce, aad, plain, p);
+    const sealed = sealManifest(key, nonce, aad, plain, 'default', p);
     expect(Buffer.from(sealed).toString('hex')).toBe(vector.ciphertext + vector.tag);
-    expect(Buffer.from(openManifest(key, nonce, aad, Uint8Array.from(sealed), p) ?? []).toString('hex')).toBe(
-      vector.plaintext,
-    );
+    expect(
+      Buffer.from(openManifest(key, nonce, aad, Uint8Array.from(sealed), 'default', p) ?? []).toString('hex'),
+    ).toBe(vector.plaintext);
   });
 
   test('is what noble-ciphers computes, at any length', () => {
@@ -26,34 +26,34 @@ describe.each(['openssl', 'node'] as const)('XChaCha20-Poly1305 over %s', (name)
       const key = Secret.random(32);
       const [nonce, aad, plain] = [randomBytes(24), randomBytes(length % 50), randomBytes(length)];
       const expected = xchacha20poly1305(key.bytes, nonce, aad).encrypt(plain);
-      expect(Buffer.from(sealManifest(key, nonce, aad, plain, p)).equals(expected)).toBe(true);
-      expect(Buffer.from(openManifest(key, nonce, aad, expected, p) ?? []).equals(plain)).toBe(true);
+      expect(Buffer.from(sealManifest(key, nonce, aad, plain, 'default', p)).equals(expected)).toBe(true);
+      expect(Buffer.from(openManifest(key, nonce, aad, expected, 'default', p) ?? []).equals(plain)).toBe(true);
     }
   });
 
   test('does not open with any bit flipped, cut, or with another key, nonce or additional data', () => {
     const key = Secret.random(32);
     const [nonce, aad] = [randomBytes(24), randomBytes(34)];
-    const sealed = sealManifest(key, nonce, aad, randomBytes(64), p);
+    const sealed = sealManifest(key, nonce, aad, randomBytes(64), 'default', p);
     for (let bit = 0; bit < sealed.length * 8; bit++) {
-      expect(openManifest(key, nonce, aad, flipped(sealed, bit), p)).toBeUndefined();
+      expect(openManifest(key, nonce, aad, flipped(sealed, bit), 'default', p)).toBeUndefined();
     }
     for (let length = 0; length < sealed.length; length++) {
-      expect(openManifest(key, nonce, aad, Uint8Array.from(sealed.subarray(0, length)), p)).toBeUndefined();
+      expect(openManifest(key, nonce, aad, Uint8Array.from(sealed.subarray(0, length)), 'default', p)).toBeUndefined();
     }
-    expect(openManifest(Secret.random(32), nonce, aad, Uint8Array.from(sealed), p)).toBeUndefined();
-    expect(openManifest(key, flipped(nonce, 0), aad, Uint8Array.from(sealed), p)).toBeUndefined();
-    expect(openManifest(key, nonce, flipped(aad, 271), Uint8Array.from(sealed), p)).toBeUndefined();
-    expect(openManifest(key, nonce, aad.subarray(1), Uint8Array.from(sealed), p)).toBeUndefined();
-    expect(openManifest(key, nonce, aad, Uint8Array.from(sealed), p)).toBeDefined();
+    expect(openManifest(Secret.random(32), nonce, aad, Uint8Array.from(sealed), 'default', p)).toBeUndefined();
+    expect(openManifest(key, flipped(nonce, 0), aad, Uint8Array.from(sealed), 'default', p)).toBeUndefined();
+    expect(openManifest(key, nonce, flipped(aad, 271), Uint8Array.from(sealed), 'default', p)).toBeUndefined();
+    expect(openManifest(key, nonce, aad.subarray(1), Uint8Array.from(sealed), 'default', p)).toBeUndefined();
+    expect(openManifest(key, nonce, aad, Uint8Array.from(sealed), 'default', p)).toBeDefined();
   });
 
   test('refuses another key or nonce size', () => {
     const [key, nonce, nothing] = [Secret.random(32), Buffer.alloc(24), Buffer.alloc(0)];
-    expect(() => sealManifest(Secret.random(31), nonce, nothing, nothing, p)).toThrow('manifest key');
-    expect(() => sealManifest(key, Buffer.alloc(12), nothing, nothing, p)).toThrow('manifest nonce');
-    expect(() => openManifest(Secret.random(33), nonce, nothing, nothing, p)).toThrow('manifest key');
-    expect(() => openManifest(key, Buffer.alloc(23), nothing, nothing, p)).toThrow('manifest nonce');
+    expect(() => sealManifest(Secret.random(31), nonce, nothing, nothing, 'default', p)).toThrow('manifest key');
+    expect(() => sealManifest(key, Buffer.alloc(12), nothing, nothing, 'default', p)).toThrow('manifest nonce');
+    expect(() => openManifest(Secret.random(33), nonce, nothing, nothing, 'default', p)).toThrow('manifest key');
+    expect(() => openManifest(key, Buffer.alloc(23), nothing, nothing, 'default', p)).toThrow('manifest nonce');
   });
 });
 

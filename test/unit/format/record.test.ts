@@ -40,7 +40,7 @@ describe('chunk record', () => {
 
   test('the nonce of a sector differs from that of the record in four bits', () => {
     const from = viewOf(Buffer.alloc(20, 0xff));
-    clearSectorBits(from, OFFSET);
+    clearSectorBits(from, OFFSET, new Geometry(4096));
     const to = viewOf(Buffer.alloc(12));
     copyNonce(from, OFFSET, to);
     for (const sector of [15, 0, 7, 8]) {
@@ -63,6 +63,16 @@ describe('chunk record', () => {
   ])('with chunks of %i, %s is well formed: %s', (chunkSize, holesAndFlags, expected) => {
     const geometry = new Geometry(chunkSize);
     expect(isRecordWellFormed(record(holesAndFlags, geometry), OFFSET, geometry)).toBe(expected);
+  });
+
+  test('a record of suite fips has a whole nonce', () => {
+    const geometry = new Geometry(4096, 'fips');
+    const view = viewOf(Buffer.alloc(OFFSET + geometry.recordSize));
+    view.setUint8(OFFSET + 11, 0xff);
+    clearSectorBits(view, OFFSET, geometry);
+    expect(view.getUint8(OFFSET + 11)).toBe(0xff);
+    expect(isRecordWellFormed(view, OFFSET, geometry)).toBe(true);
+    expect(isRecordWellFormed(view, OFFSET, new Geometry(4096))).toBe(false);
   });
 
   test.each(sizes)('with chunks of %i, any bit that means nothing makes it malformed, and no other', (chunkSize) => {

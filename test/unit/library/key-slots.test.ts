@@ -171,7 +171,7 @@ describe('a change is refused', () => {
     // An image that has too many already can lose them one by one.
     const [slot] = await slotsFor(passphrases(1))(key, Buffer.alloc(16));
     const many = new Array<Slot>(15).fill(slot as Slot);
-    expect(() => checkSlots(many.slice(1), many)).not.toThrow();
+    expect(() => checkSlots(many.slice(1), 'default', many)).not.toThrow();
     expect(() => checkSlots(many.slice(1))).toThrow('14 passphrases');
   });
 

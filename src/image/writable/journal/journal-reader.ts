@@ -43,7 +43,10 @@ export class JournalReader {
       const journalHeader = new Region(JOURNAL_HEADER_SIZE);
       const read = file.read(journalHeader, 0, JOURNAL_HEADER_SIZE, 0);
       const bytes = journalHeader.bytes.subarray(0, read);
-      const cipher = parsed(location, () => new JournalCipher(primitives(), imageKey, header.imageId, bytes));
+      const cipher = parsed(
+        location,
+        () => new JournalCipher(primitives(), imageKey, header.imageId, bytes, header.suite),
+      );
       return new JournalReader(location, file, cipher, geometry);
     } catch (error) {
       file.close();

@@ -48,7 +48,7 @@ export class JournalWriter {
   ): () => JournalWriter {
     const journalHeader = encodeJournalHeader(randomBytes(ID_SIZE));
     const draft = store.beginJournal();
-    const cipher = new JournalCipher(primitives(), imageKey, header.imageId, journalHeader);
+    const cipher = new JournalCipher(primitives(), imageKey, header.imageId, journalHeader, header.suite);
     let nextFrame = 0;
     try {
       draft.append(journalHeader);

@@ -72,10 +72,26 @@ describe('rules', () => {
 describe('of several policies each has to allow', () => {
   test('a cipher', () => {
     const policies = policiesOf({ ciphers: ['aes-256-xts', 'aes-256-gcm'] }, { ciphers: ['none', 'aes-256-gcm'] }, {});
-    policies.checkCipher('aes-256-gcm');
-    expect(() => policies.checkCipher('aes-256-xts')).toThrow('policy /p2 forbids images of cipher aes-256-xts');
-    expect(() => policies.checkCipher('none')).toThrow('policy /p1 forbids images of cipher none');
-    expect(() => policies.checkCipher('none')).toThrow(expect.objectContaining({ code: 'forbidden-by-policy' }));
+    policies.checkImage({ suite: 'default', cipher: 'aes-256-gcm' });
+    expect(() => policies.checkImage({ suite: 'default', cipher: 'aes-256-xts' })).toThrow(
+      'policy /p2 forbids images of cipher aes-256-xts',
+    );
+    expect(() => policies.checkImage({ suite: 'default', cipher: 'none' })).toThrow(
+      'policy /p1 forbids images of cipher none',
+    );
+    expect(() => policies.checkImage({ suite: 'default', cipher: 'none' })).toThrow(
+      expect.objectContaining({ code: 'forbidden-by-policy' }),
+    );
+  });
+
+  test('a suite, and no directory that CRIU encrypted', () => {
+    const policies = policiesOf({}, { suite: 'fips' });
+    policies.checkImage({ suite: 'fips', cipher: 'aes-256-gcm' });
+    expect(() => policies.checkImage({ suite: 'default', cipher: 'aes-256-gcm' })).toThrow(
+      'policy /p2 forbids images of suite default; it allows suite fips',
+    );
+    expect(() => policies.checkCriu()).toThrow('it allows images of suite fips');
+    expect(() => policiesOf({ suite: 'default' }).checkCriu()).not.toThrow();
   });
 
   test.each([

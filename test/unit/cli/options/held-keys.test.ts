@@ -68,7 +68,7 @@ const opening = (args: KeyArguments & RecipientArguments = {}) =>
   withHeld(args, 'open', async (keys) => (await keys.forOpening(imageId, [])).map(({ source }) => source));
 const making = (args: KeyArguments & RecipientArguments = {}) =>
   withHeld(args, 'make', async (keys) => {
-    await keys.prepareForCreating('aes-256-xts');
+    await keys.prepareForCreating({});
     return keys.forCreating(imageId).map(({ source }) => source);
   });
 
@@ -137,7 +137,7 @@ test('a command that is run for a key has no variable of a header field', async 
   process.env['CKPTFS_TEST_TOKEN'] = 'token';
   const key = [`cmd:printf %s "$CKPTFS_TEST_TOKEN" >${at('seen')}; cat ${at('a.key')}`];
   const keyHeader = ['Authorization: Bearer env:CKPTFS_TEST_TOKEN'];
-  await withHeld({ key, keyHeader }, 'make', (keys) => keys.prepareForCreating('aes-256-xts'));
+  await withHeld({ key, keyHeader }, 'make', (keys) => keys.prepareForCreating({}));
   expect(readFileSync(at('seen'), 'utf8')).toBe('');
   expect(process.env['CKPTFS_TEST_TOKEN']).toBeUndefined();
 });
@@ -172,8 +172,8 @@ describe('a policy', () => {
     const args = { ...policy({ ciphers: ['aes-256-gcm'] }), keyFile: [at('a.key')] };
     await expect(making(args)).rejects.toMatchObject({ code: 'forbidden-by-policy', data: { reason: 'cipher' } });
     await withHeld(args, 'open', ({ admit }) => {
-      admit({ cipher: 'aes-256-gcm' });
-      expect(() => admit({ cipher: 'none' })).toThrow('forbids images of cipher none');
+      admit({ suite: 'default', cipher: 'aes-256-gcm' });
+      expect(() => admit({ suite: 'default', cipher: 'none' })).toThrow('forbids images of cipher none');
     });
   });
 

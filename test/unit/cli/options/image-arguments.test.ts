@@ -18,7 +18,7 @@ test('a warning about a key that is read only when it is needed is printed after
   writeFileSync(path, '42'.repeat(16), { mode: 0o644 });
   for (const quiet of [false, true]) {
     const args = { key: [`file:${path}`], quiet, debug: false };
-    await withKeys(args, (keys) => keys.prepareForCreating('aes-256-xts'), 'make');
+    await withKeys(args, (keys) => keys.prepareForCreating({}), 'make');
     const about = vi.mocked(output.warn).mock.calls.filter(([text]) => String(text).includes(path));
     expect(about).toHaveLength(1);
   }

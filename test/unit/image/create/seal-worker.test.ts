@@ -30,6 +30,7 @@ function sealAfter(directory: string, change: () => void): void {
   const worker = sealWorker({
     job: 'seal',
     store: store.place,
+    suite: 'default',
     cipher: 'aes-256-xts',
     chunkSize: 4096,
     imageId: Buffer.alloc(16, 1),

@@ -1,15 +1,18 @@
 import { afterEach, expect, test, vi } from 'vitest';
 import { Region } from '../../../../src/base/linux/native.ts';
 import * as systemRandom from '../../../../src/crypto/system-random.ts';
+import { Geometry } from '../../../../src/format/geometry.ts';
 import { Nonces } from '../../../../src/image/objects/nonces.ts';
 
 vi.mock('../../../../src/crypto/system-random.ts', { spy: true });
 afterEach(() => vi.clearAllMocks());
 
+const geometry = new Geometry(4096);
+
 function taken(nonces: Nonces, count: number): string[] {
   const to = new Region(32);
   return Array.from({ length: count }, () => {
-    nonces.take(to, 8);
+    nonces.take(to, 8, geometry);
     expect(to.bytes.subarray(0, 8)).toEqual(Buffer.alloc(8));
     return to.bytes.subarray(8, 20).toString('hex');
   });
