@@ -212,6 +212,7 @@ export const HOUSES: Readonly<Record<string, House>> = {
       'base',
       'criu/tree/verify-tree.ts',
       'crypto/hardening.ts',
+      'crypto/provider.ts',
       'crypto/secret.ts',
       'crypto/select.ts',
       'crypto/signer.ts',

@@ -46,7 +46,7 @@ export const errorFacts = {
   },
   /** `policy-file`: the policy itself is wrong, so that nothing is allowed. */
   'forbidden-by-policy': {
-    reason: ['policy-file', 'suite', 'cipher', 'key-source', 'force', 'recipient', 'writing'],
+    reason: ['policy-file', 'suite', 'fips-provider', 'cipher', 'key-source', 'force', 'recipient', 'writing'],
   },
   'bad-key-file': {
     reason: [

@@ -109,6 +109,7 @@ const hints: { readonly [Code in ErrorCode]?: (error: CkptfsError<Code>) => Hint
     choose(data?.reason, {
       'policy-file': `Have root mend it: no other user may own it or write to it: chmod go-w ${shellWord(path)}.`,
       suite: 'For a new image, name the suite with --suite; reencrypt takes an image into it.',
+      'fips-provider': 'Name a configuration of OpenSSL that loads one: OPENSSL_CONF, see docs/security.md.',
       cipher: 'Name an allowed one with --cipher for a new image.',
       'key-source': 'Name a key from an allowed source; "ckptfs config" shows the policy.',
     }),

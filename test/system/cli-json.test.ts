@@ -54,6 +54,8 @@ function configOfAll(): Transcript {
     minEpoch: 1,
     crlFile: ['/crl'],
     ocsp: 'off',
+    suite: 'default',
+    fipsProvider: false,
     ciphers: ['none'],
     keySources: ['file'],
     recipientChecks: { ...checks, force: false },

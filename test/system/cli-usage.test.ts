@@ -186,7 +186,7 @@ describe('the command line', () => {
     expect(JSON.parse(run('keygen', '-o', 'json-key', '--json').stdout)).toEqual({ keyFile: 'json-key', bits: 256 });
     expect(run('keygen', '--json')).toMatchObject({ status: 2, stdout: '' });
     const made = JSON.parse(run('encrypt', 'src', 'json-enc', ...key, '--json').stdout);
-    expect(Object.keys(made).sort()).toEqual(['cipher', 'fileBytes', 'files', 'imageId', 'losses', 'skipped']);
+    expect(Object.keys(made).sort()).toEqual(['cipher', 'fileBytes', 'files', 'imageId', 'losses', 'skipped', 'suite']);
     expect(made).toMatchObject({ files: 2, fileBytes: 3_000_004 });
   });
 

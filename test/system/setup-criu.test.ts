@@ -38,7 +38,7 @@ function program(name: string, text: string): void {
 function setUpCriu(how = 'set_up_criu'): { status: number | null; output: string } {
   const text = `
     set -euo pipefail; scripts=$1 check_only=no purpose=demo
-    for part in env report packages criu; do . "$scripts/lib/$part.sh"; done
+    for part in env report packages archive criu; do . "$scripts/lib/$part.sh"; done
     ${how}
     [ "$missing_count" = 0 ]`;
   const env = {

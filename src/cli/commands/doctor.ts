@@ -1,6 +1,7 @@
 import type { Argv } from 'yargs';
 import { CkptfsError } from '../../base/errors.ts';
 import { printable } from '../../base/printable.ts';
+import { type CryptoProvider, cryptoProvider } from '../../crypto/provider.ts';
 import { primitives } from '../../crypto/select.ts';
 import { tryMounting } from '../../serve/launch/mount-trial.ts';
 import { cancellable } from '../cancellation.ts';
@@ -8,11 +9,13 @@ import { type CommonOptions, defineCommand } from '../command.ts';
 import type { Finding } from '../doctor/check.ts';
 import { criuFindings } from '../doctor/criu.ts';
 import { tryCriu } from '../doctor/criu-trial.ts';
+import { fipsFindings } from '../doctor/fips.ts';
 import { thisHost } from '../doctor/host.ts';
 import { machineFindings } from '../doctor/machine.ts';
 import { memoryFindings } from '../doctor/memory.ts';
 import { type MountingTrial, mountingFindings } from '../doctor/mounting.ts';
 import { programFindings } from '../doctor/programs.ts';
+import { randomnessFindings } from '../doctor/randomness.ts';
 import { EXIT_OK, exitCodes } from '../exit-codes.ts';
 import { withJson } from '../options/options.ts';
 import { print, printJson } from '../terminal/output.ts';
@@ -65,9 +68,19 @@ async function examine(quick: boolean, signal: AbortSignal): Promise<Finding[]> 
     ...mountingFindings(thisHost, mounting),
     ...memoryFindings(thisHost),
     ...programFindings(process.version, primitives().name),
+    ...fipsFindings(thisHost, providerHere()),
+    ...randomnessFindings(thisHost),
     ...criu,
     ...machineFindings(thisHost),
   ];
+}
+
+function providerHere(): CryptoProvider | undefined {
+  try {
+    return cryptoProvider();
+  } catch {
+    return undefined;
+  }
 }
 
 /** @throws CkptfsError `interrupted` */

@@ -1,4 +1,5 @@
 import { CkptfsError } from '../../base/errors.ts';
+import { isFipsDemanded } from '../../crypto/provider.ts';
 import type { CipherName } from '../../format/ciphers.ts';
 import type { SuiteName } from '../../format/suites.ts';
 import { hasKeyScheme } from '../../keys/sources/schemes.ts';
@@ -38,12 +39,17 @@ export class Policies {
   }
 
   /**
-   * Reads the policy of this host, and a further one.
+   * Reads the policy of this host, and a further one, and checks what they demand of this process.
    * @throws CkptfsError `forbidden-by-policy`
    */
   static read(further?: string): Policies {
     const host = mayHavePolicy() ? readHostPolicy() : undefined;
-    return new Policies([...(host === undefined ? [] : [host]), ...(further ? [readFurtherPolicy(further)] : [])]);
+    const all = [...(host === undefined ? [] : [host]), ...(further ? [readFurtherPolicy(further)] : [])];
+    const strict = all.find(({ rules }) => rules.fipsProvider === true);
+    if (strict !== undefined && !isFipsDemanded()) {
+      throw forbidden(strict.path, 'fips-provider', 'what no FIPS provider of OpenSSL computes');
+    }
+    return new Policies(all);
   }
 
   /** Checks how an image is encrypted, one that exists or is to be made. @throws CkptfsError `forbidden-by-policy` */
@@ -112,7 +118,7 @@ export function forbidden(path: string, reason: Reason, what: string): CkptfsErr
   return new CkptfsError('forbidden-by-policy', `policy ${path} forbids ${what}`, { path, data: { reason } });
 }
 
-type Reason = 'suite' | 'cipher' | 'key-source' | 'force' | 'recipient' | 'writing';
+type Reason = 'suite' | 'fips-provider' | 'cipher' | 'key-source' | 'force' | 'recipient' | 'writing';
 
 const titles: Readonly<Record<KeySourceKind, string>> = {
   file: 'keys from key files',

@@ -49,6 +49,8 @@ export interface PolicyRules {
   readonly ocsp?: string;
   /** The only suite of images that is allowed. */
   readonly suite?: SuiteName;
+  /** Whether OpenSSL has to use nothing but a FIPS provider in this process. */
+  readonly fipsProvider?: boolean;
   readonly ciphers?: readonly CipherName[];
   readonly keySources?: readonly KeySourceKind[];
   readonly recipientChecks?: PolicyChecks;
@@ -74,6 +76,7 @@ const readers: { readonly [Name in keyof PolicyRules]-?: (name: string, value: u
   crlFile: listOf(pathFrom),
   ocsp: ocspFrom,
   suite: (name, value) => wordFrom(name, value, suiteNames),
+  fipsProvider: booleanFrom,
   ciphers: listOf((name, value) => wordFrom(name, value, cipherNames)),
   keySources: listOf((name, value) => wordFrom(name, value, keySourceKinds)),
   recipientChecks: (name, value) => readMembers<PolicyChecks>(membersOf(value, name), checksReaders, `${name}.`),

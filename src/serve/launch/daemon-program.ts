@@ -12,6 +12,7 @@ export const PASSED_ON = [
   'XDG_STATE_HOME',
   'LANG',
   'TZ',
+  'OPENSSL_CONF',
 ] as const;
 
 /** Returns the environment of a daemon. It is small, as a caller's may hold secrets, and settings of Node. */

@@ -8,8 +8,12 @@ import { describe, test } from 'vitest';
 import { readRingSwitch } from '../../../src/fuse/uring/switch.ts';
 import { hasSoftHsm, hasSoftoken } from '../../support/tokens.ts';
 
+const cacheDirectory = join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'ckptfs');
 /** Where `scripts/setup` puts its wrappers of criu, crit, checkpointctl when the host has none that work. */
-const toolsDirectory = join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'ckptfs', 'criu', 'bin');
+const toolsDirectory = join(cacheDirectory, 'criu', 'bin');
+
+/** Where `scripts/setup` puts a configuration of OpenSSL that makes Node use a FIPS provider, where it can have one. */
+export const fipsConfiguration = join(cacheDirectory, 'fips', 'module', 'openssl.cnf');
 
 /** Dumps and restores a process by the criu of PATH, and prints why it cannot. */
 const criuProbe = fileURLToPath(new URL('../../../scripts/lib/criu-probe', import.meta.url));
@@ -85,6 +89,14 @@ function ioUring(): string | undefined {
   }[readRingSwitch()];
 }
 
+function isDebian(): boolean {
+  try {
+    return /^ID=debian$/m.test(readFileSync('/etc/os-release', 'utf8'));
+  } catch {
+    return false;
+  }
+}
+
 /** A directory of control groups that limit numbers of threads, if this machine has one. */
 export const PIDS_GROUPS = ['/sys/fs/cgroup/pids', '/sys/fs/cgroup'].find((directory) => {
   const limits = directory.endsWith('/pids') ? 'cgroup.procs' : 'cgroup.subtree_control';
@@ -132,6 +144,7 @@ const probes = {
   nss: () => (hasSoftoken ? (program('certutil')() ?? program('symkeyutil')()) : 'the token of NSS is not installed'),
   pykmip: program('pykmip-server'),
   swtpm: program('swtpm'),
+  fipsProvider: () => file(fipsConfiguration, 'r'),
 } satisfies Record<string, Probe>;
 
 /** What a system test may need of the machine. */
@@ -144,6 +157,8 @@ export type Feature = keyof typeof probes;
 const partsOfTheMachine: ReadonlySet<Feature> = new Set([
   'loop',
   'pidsGroups',
+  // Only Debian has the package.
+  ...(isDebian() ? [] : (['fipsProvider'] as const)),
   ...(process.arch === 'x64' ? [] : (['fuseNative'] as const)),
   ...(readRingSwitch() === 'absent' ? (['ioUring'] as const) : []),
 ]);
