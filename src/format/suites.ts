@@ -1,6 +1,6 @@
 import { CkptfsError } from '../base/errors.ts';
 import { type CipherName, cipherNames, DEFAULT_CIPHER } from './ciphers.ts';
-import { type SlotJwe, slotParameters } from './slot.ts';
+import { type SlotJwe, slotAlgorithm, slotParameters } from './slot.ts';
 
 /** What all algorithms of an image are chosen from (format.md §7). A header names every suite but the default one. */
 export const suiteNames = ['default', 'fips'] as const;
@@ -38,10 +38,9 @@ export function checkSuite(image: { readonly suite?: SuiteName | undefined; read
 /** Returns whether an image of a suite may have a key slot. Whatever a service does with its key is its own matter. */
 export function isSlotOfSuite(slot: SlotJwe, suite: SuiteName): boolean {
   if (suite !== 'fips') return true;
-  const parameters = slotParameters(slot);
-  const algorithm = String(parameters?.get('alg'));
+  const algorithm = slotAlgorithm(slot) ?? '';
   if (algorithm !== 'ECDH-ES+A256KW') return FIPS_ALGORITHM.test(algorithm);
-  const epk: unknown = parameters?.get('epk');
+  const epk = slotParameters(slot)?.get('epk');
   return typeof epk === 'object' && epk !== null && 'crv' in epk && FIPS_CURVES.includes(epk.crv);
 }
 

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { createCipheriv, hkdfSync, randomBytes } from 'node:crypto';
 import { xchacha20poly1305 } from '@noble/ciphers/chacha.js';
 import { describe, expect, test } from 'vitest';
 import { openManifest, sealManifest } from '../../../src/crypto/manifest-aead.ts';
@@ -54,6 +54,31 @@ describe.each(['openssl', 'node'] as const)('XChaCha20-Poly1305 over %s', (name)
     expect(() => sealManifest(key, Buffer.alloc(12), nothing, nothing, 'default', p)).toThrow('manifest nonce');
     expect(() => openManifest(Secret.random(33), nonce, nothing, nothing, 'default', p)).toThrow('manifest key');
     expect(() => openManifest(key, Buffer.alloc(23), nothing, nothing, 'default', p)).toThrow('manifest nonce');
+  });
+});
+
+describe.each(['openssl', 'node'] as const)('AES-256-GCM of suite fips over %s', (name) => {
+  const p = primitives(name);
+  const [nonce, aad] = [randomBytes(24), randomBytes(34)];
+
+  test('is what node:crypto computes under a key of its own, and a nonce of zeros', () => {
+    const [key, plain] = [Secret.random(32), randomBytes(4096)];
+    const sealKey = Buffer.from(hkdfSync('sha256', key.bytes, nonce, 'ckptfs 1 manifest seal', 32));
+    const sealing = createCipheriv('aes-256-gcm', sealKey, Buffer.alloc(12));
+    sealing.setAAD(aad);
+    const expected = Buffer.concat([sealing.update(plain), sealing.final(), sealing.getAuthTag()]);
+    expect(Buffer.from(sealManifest(key, nonce, aad, plain, 'fips', p)).equals(expected)).toBe(true);
+    expect(Buffer.from(openManifest(key, nonce, aad, expected, 'fips', p) ?? []).equals(plain)).toBe(true);
+  });
+
+  test('does not open with any bit of the random bytes flipped, or as a manifest of the other suite', () => {
+    const key = Secret.random(32);
+    const sealed = sealManifest(key, nonce, aad, randomBytes(64), 'fips', p);
+    for (let bit = 0; bit < nonce.length * 8; bit++) {
+      expect(openManifest(key, flipped(nonce, bit), aad, Uint8Array.from(sealed), 'fips', p)).toBeUndefined();
+    }
+    expect(openManifest(key, nonce, aad, Uint8Array.from(sealed), 'default', p)).toBeUndefined();
+    expect(openManifest(key, nonce, aad, Uint8Array.from(sealed), 'fips', p)).toBeDefined();
   });
 });
 
