@@ -15,6 +15,14 @@ export interface TestToken {
   remove(): void;
 }
 
+/** A token that keys can be put into. */
+export interface SoftHsmToken extends TestToken {
+  /** Puts a key of AES into it. */
+  importAes(label: string, key: Uint8Array): void;
+  /** Makes a key of AES in it. */
+  makeAes(label: string): void;
+}
+
 const SOFTHSM = '/usr/lib/softhsm/libsofthsm2.so';
 const SOFTOKEN = [
   '/usr/lib/x86_64-linux-gnu/libsoftokn3.so',
@@ -35,7 +43,7 @@ function begin(name: string): { directory: string; pinFile: string } {
 }
 
 /** Makes a token of SoftHSM, and sets SOFTHSM2_CONF for this process and its children. Its OAEP takes SHA-1 only. */
-export function softHsmToken(label = 'ckptfs test'): TestToken {
+export function softHsmToken(label = 'ckptfs test'): SoftHsmToken {
   const { directory, pinFile } = begin('softhsm');
   const tokens = join(directory, 'tokens');
   mkdirSync(tokens);
@@ -48,9 +56,9 @@ export function softHsmToken(label = 'ckptfs test'): TestToken {
     ['--keypairgen', '--key-type', 'rsa:2048', '--label', 'rsa', '--id', '02', '--usage-decrypt'],
     ['--keypairgen', '--key-type', 'EC:prime256v1', '--label', 'ec', '--id', '03', '--usage-derive'],
   ];
-  for (const key of keys) {
-    run('pkcs11-tool', '--module', SOFTHSM, '--token-label', label, '--login', '--pin', PIN, ...key);
-  }
+  const tool = (...args: readonly string[]): string =>
+    run('pkcs11-tool', '--module', SOFTHSM, '--token-label', label, '--login', '--pin', PIN, ...args);
+  for (const key of keys) tool(...key);
   return {
     directory,
     pin: PIN,
@@ -58,6 +66,13 @@ export function softHsmToken(label = 'ckptfs test'): TestToken {
     uri: (object, pinSource = `file:${pinFile}`) =>
       `pkcs11:token=${encodeURIComponent(label)};object=${object}?module-path=${SOFTHSM}&pin-source=${pinSource}`,
     certificates: {},
+    importAes: (name, key) => {
+      const file = join(directory, name);
+      writeFileSync(file, key, { mode: 0o600 });
+      const what = ['--type', 'secrkey', '--key-type', 'AES:32', '--label', name, '--usage-wrap'];
+      tool('--write-object', file, ...what);
+    },
+    makeAes: (name) => void tool('--keygen', '--key-type', 'AES:32', '--label', name, '--usage-wrap'),
     remove: () => rmSync(directory, { recursive: true }),
   };
 }

@@ -1,7 +1,10 @@
 import koffi from 'koffi';
 
-/** The C library and OpenSSL as this Node process has them loaded already. No other library is opened. */
+/** The C library and OpenSSL as this Node process has them loaded already. */
 const loadedLibraries = koffi.load(null);
+
+/** koffi unloads a library that is collected, whose code others may still call by address. */
+const openedLibraries: ReturnType<typeof koffi.load>[] = [];
 
 type NativeFunction = (...args: unknown[]) => number;
 
@@ -36,6 +39,7 @@ export function bindAsync(
  */
 export function openLibrary(path: string): typeof bind {
   const library = koffi.load(path, { deep: true });
+  openedLibraries.push(library);
   return (name, result, parameters) => library.func(name, result, [...parameters]) as NativeFunction;
 }
 

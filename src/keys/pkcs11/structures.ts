@@ -105,13 +105,12 @@ function valueRegion(value: AttributeValue): Region {
 /** A CK_MECHANISM and its parameter. */
 export class Mechanism {
   readonly #memory = new Region(24);
-  readonly #parameter: Region | undefined;
-  /** What the parameter points at. */
-  readonly #pointedAt: Region | undefined;
+  /** The parameter, and what that points at: they live as long as this. */
+  readonly #parts: readonly Region[];
 
-  private constructor(type: number, parameter?: Region, pointedAt?: Region) {
-    this.#parameter = parameter;
-    this.#pointedAt = pointedAt;
+  private constructor(type: number, ...parts: readonly Region[]) {
+    this.#parts = parts;
+    const [parameter] = this.#parts;
     writeUlongs(this.#memory, 0, [type, parameter?.address ?? 0, parameter?.length ?? 0]);
   }
 
@@ -135,11 +134,6 @@ export class Mechanism {
 
   get address(): number {
     return this.#memory.address;
-  }
-
-  /** The memory that must live as long as this. */
-  get parts(): readonly (Region | undefined)[] {
-    return [this.#parameter, this.#pointedAt];
   }
 }
 

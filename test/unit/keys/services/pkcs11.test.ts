@@ -51,8 +51,6 @@ async function failure(uri: string): Promise<{ code: string; reason: string | un
   return { code: error.code, reason, message: error.message };
 }
 
-const tool = ['--module', '/usr/lib/softhsm/libsofthsm2.so', '--token-label', 'ckptfs test', '--login', '--pin'];
-
 function testKeys(token: TestToken, objects: readonly string[]): void {
   for (const object of objects) {
     describe(object, () => {
@@ -161,10 +159,7 @@ describeIf(['softHsm'], 'SoftHSM', () => {
 
   test('slots are those of a key file with the same key', async () => {
     const key = Secret.random(32);
-    const file = join(token.directory, 'key');
-    writeFileSync(file, key.bytes);
-    const what = ['--write-object', file, '--type', 'secrkey', '--key-type', 'AES:32', '--label', 'imported'];
-    execFileSync('pkcs11-tool', [...tool, token.pin, ...what, '--usage-wrap'], { stdio: 'pipe' });
+    token.importAes('imported', key.bytes);
     const ofFile = symmetricKeyProvider(key, 'the key', {});
     const imageKey = Secret.random(32);
     const bytes = Buffer.from(imageKey.bytes);
@@ -202,9 +197,7 @@ describeIf(['softHsm'], 'SoftHSM', () => {
   });
 
   test('a key of AES is destroyed when it opens a slot, and then gone', async () => {
-    execFileSync('pkcs11-tool', [...tool, token.pin, '--keygen', '--key-type', 'AES:32', '--label', 'doomed'], {
-      stdio: 'pipe',
-    });
+    token.makeAes('doomed');
     const slots = [await made(token.uri('kek')), await made(token.uri('doomed'))];
     await using(token.uri('doomed'), async (provider) => {
       await expect(provider.destroyKeyOf?.(slots.slice(0, 1), imageId)).rejects.toThrow('not destroyed');
