@@ -21,6 +21,11 @@ const RULES: readonly Rule[] = [
     places: [],
     instead: 'name a number or text that never changes in capitals, with its unit last',
   },
+  {
+    pattern: /\bAbortSignal\.(?:any|timeout)\(/,
+    places: [],
+    instead: 'use withinTime of keys/sources/within-time.ts: a timeout that any() alone refers to may be collected',
+  },
   { pattern: /import fs from/, places: [], instead: 'import what is used from node:fs by name' },
   {
     pattern: /\.fill\(0(?!.*\/\/ not secret: )/,

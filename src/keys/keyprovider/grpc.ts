@@ -6,6 +6,7 @@ import { wipe } from '../../base/wipe.ts';
 import { offHeap } from '../../crypto/off-heap.ts';
 import { interruptible } from '../sources/interruptible.ts';
 import { inSeconds } from '../sources/time-limit.ts';
+import { withinTime } from '../sources/within-time.ts';
 
 /** One unary call of gRPC over HTTP/2 (PROTOCOL-HTTP2.md of gRPC), of a message with one field of bytes. */
 
@@ -37,24 +38,25 @@ export interface GrpcCall {
 export function callGrpc(call: GrpcCall, into: Buffer): Promise<number> {
   const { source, seconds } = call;
   const place = placeOf(call);
-  return interruptible(async (interrupted) => {
-    const signal = AbortSignal.any([interrupted, AbortSignal.timeout(seconds * 1000)]);
-    const session = connect('http://localhost', { createConnection: () => createConnection(place) });
-    const frame = framed(call.message);
-    const received = offHeap(FRAME_PREFIX_SIZE + 8 + into.length);
-    try {
-      const length = await answerOf(session, call, frame, received, signal);
-      return unframed(source, received.subarray(0, length), into);
-    } catch (error) {
-      if (!interrupted.aborted && signal.aborted)
-        throw failed('timeout', `${source}: no answer within ${inSeconds(seconds)}`, error);
-      throw error;
-    } finally {
-      session.destroy();
-      wipe(frame);
-      wipe(received);
-    }
-  });
+  return interruptible((interrupted) =>
+    withinTime(seconds * 1000, interrupted, async (signal) => {
+      const session = connect('http://localhost', { createConnection: () => createConnection(place) });
+      const frame = framed(call.message);
+      const received = offHeap(FRAME_PREFIX_SIZE + 8 + into.length);
+      try {
+        const length = await answerOf(session, call, frame, received, signal);
+        return unframed(source, received.subarray(0, length), into);
+      } catch (error) {
+        if (!interrupted.aborted && signal.aborted)
+          throw failed('timeout', `${source}: no answer within ${inSeconds(seconds)}`, error);
+        throw error;
+      } finally {
+        session.destroy();
+        wipe(frame);
+        wipe(received);
+      }
+    }),
+  );
 }
 
 /** @throws CkptfsError `key-unavailable` for a server on the way to which others could read */

@@ -6,6 +6,7 @@ import { interruptible } from '../sources/interruptible.ts';
 import { pause } from '../sources/pause.ts';
 import type { SourceOptions } from '../sources/source.ts';
 import { checkedSeconds, inSeconds } from '../sources/time-limit.ts';
+import { withinTime } from '../sources/within-time.ts';
 import type { KmipAddress, ServerAddress } from './address.ts';
 import { CIPHERS } from './connection.ts';
 import { ServerFailure } from './server-failure.ts';
@@ -86,24 +87,24 @@ export class Servers {
     milliseconds: number,
     interrupted: AbortSignal,
   ): Promise<{ readonly value: T } | ServerFailure> {
-    const timeout = AbortSignal.timeout(Math.ceil(milliseconds));
-    const signal = AbortSignal.any([interrupted, timeout]);
     let began = false;
-    try {
-      const session = await this.#sessionWith(server, signal);
-      began = true;
-      const value = await work(session, signal);
-      failedServers.delete(server.text);
-      return { value };
-    } catch (error) {
-      if (interrupted.aborted) throw error;
-      const failure = timeout.aborted ? tooSlow(milliseconds) : error;
-      if (!(failure instanceof ServerFailure)) throw error;
-      failedServers.add(server.text);
-      this.#sessions.get(server.text)?.close();
-      if (began && !mayRepeat) throw this.#unavailable(new Map([[server, failure]]));
-      return failure;
-    }
+    return withinTime(milliseconds, interrupted, async (signal) => {
+      try {
+        const session = await this.#sessionWith(server, signal);
+        began = true;
+        const value = await work(session, signal);
+        failedServers.delete(server.text);
+        return { value };
+      } catch (error) {
+        if (interrupted.aborted) throw error;
+        const failure = signal.aborted ? tooSlow(milliseconds) : error;
+        if (!(failure instanceof ServerFailure)) throw error;
+        failedServers.add(server.text);
+        this.#sessions.get(server.text)?.close();
+        if (began && !mayRepeat) throw this.#unavailable(new Map([[server, failure]]));
+        return failure;
+      }
+    });
   }
 
   async #sessionWith(server: ServerAddress, signal: AbortSignal): Promise<Session> {

@@ -9,6 +9,7 @@ import { pause } from './pause.ts';
 import type { HeaderField, SourceOptions } from './source.ts';
 import { inSeconds } from './time-limit.ts';
 import { tlsFault } from './tls-fault.ts';
+import { withinTime } from './within-time.ts';
 
 const MAX_REDIRECTS = 3;
 const MAX_RETRIES = 3;
@@ -78,16 +79,17 @@ export function fetchSecret(fetch: Fetch, into: Buffer): Promise<number> {
     rejectUnauthorized: true,
   };
   const { deadline = Deadline.after(fetch.seconds * 1000) } = fetch;
-  return interruptible(async (interrupted) => {
-    const signal = AbortSignal.any([interrupted, AbortSignal.timeout(Math.ceil(deadline.left))]);
-    try {
-      return await withRetries(fetch, deadline, signal, () => followed(fetch, options, signal, into));
-    } catch (error) {
-      if (!interrupted.aborted && signal.aborted)
-        throw failed('timeout', `${fetch.source}: no answer within ${inSeconds(fetch.seconds)}`, error);
-      throw error;
-    }
-  });
+  return interruptible((interrupted) =>
+    withinTime(deadline.left, interrupted, async (signal) => {
+      try {
+        return await withRetries(fetch, deadline, signal, () => followed(fetch, options, signal, into));
+      } catch (error) {
+        if (!interrupted.aborted && signal.aborted)
+          throw failed('timeout', `${fetch.source}: no answer within ${inSeconds(fetch.seconds)}`, error);
+        throw error;
+      }
+    }),
+  );
 }
 
 async function withRetries(
