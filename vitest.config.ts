@@ -1,17 +1,29 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
+
+const root = import.meta.dirname;
+const units = readdirSync(join(root, 'test/unit'), { recursive: true, encoding: 'utf8' })
+  .filter((name) => name.endsWith('.test.ts'))
+  .map((name) => join('test/unit', name));
+/** Those that mock modules, or change or measure the process that they run in. */
+const alone = units.filter((file) =>
+  /\bvi\.mock\(|\bprocess\.(env\[|emit|memoryUsage)|prlimit/.test(readFileSync(join(root, file), 'utf8')),
+);
+
+// Reached by what hangs alone: the longest tests take ten seconds on an idle machine, and two minutes were seen on a
+// loaded one.
+const timeouts = { testTimeout: 600_000, hookTimeout: 600_000 };
 
 export default defineConfig({
   test: {
     projects: [
+      // Files that share processes, in which each module is loaded once: that is a third of the processor time.
       {
-        test: {
-          name: 'unit',
-          include: ['test/unit/**/*.test.ts'],
-          // Reached by what hangs alone: the longest tests take ten seconds on an idle machine, and two minutes were
-          // seen on a loaded one.
-          testTimeout: 600_000,
-          hookTimeout: 600_000,
-        },
+        test: { name: 'unit', include: units, exclude: alone, isolate: false, restoreMocks: true, ...timeouts },
+      },
+      {
+        test: { name: 'unit-alone', include: alone, ...timeouts },
       },
       {
         test: {
@@ -29,9 +41,7 @@ export default defineConfig({
           // what is left.
           fileParallelism: false,
           globalSetup: ['test/system/support/nothing-left.ts'],
-          // Reached by what hangs alone, as for unit tests.
-          testTimeout: 600_000,
-          hookTimeout: 600_000,
+          ...timeouts,
         },
       },
     ],
