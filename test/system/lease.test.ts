@@ -13,6 +13,7 @@ import { TlsAuthority } from '../support/tls-authority.ts';
 import { endOf, kill, opens } from './support/children.ts';
 import { ckptfs } from './support/ckptfs.ts';
 import { secretsOf } from './support/image-secrets.ts';
+import { PyKmip } from './support/kmip.ts';
 import {
   ckptfsProgram,
   clear,
@@ -62,6 +63,21 @@ function events(): { readonly event: string; readonly reason?: string; readonly 
 
 const noted = (): string[] => events().map(({ event, reason = '' }) => `${event} ${reason}`.trim());
 
+/** Reads the file in random places until it fails, after `work`; the mount is then locked. */
+async function whileFioReads(work: () => Promise<void> | void): Promise<void> {
+  const job = ['--name=read', `--filename=${join(mountPoint, 'pages-1.img')}`, '--rw=randread', '--bs=64k'];
+  const endless = ['--numjobs=2', '--thread', '--allow_file_create=0', '--time_based', '--runtime=100000'];
+  const fio = spawn('fio', [...job, ...endless], { env: toolEnvironment, stdio: 'ignore' });
+  try {
+    await opens(fio, mountPoint, 'pages-1.img');
+    await work();
+    await until('it is locked', () => keyStatus()?.locked === true);
+    expect(await endOf(fio)).not.toEqual([0, null]);
+  } finally {
+    await kill(fio, 'SIGKILL');
+  }
+}
+
 /** The processes that a process has started, as far as they run. */
 function childrenOf(pid: number): number[] {
   const { stdout } = spawnSync('ps', ['-o', 'pid=', '--ppid', String(pid)], { encoding: 'utf8' });
@@ -98,20 +114,12 @@ describeIf(['root', 'fuse'], 'a key that has a lease', () => {
     'and is taken back locks a busy mount, in which no key is left, until it is given again',
     async () => {
       const { pid } = leased(...KERNEL, '--key-lease', '3s', '--page-files', 'direct');
-      const job = ['--name=read', `--filename=${join(mountPoint, 'pages-1.img')}`, '--rw=randread', '--bs=64k'];
-      const endless = ['--numjobs=2', '--thread', '--allow_file_create=0', '--time_based', '--runtime=100000'];
-      const fio = spawn('fio', [...job, ...endless], { env: toolEnvironment, stdio: 'ignore' });
-      try {
-        await opens(fio, mountPoint, 'pages-1.img');
+      await whileFioReads(async () => {
         await until('the key is renewed', () => keyStatus()?.lease?.renewal?.result === 'ok');
         expect(keyStatus()?.locked).toBe(false);
         expect(foundInMemory(pid, needles).join()).toContain('image key');
         becomes('denied');
-        await until('it is locked', () => keyStatus()?.locked === true);
-        expect(await endOf(fio)).not.toEqual([0, null]);
-      } finally {
-        await kill(fio, 'SIGKILL');
-      }
+      });
       await until('all of it is wiped', () => noted().at(-1) === 'lock revoked');
       expect(foundInMemory(pid, needles)).toEqual([]);
       expect(() => fs.readFileSync(join(mountPoint, 'pages-1.img'))).toThrow('EIO');
@@ -131,6 +139,24 @@ describeIf(['root', 'fuse'], 'a key that has a lease', () => {
       for (const event of ['open', 'lease', 'renewal', 'revocation denied', 'unlock']) expect(all).toContain(event);
     },
   );
+
+  systemTest(['fio', 'pykmip'], 'and is revoked in a KMIP server locks a busy mount', async () => {
+    const kms = await PyKmip.start();
+    try {
+      const { url } = JSON.parse(ckptfs('kms', 'create', kms.address, 'fleet', ...kms.options(), '--json'));
+      const key = ['--key', url, ...kms.options()];
+      ckptfs('key', 'add', encrypted.image, '--key-file', encrypted.keyFile, '-r', url, ...kms.options());
+      const { pid } = mount(encrypted.image, mountPoint, ...KERNEL, ...key, '--key-lease', '4s');
+      await whileFioReads(() => {
+        ckptfs('kms', 'revoke', url, '--reason', 'key-compromise', ...kms.options());
+      });
+      await until('all of it is wiped', () => noted().at(-1) === 'lock revoked');
+      expect(foundInMemory(pid, needles)).toEqual([]);
+      expect(noted()).toContain('revocation revoked');
+    } finally {
+      await kms.remove();
+    }
+  });
 
   systemTest([], 'of a service that does not answer is kept, or goes when the grace time is over', async () => {
     const { pid } = leased(...KERNEL, '--key-lease', '2s', '--key-timeout', '60', '--no-key-cache');
@@ -179,6 +205,17 @@ describeIf(['root', 'fuse'], 'a key that has a lease', () => {
     await until('the daemon has ended', () => !isAlive(writer.pid));
     expect(ckptfs('cat', at('written'), 'new', '--key-file', encrypted.keyFile)).toBe(canary);
     expect(noted().slice(-2)).toEqual(['revocation denied', 'unmount']);
+  });
+
+  systemTest(['fuseNative'], 'and is taken back ends a daemon whose busy mount cannot be locked', async () => {
+    const { pid } = leased('--transport', 'fuse-native', '--key-lease', '2s');
+    const file = fs.openSync(join(mountPoint, 'pages-1.img'), 'r');
+    becomes('denied');
+    await until('the daemon has ended', () => !isAlive(pid));
+    expect(noted().slice(-2)).toEqual(['revocation denied', 'unmount revoked']);
+    expect(() => fs.readSync(file, Buffer.alloc(4096), 0, 4096, 0)).toThrow('ENOTCONN');
+    // The kernel closes it all the same.
+    expect(() => fs.closeSync(file)).toThrow('ENOTCONN');
   });
 
   systemTest([], 'is refused where it cannot be asked for again, and where a mount cannot be locked', () => {

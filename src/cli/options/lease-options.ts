@@ -39,25 +39,32 @@ const PASSED_ON: readonly string[] = [
   'VAULT_NAMESPACE',
 ];
 
-/** Options that say what opens an image, and that have no secret. */
-const CHECK_OPTIONS = [
-  'keyFile',
-  'key',
-  'passphraseFile',
-  'privateKey',
-  'keyDir',
-  'allowKeyUrl',
-  'keySlot',
-  'keyTimeout',
-  'keyHeader',
-  'keyCaFile',
-  'keyCert',
-  'keyCertKey',
-  'policy',
-] as const satisfies readonly (keyof KeyArguments)[];
+/** Options that name what opens an image. */
+const OPENING = ['keyFile', 'key', 'passphraseFile', 'privateKey', 'keyDir', 'allowKeyUrl'] as const;
+
+/** Whether an option says how an image is opened anew. None of those has a secret. */
+const IS_FOR_CHECK: Readonly<Record<keyof KeyArguments, boolean>> = {
+  keyFile: true,
+  key: true,
+  passphraseFile: true,
+  privateKey: true,
+  keyDir: true,
+  allowKeyUrl: true,
+  keySlot: true,
+  keyTimeout: true,
+  keyHeader: true,
+  keyCaFile: true,
+  keyCert: true,
+  keyCertKey: true,
+  policy: true,
+  // The daemon keeps the lines.
+  auditLog: false,
+  asksNobody: false,
+};
 
 /** Sources that give their key once, or ask a user for it. */
 const ONCE = /^(?:stdin:|fd:|env:|passphrase:$)/;
+const PIN_FROM_VARIABLE = /^pkcs11:.*[?&]pin-source=env(?::|%3a)/i;
 
 /** Adds the options of commands that mount with a key that may be taken back. */
 export function withLeaseOptions<T>(yargs: Argv<T>) {
@@ -97,41 +104,30 @@ export function withLeaseOptions<T>(yargs: Argv<T>) {
  * @throws CkptfsError `bad-argument` for options in vain, and where the key cannot be asked for again
  */
 export function leaseFrom(args: LeaseArguments & KeyArguments & RecipientArguments): LeaseTerms | undefined {
-  const { keyLease: seconds, onRevoked, onUnreachable = 'keep', keyGrace: graceSeconds, noKeyCache } = args;
-  const services = (args.key ?? []).filter(isKeyService);
-  if (seconds === undefined && services.length === 0) {
-    refuseInVain({ '--on-revoked': onRevoked, '--on-unreachable': args.onUnreachable, '--key-grace': graceSeconds });
-    if (noKeyCache === true) throw new CkptfsError('bad-argument', '--no-key-cache is for a key that has a lease');
-    return undefined;
-  }
-  if (graceSeconds !== undefined && onUnreachable !== 'lock')
-    throw new CkptfsError('bad-argument', '--key-grace is for --on-unreachable lock');
-  const once = unrenewable(args);
-  if (once !== undefined) {
-    if (seconds === undefined) return undefined;
-    throw new CkptfsError('bad-argument', `a key from ${once} has no lease: it cannot be had again without a user`);
-  }
-  if (
-    seconds !== undefined &&
-    (args.recipient ?? []).length > 0 &&
-    !CHECK_OPTIONS.slice(0, 6).some((name) => isGiven(args[name]))
-  )
-    throw new CkptfsError('bad-argument', 'a new image with a lease needs --key: a recipient alone does not open it');
+  const { keyLease: seconds, onRevoked, onUnreachable = 'keep', keyGrace: graceSeconds, noKeyCache = false } = args;
+  refuseInVain(args);
+  // Without an option it is the service that may give a lease.
+  if (seconds === undefined && (!namesService(args) || onceFrom(args) !== undefined)) return undefined;
+  if (seconds !== undefined) refuseUnrenewable(args);
   return {
     ...omitUndefined({ seconds, onRevoked, graceSeconds }),
     onUnreachable,
     check: {
-      options: omitUndefined(Object.fromEntries(CHECK_OPTIONS.map((name) => [name, args[name]]))),
+      options: omitUndefined(Object.fromEntries(Object.entries(args).filter(([name]) => isForCheck(name)))),
       directory: process.cwd(),
       environment: Object.fromEntries(PASSED_ON.flatMap((name) => named(name))),
       timeoutSeconds: args.keyTimeout ?? TIMEOUT_SECONDS,
-      shared: seconds !== undefined && noKeyCache !== true,
+      shared: seconds !== undefined && !noKeyCache,
     },
   };
 }
 
-function isGiven(value: unknown): boolean {
-  return Array.isArray(value) ? value.length > 0 : value !== undefined;
+function isForCheck(name: string): boolean {
+  return Object.hasOwn(IS_FOR_CHECK, name) && IS_FOR_CHECK[name as keyof KeyArguments];
+}
+
+function namesService({ key = [] }: KeyArguments): boolean {
+  return key.some(isKeyService);
 }
 
 function named(name: string): (readonly [string, string])[] {
@@ -139,19 +135,38 @@ function named(name: string): (readonly [string, string])[] {
   return value === undefined ? [] : [[name, value]];
 }
 
-function refuseInVain(given: Readonly<Record<string, unknown>>): void {
+/** @throws CkptfsError `bad-argument` */
+function refuseInVain(args: LeaseArguments & KeyArguments): void {
+  const { keyLease, onRevoked, onUnreachable, keyGrace, noKeyCache } = args;
+  if (keyGrace !== undefined && onUnreachable !== 'lock')
+    throw new CkptfsError('bad-argument', '--key-grace is for --on-unreachable lock');
+  const ofService = { '--on-revoked': onRevoked, '--on-unreachable': onUnreachable };
+  const given = { '--no-key-cache': noKeyCache || undefined, ...(namesService(args) ? {} : ofService) };
   const [option] = Object.entries(given).find(([, value]) => value !== undefined) ?? [];
-  if (option === undefined) return;
+  if (keyLease !== undefined || option === undefined) return;
   throw new CkptfsError('bad-argument', `${option} is for a key that has a lease, which --key-lease gives it`);
 }
 
-/** Returns what names a key that cannot be had again. */
-function unrenewable({ key = [], keyFile = [], keyHeader = [] }: KeyArguments): string | undefined {
-  const named = process.env[KEY_VARIABLE];
-  const once = [...key, ...(named === undefined ? [] : [named])].find((text) => ONCE.test(text));
+/** @throws CkptfsError `bad-argument` */
+function refuseUnrenewable(args: KeyArguments & RecipientArguments): void {
+  const once = onceFrom(args);
+  if (once !== undefined)
+    throw new CkptfsError('bad-argument', `a key from ${once} has no lease: it cannot be had again without a user`);
+  if ((args.recipient ?? []).length === 0 || !namesNothing(args)) return;
+  throw new CkptfsError('bad-argument', 'a new image with a lease needs --key: a recipient alone does not open it');
+}
+
+function namesNothing(args: KeyArguments): boolean {
+  return OPENING.every((name) => (args[name] ?? []).length === 0);
+}
+
+/** Returns what gives a key that cannot be had again. */
+function onceFrom(args: KeyArguments): string | undefined {
+  const { key = [], keyFile = [], keyHeader = [] } = args;
+  const configured = namesNothing(args) ? process.env[KEY_VARIABLE] : undefined;
+  const once = [...key, configured ?? ''].find((text) => ONCE.test(text));
   if (once !== undefined) return `${once.slice(0, once.indexOf(':'))}:`;
   if (keyFile.includes('-')) return 'standard input';
-  return keyHeader.some((text) => /:[ \t]*(?:[A-Za-z][\w-]* )?env:/.test(text))
-    ? 'a server that a variable opens'
-    : undefined;
+  if (keyHeader.some((text) => /:[ \t]*(?:[A-Za-z][\w-]* )?env:/.test(text))) return 'a server that a variable opens';
+  return key.some((text) => PIN_FROM_VARIABLE.test(text)) ? 'a token whose PIN is in a variable' : undefined;
 }

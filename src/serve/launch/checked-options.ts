@@ -183,7 +183,7 @@ function checkCriu({ criu, write, keyTtlSeconds, lease, signedManifest, location
   const contrary =
     (write && 'is only read') ||
     (keyTtlSeconds !== undefined && 'cannot be locked, so its keys have no time') ||
-    (lease !== undefined && 'has no lease') ||
+    (lease?.seconds !== undefined && 'has no lease') ||
     (signedManifest !== undefined && 'has no signatures');
   if (contrary === false) return;
   throw new CkptfsError('bad-argument', `${path} was encrypted by CRIU: it ${contrary}`, { path });
