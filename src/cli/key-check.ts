@@ -3,6 +3,7 @@ import { createInterface } from 'node:readline';
 import { Deadline } from '../base/deadline.ts';
 import { CkptfsError, toPlainError } from '../base/errors.ts';
 import { secondsSinceBoot } from '../base/linux/boot-clock.ts';
+import { Directory } from '../base/linux/directory.ts';
 import type { Secret } from '../crypto/secret.ts';
 import { authenticateHeader, isAuthenticHeader, readAnyHeader } from '../image/read/image.ts';
 import type { UnwrappedKey } from '../keys/provider.ts';
@@ -14,7 +15,7 @@ import { SharedKey } from '../serve/leases/shared-key.ts';
 import { sharedName } from '../serve/leases/terms.ts';
 import { openStore } from '../stores/open-store.ts';
 import { HeldKeys } from './options/held-keys.ts';
-import { openedBy } from './options/image-arguments.ts';
+import { openedBy, privateKeysOf } from './options/image-arguments.ts';
 import type { KeyArguments } from './options/key-options.ts';
 
 /**
@@ -30,8 +31,22 @@ export async function checkKeyForDaemon(): Promise<void> {
   });
   const request = JSON.parse(await answered) as CheckRequest;
   process.chdir(request.check.directory);
-  const answer = await opened(request).catch(refusal);
+  const answer = await (request.isCriu ? openedCriu(request) : opened(request)).catch(refusal);
   process.stdout.write(`${JSON.stringify(answer)}\n`, () => process.exit(0));
+}
+
+/** Its keys are not shared: they are as long as it has directories. */
+async function openedCriu({ check, imageId, path }: CheckRequest): Promise<LeaseAnswer> {
+  const at = secondsSinceBoot();
+  const { unlockCriu } = await import('../library/unlock-criu.ts');
+  const root = Directory.fromDescriptor(IMAGE_FD, path);
+  const keys = await HeldKeys.read({ ...(check.options as KeyArguments), asksNobody: true });
+  try {
+    (await unlockCriu(root, { ...privateKeysOf(keys), imageId })).secrets.wipe();
+    return { verdict: 'allowed', at };
+  } finally {
+    keys.wipe();
+  }
 }
 
 async function opened({ check, imageId, path, seconds, after }: CheckRequest): Promise<LeaseAnswer> {

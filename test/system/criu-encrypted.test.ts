@@ -20,7 +20,7 @@ import { dumpProcess, restoreProcess } from './support/checkpoints.ts';
 import { ckptfs, isMounted, runCkptfs } from './support/ckptfs.ts';
 import { encryptDump } from './support/criu-dumps.ts';
 import { buildFixture, waitForState } from './support/fixtures.ts';
-import { clear, statusOf } from './support/mounts.ts';
+import { clear, statusOf, until } from './support/mounts.ts';
 import { runProgram } from './support/programs.ts';
 import { describeIf, systemTest } from './support/requirements.ts';
 import { testedTransports, usualTransport } from './support/transports.ts';
@@ -226,6 +226,17 @@ describeIf(['root', 'fuse'], 'a directory that CRIU encrypted', () => {
     }
   });
 
+  systemTest([], 'is unmounted when its lease finds that the private key is gone', async () => {
+    const [lent, log] = [at('lent.pem'), at('lease-log')];
+    writeFileSync(lent, readFileSync(key), { mode: 0o600 });
+    const { encrypted } = criuCase('loop');
+    ckptfs('mount', encrypted, mountPoint, '-i', lent, '--key-lease', '1s', '--log-file', log, '-q');
+    await until('it is renewed', () => statusOf(mountPoint)?.daemon?.key.lease?.renewal?.result === 'ok');
+    rmSync(lent);
+    await until('it is unmounted', () => !isMounted(mountPoint));
+    expect(readFileSync(log, 'utf8')).toContain('the key may not be used any more');
+  });
+
   describe('is refused', () => {
     const { encrypted } = criuCase('loop');
     const attempts: readonly [string, readonly string[], number, string][] = [
@@ -234,6 +245,7 @@ describeIf(['root', 'fuse'], 'a directory that CRIU encrypted', () => {
       ['with a key file', ['-k', 'k'], 11, 'no private key'],
       ['to be written', ['-i', key, '--write'], 2, 'only read'],
       ['with a time for its keys', ['-i', key, '--key-ttl', '5m'], 2, 'cannot be locked'],
+      ['with a lease that locks', ['-i', key, '--key-lease', '1h', '--on-revoked', 'lock'], 2, 'cannot be locked'],
       ['with another id', ['-i', key, '--image-id', '0'.repeat(32)], 24, 'known as'],
       [
         'where a signature is demanded',

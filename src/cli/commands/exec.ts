@@ -59,7 +59,12 @@ export const command = defineCommand({
       };
       return end(
         args,
-        await withCriuSecrets(args, args.verify, ({ criu, secrets }) => exec(secrets, { criu, onMounted })),
+        await withCriuSecrets(
+          args,
+          args.verify,
+          ({ criu, secrets, origin }) => exec(secrets, { criu, origin, onMounted }),
+          lease,
+        ),
       );
     }
     const signed = await demandedManifest(args, { write });

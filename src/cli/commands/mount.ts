@@ -35,8 +35,11 @@ export const command = defineCommand({
     if (isCriuDirectory(args.ENC)) {
       refuseNewImageOptions(args);
       const { withCriuSecrets } = await import('../criu/criu-secrets.ts');
-      const mounted = await withCriuSecrets(image, image.verify, ({ criu, secrets, origin }) =>
-        serve({ ...common, mount: { ...requested, criu }, origin }, secrets),
+      const mounted = await withCriuSecrets(
+        image,
+        image.verify,
+        ({ criu, secrets, origin }) => serve({ ...common, mount: { ...requested, criu }, origin }, secrets),
+        requested.lease,
       );
       return report(args, mounted);
     }

@@ -2,6 +2,7 @@ import { printable } from '../../base/printable.ts';
 import type { Secret } from '../../crypto/secret.ts';
 import { unsigned } from '../../library/open-readable.ts';
 import type { CriuConfig } from '../../serve/handover/daemon-config.ts';
+import type { LeaseTerms } from '../../serve/leases/terms.ts';
 import { shellWord } from '../hints.ts';
 import type { KeyOrigin } from '../options/held-keys.ts';
 import { privateKeysOf, warnAbout, withKeys } from '../options/image-arguments.ts';
@@ -21,14 +22,16 @@ export interface UnlockedCriu {
  * Opens a directory that CRIU encrypted with the private keys that the arguments name, does the work, and wipes its
  * secrets.
  * @param verify everything in it is read and checked before
+ * @param lease no user is asked for what opens it
  * @throws what opening and `work` throw; CkptfsError `untrusted` where a signature is demanded, `damaged`
  */
 export async function withCriuSecrets<T>(
   args: ImageArguments,
   verify: boolean,
   work: (unlocked: UnlockedCriu) => Promise<T>,
+  lease?: LeaseTerms,
 ): Promise<T> {
-  return withKeys(args, async (keys) => {
+  return withKeys({ ...args, asksNobody: lease?.seconds !== undefined }, async (keys) => {
     if ((await signatureDemand(args)) !== undefined) throw unsigned(args.ENC);
     const { unlockToServe } = await import('../../library/criu-directory.ts');
     const { imageId, secrets, pages } = await unlockToServe(args.ENC, {

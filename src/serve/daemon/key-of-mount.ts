@@ -56,6 +56,7 @@ export class KeyOfMount {
     const { imageId, mountPoint, keys } = mount;
     this.#lease = new MountLease(lease, {
       ...{ imageId, mountPoint, log, canLock: keys !== undefined, place: store.place },
+      isCriu: config.criu !== undefined,
       lock: (why) => this.lock(why),
       leave: (why) => this.#leave(why),
       note: kept.note,

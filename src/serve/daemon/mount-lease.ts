@@ -17,6 +17,8 @@ export interface LeasedMount {
   readonly imageId: string;
   readonly mountPoint: string;
   readonly canLock: boolean;
+  /** Whether it is a directory that CRIU encrypted. */
+  readonly isCriu: boolean;
   /** The directory of the image, held open. */
   readonly place: StorePlace;
   readonly log: Log;
@@ -70,10 +72,10 @@ export class MountLease {
   }
 
   #ask(after: number): Promise<LeaseAnswer> {
-    const { place, imageId } = this.#mount;
+    const { place, imageId, isCriu } = this.#mount;
     const { check, seconds = this.#lease.secondsLeft } = this.#terms;
     if (typeof place === 'string') throw new CkptfsError('internal', 'the directory of the image is not held open');
-    return checkKey({ check, imageId, path: place.path, seconds, after }, place.fd);
+    return checkKey({ check, imageId, isCriu, path: place.path, seconds, after }, place.fd);
   }
 
   #heard(answer: LeaseAnswer): void {

@@ -67,8 +67,8 @@ export interface MountOptions {
    */
   readonly keyTtlSeconds?: number;
   /**
-   * For how long the key may be used until it is asked for again. Not for a directory that CRIU encrypted; to be locked
-   * as for `keyTtlSeconds`.
+   * For how long the key may be used until it is asked for again. It can lock what has a time by `keyTtlSeconds`, and
+   * unmount anything.
    */
   readonly lease?: LeaseTerms | undefined;
   /** Where the daemon keeps a line when the mount is locked, unlocked or gone: an absolute path, or `syslog`. */
@@ -183,7 +183,7 @@ function checkCriu({ criu, write, keyTtlSeconds, lease, signedManifest, location
   const contrary =
     (write && 'is only read') ||
     (keyTtlSeconds !== undefined && 'cannot be locked, so its keys have no time') ||
-    (lease?.seconds !== undefined && 'has no lease') ||
+    (isToLock(lease) && 'cannot be locked, so its lease cannot lock it') ||
     (signedManifest !== undefined && 'has no signatures');
   if (contrary === false) return;
   throw new CkptfsError('bad-argument', `${path} was encrypted by CRIU: it ${contrary}`, { path });
@@ -202,10 +202,15 @@ function checkTtl(options: CheckedOptions): void {
 function checkLease(options: CheckedOptions): void {
   const { lease } = options;
   if (lease === undefined) return;
-  const { seconds, graceSeconds, onRevoked, onUnreachable } = lease;
+  const { seconds, graceSeconds } = lease;
   if ([seconds, graceSeconds].some((time) => time !== undefined && !(time > 0)))
     throw new CkptfsError('bad-argument', 'the time of a lease must be above 0');
-  if (onRevoked === 'lock' || onUnreachable === 'lock') refuseUnlockable(options, 'so its lease cannot lock it');
+  if (isToLock(lease)) refuseUnlockable(options, 'so its lease cannot lock it');
+}
+
+/** Returns whether a lease was told to lock its mount. */
+function isToLock(lease: LeaseTerms | undefined): boolean {
+  return lease?.onRevoked === 'lock' || lease?.onUnreachable === 'lock';
 }
 
 /** @throws CkptfsError `bad-argument` for a mount that is known not to be one that can be locked */

@@ -8,6 +8,8 @@ export interface CheckRequest {
   readonly check: KeyCheck;
   /** 32 hexadecimal digits. */
   readonly imageId: string;
+  /** Whether it is a directory that CRIU encrypted. */
+  readonly isCriu: boolean;
   /** Names the image in messages. */
   readonly path: string;
   /** How long the key is shared if it may be used. */

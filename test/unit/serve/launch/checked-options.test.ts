@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { checkMount, checkOptions, type MountOptions } from '../../../../src/serve/launch/checked-options.ts';
+import type { LeaseTerms } from '../../../../src/serve/leases/terms.ts';
 
 const directory = fs.mkdtempSync(join(tmpdir(), 'ckptfs-options-'));
 const location = join(directory, 'enc');
@@ -12,6 +13,11 @@ fs.symlinkSync(location, join(directory, 'link'));
 afterAll(() => fs.rmSync(directory, { recursive: true }));
 
 const options: MountOptions = { location, mountPoint };
+const lease: LeaseTerms = {
+  seconds: 60,
+  onUnreachable: 'keep',
+  check: { options: {}, directory: '/', environment: {}, timeoutSeconds: 30, shared: true },
+};
 const code = (expected: string) => expect.objectContaining({ code: expected });
 
 describe('refused before anything is started:', () => {
@@ -22,6 +28,12 @@ describe('refused before anything is started:', () => {
     ['a tiny cache', { cacheSize: 100 }],
     ['a time for the key of a writable mount', { write: true, keyTtlSeconds: 60 }],
     ['a time for the key of a mount by fuse-native', { transport: 'fuse-native', keyTtlSeconds: 60 }],
+    ['a lease that locks a writable mount', { write: true, lease: { ...lease, onRevoked: 'lock' } }],
+    [
+      'a lease that locks a mount by fuse-native',
+      { transport: 'fuse-native', lease: { ...lease, onUnreachable: 'lock' } },
+    ],
+    ['a lease of no time', { lease: { ...lease, seconds: 0 } }],
     ['a mode that is too large', { rootMode: 0o10000 }],
     ['an image that its own mount hides', { mountPoint: location }],
     ['an image below its own mount', { mountPoint: directory }],
