@@ -20,6 +20,8 @@ export interface ShredOptions {
   readonly imageId: string;
   /** Services whose keys are destroyed. Every other image that was made for one of them is lost as well. */
   readonly destroyKeys: readonly DestroyableKey[];
+  /** Is told of each key as soon as it is destroyed. If it throws, no slot is overwritten. */
+  readonly onDestroyed?: ((source: string) => void) | undefined;
 }
 
 export interface ShreddedImage {
@@ -65,12 +67,14 @@ export async function shredImage(location: string, options: ShredOptions): Promi
   }
 }
 
-async function shredUnderLock(store: WritableStore, { imageId, destroyKeys }: ShredOptions): Promise<ShreddedImage> {
+async function shredUnderLock(store: WritableStore, options: ShredOptions): Promise<ShreddedImage> {
+  const { imageId, destroyKeys, onDestroyed } = options;
   const header = readAnyHeader(store);
   checkImageId(store, header, imageId);
   const destroyed = new Set<number>();
   for (const service of destroyKeys) {
     for (const index of await destroyKey(service, header)) destroyed.add(index);
+    onDestroyed?.(service.source);
     await checkDestroyed(service, header);
   }
   store.overwrite('ckptfs.json');

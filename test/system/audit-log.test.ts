@@ -58,6 +58,14 @@ test('a line has the whole path of an image that is named by a relative one', ()
   expect(JSON.parse(fs.readFileSync(log, 'utf8'))).toMatchObject({ event: 'open', image: at('enc') });
 });
 
+test('an image that is shredded is noted, and one that is not', () => {
+  ckptfs('encrypt', at('src'), at('shredded'), ...key, '-q');
+  const { imageId } = JSON.parse(ckptfs('info', at('shredded'), '--json'));
+  fails(24, 'shred', at('shredded'), '--image-id', '0'.repeat(32), ...audit);
+  ckptfs('shred', at('shredded'), '--image-id', imageId, ...audit, '-q');
+  expect(noted()).toEqual(['shred wrong-image', 'shred ok']);
+});
+
 test('an image whose signature is refused is noted, by each command that demands one', () => {
   const enc = at('enc');
   fails(untrusted, 'cat', enc, 'core-1.img', ...key, ...demand, ...audit);

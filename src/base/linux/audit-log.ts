@@ -21,7 +21,9 @@ export interface AuditEvent {
     | 'renewal'
     | 'revocation'
     | 'unreachable'
-    | 'expiry';
+    | 'expiry'
+    | 'destroy'
+    | 'shred';
   /** Where the image is. */
   readonly image: string;
   /** 32 hexadecimal digits. */

@@ -8,9 +8,10 @@ import type { ListedSlot } from '../../library/key-slots.ts';
 import { type ShreddedImage, shredImage } from '../../library/shred.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
 import { keyFileWarning } from '../hints.ts';
+import { ShredAudit } from '../options/audit.ts';
 import { withConfiguredServers } from '../options/configured-keys.ts';
 import { withEnc, withImageId } from '../options/image-options.ts';
-import { type KeyServerArguments, withKeyServerOptions } from '../options/key-options.ts';
+import { type KeyServerArguments, withAuditLogOption, withKeyServerOptions } from '../options/key-options.ts';
 import { withJson } from '../options/options.ts';
 import { sourceOptionsOf } from '../options/source-options.ts';
 import { print, printJson, warn } from '../terminal/output.ts';
@@ -19,7 +20,7 @@ import { countOf } from '../terminal/quantities.ts';
 export const command = defineCommand({
   examples: [['$0 shred enc --image-id $($0 info enc | grep -Eo "[0-9a-f]{32}")', 'Its id says that it is this image']],
   options: (yargs: Argv<CommonOptions>) =>
-    withJson(withKeyServerOptions(withImageId(withEnc(yargs)))).option('destroy-key', {
+    withJson(withAuditLogOption(withKeyServerOptions(withImageId(withEnc(yargs))))).option('destroy-key', {
       type: 'string',
       array: true,
       nargs: 1,
@@ -36,16 +37,29 @@ export const command = defineCommand({
     const { destroyKey = [] } = args;
     const servers = destroyKey.length === 0 ? args : await withConfiguredServers(args);
     const services = await servicesOf(destroyKey, servers, warnings);
+    const audit = new ShredAudit(args, ENC, imageId);
     try {
-      const shredded = await shredImage(ENC, { imageId, destroyKeys: services });
+      const shredded = await audited(audit, () =>
+        shredImage(ENC, { imageId, destroyKeys: services, onDestroyed: audit.onDestroyed }),
+      );
       for (const warning of warnings) if (!quiet) await warn(warning);
       if (json) await printJson({ ...shredded, keyFile: shredded.keyFile ?? null });
       else if (!quiet) await print(report(shredded));
     } finally {
+      audit.close();
       for (const service of services) service.wipe();
     }
   },
 });
+
+async function audited(audit: ShredAudit, work: () => Promise<ShreddedImage>): Promise<ShreddedImage> {
+  const shredded = await work().catch((error: unknown) => {
+    audit.end(error);
+    throw error;
+  });
+  audit.end();
+  return shredded;
+}
 
 async function servicesOf(
   texts: readonly string[],

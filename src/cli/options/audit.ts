@@ -1,5 +1,6 @@
 import { absolutePath } from '../../base/current-directory.ts';
-import { AuditLog, SYSLOG } from '../../base/linux/audit-log.ts';
+import { CkptfsError } from '../../base/errors.ts';
+import { type AuditEvent, AuditLog, SYSLOG } from '../../base/linux/audit-log.ts';
 import type { Opening } from '../../library/unlock.ts';
 import { packageVersion } from '../version.ts';
 
@@ -31,6 +32,33 @@ export function openAudit(target: string): {
       }),
     close: () => log.close(),
   };
+}
+
+/** Keeps lines about an image whose keys are destroyed, where there is an audit log. */
+export class ShredAudit {
+  readonly #log: AuditLog | undefined;
+  readonly #image: Pick<AuditEvent, 'image' | 'imageId'>;
+
+  /** @throws CkptfsError `io` */
+  constructor(args: { readonly auditLog?: string | undefined }, location: string, imageId: string) {
+    const target = auditTarget(args);
+    this.#log = target === undefined ? undefined : AuditLog.open(target, packageVersion());
+    this.#image = { image: absolutePath(location), imageId };
+  }
+
+  /** @throws CkptfsError `io` */
+  readonly onDestroyed = (source: string): void =>
+    this.#log?.write({ event: 'destroy', ...this.#image, source, result: 'ok' });
+
+  /** @param error why it was not done, if it was not. @throws CkptfsError `io` */
+  end(error?: unknown): void {
+    const result = error === undefined ? 'ok' : error instanceof CkptfsError ? error.code : 'internal';
+    this.#log?.write({ event: 'shred', ...this.#image, result });
+  }
+
+  close(): void {
+    this.#log?.close();
+  }
 }
 
 /**

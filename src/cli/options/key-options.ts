@@ -100,7 +100,12 @@ export function withKeyOptions<T>(yargs: Argv<T>) {
       nargs: 1,
       describe: 'Number, label or thumbprint of the only key slot that is tried',
     });
-  return withKeyServerOptions(withNames).option('audit-log', {
+  return withAuditLogOption(withKeyServerOptions(withNames));
+}
+
+/** Adds the option that names the audit log. */
+export function withAuditLogOption<T>(yargs: Argv<T>) {
+  return yargs.option('audit-log', {
     type: 'string',
     nargs: 1,
     describe: 'File for a line of JSON about each opening of an image, or syslog',
