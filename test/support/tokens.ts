@@ -33,6 +33,11 @@ export const hasSoftHsm = existsSync(SOFTHSM);
 const softoken = SOFTOKEN.find((path) => existsSync(path)) ?? '';
 export const hasSoftoken = softoken !== '';
 
+/** Where p11-kit has the module that gives those of the host, SoftHSM among them. */
+const PROXIES = ['/usr/lib/x86_64-linux-gnu/p11-kit-proxy.so', '/usr/lib/aarch64-linux-gnu/p11-kit-proxy.so'];
+export const hasProxy =
+  PROXIES.some((path) => existsSync(path)) && existsSync('/usr/share/p11-kit/modules/softhsm2.module');
+
 const PIN = 'pin-7f31c2a9';
 
 function begin(name: string): { directory: string; pinFile: string } {

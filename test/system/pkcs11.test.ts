@@ -5,9 +5,9 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { softHsmToken, type TestToken } from '../support/tokens.ts';
+import { type SoftHsmToken, softHsmToken } from '../support/tokens.ts';
 import { ckptfsProgram, clear, isAlive, until } from './support/mounts.ts';
-import { describeIf } from './support/requirements.ts';
+import { describeIf, systemTest } from './support/requirements.ts';
 import { Terminal } from './support/transcript.ts';
 
 const driver = join(import.meta.dirname, '../support/on-terminal.py');
@@ -15,7 +15,7 @@ const driver = join(import.meta.dirname, '../support/on-terminal.py');
 describeIf(['fuse', 'root', 'python', 'softHsm'], 'a key in a token', () => {
   const base = fs.realpathSync(fs.mkdtempSync(join(tmpdir(), 'ckptfs-pkcs11-')));
   const at = (name: string): string => join(base, name);
-  let token: TestToken;
+  let token: SoftHsmToken;
   let terminal: Terminal;
   let key: readonly string[];
 
@@ -92,6 +92,21 @@ describeIf(['fuse', 'root', 'python', 'softHsm'], 'a key in a token', () => {
     const { status, stderr } = terminal.shell(`setsid -w '${ckptfsProgram}' verify enc --key '${uri}' </dev/null`);
     const needed = 'the PIN of token ckptfs test is needed, and there is no terminal to ask for it';
     expect([status, stderr]).toEqual([10, expect.stringContaining(needed)]);
+  });
+
+  systemTest(['p11Kit'], 'is found by p11-kit where no module is named', () => {
+    run('verify', 'enc', '--key', token.uri('kek').replace(/module-path=[^&]*&/, ''));
+  });
+
+  test('is destroyed with an image', () => {
+    token.makeAes('doomed');
+    const doomed = token.uri('doomed');
+    run('encrypt', 'src', 'shredded', '--key', doomed);
+    fs.cpSync(at('shredded'), at('copy'), { recursive: true });
+    const { imageId } = JSON.parse(run('info', 'shredded', '--json')) as { imageId: string };
+    run('shred', 'shredded', '--image-id', imageId, '--destroy-key', doomed);
+    const { status, stderr } = terminal.run('verify', 'copy', '--key', doomed);
+    expect([status, stderr]).toEqual([15, expect.stringContaining('has no such key')]);
   });
 
   test('is what a policy may forbid', () => {

@@ -6,7 +6,7 @@ import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, test } from 'vitest';
 import { readRingSwitch } from '../../../src/fuse/uring/switch.ts';
-import { hasSoftHsm, hasSoftoken } from '../../support/tokens.ts';
+import { hasProxy, hasSoftHsm, hasSoftoken } from '../../support/tokens.ts';
 
 const cacheDirectory = join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'ckptfs');
 /** Where `scripts/setup` puts its wrappers of criu, crit, checkpointctl when the host has none that work. */
@@ -141,6 +141,7 @@ const probes = {
   systemdAnalyze: program('systemd-analyze'),
   zsh: program('zsh'),
   softHsm: () => (hasSoftHsm ? (program('softhsm2-util')() ?? program('pkcs11-tool')()) : 'SoftHSM is not installed'),
+  p11Kit: () => (hasProxy ? undefined : 'p11-kit is not installed'),
   nss: () => (hasSoftoken ? (program('certutil')() ?? program('symkeyutil')()) : 'the token of NSS is not installed'),
   pykmip: program('pykmip-server'),
   swtpm: program('swtpm'),
