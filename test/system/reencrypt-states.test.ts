@@ -107,7 +107,7 @@ async function makeLarge(): Promise<void> {
 test.each([
   ['the same cipher and chunk size', {}],
   ['another cipher and larger chunks', { cipher: 'chacha20-poly1305', chunkSize: 65536 }],
-  ['another cipher and smaller chunks', { cipher: 'aes-256-gcm', chunkSize: 4096 }],
+  ['another suite, another cipher and smaller chunks', { suite: 'fips', cipher: 'aes-256-gcm', chunkSize: 4096 }],
 ] as const)('in place, with %s: the same tree, the old key opens it no more', async (_, change) => {
   const before = await treeOf(image, oldKey);
   const header = headerOf(image);
@@ -240,6 +240,7 @@ describe('after an interruption', () => {
     ['the new key is another one', () => ({ recipients: [symmetricKeyProvider(Secret.random(32), 'third key')] })],
     ['the recipients open nothing', () => ({ recipients: [notSymmetric(newKey)] })],
     ['the cipher is another one', () => ({ cipher: 'aes-128-xts' })],
+    ['the suite is another one', () => ({ suite: 'fips' })],
     ['the chunk size is another one', () => ({ chunkSize: 32768 })],
   ])('the work begins again where %s', async (_, change) => {
     const begun = await interrupt();

@@ -39,17 +39,19 @@ export class Policies {
   }
 
   /**
-   * Reads the policy of this host, and a further one, and checks what they demand of this process.
+   * Reads the policy of this host, and a further one.
    * @throws CkptfsError `forbidden-by-policy`
    */
   static read(further?: string): Policies {
     const host = mayHavePolicy() ? readHostPolicy() : undefined;
-    const all = [...(host === undefined ? [] : [host]), ...(further ? [readFurtherPolicy(further)] : [])];
-    const strict = all.find(({ rules }) => rules.fipsProvider === true);
-    if (strict !== undefined && !isFipsDemanded()) {
-      throw forbidden(strict.path, 'fips-provider', 'what no FIPS provider of OpenSSL computes');
-    }
-    return new Policies(all);
+    return new Policies([...(host === undefined ? [] : [host]), ...(further ? [readFurtherPolicy(further)] : [])]);
+  }
+
+  /** Refuses all work where a FIPS provider has to compute, and none does. @throws CkptfsError `forbidden-by-policy` */
+  checkProvider(): void {
+    const strict = this.all.find(({ rules }) => rules.fipsProvider === true);
+    if (strict === undefined || isFipsDemanded()) return;
+    throw forbidden(strict.path, 'fips-provider', 'what no FIPS provider of OpenSSL computes');
   }
 
   /** Checks how an image is encrypted, one that exists or is to be made. @throws CkptfsError `forbidden-by-policy` */

@@ -19,7 +19,8 @@ function sources(host: Host): Finding {
   return warn(
     subject,
     `${seeded}; fed by the timing of interrupts alone: slow on a machine that has just started`,
-    'a virtual machine: give it virtio-rng, or a processor type with RDRAND; otherwise a hardware generator',
+    idleDevice(host) ??
+      'a virtual machine: give it virtio-rng, or a processor type with RDRAND; otherwise a hardware generator',
   );
 }
 
@@ -31,6 +32,12 @@ function processor(host: Host): string[] {
 }
 
 const NAMES: Readonly<Record<string, string>> = { rdrand: 'RDRAND', rdseed: 'RDSEED', rng: 'RNDR' };
+
+/** Advises to use a device that is there, and that the kernel does not read. */
+function idleDevice(host: Host): string | undefined {
+  const [name] = host.readFile(`${HARDWARE}/rng_available`)?.trim().split(/\s+/).filter(Boolean) ?? [];
+  return name === undefined ? undefined : `as root: echo ${name} > ${HARDWARE}/rng_current`;
+}
 
 function devices(host: Host): string[] {
   const current = host.readFile(`${HARDWARE}/rng_current`)?.trim() ?? '';

@@ -255,6 +255,7 @@ export class HeldKeys {
     if (audit !== undefined) this.#audit = openAudit(audit);
     if (args.policy !== undefined || mayHavePolicy()) {
       this.#policies = (await import('../config/enforcement.ts')).Policies.read(args.policy);
+      this.#policies.checkProvider();
     }
     const isUnnamed = !namesKeys(args);
     const hasRecipients = (args.recipient ?? []).length > 0;

@@ -1,3 +1,4 @@
+import { getFips } from 'node:crypto';
 import { chmodSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -82,6 +83,11 @@ describe('of several policies each has to allow', () => {
     expect(() => policies.checkImage({ suite: 'default', cipher: 'none' })).toThrow(
       expect.objectContaining({ code: 'forbidden-by-policy' }),
     );
+  });
+
+  test.skipIf(getFips() === 1)('a FIPS provider, which does not compute here', () => {
+    expect(() => policiesOf({}, { fipsProvider: false }).checkProvider()).not.toThrow();
+    expect(() => policiesOf({}, { fipsProvider: true }).checkProvider()).toThrow('policy /p2 forbids what no FIPS');
   });
 
   test('a suite, and no directory that CRIU encrypted', () => {

@@ -20,5 +20,9 @@ test.each([
 
 test('a machine that has neither instructions nor a device for them is a warning', () => {
   const files = { ...pool, '/proc/cpuinfo': 'flags : fpu\n', '/sys/class/misc/hw_random/rng_current': 'none\n' };
+  const idle = { ...files, '/sys/class/misc/hw_random/rng_available': 'tpm-rng-0 \n' };
+  expect(randomnessFindings(host({ files: idle }))).toMatchObject([
+    { level: 'warn', advice: 'as root: echo tpm-rng-0 > /sys/class/misc/hw_random/rng_current' },
+  ]);
   for (const poor of [host({ files }), host({})]) expect(randomnessFindings(poor)).toMatchObject([{ level: 'warn' }]);
 });

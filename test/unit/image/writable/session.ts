@@ -4,6 +4,7 @@ import { Region } from '../../../../src/base/linux/native.ts';
 import type { Secret } from '../../../../src/crypto/secret.ts';
 import type { CipherName } from '../../../../src/format/ciphers.ts';
 import type { Header } from '../../../../src/format/header.ts';
+import type { SuiteName } from '../../../../src/format/suites.ts';
 import { openImage } from '../../../../src/image/read/image.ts';
 import { ImageReader } from '../../../../src/image/read/image-reader.ts';
 import { ImageTree } from '../../../../src/image/read/tree.ts';
@@ -23,12 +24,20 @@ export interface BegunImage {
   readonly imageKey: Secret;
 }
 
+/** A key wrapped by AES-KW, as every suite may have. */
+const SLOT_HEADER = Buffer.from('{"alg":"A256KW"}').toString('base64url');
+
 /** A new image in memory, unsealed and empty. */
-export async function newImage(cipher: CipherName, chunkSize: number): Promise<BegunImage> {
+export async function newImage(
+  cipher: CipherName,
+  chunkSize: number,
+  suite: SuiteName = 'default',
+): Promise<BegunImage> {
   const store = new RecordingStore();
-  const slot = { protected: 'e30', encrypted_key: 'AA', iv: 'AA', ciphertext: 'AA', tag: 'AA' };
+  const slot = { protected: SLOT_HEADER, encrypted_key: 'AA', iv: 'AA', ciphertext: 'AA', tag: 'AA' };
   const makeSlots = (): Promise<(typeof slot)[]> => Promise.resolve([slot]);
-  const begun = await beginImage(store, { makeSlots, root: { mode: 0o755, uid: 0, gid: 0 }, cipher, chunkSize });
+  const root = { mode: 0o755, uid: 0, gid: 0 };
+  const begun = await beginImage(store, { makeSlots, root, suite, cipher, chunkSize });
   return { store, ...begun };
 }
 

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ioErrorName } from '../../../../src/base/errors.ts';
+import { type SuiteName, suiteNames } from '../../../../src/format/suites.ts';
 import { recoverImage, sealImage } from '../../../../src/image/writable/close-unsealed.ts';
 import type { CommitterLimits } from '../../../../src/image/writable/commit/committer.ts';
 import { openWritable } from '../../../../src/image/writable/open-writable.ts';
@@ -24,8 +25,12 @@ interface Moment {
 }
 
 /** Runs operations, and remembers each state between them. */
-async function run(operations: readonly Operation[], limits: CommitterLimits): Promise<[BegunImage, Moment[]]> {
-  const begun = await newImage('aes-256-xts', chunkSize);
+async function run(
+  operations: readonly Operation[],
+  limits: CommitterLimits,
+  suite: SuiteName = 'default',
+): Promise<[BegunImage, Moment[]]> {
+  const begun = await newImage('aes-256-xts', chunkSize, suite);
   const { log } = begun.store;
   const session = new Session(begun, { poolSize: 6 * chunkSize, limits });
   const moments: Moment[] = [];
@@ -218,11 +223,13 @@ describe('a crash at any moment while the store refuses contents', () => {
   );
 });
 
+const suites = fc.constantFrom(...suiteNames);
+
 describe('a crash at any moment', () => {
   test('kill -9: what was committed is there, and nothing needs recovery', async () => {
     await fc.assert(
-      fc.asyncProperty(scripts, async ({ operations, limits }) => {
-        const [begun, moments] = await run([...beginning, ...operations], limits);
+      fc.asyncProperty(scripts, suites, async ({ operations, limits }, suite) => {
+        const [begun, moments] = await run([...beginning, ...operations], limits, suite);
         for (const crash of crashes(begun)) {
           const done = begun.store.log.slice(0, crash);
           const store = new RecordingStore(diskAfter(done, (operation) => operation));
@@ -243,8 +250,8 @@ describe('a crash at any moment', () => {
   for (const [name, loss] of Object.entries(losses)) {
     test(`loss of power, and ${name}: what was synced is there, and all that is there verifies`, async () => {
       await fc.assert(
-        fc.asyncProperty(scripts, fc.integer(), async ({ operations, limits }, seed) => {
-          const [begun, moments] = await run([...beginning, ...operations], limits);
+        fc.asyncProperty(scripts, fc.integer(), suites, async ({ operations, limits }, seed, suite) => {
+          const [begun, moments] = await run([...beginning, ...operations], limits, suite);
           for (const crash of crashes(begun)) {
             const disk = diskAfter(begun.store.log.slice(0, crash), loss(seed + crash));
             checkMoment(moments, recovered(begun, disk), crash, ({ isSynced }) => isSynced);
