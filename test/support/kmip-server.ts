@@ -54,6 +54,8 @@ export class KmipServer {
   /** Is given each connection instead of answering. */
   onConnection: ((socket: TLSSocket) => void) | undefined;
   connections = 0;
+  /** How long it waits before each answer. */
+  delayMilliseconds = 0;
   readonly #server: Server;
   readonly #sockets = new Set<TLSSocket>();
 
@@ -170,7 +172,7 @@ export class KmipServer {
         const size = 8 + received.readUInt32BE(4);
         const answer = this.#answered(received.subarray(0, size));
         received = received.subarray(size);
-        if (answer !== undefined) socket.write(answer);
+        if (answer !== undefined) setTimeout(() => socket.write(answer), this.delayMilliseconds);
       }
     });
   }

@@ -31,6 +31,11 @@ export class KmipClient {
     this.#servers = new Servers(address, options);
   }
 
+  /** Gives the whole time to all that is asked from now on, together, in place of each time anew. */
+  startTime(): void {
+    this.#servers.startTime();
+  }
+
   /** Tells whether the server encrypts and decrypts by AES-GCM with additional data. @throws as {@link encrypt} */
   canEncrypt(): Promise<boolean> {
     return this.#servers.use(ask.canEncrypt);

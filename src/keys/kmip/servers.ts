@@ -29,6 +29,7 @@ export class Servers {
   readonly #address: KmipAddress;
   readonly #options: SourceOptions;
   readonly #seconds: number;
+  #deadline: Deadline | undefined;
   readonly #sessions = new Map<string, Session>();
   #certificates: { readonly secureContext?: SecureContext } | undefined;
 
@@ -52,8 +53,13 @@ export class Servers {
    */
   use<T>(work: Work<T>, mayRepeat = true): Promise<T> {
     this.#certificates ??= readCertificates(this.#options, CIPHERS);
-    const deadline = this.#options.deadline ?? Deadline.after(this.#seconds * 1000);
+    const deadline = this.#options.deadline ?? this.#deadline ?? Deadline.after(this.#seconds * 1000);
     return interruptible((interrupted) => this.#useAny(work, mayRepeat, deadline, interrupted));
+  }
+
+  /** Gives the whole time to all that is asked from now on, together. */
+  startTime(): void {
+    this.#deadline = Deadline.after(this.#seconds * 1000);
   }
 
   close(): void {

@@ -33,12 +33,16 @@ function kmipProvider(address: KmipAddress, client: KmipClient): ServiceProvider
   return {
     ...wrapping,
     prepare: async () => {
+      client.startTime();
       await wrapping.prepare();
       if (await fetches()) await fetched.provider();
     },
-    wrap: async (imageKey, imageId) =>
-      ((await fetches()) ? await fetched.provider() : wrapping).wrap(imageKey, imageId),
+    wrap: async (imageKey, imageId) => {
+      client.startTime();
+      return ((await fetches()) ? await fetched.provider() : wrapping).wrap(imageKey, imageId);
+    },
     unwrap: async (slots, imageId) => {
+      client.startTime();
       const opened = await wrapping.unwrap(slots, imageId);
       if (opened !== undefined || address.key === undefined) return opened;
       if (!slots.some((slot) => isForFetchedKey(slot, address))) return undefined;
@@ -47,6 +51,7 @@ function kmipProvider(address: KmipAddress, client: KmipClient): ServiceProvider
       return byKey && { ...byKey, leaseSeconds: await fetched.leaseSeconds() };
     },
     destroyKeyOf: async (slots, imageId) => {
+      client.startTime();
       // What a slot says would choose the key.
       if (address.key === undefined) throw new CkptfsError('bad-argument', `${client.source} names no key to destroy`);
       const isWrapped = slots.some((slot) => serviceKeyOf(slot, imageId, 'kmip') !== undefined);

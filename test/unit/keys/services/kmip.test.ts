@@ -28,6 +28,7 @@ afterAll(async () => {
 beforeEach(() => {
   server.answer = (name, payload) => server.honest(name, payload);
   server.onConnection = undefined;
+  server.delayMilliseconds = 0;
   server.versions = ['2.0', '1.4', '1.3', '1.2'];
   server.operations = ['encrypt', 'decrypt', 'obtainLease'];
   server.keys.clear();
@@ -311,6 +312,15 @@ describe('an answer', () => {
   ])('%s is not believed', async (_what, change) => {
     server.onConnection = (socket) => socket.once('data', () => socket.write(change(versionsAnswer())));
     expect((await failure(made())).slice(0, 2)).toEqual(['key-unavailable', 'garbage']);
+  });
+
+  test('to each of many slots has one time for all of them', async () => {
+    const { slot } = await made();
+    const forged = { ...slot, encrypted_key: Buffer.alloc(60).toString('base64url') };
+    const provider = await open('/7', { ...patient, timeoutSeconds: 1 });
+    server.delayMilliseconds = 250;
+    const eight = Array.from({ length: 8 }, () => forged);
+    expect((await failure(provider.unwrap(eight, imageId))).slice(0, 2)).toEqual(['key-unavailable', 'timeout']);
   });
 
   test('that never ends is not waited for', async () => {
