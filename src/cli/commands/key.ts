@@ -89,7 +89,9 @@ async function cache(args: Arguments): Promise<void> {
 }
 
 async function drop({ ENC, imageId: wanted, json, quiet }: Arguments): Promise<void> {
-  const { imageId, wasKept } = dropImageKey(ENC, wanted);
+  const { imageId, wasKept: wasCached } = dropImageKey(ENC, wanted);
+  const { dropSharedKeys } = await import('../../serve/leases/shared-key.ts');
+  const wasKept = dropSharedKeys(imageId) || wasCached;
   if (json) await printJson({ imageId, wasKept });
   else if (!quiet) await print(`image ${imageId}: the kernel ${wasKept ? 'has dropped' : 'had not kept'} its key\n`);
 }

@@ -57,6 +57,11 @@ export function readHostAnswers(name: string): HostAnswers | undefined {
   }
 }
 
+/** Lists the names under which the key of an image was shared. @param imageId 32 hexadecimal digits */
+export function namesShared(imageId: string): string[] {
+  return withDirectory((_directory, path) => namesIn(path).filter((name) => name.startsWith(`${imageId}-`)));
+}
+
 /** The right to ask for a key: no other process of the user asks meanwhile. It ends with the process. */
 export class AskingLock {
   readonly #fd: number;

@@ -5,7 +5,7 @@ import { secondsSinceBoot } from '../../base/linux/boot-clock.ts';
 import type { Secret } from '../../crypto/secret.ts';
 import { dropFromKeyring, leasedKeyName, readNamedKey, storeInKeyring } from '../../keys/keyring.ts';
 import type { UnwrappedKey } from '../../keys/provider.ts';
-import { AskingLock, type HostAnswers, readHostAnswers, removeOldAnswers } from './host-answers.ts';
+import { AskingLock, type HostAnswers, namesShared, readHostAnswers, removeOldAnswers } from './host-answers.ts';
 import { judged } from './judged.ts';
 
 /** How often a process looks whether another one has asked by now: flock(2) cannot wait with a deadline. */
@@ -150,4 +150,14 @@ export class SharedKey {
       // Without keyrings none keeps it.
     }
   }
+}
+
+/**
+ * Takes back from the kernel every key of an image that mounts share. Mounts that have read it keep it.
+ * @param imageId 32 hexadecimal digits
+ * @returns whether there was one
+ * @throws CkptfsError `io`; `bad-key-file`, `missing-feature` from the keyring
+ */
+export function dropSharedKeys(imageId: string): boolean {
+  return namesShared(imageId).filter((name) => dropFromKeyring(leasedKeyName(name))).length > 0;
 }

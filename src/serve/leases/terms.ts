@@ -39,13 +39,12 @@ export function mayLock(terms: LeaseTerms | undefined): boolean {
 }
 
 /**
- * Returns the name under which processes share the key of an image: the same only for the same image and the very same
- * ways to open it.
+ * Returns the name under which processes share the key of an image: its id, and a hash of the very ways to open it.
  * @param imageId 32 hexadecimal digits
  */
 export function sharedName(imageId: string, { options, directory, environment }: KeyCheck): string {
-  const text = JSON.stringify([imageId, sorted(options), directory, sorted(environment)]);
-  return createHash('sha256').update(text).digest('hex').slice(0, 32);
+  const text = JSON.stringify([sorted(options), directory, sorted(environment)]);
+  return `${imageId}-${createHash('sha256').update(text).digest('hex').slice(0, 32)}`;
 }
 
 function sorted(record: Readonly<Record<string, unknown>>): unknown {

@@ -8,7 +8,7 @@ import { Secret } from '../../../../src/crypto/secret.ts';
 import { dropFromKeyring, leasedKeyName, readNamedKey, storeInKeyring } from '../../../../src/keys/keyring.ts';
 import type { UnwrappedKey } from '../../../../src/keys/provider.ts';
 import { AskingLock, readHostAnswers } from '../../../../src/serve/leases/host-answers.ts';
-import { type Question, SharedKey } from '../../../../src/serve/leases/shared-key.ts';
+import { dropSharedKeys, type Question, SharedKey } from '../../../../src/serve/leases/shared-key.ts';
 import { ownStateDirectory } from '../../../../src/serve/mounts/state-directory.ts';
 
 // Keyring and state directory are those of the user on the whole machine, so each test has a name of its own.
@@ -130,4 +130,17 @@ test('what is of the future counts for nothing', () => {
   lock?.write({ last: { verdict: 'allowed', at: 1 } });
   expect(readHostAnswers(name)).toEqual(expect.objectContaining({ last: { verdict: 'allowed', at: 1 } }));
   lock?.release();
+});
+
+test('all keys of an image that are shared can be dropped at once', async () => {
+  const [imageId, other] = [randomBytes(16).toString('hex'), name];
+  await fetched();
+  for (const hash of ['1', '2']) {
+    name = `${imageId}-${hash.repeat(32)}`;
+    await fetched();
+  }
+  expect([dropSharedKeys(imageId), dropSharedKeys(imageId)]).toEqual([true, false]);
+  for (const hash of ['1', '2']) rmSync(join(ownStateDirectory(), 'leases', `${imageId}-${hash.repeat(32)}`));
+  name = other;
+  expect((await fetched()).isShared).toBe(true);
 });

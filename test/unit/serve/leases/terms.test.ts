@@ -12,7 +12,7 @@ const imageId = '00'.repeat(16);
 
 test('a name is that of one image, and of one way to open it', () => {
   const name = sharedName(imageId, check);
-  expect(name).toMatch(/^[0-9a-f]{32}$/);
+  expect(name).toMatch(/^0{32}-[0-9a-f]{32}$/);
   const same = {
     ...check,
     options: { keySlot: undefined, keyTimeout: 30, key: ['cmd:get'] },
