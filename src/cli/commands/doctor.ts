@@ -11,6 +11,7 @@ import { criuFindings } from '../doctor/criu.ts';
 import { tryCriu } from '../doctor/criu-trial.ts';
 import { fipsFindings } from '../doctor/fips.ts';
 import { thisHost } from '../doctor/host.ts';
+import { keyServiceFindings } from '../doctor/key-services.ts';
 import { machineFindings } from '../doctor/machine.ts';
 import { memoryFindings } from '../doctor/memory.ts';
 import { type MountingTrial, mountingFindings } from '../doctor/mounting.ts';
@@ -70,6 +71,7 @@ async function examine(quick: boolean, signal: AbortSignal): Promise<Finding[]> 
     ...programFindings(process.version, primitives().name),
     ...fipsFindings(thisHost, providerHere()),
     ...randomnessFindings(thisHost),
+    ...keyServiceFindings(thisHost),
     ...criu,
     ...machineFindings(thisHost),
   ];

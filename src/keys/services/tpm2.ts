@@ -13,7 +13,7 @@ import { checkedSeconds } from '../sources/time-limit.ts';
 import { meaningOf, TpmRefusal } from '../tpm2/response-codes.ts';
 import { encodeSealed, type PcrSelection, parsePcrs, parseSealed, pcrsText } from '../tpm2/sealed-content.ts';
 import { demandsOf, type StorageKey, Tpm } from '../tpm2/tpm.ts';
-import { connectTpm, parseTcti, type TpmPlace } from '../tpm2/transport.ts';
+import { connectTpm, DEFAULT_TCTI, parseTcti, TCTI_VARIABLE, type TpmPlace } from '../tpm2/transport.ts';
 import {
   type KeyService,
   type OpenService,
@@ -21,10 +21,6 @@ import {
   serviceProvider,
   type UnwrappedContent,
 } from './service.ts';
-
-/** Names the TPM where the service does not, as for tpm2-tools. */
-const TCTI_VARIABLE = 'TPM2TOOLS_TCTI';
-const DEFAULT_TCTI = 'device:/dev/tpmrm0';
 
 /** What comes after `tpm2:`. */
 interface TpmText {

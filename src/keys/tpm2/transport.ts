@@ -4,6 +4,10 @@ import { MalformedError } from '../../base/bytes.ts';
 import type { Deadline } from '../../base/deadline.ts';
 import { CkptfsError, systemErrorName } from '../../base/errors.ts';
 
+/** Names the TPM where no other text does, as for tpm2-tools. */
+export const TCTI_VARIABLE = 'TPM2TOOLS_TCTI';
+export const DEFAULT_TCTI = 'device:/dev/tpmrm0';
+
 const DEFAULT_DEVICE = '/dev/tpmrm0';
 const DEFAULT_SWTPM = { host: '127.0.0.1', port: 2321 };
 const HEADER_SIZE = 10;
