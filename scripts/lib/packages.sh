@@ -30,6 +30,7 @@ fio fio
 rsync rsync
 keyctl keyutils
 jose jose
+/usr/lib/python3/dist-packages/prometheus_client/parser.py python3-prometheus-client
 ssh-keygen openssh-client
 age age
 softhsm2-util softhsm2

@@ -8,7 +8,8 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { kill } from './support/children.ts';
 import { ckptfsProgram, clear, until } from './support/mounts.ts';
-import { describeIf } from './support/requirements.ts';
+import { runProgram } from './support/programs.ts';
+import { describeIf, systemTest } from './support/requirements.ts';
 import { failure, success, Terminal, type Transcript } from './support/transcript.ts';
 import { usualTransport } from './support/transports.ts';
 
@@ -18,6 +19,20 @@ const at = (name: string): string => join(base, name);
 const run = (...words: string[]): Transcript => terminal.runWithoutIds(...words);
 const key = ['-k', 'key'];
 const helper = fileURLToPath(new URL('../../scripts/mount.fuse.ckptfs', import.meta.url));
+
+interface Sample {
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+}
+
+/** Prints, as JSON, what Prometheus's own parser finds in a file. */
+const PARSE_METRICS = `
+import json, sys
+from prometheus_client.parser import text_string_to_metric_families
+families = text_string_to_metric_families(open(sys.argv[1]).read())
+print(json.dumps([{'name': s.name, 'labels': s.labels, 'value': s.value} for f in families for s in f.samples]))
+`;
 
 beforeAll(() => {
   fs.mkdirSync(at('src'));
@@ -66,6 +81,21 @@ describeIf(['root', 'fuse'], 'mount, status, umount', () => {
     expect(run('umount', 'mnt')).toEqual(
       failure(31, `${at('mnt')} is not a mount of ckptfs: nothing is mounted there.`),
     );
+  });
+
+  systemTest(['prometheus'], 'print metrics that Prometheus reads', () => {
+    expect(run('mount', 'enc', 'mnt', ...key)).toEqual(success());
+    expect(fs.readFileSync(at('mnt/core-1.img'), 'utf8')).toBe('core');
+    fs.writeFileSync(at('metrics'), terminal.run('status', '--prometheus').stdout);
+    const metrics = JSON.parse(runProgram('/usr/bin/python3', '-c', PARSE_METRICS, at('metrics'))) as Sample[];
+    const ofMount = metrics.filter(({ labels }) => labels['mount_point'] === at('mnt'));
+    expect(ofMount).toContainEqual({
+      name: 'ckptfs_mount_info',
+      labels: expect.objectContaining({ state: 'serving', image: at('enc'), write: 'false' }),
+      value: 1,
+    });
+    expect(ofMount.find(({ name }) => name === 'ckptfs_mount_served_bytes_total')?.value).toBe(4);
+    expect(run('umount', 'mnt')).toEqual(success());
   });
 
   test('report what makes a mount impossible before anything is mounted', () => {

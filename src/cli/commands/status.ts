@@ -6,6 +6,7 @@ import { type CommonOptions, defineCommand } from '../command.ts';
 import { withJson } from '../options/options.ts';
 import { table } from '../terminal/listing.ts';
 import { print, printJson } from '../terminal/output.ts';
+import { prometheusText } from '../terminal/prometheus.ts';
 import { formatBytes, formatDuration } from '../terminal/quantities.ts';
 
 const heading = ['MOUNT', 'STATE', 'IMAGE', 'PID', 'WORKERS', 'UP', 'REQUESTS', 'SERVED', 'CACHE HITS', 'FAILURES'];
@@ -15,10 +16,19 @@ export const command = defineCommand({
   examples: [
     ['$0 status', 'As a table; FAILURES counts what did not authenticate'],
     ['$0 status --json', 'With all counters, for a program to read'],
+    ['$0 status --prometheus > ckptfs.prom.new && mv ckptfs.prom.new ckptfs.prom', 'For its textfile collector'],
   ],
-  options: (yargs: Argv<CommonOptions>) => withJson(yargs),
-  async run({ json, quiet }) {
+  options: (yargs: Argv<CommonOptions>) =>
+    withJson(yargs)
+      .option('prometheus', {
+        type: 'boolean',
+        default: false,
+        describe: 'Print metrics in the text format of Prometheus',
+      })
+      .check(({ json, prometheus }) => (json && prometheus ? '--prometheus prints metrics, and no JSON' : true)),
+  async run({ json, prometheus, quiet }) {
     const mounts = await listMounts();
+    if (prometheus) return print(prometheusText(mounts));
     if (json) return printJson(mounts.map(mountJson));
     if (mounts.length > 0) await print(table([heading, ...mounts.map(row)], numbers));
     else if (!quiet) await print('nothing is mounted\n');

@@ -127,6 +127,7 @@ const probes = {
   gcc: program('gcc'),
   npm: program('npm'),
   python: () => (findProgram('python3') ? file('/usr/bin/python3', 'r') : 'the program python3 is not installed'),
+  prometheus: () => file('/usr/lib/python3/dist-packages/prometheus_client/parser.py', 'r'),
   java: program('java'),
   gdb: program('gdb'),
   strace: program('strace'),

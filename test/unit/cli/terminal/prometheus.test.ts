@@ -1,0 +1,67 @@
+import { expect, test } from 'vitest';
+import { prometheusText } from '../../../../src/cli/terminal/prometheus.ts';
+import type { DaemonStatus } from '../../../../src/serve/control/control-messages.ts';
+import type { MountStatus } from '../../../../src/serve/control/status.ts';
+
+const daemon: DaemonStatus = {
+  state: 'serving',
+  mountPoint: '/mnt/cr',
+  device: '0:41',
+  location: '/srv/enc',
+  imageId: 'ab'.repeat(16),
+  transport: 'kernel',
+  workers: 2,
+  scratch: false,
+  write: false,
+  uptimeSeconds: 8,
+  key: { locked: true, lease: { state: 'revoked', secondsLeft: 40 } },
+  counters: {
+    requests: 20,
+    bytesServed: 2 ** 40,
+    bytesServedAhead: 0,
+    storedBytesRead: 17,
+    cacheHits: 1,
+    cacheMisses: 2,
+    authenticationFailures: 3,
+  },
+  options: {
+    allowOther: false,
+    allowRoot: false,
+    noExec: false,
+    fsName: 'ckptfs',
+    cacheSize: 1 << 20,
+    pageFiles: 'auto',
+  },
+};
+
+function mount(mountPoint: string, more: Partial<MountStatus> = {}): MountStatus {
+  const common = { mountPoint, device: '0:41', scratch: false, source: '/srv/enc', pid: 1 };
+  return { state: 'serving', ...common, daemon, ...more };
+}
+
+test('each number is a sample, and what a mount does not have is none', () => {
+  const text = prometheusText([mount('/mnt/cr'), mount('/mnt/dead', { state: 'dead', daemon: undefined })]);
+  const lines = text.split('\n');
+  expect(lines).toContain('ckptfs_mounts{state="serving"} 1');
+  expect(lines).toContain('ckptfs_mounts{state="dead"} 1');
+  expect(lines).toContain('ckptfs_mounts{state="silent"} 0');
+  expect(lines).toContain('ckptfs_mount_info{mount_point="/mnt/dead",device="0:41",state="dead",image="/srv/enc"} 1');
+  expect(lines).toContain('ckptfs_mount_locked{mount_point="/mnt/cr",device="0:41"} 1');
+  expect(lines).toContain('ckptfs_mount_lease_revoked{mount_point="/mnt/cr",device="0:41"} 1');
+  expect(lines).toContain('ckptfs_mount_served_bytes_total{mount_point="/mnt/cr",device="0:41"} 1099511627776');
+  expect(lines).toContain('ckptfs_mount_authentication_failures_total{mount_point="/mnt/cr",device="0:41"} 3');
+  expect(text).not.toContain('key_seconds_left');
+  expect(text).not.toContain('undefined');
+  expect(lines.filter((line) => line.includes('"/mnt/dead"'))).toHaveLength(1);
+});
+
+test('a path cannot be more than one label', () => {
+  const hostile = '/mnt/a"} 1\n# TYPE x gauge\nx{y="\\';
+  const text = prometheusText([mount(hostile)]);
+  expect(text).not.toContain('\nx{');
+  expect(text).toContain('mount_point="/mnt/a\\"} 1\\\\n# TYPE x gauge\\\\nx{y=\\"\\\\');
+});
+
+test('without a mount there is still the number of mounts', () => {
+  expect(prometheusText([]).split('\n')).toHaveLength(3 + 6);
+});
