@@ -68,12 +68,12 @@ export const frameTarget: FuzzTarget = {
 
 const HEADER_SIZE = 32;
 
-function checkFrame(input: Buffer, original: Buffer, { imageKey, imageId, number }: JournalFrameVector): string {
+function checkFrame(input: Buffer, original: Buffer, { suite, imageKey, imageId, number }: JournalFrameVector): string {
   const [header, frame] = [input.subarray(0, HEADER_SIZE), input.subarray(HEADER_SIZE)];
   try {
     must(encodeJournalHeader(parseJournalHeader(header)).equals(header), 'parses, and encodes to other bytes');
     const key = Secret.copy(Buffer.from(imageKey, 'hex'));
-    const cipher = new JournalCipher(primitives(), key, Buffer.from(imageId, 'hex'), header);
+    const cipher = new JournalCipher(primitives(), key, Buffer.from(imageId, 'hex'), header, suite);
     const opens = cipher.open(number, frame) !== undefined;
     cipher.dispose();
     key.wipe();

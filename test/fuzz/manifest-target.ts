@@ -83,19 +83,21 @@ interface Sealed {
   readonly bytes: Buffer;
   readonly key: Secret;
   readonly additional: Buffer;
+  readonly suite: ManifestVector['suite'];
 }
 
-function sealed({ imageKey, imageId, cipher, chunkSize, input }: ManifestVector): Sealed {
+function sealed({ suite, imageKey, imageId, cipher, chunkSize, input }: ManifestVector): Sealed {
   const id = Buffer.from(imageId, 'hex');
   const key = deriveManifestKey(primitives(), Secret.copy(Buffer.from(imageKey, 'hex')), id);
-  return { bytes: unpack(input), key, additional: manifestAdditionalData(id, cipher, chunkSize) };
+  return { bytes: unpack(input), key, additional: manifestAdditionalData(id, cipher, chunkSize), suite };
 }
 
-function checkEnvelope(input: Buffer, { bytes, key, additional }: Sealed): string {
+function checkEnvelope(input: Buffer, { bytes, key, additional, suite }: Sealed): string {
   try {
     const envelope = parseManifestEnvelope(input);
     must(encodeManifestEnvelope(envelope).equals(input), 'parses, and encodes to other bytes');
-    const opens = openManifest(key, envelope.nonce, additional, Uint8Array.from(envelope.sealed)) !== undefined;
+    const sealed = Uint8Array.from(envelope.sealed);
+    const opens = openManifest(key, envelope.nonce, additional, sealed, suite) !== undefined;
     must(opens === input.equals(bytes), opens ? 'a forgery opens' : 'the original does not open');
     return opens ? 'opens' : 'not authentic';
   } catch (error) {

@@ -130,7 +130,7 @@ function cipherOf(vector: ChunkVector, name: 'openssl' | 'node'): ChunkCipher {
     imageKey,
     imageId,
     objectId,
-    new Geometry(vector.chunkSize),
+    new Geometry(vector.chunkSize, vector.suite),
   );
 }
 
