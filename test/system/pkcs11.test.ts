@@ -110,6 +110,12 @@ describeIf(['fuse', 'root', 'python', 'softHsm'], 'a key in a token', () => {
   });
 
   test('is what a policy may forbid', () => {
+    const forPublicKey = ['encrypt', 'src', 'none', '-r', token.uri('ec;type=public')];
+    const checks = JSON.stringify({ recipientChecks: { caFile: [at('ca.crt')] } });
+    fs.writeFileSync(at('checks.json'), checks, { mode: 0o600 });
+    fs.writeFileSync(at('ca.crt'), '');
+    expect(terminal.run(...forPublicKey, '--policy', 'checks.json')).toMatchObject({ status: 14 });
+    expect(terminal.run(...forPublicKey, '--ca-file', 'ca.crt').stderr).toContain('has no certificate');
     fs.writeFileSync(at('policy.json'), '{"keySources": ["file"]}', { mode: 0o600 });
     const { status, stderr } = terminal.run('verify', 'enc', ...key, '--policy', 'policy.json');
     expect([status, stderr]).toEqual([14, expect.stringContaining('forbids keys of PKCS #11 tokens (pkcs11)')]);

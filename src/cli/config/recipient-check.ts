@@ -1,6 +1,6 @@
 import { CkptfsError } from '../../base/errors.ts';
 import { checkRecipient } from '../../keys/recipients/check-recipient.ts';
-import type { FileRecipient } from '../../keys/recipients/pem.ts';
+import type { CheckedRecipient } from '../../keys/recipients/pem.ts';
 import { omitUndefined } from '../omit-undefined.ts';
 import { type DemandedChecks, forbidden } from './enforcement.ts';
 
@@ -10,7 +10,7 @@ import { type DemandedChecks, forbidden } from './enforcement.ts';
  *   `untrusted`, `io`
  */
 export async function checkByPolicy(
-  recipient: FileRecipient,
+  recipient: CheckedRecipient,
   { path, checks: { caFile, crlFile, ocsp } }: DemandedChecks,
 ): Promise<void> {
   if (caFile === undefined) return;

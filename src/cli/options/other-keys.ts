@@ -6,7 +6,7 @@ import { PrivateKeyFile } from '../../keys/identities/private-key-file.ts';
 import type { KeyFileWarning } from '../../keys/key-file.ts';
 import type { Identity, KeyProvider, Recipient } from '../../keys/provider.ts';
 import { checkRecipient } from '../../keys/recipients/check-recipient.ts';
-import type { FileRecipient } from '../../keys/recipients/pem.ts';
+import type { CheckedRecipient } from '../../keys/recipients/pem.ts';
 import { isRecipientText, readRecipients } from '../../keys/recipients/read-recipients.ts';
 import { IterationBudget } from '../../keys/slots/pbes2.ts';
 import { askForPassphrase, refusePrompts } from '../../keys/sources/prompt.ts';
@@ -122,6 +122,7 @@ export class OtherKeys {
       const service = await openKeyService(text, this.#sourceOptions);
       this.#preparations.push(() => service.prepare());
       this.#wipes.push(() => service.wipe());
+      if (service.isPublicKey === true) await this.#check({ source: service.source, certificates: [] });
       return service;
     }
     const source = await openKeySource(text, this.#sourceOptions);
@@ -151,7 +152,7 @@ export class OtherKeys {
     return recipients;
   }
 
-  async #check(recipient: FileRecipient): Promise<void> {
+  async #check(recipient: CheckedRecipient): Promise<void> {
     const { caFile, crlFile, ocsp, force } = this.#args;
     const checks: CertificateChecks = {
       ...(caFile === undefined ? {} : { caFiles: caFile }),
@@ -166,7 +167,7 @@ export class OtherKeys {
   }
 
   /** Refuses a public key without a certificate where certificates are to be checked. */
-  #checkBare({ source }: FileRecipient): void {
+  #checkBare({ source }: CheckedRecipient): void {
     const { caFile = [], crlFile = [], ocsp = 'off', force } = this.#args;
     if (caFile.length + crlFile.length === 0 && ocsp === 'off') return;
     const message = `${source}: it has no certificate, so that nothing can be checked`;

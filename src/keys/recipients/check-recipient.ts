@@ -2,14 +2,14 @@ import { Certificate } from '../../crypto/certificate.ts';
 import { disposeAll } from '../../crypto/certificate-pem.ts';
 import type { CertificateChecks } from '../certificates/certificate-checks.ts';
 import { type CertificateVerdict, checkCertificate } from '../certificates/check-certificate.ts';
-import type { FileRecipient } from './pem.ts';
+import type { CheckedRecipient } from './pem.ts';
 
 /**
  * Checks the certificate of a recipient. Returns undefined for a bare public key, of which nothing can be checked.
  * @throws CkptfsError `untrusted`, `io`, `bad-argument`, like {@link checkCertificate}
  */
 export async function checkRecipient(
-  { source, certificates }: FileRecipient,
+  { source, certificates }: CheckedRecipient,
   checks: CertificateChecks,
 ): Promise<CertificateVerdict | undefined> {
   const parsed: Certificate[] = [];

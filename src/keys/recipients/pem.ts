@@ -5,6 +5,9 @@ import { readKeyMaterial } from '../key-material.ts';
 import { type PublicKeyRecipient, publicKeyRecipient } from './public-key-recipient.ts';
 import { certificatesIn, readPublicPart } from './public-parts.ts';
 
+/** What can be checked of a recipient. */
+export type CheckedRecipient = Pick<FileRecipient, 'source' | 'certificates'>;
+
 /** A public key or certificate in a file, as a recipient. */
 export interface FileRecipient extends PublicKeyRecipient {
   /** In DER: the certificate that the key is from, and those that follow it in the file. Empty for a bare key. */

@@ -48,6 +48,7 @@ export const openService: OpenService = (rest, options) => {
   let prepared: Promise<void> | undefined;
   return {
     source,
+    isPublicKey: isPublic,
     prepare: () => {
       prepared ??= tryOut(wrap, isPublic ? undefined : unwrap, source);
       return prepared;

@@ -22,6 +22,8 @@ export interface ServiceProvider extends KeyProvider {
    * @throws CkptfsError `bad-argument` when no slot is for it: it is not destroyed then; as {@link prepare}
    */
   readonly destroyKeyOf?: (slots: readonly Slot[], imageId: Buffer) => Promise<readonly number[]>;
+  /** Says that it makes slots for a public key, whose private key another may have, and opens none. */
+  readonly isPublicKey?: boolean;
   /** Ends sessions and wipes what is held. */
   wipe(): void;
 }
