@@ -26,6 +26,7 @@ const { O_DIRECTORY, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = fsConstants;
 const AT_FDCWD = -100;
 const AT_REMOVEDIR = 0x200;
 const AT_SYMLINK_NOFOLLOW = 0x100;
+const AT_SYMLINK_FOLLOW = 0x400;
 const RENAME_NOREPLACE = 1;
 const RENAME_EXCHANGE = 2;
 /** sys/stat.h: the type in st_mode. */
@@ -144,6 +145,12 @@ export function exchangeAt(from: number, name: Uint8Array | string, to: number, 
 
 export function linkAt(from: number, name: Uint8Array | string, to: number, newName: Uint8Array | string): void {
   if (calls.linkat(from, first.put(name), to, second.put(newName), 0) !== 0) throw systemError('linkat');
+}
+
+/** Gives a file that is open, and need not have a name, a name in a directory. Needs /proc. */
+export function linkDescriptorAt(fd: number, directory: number, name: Uint8Array | string): void {
+  const open = first.put(`/proc/self/fd/${fd}`, false);
+  if (calls.linkat(AT_FDCWD, open, directory, second.put(name), AT_SYMLINK_FOLLOW) !== 0) throw systemError('linkat');
 }
 
 export function symlinkAt(text: Uint8Array | string, directory: number, name: Uint8Array | string): void {

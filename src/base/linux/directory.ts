@@ -6,7 +6,7 @@ import type { FileSystemSpace } from './at-calls.ts';
 import * as at from './at-calls.ts';
 import { closeDescriptor } from './descriptors.ts';
 import { isDots, listNames } from './directory-listing.ts';
-import { O_CLOEXEC, O_PATH } from './open-flags.ts';
+import { O_CLOEXEC, O_PATH, O_TMPFILE } from './open-flags.ts';
 import { systemError } from './system-error.ts';
 import { getXattr, listXattrs, setXattr } from './xattrs.ts';
 
@@ -92,6 +92,14 @@ export class Directory {
     return at.openEntry(this.fd, name, flags, mode);
   }
 
+  /**
+   * Opens a new file without a name, to be written, for its owner alone. {@link linkDescriptor} gives it one.
+   * @throws Error EOPNOTSUPP, EISDIR, EINVAL or ENOENT where the file system or the kernel cannot
+   */
+  openNameless(): number {
+    return at.openEntry(this.fd, SELF, O_TMPFILE | fsConstants.O_WRONLY, 0o600);
+  }
+
   /** Says what an entry is; undefined when there is none. */
   lstat(name: EntryName): BigIntStats | undefined {
     checkEntry(name);
@@ -173,6 +181,12 @@ export class Directory {
     checkEntry(name);
     checkEntry(newName);
     at.linkAt(this.fd, name, to.fd, newName);
+  }
+
+  /** Gives a file that is open a name in this directory. @throws Error EEXIST */
+  linkDescriptor(fd: number, name: EntryName): void {
+    checkEntry(name);
+    at.linkDescriptorAt(fd, this.fd, name);
   }
 
   /** @throws Error EEXIST */
