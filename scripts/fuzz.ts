@@ -42,7 +42,7 @@ try {
     const outcomes: Record<string, number> = {};
     let slowestMs = 0;
     for (let done = 0; done < each; done += BATCH) {
-      const report = fuzz(target, seed, Math.min(BATCH, each - done), first + done);
+      const report = await fuzz(target, seed, Math.min(BATCH, each - done), first + done);
       for (const [name, count] of Object.entries(report.outcomes)) outcomes[name] = (outcomes[name] ?? 0) + count;
       slowestMs = Math.max(slowestMs, report.slowestMs);
     }

@@ -30,7 +30,7 @@ export class FuzzFailure extends Error {
 }
 
 /** Feeds `runs` inputs to a target, from index `first` on. @throws FuzzFailure at the first that fails */
-export function fuzz(target: FuzzTarget, seed: number, runs: number, first = 0): FuzzReport {
+export async function fuzz(target: FuzzTarget, seed: number, runs: number, first = 0): Promise<FuzzReport> {
   const prepared = target.prepare();
   const outcomes: Record<string, number> = {};
   let slowestMs = 0;
@@ -38,7 +38,7 @@ export function fuzz(target: FuzzTarget, seed: number, runs: number, first = 0):
     const attempt = prepared.attempt(new Random(seed, index));
     try {
       const started = performance.now();
-      const outcome = attempt.check();
+      const outcome = await attempt.check();
       const took = performance.now() - started;
       slowestMs = Math.max(slowestMs, took);
       if (took > SLOWEST_MS) throw new Error(`took ${Math.round(took)} ms`);

@@ -16,7 +16,7 @@ export interface Attempt {
   /** Shown when it fails. */
   readonly input: Uint8Array;
   /** Throws when something that must hold does not. Returns a word for what came of it, to be counted. */
-  check(): string;
+  check(): string | Promise<string>;
 }
 
 export function must(holds: boolean, what: string): asserts holds {

@@ -13,14 +13,14 @@ function notSeven(value: number): string {
 }
 
 describe('fuzz', () => {
-  test.each(fuzzTargets.map((target) => [target.name, target] as const))('%s', (_, target) => {
-    const { runs, outcomes } = fuzz(target, SEED, RUNS);
+  test.each(fuzzTargets.map((target) => [target.name, target] as const))('%s', async (_, target) => {
+    const { runs, outcomes } = await fuzz(target, SEED, RUNS);
     expect(runs).toBe(RUNS);
     // Input of which all is refused, or all accepted, would test half of a parser at best.
     expect(Object.keys(outcomes).length).toBeGreaterThan(1);
   });
 
-  test('a target that fails is reported with what makes its input again', () => {
+  test('a target that fails is reported with what makes its input again', async () => {
     const odd = {
       name: 'odd',
       prepare: () => ({
@@ -30,16 +30,16 @@ describe('fuzz', () => {
         },
       }),
     };
-    const failure = (first: number, runs: number): FuzzFailure => {
+    const failure = async (first: number, runs: number): Promise<FuzzFailure> => {
       try {
-        fuzz(odd, SEED, runs, first);
+        await fuzz(odd, SEED, runs, first);
       } catch (error) {
         if (error instanceof FuzzFailure) return error;
       }
       throw new Error('no failure');
     };
-    const found = failure(0, 10_000);
+    const found = await failure(0, 10_000);
     expect(found.message).toContain('seven');
-    expect(failure(found.index, 1).input).toEqual(found.input);
+    expect((await failure(found.index, 1)).input).toEqual(found.input);
   });
 });
