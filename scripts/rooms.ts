@@ -34,6 +34,7 @@ export const HOUSES: Readonly<Record<string, House>> = {
     },
   },
   stores: { imports: ['base'] },
+  archive: { imports: ['base', 'format'] },
   criu: {
     imports: ['base', 'crypto', 'stores'],
     doors: [
@@ -196,6 +197,7 @@ export const HOUSES: Readonly<Record<string, House>> = {
   },
   library: {
     imports: [
+      'archive',
       'base',
       'crypto/secret.ts',
       'crypto/signer.ts',
@@ -209,6 +211,7 @@ export const HOUSES: Readonly<Record<string, House>> = {
   },
   cli: {
     imports: [
+      'archive/compress.ts',
       'base',
       'criu/tree/verify-tree.ts',
       'crypto/hardening.ts',
@@ -234,8 +237,9 @@ export const HOUSES: Readonly<Record<string, House>> = {
       config: ['.'],
       options: ['.', 'config', 'terminal'],
       doctor: ['.', 'terminal'],
+      archive: ['.', 'options', 'terminal', 'words'],
       criu: ['.', 'options', 'terminal'],
-      commands: ['.', 'config', 'criu', 'doctor', 'options', 'terminal', 'words'],
+      commands: ['.', 'archive', 'config', 'criu', 'doctor', 'options', 'terminal', 'words'],
     },
   },
   programs: {

@@ -47,6 +47,12 @@ export { readTrustedSigners, type SignerChecks } from './keys/signers/trusted-si
 export { unwrapFromSlot, wrapIntoSlot } from './keys/slots/aes-key-wrap.ts';
 export type { RecipientJwk } from './keys/slots/public-key.ts';
 export { symmetricKeyProvider } from './keys/symmetric-key.ts';
+export {
+  type ArchiveProgress,
+  type ArchiveSource,
+  type CreateFromArchiveOptions,
+  createFromArchive,
+} from './library/create-from-archive.ts';
 export { EncryptedImage, inspectImage, type ReadOptions } from './library/encrypted-image.ts';
 export {
   type FileContents,
@@ -84,6 +90,7 @@ export {
   type SealOptions,
   sealImage,
 } from './library/unsealed-image.ts';
+export type { WriteArchiveOptions, WrittenArchive } from './library/write-archive.ts';
 export type { DaemonStatus } from './serve/control/control-messages.ts';
 export { listMounts, type MountState, type MountStatus } from './serve/control/status.ts';
 export { type UnmountOptions, type UnmountResult, unmountImage } from './serve/control/umount.ts';

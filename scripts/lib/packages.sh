@@ -41,6 +41,7 @@ runc runc
 podman podman
 javac default-jdk-headless
 systemd-analyze systemd
+zstd zstd
 zsh zsh
 pykmip-server python3-pykmip
 swtpm swtpm

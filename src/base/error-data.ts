@@ -20,7 +20,9 @@ export const errorFacts = {
   /** The name of the errno that a system call failed with: `ENOSPC`. */
   io: { 'errno?': 'text', 'reason?': ['hard-links'] },
   exists: { reason: ['not-empty', 'not-a-directory', 'not-own', 'writable-by-others', 'file', 'not-vouched-for'] },
-  'unsupported-source': { reason: ['device', 'too-large', 'unrepresentable'] },
+  /** `malformed-archive`: it is none, is truncated, or its parts contradict each other. `unsafe-member`: it would be
+   * outside of the tree, below what is no directory, or in the place of another member. */
+  'unsupported-source': { reason: ['device', 'too-large', 'unrepresentable', 'malformed-archive', 'unsafe-member'] },
   /** `subject`: of the certificate. `since`: when it expired or was revoked, by ISO 8601. */
   untrusted: {
     reason: [
@@ -124,6 +126,7 @@ export const errorFacts = {
       'keyring',
       'pkcs11',
       'exchange',
+      'zstd',
     ],
   },
   /** `signal`: the one that ended it, if it is known. */

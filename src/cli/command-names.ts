@@ -6,7 +6,7 @@ export const commandTexts = {
   },
   encrypt: {
     usage: 'encrypt <SRC> [DST]',
-    summary: 'Encrypt a directory into a new image',
+    summary: 'Encrypt a directory or an archive into a new image',
   },
   mount: {
     usage: 'mount <ENC> <MNT>',
@@ -83,6 +83,10 @@ export const commandTexts = {
   decrypt: {
     usage: 'decrypt <ENC> <DST>',
     summary: 'Decrypt a whole image into a directory',
+  },
+  export: {
+    usage: 'export <ENC>',
+    summary: 'Write a whole image as a tar archive in clear',
   },
   config: {
     usage: 'config',

@@ -24,6 +24,7 @@ export const loadCommand: Readonly<Record<CommandName, () => Promise<Command>>> 
   cat: async () => (await import('./commands/cat.ts')).command,
   verify: async () => (await import('./commands/verify.ts')).command,
   decrypt: async () => (await import('./commands/decrypt.ts')).command,
+  export: async () => (await import('./commands/export.ts')).command,
   config: async () => (await import('./commands/config.ts')).command,
   doctor: async () => (await import('./commands/doctor.ts')).command,
   completion: async () => (await import('./commands/completion.ts')).command,

@@ -72,7 +72,10 @@ const hints: { readonly [Code in ErrorCode]?: (error: CkptfsError<Code>) => Hint
         'this image once the one beside it is verified with a new key.',
     }),
   'unsupported-source': ({ data }) =>
-    data?.reason === 'device' ? 'Remove it, or leave devices out with --skip-special.' : undefined,
+    choose(data?.reason, {
+      device: 'Remove it, or leave devices out with --skip-special.',
+      'unsafe-member': 'Do not unpack it: no program that makes checkpoints writes such an archive.',
+    }),
   'source-changed': () => 'Encrypt again when nothing writes to the checkpoint any more.',
   'bad-key-file': ({ data }) =>
     choose(data?.reason, {
@@ -186,6 +189,7 @@ const hints: { readonly [Code in ErrorCode]?: (error: CkptfsError<Code>) => Hint
       keyring:
         'The seccomp filter of a container may forbid add_key(2) and keyctl(2): allow them, or use another source.',
       pkcs11: 'Name the module of the token: pkcs11:…?module-path=/PATH.',
+      zstd: "Install it: the package is called 'zstd' everywhere. Or use Node.js 22.15 or newer.",
       exchange: 'Name another directory for the new image: "ckptfs reencrypt ENC DST".',
       userfaultfd: 'Restore without --lazy-pages, or see what "ckptfs doctor" says of lazy restores.',
       'mount-namespace-right': 'Run it as root, or mount with "ckptfs mount" instead.',

@@ -1,31 +1,21 @@
-import { existsSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 import { Counters } from '../base/counters.ts';
 import { CkptfsError } from '../base/errors.ts';
 import { Region } from '../base/linux/native.ts';
 import { quotedPath } from '../base/printable.ts';
 import { wipe } from '../base/wipe.ts';
-import type { Secret } from '../crypto/secret.ts';
-import type { Signer } from '../crypto/signer.ts';
 import { type FileInode, type Inode, ROOT_INODE } from '../format/manifest.ts';
 import type { CreatedImage } from '../image/create/create.ts';
-import { discardImage } from '../image/discard-image.ts';
 import { describeContents } from '../image/read/describe.ts';
 import type { ImageSource } from '../image/read/image-source.ts';
 import { DEFAULT_READ_CACHE_BYTES } from '../image/read/object-reader.ts';
 import { ImageTree } from '../image/read/tree.ts';
-import { signSealed } from '../image/sign-image.ts';
-import type { Cancellation, Progress } from '../image/workers/worker-pool.ts';
-import { beginImage } from '../image/writable/begin-image.ts';
-import { openWritable } from '../image/writable/open-writable.ts';
+import type { Progress } from '../image/workers/worker-pool.ts';
 import type { WritableImage } from '../image/writable/writable-image.ts';
-import { createStore } from '../stores/open-store.ts';
-import { madeIn, type NewImageOptions } from './new-image.ts';
+import { type CreateFilledOptions, createFilled } from './create-filled.ts';
 
-export interface CreateFromOptions extends Omit<NewImageOptions, 'root'>, Cancellation {
+export interface CreateFromOptions extends CreateFilledOptions {
   readonly onProgress?: (progress: Progress) => void;
-  /** Sign the image. */
-  readonly signers?: readonly Signer[];
 }
 
 /** Bytes that are copied at once. */
@@ -39,47 +29,20 @@ const STEP = 1 << 20;
  */
 export async function createFrom(
   source: ImageSource,
-  { destination, signers = [], onProgress, signal, onCancellable, ...options }: CreateFromOptions,
+  { onProgress, ...options }: CreateFromOptions,
 ): Promise<CreatedImage> {
   const root = source.manifest.inodes[ROOT_INODE - 1];
   if (root === undefined) throw new CkptfsError('internal', 'a source without a root directory');
-  const isNewDirectory = !existsSync(destination);
-  const store = createStore(destination);
-  const made = madeIn(store, destination, isNewDirectory);
-  let imageKey: Secret | undefined;
-  try {
-    const begun = await beginImage(store, { ...options, root: ownerOf(root) });
-    imageKey = begun.imageKey;
-    onCancellable?.(true);
-    await fill(openWritable(store, begun.header, imageKey, {}), source, { signal, onProgress });
-    if (signers.length > 0) signSealed(store, begun.header, imageKey, signers);
-    store.close();
+  return createFilled(options, ownerOf(root), async (image) => {
+    await new Copy(image, source, { signal: options.signal, onProgress }).run();
     const { files, fileBytes } = describeContents(source.manifest.inodes);
-    return { imageId: begun.header.imageId.toString('hex'), files, bytes: fileBytes, skipped: [], losses: [] };
-  } catch (error) {
-    store.close();
-    discardImage(made);
-    throw error;
-  } finally {
-    onCancellable?.(false);
-    imageKey?.wipe();
-  }
+    return { files, bytes: fileBytes, skipped: [], losses: [] };
+  });
 }
 
 interface Steps {
   readonly signal: AbortSignal | undefined;
   readonly onProgress: CreateFromOptions['onProgress'] | undefined;
-}
-
-/** Copies everything, and seals the image. */
-async function fill(image: WritableImage, source: ImageSource, steps: Steps): Promise<void> {
-  try {
-    const copy = new Copy(image, source, steps);
-    await copy.run();
-    image.seal();
-  } finally {
-    image.close();
-  }
 }
 
 class Copy {

@@ -8,6 +8,7 @@ import type { FileInode, Inode } from '../format/manifest.ts';
 import type { ImageSource, SourceReader } from '../image/read/image-source.ts';
 import { DEFAULT_READ_CACHE_BYTES } from '../image/read/object-reader.ts';
 import { ImageTree } from '../image/read/tree.ts';
+import type { WriteArchiveOptions, WrittenArchive } from './write-archive.ts';
 
 /** A file of any type in an image. */
 export interface FileStatus {
@@ -116,6 +117,19 @@ export abstract class ReadableImage {
     const { size } = this.#file(path);
     const { offset = 0, length = size } = range;
     return Readable.from(this.#pieces(path, offset, Math.min(size, offset + length)), { objectMode: false });
+  }
+
+  /**
+   * Writes all files as a tar archive in clear, in the same bytes each time.
+   * @param write gets memory that is overwritten when it resolves
+   * @throws CkptfsError `damaged`, `io`, `interrupted`; what `write` throws
+   */
+  async writeArchive(
+    write: (bytes: Uint8Array) => Promise<void>,
+    options: WriteArchiveOptions = {},
+  ): Promise<WrittenArchive> {
+    const { writeArchive } = await import('./write-archive.ts');
+    return writeArchive(this.source, write, options);
   }
 
   /** Wipes the key and all cached plaintext. May be called again; every other method then throws `bad-argument`. */

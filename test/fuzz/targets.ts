@@ -1,3 +1,4 @@
+import { archiveTarget } from './archive-target.ts';
 import { criuCipherTarget, criuDamagedImageTarget, criuHostileImageTarget, criuPiecesTarget } from './criu-targets.ts';
 import { fuseTarget, imageRequestsTarget } from './fuse-targets.ts';
 import { fuseWritableTarget } from './fuse-writable-target.ts';
@@ -22,6 +23,7 @@ export const fuzzTargets: readonly FuzzTarget[] = [
   frameTarget,
   objectTarget,
   chunkTarget,
+  archiveTarget,
   keyFileTarget,
   privateKeyTarget,
   publicKeyTarget,

@@ -1,4 +1,4 @@
-// Goal: tools read an archive of a checkpoint on a mount as they read it elsewhere.
+// Goal: tools read an archive of a checkpoint on a mount, or exported from an image of it, as they read it elsewhere.
 // Method: the real checkpointctl reads the dump of a real process, in the form that podman gives it.
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -19,6 +19,7 @@ describeIf(needs, 'checkpointctl reads an archive on a mount', () => {
   const container = { name: 'counting', id: '0123456789abcdef'.repeat(4) };
   const source = inBase('source');
   const archive = join(source, 'checkpoint.tar');
+  const exported = inBase('exported.tar');
   let checkpoint: Checkpoint;
 
   /** What podman puts into an archive, as far as checkpointctl asks for it, around the dump of a real process. */
@@ -42,6 +43,8 @@ describeIf(needs, 'checkpointctl reads an archive on a mount', () => {
     runProgram('tar', '-C', parts, '-cf', archive, 'config.dump', 'spec.dump', 'stats-dump', 'checkpoint');
     ckptfs('keygen', '-o', inBase('key'));
     ckptfs('encrypt', source, inBase('enc'), '--key-file', inBase('key'));
+    ckptfs('encrypt', archive, inBase('members'), '--key-file', inBase('key'));
+    ckptfs('export', inBase('members'), '-o', exported, '--compress', 'gzip', '--key-file', inBase('key'));
   });
   afterAll(() => rmSync(base, { recursive: true, force: true }));
 
@@ -49,11 +52,11 @@ describeIf(needs, 'checkpointctl reads an archive on a mount', () => {
     await withMount(inBase('enc'), inBase('mnt'), inBase('key'), [], async () => {
       const mounted = join(inBase('mnt'), 'checkpoint.tar');
       const output = (...words: string[]): string => {
-        const both = [archive, mounted].map((path) =>
+        const [plain = '', ...others] = [archive, mounted, exported].map((path) =>
           runProgram('checkpointctl', ...words, path).replaceAll(path, 'IT'),
         );
-        expect(both[1], words.join(' ')).toBe(both[0]);
-        return both[1] ?? '';
+        for (const other of others) expect(other, words.join(' ')).toBe(plain);
+        return plain;
       };
       expect(output('show')).toContain(container.name);
       const details = output('inspect', '--metadata', '--ps-tree-cmd', '--files', '--stats');

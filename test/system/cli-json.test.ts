@@ -180,6 +180,7 @@ describeIf(['root', 'fuse', 'namespaces', 'getfattr', 'pykmip'], 'a line of JSON
     run('ls', 'enc', '-R', ...key);
     fs.chmodSync(at('key'), 0o644);
     run('decrypt', 'enc', 'ramfs/clear', ...key);
+    run('export', 'enc', '-o', 'exported.tar', ...key);
     fs.chmodSync(at('key'), 0o600);
     run('ls', 'enc', '-k', 'gone');
     const leased = ['--key', 'cmd:test -e denied && exit 77; cat key', '--key-lease', '1s', '--on-revoked', 'keep'];

@@ -24,6 +24,7 @@ const signer = 'openssl req -x509 -newkey ed25519 -nodes -keyout signer.pem -out
 
 /** What else the examples of a command begin with, besides the files that all have. */
 const preparations: Readonly<Record<string, string>> = {
+  encrypt: 'tar -C ckpt --zstd -cf checkpoint.tar.zst .',
   key: 'ckptfs key add enc -k k -r host.crt --label host -q',
   lock: 'ckptfs mount enc mnt -k k',
   recover: killed,
@@ -51,7 +52,7 @@ function launch(namespace: Namespace): number {
   return namespace.launch('env', 'A=secret', 'sleep', '1000');
 }
 
-describeIf(['root', 'fuse', 'namespaces', 'criu', 'crit'], 'the examples of --help', () => {
+describeIf(['root', 'fuse', 'namespaces', 'criu', 'crit', 'tar', 'zstd'], 'the examples of --help', () => {
   let template: string;
 
   /** Runs a line of bash inside, in a folder, with a home, an /dev/shm and a `ckptfs` of its own. */

@@ -13,10 +13,16 @@ export const command = defineCommand({
   examples: [
     ['$0 encrypt ckpt new -k k', 'With a key of yours'],
     ['$0 encrypt ckpt new', 'With a new key, kept in your configuration folder; mount finds it there'],
+    ['$0 encrypt - new -k k < checkpoint.tar.zst', 'A tar archive, also from a pipe, so that it never is on a disk'],
     ['$0 encrypt --from dump new -i dump.pem -k k', 'What "criu dump --encrypt" wrote, straight into a new image'],
   ],
   options,
-  run: (args) => (args.from === undefined ? encrypt(args) : convert(args, args.from)),
+  run: async (args) => {
+    if (args.from !== undefined) return convert(args, args.from);
+    const { SRC: source, DST: destination = source } = args;
+    const { isArchive, encryptArchive } = await import('../archive/encrypt-archive.ts');
+    return isArchive(source) ? encryptArchive({ ...args, source, destination }) : encrypt(args);
+  },
 });
 
 type EncryptArguments = ArgumentsCamelCase<ReturnType<typeof options> extends Argv<infer T> ? T : never>;
@@ -53,7 +59,7 @@ function options(yargs: Argv<CommonOptions>) {
     .positional('SRC', {
       type: 'string',
       demandOption: true,
-      describe: 'Directory to encrypt; it is only read. Left out with --from',
+      describe: 'Directory or tar archive to encrypt, - for an archive on standard input; left out with --from',
     })
     .positional('DST', {
       type: 'string',

@@ -25,8 +25,8 @@ interface Creation extends CommonOptions {
 
 type CommonCreateOptions = Pick<
   CreateOptions,
-  'makeSlots' | 'suite' | 'cipher' | 'chunkSize' | 'onProgress' | 'signal' | 'onCancellable'
->;
+  'makeSlots' | 'suite' | 'cipher' | 'chunkSize' | 'signal' | 'onCancellable'
+> & { readonly onProgress: ReturnType<typeof progressBar>['update'] };
 
 /** Makes an image for the keys that a command holds, and prints what it has. Returns the exit code. */
 export async function createAndReport(

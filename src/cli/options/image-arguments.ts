@@ -11,7 +11,7 @@ import type { KeyArguments, RecipientArguments } from './key-options.ts';
 import { signatureDemand } from './signature-options.ts';
 
 /** An image of ours, or a directory that CRIU encrypted. */
-type OpenImage = Awaited<ReturnType<typeof openReadable>>;
+export type OpenImage = Awaited<ReturnType<typeof openReadable>>;
 
 /** Opens the image that the arguments name, does the work, wipes the keys. @throws what opening and `work` throw */
 export async function withOpenImage<T>(args: ImageArguments, work: (image: OpenImage) => Promise<T>): Promise<T> {

@@ -5,7 +5,8 @@ const INTERVAL_MILLISECONDS = 100;
 const BAR_WIDTH = 24;
 
 interface ProgressBar {
-  update(progress: { readonly doneBytes: number; readonly totalBytes: number }): void;
+  /** @param progress its total may not be known */
+  update(progress: { readonly doneBytes: number; readonly totalBytes: number | undefined }): void;
   /** Removes the bar from the terminal. */
   end(): void;
 }
@@ -37,16 +38,19 @@ function widthOf(stream: NodeJS.WriteStream): number {
 }
 
 /**
- * Returns a line such as `encrypting [####------]  42 %  1.2 GiB of 2.9 GiB, 840 MiB/s, 2 s left`.
+ * Returns a line such as `encrypting [####------]  42 %  1.2 GiB of 2.9 GiB, 840 MiB/s, 2 s left`, or `encrypting 1.2
+ * GiB, 840 MiB/s` where the total is not known.
  * @param seconds since the start
  */
-export function progressText(label: string, done: number, total: number, seconds: number): string {
+export function progressText(label: string, done: number, total: number | undefined, seconds: number): string {
+  const rate = seconds > 0 ? done / seconds : 0;
+  const speed = `${formatBytes(Math.round(rate))}/s`;
+  if (total === undefined) return `${label} ${formatBytes(done)}, ${speed}`;
   const share = total === 0 ? 1 : Math.min(1, done / total);
   const filled = Math.round(share * BAR_WIDTH);
   const bar = '#'.repeat(filled) + '-'.repeat(BAR_WIDTH - filled);
   const percent = `${Math.floor(share * 100)}`.padStart(3);
-  const rate = seconds > 0 ? done / seconds : 0;
   const left = rate > 0 ? `, ${formatDuration((total - done) / rate)} left` : '';
   const amounts = `${formatBytes(done)} of ${formatBytes(total)}`;
-  return `${label} [${bar}] ${percent} %  ${amounts}, ${formatBytes(Math.round(rate))}/s${left}`;
+  return `${label} [${bar}] ${percent} %  ${amounts}, ${speed}${left}`;
 }

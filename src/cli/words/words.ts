@@ -8,11 +8,11 @@ export function isCompletion(words: readonly string[]): boolean {
 }
 
 /**
- * Rewrites a command line so that yargs understands all of it: `help CMD` and `version`, a key file `-`, and `--`.
+ * Rewrites a command line so that yargs understands all of it: `help CMD` and `version`, a value `-`, and `--`.
  * @throws CkptfsError `bad-argument` for help on an unknown command
  */
 export function understandable(words: readonly string[]): string[] {
-  return isCompletion(words) ? [...words] : withoutDoubleDash(withKeyFromInput(withoutHelpCommand(words)));
+  return isCompletion(words) ? [...words] : withoutDoubleDash(withSingleDash(withoutHelpCommand(words)));
 }
 
 function withoutHelpCommand(words: readonly string[]): readonly string[] {
@@ -28,17 +28,28 @@ function withoutHelpCommand(words: readonly string[]): readonly string[] {
   });
 }
 
-/** yargs does not take a single dash as the value of an option. */
-function withKeyFromInput(words: readonly string[]): string[] {
+/** What a dash means where `encrypt` takes a path. */
+export const STANDARD_INPUT_PATH = '/dev/stdin';
+
+/** yargs takes a single dash neither as the value of an option nor as an argument. */
+function withSingleDash(words: readonly string[]): string[] {
   const end = words.indexOf('--') < 0 ? words.length : words.indexOf('--');
+  const command = words.find(isCommandName);
   const joined: string[] = [];
   for (let at = 0; at < words.length; at++) {
     const word = words[at] ?? '';
-    const isKey = at < end && (word === '-k' || word === '--key-file') && words[at + 1] === '-';
-    joined.push(isKey ? '--key-file=-' : word);
-    if (isKey) at++;
+    const option = at < end && words[at + 1] === '-' ? dashOption(word, command) : undefined;
+    if (option !== undefined) joined.push(`${option}=-`);
+    else joined.push(at < end && word === '-' && command === 'encrypt' ? STANDARD_INPUT_PATH : word);
+    if (option !== undefined) at++;
   }
   return joined;
+}
+
+/** Returns the whole name of an option of which the value may be a dash: standard input, or standard output. */
+function dashOption(word: string, command: string | undefined): string | undefined {
+  if (word === '-k' || word === '--key-file') return '--key-file';
+  return command === 'export' && (word === '-o' || word === '--output') ? '--output' : undefined;
 }
 
 /**

@@ -31,12 +31,17 @@ export class Podman {
 
   /** Runs a command of podman. @returns its stdout @throws Error with what it said when it fails */
   run(namespace: Namespace, ...args: readonly string[]): string {
+    const { status, stdout, stderr } = namespace.run('env', ...this.words(...args).slice(1));
+    if (status !== 0) throw new Error(`podman ${args.join(' ')} (${status}): ${stdout}${stderr}`);
+    return stdout.trim();
+  }
+
+  /** Returns the words of a command line that runs a command of podman. */
+  words(...args: readonly string[]): readonly string[] {
     const at = (name: string): string => join(this.#base, name);
     const storage = ['--root', this.store, '--runroot', at('run'), '--tmpdir', at('tmp'), '--storage-driver', 'vfs'];
     const options = [...storage, '--cgroup-manager', 'cgroupfs', '--runtime', 'runc'];
-    const { status, stdout, stderr } = namespace.run('env', ...this.#environment, 'podman', ...options, ...args);
-    if (status !== 0) throw new Error(`podman ${args.join(' ')} (${status}): ${stdout}${stderr}`);
-    return stdout.trim();
+    return ['env', ...this.#environment, 'podman', ...options, ...args];
   }
 
   /** Makes the image `localhost/counter`, with one static program that counts. */

@@ -136,6 +136,7 @@ const probes = {
   podman: program('podman'),
   rsync: program('rsync'),
   tar: program('tar'),
+  zstd: program('zstd'),
   getfattr: program('getfattr'),
   setpriv: program('setpriv'),
   busybox: program('busybox'),

@@ -82,11 +82,14 @@ test('after -- nothing is an option, but the command of exec stays unchanged', (
   expect(understandable(['--get-yargs-completions', 'ckptfs', 'ls', '--'])).toContain('--');
 });
 
-test('help and version are commands as well, and - is standard input', () => {
+test('help and version are commands as well, and - is standard input or output', () => {
   expect(understandable(['help'])).toEqual(['--help']);
   expect(understandable(['help', 'mount'])).toEqual(['mount', '--help']);
   expect(understandable(['version'])).toEqual(['--version']);
   expect(understandable(['info', '-k', '-', 'enc'])).toEqual(['info', '--key-file=-', 'enc']);
+  expect(understandable(['encrypt', '-', 'enc', '-k', '-'])).toEqual(['encrypt', '/dev/stdin', 'enc', '--key-file=-']);
+  expect(understandable(['export', 'enc', '-o', '-'])).toEqual(['export', 'enc', '--output=-']);
+  expect(understandable(['mount', 'enc', '-o', '-'])).toEqual(['mount', 'enc', '-o', '-']);
   expect(understandable(['exec', 'e', '--', 'x', '-k', '-'])).toEqual(['exec', 'e', '--', 'x', '-k', '-']);
   expect(() => understandable(['help', 'mont'])).toThrow('unknown command mont; did you mean mount?');
 });

@@ -1,0 +1,97 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import type { Readable, Transform, Writable } from 'node:stream';
+import { CkptfsError, systemErrorName } from '../base/errors.ts';
+import { withoutInheritance } from '../base/linux/descriptors.ts';
+import { printable } from '../base/printable.ts';
+
+/** Something that compresses or decompresses what goes through it. */
+export interface Codec {
+  readonly input: Writable;
+  readonly output: Readable;
+  /** Is fulfilled when all of it went through, after the output has ended. @throws CodecError; CkptfsError */
+  readonly done: Promise<void>;
+  /** Gives it up. Does nothing when it is done. */
+  readonly close: () => void;
+}
+
+/** What was to be decompressed is damaged. */
+export class CodecError extends Error {
+  override readonly name = 'CodecError';
+}
+
+type Direction = 'compress' | 'decompress';
+
+/** Memory that a frame of zstd may ask for, 128 MiB: as much as the program zstd allows without being told. */
+const ZSTD_WINDOW_LOG = 27;
+/** Characters of what the program says. */
+const MAX_SAID = 400;
+
+/** The part of node:zlib that Node has from version 22.15 on. */
+interface ZstdOfNode {
+  createZstdCompress(options: object): Transform;
+  createZstdDecompress(options: object): Transform;
+  readonly constants: { readonly ZSTD_c_checksumFlag: number; readonly ZSTD_d_windowLogMax: number };
+}
+
+/** Opens gzip or zstd. Where Node has no zstd, the program of that name does it. */
+export async function openCodec(format: 'gzip' | 'zstd', direction: Direction): Promise<Codec> {
+  const zlib = await import('node:zlib');
+  if (format === 'gzip') return ofStream(direction === 'compress' ? zlib.createGzip() : zlib.createGunzip());
+  const newer: object = zlib;
+  return hasZstd(newer) ? ofStream(zstdStream(newer, direction)) : ofProgram(direction);
+}
+
+function hasZstd(zlib: object): zlib is ZstdOfNode {
+  return 'createZstdCompress' in zlib;
+}
+
+function zstdStream({ createZstdCompress, createZstdDecompress, constants }: ZstdOfNode, direction: Direction) {
+  const { ZSTD_c_checksumFlag: checksum, ZSTD_d_windowLogMax: windowLog } = constants;
+  return direction === 'compress'
+    ? createZstdCompress({ params: { [checksum]: 1 } })
+    : createZstdDecompress({ params: { [windowLog]: ZSTD_WINDOW_LOG } });
+}
+
+function ofStream(stream: Transform): Codec {
+  return { input: stream, output: stream, done: Promise.resolve(), close: () => stream.destroy() };
+}
+
+function ofProgram(direction: Direction): Codec {
+  const words = direction === 'compress' ? ['-q', '-c'] : ['-q', '-d', '-c'];
+  const child = withoutInheritance(() => spawn('zstd', words, { stdio: ['pipe', 'pipe', 'pipe'] }));
+  const done = endOf(child);
+  // Who reads the output asks for it later.
+  done.catch(() => undefined);
+  // When the program has ended, the end says why.
+  child.stdin.on('error', () => undefined);
+  return {
+    input: child.stdin,
+    output: child.stdout,
+    done,
+    close: () => {
+      child.stdin.destroy();
+      child.stdout.destroy();
+      child.kill();
+    },
+  };
+}
+
+async function endOf(child: ChildProcess): Promise<void> {
+  let said = '';
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    said = `${said}${text}`.slice(0, MAX_SAID);
+  });
+  try {
+    await once(child, 'close');
+  } catch (cause) {
+    const isMissing = systemErrorName(cause) === 'ENOENT';
+    const message = isMissing
+      ? 'this Node has no zstd, and there is no program zstd'
+      : `the program zstd cannot be started: ${systemErrorName(cause) ?? String(cause)}`;
+    throw new CkptfsError('missing-feature', message, { data: { feature: 'zstd' }, cause });
+  }
+  if (child.exitCode === 0) return;
+  const why = said.trim() || `it ended by ${child.signalCode ?? `code ${child.exitCode}`}`;
+  throw new CodecError(`zstd: ${printable(why)}`);
+}

@@ -1,0 +1,77 @@
+import { MalformedError } from '../base/bytes.ts';
+
+/** Where the fields of a header block are: offset and length in bytes (POSIX.1-2017, pax; GNU tar, tar.h). */
+export const FIELDS = {
+  name: [0, 100],
+  mode: [100, 8],
+  uid: [108, 8],
+  gid: [116, 8],
+  size: [124, 12],
+  mtime: [136, 12],
+  checksum: [148, 8],
+  type: [156, 1],
+  link: [157, 100],
+  magic: [257, 8],
+  prefix: [345, 155],
+  /** In headers of star, in which a shorter prefix precedes it. */
+  starPrefix: [345, 131],
+  starTrailer: [508, 4],
+  /** In headers of GNU tar, in place of the prefix. */
+  gnuOffset: [369, 12],
+  gnuIsExtended: [482, 1],
+  gnuRealSize: [483, 12],
+} as const satisfies Record<string, readonly [offset: number, length: number]>;
+
+export type FieldName = keyof typeof FIELDS;
+
+/** Returns the bytes of a field. */
+export function fieldOf(block: Buffer, name: FieldName): Buffer {
+  const [offset, length] = FIELDS[name];
+  return block.subarray(offset, offset + length);
+}
+
+/** Returns the bytes of a field up to the first NUL. */
+export function textOf(field: Buffer): Buffer {
+  const end = field.indexOf(0);
+  return end < 0 ? field : field.subarray(0, end);
+}
+
+/**
+ * Reads a number: octal digits between spaces and NULs, or, after a first bit that is set, two's complement in base
+ * 256. An empty field is 0. What is beyond 2^53 is not exact: the caller refuses it.
+ * @throws MalformedError
+ */
+export function numberOf(field: Buffer, what: string): number {
+  const first = field[0] ?? 0;
+  if ((first & 0x80) !== 0) {
+    const isNegative = (first & 0x40) !== 0;
+    const start = BigInt(isNegative ? -64 : 0) + BigInt(first & 0x3f);
+    return Number(field.subarray(1).reduce((value, byte) => value * 256n + BigInt(byte), start));
+  }
+  const text = field.toString('latin1').replace(/^[ \0]+|[ \0]+$/g, '');
+  if (!/^[0-7]*$/.test(text)) throw new MalformedError(`a ${what} that is no number`);
+  return text === '' ? 0 : Number.parseInt(text, 8);
+}
+
+/** Returns whether a number can be written as octal digits with a NUL at the end. */
+export function fitsOctal(value: number, length: number): boolean {
+  return Number.isSafeInteger(value) && value >= 0 && value < 8 ** (length - 1);
+}
+
+/** Writes a number that {@link fitsOctal}. */
+export function putOctal(block: Buffer, name: FieldName, value: number): void {
+  const [offset, length] = FIELDS[name];
+  block.write(`${value.toString(8).padStart(length - 1, '0')}\0`, offset, 'latin1');
+}
+
+/** Returns the sums of a header block, its checksum counted as spaces: of unsigned bytes, and of signed ones. */
+export function checksumsOf(block: Buffer): readonly [unsigned: number, signed: number] {
+  const [start, length] = FIELDS.checksum;
+  let [unsigned, signed] = [0, 0];
+  for (const [at, byte] of block.entries()) {
+    const value = at >= start && at < start + length ? 0x20 : byte;
+    unsigned += value;
+    signed += value > 127 ? value - 256 : value;
+  }
+  return [unsigned, signed];
+}

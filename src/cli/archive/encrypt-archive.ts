@@ -1,0 +1,80 @@
+import { createReadStream, fstatSync, openSync, statSync } from 'node:fs';
+import { CkptfsError, ioError } from '../../base/errors.ts';
+import { printable } from '../../base/printable.ts';
+import type { CipherName } from '../../format/ciphers.ts';
+import type { SuiteName } from '../../format/suites.ts';
+import { type ArchiveSource, createFromArchive } from '../../library/create-from-archive.ts';
+import { checkVacant } from '../../library/new-image.ts';
+import type { CommonOptions } from '../command.ts';
+import { createAndReport } from '../options/create-and-report.ts';
+import { warnAbout, withKeys } from '../options/image-arguments.ts';
+import type { KeyArguments, RecipientArguments } from '../options/key-options.ts';
+import { type SigningArguments, withSigners } from '../options/signing-options.ts';
+import { STANDARD_INPUT_PATH } from '../words/words.ts';
+
+/** Arguments of `ckptfs encrypt` for an archive. */
+interface ArchiveArguments extends CommonOptions, KeyArguments, RecipientArguments, SigningArguments {
+  /** A file; {@link STANDARD_INPUT_PATH} for standard input. */
+  readonly source: string;
+  readonly destination: string;
+  readonly json: boolean;
+  readonly suite: SuiteName | undefined;
+  readonly cipher: CipherName | undefined;
+  readonly chunkSize: number | undefined;
+  readonly jobs: number | undefined;
+  readonly skipSpecial: boolean;
+}
+
+/** Bytes that are read at once from a file. */
+const READ_SIZE = 1 << 20;
+
+/** Returns whether a source is an archive, and not a directory. Nothing is an archive that is not there. */
+export function isArchive(source: string): boolean {
+  return source === STANDARD_INPUT_PATH || statSync(source, { throwIfNoEntry: false })?.isFile() === true;
+}
+
+/** Encrypts an archive into a new image. Returns the exit code. */
+export async function encryptArchive(args: ArchiveArguments): Promise<number> {
+  const { source, destination, skipSpecial, jobs } = args;
+  if (jobs !== undefined) {
+    throw new CkptfsError('bad-argument', '--jobs is for a directory; an archive is read in one thread');
+  }
+  if (source === STANDARD_INPUT_PATH) checkStandardInput(args);
+  return withKeys(
+    args,
+    async (keys) => {
+      await warnAbout(keys, args);
+      // All that can be refused is, before anyone is asked for a passphrase.
+      keys.checkForCreating(args);
+      checkVacant(destination);
+      const archive = openArchive(source);
+      const left = `${destination} is as it was.`;
+      return withSigners(args, (signers) =>
+        createAndReport({ ...args, left }, keys, (given) =>
+          createFromArchive(archive, { ...given, destination, skipSpecial, signers }),
+        ),
+      );
+    },
+    'make',
+  );
+}
+
+/** @throws CkptfsError `bad-argument` for a terminal, or where a key is to come from there as well */
+function checkStandardInput({ keyFile = [], key = [], recipient = [] }: ArchiveArguments): void {
+  if (process.stdin.isTTY) throw new CkptfsError('bad-argument', 'standard input is a terminal, not an archive');
+  const isInput = (text: string): boolean => text === 'stdin:' || text === 'fd:0';
+  if (!keyFile.includes('-') && ![...key, ...recipient].some(isInput)) return;
+  throw new CkptfsError('bad-argument', 'standard input is the archive: name another source of the key');
+}
+
+/** @throws CkptfsError `io` */
+function openArchive(source: string): ArchiveSource {
+  if (source === STANDARD_INPUT_PATH) return { name: 'standard input', stream: process.stdin };
+  try {
+    const fd = openSync(source, 'r');
+    const stream = createReadStream('', { fd, highWaterMark: READ_SIZE });
+    return { name: printable(source), stream, totalBytes: fstatSync(fd).size };
+  } catch (cause) {
+    throw ioError('read', source, cause);
+  }
+}

@@ -1,0 +1,60 @@
+import { existsSync } from 'node:fs';
+import type { Secret } from '../crypto/secret.ts';
+import type { Signer } from '../crypto/signer.ts';
+import type { CreatedImage } from '../image/create/create.ts';
+import { discardImage } from '../image/discard-image.ts';
+import { signSealed } from '../image/sign-image.ts';
+import type { Cancellation } from '../image/workers/worker-pool.ts';
+import { beginImage } from '../image/writable/begin-image.ts';
+import { openWritable } from '../image/writable/open-writable.ts';
+import type { NewInode, WritableImage } from '../image/writable/writable-image.ts';
+import { createStore } from '../stores/open-store.ts';
+import { madeIn, type NewImageOptions } from './new-image.ts';
+
+export interface CreateFilledOptions extends Omit<NewImageOptions, 'root'>, Cancellation {
+  /** Sign the image. */
+  readonly signers?: readonly Signer[];
+}
+
+/**
+ * Makes an image that is filled while it is written, without plaintext on a disk, seals and signs it. When that fails
+ * the destination is as it was before.
+ * @param fill is cancellable from its start on
+ * @throws CkptfsError `exists`, `io`, `bad-argument`; what `fill` throws
+ */
+export async function createFilled(
+  { destination, signers = [], onCancellable, ...options }: CreateFilledOptions,
+  root: NewInode,
+  fill: (image: WritableImage) => Promise<Omit<CreatedImage, 'imageId'>>,
+): Promise<CreatedImage> {
+  const isNewDirectory = !existsSync(destination);
+  const store = createStore(destination);
+  const made = madeIn(store, destination, isNewDirectory);
+  let imageKey: Secret | undefined;
+  try {
+    const begun = await beginImage(store, { ...options, root });
+    imageKey = begun.imageKey;
+    onCancellable?.(true);
+    const filled = await fillAndSeal(openWritable(store, begun.header, imageKey, {}), fill);
+    if (signers.length > 0) signSealed(store, begun.header, imageKey, signers);
+    store.close();
+    return { imageId: begun.header.imageId.toString('hex'), ...filled };
+  } catch (error) {
+    store.close();
+    discardImage(made);
+    throw error;
+  } finally {
+    onCancellable?.(false);
+    imageKey?.wipe();
+  }
+}
+
+async function fillAndSeal<T>(image: WritableImage, fill: (image: WritableImage) => Promise<T>): Promise<T> {
+  try {
+    const filled = await fill(image);
+    image.seal();
+    return filled;
+  } finally {
+    image.close();
+  }
+}

@@ -1,0 +1,81 @@
+import { spawnSync } from 'node:child_process';
+import { Readable } from 'node:stream';
+import { gzipSync } from 'node:zlib';
+import { afterEach, expect, test, vi } from 'vitest';
+import { decompressed } from '../../../src/archive/decompress.ts';
+import { CkptfsError } from '../../../src/base/errors.ts';
+import { streamOf } from '../../support/archives.ts';
+
+const text = Buffer.from('contents of an archive '.repeat(9000));
+const zstd = (bytes: Buffer): Buffer => spawnSync('zstd', ['-q', '-c'], { input: bytes }).stdout;
+const forms = { 'as it is': text, gzip: gzipSync(text), zstd: zstd(text) };
+
+afterEach(() => vi.unstubAllEnvs());
+
+async function all(source: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const pieces: Buffer[] = [];
+  for await (const piece of decompressed(source, 'it')) pieces.push(Buffer.from(piece));
+  return Buffer.concat(pieces);
+}
+
+test.each(Object.entries(forms))('%s', async (_, bytes) => {
+  for (const pieceSize of [1, 1000, bytes.length]) {
+    if (pieceSize > 1 || bytes.length < 9000) expect((await all(streamOf(bytes, pieceSize))).equals(text)).toBe(true);
+  }
+});
+
+test.each(['gzip', 'zstd'] as const)('several pieces of %s, one after the other', async (form) => {
+  const twice = await all(streamOf(Buffer.concat([forms[form], forms[form]])));
+  expect(twice.equals(Buffer.concat([text, text]))).toBe(true);
+});
+
+test.each([
+  ['a truncated gzip', forms.gzip.subarray(0, -3)],
+  ['a truncated zstd', forms.zstd.subarray(0, -3)],
+  ['a damaged gzip', Buffer.concat([forms.gzip.subarray(0, 30), Buffer.alloc(200, 0xff)])],
+  ['a damaged zstd', Buffer.concat([forms.zstd.subarray(0, 12), Buffer.alloc(200, 0xff)])],
+  ['garbage after gzip', Buffer.concat([forms.gzip, Buffer.from('garbage')])],
+  ['garbage after zstd', Buffer.concat([forms.zstd, Buffer.from('garbage')])],
+])('%s is refused', async (_, bytes) => {
+  await expect(all(streamOf(bytes))).rejects.toMatchObject({
+    code: 'unsupported-source',
+    message: expect.stringMatching(/^it cannot be decompressed: /) as string,
+  });
+});
+
+test.each([
+  ['xz', 'fd377a585a000004'],
+  ['bzip2', '425a68393141592653590000'],
+  ['lz4', '04224d18644070'],
+])('%s is refused by its name', async (name, hex) => {
+  const message = `it is compressed by ${name}, not by gzip or zstd`;
+  await expect(all(streamOf(Buffer.from(hex, 'hex')))).rejects.toMatchObject({ message });
+});
+
+test('an archive whose first name begins as bzip2 does is none', async () => {
+  expect(await all(streamOf(Buffer.from('BZh9 is a name')))).toEqual(Buffer.from('BZh9 is a name'));
+});
+
+test.each(Object.entries(forms))('what the source throws comes out: %s', async (_, bytes) => {
+  async function* failing() {
+    yield bytes.subarray(0, 100);
+    throw new CkptfsError('io', 'the disk fails');
+  }
+  await expect(all(failing())).rejects.toMatchObject({ code: 'io', message: 'the disk fails' });
+});
+
+test.each(Object.entries(forms))('who reads only a part ends the source: %s', async (_, bytes) => {
+  const source = Readable.from([Buffer.from(bytes), Buffer.from('never read')], { objectMode: false });
+  const pieces = decompressed(source, 'it');
+  await pieces.next();
+  await pieces.return(undefined);
+  await vi.waitFor(() => expect(source.destroyed).toBe(true));
+});
+
+test.skipIf('createZstdDecompress' in (await import('node:zlib')))('without the program zstd', async () => {
+  vi.stubEnv('PATH', '/nonexistent');
+  await expect(all(streamOf(forms.zstd))).rejects.toMatchObject({
+    code: 'missing-feature',
+    data: { feature: 'zstd' },
+  });
+});
