@@ -122,7 +122,7 @@ describeIf(['root', 'fuse'], 'a tree that is copied into a mount', () => {
     'is the same in the mount, in a read-only mount, and decrypted; also when it is changed by a second writer',
     () => {
       const source = at('source');
-      makeTree(source);
+      makeTree(source, 1000);
       const [encrypted] = mountNew(base, mountPoint);
       runProgram('cp', '-a', `${source}/.`, mountPoint);
       compareTrees(source, mountPoint);

@@ -32,8 +32,8 @@ export function makeTree(root: string, files = smallFiles): void {
   makeMeetingPoints(path('plain'));
 
   const sparse = fs.openSync(path('odd', 'sparse'), 'w');
-  for (const offset of [MiB, 5 * MiB + 4096, 700 * MiB]) fs.writeSync(sparse, randomBytes(8192), 0, 8192, offset);
-  fs.ftruncateSync(sparse, 1000 * MiB + 1);
+  for (const offset of [MiB, 5 * MiB + 4096, 70 * MiB]) fs.writeSync(sparse, randomBytes(8192), 0, 8192, offset);
+  fs.ftruncateSync(sparse, 100 * MiB + 1);
   fs.closeSync(sparse);
   for (const name of [Buffer.from([0xff, 0xfe, 0x80]), Buffer.from('a\nb\\c"d'), Buffer.from(' ')]) {
     fs.writeFileSync(Buffer.concat([Buffer.from(`${path('odd')}/`), name]), name);
