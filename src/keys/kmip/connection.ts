@@ -48,17 +48,13 @@ export class Connection {
    * Connects, and believes the server by its certificate.
    * @throws ServerFailure; the reason of an abort
    */
-  static open(
-    address: ServerAddress,
-    secureContext: SecureContext | undefined,
-    signal: AbortSignal,
-  ): Promise<Connection> {
+  static open(address: ServerAddress, secureContext: SecureContext, signal: AbortSignal): Promise<Connection> {
     const { host, port } = address;
     const socket = connect({
       host,
       port,
       servername: isIP(host) === 0 ? host : '',
-      ...(secureContext === undefined ? {} : { secureContext }),
+      secureContext,
       minVersion: 'TLSv1.2',
       // Not what NODE_TLS_REJECT_UNAUTHORIZED says.
       rejectUnauthorized: true,

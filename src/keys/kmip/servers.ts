@@ -1,7 +1,7 @@
 import type { SecureContext } from 'node:tls';
 import { Deadline } from '../../base/deadline.ts';
 import { CkptfsError } from '../../base/errors.ts';
-import { readCertificates } from '../sources/https-certificates.ts';
+import { checkCertificateFiles, readCertificates } from '../sources/https-certificates.ts';
 import { interruptible } from '../sources/interruptible.ts';
 import { pause } from '../sources/pause.ts';
 import type { SourceOptions } from '../sources/source.ts';
@@ -31,18 +31,14 @@ export class Servers {
   readonly #seconds: number;
   #deadline: Deadline | undefined;
   readonly #sessions = new Map<string, Session>();
-  #certificates: { readonly secureContext?: SecureContext } | undefined;
+  #secureContext: SecureContext | undefined;
 
   /** @throws CkptfsError `bad-argument` */
   constructor(address: KmipAddress, options: SourceOptions) {
     this.#address = address;
     this.#options = options;
     this.#seconds = checkedSeconds(options.timeoutSeconds);
-    if ((options.certFile === undefined) !== (options.certKeyFile === undefined))
-      throw new CkptfsError(
-        'bad-argument',
-        'a client certificate needs both files, the certificate and its private key',
-      );
+    checkCertificateFiles(options);
   }
 
   /**
@@ -52,7 +48,6 @@ export class Servers {
    * @throws CkptfsError `key-unavailable` when no server can be used, `bad-key-file`, `interrupted`; what `work` throws
    */
   use<T>(work: Work<T>, mayRepeat = true): Promise<T> {
-    this.#certificates ??= readCertificates(this.#options, CIPHERS);
     const deadline = this.#options.deadline ?? this.#deadline ?? Deadline.after(this.#seconds * 1000);
     return interruptible((interrupted) => this.#useAny(work, mayRepeat, deadline, interrupted));
   }
@@ -116,7 +111,9 @@ export class Servers {
   async #sessionWith(server: ServerAddress, signal: AbortSignal): Promise<Session> {
     const known = this.#sessions.get(server.text);
     if (known?.isOpen) return known;
-    const session = await Session.open(server, this.#certificates?.secureContext, this.#address.version, signal);
+    this.#secureContext ??= readCertificates(this.#options, CIPHERS);
+    const secureContext = this.#secureContext;
+    const session = await Session.open(server, secureContext, this.#address.version, signal);
     this.#sessions.set(server.text, session);
     return session;
   }

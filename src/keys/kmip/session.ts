@@ -42,7 +42,7 @@ export class Session {
    */
   static async open(
     server: ServerAddress,
-    secureContext: SecureContext | undefined,
+    secureContext: SecureContext,
     version: ProtocolVersion | undefined,
     signal: AbortSignal,
   ): Promise<Session> {

@@ -5,32 +5,31 @@ import { CkptfsError, ioError, systemErrorName } from '../../base/errors.ts';
 import { wipe } from '../../base/wipe.ts';
 import type { SourceOptions } from './source.ts';
 
+/** SSL_OP_CLEANSE_PLAINTEXT: OpenSSL overwrites what it has decrypted once it was read. node:constants lacks it. */
+const CLEANSE_PLAINTEXT = 0x2;
+
 type Files = Pick<SourceOptions, 'caFile' | 'certFile' | 'certKeyFile'>;
 
 /**
- * Reads the certificates that a server is believed by, and those that it is shown.
+ * Reads the certificates that a server is believed by, and those that it is shown, into what TLS takes.
  * @param ciphers the suites that are offered, as OpenSSL writes them; those of Node unless told
  * @throws CkptfsError `bad-key-file` when a file cannot be read, or is not what it must be
  */
-export function readCertificates(
-  { caFile, certFile, certKeyFile }: Files,
-  ciphers?: string,
-): { secureContext?: SecureContext } {
-  if (caFile === undefined && certFile === undefined && ciphers === undefined) return {};
+export function readCertificates({ caFile, certFile, certKeyFile }: Files, ciphers?: string): SecureContext {
   const ca = caFile === undefined ? undefined : read(caFile);
   const cert = certFile === undefined ? undefined : read(certFile);
   const key = certKeyFile === undefined ? undefined : read(certKeyFile);
   try {
     // An authority that cannot be read would be left out, without an error.
     if (ca !== undefined) new X509Certificate(ca);
-    const secureContext = createSecureContext({
+    return createSecureContext({
       ...(ca === undefined ? {} : { ca }),
       ...(cert === undefined ? {} : { cert }),
       ...(key === undefined ? {} : { key }),
       ...(ciphers === undefined ? {} : { ciphers }),
       minVersion: 'TLSv1.2',
+      secureOptions: CLEANSE_PLAINTEXT,
     });
-    return { secureContext };
   } catch (error) {
     const names = [caFile, certFile, certKeyFile].filter((name) => name !== undefined).join(', ');
     const message = `the certificates for the server are not usable: ${systemErrorName(error)} in ${names}`;

@@ -62,7 +62,7 @@ class Retryable extends Error {}
  */
 export function fetchSecret(fetch: Fetch, into: Buffer): Promise<number> {
   const headers = Object.fromEntries(fetch.headers.map(({ name, value }) => [name, value()]));
-  const certificates = readCertificates(fetch.files);
+  const certificates = { secureContext: readCertificates(fetch.files) };
   const options: RequestOptions = {
     method: fetch.body === undefined ? 'GET' : 'POST',
     headers: {
