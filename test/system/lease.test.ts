@@ -25,6 +25,7 @@ import {
   until,
 } from './support/mounts.ts';
 import { inTime, PATIENCE } from './support/patience.ts';
+import { runProgram } from './support/programs.ts';
 import { describeIf, systemTest, toolEnvironment } from './support/requirements.ts';
 
 const base = fs.realpathSync(fs.mkdtempSync(join(tmpdir(), 'ckptfs-lease-')));
@@ -89,7 +90,7 @@ function childrenOf(pid: number): number[] {
 
 describeIf(['root', 'fuse'], 'a key that has a lease', () => {
   beforeAll(async () => {
-    fs.mkdirSync(at('source'));
+    for (const name of ['source', 'mnt']) fs.mkdirSync(at(name));
     fs.writeFileSync(at('source', 'pages-1.img'), canary.repeat(FILE_SIZE / canary.length));
     encrypted = encryptInto(base, at('source'));
     const script = [
@@ -230,6 +231,12 @@ describeIf(['root', 'fuse'], 'a key that has a lease', () => {
     const lease = ['--key-lease', '1h'];
     expect(refused('--key', 'env:SECRET', ...lease)).toContain('a key from env: has no lease');
     expect(refused('--key', 'passphrase:', ...lease)).toContain('a key from passphrase: has no lease');
+    const protectedKey = ['-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256', '-aes-256-cbc', '-pass', 'pass:x'];
+    runProgram('openssl', 'genpkey', ...protectedKey, '-out', at('host.pem'));
+    runProgram('openssl', 'pkey', '-in', at('host.pem'), '-passin', 'pass:x', '-pubout', '-out', at('host.pub'));
+    ckptfs('key', 'add', encrypted.image, '--key-file', encrypted.keyFile, '-r', at('host.pub'));
+    const asked = spawnSync(ckptfsProgram, ['mount', encrypted.image, mountPoint, '-i', at('host.pem'), ...lease]);
+    expect(String(asked.stderr)).toContain('without asking a user for a passphrase');
     expect(refused(...service, '--on-revoked', 'lock')).toContain('--on-revoked is for a key that has a lease');
     expect(refused(...service, ...lease, '--write', '--on-revoked', 'lock')).toContain('cannot be locked');
     expect(refused(...service, ...lease, '--transport', 'fuse-native', '--on-unreachable', 'lock')).toContain(

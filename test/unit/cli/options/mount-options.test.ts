@@ -43,7 +43,25 @@ describe('mount options', () => {
     expect(parseMountOptions(['key_file=a', 'key_file=b']).settings.keyFile).toEqual(['a', 'b']);
   });
 
+  test('a lease has its options here as well', () => {
+    const line = 'key_lease=15m,on_revoked=unmount,on_unreachable=lock,key_grace=1h,no_key_cache,require_signature';
+    expect(parseMountOptions([line])).toEqual({
+      settings: {
+        keyLease: 900,
+        onRevoked: 'unmount',
+        onUnreachable: 'lock',
+        keyGrace: 3600,
+        noKeyCache: true,
+        requireSignature: true,
+      },
+      rest: [],
+    });
+  });
+
   test.each([
+    ['key_lease=soon', /it is a time such as/],
+    ['on_revoked=cry', /known are lock, unmount, keep/],
+    ['no_key_cache=1', /takes no value/],
     ['key_file', /key_file needs a value/],
     ['key_file=', /key_file needs a value/],
     ['workers=0', /workers 0: .*1 to 64/],
