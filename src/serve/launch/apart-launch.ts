@@ -11,6 +11,8 @@ import { readMountsSync } from '../../fuse/mount/mountinfo.ts';
 /** From linux/capability.h. A process needs both to enter another mount namespace. */
 const CAP_SYS_CHROOT = 18n;
 const CAP_SYS_ADMIN = 21n;
+/** The host's own mount namespace, which never ends: MNT_NS_INIT_INO of linux/nsfs.h, since Linux 6.18. */
+const INITIAL_NAMESPACE = `mnt:[${0xeffffff8}]`;
 
 /**
  * A shell command that starts a program in a mount namespace of its own, or, where that cannot be made (seccomp(2), no
@@ -48,6 +50,8 @@ export function apartCommand(program: string, args: readonly string[]): [string,
 /** Returns whether the mount namespace of this process may end before the first process does. */
 function mayEnd(): boolean {
   const own = readlinkSync('/proc/self/ns/mnt');
+  // The first process may have rights that this one lacks, and then does not tell its namespace.
+  if (own === INITIAL_NAMESPACE) return false;
   try {
     return readlinkSync('/proc/1/ns/mnt') !== own;
   } catch {
