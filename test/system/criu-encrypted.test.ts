@@ -20,7 +20,7 @@ import { dumpProcess, restoreProcess } from './support/checkpoints.ts';
 import { ckptfs, isMounted, runCkptfs } from './support/ckptfs.ts';
 import { encryptDump } from './support/criu-dumps.ts';
 import { buildFixture, waitForState } from './support/fixtures.ts';
-import { clear, statusOf, until } from './support/mounts.ts';
+import { clear, statusOf, until, untilThreadsServe } from './support/mounts.ts';
 import { runProgram } from './support/programs.ts';
 import { describeIf, systemTest } from './support/requirements.ts';
 import { testedTransports, usualTransport } from './support/transports.ts';
@@ -93,15 +93,30 @@ describeIf(['root', 'fuse'], 'a directory that CRIU encrypted', () => {
       });
     }
 
-    systemTest([], 'to many readers at once, at any offset', () => {
-      mounted(criuCase('rich').encrypted, ['--workers', '2'], () => {
+    systemTest([], 'to many readers at once, at any offset', async () => {
+      ckptfs(
+        'mount',
+        criuCase('rich').encrypted,
+        mountPoint,
+        '-i',
+        key,
+        '-q',
+        '--transport',
+        'kernel',
+        '--workers',
+        '2',
+      );
+      try {
         const pages = join(mountPoint, 'pages-1.img');
+        await untilThreadsServe(statusOf(mountPoint)?.pid ?? 0, pages);
         const script = `for i in $(seq 8); do
           (cmp '${pages}' '${criuCase('rich').plain}/pages-1.img' && dd if='${pages}' bs=777 skip=$i count=3 status=none |
             cmp - <(dd if='${criuCase('rich').plain}/pages-1.img' bs=777 skip=$i count=3 status=none)) & pids+=($!)
           done; for pid in "\${pids[@]}"; do wait $pid || exit 1; done`;
         expect(runProgram('bash', '-c', script)).toBe('');
-      });
+      } finally {
+        ckptfs('umount', mountPoint);
+      }
     });
 
     systemTest(['crit'], 'to crit, which decodes images of every kind through the mount', () => {

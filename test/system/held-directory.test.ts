@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { clear } from './support/mounts.ts';
+import { clear, untilThreadsServe } from './support/mounts.ts';
 import { runProgram } from './support/programs.ts';
 import { describeIf } from './support/requirements.ts';
 import { success, Terminal, type Transcript } from './support/transcript.ts';
@@ -138,13 +138,15 @@ describeIf(['root', 'fuse'], 'an image that is moved away while it is mounted, a
     expect(run('cat', 'ckpt.old', 'new', ...key).stdout).toBe('first');
   });
 
-  test.each([[[]], [['--workers', '3']]])(
+  test.each([[[]], [['--transport', 'kernel', '--workers', '3']]])(
     'goes on to be read, also files that were not open yet, with %j',
-    (options) => {
+    async (options) => {
       placeImage('src', 'ckpt');
       expect(run('mount', 'ckpt', 'mnt', ...key, ...options)).toEqual(success());
       fs.renameSync(at('ckpt'), at('ckpt.old'));
       placeImage('other', 'ckpt');
+      expect(terminal.shell('cmp mnt/large src/large')).toEqual(success());
+      if (options.length > 0) await untilThreadsServe(listed().pid, at('mnt', 'large'));
       expect(terminal.shell('cat mnt/file && cmp mnt/large src/large')).toEqual(success('one'));
       expect(listed()).toMatchObject({ source: at('ckpt.old'), daemon: { counters: { authenticationFailures: 0 } } });
       fs.rmSync(at('ckpt.old'), { recursive: true });

@@ -21,6 +21,7 @@ import {
   mountOn,
   statusOf,
   until,
+  untilThreadsServe,
 } from './support/mounts.ts';
 import { PATIENCE } from './support/patience.ts';
 import { describeIf, systemTest } from './support/requirements.ts';
@@ -78,11 +79,11 @@ describeIf(['root', 'fuse'], 'a mount that is locked', () => {
 
   systemTest([], 'gives readers EIO, has no key in memory, and is read again with its key', async () => {
     const { pid } = mountOn(mountPoint, encrypted, ...KERNEL, '--workers', '4', '--page-files', 'direct');
+    await untilThreadsServe(pid, file);
     const direct = fs.openSync(file, 'r');
     try {
       for (let round = 0; round < 2; round++) {
         fs.readFileSync(join(mountPoint, 'small'));
-        // What the first thread had is wiped when the others take over, at some time during these reads.
         await until('key and contents are in memory', () => {
           for (let at = 0; at < FILE_SIZE; at += 1 << 20) fs.readSync(direct, Buffer.alloc(1 << 20), 0, 1 << 20, at);
           const held = foundInMemory(pid, needles).map((found) => found.replace(/ in .*/, ''));
@@ -109,6 +110,7 @@ describeIf(['root', 'fuse'], 'a mount that is locked', () => {
 
   systemTest([], 'ends readers that are busy with EIO', async () => {
     const { pid } = mountOn(mountPoint, encrypted, ...KERNEL, '--workers', '2');
+    await untilThreadsServe(pid, file);
     const uncached = 'while dd if="$0" of=/dev/null bs=64k iflag=direct 2> "$1"; do echo read >> "$2"; done';
     const readers = [0, 1].map((each) => {
       const [errors, progress] = [join(base, `errors-${each}`), join(base, `progress-${each}`)];

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
+import { SERVED_BEFORE_THREADS } from '../../src/base/tuning.ts';
 import { foundInMemory } from '../support/memory.ts';
 import { endOf } from './support/children.ts';
 import {
@@ -28,6 +29,7 @@ import { describeIf, systemTest } from './support/requirements.ts';
 const MIB = 1 << 20;
 const BLOCK = 1 << 18;
 const SIZE = 32 * MIB;
+const MOST_TRIES = 100;
 const nonce = randomBytes(16).toString('hex');
 
 /** Reads as many mebibytes as each line of its input says, and prints the digest of all, or where reading failed. */
@@ -91,7 +93,7 @@ describeIf(['root', 'fuse', 'python'], 'what is decrypted ahead', () => {
   beforeAll(() => {
     fs.mkdirSync(join(base, 'source'));
     fs.writeFileSync(join(base, 'source', 'pages-1.img'), content);
-    fs.writeFileSync(join(base, 'source', 'pages-2.img'), randomBytes(16 * MIB));
+    fs.writeFileSync(join(base, 'source', 'pages-2.img'), randomBytes(SERVED_BEFORE_THREADS));
     encrypted = encryptInto(base, join(base, 'source'));
   });
   afterEach(async () => {
@@ -117,10 +119,12 @@ describeIf(['root', 'fuse', 'python'], 'what is decrypted ahead', () => {
    */
   async function mount(image = encrypted): Promise<void> {
     mounted = mountOn(mountPoint, image);
-    const client = open('pages-2.img');
-    for (let tries = 0; tries < 8 && servedAhead() === 0; tries++) await client.read(2);
+    for (let tries = 0; tries < MOST_TRIES && servedAhead() === 0; tries++) {
+      const client = open('pages-2.img');
+      await client.read(SERVED_BEFORE_THREADS / MIB);
+      await client.end();
+    }
     expect(servedAhead()).toBeGreaterThan(0);
-    await client.end();
   }
 
   function digest(mebibytes: number): string {

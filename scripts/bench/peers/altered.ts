@@ -42,6 +42,7 @@ const mounting: readonly Trick[] = [
     constant: 'CKPTFS_STARTS_DAEMON_EARLY',
     value: 'false',
   },
+  { without: 'starting its threads with the first read', constant: 'CKPTFS_SERVED_BEFORE_THREADS', value: '0' },
   { without: 'asked for every extended attribute', constant: 'CKPTFS_STOPS_XATTR_REQUESTS', value: 'false' },
 ];
 

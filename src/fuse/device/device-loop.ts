@@ -92,7 +92,7 @@ function workAhead(fd: number, connection: Connection, request: Region): Receive
 }
 
 /** Asks a descriptor that never waits for a request, again and again for a short while. */
-function poll(fd: number, request: Region): Received {
+export function poll(fd: number, request: Region): Received {
   const end = performance.now() + SPIN_MILLISECONDS;
   for (let asked = 1; ; asked++) {
     const received = receive(fd, request);

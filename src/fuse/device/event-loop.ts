@@ -1,18 +1,20 @@
+import { setImmediate as eventsHandled } from 'node:timers/promises';
 import { setNonBlocking } from '../../base/linux/descriptors.ts';
 import { Region } from '../../base/linux/native.ts';
 import { Waiting } from '../../base/linux/waiting.ts';
+import { POLLS_DEVICE } from '../../base/tuning.ts';
 import { wipe } from '../../base/wipe.ts';
 import { FUSE_MIN_READ_BUFFER } from '../protocol/abi.ts';
 import type { Connection } from './connection.ts';
-import { receive, reply } from './device-loop.ts';
+import { poll, type Received, receive, reply } from './device-loop.ts';
 
-/** How many requests are answered before signals and sockets of this thread have their turn. */
-const REQUESTS_PER_TURN = 16;
+/** How long requests are answered before signals and sockets of this thread have their turn. */
+const TURN_MILLISECONDS = 5;
 
 /**
  * Serves one connection on an open /dev/fuse from this thread's event loop, which goes on meanwhile: signals and
- * sockets are heard between requests. Each pause costs a hop to another thread and back, so a thread that has nothing
- * else to do serves by {@link serve}. Must be the only one that serves the mount.
+ * sockets are heard between requests. It polls for a moment before it waits, since that costs a hop to another thread
+ * and back; a thread that has nothing else to do serves by {@link serve}. Must be the only one that serves the mount.
  */
 export class EventLoopServer {
   readonly #fd: number;
@@ -39,8 +41,13 @@ export class EventLoopServer {
     try {
       while (!this.#isStopped) {
         await this.#waiting.readable();
-        if (!this.#isStopped && this.#turn(request) === 'gone') return 'gone';
-        onTurn();
+        while (!this.#isStopped) {
+          const turn = this.#turn(request);
+          if (turn === 'gone') return 'gone';
+          onTurn();
+          if (turn === 'idle') break;
+          await eventsHandled();
+        }
       }
       return 'stopped';
     } finally {
@@ -58,14 +65,21 @@ export class EventLoopServer {
     this.#isStopped = true;
   }
 
-  #turn(request: Region): 'again' | 'gone' {
-    for (let count = 0; count < REQUESTS_PER_TURN; count++) {
-      const received = receive(this.#fd, request);
-      if (typeof received === 'string') return received;
+  #turn(request: Region): 'busy' | 'idle' | 'gone' {
+    const end = performance.now() + TURN_MILLISECONDS;
+    do {
+      const received = this.#receive(request);
+      if (received === 'gone') return 'gone';
+      if (received === 'again') return 'idle';
       const length = this.#connection.handle(request, received);
       if (length > 0) reply(this.#fd, this.#connection, length);
       this.#connection.settle();
-    }
-    return 'again';
+    } while (performance.now() < end);
+    return 'busy';
+  }
+
+  #receive(request: Region): Received {
+    const received = receive(this.#fd, request);
+    return received === 'again' && POLLS_DEVICE ? poll(this.#fd, request) : received;
   }
 }

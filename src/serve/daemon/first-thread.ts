@@ -1,6 +1,7 @@
 import { Counters } from '../../base/counters.ts';
 import { CkptfsError, toPlainError } from '../../base/errors.ts';
 import { settleable } from '../../base/settleable.ts';
+import { SERVED_BEFORE_THREADS } from '../../base/tuning.ts';
 import { Secret } from '../../crypto/secret.ts';
 import { Connection } from '../../fuse/device/connection.ts';
 import { EventLoopServer } from '../../fuse/device/event-loop.ts';
@@ -13,7 +14,7 @@ import type { Log } from './log.ts';
 
 /**
  * Serves a mount that is only read on the daemon's first thread, until other threads do: a thread takes as long to
- * start as a whole Node, and a mount from which nothing is read needs none.
+ * start as a whole Node, and a mount from which little is read needs none.
  */
 export class FirstThread {
   /** Settles when the kernel's first request succeeded. Rejects with CkptfsError `missing-feature`. */
@@ -56,15 +57,15 @@ export class FirstThread {
 
   /**
    * Serves the open /dev/fuse until the mount is gone, or until {@link stop}; cache and object keys are wiped then.
-   * @param onRead is called after requests when contents were read
+   * @param onBusy is called after requests, when as much was read that other threads are worth their start
    * @throws CkptfsError `internal` when the device fails in an unexpected way
    */
-  async serve(fd: number, onRead: () => void): Promise<void> {
+  async serve(fd: number, onBusy: () => void): Promise<void> {
     const counters = new Float64Array(this.memory.connection);
     this.#server = new EventLoopServer(fd, this.#connection);
     try {
       await this.#server.serve(() => {
-        if ((counters[Counter.bytesRead] ?? 0) > 0) onRead();
+        if ((counters[Counter.bytesRead] ?? 0) > SERVED_BEFORE_THREADS) onBusy();
       });
     } finally {
       this.close();

@@ -17,9 +17,9 @@ import {
 } from './serving-threads.ts';
 
 /**
- * The threads of a mount that is only read. The daemon's first thread answers until contents are read; then the serving
- * threads are started, and take over as soon as one of them has opened the image. The first thread goes on where none
- * of them can.
+ * The threads of a mount that is only read. The daemon's first thread answers until so much was read that the serving
+ * threads are worth their start; they take over as soon as one of them has opened the image. The first thread goes on
+ * where none of them can.
  */
 export class ThreadsOnDemand implements ThreadsOfMount {
   readonly ended: Promise<CkptfsError | undefined>;

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { SERVED_BEFORE_THREADS } from '../../../src/base/tuning.ts';
 import type { MountStatus } from '../../../src/serve/control/status.ts';
 import { ckptfs } from './ckptfs.ts';
 import { PATIENCE } from './patience.ts';
@@ -84,6 +85,32 @@ export async function until(what: string, condition: () => boolean, milliseconds
     if (Date.now() > deadline) throw new Error(`not in time: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
+}
+
+/** Reads a file past the page cache until the serving threads of a mount answer: they have clones of the device. */
+export async function untilThreadsServe(pid: number, file: string): Promise<void> {
+  const fd = fs.openSync(file, fs.constants.O_RDONLY | fs.constants.O_DIRECT);
+  const piece = Buffer.alloc(1 << 20);
+  try {
+    await until('the serving threads serve', () => {
+      for (let read = 0; read <= SERVED_BEFORE_THREADS; ) read += fs.readSync(fd, piece, 0, piece.length, 0);
+      return descriptorsOf(pid).filter((path) => path === '/dev/fuse').length > 1;
+    });
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+/** What the descriptors of a process lead to. */
+function descriptorsOf(pid: number): string[] {
+  return fs.readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
+    try {
+      return [fs.readlinkSync(`/proc/${pid}/fd/${fd}`)];
+    } catch {
+      // It was closed meanwhile.
+      return [];
+    }
+  });
 }
 
 /** Starts a program in the background with its output in `output`, a file; the caller kills it. */
