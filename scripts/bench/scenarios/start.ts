@@ -38,7 +38,7 @@ export async function start(bench: Bench, peer: MountPeer, data: Dataset): Promi
   }
 }
 
-/** Measures the resident memory of a daemon a second after the first byte was read, when all its threads run. */
+/** Measures the resident memory of a daemon a second after the first byte was read. So little starts no threads. */
 async function idleMemory(bench: Bench, peer: MountPeer, data: Dataset): Promise<number> {
   return bench.mounted(peer, data, async (path, pid) => {
     readFirstByte(path);
