@@ -3,10 +3,12 @@ import { Region } from '../../src/base/linux/native.ts';
 import { createChunkCipher } from '../../src/crypto/chunk-ciphers.ts';
 import { headerMac } from '../../src/crypto/header-mac.ts';
 import { deriveHeaderMacKey, deriveManifestKey } from '../../src/crypto/image-keys.ts';
+import { JournalCipher } from '../../src/crypto/journal-cipher.ts';
 import { openManifest, sealManifest } from '../../src/crypto/manifest-aead.ts';
 import { primitives } from '../../src/crypto/select.ts';
 import { cipherNames } from '../../src/format/ciphers.ts';
 import { Geometry } from '../../src/format/geometry.ts';
+import { encodeJournalHeader } from '../../src/format/journal-codec.ts';
 import { parseSlot } from '../../src/format/slot.ts';
 import { suiteNames } from '../../src/format/suites.ts';
 import { readKeyFile } from '../../src/keys/key-file.ts';
@@ -44,9 +46,11 @@ for (const suite of suiteNames) {
   const sealed = sealManifest(manifestKey, nonce, imageId, Buffer.alloc(8192), suite, p);
   openManifest(manifestKey, nonce, imageId, sealed, suite, p);
 }
+const journal = new JournalCipher(p, imageKey, imageId, encodeJournalHeader(objectId), 'fips');
+journal.open(0, journal.seal(0, Buffer.alloc(64)));
 await say('live');
 
-for (const cipher of ciphers) cipher.dispose();
+for (const cipher of [...ciphers, journal]) cipher.dispose();
 for (const secret of [key, imageKey, headerKey, manifestKey]) secret.wipe();
 // Node's own key objects wipe themselves when they are collected.
 for (let i = 0; i < 3; i++) {

@@ -9,7 +9,9 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, expect, test } from 'vitest';
 import {
   deriveHeaderMacKey,
+  deriveJournalKey,
   deriveManifestKey,
+  deriveManifestSealKey,
   deriveObjectDataKey,
   deriveObjectMacKey,
 } from '../../src/crypto/image-keys.ts';
@@ -32,13 +34,16 @@ test.each(['openssl', 'node'])('no key is left in memory after the wipe (%s)', {
   const p = primitives();
   const [imageId, objectId] = [Buffer.alloc(16, 1), Buffer.alloc(16, 2)];
   const dataKey = Buffer.from(deriveObjectDataKey(p, 'aes-256-xts', imageKey, imageId, objectId).bytes);
+  const manifestKey = deriveManifestKey(p, imageKey, imageId);
   const needles = new Map([
     ['chacha', Buffer.from(deriveObjectDataKey(p, 'chacha20-poly1305', imageKey, imageId, objectId).bytes)],
     ['gcm', Buffer.from(deriveObjectDataKey(p, 'aes-256-gcm', imageKey, imageId, objectId).bytes)],
     ['header', Buffer.from(deriveHeaderMacKey(p, imageKey, imageId).bytes)],
     ['image', Buffer.from(imageKey.bytes)],
     ['mac', Buffer.from(deriveObjectMacKey(p, 'aes-256-xts', imageKey, imageId, objectId).bytes)],
-    ['manifest', Buffer.from(deriveManifestKey(p, imageKey, imageId).bytes)],
+    ['journal', Buffer.from(deriveJournalKey(p, imageKey, imageId, objectId).bytes)],
+    ['manifest', Buffer.from(manifestKey.bytes)],
+    ['manifest seal', Buffer.from(deriveManifestSealKey(p, manifestKey, Buffer.alloc(24)).bytes)],
     ['text', text.subarray(0, 64)],
     ['wrapping', Buffer.from(wrappingKey.bytes)],
     ['xts data', dataKey.subarray(0, 32)],
@@ -53,7 +58,7 @@ test.each(['openssl', 'node'])('no key is left in memory after the wipe (%s)', {
   expect(await said()).toBe('live');
   // That the scan sees keys at all; OpenSSL does not keep each one as it was given.
   expect(namesInMemory(child.pid ?? 0, needles)).toEqual(
-    expect.arrayContaining(['header', 'image', 'manifest', 'wrapping']),
+    expect.arrayContaining(['header', 'image', 'journal', 'manifest', 'wrapping']),
   );
   child.stdin.write('\n');
   expect(await said()).toBe('wiped');
