@@ -128,6 +128,7 @@ describe('encrypt', () => {
       fileBytes: 3_000_005,
       skipped: [],
       losses: [],
+      suite: 'default',
       cipher: 'chacha20-poly1305',
     });
     expect(run('cat', 'enc-two', 'core-1.img', '-k', 'key2')).toEqual(success('core'));
@@ -204,7 +205,7 @@ describe('what is in an image', () => {
   });
 
   test('info works without the key, and shows more with it', () => {
-    const outside = ['image', 'format', 'cipher', 'chunk size', 'key slots', 'objects', 'stored size'];
+    const outside = ['image', 'format', 'suite', 'cipher', 'chunk size', 'key slots', 'objects', 'stored size'];
     const inside = ['sealed', 'files', 'directories', 'symbolic links', 'size of files', 'of it data', 'overhead'];
     const labels = (text: string): string[] =>
       text
