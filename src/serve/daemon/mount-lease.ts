@@ -33,22 +33,31 @@ export interface LeasedMount {
 export class MountLease {
   readonly #terms: LeaseTerms;
   readonly #mount: LeasedMount;
+  readonly #check: typeof checkKey;
+  readonly #now: () => number;
   readonly #lease: Lease;
 
-  constructor(terms: LeaseTerms, mount: LeasedMount) {
+  /**
+   * @param check finds out whether the key may be used, and never throws
+   * @param now seconds since the host was started
+   */
+  constructor(terms: LeaseTerms, mount: LeasedMount, check = checkKey, now: () => number = secondsSinceBoot) {
     this.#terms = terms;
     this.#mount = mount;
-    this.#lease = new Lease(terms, {
-      ask: (after) => this.#ask(after),
-      heard: (answer) => this.#heard(answer),
+    this.#check = check;
+    this.#now = now;
+    const host = {
+      ask: (after: number) => this.#ask(after),
+      heard: (answer: LeaseAnswer) => this.#heard(answer),
       expired: () => this.#expired(),
       graceOver: () => this.#lock('unreachable'),
-    });
+    };
+    this.#lease = new Lease(terms, host, now);
   }
 
   /** Begins, with a key that was fetched at a time, for as long as the service then said. */
   start(fetchedAt: number | undefined, leaseSeconds: number | undefined): void {
-    this.#lease.start(fetchedAt ?? secondsSinceBoot(), leaseSeconds);
+    this.#lease.start(fetchedAt ?? this.#now(), leaseSeconds);
     if (!this.#lease.isRunning) return;
     const { secondsLeft } = this.#lease;
     this.#mount.note('lease', 'ok', { seconds: secondsLeft });
@@ -67,7 +76,7 @@ export class MountLease {
     return {
       state: isRunning || state === 'revoked' ? state : 'ended',
       secondsLeft: isRunning ? secondsLeft : 0,
-      ...(last === undefined ? {} : { renewal: resultOf(last) }),
+      ...(last === undefined ? {} : { renewal: resultOf(last, this.#now()) }),
     };
   }
 
@@ -75,7 +84,7 @@ export class MountLease {
     const { place, imageId, isCriu } = this.#mount;
     const { check, seconds = this.#lease.secondsLeft } = this.#terms;
     if (typeof place === 'string') throw new CkptfsError('internal', 'the directory of the image is not held open');
-    return checkKey({ check, imageId, isCriu, path: place.path, seconds, after }, place.fd);
+    return this.#check({ check, imageId, isCriu, path: place.path, seconds, after }, place.fd);
   }
 
   #heard(answer: LeaseAnswer): void {
@@ -125,11 +134,11 @@ export class MountLease {
   }
 }
 
-function resultOf(answer: LeaseAnswer): NonNullable<LeaseStatus['renewal']> {
+function resultOf(answer: LeaseAnswer, now: number): NonNullable<LeaseStatus['renewal']> {
   const reason = reasonOf(answer);
   return {
     result: answer.verdict === 'allowed' ? 'ok' : answer.verdict,
-    secondsAgo: Math.max(0, Math.floor(secondsSinceBoot() - answer.at)),
+    secondsAgo: Math.max(0, Math.floor(now - answer.at)),
     ...(answer.error === undefined ? {} : { error: answer.error.code }),
     ...(reason === undefined ? {} : { reason }),
   };
