@@ -20,7 +20,7 @@ import { checkPaths } from '../command.ts';
 import type { DemandedChecks } from '../config/enforcement.ts';
 import { checkByPolicy } from '../config/recipient-check.ts';
 import type { KeyArguments, RecipientArguments } from './key-options.ts';
-import { sourceOptionsOf } from './source-options.ts';
+import { refuseSharedHeaders, sourceOptionsOf } from './source-options.ts';
 
 /** What a command line names besides key files: sources of keys and passphrases, private keys, recipients. */
 export class OtherKeys {
@@ -89,6 +89,7 @@ export class OtherKeys {
 
   async #read(): Promise<void> {
     if (this.#args.asksNobody === true) refusePrompts();
+    refuseSharedHeaders(this.#args);
     const { key = [], passphraseFile, privateKey = [], keyDir = [], allowKeyUrl = [], recipient = [] } = this.#args;
     for (const text of key) await this.#addSource(text);
     if (passphraseFile !== undefined) await this.#addSource(`passphrase:${passphraseFile}`);
