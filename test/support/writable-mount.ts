@@ -82,7 +82,8 @@ export class WritableMount {
   /** Whether the daemon runs. */
   get serves(): boolean {
     try {
-      return !/^State:\t[ZX]/m.test(fs.readFileSync(`/proc/${this.daemon}/status`, 'utf8'));
+      const status = fs.readFileSync(`/proc/${this.daemon}/status`, 'utf8');
+      return !/^State:\t[ZX]/m.test(status) || !/^Threads:\t[01]$/m.test(status);
     } catch (error) {
       if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ESRCH'))
         return false;

@@ -69,10 +69,11 @@ export function clear(mountPoint: string): void {
   }
 }
 
-/** Whether a process runs; one that has ended and was not reaped yet does not. */
+/** Whether a process runs. One does not that has ended, with its last thread, and was not reaped yet. */
 export function isAlive(pid: number): boolean {
   try {
-    return !/^State:\t[ZX]/m.test(fs.readFileSync(`/proc/${pid}/status`, 'utf8'));
+    const status = fs.readFileSync(`/proc/${pid}/status`, 'utf8');
+    return !/^State:\t[ZX]/m.test(status) || !/^Threads:\t[01]$/m.test(status);
   } catch {
     return false;
   }
