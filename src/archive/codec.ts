@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import type { Readable, Transform, Writable } from 'node:stream';
+import { Duplex, type Readable, type Transform, type Writable } from 'node:stream';
 import { CkptfsError, systemErrorName } from '../base/errors.ts';
 import { withoutInheritance } from '../base/linux/descriptors.ts';
 import { printable } from '../base/printable.ts';
+import { type CountingTransform, decompressFrames } from './zstd-frames.ts';
 
 /** Something that compresses or decompresses what goes through it. */
 export interface Codec {
@@ -30,7 +31,7 @@ const MAX_SAID = 400;
 /** The part of node:zlib that Node has from version 22.15 on. */
 interface ZstdOfNode {
   createZstdCompress(options: object): Transform;
-  createZstdDecompress(options: object): Transform;
+  createZstdDecompress(options: object): CountingTransform;
   readonly constants: { readonly ZSTD_c_checksumFlag: number; readonly ZSTD_d_windowLogMax: number };
 }
 
@@ -46,20 +47,21 @@ function hasZstd(zlib: object): zlib is ZstdOfNode {
   return 'createZstdCompress' in zlib;
 }
 
-function zstdStream({ createZstdCompress, createZstdDecompress, constants }: ZstdOfNode, direction: Direction) {
+function zstdStream({ createZstdCompress, createZstdDecompress, constants }: ZstdOfNode, direction: Direction): Duplex {
   const { ZSTD_c_checksumFlag: checksum, ZSTD_d_windowLogMax: windowLog } = constants;
-  return direction === 'compress'
-    ? createZstdCompress({ params: { [checksum]: 1 } })
-    : createZstdDecompress({ params: { [windowLog]: ZSTD_WINDOW_LOG } });
+  if (direction === 'compress') return createZstdCompress({ params: { [checksum]: 1 } });
+  const open = (): CountingTransform => createZstdDecompress({ params: { [windowLog]: ZSTD_WINDOW_LOG } });
+  return Duplex.from((source: AsyncIterable<Uint8Array>) => decompressFrames(source, open));
 }
 
-function ofStream(stream: Transform): Codec {
+function ofStream(stream: Duplex): Codec {
   return { input: stream, output: stream, done: Promise.resolve(), close: () => stream.destroy() };
 }
 
 function ofProgram(direction: Direction): Codec {
   const words = direction === 'compress' ? ['-q', '-c'] : ['-q', '-d', '-c'];
-  const child = withoutInheritance(() => spawn('zstd', words, { stdio: ['pipe', 'pipe', 'pipe'] }));
+  // Detached, so that an interrupt at the terminal ends ckptfs first, which then says what became of its work.
+  const child = withoutInheritance(() => spawn('zstd', words, { stdio: ['pipe', 'pipe', 'pipe'], detached: true }));
   const done = endOf(child);
   // Who reads the output asks for it later.
   done.catch(() => undefined);

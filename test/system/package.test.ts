@@ -157,6 +157,7 @@ describeIf(['npm'], 'the package, where there is no compiler', () => {
       const lines = runWell('node', project('built/examples.mjs'), project('empty')).split('\n');
       expect(lines).toEqual([
         expect.stringMatching(/^[0-9a-f]{32} 1 0$/),
+        '2',
         "[ 'empty directory', 'inventory.img file', 'pages-1.img file' ]",
         'from memory',
         '6 99005 100005',

@@ -28,9 +28,14 @@ interface ArchiveArguments extends CommonOptions, KeyArguments, RecipientArgumen
 /** Bytes that are read at once from a file. */
 const READ_SIZE = 1 << 20;
 
-/** Returns whether a source is an archive, and not a directory. Nothing is an archive that is not there. */
+/** Returns whether a source is an archive. What cannot be looked at is none, and is refused as a directory is. */
 export function isArchive(source: string): boolean {
-  return source === STANDARD_INPUT_PATH || statSync(source, { throwIfNoEntry: false })?.isFile() === true;
+  if (source === STANDARD_INPUT_PATH) return true;
+  try {
+    return statSync(source).isFile();
+  } catch {
+    return false;
+  }
 }
 
 /** Encrypts an archive into a new image. Returns the exit code. */
