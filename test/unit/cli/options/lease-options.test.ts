@@ -17,7 +17,8 @@ test('a lease has what opens the image anew, and nothing else', () => {
     keyLease: 60,
     onRevoked: 'unmount',
   } as const;
-  expect(leaseFrom({ ...args, ...{ label: 'x', ENC: 'enc' } })).toEqual({
+  const terms = leaseFrom({ ...args, ...{ label: 'x', ENC: 'enc' } });
+  expect(terms).toMatchObject({
     seconds: 60,
     onRevoked: 'unmount',
     onUnreachable: 'keep',
@@ -29,6 +30,8 @@ test('a lease has what opens the image anew, and nothing else', () => {
       shared: true,
     },
   });
+  expect(Object.keys(terms?.check.options ?? {}).sort()).toEqual(['key', 'keySlot', 'keyTimeout']);
+  expect(terms?.check.environment).not.toHaveProperty('VAULT_TOKEN');
 });
 
 describe('a key without --key-lease', () => {
@@ -51,7 +54,7 @@ test('the cache can be left out', () => {
 test('the variable that names a key counts where no key is named', () => {
   vi.stubEnv('CKPTFS_KEY', 'env:SECRET');
   expect(() => leaseFrom({ keyLease: 60 })).toThrow('a key from env: has no lease');
-  expect(leaseFrom({ keyLease: 60, key: ['cmd:get'] })?.check.environment).toEqual({ CKPTFS_KEY: 'env:SECRET' });
+  expect(leaseFrom({ keyLease: 60, key: ['cmd:get'] })?.check.environment).toMatchObject({ CKPTFS_KEY: 'env:SECRET' });
 });
 
 test.each<[what: string, args: Arguments, message: string]>([
