@@ -2,6 +2,7 @@ import { isIP } from 'node:net';
 import { connect, type SecureContext, type TLSSocket } from 'node:tls';
 import { systemErrorName } from '../../base/errors.ts';
 import { wipe } from '../../base/wipe.ts';
+import { checkHost } from '../sources/https-certificates.ts';
 import { tlsFault } from '../sources/tls-fault.ts';
 import type { ServerAddress } from './address.ts';
 import { IncomingMessage } from './incoming-message.ts';
@@ -56,6 +57,7 @@ export class Connection {
       servername: isIP(host) === 0 ? host : '',
       secureContext,
       minVersion: 'TLSv1.2',
+      checkServerIdentity: checkHost,
       // Not what NODE_TLS_REJECT_UNAUTHORIZED says.
       rejectUnauthorized: true,
     });

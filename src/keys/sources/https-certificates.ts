@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { createSecureContext, type SecureContext } from 'node:tls';
+import { checkServerIdentity, createSecureContext, type PeerCertificate, type SecureContext } from 'node:tls';
 import { CkptfsError, ioError, systemErrorName } from '../../base/errors.ts';
 import { wipe } from '../../base/wipe.ts';
 import type { SourceOptions } from './source.ts';
@@ -37,6 +37,14 @@ export function readCertificates({ caFile, certFile, certKeyFile }: Files, ciphe
   } finally {
     if (key !== undefined) wipe(key);
   }
+}
+
+/**
+ * Tells why a certificate is not one for a host. The host must be among its alternative names (RFC 9525 §2): Node would
+ * take the common name in their place, which an authority may let anyone choose.
+ */
+export function checkHost(host: string, certificate: PeerCertificate): Error | undefined {
+  return checkServerIdentity(host, { ...certificate, subject: { ...certificate.subject, CN: '' } });
 }
 
 /** @throws CkptfsError `bad-argument` for a client certificate without its key, or the reverse */

@@ -3,7 +3,7 @@ import { type RequestOptions, request } from 'node:https';
 import { Deadline } from '../../base/deadline.ts';
 import { CkptfsError, systemErrorName } from '../../base/errors.ts';
 import { wipe } from '../../base/wipe.ts';
-import { readCertificates } from './https-certificates.ts';
+import { checkHost, readCertificates } from './https-certificates.ts';
 import { interruptible } from './interruptible.ts';
 import { pause } from './pause.ts';
 import type { HeaderField, SourceOptions } from './source.ts';
@@ -75,6 +75,7 @@ export function fetchSecret(fetch: Fetch, into: Buffer): Promise<number> {
     ...certificates,
     agent: false,
     minVersion: 'TLSv1.2',
+    checkServerIdentity: checkHost,
     // Not what NODE_TLS_REJECT_UNAUTHORIZED says.
     rejectUnauthorized: true,
   };

@@ -5,6 +5,7 @@
  */
 export function tlsFault(code: string): 'certificate' | 'refused' | 'garbage' | undefined {
   if (code.includes('ALERT')) return 'refused';
-  if (/CERT|ALTNAME|UNABLE_TO_|HOSTNAME_MISMATCH|INVALID_CA|PATH_LENGTH/.test(code)) return 'certificate';
+  if (/CERT|ALTNAME|UNABLE_TO_|HOSTNAME_MISMATCH|INVALID_CA|INVALID_PURPOSE|PATH_LENGTH|UNSPECIFIED/.test(code))
+    return 'certificate';
   return /^(?:HPE_|ERR_SSL_|EPROTO)/.test(code) ? 'garbage' : undefined;
 }
