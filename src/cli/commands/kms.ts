@@ -1,7 +1,7 @@
 import type { ArgumentsCamelCase, Argv } from 'yargs';
 import { CkptfsError } from '../../base/errors.ts';
 import { printable } from '../../base/printable.ts';
-import { type KmipAddress, keyUrl, parseKmipAddress } from '../../keys/kmip/address.ts';
+import { isKey, type KmipAddress, keyUrl, parseKmipAddress } from '../../keys/kmip/address.ts';
 import { KmipClient } from '../../keys/kmip/client.ts';
 import { revocationReasons } from '../../keys/kmip/tags.ts';
 import { schemeOf } from '../../keys/sources/schemes.ts';
@@ -32,6 +32,7 @@ export const command = defineCommand({
       sourceOptionsOf(servers, () => undefined),
     );
     try {
+      client.startTime();
       await runAction(args, address, client);
     } finally {
       client.close();
@@ -63,6 +64,8 @@ function addressOf({ ACTION, SERVICE, NAME, reason }: Arguments): KmipAddress {
   if (needsKey && address.key === undefined) throw problem('no key is named: kmip://HOST/KEY');
   if (!needsKey && address.key !== undefined) throw problem('no key is expected: kmip://HOST');
   if (ACTION === 'create' && NAME === undefined) throw problem('no name is given');
+  if (NAME !== undefined && !isKey(NAME))
+    throw problem('a name has 1 to 512 characters, none of them a control character');
   if (ACTION !== 'create' && NAME !== undefined) throw problem(`${NAME} is not expected`);
   if (ACTION === 'revoke' && reason === undefined) throw problem('no --reason is given');
   if (ACTION !== 'revoke' && reason !== undefined) throw problem('--reason is for revoke');

@@ -53,6 +53,19 @@ export function keyUrl({ servers }: KmipAddress, key: string): string {
   return `kmip://${servers.map(({ text }) => text).join(',')}/${keyPath(key)}`;
 }
 
+/** Tells whether an address can name a key by a text. */
+export function isKey(text: string): boolean {
+  return text.length > 0 && text.length <= MAX_KEY_LENGTH && !/\p{Cc}/u.test(text);
+}
+
+/**
+ * Tells whether a key is written as servers write the identifiers that they give, a number or a UUID. It is never taken
+ * for a name then: any client may choose a name, also that of a key that was destroyed.
+ */
+export function isIdentifier(key: string): boolean {
+  return /^(?:\d+|[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12})$/i.test(key);
+}
+
 /** Writes a key as the path of an address. */
 export function keyPath(key: string): string {
   return encodeURIComponent(key).replaceAll('%3A', ':').replaceAll('%40', '@');
@@ -67,7 +80,7 @@ function parsedServer(text: string): ServerAddress {
 
 function parsedKey(path: string): string {
   const key = decoded(path);
-  if (key === undefined || /\p{Cc}/u.test(key) || key.length > MAX_KEY_LENGTH)
+  if (key === undefined || !isKey(key))
     throw wrong(`a key has 1 to ${MAX_KEY_LENGTH} characters, none of them a control character`);
   return key;
 }

@@ -1,5 +1,6 @@
 import { MalformedError } from '../../base/bytes.ts';
 import { Secret } from '../../crypto/secret.ts';
+import { isIdentifier } from './address.ts';
 import {
   askedAttributes,
   type KeyAttributes,
@@ -14,6 +15,7 @@ import type { Session } from './session.ts';
 import {
   AES,
   GCM,
+  type OperationName,
   RAW_KEY,
   type RevocationReason,
   resultReason,
@@ -35,13 +37,14 @@ export async function canEncrypt(session: Session, signal: AbortSignal): Promise
 }
 
 /**
- * Returns the identifiers of the keys that a text names. It is taken for an identifier first: other clients of a server
- * choose names, but not identifiers.
+ * Returns the identifiers of the keys that a text names. It is taken for an identifier first, and for a name only where
+ * it is none: other clients of a server choose names, but not identifiers.
  * @throws OperationFailure when there is no such key
  */
 export async function find(session: Session, key: string, signal: AbortSignal): Promise<readonly string[]> {
-  const failure = isIdentifier(key) ? await attributes(session, key, signal).then(() => undefined, refusalOf) : ABSENT;
+  const failure = fitsSlot(key) ? await attributes(session, key, signal).then(() => undefined, refusalOf) : ABSENT;
   if (failure === undefined) return [key];
+  if (isIdentifier(key) || OF_A_KEY.includes(failure.reason)) throw failure;
   const named = await locate(session, key, signal);
   if (named.length === 0) throw failure;
   return named;
@@ -58,9 +61,7 @@ export function locate(session: Session, name: string | undefined, signal: Abort
 export function attributes(session: Session, id: string, signal: AbortSignal): Promise<KeyAttributes> {
   // KMIP 2.0 has another way to ask for some of them; without it a server returns all.
   const names = session.version === '2.0' ? [] : askedAttributes.map((name) => text(tag.attributeName, name));
-  return session.ask('getAttributes', [text(tag.uniqueIdentifier, id), ...names], signal, (answer) =>
-    readAttributes(session.version, answer),
-  );
+  return askOf(session, 'getAttributes', id, names, signal, (answer) => readAttributes(session.version, answer));
 }
 
 /** Returns the vector ‖ the ciphertext ‖ the tag. */
@@ -70,13 +71,12 @@ export function encrypt(
   signal: AbortSignal,
 ): Promise<Buffer> {
   const payload = [
-    text(tag.uniqueIdentifier, id),
     gcm(),
     bytes(tag.data, data),
     bytes(tag.ivCounterNonce, iv),
     bytes(tag.authenticatedEncryptionAdditionalData, context),
   ];
-  return session.ask('encrypt', payload, signal, (answer) => {
+  return askOf(session, 'encrypt', id, payload, signal, (answer) => {
     // A server may take a vector of its own.
     const used = optional(answer, tag.ivCounterNonce, 'bytes') ?? iv;
     const ciphertext = required(answer, tag.data, 'bytes');
@@ -96,7 +96,6 @@ export async function decrypt(
   const size = sealed.length - IV_SIZE - TAG_SIZE;
   if (size < 1) return undefined;
   const payload = [
-    text(tag.uniqueIdentifier, id),
     gcm(),
     bytes(tag.data, sealed.subarray(IV_SIZE, IV_SIZE + size)),
     bytes(tag.ivCounterNonce, sealed.subarray(0, IV_SIZE)),
@@ -104,7 +103,7 @@ export async function decrypt(
     bytes(tag.authenticatedEncryptionTag, sealed.subarray(IV_SIZE + size)),
   ];
   try {
-    return await session.ask('decrypt', payload, signal, (answer) => {
+    return await askOf(session, 'decrypt', id, payload, signal, (answer) => {
       const data = required(answer, tag.data, 'bytes');
       if (data.length !== size) throw new MalformedError('what it has decrypted is not of the right size');
       return Secret.copy(data);
@@ -117,7 +116,7 @@ export async function decrypt(
 
 /** Fetches the bytes of a key. */
 export function get(session: Session, id: string, signal: AbortSignal): Promise<Secret> {
-  return session.ask('get', [text(tag.uniqueIdentifier, id)], signal, (answer) => {
+  return askOf(session, 'get', id, [], signal, (answer) => {
     const key = required(answer, tag.symmetricKey, 'structure');
     const block = required(key, tag.keyBlock, 'structure');
     if (required(block, tag.keyFormatType, 'enumeration') !== RAW_KEY) throw new MalformedError('the key is not raw');
@@ -130,9 +129,7 @@ export function get(session: Session, id: string, signal: AbortSignal): Promise<
 /** Returns for how many seconds a key may be used; undefined where the server gives no leases. */
 export async function lease(session: Session, id: string, signal: AbortSignal): Promise<number | undefined> {
   if (!(await session.has(['obtainLease'], signal))) return undefined;
-  return session.ask('obtainLease', [text(tag.uniqueIdentifier, id)], signal, (answer) =>
-    optional(answer, tag.leaseTime, 'interval'),
-  );
+  return askOf(session, 'obtainLease', id, [], signal, (answer) => optional(answer, tag.leaseTime, 'interval'));
 }
 
 /** Makes a key of AES-256, which is not active yet, and returns its identifier. */
@@ -142,7 +139,7 @@ export function create(session: Session, name: string, signal: AbortSignal): Pro
 }
 
 export function activate(session: Session, id: string, signal: AbortSignal): Promise<void> {
-  return session.ask('activate', [text(tag.uniqueIdentifier, id)], signal, () => undefined);
+  return askOf(session, 'activate', id, [], signal, () => undefined);
 }
 
 export function revoke(
@@ -155,11 +152,27 @@ export function revoke(
     enumeration(tag.revocationReasonCode, revocationReasons.indexOf(reason) + 1),
     ...(message === undefined ? [] : [text(tag.revocationMessage, message)]),
   ]);
-  return session.ask('revoke', [text(tag.uniqueIdentifier, id), why], signal, () => undefined);
+  return askOf(session, 'revoke', id, [why], signal, () => undefined);
 }
 
 export function destroy(session: Session, id: string, signal: AbortSignal): Promise<void> {
-  return session.ask('destroy', [text(tag.uniqueIdentifier, id)], signal, () => undefined);
+  return askOf(session, 'destroy', id, [], signal, () => undefined);
+}
+
+/** Asks for an operation of one key, and believes no answer that is about another one. */
+function askOf<T>(
+  session: Session,
+  name: OperationName,
+  id: string,
+  payload: readonly Ttlv[],
+  signal: AbortSignal,
+  use: (answer: readonly Ttlv[]) => T,
+): Promise<T> {
+  return session.ask(name, [text(tag.uniqueIdentifier, id), ...payload], signal, (answer) => {
+    const about = optional(answer, tag.uniqueIdentifier, 'text');
+    if (about !== undefined && about !== id) throw new MalformedError('it is about another key');
+    return use(answer);
+  });
 }
 
 function gcm(): Ttlv {
@@ -170,6 +183,12 @@ function gcm(): Ttlv {
   ]);
 }
 
+/** Why a server refuses to use a key that it has, or had. */
+const OF_A_KEY: readonly (number | undefined)[] = [
+  resultReason.objectDestroyed,
+  resultReason.permissionDenied,
+  resultReason.notAuthorised,
+];
 const ABSENT = new OperationFailure(resultReason.itemNotFound, undefined);
 
 /** Returns an error with which a server refuses, and throws any other. */
@@ -179,13 +198,13 @@ function refusalOf(error: unknown): OperationFailure {
 }
 
 /** Returns whether a text can be the identifier of a key of a slot. */
-function isIdentifier(key: string): boolean {
+function fitsSlot(key: string): boolean {
   return /^[\x21-\x7e]{1,512}$/.test(key);
 }
 
 /** Reads an identifier, which has to fit into a key slot. @throws MalformedError */
 function identifier(answer: readonly Ttlv[]): string {
   const id = required(answer, tag.uniqueIdentifier, 'text');
-  if (!isIdentifier(id)) throw new MalformedError('an identifier that cannot be used');
+  if (!fitsSlot(id)) throw new MalformedError('an identifier that cannot be used');
   return id;
 }

@@ -3,12 +3,12 @@ import type { Secret } from '../../crypto/secret.ts';
 import { randomBytes } from '../../crypto/system-random.ts';
 import { type Slot, slotAlgorithm } from '../../format/slot.ts';
 import { type SlotDescription, slotInstant } from '../../format/slot-description.ts';
-import { type KmipAddress, parseKmipAddress } from '../kmip/address.ts';
+import { isIdentifier, type KmipAddress, parseKmipAddress } from '../kmip/address.ts';
 import { KmipClient, type Leased } from '../kmip/client.ts';
 import type { KeyProvider } from '../provider.ts';
 import { serviceKeyOf } from '../slots/service.ts';
 import { symmetricKeyProvider } from '../symmetric-key.ts';
-import { type KeyService, type OpenService, type ServiceProvider, serviceProvider } from './service.ts';
+import { type KeyService, type OpenService, type ServiceProvider, serviceProvider, severalKeys } from './service.ts';
 
 const IV_SIZE = 12;
 /** Size of what is in a slot: a vector of 12 bytes, a content key of 32 bytes encrypted, a tag of 16 bytes. */
@@ -54,6 +54,8 @@ function kmipProvider(address: KmipAddress, client: KmipClient): ServiceProvider
       client.startTime();
       // What a slot says would choose the key.
       if (address.key === undefined) throw new CkptfsError('bad-argument', `${client.source} names no key to destroy`);
+      const [, ...others] = isIdentifier(address.key) ? [] : await client.find(address.key);
+      if (others.length > 0) throw severalKeys(client.source);
       const isWrapped = slots.some((slot) => serviceKeyOf(slot, imageId, 'kmip') !== undefined);
       if (isWrapped || !(await fetches())) return (await wrapping.destroyKeyOf?.(slots, imageId)) ?? [];
       return fetched.destroyKeyOf(slots, imageId);
@@ -79,8 +81,11 @@ function kmipService(address: KmipAddress, client: KmipClient): KeyService {
       if (address.key !== undefined) return activeKey(client, await find(address.key));
       throw new CkptfsError('bad-argument', `${client.source} names no key, which a new key slot needs`);
     },
-    mayOpen: async (keyId) =>
-      address.key === undefined || address.key === keyId || (await find(address.key)).includes(keyId),
+    mayOpen: async (keyId) => {
+      const { key } = address;
+      if (key === undefined || key === keyId) return true;
+      return !isIdentifier(key) && (await find(key)).includes(keyId);
+    },
     wrap: (contentKey, keyId, context) => client.encrypt(keyId, contentKey, randomBytes(IV_SIZE), context),
     unwrap: async (wrapped, keyId, context) => {
       if (wrapped.length !== WRAPPED_SIZE) return undefined;

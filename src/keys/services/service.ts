@@ -1,3 +1,4 @@
+import type { ErrorData } from '../../base/error-data.ts';
 import { CkptfsError } from '../../base/errors.ts';
 import type { Secret } from '../../crypto/secret.ts';
 import type { Slot } from '../../format/slot.ts';
@@ -94,18 +95,24 @@ export function serviceProvider(service: KeyService, kind: SlotKind): ServicePro
     },
     unwrap: async (slots, imageId) => {
       let asked = 0;
+      let refusal: unknown;
       for (const [index, slot] of slots.entries()) {
         const keyId = serviceKeyOf(slot, imageId, service.name);
         if (keyId === undefined || !(await service.mayOpen(keyId))) continue;
-        if (asked++ === MAX_ASKED) return undefined;
+        if (asked++ === MAX_ASKED) break;
         let leaseSeconds: number | undefined;
         const imageKey = await unwrapByService(slot, async (wrapped, context) => {
           const unwrapped = await service.unwrap(wrapped, keyId, context);
           leaseSeconds = unwrapped?.leaseSeconds;
           return unwrapped?.contentKey;
+        }).catch((error: unknown) => {
+          if (!isOfOneKey(error)) throw error;
+          refusal ??= error;
+          return undefined;
         });
         if (imageKey !== undefined) return { imageKey, slot: index, leaseSeconds } satisfies OpenedSlot;
       }
+      if (refusal !== undefined) throw refusal;
       return undefined;
     },
     ...(service.destroy === undefined ? {} : { destroyKeyOf: destroying(service, service.destroy) }),
@@ -125,10 +132,20 @@ function destroying(service: KeyService, destroy: (keyId: string) => Promise<voi
     if (keyId === undefined) {
       throw new CkptfsError('bad-argument', `${service.source}: no key slot of this image is for it, so it is kept`);
     }
-    if (others.length > 0) {
-      throw new CkptfsError('bad-argument', `${service.source}: it stands for several keys; name the one to destroy`);
-    }
+    if (others.length > 0) throw severalKeys(service.source);
     await destroy(keyId);
     return found.map(({ index }) => index);
   };
+}
+
+/** What is thrown where a slot, which anyone may have made, would choose the key that is destroyed. */
+export function severalKeys(source: string): CkptfsError {
+  return new CkptfsError('bad-argument', `${source}: it stands for several keys; name the one to destroy`);
+}
+
+/** Tells whether a service refuses one key: another slot may be for another one. */
+function isOfOneKey(error: unknown): boolean {
+  if (!(error instanceof CkptfsError) || error.code !== 'key-unavailable') return false;
+  const { reason } = error.data as ErrorData<'key-unavailable'>;
+  return reason === 'absent' || reason === 'revoked' || reason === 'denied';
 }

@@ -3,7 +3,8 @@ import type { CkptfsError } from '../../../../src/base/errors.ts';
 import { Secret } from '../../../../src/crypto/secret.ts';
 import type { Slot } from '../../../../src/format/slot.ts';
 import { slotParameters } from '../../../../src/format/slot.ts';
-import { versionItem } from '../../../../src/keys/kmip/messages.ts';
+import { text, versionItem } from '../../../../src/keys/kmip/messages.ts';
+import { tag } from '../../../../src/keys/kmip/tags.ts';
 import { openKeyService } from '../../../../src/keys/services/registry.ts';
 import type { ServiceProvider } from '../../../../src/keys/services/service.ts';
 import type { SourceOptions } from '../../../../src/keys/sources/source.ts';
@@ -106,6 +107,30 @@ describe('the key', () => {
     expect((await failure(made('/fleet'))).slice(0, 2)).toEqual(['key-unavailable', 'refused']);
   });
 
+  test('that is named by its identifier is never one of that name', async () => {
+    server.addKey('9', 'active', '8');
+    expect((await failure(made('/8')))[1]).toBe('absent');
+    server.addKey('10', 'active', 'fleet');
+    server.answer = (name, payload) => {
+      if (name === 'getAttributes') throw new Refusal(0x0c, 'so');
+      return server.honest(name, payload);
+    };
+    expect((await failure(made('/fleet')))[1]).toBe('denied');
+    expect(server.asked).not.toContain('locate');
+  });
+
+  test('that is refused does not keep another slot from opening', async () => {
+    const { slot } = await made();
+    server.addKey('8');
+    const other = await made('/8');
+    server.addKey('7', 'deactivated');
+    expect(await opened('', slot, other.slot)).toEqual(other.key);
+    expect((await failure(opened('', slot)))[1]).toBe('revoked');
+    server.keys.delete('7');
+    expect(await opened('/8', slot, other.slot)).toEqual(other.key);
+    expect(await opened('/7', other.slot)).toBeUndefined();
+  });
+
   test('need not be named to open slots, but to make them', async () => {
     const { slot, key } = await made();
     expect(await opened('', slot)).toEqual(key);
@@ -162,11 +187,12 @@ describe('the key', () => {
   test('is kept where no slot is for it, or it is not named', async () => {
     const { slot } = await made();
     server.addKey('8');
-    for (const rest of ['/8', '', '/8?use=get'])
+    server.addKey('9', 'deactivated', 'name of 7');
+    for (const rest of ['/8', '', '/8?use=get', '/name%20of%207'])
       expect((await failure((await open(rest)).destroyKeyOf?.([slot], imageId) ?? Promise.resolve()))[0]).toBe(
         'bad-argument',
       );
-    expect(server.keys.size).toBe(2);
+    expect(server.keys.size).toBe(3);
   });
 });
 
@@ -245,17 +271,17 @@ test('the certificate of the server is checked, whatever NODE_TLS_REJECT_UNAUTHO
   expect(server.asked).toEqual([]);
 });
 
-test('a certificate that has expired is not accepted, nor one for another host', async () => {
-  for (const [name, days] of [
-    ['IP:127.0.0.1', -1],
-    ['DNS:elsewhere.example', 1],
-  ] as const) {
-    const other = await KmipServer.start(authority.issue('other', name, days));
-    const provider = await openKeyService(`kmip://${other.host}/7`, patient);
-    expect((await failure(provider.prepare())).slice(0, 2)).toEqual(['key-unavailable', 'certificate']);
-    expect(other.asked).toEqual([]);
-    await other.close();
-  }
+test.each<[what: string, ...issued: Parameters<TlsAuthority['issue']>]>([
+  ['that has expired', 'other', 'DNS:localhost', -1],
+  ['for another host', 'other', 'DNS:elsewhere.example', 1],
+  ['that has the host as its common name alone', 'localhost', 'email:a@elsewhere.example', 1],
+  ['for clients', 'other', 'DNS:localhost', 1, 'clientAuth'],
+])('a certificate %s is not accepted', async (_what, ...issued) => {
+  const other = await KmipServer.start(authority.issue(...issued));
+  const provider = await openKeyService(`kmip://${other.host.replace('127.0.0.1', 'localhost')}/7`, patient);
+  expect((await failure(provider.prepare())).slice(0, 2)).toEqual(['key-unavailable', 'certificate']);
+  expect(other.asked).toEqual([]);
+  await other.close();
 });
 
 test('a signal ends the waiting for a server', async () => {
@@ -312,6 +338,18 @@ describe('an answer', () => {
   ])('%s is not believed', async (_what, change) => {
     server.onConnection = (socket) => socket.once('data', () => socket.write(change(versionsAnswer())));
     expect((await failure(made())).slice(0, 2)).toEqual(['key-unavailable', 'garbage']);
+  });
+
+  test('about another key is not believed', async () => {
+    server.answer = (name, payload) => {
+      const payloadOfAnother = [text(tag.uniqueIdentifier, '8'), ...server.honest(name, payload)];
+      return name === 'encrypt' ? payloadOfAnother : server.honest(name, payload);
+    };
+    expect(await failure(made())).toEqual([
+      'key-unavailable',
+      'garbage',
+      'kmip://HOST/7: HOST: its answer is wrong: it is about another key',
+    ]);
   });
 
   test('to each of many slots has one time for all of them', async () => {
