@@ -28,9 +28,11 @@ suite() {
   [ -z "${isolated-}" ] || within=("$isolated")
   [ -z "${isolated-}" ] || [ "$2" = "$this" ] || within+=(unshare --mount)
   shift 2
+  # What vitest makes of a module, one suite after another would make again.
+  local cached=(--experimental.fsModuleCache "--experimental.fsModuleCachePath=$reports/modules")
   # A suite that ends well without a report has shown nothing.
   : >"$reports/${name//\//-}.json"
   PATH=$node:$PATH step "$name" timeout --foreground --kill-after=30 5400 "${within[@]}" \
     "$node/node" node_modules/vitest/vitest.mjs run --reporter=default --reporter=json \
-    --outputFile.json="$reports/${name//\//-}.json" "$@"
+    --outputFile.json="$reports/${name//\//-}.json" "${cached[@]}" "$@"
 }
