@@ -8,7 +8,7 @@ import { decodeHeader, type Header } from './header.ts';
 import { textOf } from './header-fields.ts';
 import type { Member } from './member.ts';
 import { decodePax } from './pax-records.ts';
-import { readSparseMap } from './read-sparse-map.ts';
+import { type NamedMap, readSparseMap } from './read-sparse-map.ts';
 import { parsed, refusedArchive, refusedMember, shownName } from './refused.ts';
 
 /** Bytes of one extended header or long name: they are in memory as a whole. */
@@ -76,19 +76,28 @@ export class ArchiveReader {
     if (size < 0) throw this.#malformed('a size below 0');
     this.#left = size;
     this.#padding = paddingOf(size);
-    const readBlock = async (): Promise<Buffer> => {
-      await this.#readBlock();
-      return this.#block;
-    };
-    const map = await readSparseMap(header, extensions, size, this.#block, {
-      header: readBlock,
-      contents: async () => {
-        if ((await this.read(this.#block)) < BLOCK_SIZE) throw new MalformedError('a sparse map that does not end');
-        return this.#block;
-      },
-    }).catch((error: unknown) => this.#parsed(() => rethrow(error)));
+    const map = await this.#sparseMap(header, extensions, size);
     this.#member = map.name ?? this.#member;
     return this.#parsed(() => checkedMember(this.#archive, this.#member, header, extensions, map));
+  }
+
+  async #sparseMap(header: Header, extensions: Extensions, size: number): Promise<NamedMap> {
+    try {
+      return await readSparseMap(header, extensions, size, this.#block, {
+        header: async () => {
+          await this.#readBlock();
+          return this.#block;
+        },
+        contents: async () => {
+          if ((await this.read(this.#block)) < BLOCK_SIZE) throw new MalformedError('a sparse map that does not end');
+          return this.#block;
+        },
+      });
+    } catch (error) {
+      return this.#parsed(() => {
+        throw error;
+      });
+    }
   }
 
   /** Reads an extended header or a long name. */
@@ -182,8 +191,4 @@ const EXTENSIONS = ['x', 'g', 'L', 'K'];
 function checkGlobal(keys: readonly string[]): void {
   const other = keys.find((key) => key !== 'comment');
   if (other !== undefined) throw new MalformedError(`a record ${other} for all members`);
-}
-
-function rethrow(error: unknown): never {
-  throw error;
 }

@@ -15,9 +15,10 @@ import { ownRoot } from './new-image.ts';
 
 /** Bytes that are written at once. */
 const STEP = 1 << 20;
-/** Bytes of what is in memory as long as the image is open: names, attributes, and what else there is of a file. */
-const MAX_METADATA_BYTES = 512 << 20;
-const INODE_BYTES = 512;
+/** Bytes of what is in memory as long as the image is written: names, attributes, and what else there is of a file. */
+const MAX_METADATA_BYTES = 1 << 30;
+/** As measured: what an empty file takes, with its name in the maps of the tree and of the journal. */
+const INODE_BYTES = 1536;
 const RANGE_BYTES = 64;
 /** The mode of a directory that has no member of its own. */
 const DIRECTORY_MODE = 0o700;

@@ -71,7 +71,10 @@ describe('encrypt', () => {
     expect(run('encrypt', 'nosrc', 'enc2', ...key)).toEqual(
       failure(3, 'cannot look at nosrc: no such file or directory.'),
     );
-    expect(run('encrypt', 'key', 'enc2', ...key)).toEqual(failure(3, 'key is not a directory.'));
+    expect(run('encrypt', 'key', 'enc2', ...key)).toEqual(
+      failure(5, 'key is not a tar archive, neither as it is nor compressed by gzip or zstd.'),
+    );
+    expect(run('encrypt', '/dev/null', 'enc2', ...key)).toEqual(failure(3, '/dev/null is not a directory.'));
     expect(fs.existsSync(at('enc2'))).toBe(false);
   });
 
