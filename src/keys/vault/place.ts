@@ -4,6 +4,9 @@ const DEFAULT_PORT = 8200;
 /** A part of a path that every server reads as itself. */
 const PART = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,128}$/;
 
+/** What a slot has room for. */
+const MAX_LENGTH = 512;
+
 /** A key of a transit engine. */
 export interface VaultPlace {
   /** `vault://HOST:PORT/MOUNT/KEY`. */
@@ -35,8 +38,11 @@ export function parsePlace(rest: string): VaultPlace {
       'vault: needs a server, the path of a transit engine, and a key: vault://HOST/MOUNT/KEY',
     );
   const mount = parts.join('/');
+  const text = `vault:${server.slice('https:'.length)}/${mount}/${key}`;
+  if (text.length > MAX_LENGTH)
+    throw new CkptfsError('bad-argument', `vault: server and key have more than ${MAX_LENGTH} characters`);
   return {
-    text: `vault:${server.slice('https:'.length)}/${mount}/${key}`,
+    text,
     keyId: `${mount}/${key}`,
     urlOf: (what) => new URL(`${server}/v1/${mount}/${what}/${key}`),
   };

@@ -189,6 +189,7 @@ test.each([
   'vault://h/a/k?x',
   'vault://h:99999/a/k',
   'vault://h/a b/k',
+  `vault://h/${'mount/'.repeat(90)}k`,
 ])('%s names no key', async (text) => {
   await expect(openKeyService(text, {})).rejects.toMatchObject({
     code: 'bad-argument',
