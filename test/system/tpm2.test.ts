@@ -8,7 +8,6 @@ import { createConnection, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Deadline } from '../../src/base/deadline.ts';
 import type { CkptfsError } from '../../src/base/errors.ts';
 import { Secret } from '../../src/crypto/secret.ts';
 import type { Slot } from '../../src/format/slot.ts';
@@ -141,8 +140,8 @@ describeIf(['swtpm'], 'a TPM', () => {
       () => undefined,
       async (tcti) => {
         for (const pcrs of [undefined, { bank: 'sha256', registers: [3] }]) {
-          const deadline = Deadline.after(60_000);
-          const bus = new Tpm(await connectTpm('tpm2:', parseTcti(tcti) as TpmPlace, deadline), deadline);
+          const { signal } = new AbortController();
+          const bus = new Tpm(await connectTpm('tpm2:', parseTcti(tcti) as TpmPlace, signal), signal);
           const parent = await bus.storageKey();
           const sealed = await bus.seal(parent, secret, value, pcrs);
           const object = (await bus.load(parent, sealed)) ?? 0;
@@ -198,6 +197,14 @@ describeIf(['swtpm'], 'a TPM', () => {
     expect((await refusal(opened(slots, auth))).slice(1)).toEqual(['pin-locked', expect.stringContaining('locked')]);
     // What has no value is not concerned.
     expect(await opened([await wrap()])).toBeDefined();
+  });
+
+  test('opens by a slot that its registers and what was named fit, whatever slots come before it', async () => {
+    const slots = [await wrap('pcrs=sha256:16'), await wrap(auth), await wrap('pcrs=sha256:2')];
+    await tpm.extend(16);
+    expect(await opened(slots)).toMatchObject({ slot: 2 });
+    expect((await refusal(opened(slots.slice(0, 2))))[1]).toBe('denied');
+    expect(await tpm.loaded()).toBe(0);
   });
 
   test('that is stopped, or gone, is not waited for', async () => {

@@ -1,5 +1,6 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from 'node:http2';
 import { createConnection, isIP } from 'node:net';
+import { Deadline } from '../../base/deadline.ts';
 import { CkptfsError, systemErrorName } from '../../base/errors.ts';
 import { printable } from '../../base/printable.ts';
 import { wipe } from '../../base/wipe.ts';
@@ -28,6 +29,8 @@ export interface GrpcCall {
   readonly method: 'WrapKey' | 'UnWrapKey';
   readonly message: Uint8Array;
   readonly seconds: number;
+  /** Ends it earlier. */
+  readonly deadline?: Deadline | undefined;
 }
 
 /**
@@ -36,10 +39,10 @@ export interface GrpcCall {
  * @throws CkptfsError `key-unavailable`, `interrupted`
  */
 export function callGrpc(call: GrpcCall, into: Buffer): Promise<number> {
-  const { source, seconds } = call;
+  const { source, seconds, deadline = Deadline.after(seconds * 1000) } = call;
   const place = placeOf(call);
   return interruptible((interrupted) =>
-    withinTime(seconds * 1000, interrupted, async (signal) => {
+    withinTime(deadline.left, interrupted, async (signal) => {
       const session = connect('http://localhost', { createConnection: () => createConnection(place) });
       const frame = framed(call.message);
       const received = offHeap(FRAME_PREFIX_SIZE + 8 + into.length);

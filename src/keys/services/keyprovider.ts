@@ -1,4 +1,5 @@
 import { MalformedError } from '../../base/bytes.ts';
+import type { Deadline } from '../../base/deadline.ts';
 import { CkptfsError } from '../../base/errors.ts';
 import { printable } from '../../base/printable.ts';
 import { wipe } from '../../base/wipe.ts';
@@ -18,7 +19,8 @@ const FORM = /^([\x21-\x39\x3b-\x7e]{1,128})(?::(.*))?$/s;
 export const openService: OpenService = (rest, { timeoutSeconds }) => {
   const [, name, parameter] = FORM.exec(rest) ?? [];
   if (name === undefined) throw new CkptfsError('bad-argument', 'keyprovider: needs the name of a key provider');
-  return serviceProvider(new KeyProviderService(name, parameter, checkedSeconds(timeoutSeconds)), 'keyprovider');
+  const seconds = checkedSeconds(timeoutSeconds);
+  return serviceProvider(new KeyProviderService(name, parameter, seconds), 'keyprovider', seconds);
 };
 
 class KeyProviderService implements KeyService {
@@ -54,9 +56,9 @@ class KeyProviderService implements KeyService {
     throw this.#garbage(`it wraps to ${wrapped.length} bytes, more than a key slot has room for`);
   }
 
-  async unwrap(wrapped: Buffer, _keyId: string, context: Buffer) {
+  async unwrap(wrapped: Buffer, _keyId: string, context: Buffer, deadline: Deadline) {
     const question = unwrapQuestion(this.#provider, this.#parameter, wrapped);
-    const contentKey = await this.#ask('UnWrapKey', question, (answer) => contentKeyIn(answer, context));
+    const contentKey = await this.#ask('UnWrapKey', question, (answer) => contentKeyIn(answer, context), deadline);
     return contentKey && { contentKey };
   }
 
@@ -65,10 +67,15 @@ class KeyProviderService implements KeyService {
   }
 
   /** Asks, reads the answer, and wipes both. */
-  async #ask<T>(method: 'WrapKey' | 'UnWrapKey', question: Buffer, read: (answer: Uint8Array) => T): Promise<T> {
+  async #ask<T>(
+    method: 'WrapKey' | 'UnWrapKey',
+    question: Buffer,
+    read: (answer: Uint8Array) => T,
+    deadline?: Deadline,
+  ): Promise<T> {
     const into = offHeap(MAX_ANSWER_SIZE);
     try {
-      const length = await this.#answer(method, question, into);
+      const length = await this.#answer(method, question, into, deadline);
       if (length === into.length) throw this.#garbage(`it answers more than ${MAX_ANSWER_SIZE - 1} bytes`);
       return read(into.subarray(0, length));
     } catch (error) {
@@ -80,15 +87,22 @@ class KeyProviderService implements KeyService {
     }
   }
 
-  async #answer(method: 'WrapKey' | 'UnWrapKey', question: Buffer, into: Buffer): Promise<number> {
+  async #answer(
+    method: 'WrapKey' | 'UnWrapKey',
+    question: Buffer,
+    into: Buffer,
+    deadline: Deadline | undefined,
+  ): Promise<number> {
     const place = this.#findPlace();
+    const seconds = this.#seconds;
     if ('command' in place) {
       const { runForSecret } = await import('../sources/command.ts');
-      return runForSecret(this.source, place.command, into, { timeoutSeconds: this.#seconds, input: question });
+      const options = { timeoutSeconds: seconds, deadline, input: question };
+      return runForSecret(this.source, place.command, into, options);
     }
     const { callGrpc } = await import('../keyprovider/grpc.ts');
     const { source } = this;
-    return callGrpc({ source, address: place.grpc, method, message: question, seconds: this.#seconds }, into);
+    return callGrpc({ source, address: place.grpc, method, message: question, seconds, deadline }, into);
   }
 
   /** @throws CkptfsError `bad-key-file`, `key-unavailable` */

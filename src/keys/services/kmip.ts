@@ -7,6 +7,7 @@ import { isIdentifier, type KmipAddress, parseKmipAddress } from '../kmip/addres
 import { KmipClient, type Leased } from '../kmip/client.ts';
 import type { KeyProvider } from '../provider.ts';
 import { serviceKeyOf } from '../slots/service.ts';
+import { checkedSeconds } from '../sources/time-limit.ts';
 import { symmetricKeyProvider } from '../symmetric-key.ts';
 import { type KeyService, type OpenService, type ServiceProvider, serviceProvider, severalKeys } from './service.ts';
 
@@ -22,12 +23,12 @@ const MAX_PLACE_LENGTH = 512;
  */
 export const openService: OpenService = (rest, options) => {
   const address = parseKmipAddress(rest);
-  return kmipProvider(address, new KmipClient(address, options));
+  return kmipProvider(address, new KmipClient(address, options), checkedSeconds(options.timeoutSeconds));
 };
 
-function kmipProvider(address: KmipAddress, client: KmipClient): ServiceProvider {
+function kmipProvider(address: KmipAddress, client: KmipClient, seconds: number): ServiceProvider {
   const service = kmipService(address, client);
-  const wrapping = serviceProvider(service, 'kmip');
+  const wrapping = serviceProvider(service, 'kmip', seconds);
   const fetched = new FetchedKey(service, client);
   const fetches = async (): Promise<boolean> => address.fetchesKey || !(await client.canEncrypt());
   return {

@@ -1,4 +1,4 @@
-import type { ErrorData } from '../../base/error-data.ts';
+import { Deadline } from '../../base/deadline.ts';
 import { CkptfsError } from '../../base/errors.ts';
 import type { Secret } from '../../crypto/secret.ts';
 import type { Slot } from '../../format/slot.ts';
@@ -6,6 +6,7 @@ import { type SlotDescription, type SlotKind, slotInstant } from '../../format/s
 import type { KeyProvider, OpenedSlot } from '../provider.ts';
 import { type ServiceName, serviceKeyOf, unwrapByService, wrapByService } from '../slots/service.ts';
 import type { SourceOptions } from '../sources/source.ts';
+import { checkedSeconds, inSeconds } from '../sources/time-limit.ts';
 
 /** Slots of one image for which a service is asked at most: an attacker who has the storage can write slots. */
 export const MAX_ASKED = 8;
@@ -59,9 +60,10 @@ export interface KeyService {
   /**
    * Unwraps a content key, which the caller wipes. Returns undefined when the service says that it has not wrapped it.
    * @param wrapped from a slot: anyone may have made it
+   * @param deadline of all slots of an image together
    * @throws as {@link keyForMaking}
    */
-  unwrap(wrapped: Buffer, keyId: string, context: Buffer): Promise<UnwrappedContent | undefined>;
+  unwrap(wrapped: Buffer, keyId: string, context: Buffer, deadline: Deadline): Promise<UnwrappedContent | undefined>;
   /**
    * Revokes a key, where the service knows that, and destroys it. Does nothing to one that is destroyed.
    * @throws as {@link keyForMaking}
@@ -77,8 +79,11 @@ export interface UnwrappedContent {
   readonly leaseSeconds?: number | undefined;
 }
 
-/** Makes a provider of a service that wraps content keys itself. */
-export function serviceProvider(service: KeyService, kind: SlotKind): ServiceProvider {
+/**
+ * Makes a provider of a service that wraps content keys itself.
+ * @param seconds that the service has to open an image
+ */
+export function serviceProvider(service: KeyService, kind: SlotKind, seconds = checkedSeconds()): ServiceProvider {
   let key: Promise<string> | undefined;
   const keyForMaking = (): Promise<string> => {
     key ??= service.keyForMaking();
@@ -94,30 +99,52 @@ export function serviceProvider(service: KeyService, kind: SlotKind): ServicePro
       return wrapByService(imageKey, imageId, service.name, keyId, wrap, description);
     },
     unwrap: async (slots, imageId) => {
+      const deadline = Deadline.after(seconds * 1000);
+      const refusals: CkptfsError[] = [];
       let asked = 0;
-      let refusal: unknown;
       for (const [index, slot] of slots.entries()) {
         const keyId = serviceKeyOf(slot, imageId, service.name);
         if (keyId === undefined || !(await service.mayOpen(keyId))) continue;
         if (asked++ === MAX_ASKED) break;
-        let leaseSeconds: number | undefined;
-        const imageKey = await unwrapByService(slot, async (wrapped, context) => {
-          const unwrapped = await service.unwrap(wrapped, keyId, context);
-          leaseSeconds = unwrapped?.leaseSeconds;
-          return unwrapped?.contentKey;
-        }).catch((error: unknown) => {
-          if (!isOfOneKey(error)) throw error;
-          refusal ??= error;
-          return undefined;
-        });
-        if (imageKey !== undefined) return { imageKey, slot: index, leaseSeconds } satisfies OpenedSlot;
+        if (deadline.hasPassed) throw outOfTime(service, seconds);
+        try {
+          const opened = await openSlot(service, slot, keyId, deadline);
+          if (opened !== undefined) return { ...opened, slot: index } satisfies OpenedSlot;
+        } catch (error) {
+          if (!isOfOneSlot(error)) throw error;
+          refusals.push(error);
+        }
       }
-      if (refusal !== undefined) throw refusal;
+      if (refusals[0] !== undefined) throw refusals[0];
       return undefined;
     },
     ...(service.destroy === undefined ? {} : { destroyKeyOf: destroying(service, service.destroy) }),
     wipe: () => service.close(),
   };
+}
+
+async function openSlot(service: KeyService, slot: Slot, keyId: string, deadline: Deadline) {
+  let leaseSeconds: number | undefined;
+  const imageKey = await unwrapByService(slot, async (wrapped, context) => {
+    const unwrapped = await service.unwrap(wrapped, keyId, context, deadline);
+    leaseSeconds = unwrapped?.leaseSeconds;
+    return unwrapped?.contentKey;
+  });
+  return imageKey && { imageKey, leaseSeconds };
+}
+
+/** What a service may say of one slot, and not of another: its key was revoked, or its registers changed. */
+const REASONS_OF_ONE_SLOT: readonly string[] = ['absent', 'command-failed', 'denied', 'refused', 'revoked'];
+
+function isOfOneSlot(error: unknown): error is CkptfsError<'key-unavailable'> {
+  const isUnavailable = error instanceof CkptfsError && error.code === 'key-unavailable';
+  return isUnavailable && REASONS_OF_ONE_SLOT.includes(error.data?.reason ?? '');
+}
+
+function outOfTime({ source }: KeyService, seconds: number): CkptfsError {
+  return new CkptfsError('key-unavailable', `${source}: no slot was opened within ${inSeconds(seconds)}`, {
+    data: { reason: 'timeout' },
+  });
 }
 
 /** Returns what destroys the key of the slots that a service may open, if that is one key. */
@@ -141,11 +168,4 @@ function destroying(service: KeyService, destroy: (keyId: string) => Promise<voi
 /** What is thrown where a slot, which anyone may have made, would choose the key that is destroyed. */
 export function severalKeys(source: string): CkptfsError {
   return new CkptfsError('bad-argument', `${source}: it stands for several keys; name the one to destroy`);
-}
-
-/** Tells whether a service refuses one key: another slot may be for another one. */
-function isOfOneKey(error: unknown): boolean {
-  if (!(error instanceof CkptfsError) || error.code !== 'key-unavailable') return false;
-  const { reason } = error.data as ErrorData<'key-unavailable'>;
-  return reason === 'absent' || reason === 'revoked' || reason === 'denied';
 }

@@ -10,6 +10,7 @@ import { interruptible } from '../sources/interruptible.ts';
 import { parsePassphrase } from '../sources/passphrase-text.ts';
 import type { SourceOptions } from '../sources/source.ts';
 import { checkedSeconds } from '../sources/time-limit.ts';
+import { withinTime } from '../sources/within-time.ts';
 import { meaningOf, TpmRefusal } from '../tpm2/response-codes.ts';
 import { encodeSealed, type PcrSelection, parsePcrs, parseSealed, pcrsText } from '../tpm2/sealed-content.ts';
 import { demandsOf, type StorageKey, Tpm } from '../tpm2/tpm.ts';
@@ -21,6 +22,9 @@ import {
   serviceProvider,
   type UnwrappedContent,
 } from './service.ts';
+
+/** For how long after an interruption the TPM is still asked, so that what it has loaded is flushed. */
+const GRACE_MILLISECONDS = 2000;
 
 /** What comes after `tpm2:`. */
 interface TpmText {
@@ -38,17 +42,18 @@ export const openService: OpenService = (rest, options) => {
     throw badArgument(
       `${printable(tcti, 200)} names no TPM; known are device:PATH, swtpm:path=PATH and swtpm:host=HOST,port=PORT`,
     );
-  const service = new TpmService(text, place, tcti, options);
-  return withForeignTold(serviceProvider(service, 'tpm2'), service);
+  const seconds = checkedSeconds(options.timeoutSeconds);
+  const service = new TpmService(text, place, tcti, seconds, options);
+  return withRefusals(serviceProvider(service, 'tpm2', seconds), service);
 };
 
-/** Tells an image that is sealed to other TPMs alone from one that is sealed to none. */
-function withForeignTold(provider: ServiceProvider, service: TpmService): ServiceProvider {
+/** Says why an image that has slots of TPMs is opened by none of them. */
+function withRefusals(provider: ServiceProvider, service: TpmService): ServiceProvider {
   return {
     ...provider,
     unwrap: async (slots, imageId) => {
       service.forgetSeen();
-      return (await provider.unwrap(slots, imageId)) ?? service.refuseForeign();
+      return (await provider.unwrap(slots, imageId)) ?? service.refuseUnopened();
     },
   };
 }
@@ -65,14 +70,15 @@ class TpmService implements KeyService {
   #keyId: string | undefined;
   #sawOwn = false;
   #sawForeign = false;
+  #lackedAuth = false;
 
-  constructor(text: TpmText, tpm: TpmPlace, tcti: string, options: SourceOptions) {
+  constructor(text: TpmText, tpm: TpmPlace, tcti: string, seconds: number, options: SourceOptions) {
     this.source = `tpm2:${tcti === DEFAULT_TCTI ? '' : printable(tcti, 200)}`;
     this.place = text.pcrs === undefined ? 'tpm2:' : `tpm2:pcrs=${pcrsText(text.pcrs)}`;
     this.#text = text;
     this.#tpm = tpm;
     this.#options = options;
-    this.#seconds = checkedSeconds(options.timeoutSeconds);
+    this.#seconds = seconds;
   }
 
   async keyForMaking(): Promise<string> {
@@ -104,7 +110,12 @@ class TpmService implements KeyService {
     }
   }
 
-  async unwrap(wrapped: Buffer, keyId: string): Promise<UnwrappedContent | undefined> {
+  async unwrap(
+    wrapped: Buffer,
+    keyId: string,
+    _context: Buffer,
+    deadline: Deadline,
+  ): Promise<UnwrappedContent | undefined> {
     return this.#use(async (tpm, parent) => {
       if (keyIdOf(parent) !== keyId) {
         this.#sawForeign = true;
@@ -116,24 +127,29 @@ class TpmService implements KeyService {
       const object = await tpm.load(parent, sealed);
       if (object === undefined) return undefined;
       const { publicPart, pcrs, needsAuth } = sealed;
-      if (needsAuth && this.#text.authFile === undefined)
-        throw this.#unavailable('wrong-pin', 'it needs an authorization value: name its file with auth-file=');
+      if (needsAuth && this.#text.authFile === undefined) {
+        this.#lackedAuth = true;
+        return undefined;
+      }
       const authValue = needsAuth ? this.#readAuthValue() : undefined;
       try {
         return { contentKey: await tpm.unseal(parent, object, publicPart, authValue?.bytes, pcrs) };
       } finally {
         authValue?.wipe();
       }
-    });
+    }, deadline);
   }
 
   forgetSeen(): void {
     this.#sawOwn = false;
     this.#sawForeign = false;
+    this.#lackedAuth = false;
   }
 
-  /** @throws CkptfsError `key-unavailable` when all slots of TPMs were for others */
-  refuseForeign(): undefined {
+  /** @throws CkptfsError `key-unavailable` when a slot needed what was not named, or all of TPMs were for others */
+  refuseUnopened(): undefined {
+    if (this.#lackedAuth)
+      throw this.#unavailable('wrong-pin', 'it needs an authorization value: name its file with auth-file=');
     if (this.#sawOwn || !this.#sawForeign) return undefined;
     throw this.#unavailable('absent', "this image was sealed to another machine's TPM, or this TPM was cleared");
   }
@@ -142,14 +158,15 @@ class TpmService implements KeyService {
     // Each use of the TPM ends with what it has loaded.
   }
 
-  /** Connects, makes the storage key, and leaves nothing in the TPM. */
-  #use<T>(work: (tpm: Tpm, parent: StorageKey) => Promise<T>): Promise<T> {
-    return interruptible(async (interrupted) => {
-      const deadline = Deadline.after(this.#seconds * 1000);
-      const transport = await connectTpm(this.source, this.#tpm, deadline);
-      const tpm = new Tpm(transport, deadline);
+  /** Connects, makes the storage key, and leaves nothing in the TPM, also when it is interrupted. */
+  #use<T>(
+    work: (tpm: Tpm, parent: StorageKey) => Promise<T>,
+    deadline = Deadline.after(this.#seconds * 1000),
+  ): Promise<T> {
+    const inTime = async (signal: AbortSignal): Promise<T> => {
+      const transport = await connectTpm(this.source, this.#tpm, signal);
+      const tpm = new Tpm(transport, signal);
       try {
-        interrupted.throwIfAborted();
         const parent = await tpm.storageKey();
         this.#keyId = keyIdOf(parent);
         return await work(tpm, parent);
@@ -158,7 +175,8 @@ class TpmService implements KeyService {
       } finally {
         await tpm.end();
       }
-    });
+    };
+    return interruptible((interrupted) => withinTime(deadline.left, interrupted, inTime, GRACE_MILLISECONDS));
   }
 
   /** Reads the authorization value: the SHA-256 of a line, which a TPM keeps without zeros at its end. */

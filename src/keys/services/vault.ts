@@ -1,4 +1,5 @@
 import { MalformedError } from '../../base/bytes.ts';
+import type { Deadline } from '../../base/deadline.ts';
 import { CkptfsError } from '../../base/errors.ts';
 import { wipe } from '../../base/wipe.ts';
 import { encodeBase64 } from '../../crypto/base64.ts';
@@ -22,7 +23,8 @@ const CIPHERTEXT = /^vault:v\d{1,9}:[A-Za-z0-9+/]+=*$/;
 export const openService: OpenService = (rest, options) => {
   const place = parsePlace(rest);
   checkCertificateFiles(options);
-  return serviceProvider(new VaultService(place, checkedSeconds(options.timeoutSeconds), options), 'vault');
+  const seconds = checkedSeconds(options.timeoutSeconds);
+  return serviceProvider(new VaultService(place, seconds, options), 'vault', seconds);
 };
 
 class VaultService implements KeyService {
@@ -62,12 +64,17 @@ class VaultService implements KeyService {
     return Buffer.from(ciphertext, 'latin1');
   }
 
-  async unwrap(wrapped: Buffer, _keyId: string, context: Buffer): Promise<UnwrappedContent | undefined> {
+  async unwrap(
+    wrapped: Buffer,
+    _keyId: string,
+    context: Buffer,
+    deadline: Deadline,
+  ): Promise<UnwrappedContent | undefined> {
     const ciphertext = wrapped.toString('latin1');
     // Anyone may have made the slot: nothing else is sent to the server.
     if (!CIPHERTEXT.test(ciphertext)) return undefined;
     const body = Buffer.from(JSON.stringify({ ciphertext, associated_data: context.toString('base64') }));
-    const contentKey = await this.#ask('decrypt', body, (answer) => answer.secret('data', 'plaintext'), true);
+    const contentKey = await this.#ask('decrypt', body, (answer) => answer.secret('data', 'plaintext'), deadline);
     return contentKey && { contentKey };
   }
 
@@ -76,14 +83,14 @@ class VaultService implements KeyService {
   }
 
   /**
-   * Asks the server, and wipes question and answer.
-   * @param mayBeForeign whether what is sent may be of another key; undefined is returned then
+   * Asks the server, and wipes question and answer. Returns undefined for a ciphertext of another key.
+   * @param deadline ends it earlier
    */
   async #ask<T>(
     what: 'keys' | 'encrypt' | 'decrypt',
     body: Buffer | undefined,
     read: (answer: HiddenJson) => T,
-    mayBeForeign = false,
+    deadline = this.#options.deadline,
   ): Promise<T | undefined> {
     const into = offHeap(MAX_ANSWER_SIZE);
     let isForeign = false;
@@ -96,7 +103,7 @@ class VaultService implements KeyService {
           // What listeners may demand, so that no other kind of request is taken for one of ours.
           headers: [{ name: 'X-Vault-Request', value: () => 'true' }, ...(this.#options.headers ?? [])],
           seconds: this.#seconds,
-          deadline: this.#options.deadline,
+          deadline,
           mayFollow: () => false,
           files: this.#options,
           body,
@@ -111,7 +118,7 @@ class VaultService implements KeyService {
       if (length === into.length) throw new MalformedError('it is too long');
       return read(HiddenJson.parse(into.subarray(0, length)));
     } catch (error) {
-      if (isForeign && mayBeForeign) return undefined;
+      if (isForeign && what === 'decrypt') return undefined;
       if (error instanceof MalformedError)
         throw this.#unavailable('garbage', `its answer is of no use: ${error.message}`);
       throw error;

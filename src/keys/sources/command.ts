@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, readSync } from 'node:fs';
 import { Socket } from 'node:net';
+import { Deadline } from '../../base/deadline.ts';
 import { CkptfsError, systemErrorName } from '../../base/errors.ts';
 import { withoutInheritance } from '../../base/linux/descriptors.ts';
 import { makePipe } from '../../base/linux/pipe.ts';
@@ -27,6 +28,8 @@ export interface CommandOptions {
   readonly input?: Uint8Array | undefined;
   /** How long the command may take. */
   readonly timeoutSeconds?: number | undefined;
+  /** Ends it earlier. */
+  readonly deadline?: Deadline | undefined;
   /** Whether a message never quotes the errors of the command: those of one that is traced may have any secret. */
   readonly hidesErrors?: boolean;
 }
@@ -50,13 +53,14 @@ export async function runForSecret(
   source: string,
   command: Command,
   into: Buffer,
-  { timeoutSeconds, hidesErrors = false, input }: CommandOptions = {},
+  { timeoutSeconds, deadline, hidesErrors = false, input }: CommandOptions = {},
 ): Promise<number> {
   const seconds = checkedSeconds(timeoutSeconds);
+  const { left } = deadline ?? Deadline.after(seconds * 1000);
   const errors = offHeap(MAX_ERROR_SIZE);
   try {
     return await interruptible((interrupted) =>
-      new RunningCommand(command, into, errors, hidesErrors, input).end(source, seconds, interrupted),
+      new RunningCommand(command, into, errors, hidesErrors, input).end(source, seconds, left, interrupted),
     );
   } finally {
     wipe(errors);
@@ -109,13 +113,13 @@ class RunningCommand {
     this.#errors = new Reading(problems.readEnd, errors, () => undefined);
   }
 
-  /** Waits for the end, and returns how many bytes there are. */
-  async end(source: string, seconds: number, interrupted: AbortSignal): Promise<number> {
+  /** Waits for the end, and returns how many bytes there are. @param left of the time, in milliseconds */
+  async end(source: string, seconds: number, left: number, interrupted: AbortSignal): Promise<number> {
     let isLate = false;
     const timer = setTimeout(() => {
       isLate = true;
       this.#kill();
-    }, seconds * 1000);
+    }, left);
     const onInterrupt = (): void => this.#kill();
     interrupted.addEventListener('abort', onInterrupt);
     try {

@@ -1,5 +1,4 @@
 import { MalformedError } from '../../base/bytes.ts';
-import type { Deadline } from '../../base/deadline.ts';
 import { wipe } from '../../base/wipe.ts';
 import { offHeap } from '../../crypto/off-heap.ts';
 import { Secret } from '../../crypto/secret.ts';
@@ -99,12 +98,13 @@ export function demandsOf(publicPart: Buffer): Demands {
 /** One TPM, over one connection. What it has loaded is flushed by {@link end}: there may be no resource manager. */
 export class Tpm {
   readonly #transport: TpmTransport;
-  readonly #deadline: Deadline;
+  readonly #signal: AbortSignal;
   readonly #handles: number[] = [];
 
-  constructor(transport: TpmTransport, deadline: Deadline) {
+  /** @param signal ends it: nothing is waited for any more */
+  constructor(transport: TpmTransport, signal: AbortSignal) {
     this.#transport = transport;
-    this.#deadline = deadline;
+    this.#signal = signal;
   }
 
   /** Makes the storage key, always the same one. @throws TpmRefusal, MalformedError, CkptfsError `key-unavailable` */
@@ -281,13 +281,13 @@ export class Tpm {
     const tag = u16(auth === undefined ? NO_SESSIONS : SESSIONS);
     const command = Buffer.concat([tag, u32(HEADER_SIZE + body.length), u32(code), body]);
     for (;;) {
-      const response = await this.#transport.exchange(command, this.#deadline);
+      const response = await this.#transport.exchange(command, this.#signal);
       const reader = new TpmReader(response);
       const [, size, answer] = [reader.u16(), reader.u32(), reader.u32()];
       if (size !== response.length) throw new MalformedError(`a response of ${response.length} bytes says ${size}`);
       if (answer === 0) return reader;
       const refusal = new TpmRefusal(answer);
-      if (!refusal.isPassing || this.#deadline.hasPassed) throw refusal;
+      if (!refusal.isPassing || this.#signal.aborted) throw refusal;
       await new Promise((resolve) => setTimeout(resolve, PAUSE_MILLISECONDS));
     }
   }

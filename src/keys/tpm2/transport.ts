@@ -1,8 +1,10 @@
+import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { createConnection, type Socket } from 'node:net';
 import { MalformedError } from '../../base/bytes.ts';
-import type { Deadline } from '../../base/deadline.ts';
 import { CkptfsError, systemErrorName } from '../../base/errors.ts';
+import { Waiting } from '../../base/linux/waiting.ts';
+import { printable } from '../../base/printable.ts';
 
 /** Names the TPM where no other text does, as for tpm2-tools. */
 export const TCTI_VARIABLE = 'TPM2TOOLS_TCTI';
@@ -22,8 +24,8 @@ export type TpmPlace =
 
 /** A connection over which one command after the other is sent. */
 export interface TpmTransport {
-  /** @throws CkptfsError `key-unavailable` */
-  exchange(command: Buffer, deadline: Deadline): Promise<Buffer>;
+  /** @param signal ends the waiting. @throws CkptfsError `key-unavailable` */
+  exchange(command: Buffer, signal: AbortSignal): Promise<Buffer>;
   close(): Promise<void>;
 }
 
@@ -46,39 +48,56 @@ export function parseTcti(text: string): TpmPlace | undefined {
 }
 
 /** @param source names the TPM in messages. @throws CkptfsError `key-unavailable` */
-export async function connectTpm(source: string, place: TpmPlace, deadline: Deadline): Promise<TpmTransport> {
+export async function connectTpm(source: string, place: TpmPlace, signal: AbortSignal): Promise<TpmTransport> {
   try {
-    if ('device' in place) return new DeviceTransport(source, await open(place.device, 'r+'));
-    return await SocketTransport.connect(source, place, deadline);
+    if ('device' in place) return await DeviceTransport.open(source, place.device);
+    return await SocketTransport.connect(source, place, signal);
   } catch (error) {
     throw unreachable(source, error);
   }
 }
 
-/** A device, which takes a command by one write and gives the response by one read. */
+/** A device, which takes a command by one write and gives the response by one read, once there is one. */
 class DeviceTransport implements TpmTransport {
   readonly #source: string;
   readonly #file: FileHandle;
+  readonly #waiting: Waiting;
+  /** Settles when nothing waits for a response any more. */
+  #waited: Promise<unknown> = Promise.resolve();
 
-  constructor(source: string, file: FileHandle) {
+  private constructor(source: string, file: FileHandle) {
     this.#source = source;
     this.#file = file;
+    this.#waiting = new Waiting(file.fd);
   }
 
-  async exchange(command: Buffer, deadline: Deadline): Promise<Buffer> {
+  /** Opens a device. Nothing is written into a file of another kind. */
+  static async open(source: string, path: string): Promise<DeviceTransport> {
+    const file = await open(path, constants.O_RDWR | constants.O_NONBLOCK | constants.O_NOCTTY);
+    if ((await file.stat()).isCharacterDevice()) return new DeviceTransport(source, file);
+    await file.close();
+    throw new MalformedError(`${printable(path)} is no device`);
+  }
+
+  async exchange(command: Buffer, signal: AbortSignal): Promise<Buffer> {
     try {
+      if (signal.aborted) throw late(this.#source);
       await this.#file.write(command, 0, command.length, null);
+      const readable = this.#waiting.readable();
+      this.#waited = readable.catch(() => undefined);
+      await unlessAborted(signal, readable, this.#source);
       const response = Buffer.alloc(MAX_RESPONSE_SIZE);
-      const read = await deadline.wait(this.#file.read(response, 0, response.length, null));
-      if (read === undefined) throw late(this.#source);
-      return response.subarray(0, read.bytesRead);
+      const { bytesRead } = await this.#file.read(response, 0, response.length, null);
+      return response.subarray(0, bytesRead);
     } catch (error) {
       throw unreachable(this.#source, error);
     }
   }
 
   async close(): Promise<void> {
-    // A read that was given up may wait on.
+    this.#waiting.end();
+    await this.#waited;
+    this.#waiting.close();
     await this.#file.close().catch(() => undefined);
   }
 }
@@ -95,20 +114,22 @@ class SocketTransport implements TpmTransport {
   static async connect(
     source: string,
     place: Exclude<TpmPlace, { device: string }>,
-    deadline: Deadline,
+    signal: AbortSignal,
   ): Promise<SocketTransport> {
     const socket = createConnection(place);
-    const connected = new Promise<true>((resolve, reject) => {
-      socket.once('connect', () => resolve(true)).once('error', reject);
+    const connected = new Promise<void>((resolve, reject) => {
+      socket.once('connect', resolve).once('error', reject);
     });
-    if ((await deadline.wait(connected)) === undefined) {
-      socket.destroy();
-      throw late(source);
+    try {
+      await unlessAborted(signal, connected, source);
+    } catch (error) {
+      socket.on('error', () => undefined).destroy();
+      throw error;
     }
     return new SocketTransport(source, socket);
   }
 
-  async exchange(command: Buffer, deadline: Deadline): Promise<Buffer> {
+  async exchange(command: Buffer, signal: AbortSignal): Promise<Buffer> {
     const answered = new Promise<Buffer>((resolve, reject) => {
       let response: Buffer = Buffer.alloc(0);
       const onEnd = (): void => reject(new MalformedError('the TPM ended the connection'));
@@ -119,14 +140,14 @@ class SocketTransport implements TpmTransport {
           reject(new MalformedError(`a response of ${Math.max(size, response.length)} bytes`));
         else if (response.length === size) resolve(response);
       };
+      // Between two commands no listener would have been told.
+      if (this.#socket.destroyed) onEnd();
       this.#socket.removeAllListeners('data').removeAllListeners('close').removeAllListeners('error');
       this.#socket.on('data', onData).once('close', onEnd).once('error', reject);
       this.#socket.write(command);
     });
     try {
-      const response = await deadline.wait(answered);
-      if (response === undefined) throw late(this.#source);
-      return response;
+      return await unlessAborted(signal, answered, this.#source);
     } catch (error) {
       throw unreachable(this.#source, error);
     }
@@ -137,6 +158,21 @@ class SocketTransport implements TpmTransport {
       .removeAllListeners()
       .on('error', () => undefined)
       .destroy();
+  }
+}
+
+/** Waits for a promise until the signal is aborted. @throws CkptfsError `key-unavailable` then */
+async function unlessAborted<T>(signal: AbortSignal, promise: Promise<T>, source: string): Promise<T> {
+  let onAbort = (): void => undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => reject(late(source));
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
+  });
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
   }
 }
 

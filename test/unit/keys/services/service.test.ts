@@ -87,6 +87,39 @@ test('it is not asked for keys that were not named, nor for more than eight slot
   expect(asked).toBe(8);
 });
 
+test('what it says of one slot leaves the others, and is said when none opens', async () => {
+  const refusing = (reason: 'revoked' | 'unreachable'): KeyService => ({
+    ...service('7'),
+    unwrap: async (wrapped, id, context, deadline) => {
+      if (wrapped.length === 60) return service('7').unwrap(wrapped, id, context, deadline);
+      throw new CkptfsError('key-unavailable', reason, { data: { reason } });
+    },
+  });
+  const own = await serviceProvider(service('7'), 'kmip').wrap(Secret.random(32), imageId);
+  const old = { ...own, encrypted_key: randomBytes(8).toString('base64url') };
+  const revoked = serviceProvider(refusing('revoked'), 'kmip');
+  expect(await revoked.unwrap([old, own], imageId)).toMatchObject({ slot: 1 });
+  await expect(revoked.unwrap([old, old], imageId)).rejects.toMatchObject({ data: { reason: 'revoked' } });
+  const unreachable = serviceProvider(refusing('unreachable'), 'kmip');
+  await expect(unreachable.unwrap([old, own], imageId)).rejects.toMatchObject({ data: { reason: 'unreachable' } });
+});
+
+test('all slots of an image have one time together', async () => {
+  let tries = 0;
+  const slow: KeyService = {
+    ...service('7'),
+    unwrap: async (_wrapped, _id, _context, deadline) => {
+      tries++;
+      while (!deadline.hasPassed) await new Promise((resolve) => setTimeout(resolve, 5));
+      return undefined;
+    },
+  };
+  const own = await serviceProvider(service('7'), 'kmip').wrap(Secret.random(32), imageId);
+  const opening = serviceProvider(slow, 'kmip', 0.05).unwrap([own, own, own], imageId);
+  await expect(opening).rejects.toMatchObject({ code: 'key-unavailable', data: { reason: 'timeout' } });
+  expect(tries).toBe(1);
+});
+
 test.each(['', 'two words', 'x'.repeat(513), 'é'])('no slot is made with the key id "%s"', async (keyId) => {
   const named: KeyService = { ...service('7'), keyForMaking: async () => keyId };
   await expect(serviceProvider(named, 'kmip').wrap(Secret.random(32), imageId)).rejects.toThrow('key id');

@@ -30,6 +30,14 @@ test('work ends when it is interrupted, before or while it runs', async () => {
   await expect(withinTime(600_000, interruption.signal, hanging)).rejects.toThrow('aborted');
 });
 
+test('work that is interrupted has a grace time to end in order', async () => {
+  const interruption = new AbortController();
+  const work = withinTime(600_000, interruption.signal, hanging, 50);
+  interruption.abort();
+  expect(await Promise.race([work.catch(() => 'ended'), Promise.resolve('goes on')])).toBe('goes on');
+  await expect(work).rejects.toThrow('aborted');
+});
+
 test('work that ends in time gives what it gives', async () => {
   const { signal } = new AbortController();
   expect(await withinTime(600_000, signal, async () => 7)).toBe(7);
