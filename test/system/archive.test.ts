@@ -131,6 +131,14 @@ describeIf(needs, 'archives', () => {
     expect(again).toMatchObject({ status: 4, stderr: expect.stringContaining('already exists') as string });
   });
 
+  systemTest([], 'an archive from a named pipe', () => {
+    writeFileSync(at('small.tar'), small);
+    const [pipe, image] = [at('pipe'), at('of-pipe')];
+    const script = 'mkfifo "$2"; cat "$1" > "$2" & "$3" encrypt "$2" "$4" --key-file "$5" -q && wait';
+    runProgram('sh', '-c', script, 'sh', at('small.tar'), pipe, program, image, key);
+    expect(ckptfs('cat', image, 'd/inventory.img', '--key-file', key)).toBe('an image file');
+  });
+
   systemTest([], 'what cannot be is refused, and leaves nothing', () => {
     const outside = encryptInput(archive(member({ name: '../x' })), at('refused'));
     expect(outside).toMatchObject({

@@ -1,4 +1,5 @@
 import { createReadStream, fstatSync, openSync, statSync } from 'node:fs';
+import { Socket } from 'node:net';
 import { CkptfsError, ioError } from '../../base/errors.ts';
 import { printable } from '../../base/printable.ts';
 import type { CipherName } from '../../format/ciphers.ts';
@@ -14,7 +15,7 @@ import { STANDARD_INPUT_PATH } from '../words/words.ts';
 
 /** Arguments of `ckptfs encrypt` for an archive. */
 interface ArchiveArguments extends CommonOptions, KeyArguments, RecipientArguments, SigningArguments {
-  /** A file; {@link STANDARD_INPUT_PATH} for standard input. */
+  /** A file or a named pipe; {@link STANDARD_INPUT_PATH} for standard input. */
   readonly source: string;
   readonly destination: string;
   readonly json: boolean;
@@ -32,7 +33,8 @@ const READ_SIZE = 1 << 20;
 export function isArchive(source: string): boolean {
   if (source === STANDARD_INPUT_PATH) return true;
   try {
-    return statSync(source).isFile();
+    const status = statSync(source);
+    return status.isFile() || status.isFIFO();
   } catch {
     return false;
   }
@@ -77,8 +79,11 @@ function openArchive(source: string): ArchiveSource {
   if (source === STANDARD_INPUT_PATH) return { name: 'standard input', stream: process.stdin };
   try {
     const fd = openSync(source, 'r');
-    const stream = createReadStream('', { fd, highWaterMark: READ_SIZE });
-    return { name: printable(source), stream, totalBytes: fstatSync(fd).size };
+    const name = printable(source);
+    const status = fstatSync(fd);
+    // A read of a file cannot be interrupted, and one of a pipe may never end.
+    if (status.isFIFO()) return { name, stream: new Socket({ fd, readable: true, writable: false }) };
+    return { name, stream: createReadStream('', { fd, highWaterMark: READ_SIZE }), totalBytes: status.size };
   } catch (cause) {
     throw ioError('read', source, cause);
   }
