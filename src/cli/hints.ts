@@ -56,7 +56,7 @@ const hints: { readonly [Code in ErrorCode]?: (error: CkptfsError<Code>) => Hint
         'Known are key_file=FILE, key=SOURCE, private_key=FILE, key_dir=DIR, passphrase_file=FILE, image_id=ID, ' +
         'transport=NAME, workers=N, cache_size=BYTES, ' +
         'page_files=CHOICE, root_mode=MODE, key_ttl=TIME, key_lease=TIME, on_revoked=CHOICE, ' +
-        'on_unreachable=CHOICE, key_grace=TIME, no_key_cache, audit_log=FILE, log_file=FILE, require_signature, trusted=WHO, min_epoch=N, ' +
+        'on_unreachable=CHOICE, key_grace=TIME, no_key_cache, audit_log=FILE, log_file=FILE, log_format=FORMAT, require_signature, trusted=WHO, min_epoch=N, ' +
         'epoch_file=FILE, ' +
         'scratch, write, verify, allow_other, allow_root, noexec, fsname=NAME, and the general options of fstab.',
     }),

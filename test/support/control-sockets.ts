@@ -36,6 +36,7 @@ export function servingStatus(device: string): DaemonStatus {
       cacheSize: 65536,
       pageFiles: 'auto',
       logFile: '/log',
+      logFormat: 'text',
     },
   };
 }

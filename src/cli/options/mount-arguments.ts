@@ -1,4 +1,5 @@
 import type { ArgumentsCamelCase, Argv } from 'yargs';
+import { logFormats } from '../../serve/handover/daemon-config.ts';
 import type { MountOptions } from '../../serve/launch/checked-options.ts';
 import { type CommonOptions, checkPaths } from '../command.ts';
 import { omitUndefined } from '../omit-undefined.ts';
@@ -34,6 +35,12 @@ export function withMountArguments(yargs: Argv<CommonOptions>) {
       describe: 'Lock the mount after a time, such as 30m or 8h',
     })
     .option('log-file', { type: 'string', nargs: 1, describe: 'Log of the daemon; see FILES in the manual' })
+    .option('log-format', {
+      type: 'string',
+      nargs: 1,
+      choices: logFormats,
+      describe: 'How the daemon writes its log: text unless told; journal for a service of systemd',
+    })
     .option('options', {
       alias: 'o',
       type: 'string',
@@ -100,6 +107,7 @@ export async function mountRequest(args: MountArguments) {
       pageFiles: args.pageFiles ?? settings.pageFiles,
       rootMode: args.rootMode ?? settings.rootMode,
       keyTtlSeconds: args.keyTtl ?? settings.keyTtl,
+      logFormat: args.logFormat ?? settings.logFormat,
       auditLog: auditOf(image),
       lease,
     }),

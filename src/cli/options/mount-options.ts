@@ -1,5 +1,11 @@
 import { CkptfsError } from '../../base/errors.ts';
-import { pageFileChoices, type Transport, transports } from '../../serve/handover/daemon-config.ts';
+import {
+  type LogFormat,
+  logFormats,
+  pageFileChoices,
+  type Transport,
+  transports,
+} from '../../serve/handover/daemon-config.ts';
 import { MAX_WORKERS } from '../../serve/launch/checked-options.ts';
 import { parseFuseOptions, splitAtCommas, withoutBackslashes } from '../../serve/launch/fuse-options.ts';
 import { type OnRevoked, type OnUnreachable, revokedChoices, unreachableChoices } from '../../serve/leases/terms.ts';
@@ -23,6 +29,7 @@ interface MountSettings {
   readonly write?: boolean | undefined;
   readonly verify?: boolean | undefined;
   readonly logFile?: string | undefined;
+  readonly logFormat?: LogFormat | undefined;
   readonly requireSignature?: boolean | undefined;
   readonly trusted?: readonly string[] | undefined;
   readonly minEpoch?: number | undefined;
@@ -96,6 +103,8 @@ function ownSetting(name: string, value: string | undefined, before: MountSettin
       return { onUnreachable: choiceOf(name, unreachableChoices, needed(name, value)) };
     case 'log_file':
       return { logFile: needed(name, value) };
+    case 'log_format':
+      return { logFormat: choiceOf(name, logFormats, needed(name, value)) };
     case 'trusted':
       return { trusted: [...(before.trusted ?? []), needed(name, value)] };
     case 'min_epoch':

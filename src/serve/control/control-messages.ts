@@ -1,6 +1,7 @@
 import { type CounterName, counterNames } from '../../base/counters.ts';
 import { isPlainError, type PlainError } from '../../base/errors.ts';
 import { type PageFiles, pageFileChoices } from '../../fs/direct-opens.ts';
+import { type LogFormat, logFormats } from '../mounts/log-format.ts';
 
 /** The line that asks a daemon for its status. */
 export const STATUS_QUESTION = 'status\n';
@@ -81,6 +82,7 @@ export interface ServedOptions {
   readonly pageFiles: PageFiles;
   /** Undefined in the foreground. */
   readonly logFile?: string | undefined;
+  readonly logFormat: LogFormat;
 }
 
 /** What the daemon of a writable mount announces without being asked: that it seals the image, and then the outcome. */
@@ -112,7 +114,8 @@ function isServedOptions(value: unknown): boolean {
     typeof value['fsName'] === 'string' &&
     Number.isFinite(value['cacheSize']) &&
     pageFileChoices.some((choice) => choice === value['pageFiles']) &&
-    (value['logFile'] === undefined || typeof value['logFile'] === 'string')
+    (value['logFile'] === undefined || typeof value['logFile'] === 'string') &&
+    logFormats.some((format) => format === value['logFormat'])
   );
 }
 

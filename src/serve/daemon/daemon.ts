@@ -166,7 +166,8 @@ export class Daemon {
 
   #status(): DaemonStatus {
     const { transport, mountPoint, device, imageId, workers, isSealing } = this.mount;
-    const { scratch, write, allowOther, allowRoot, noExec, fsName, cacheSize, pageFiles, logFile } = this.#config;
+    const { scratch, write, allowOther, allowRoot, noExec, fsName, cacheSize, pageFiles, logFile, logFormat } =
+      this.#config;
     const { location } = this.#store;
     return {
       ...{ mountPoint, device, location, imageId, transport, workers, scratch, write },
@@ -175,7 +176,7 @@ export class Daemon {
       uptimeSeconds: Math.floor((Date.now() - this.#startedAt) / 1000),
       key: this.#key.status,
       counters: this.mount.counters(),
-      options: { allowOther, allowRoot, noExec, fsName, cacheSize, pageFiles, logFile },
+      options: { allowOther, allowRoot, noExec, fsName, cacheSize, pageFiles, logFile, logFormat },
     };
   }
 }

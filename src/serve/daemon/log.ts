@@ -10,6 +10,7 @@ import {
 } from 'node:fs';
 import type { CkptfsError } from '../../base/errors.ts';
 import { printable } from '../../base/printable.ts';
+import type { LogFormat } from '../mounts/log-format.ts';
 import type { LogLevel } from '../thread/thread-messages.ts';
 
 const STANDARD_ERROR = 2;
@@ -22,15 +23,19 @@ const COPY_SIZE = 65536;
 /** Returns what a user can do about an error; undefined where its message is enough. */
 export type HintFor = (error: CkptfsError) => string | undefined;
 
+/** Severities of syslog (RFC 5424 §6.2.1). */
+const PRIORITIES: Readonly<Record<LogLevel, number>> = { error: 3, warning: 4, info: 6 };
+
 /**
- * The daemon's log. Each event is one line in the form of syslog: time, program with pid, level, text. It must not be
- * given secrets or contents of an image; names of damaged image files may appear. A line that repeats is written once a
- * minute. Lines contain no control characters, because they may be shown on a terminal.
+ * The daemon's log. Each event is one line with its time, the pid, a level and a text. It must not be given secrets or
+ * contents of an image; names of damaged image files may appear. A line that repeats is written once a minute. Lines
+ * contain no control characters, because they may be shown on a terminal.
  */
 export class Log {
   readonly #file: string | undefined;
   readonly #fd: number;
   readonly #hintFor: HintFor;
+  readonly #format: LogFormat;
   readonly #last = new Map<string, number>();
   /** The characters of all lines in `#last`. */
   #remembered = 0;
@@ -40,10 +45,16 @@ export class Log {
    *   FILE.old. Undefined when `fd` is something else.
    * @param hintFor says what a reader of the log can do about an error
    */
-  constructor(file: string | undefined, fd: number = STANDARD_ERROR, hintFor: HintFor = () => undefined) {
+  constructor(
+    file: string | undefined,
+    fd: number = STANDARD_ERROR,
+    hintFor: HintFor = () => undefined,
+    format: LogFormat = 'text',
+  ) {
     this.#file = file;
     this.#fd = fd;
     this.#hintFor = hintFor;
+    this.#format = format;
   }
 
   info(text: string): void {
@@ -70,10 +81,16 @@ export class Log {
     const line = printable(text.replaceAll(/[\n\r]+\s*/g, ' | '));
     try {
       this.#keepSmall();
-      writeSync(this.#fd, `${now.toISOString()} ckptfs[${process.pid}]: ${level}: ${line}\n`);
+      writeSync(this.#fd, `${this.#formatted(now.toISOString(), level, line)}\n`);
     } catch {
       // The disk is full, or the terminal is gone: serving goes on without a log.
     }
+  }
+
+  #formatted(time: string, level: LogLevel, text: string): string {
+    if (this.#format === 'json') return JSON.stringify({ time, level, pid: process.pid, message: text });
+    const line = `${time} ckptfs[${process.pid}]: ${level}: ${text}`;
+    return this.#format === 'journal' ? `<${PRIORITIES[level]}>${line}` : line;
   }
 
   #repeats(line: string, now: number): boolean {

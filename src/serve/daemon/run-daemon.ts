@@ -51,12 +51,12 @@ export async function runDaemon(hintFor: HintFor): Promise<void> {
 
 /** Opens the log and makes it this process's output, which what Node itself prints then goes to. */
 function openedLog(config: DaemonConfig, hintFor: HintFor): Log {
-  if (config.logFile === undefined) return new Log(undefined, STANDARD_ERROR, hintFor);
+  if (config.logFile === undefined) return new Log(undefined, STANDARD_ERROR, hintFor, config.logFormat);
   try {
     const fd = openLog(config.logFile);
     redirectOutput(fd);
     closeSync(fd);
-    return new Log(config.logFile, STANDARD_ERROR, hintFor);
+    return new Log(config.logFile, STANDARD_ERROR, hintFor, config.logFormat);
   } catch (error) {
     return fail(toPlainError(error), config);
   }

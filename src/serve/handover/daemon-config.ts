@@ -3,6 +3,7 @@ import { type PageFiles, pageFileChoices } from '../../fs/direct-opens.ts';
 import type { MadeImage } from '../../image/discard-image.ts';
 import type { StoreIdentity } from '../../stores/store.ts';
 import type { LeaseTerms } from '../leases/terms.ts';
+import { type LogFormat, logFormats } from '../mounts/log-format.ts';
 
 /**
  * - `auto`: `io-uring` for a mount that is only read, where root has switched it on; otherwise `kernel`.
@@ -16,7 +17,7 @@ export type Transport = (typeof transports)[number];
 /** What serves a mount. */
 export type ServingTransport = Exclude<Transport, 'auto'>;
 
-export { pageFileChoices };
+export { type LogFormat, logFormats, pageFileChoices };
 
 /** A directory that CRIU encrypted, or several in a common one. */
 export interface CriuConfig {
@@ -63,6 +64,7 @@ export interface DaemonConfig {
   readonly fsName: string;
   /** The absolute path of the daemon's log. Undefined in the foreground: the log is then standard error alone. */
   readonly logFile?: string;
+  readonly logFormat: LogFormat;
   /** Makes the daemon detach the mount and end when the process that started it ends. */
   readonly endWithCaller?: boolean;
   /** Only in the foreground: the pid of the process that unlocks the key, a child of the daemon. */

@@ -11,7 +11,7 @@ import { checkRings } from '../../fuse/uring/switch.ts';
 import { readHeader, readHeaderToWriteOn } from '../../image/read/image.ts';
 import { DEFAULT_READ_CACHE_BYTES } from '../../image/read/object-reader.ts';
 import { openStore } from '../../stores/open-store.ts';
-import type { CriuConfig, DaemonConfig, Transport } from '../handover/daemon-config.ts';
+import type { CriuConfig, DaemonConfig, LogFormat, Transport } from '../handover/daemon-config.ts';
 import type { LeaseTerms } from '../leases/terms.ts';
 import { stateDirectoryPath } from '../mounts/state-directory.ts';
 import { type FuseOptions, parseFuseOptions } from './fuse-options.ts';
@@ -73,6 +73,8 @@ export interface MountOptions {
   readonly lease?: LeaseTerms | undefined;
   /** Where the daemon keeps a line when the mount is locked, unlocked or gone: an absolute path, or `syslog`. */
   readonly auditLog?: DaemonConfig['auditLog'];
+  /** How the daemon writes its log. Default `text`. */
+  readonly logFormat?: LogFormat;
   /** Mount options as given to `-o`, see {@link parseFuseOptions}. */
   readonly fuseOptions?: readonly string[];
 }
@@ -125,6 +127,7 @@ function checkedOptions(options: DaemonOptions): CheckedOptions {
     write = false,
     cacheSize = DEFAULT_READ_CACHE_BYTES,
     pageFiles = 'auto',
+    logFormat = 'text',
     rootMode,
     signedManifest,
   } = options;
@@ -148,6 +151,7 @@ function checkedOptions(options: DaemonOptions): CheckedOptions {
     scratch,
     write,
     fsName: fuse.fsName ?? location,
+    logFormat,
     ...(options.auditLog === undefined ? {} : { auditLog: options.auditLog }),
     ...(options.keyTtlSeconds === undefined ? {} : { keyTtlSeconds: options.keyTtlSeconds }),
     ...(options.lease === undefined ? {} : { lease: options.lease }),

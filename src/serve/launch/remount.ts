@@ -45,7 +45,7 @@ export async function remountSealed(
   { lease, origin }: Pick<BackgroundMountOptions, 'lease' | 'origin'> = {},
 ): Promise<MountHandle> {
   const { mountPoint, location, imageId, options } = writer;
-  const { allowOther, allowRoot, noExec, fsName, cacheSize, pageFiles, logFile } = options;
+  const { allowOther, allowRoot, noExec, fsName, cacheSize, pageFiles, logFile, logFormat } = options;
   await unmountImage(mountPoint);
   try {
     return await mountImage({
@@ -58,6 +58,7 @@ export async function remountSealed(
       allowRoot,
       cacheSize,
       pageFiles,
+      logFormat,
       fuseOptions: [...(noExec ? ['noexec'] : []), `fsname=${escapeOption(fsName)}`],
       ...(logFile === undefined ? {} : { logFile }),
     });

@@ -70,7 +70,7 @@ export async function mountHere(options: HereOptions): Promise<never> {
   process.chdir('/');
   for (const fd of options.inherited) closeDescriptor(fd);
   const logFd = openLog(logFile);
-  const log = new Log(logFile, logFd, hintFor);
+  const log = new Log(logFile, logFd, hintFor, config.logFormat);
   const warnings = leaveFreezers();
   for (const warning of [...options.weaknesses, ...warnings]) log.warning(warning);
   if (!imageKey.locked) log.warning('keys may be swapped out: the limit of locked memory (ulimit -l) is too low');

@@ -31,6 +31,7 @@ const daemon: DaemonStatus = {
     fsName: 'ckptfs',
     cacheSize: 1 << 20,
     pageFiles: 'auto',
+    logFormat: 'text',
   },
 };
 

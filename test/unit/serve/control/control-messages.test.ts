@@ -10,7 +10,15 @@ function answer(lease: unknown): unknown {
     ...{ workers: 1, scratch: false, write: false, uptimeSeconds: 1 },
     key: { locked: false, lease },
     counters: Object.fromEntries(counterNames.map((name) => [name, 0])),
-    options: { allowOther: false, allowRoot: false, noExec: false, fsName: '/enc', cacheSize: 1, pageFiles: 'auto' },
+    options: {
+      allowOther: false,
+      allowRoot: false,
+      noExec: false,
+      fsName: '/enc',
+      cacheSize: 1,
+      pageFiles: 'auto',
+      logFormat: 'text',
+    },
   };
 }
 

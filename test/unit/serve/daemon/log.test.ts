@@ -31,6 +31,24 @@ test('an event is one line with time, pid and level', () => {
   expect(lines()[1]).toMatch(/: error: several \| lines \| of text$/);
 });
 
+test('an event is an object, or has the priority that journald reads, where that is asked for', () => {
+  for (const format of ['json', 'journal'] as const) {
+    const log = new Log(file, fd, () => undefined, format);
+    log.error('a "quoted"\nline');
+    log.warning('second');
+    log.info('third');
+  }
+  const [first = '', ...others] = lines();
+  expect(JSON.parse(first)).toEqual({
+    time: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
+    level: 'error',
+    pid: process.pid,
+    message: 'a "quoted" | line',
+  });
+  expect(others.slice(2).map((line) => line.slice(0, 5))).toEqual(['<3>20', '<4>20', '<6>20']);
+  expect(others[2]).toMatch(/: error: a "quoted" \| line$/);
+});
+
 test('a line that repeats is written once a minute', () => {
   vi.useFakeTimers();
   const log = new Log(file, fd);
