@@ -19,7 +19,17 @@ export const errorFacts = {
   },
   /** The name of the errno that a system call failed with: `ENOSPC`. */
   io: { 'errno?': 'text', 'reason?': ['hard-links'] },
-  exists: { reason: ['not-empty', 'not-a-directory', 'not-own', 'writable-by-others', 'file', 'not-vouched-for'] },
+  exists: {
+    reason: [
+      'not-empty',
+      'not-a-directory',
+      'not-own',
+      'writable-by-others',
+      'file',
+      'not-vouched-for',
+      're-encryption',
+    ],
+  },
   /** `malformed-archive`: it is none, is truncated, or its parts contradict each other. `unsafe-member`: it would be
    * outside of the tree, below what is no directory, or in the place of another member. */
   'unsupported-source': { reason: ['device', 'too-large', 'unrepresentable', 'malformed-archive', 'unsafe-member'] },

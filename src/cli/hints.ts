@@ -67,6 +67,7 @@ const hints: { readonly [Code in ErrorCode]?: (error: CkptfsError<Code>) => Hint
       'not-a-directory': NAME_A_NEW_DIRECTORY,
       'not-own': NAME_A_NEW_DIRECTORY,
       'writable-by-others': `chmod go-w ${shellWord(path)}, or name one that does not exist.`,
+      're-encryption': 'Let the re-encryption end by running it again, or shred that image by its own id first.',
       'not-vouched-for':
         'Run what was interrupted again, with the same keys and recipients and without --require-signature. Or remove ' +
         'this image once the one beside it is verified with a new key.',

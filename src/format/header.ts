@@ -111,6 +111,12 @@ export function encodeShreddedHeader(imageId: Uint8Array, time: string): Buffer 
   return jsonBytes({ format: 'ckptfs', version: FORMAT_VERSION, image, shredded: time });
 }
 
+/** Tells whether bytes are what is left of the header of an image that was shredded. @param imageId 32 hex digits */
+export function isShreddedHeader(bytes: Buffer, imageId: string): boolean {
+  const [, time = ''] = /"shredded": "([^"]*)"/.exec(bytes.toString('latin1')) ?? [];
+  return isInstant(time) && encodeShreddedHeader(Buffer.from(imageId, 'hex'), time).equals(bytes);
+}
+
 function shreddedError({ image, shredded }: Record<string, unknown>, bytes: Uint8Array): CkptfsError {
   const isRight =
     typeof image === 'string' && /^[0-9a-f]{32}$/.test(image) && typeof shredded === 'string' && isInstant(shredded);

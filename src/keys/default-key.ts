@@ -10,8 +10,11 @@ import {
 } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
-import { ioError, systemErrorName } from '../base/errors.ts';
+import { CkptfsError, ioError, systemErrorName } from '../base/errors.ts';
+import { MAX_KEY_FILE_SIZE } from './key-file.ts';
 import { createKeyFile, syncDirectory } from './keygen.ts';
+
+const { O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_WRONLY } = fsConstants;
 
 /**
  * Returns the path of the key file of an image that was encrypted without a key option. There is one file for each
@@ -51,9 +54,11 @@ export function destroyDefaultKey(
 ): string | undefined {
   const path = defaultKeyPath(imageId, environment);
   try {
-    const fd = openSync(path, fsConstants.O_WRONLY | fsConstants.O_NOFOLLOW);
+    const fd = openSync(path, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
     try {
-      writeSync(fd, Buffer.alloc(fstatSync(fd).size), 0);
+      const status = fstatSync(fd);
+      if (!status.isFile() || status.nlink !== 1 || status.size > MAX_KEY_FILE_SIZE) throw notAlone(path);
+      writeSync(fd, Buffer.alloc(status.size), 0);
       fsyncSync(fd);
     } finally {
       closeSync(fd);
@@ -62,9 +67,16 @@ export function destroyDefaultKey(
     syncDirectory(dirname(path));
     return path;
   } catch (error) {
-    if (systemErrorName(error) === 'ENOENT') return undefined;
+    const name = systemErrorName(error) ?? '';
+    if (name === 'ENOENT' || name === 'ENOTDIR') return undefined;
+    if (name === 'ELOOP' || name === 'ENXIO') throw notAlone(path, error);
     throw ioError('destroy', path, error);
   }
+}
+
+/** For what is in the place of a key: writing to it would change what others have, or never end. */
+function notAlone(path: string, cause?: unknown): CkptfsError {
+  return new CkptfsError('io', `cannot destroy ${path}: it is not a key file with one name`, { path, cause });
 }
 
 /** Makes a directory and those above it that are missing, and makes their names durable. */

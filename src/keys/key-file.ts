@@ -6,7 +6,7 @@ import { offHeap } from '../crypto/off-heap.ts';
 import type { Secret } from '../crypto/secret.ts';
 import { parseKeyText } from './key-text.ts';
 
-const MAX_FILE_SIZE = 4096;
+export const MAX_KEY_FILE_SIZE = 4096;
 const STANDARD_INPUT = 0;
 const READABLE_BY_OTHERS = 0o044;
 
@@ -48,7 +48,7 @@ export function readSecretFile<T>(
   what: string,
   path: string,
   parse: (text: Buffer) => T,
-  maxSize: number = MAX_FILE_SIZE,
+  maxSize: number = MAX_KEY_FILE_SIZE,
 ): SecretFile<T> {
   return readText(what, path, () => openSync(path, 'r'), parse, maxSize);
 }
@@ -80,7 +80,7 @@ function readText<T>(
 export function readKeyFromInput(): KeyFile {
   const path = 'on standard input';
   const parse = (text: Uint8Array) => parseKeyText(text, `key file ${path}`, path);
-  const { value, warning } = readText('key file', path, () => STANDARD_INPUT, parse, MAX_FILE_SIZE);
+  const { value, warning } = readText('key file', path, () => STANDARD_INPUT, parse, MAX_KEY_FILE_SIZE);
   return { key: value, warning };
 }
 

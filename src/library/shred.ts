@@ -1,12 +1,14 @@
+import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { CkptfsError } from '../base/errors.ts';
-import { encodeShreddedHeader, type Header } from '../format/header.ts';
+import { encodeShreddedHeader, type Header, isShreddedHeader, MAX_HEADER_SIZE } from '../format/header.ts';
 import { slotInstant } from '../format/slot-description.ts';
 import { readAnyHeader } from '../image/read/image.ts';
 import { destroyDefaultKey } from '../keys/default-key.ts';
 import { dropFromKeyring, imageKeyName } from '../keys/keyring.ts';
 import type { Identity } from '../keys/provider.ts';
 import type { ServiceProvider } from '../keys/services/service.ts';
+import { ImagePlace } from '../stores/image-place.ts';
 import { openWritableStore } from '../stores/open-store.ts';
 import type { WritableStore } from '../stores/writable-store.ts';
 import { type ListedSlot, listedSlots } from './key-slots.ts';
@@ -20,6 +22,8 @@ export interface ShredOptions {
   readonly imageId: string;
   /** Services whose keys are destroyed. Every other image that was made for one of them is lost as well. */
   readonly destroyKeys: readonly DestroyableKey[];
+  /** Takes back from the kernel what mounts of this user share. @returns whether it had something */
+  readonly dropShared?: ((imageId: string) => boolean) | undefined;
   /** Is told of each key as soon as it is destroyed. If it throws, no slot is overwritten. */
   readonly onDestroyed?: ((source: string) => void) | undefined;
 }
@@ -27,9 +31,9 @@ export interface ShredOptions {
 export interface ShreddedImage {
   /** 32 hexadecimal digits. */
   readonly imageId: string;
-  /** How many key slots were overwritten. */
+  /** How many key slots were overwritten; 0 where that was done before an interruption. */
   readonly slots: number;
-  /** {@link Identity.source} of each key that was destroyed. */
+  /** {@link Identity.source} of each key that was destroyed; none where no slot was left. */
   readonly destroyedKeys: readonly string[];
   /** The default key file of the image, which was destroyed as well. */
   readonly keyFile: string | undefined;
@@ -40,17 +44,19 @@ export interface ShreddedImage {
 }
 
 /**
- * Destroys what opens an image: the keys of services that are named, its key slots, its default key file, and its key
- * in the keyring of the user. What is encrypted stays where it is, and cannot be decrypted any more, except with a copy
- * of the header. After an interruption, the same call goes on.
+ * Destroys what opens an image: the keys of services that are named, its default key file, its key in the keyring of
+ * the user, and last its key slots. What is encrypted stays where it is, and cannot be decrypted any more, except with
+ * a copy of the header. After an interruption, the same call goes on.
  * @throws CkptfsError `wrong-image`; `bad-argument` when a key to destroy is of no slot; `key-unavailable` when one is
- *   not destroyed, also when its service says so and still opens a slot; `locked` while the image is mounted;
- *   `not-an-image`, `unfinished`, `unsupported-format`, `damaged`, `io`. No slot is overwritten then
+ *   not destroyed, also when its service says so and still opens a slot; `locked` while the image is mounted; `exists`
+ *   where a re-encryption left a copy beside it; `not-an-image`, `unfinished`, `unsupported-format`, `damaged`, `io`.
+ *   No slot is overwritten then
  */
 export async function shredImage(location: string, options: ShredOptions): Promise<ShreddedImage> {
+  checkNothingBeside(location);
   const store = openWritableStore(location);
   try {
-    checkImageId(store, readAnyHeader(store), options.imageId);
+    headerToShred(store, options.imageId);
     const lock = store.lock(`${hostname()} ${process.pid}`);
     try {
       const headerLock = store.lockHeader();
@@ -68,25 +74,72 @@ export async function shredImage(location: string, options: ShredOptions): Promi
 }
 
 async function shredUnderLock(store: WritableStore, options: ShredOptions): Promise<ShreddedImage> {
-  const { imageId, destroyKeys, onDestroyed } = options;
-  const header = readAnyHeader(store);
-  checkImageId(store, header, imageId);
+  const { imageId, dropShared } = options;
+  const header = headerToShred(store, imageId);
+  store.checkOverwritable('ckptfs.json');
+  const slots = header === undefined ? NO_SLOTS : await destroySlotKeys(header, options);
+  const id = Buffer.from(imageId, 'hex');
+  // Before the slots: an image that says that it was shredded is not looked at again.
+  const keyFile = destroyDefaultKey(id);
+  const wasKept = [dropKept(() => dropFromKeyring(imageKeyName(id))), dropKept(() => dropShared?.(imageId) ?? false)];
+  const left = leftHeader(store, imageId) ?? encodeShreddedHeader(id, slotInstant(new Date()));
+  store.replaceOverwritten('ckptfs.json', left);
+  return {
+    imageId,
+    ...slots,
+    keyFile,
+    wasKept: wasKept.includes(true),
+  };
+}
+
+type ShreddedSlots = Pick<ShreddedImage, 'slots' | 'destroyedKeys' | 'openCopies'>;
+
+const NO_SLOTS: ShreddedSlots = { slots: 0, destroyedKeys: [], openCopies: [] };
+
+/** Destroys the keys of the slots that services have. */
+async function destroySlotKeys(header: Header, { destroyKeys, onDestroyed }: ShredOptions): Promise<ShreddedSlots> {
   const destroyed = new Set<number>();
   for (const service of destroyKeys) {
     for (const index of await destroyKey(service, header)) destroyed.add(index);
     onDestroyed?.(service.source);
     await checkDestroyed(service, header);
   }
-  store.overwrite('ckptfs.json');
-  store.publish('ckptfs.json', encodeShreddedHeader(header.imageId, slotInstant(new Date())));
   return {
-    imageId,
     slots: header.slots.length,
     destroyedKeys: destroyKeys.map(({ source }) => source),
-    keyFile: destroyDefaultKey(header.imageId),
-    wasKept: dropKept(header.imageId),
     openCopies: listedSlots(header).filter((_, index) => !destroyed.has(index)),
   };
+}
+
+/** Returns the header; undefined when an interruption came while it was overwritten. @throws as {@link shredImage} */
+function headerToShred(store: WritableStore, imageId: string): Header | undefined {
+  let header: Header;
+  try {
+    header = readAnyHeader(store);
+  } catch (error) {
+    if (leftHeader(store, imageId) !== undefined) return undefined;
+    throw error;
+  }
+  checkImageId(store, header, imageId);
+  return header;
+}
+
+/** Returns what shredding this image puts in the place of its header, if an interruption left that. */
+function leftHeader(store: WritableStore, imageId: string): Buffer | undefined {
+  const draft = store.readDraft('ckptfs.json', MAX_HEADER_SIZE);
+  return draft !== undefined && isShreddedHeader(draft, imageId) ? draft : undefined;
+}
+
+/** Refuses an image beside which the same files are encrypted once more. @throws CkptfsError `exists`, `io` */
+function checkNothingBeside(location: string): void {
+  const place = ImagePlace.hold(location);
+  const path = place.siblingPath;
+  place.close();
+  if (!existsSync(path)) return;
+  throw new CkptfsError('exists', `${path}, which a re-encryption left, may hold the same files`, {
+    path,
+    data: { reason: 're-encryption' },
+  });
 }
 
 async function destroyKey({ source, destroyKeyOf }: DestroyableKey, header: Header): Promise<readonly number[]> {
@@ -110,10 +163,10 @@ async function checkDestroyed(service: DestroyableKey, header: Header): Promise<
   throw new CkptfsError('key-unavailable', message, { data: { reason: 'garbage' } });
 }
 
-/** Takes the key of an image back from the kernel. @returns whether it had it */
-function dropKept(imageId: Buffer): boolean {
+/** Takes keys of an image back from the kernel. @returns whether it had one */
+function dropKept(drop: () => boolean): boolean {
   try {
-    return dropFromKeyring(imageKeyName(imageId));
+    return drop();
   } catch (error) {
     // A kernel or a container without keyrings keeps no keys.
     if (error instanceof CkptfsError && error.code === 'missing-feature') return false;

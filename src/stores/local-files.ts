@@ -2,6 +2,7 @@ import { fdatasyncSync, constants as fsConstants, fstatSync, type Stats, writeSy
 import { CkptfsError, ioError, systemErrorName } from '../base/errors.ts';
 import { closeDescriptor } from '../base/linux/descriptors.ts';
 import type { Directory, EntryName } from '../base/linux/directory.ts';
+import { dataRanges } from '../base/linux/files.ts';
 
 interface OpenFile {
   readonly fd: number;
@@ -74,13 +75,18 @@ export function openToWrite(directory: Directory, name: string, where: Where, fl
 /** The most that is written at a time. */
 const OVERWRITE_SIZE = 1 << 20;
 
-/** Overwrites a file of any size with zeros where it is, makes that durable, and closes it. @throws CkptfsError `io` */
+/**
+ * Overwrites a file of any size with zeros where it is, but for its holes, makes that durable, and closes it.
+ * @throws CkptfsError `io`
+ */
 export function overwriteFile(fd: number, where: Where): void {
   try {
     const { size } = fstatSync(fd);
     const zeros = Buffer.alloc(Math.min(size, OVERWRITE_SIZE));
-    for (let position = 0; position < size; ) {
-      position += writeSync(fd, zeros, 0, Math.min(zeros.length, size - position), position);
+    for (const [start, end] of dataRanges(fd, size)) {
+      for (let position = start; position < end; ) {
+        position += writeSync(fd, zeros, 0, Math.min(zeros.length, end - position), position);
+      }
     }
     fdatasyncSync(fd);
   } catch (cause) {

@@ -52,14 +52,20 @@ export class LocalStore implements Store {
   }
 
   readNamed(name: NamedFile, limit: number): Buffer | undefined {
+    return this.read(name, limit, (path, size) => {
+      throw new CkptfsError('damaged', `${path} has ${size} bytes; at most ${limit} are possible`, { path });
+    });
+  }
+
+  /** @param tooLarge is called for a file of more than `limit` bytes, which is not read then */
+  protected read(name: string, limit: number, tooLarge: (path: string, size: number) => void): Buffer | undefined {
     const path = (): string => this.directory.pathOf(name);
     const file = openRegularFile(this.directory.root, name, path);
     if (file === undefined) return undefined;
     try {
       if (file.size > limit) {
-        throw new CkptfsError('damaged', `${path()} has ${file.size} bytes; at most ${limit} are possible`, {
-          path: path(),
-        });
+        tooLarge(path(), file.size);
+        return undefined;
       }
       const bytes = new Region(file.size);
       return bytes.bytes.subarray(0, readAt(file.fd, bytes, 0, file.size, 0));

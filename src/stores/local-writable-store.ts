@@ -84,29 +84,27 @@ export class LocalWritableStore extends LocalStore implements WritableStore {
   }
 
   publish(name: NamedFile, bytes: Uint8Array): void {
-    const { root } = this.directory;
-    const draft = `${name}.new`;
-    try {
-      removeFile(root, draft);
-      const fd = createFile(root, draft);
-      try {
-        writeFileSync(fd, bytes, { flush: true });
-      } finally {
-        closeDescriptor(fd);
-      }
-      root.rename(draft, name);
-    } catch (cause) {
-      throw ioError('write', this.directory.pathOf(name), cause);
-    }
-    syncDirectory(root);
+    this.#writeDraft(name, bytes);
+    this.#putDraftInPlace(name);
   }
 
-  overwrite(name: NamedFile): void {
-    for (const each of [`${name}.new`, name]) {
-      const path = (): string => this.directory.pathOf(each);
-      const fd = openToWrite(this.directory.root, each, path, O_RDWR);
-      if (fd !== undefined) overwriteFile(fd, path);
+  checkOverwritable(name: NamedFile): void {
+    const fd = openToWrite(this.directory.root, name, () => this.directory.pathOf(name), O_RDWR);
+    if (fd !== undefined) closeDescriptor(fd);
+  }
+
+  replaceOverwritten(name: NamedFile, bytes: Uint8Array): void {
+    if (this.readDraft(name, bytes.length)?.equals(bytes) !== true) {
+      this.#overwrite(draftOf(name));
+      this.#writeDraft(name, bytes);
+      syncDirectory(this.directory.root);
     }
+    this.#overwrite(name);
+    this.#putDraftInPlace(name);
+  }
+
+  readDraft(name: NamedFile, limit: number): Buffer | undefined {
+    return this.read(draftOf(name), limit, () => undefined);
   }
 
   readJournal(): StoredObject | undefined {
@@ -151,6 +149,36 @@ export class LocalWritableStore extends LocalStore implements WritableStore {
     }
   }
 
+  #writeDraft(name: NamedFile, bytes: Uint8Array): void {
+    const { root } = this.directory;
+    try {
+      removeFile(root, draftOf(name));
+      const fd = createFile(root, draftOf(name));
+      try {
+        writeFileSync(fd, bytes, { flush: true });
+      } finally {
+        closeDescriptor(fd);
+      }
+    } catch (cause) {
+      throw ioError('write', this.directory.pathOf(name), cause);
+    }
+  }
+
+  #putDraftInPlace(name: NamedFile): void {
+    try {
+      this.directory.root.rename(draftOf(name), name);
+    } catch (cause) {
+      throw ioError('write', this.directory.pathOf(name), cause);
+    }
+    syncDirectory(this.directory.root);
+  }
+
+  #overwrite(name: string): void {
+    const path = (): string => this.directory.pathOf(name);
+    const fd = openToWrite(this.directory.root, name, path, O_RDWR);
+    if (fd !== undefined) overwriteFile(fd, path);
+  }
+
   #remove(name: string): void {
     try {
       removeFile(this.directory.root, name);
@@ -176,4 +204,9 @@ export class LocalWritableStore extends LocalStore implements WritableStore {
       throw ioError('make durable', this.directory.pathOf('..'), cause);
     }
   }
+}
+
+/** Returns the name that a file has until it is whole. */
+function draftOf(name: NamedFile): string {
+  return `${name}.new`;
 }

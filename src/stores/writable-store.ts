@@ -28,12 +28,21 @@ export interface WritableStore extends Store {
   removeObject(id: string): void;
   /** Puts a named file into place in one step, and makes it durable. @throws CkptfsError `io` */
   publish(name: NamedFile, bytes: Uint8Array): void;
+  /** Refuses a named file that {@link replaceOverwritten} would refuse. @throws as that */
+  checkOverwritable(name: NamedFile): void;
   /**
-   * Overwrites the bytes of a named file where they are, with others, and makes that durable; does so, too, with what
-   * an interruption left of writing one. What the file system, the device or a copy keeps of them stays.
+   * Puts a named file into place, durably, like {@link publish}, and before that overwrites the bytes of the old one
+   * where they are; so too those of what an interruption left of writing one. What the file system, the device or a
+   * copy keeps of them stays. After an interruption, {@link readDraft} has the new bytes whenever the old ones may be
+   * gone, and the same call with them goes on.
    * @throws CkptfsError `io`, also for a file that has a second name; `damaged` when it is not a regular file
    */
-  overwrite(name: NamedFile): void;
+  replaceOverwritten(name: NamedFile, bytes: Uint8Array): void;
+  /**
+   * Returns what an interruption left of putting a named file into place, if that has at most `limit` bytes.
+   * @throws CkptfsError `io`; `damaged` when it is not a regular file
+   */
+  readDraft(name: NamedFile, limit: number): Buffer | undefined;
   /**
    * Removes the signatures, and what an interruption left of writing some, and makes that durable.
    * @throws CkptfsError `io`

@@ -133,13 +133,16 @@ export class RecordingStore implements WritableStore {
     this.#do({ kind: 'sync-names', directory: '' });
   }
 
-  overwrite(name: NamedFile): void {
-    for (const each of [`${name}.new`, name]) {
-      const file = this.disk.names.get(each);
-      if (file === undefined) continue;
-      this.#do({ kind: 'write', file: file.number, position: 0, bytes: Buffer.alloc(file.size) });
-      this.#do({ kind: 'sync', file: file.number });
-    }
+  checkOverwritable(): void {
+    throw new Error('no image of a test is overwritten here');
+  }
+
+  replaceOverwritten(): void {
+    this.checkOverwritable();
+  }
+
+  readDraft(): undefined {
+    this.checkOverwritable();
   }
 
   readJournal(): StoredObject | undefined {

@@ -37,10 +37,11 @@ export const command = defineCommand({
     const { destroyKey = [] } = args;
     const servers = destroyKey.length === 0 ? args : await withConfiguredServers(args);
     const services = await servicesOf(destroyKey, servers, warnings);
+    const { dropSharedKeys: dropShared } = await import('../../serve/leases/shared-key.ts');
     const audit = new ShredAudit(args, ENC, imageId);
     try {
       const shredded = await audited(audit, () =>
-        shredImage(ENC, { imageId, destroyKeys: services, onDestroyed: audit.onDestroyed }),
+        shredImage(ENC, { imageId, destroyKeys: services, dropShared, onDestroyed: audit.onDestroyed }),
       );
       for (const warning of warnings) if (!quiet) await warn(warning);
       if (json) await printJson({ ...shredded, keyFile: shredded.keyFile ?? null });

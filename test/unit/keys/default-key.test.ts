@@ -1,8 +1,9 @@
+import { execFileSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test, vi } from 'vitest';
-import { createDefaultKey } from '../../../src/keys/default-key.ts';
+import { createDefaultKey, destroyDefaultKey } from '../../../src/keys/default-key.ts';
 
 vi.mock('node:fs', { spy: true });
 
@@ -24,4 +25,23 @@ test('every directory that was made for a key is as durable as the key', () => {
   const directories = ['/home/.config/ckptfs', '/home/.config', '/home'];
   expect(madeDurable(1)).toEqual([...directories, key(1), '/home/.config/ckptfs/keys']);
   expect(madeDurable(2)).toEqual([key(2), '/home/.config/ckptfs/keys']);
+});
+
+test.each<[what: string, make: (path: string) => void]>([
+  ['a FIFO', (path) => void execFileSync('mkfifo', [path])],
+  ['a link', (path) => fs.symlinkSync(`${path}.other`, path)],
+  ['a file with a second name', (path) => fs.linkSync(`${path}.other`, path)],
+  ['a large file', (path) => fs.writeFileSync(path, Buffer.alloc(4097))],
+])('%s in the place of a key is not written to', (_what, make) => {
+  const environment = { XDG_CONFIG_HOME: fs.mkdtempSync(join(directory, 'hostile-')) };
+  const path = createDefaultKey(Buffer.alloc(16, 1), environment);
+  fs.renameSync(path, `${path}.other`);
+  const before = fs.readFileSync(`${path}.other`, 'utf8');
+  make(path);
+  expect(() => destroyDefaultKey(Buffer.alloc(16, 1), environment)).toThrow('it is not a key file with one name');
+  expect(fs.readFileSync(`${path}.other`, 'utf8')).toBe(before);
+});
+
+test('a user whose home is no directory has no key', () => {
+  expect(destroyDefaultKey(Buffer.alloc(16, 1), { XDG_CONFIG_HOME: '/dev/null' })).toBeUndefined();
 });

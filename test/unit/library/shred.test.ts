@@ -1,18 +1,21 @@
 import {
   cpSync,
   existsSync,
+  fstatSync,
   linkSync,
   mkdtempSync,
   openSync,
   readFileSync,
   readSync,
   rmSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { afterAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, beforeEach, expect, test, vi } from 'vitest';
 import { CkptfsError } from '../../../src/base/errors.ts';
+import { Directory } from '../../../src/base/linux/directory.ts';
 import { Secret } from '../../../src/crypto/secret.ts';
 import type { Slot } from '../../../src/format/slot.ts';
 import { createDefaultKey } from '../../../src/keys/default-key.ts';
@@ -68,6 +71,10 @@ async function refusal(work: Promise<unknown>): Promise<CkptfsError> {
     () => expect.unreachable('it was not refused'),
     (error: CkptfsError) => error,
   );
+}
+
+function readSlots(): { readonly slots: readonly Slot[] } {
+  return JSON.parse(readFileSync(header, 'utf8'));
 }
 
 async function reasonOfOpening(): Promise<unknown> {
@@ -140,6 +147,14 @@ test.each<[what: string, prepare: () => Partial<Parameters<typeof shredImage>[1]
   expect(readFileSync(header)).toEqual(before);
 });
 
+test('no key is destroyed for a header that cannot be overwritten', async () => {
+  const { recipient, destroying } = service();
+  await addKeySlots(image, options, [recipient]);
+  linkSync(header, join(directory, 'second-name'));
+  expect((await refusal(shredImage(image, { imageId, destroyKeys: [destroying] }))).code).toBe('io');
+  expect(await destroying.unwrap(readSlots().slots, Buffer.from(imageId, 'hex'))).toBeDefined();
+});
+
 test('a service that still opens a slot is not believed', async () => {
   const { recipient, destroying } = service(true);
   await addKeySlots(image, options, [recipient]);
@@ -147,6 +162,50 @@ test('a service that still opens a slot is not believed', async () => {
   const error = await refusal(shredImage(image, { imageId, destroyKeys: [destroying] }));
   expect([error.code, error.data]).toEqual(['key-unavailable', { reason: 'garbage' }]);
   expect(readFileSync(header)).toEqual(before);
+});
+
+test.each<[what: string, step: 'sync' | 'rename', isOverwritten: boolean, otherId: string]>([
+  ['before the header is overwritten', 'sync', false, 'wrong-image'],
+  ['after it was', 'rename', true, 'not-an-image'],
+])('what an interruption leaves %s, the same call ends', async (_what, step, isOverwritten, otherId) => {
+  const path = createDefaultKey(Buffer.from(imageId, 'hex'));
+  const failing = vi.spyOn(Directory.prototype, step).mockImplementationOnce(() => {
+    throw Object.assign(new Error('EIO'), { code: 'EIO' });
+  });
+  expect((await refusal(shredImage(image, { imageId, destroyKeys: [] }))).code).toBe('io');
+  failing.mockRestore();
+  expect(existsSync(path)).toBe(false);
+  expect(readFileSync(header).every((byte) => byte === 0)).toBe(isOverwritten);
+  expect((await refusal(shredImage(image, { imageId: '0'.repeat(32), destroyKeys: [] }))).code).toBe(otherId);
+  const destroyKeys = isOverwritten ? [service().destroying] : [];
+  expect(await shredImage(image, { imageId, destroyKeys })).toMatchObject({ imageId, destroyedKeys: [] });
+  expect(await reasonOfOpening()).toEqual(['not-an-image', { reason: 'shredded' }]);
+});
+
+test('a draft of any size is overwritten but for its holes', async () => {
+  writeFileSync(`${header}.new`, 'slots');
+  truncateSync(`${header}.new`, 2 ** 42);
+  const fd = openSync(`${header}.new`, 'r');
+  await shredImage(image, { imageId, destroyKeys: [] });
+  expect(fstatSync(fd).blocks).toBeLessThan(100);
+  const there = Buffer.alloc(5, 1);
+  readSync(fd, there, 0, 5, 0);
+  expect(there).toEqual(Buffer.alloc(5));
+});
+
+test('what a re-encryption left beside the image is to be shredded first', async () => {
+  cpSync(image, `${image}.reencrypt`, { recursive: true });
+  const error = await refusal(shredImage(image, { imageId, destroyKeys: [] }));
+  expect([error.code, error.data]).toEqual(['exists', { reason: 're-encryption' }]);
+  await shredImage(`${image}.reencrypt`, { imageId, destroyKeys: [] });
+  rmSync(`${image}.reencrypt`, { recursive: true });
+});
+
+test('a key that is shared by mounts is dropped as well', async () => {
+  const dropped: string[] = [];
+  const dropShared = (id: string): boolean => dropped.push(id) > 0;
+  expect((await shredImage(image, { imageId, destroyKeys: [], dropShared })).wasKept).toBe(true);
+  expect(dropped).toEqual([imageId]);
 });
 
 test('an image that is read or written is not shredded', async () => {
