@@ -68,7 +68,7 @@ async function examine(quick: boolean, signal: AbortSignal): Promise<Finding[]> 
   return [
     ...mountingFindings(thisHost, mounting),
     ...memoryFindings(thisHost),
-    ...programFindings(process.version, primitives().name),
+    ...programFindings(process.version, primitives().name, thisHost.program('zstd')),
     ...fipsFindings(thisHost, providerHere()),
     ...randomnessFindings(thisHost),
     ...keyServiceFindings(thisHost),

@@ -13,6 +13,7 @@ import {
 import { homedir } from 'node:os';
 import { basename, delimiter, join } from 'node:path';
 import { withoutInheritance } from '../../base/linux/descriptors.ts';
+import { readImageKey } from '../../keys/keyring.ts';
 import { tracksWrites } from './soft-dirty.ts';
 
 /** What the doctor looks at, as an interface, so that tests can try its judgement on other hosts. */
@@ -34,6 +35,8 @@ export interface Host {
   canOpen(path: string): boolean;
   /** Returns whether the kernel has soft-dirty tracking. */
   tracksWrites(): boolean;
+  /** Returns whether this process may use the keyrings of the kernel. */
+  hasKeyrings(): boolean;
   /** What a program prints, or undefined when it fails. */
   output(program: string, args: readonly string[]): string | undefined;
 }
@@ -52,6 +55,7 @@ export const thisHost: Host = {
   keptCriu: [keptCriu()].find((path) => mayAccess(path, constants.X_OK)),
   canOpen: (path) => attempt(() => closeSync(openSync(path, 'r+')) === undefined) ?? false,
   tracksWrites: () => attempt(tracksWrites) ?? false,
+  hasKeyrings: () => attempt(() => readImageKey(Buffer.alloc(16)) === undefined) ?? false,
   program(name) {
     const directories = [...(process.env['PATH'] ?? '').split(delimiter), ...administratorPath];
     return directories.map((directory) => join(directory, name)).find((path) => mayAccess(path, constants.X_OK));

@@ -1,12 +1,13 @@
 import { MalformedError } from '../../base/bytes.ts';
 import { CONFIGURATION_VARIABLE, readProviders } from '../../keys/keyprovider/configuration.ts';
+import { PROXIES } from '../../keys/pkcs11/module.ts';
 import { DEFAULT_TCTI, parseTcti, TCTI_VARIABLE } from '../../keys/tpm2/transport.ts';
 import { type Finding, ok, warn } from './check.ts';
 import type { Host } from './host.ts';
 
 /** Examines which key services of this host itself can be used. None is asked for a key, and a mount needs none. */
 export function keyServiceFindings(host: Host, environment: NodeJS.ProcessEnv = process.env): Finding[] {
-  return [tpm(host, environment), keyProviders(environment)];
+  return [tpm(host, environment), keyProviders(environment), tokens(host), keyring(host)];
 }
 
 function tpm(host: Host, environment: NodeJS.ProcessEnv): Finding {
@@ -32,4 +33,26 @@ function keyProviders(environment: NodeJS.ProcessEnv): Finding {
     if (!(error instanceof MalformedError)) throw error;
     return warn(subject, `${path}: ${error.message}`, 'mend that file; keyprovider: is refused until then');
   }
+}
+
+/** Where p11-kit has what it is configured with (pkcs11.conf(5)). */
+const MODULES = ['/etc/pkcs11/modules', '/usr/share/p11-kit/modules'];
+
+function tokens(host: Host): Finding {
+  const subject = 'tokens of PKCS #11';
+  if (!PROXIES.some((path) => host.exists(path)))
+    return ok(subject, 'p11-kit is not installed, so pkcs11: needs the path of a module, module-path=PATH');
+  const files = MODULES.flatMap((directory) => host.names(directory)).filter((name) => name.endsWith('.module'));
+  const names = [...new Set(files)].map((name) => name.replace(/\.module$/, '')).sort();
+  return ok(subject, `p11-kit gives ${names.length === 0 ? 'none' : names.join(', ')}`);
+}
+
+function keyring(host: Host): Finding {
+  const subject = 'keyrings of the kernel';
+  if (host.hasKeyrings()) return ok(subject, 'can be used');
+  return warn(
+    subject,
+    'this process may not use them: "key cache" fails, and mounts share no keys of a lease',
+    'allow add_key(2) and keyctl(2) in the seccomp filter of the container',
+  );
 }

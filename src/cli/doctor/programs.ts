@@ -1,12 +1,22 @@
 import { type Finding, missing, ok, warn } from './check.ts';
 
-/** Examines what ckptfs runs on. @param crypto which implementation of the primitives is in use */
-export function programFindings(node: string, crypto: 'openssl' | 'node'): Finding[] {
-  return [nodeVersion(node), implementation(crypto)];
+/**
+ * Examines what ckptfs runs on.
+ * @param node its version
+ * @param crypto which implementation of the primitives is in use
+ * @param zstd path of the program of that name, if there is one
+ */
+export function programFindings(node: string, crypto: 'openssl' | 'node', zstd: string | undefined): Finding[] {
+  return [nodeVersion(node), implementation(crypto), archives(node, zstd)];
+}
+
+function numbersOf(version: string): [major: number, minor: number] {
+  const [major = 0, minor = 0] = version.replace(/^v/, '').split('.').map(Number);
+  return [major, minor];
 }
 
 function nodeVersion(version: string): Finding {
-  const [major = 0, minor = 0] = version.replace(/^v/, '').split('.').map(Number);
+  const [major, minor] = numbersOf(version);
   if (major < 20 || (major === 20 && minor < 19)) {
     return missing('Node.js', `${version} is too old`, 'install 20.19 or newer, best 24: https://nodejs.org');
   }
@@ -17,4 +27,11 @@ function nodeVersion(version: string): Finding {
 function implementation(crypto: 'openssl' | 'node'): Finding {
   if (crypto === 'openssl') return ok('crypto', 'OpenSSL of Node.js, called directly');
   return warn('crypto', 'node:crypto: correct, but several times slower', 'use a Node.js build that exports OpenSSL');
+}
+
+function archives(version: string, zstd: string | undefined): Finding {
+  const [major, minor] = numbersOf(version);
+  if (major > 22 || (major === 22 && minor >= 15)) return ok('archives of zstd', 'by Node.js itself');
+  if (zstd !== undefined) return ok('archives of zstd', `by ${zstd}`);
+  return warn('archives of zstd', 'refused: this Node.js has no zstd', 'install the program zstd, or Node.js 24');
 }

@@ -9,7 +9,7 @@ import type { LibraryInfo } from './structures.ts';
 import { CKF_OS_LOCKING_OK, initializeArguments, LIBRARY_INFO_SIZE, readLibraryInfo } from './structures.ts';
 
 /** Where distributions have the module of p11-kit, which gives all modules that the host is configured with. */
-const PROXIES: readonly string[] = [
+export const PROXIES: readonly string[] = [
   ...(process.arch === 'x64' ? ['/usr/lib/x86_64-linux-gnu/p11-kit-proxy.so'] : []),
   ...(process.arch === 'arm64' ? ['/usr/lib/aarch64-linux-gnu/p11-kit-proxy.so'] : []),
   '/usr/lib64/p11-kit-proxy.so',

@@ -13,6 +13,7 @@ export interface Described {
   readonly keptCriu?: string;
   readonly canOpen?: boolean;
   readonly tracksWrites?: boolean;
+  readonly hasKeyrings?: boolean;
 }
 
 /** Returns a host that is not this one: with swap, kernels and users that a test cannot make. */
@@ -23,6 +24,7 @@ export function host(described: Described): Host {
     keptCriu: described.keptCriu,
     canOpen: () => described.canOpen ?? false,
     tracksWrites: () => described.tracksWrites ?? false,
+    hasKeyrings: () => described.hasKeyrings ?? false,
     readFile: (path) => files[path],
     names: (directory) => directories[directory] ?? [],
     exists: (path) => path in files,

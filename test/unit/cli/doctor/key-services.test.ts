@@ -28,3 +28,21 @@ test('key providers are named, or what is wrong with their configuration', () =>
   writeFileSync(path, '{"key-providers":{"a":{"grpc":"127.0.0.1:1"},"b":{"cmd":{"path":"/b"}}}}', { mode: 0o600 });
   expect(findings({}, configured)[1]).toBe(`ok a, b (${path})`);
 });
+
+test('modules that p11-kit gives are named', () => {
+  const proxy = '/usr/lib64/p11-kit-proxy.so';
+  const found = (described: Parameters<typeof host>[0]) => keyServiceFindings(host(described), {})[2]?.found;
+  expect(found({})).toContain('p11-kit is not installed');
+  expect(found({ files: { [proxy]: '' } })).toBe('p11-kit gives none');
+  const directories = {
+    '/etc/pkcs11/modules': ['hsm.module', 'softhsm2.module', 'notes'],
+    '/usr/share/p11-kit/modules': ['softhsm2.module'],
+  };
+  expect(found({ files: { [proxy]: '' }, directories })).toBe('p11-kit gives hsm, softhsm2');
+});
+
+test('keyrings that may not be used are a warning', () => {
+  const finding = (hasKeyrings: boolean) => keyServiceFindings(host({ hasKeyrings }), {})[3];
+  expect(finding(true)).toMatchObject({ level: 'ok', found: 'can be used' });
+  expect(finding(false)).toMatchObject({ level: 'warn', advice: expect.stringContaining('keyctl(2)') });
+});

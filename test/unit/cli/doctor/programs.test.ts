@@ -3,12 +3,23 @@ import { programFindings } from '../../../../src/cli/doctor/programs.ts';
 import { level } from './described-host.ts';
 
 test('the version of Node.js and the lack of OpenSSL are judged', () => {
-  const node = (version: string): string | undefined => level(programFindings(version, 'openssl'), 'Node');
+  const node = (version: string): string | undefined => level(programFindings(version, 'openssl', undefined), 'Node');
   expect([node('v18.20.0'), node('v20.18.9'), node('v20.19.0'), node('v24.0.0')]).toEqual([
     'missing',
     'missing',
     'warn',
     'ok',
   ]);
-  expect(level(programFindings('v24.0.0', 'node'), 'crypto')).toBe('warn');
+  expect(level(programFindings('v24.0.0', 'node', undefined), 'crypto')).toBe('warn');
+});
+
+test('archives of zstd need a newer Node.js, or a program', () => {
+  const zstd = (version: string, path?: string): string | undefined =>
+    level(programFindings(version, 'openssl', path), 'archives of zstd');
+  expect([zstd('v22.14.0'), zstd('v22.15.0'), zstd('v24.0.0'), zstd('v20.19.0', '/usr/bin/zstd')]).toEqual([
+    'warn',
+    'ok',
+    'ok',
+    'ok',
+  ]);
 });
