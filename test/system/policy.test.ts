@@ -116,6 +116,8 @@ describeIf(['fuse', 'namespaces'], 'the files of a host', () => {
     expect(run([...cat, '-k', 'k'])).toMatchObject({ status: 14, stderr: expect.stringContaining('(file)') });
     expect(run([...cat, '-i', 'host.pem'])).toMatchObject({ status: 0, stdout: 'core' });
     expect(run([...cat, '-i', 'host.pem', '--policy', 'loose.json'])).toMatchObject({ status: 0 });
+    const shred = ['shred', 'enc', '--image-id', '0'.repeat(32), '--destroy-key', 'pkcs11:token=t'];
+    expect(run(shred)).toMatchObject({ status: 14, stderr: expect.stringContaining('(pkcs11)') });
   });
 
   test('a policy that requires signatures counts for everything that is read', () => {

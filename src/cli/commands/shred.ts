@@ -1,12 +1,14 @@
 import type { Argv } from 'yargs';
 import { CkptfsError } from '../../base/errors.ts';
 import { printable } from '../../base/printable.ts';
+import { forbidDumps } from '../../crypto/hardening.ts';
 import { openKeyService } from '../../keys/services/registry.ts';
 import type { ServiceProvider } from '../../keys/services/service.ts';
 import { isKeyService } from '../../keys/sources/schemes.ts';
 import type { ListedSlot } from '../../library/key-slots.ts';
 import { type ShreddedImage, shredImage } from '../../library/shred.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
+import { mayHavePolicy } from '../config/places.ts';
 import { keyFileWarning } from '../hints.ts';
 import { ShredAudit } from '../options/audit.ts';
 import { withConfiguredServers } from '../options/configured-keys.ts';
@@ -35,6 +37,7 @@ export const command = defineCommand({
     }
     const warnings: string[] = [];
     const { destroyKey = [] } = args;
+    await checkByPolicies(destroyKey);
     const servers = destroyKey.length === 0 ? args : await withConfiguredServers(args);
     const services = await servicesOf(destroyKey, servers, warnings);
     const { dropSharedKeys: dropShared } = await import('../../serve/leases/shared-key.ts');
@@ -53,6 +56,13 @@ export const command = defineCommand({
   },
 });
 
+/** Refuses services that the policy of this host does not allow. @throws CkptfsError `forbidden-by-policy` */
+async function checkByPolicies(destroyKey: readonly string[]): Promise<void> {
+  if (destroyKey.length === 0 || !mayHavePolicy()) return;
+  const { Policies } = await import('../config/enforcement.ts');
+  Policies.read().checkKeys({ key: destroyKey });
+}
+
 async function audited(audit: ShredAudit, work: () => Promise<ShreddedImage>): Promise<ShreddedImage> {
   const shredded = await work().catch((error: unknown) => {
     audit.end(error);
@@ -69,6 +79,9 @@ async function servicesOf(
 ): Promise<readonly ServiceProvider[]> {
   const options = sourceOptionsOf(args, (warning) => warnings.push(keyFileWarning(warning)));
   const services: ServiceProvider[] = [];
+  if (texts.length > 0 && !forbidDumps()) {
+    warnings.push('keys may get into a core file: PR_SET_DUMPABLE was refused');
+  }
   for (const text of texts) {
     if (!isKeyService(text)) throw new CkptfsError('bad-argument', '--destroy-key: it names no service of keys');
     services.push(await openKeyService(text, options));

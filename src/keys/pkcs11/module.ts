@@ -104,18 +104,31 @@ function proxyPath(): string {
  */
 function checkedPath(path: string): string {
   let real: string;
-  let [file, directory]: (Stats | undefined)[] = [];
+  let file: Stats;
+  let directories: Stats[];
   try {
     real = realpathSync(path);
-    [file, directory] = [statSync(real), statSync(dirname(real))];
+    file = statSync(real);
+    directories = directoriesAbove(real).map((each) => statSync(each));
   } catch (cause) {
     throw notLoaded(ioError('load module', path, cause).message, cause);
   }
   if (!file.isFile()) throw refused(path, 'is no file');
-  if (![0, process.geteuid?.()].includes(file.uid)) throw refused(path, 'belongs to another user');
-  const isOpen = (directory.mode & DIRECTORY_OPEN_TO_ALL) !== 0 && (directory.mode & STICKY) === 0;
-  if (isOpen || (file.mode & WRITABLE_BY_OTHERS) !== 0) throw refused(path, 'can be changed by other users');
+  if (isOfAnother(file)) throw refused(path, 'belongs to another user');
+  const isOpen = ({ mode }: Stats): boolean => (mode & DIRECTORY_OPEN_TO_ALL) !== 0 && (mode & STICKY) === 0;
+  // The owner of a directory could put another file in its place, after it was looked at.
+  if (directories.some((each) => isOpen(each) || isOfAnother(each)) || (file.mode & WRITABLE_BY_OTHERS) !== 0)
+    throw refused(path, 'can be changed by other users');
   return real;
+}
+
+function isOfAnother({ uid }: Stats): boolean {
+  return ![0, process.geteuid?.()].includes(uid);
+}
+
+function directoriesAbove(path: string): string[] {
+  const directory = dirname(path);
+  return directory === path ? [] : [directory, ...directoriesAbove(directory)];
 }
 
 function refused(path: string, why: string): CkptfsError {

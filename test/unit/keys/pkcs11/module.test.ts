@@ -57,9 +57,17 @@ test('a module that others can change or replace, a directory, and one of anothe
   expect(failure(file('open/a.so')).message).toContain('changed by other users');
   chmodSync(folder, 0o1777);
   expect(failure(join(folder, 'a.so')).code).toBe('missing-feature');
+  mkdirSync(join(folder, 'inner'));
+  const inner = file('open/inner/a.so');
+  expect(failure(inner).code).toBe('missing-feature');
+  chmodSync(folder, 0o777);
+  expect(failure(inner).message).toContain('changed by other users');
   if (process.geteuid?.() !== 0) return;
   chownSync(file('other.so'), 12345, 12345);
   expect(failure(join(directory, 'other.so')).message).toContain('belongs to another user');
+  chmodSync(folder, 0o755);
+  chownSync(folder, 12345, 12345);
+  expect(failure(inner).message).toContain('changed by other users');
 });
 
 test('a module without locks is used without them; one that is initialized once is ended once', () => {
