@@ -49,7 +49,8 @@ function start(request: CheckRequest, fd: number): ChildProcess {
 }
 
 async function answerOf(child: ChildProcess, timeoutSeconds: number): Promise<LeaseAnswer> {
-  const text = textOf(child.stdout as Socket);
+  // A process that has no descriptors left for pipes gets a child without them, which then fails.
+  const text = child.stdout ? textOf(child.stdout as Socket) : '';
   const ended = new Promise<void>((resolve, reject) => {
     child.once('error', reject).once('close', () => resolve());
   });

@@ -23,6 +23,9 @@ export function judged(error: CkptfsError): Judgement {
       return { verdict: NO_MORE.includes(error.data?.reason) ? 'revoked' : 'unreachable' };
     case 'bad-key-file':
       return { verdict: TAKEN_AWAY.includes(error.data?.reason) ? 'revoked' : 'unreachable' };
+    case 'not-an-image':
+      // Whoever writes to the image can say so; as when they take its slots away, that costs them the mount.
+      return { verdict: error.data?.reason === 'shredded' ? 'revoked' : 'unreachable' };
     case 'wrong-key':
     case 'no-key':
     case 'forbidden-by-policy':

@@ -24,6 +24,7 @@ test.each([
   ...(['missing', 'absent', 'expired', 'revoked'] as const).map(badFile),
   new CkptfsError('wrong-key', 'opens no slot'),
   new CkptfsError('no-key', 'none', { data: { needs: 'key' } }),
+  new CkptfsError('not-an-image', 'shredded', { data: { reason: 'shredded' } }),
   new CkptfsError('forbidden-by-policy', 'no', { data: { reason: 'key-source' } }),
 ])('%s says that the key may not be used', (error) => {
   expect(judged(error)).toEqual({ verdict: 'revoked' });
@@ -34,6 +35,7 @@ test.each([
   ...(['unreadable', 'no-terminal'] as const).map(badFile),
   new CkptfsError('io', 'input/output error'),
   new CkptfsError('damaged', 'the header fails'),
+  new CkptfsError('not-an-image', 'the header is gone', { data: { reason: 'no-header' } }),
   new CkptfsError('interrupted', 'by a signal'),
 ])('%s says nothing of the key', (error) => {
   expect(judged(error)).toEqual({ verdict: 'unreachable' });
