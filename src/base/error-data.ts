@@ -133,6 +133,7 @@ export const errorFacts = {
       'getrandom',
       'userfaultfd',
       'openssl',
+      'fips-provider',
       'keyring',
       'pkcs11',
       'exchange',

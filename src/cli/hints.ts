@@ -177,6 +177,8 @@ const hints: { readonly [Code in ErrorCode]?: (error: CkptfsError<Code>) => Hint
       'fuse-device': LOAD_FUSE,
       'fuse-device-access': 'Let this user read and write it: chmod 0666 /dev/fuse.',
       'fuse-native': 'Install it with npm install fuse-native, or use the default transport.',
+      'fips-provider':
+        'Name its configuration in OPENSSL_CONF, by an absolute path: a daemon has no other directory and no NODE_OPTIONS.',
       'fuse-io-uring': 'Linux has it from 6.14 on, if it was built with it. The default transport needs nothing of it.',
       'fuse-io-uring-switch':
         'Have root switch it on: echo Y > /sys/module/fuse/parameters/enable_uring. Or use the default transport.',

@@ -4,7 +4,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Finding } from '../../src/cli/doctor/check.ts';
@@ -177,6 +177,15 @@ describeIf(['fipsProvider'], "OpenSSL's FIPS provider", () => {
     expect(fs.readFileSync(`/proc/${pid}/maps`, 'utf8')).toContain('/fips.so');
     expect(fs.readFileSync(at('mnt/core-1.img'), 'utf8')).toBe('core');
     expect(run('umount', 'mnt').status).toBe(0);
+    // A daemon has another directory, and would compute without it.
+    const relative = spawnSync(ckptfsProgram, ['mount', at('enc'), at('mnt'), '--key', `file:${at('k')}`], {
+      cwd: dirname(fipsConfiguration),
+      env: { ...environment, OPENSSL_CONF: basename(fipsConfiguration) },
+      encoding: 'utf8',
+      timeout: PATIENCE,
+    });
+    expect(relative).toMatchObject({ status: 33, stderr: expect.stringContaining('and would not in the daemon') });
+    expect(fs.readdirSync(at('mnt'))).toEqual([]);
   });
 
   test('has no other suite, is what doctor names, and what a policy can demand', () => {

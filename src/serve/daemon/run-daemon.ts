@@ -1,9 +1,10 @@
 import { closeSync } from 'node:fs';
-import { fromPlainError, type PlainError, toPlainError } from '../../base/errors.ts';
+import { CkptfsError, fromPlainError, type PlainError, toPlainError } from '../../base/errors.ts';
 import { redirectOutput } from '../../base/linux/descriptors.ts';
 import { exitNow } from '../../base/linux/processes.ts';
 import { hardenProcess } from '../../crypto/hardening.ts';
 import { IMAGE_KEY_SIZE } from '../../crypto/image-keys.ts';
+import { isFipsDemanded } from '../../crypto/provider.ts';
 import { Secret } from '../../crypto/secret.ts';
 import { discardImage } from '../../image/discard-image.ts';
 import type { DaemonConfig } from '../handover/daemon-config.ts';
@@ -32,6 +33,7 @@ export async function runDaemon(hintFor: HintFor): Promise<void> {
   const channel = offerChannel();
   const config = receiveConfig(ORDERS_FD) ?? exitWithUnlocker();
   const log = openedLog(config, hintFor);
+  if (config.fipsProvider === true && !isFipsDemanded()) fail(withoutProvider(), config, log);
   const imageKey = Secret.zeros(config.criu?.secretsSize ?? IMAGE_KEY_SIZE);
   // In the foreground the service manager decides in which control group the daemon is.
   const warnings = config.logFile === undefined ? stayingInFreezers() : namespace.runInCallers(leaveFreezers);
@@ -75,6 +77,12 @@ function fail(error: PlainError, config: DaemonConfig, log?: Log): never {
     // The process that started the daemon is gone; the log has the error.
   }
   exitNow(exitCodeOf(error, config));
+}
+
+/** A relative path in OPENSSL_CONF leads elsewhere from here, and options of Node are not passed on. */
+function withoutProvider(): PlainError {
+  const what = "OpenSSL's FIPS provider computes in the command, and would not in the daemon of the mount";
+  return toPlainError(new CkptfsError('missing-feature', what, { data: { feature: 'fips-provider' } }));
 }
 
 /** Removes an image that was made for this mount alone. */

@@ -60,6 +60,8 @@ export interface DaemonConfig {
   readonly keyTtlSeconds?: number | undefined;
   /** For how long the key may be used, where it can be asked again. */
   readonly lease?: LeaseTerms | undefined;
+  /** Set where a FIPS provider of OpenSSL computes in the command: the daemon serves by such a one alone. */
+  readonly fipsProvider?: true;
   /** The source that mount tables show. */
   readonly fsName: string;
   /** The absolute path of the daemon's log. Undefined in the foreground: the log is then standard error alone. */

@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { relative } from 'node:path';
 import { absolutePath } from '../../base/current-directory.ts';
 import { CkptfsError } from '../../base/errors.ts';
+import { isFipsDemanded } from '../../crypto/provider.ts';
 import type { PageFiles } from '../../fs/direct-opens.ts';
 import { checkKernelMounts } from '../../fuse/mount/mount-kernel.ts';
 import { checkedMountPoint } from '../../fuse/mount/mount-point.ts';
@@ -150,6 +151,7 @@ function checkedOptions(options: DaemonOptions): CheckedOptions {
     noExec: fuse.noExec,
     scratch,
     write,
+    ...(isFipsDemanded() ? { fipsProvider: true } : {}),
     fsName: fuse.fsName ?? location,
     logFormat,
     ...(options.auditLog === undefined ? {} : { auditLog: options.auditLog }),

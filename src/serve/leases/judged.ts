@@ -24,7 +24,7 @@ export function judged(error: CkptfsError): Judgement {
     case 'bad-key-file':
       return { verdict: TAKEN_AWAY.includes(error.data?.reason) ? 'revoked' : 'unreachable' };
     case 'not-an-image':
-      // Whoever writes to the image can say so; as when they take its slots away, that costs them the mount.
+      // An attacker who has the storage can write this, and locks the mount by it, as by taking the slots away.
       return { verdict: error.data?.reason === 'shredded' ? 'revoked' : 'unreachable' };
     case 'wrong-key':
     case 'no-key':
