@@ -176,6 +176,7 @@ export const HOUSES: Readonly<Record<string, House>> = {
       'leases/answers.ts',
       'leases/check-request.ts',
       'leases/judged.ts',
+      'leases/key-mark.ts',
       'leases/shared-key.ts',
       'leases/terms.ts',
       'one-process/mount-here.ts',

@@ -11,6 +11,7 @@ import { checkImageId, unlockHeader } from '../library/unlock.ts';
 import type { LeaseAnswer } from '../serve/leases/answers.ts';
 import { type CheckRequest, IMAGE_FD } from '../serve/leases/check-request.ts';
 import { judged } from '../serve/leases/judged.ts';
+import { keyMark } from '../serve/leases/key-mark.ts';
 import { SharedKey } from '../serve/leases/shared-key.ts';
 import { sharedName } from '../serve/leases/terms.ts';
 import { openStore } from '../stores/open-store.ts';
@@ -49,7 +50,7 @@ async function openedCriu({ check, imageId, path }: CheckRequest): Promise<Lease
   }
 }
 
-async function opened({ check, imageId, path, seconds, after }: CheckRequest): Promise<LeaseAnswer> {
+async function opened({ check, imageId, mark, path, seconds, after }: CheckRequest): Promise<LeaseAnswer> {
   const at = secondsSinceBoot();
   const store = openStore({ fd: IMAGE_FD, path });
   const keys = await HeldKeys.read({ ...(check.options as KeyArguments), asksNobody: true });
@@ -58,15 +59,17 @@ async function opened({ check, imageId, path, seconds, after }: CheckRequest): P
     checkImageId(store, header, imageId);
     const open = (): Promise<UnwrappedKey> => unlockHeader(store, header, { ...openedBy(keys), keptKey: undefined });
     const isRight = (imageKey: Secret): boolean => isAuthenticHeader(header, imageKey);
+    const markOf = (imageKey: Secret): string => keyMark(imageKey, imageId);
     const deadline = Deadline.after(check.timeoutSeconds * 1000);
     const heard =
       check.shared && keys.mayBeKept
-        ? await new SharedKey(sharedName(imageId, check)).ask({ seconds, isRight, open, deadline }, after)
+        ? await new SharedKey(sharedName(imageId, check)).ask({ seconds, isRight, markOf, open, deadline }, after, mark)
         : await open();
     if ('last' in heard) return { ...heard.last, isShared: true };
     const { imageKey, leaseSeconds, fetchedAt = at } = heard;
     try {
       authenticateHeader(store, header, imageKey);
+      if (markOf(imageKey) !== mark) throw replaced(path);
     } finally {
       imageKey.wipe();
     }
@@ -75,6 +78,14 @@ async function opened({ check, imageId, path, seconds, after }: CheckRequest): P
     keys.wipe();
     store.close();
   }
+}
+
+/** The header that is there is of another image, which has the id of the one that is mounted. */
+function replaced(path: string): CkptfsError {
+  return new CkptfsError('wrong-image', `${path}: another image is in the place of the one that is mounted`, {
+    path,
+    data: { reason: 'replaced' },
+  });
 }
 
 function refusal(error: unknown): LeaseAnswer {

@@ -13,6 +13,7 @@ import { TlsAuthority } from '../support/tls-authority.ts';
 import { endOf, kill, opens } from './support/children.ts';
 import { ckptfs } from './support/ckptfs.ts';
 import { secretsOf } from './support/image-secrets.ts';
+import { forgeHeader, writeKeyFile } from './support/images.ts';
 import { PyKmip } from './support/kmip.ts';
 import {
   ckptfsProgram,
@@ -180,6 +181,19 @@ describeIf(['root', 'fuse'], 'a key that has a lease', () => {
     const [command = 0] = childrenOf(check);
     process.kill(hung.pid, 'SIGKILL');
     await until('what the daemon has started is gone', () => !isAlive(check) && !isAlive(command));
+  });
+
+  systemTest([], 'is not what another key opens a forged header to', async () => {
+    const header = fs.readFileSync(join(encrypted.image, 'ckptfs.json'));
+    writeKeyFile(at('other'));
+    leased(...KERNEL, '--key', `file:${at('other')}`, '--key-lease', '2s', '--on-unreachable', 'lock');
+    await forgeHeader(encrypted.image);
+    try {
+      await until('it is locked', () => keyStatus()?.locked === true);
+      expect(noted()).toContain('unreachable replaced');
+    } finally {
+      fs.writeFileSync(join(encrypted.image, 'ckptfs.json'), header);
+    }
   });
 
   systemTest([], 'and is taken back unmounts, keeps, or seals a mount, as it was told', async () => {

@@ -6,7 +6,7 @@ import { CkptfsError, toPlainError } from '../../base/errors.ts';
 import { secondsSinceBoot } from '../../base/linux/boot-clock.ts';
 import { withoutInheritance } from '../../base/linux/descriptors.ts';
 import { programUrl } from '../../base/program-url.ts';
-import { isLeaseAnswer, type LeaseAnswer } from '../leases/answers.ts';
+import { countsFor, isLeaseAnswer, type LeaseAnswer } from '../leases/answers.ts';
 import type { CheckRequest } from '../leases/check-request.ts';
 import { readHostAnswers } from '../leases/host-answers.ts';
 import { sharedName } from '../leases/terms.ts';
@@ -23,10 +23,10 @@ const MAX_ANSWER = 16_384;
  * @param fd the directory of the image
  */
 export async function checkKey(request: CheckRequest, fd: number): Promise<LeaseAnswer> {
-  const { check, imageId, after } = request;
+  const { check, imageId, mark, after } = request;
   if (check.shared) {
     const last = readHostAnswers(sharedName(imageId, check))?.last;
-    if (last !== undefined && last.at > after) return { ...last, isShared: true };
+    if (last !== undefined && countsFor(last, after, mark)) return { ...last, isShared: true };
   }
   const at = secondsSinceBoot();
   try {

@@ -7,6 +7,7 @@ import { Secret } from '../../crypto/secret.ts';
 import type { KeyAnswer, KeyStatus } from '../control/control-messages.ts';
 import type { DaemonConfig } from '../handover/daemon-config.ts';
 import { type KeyOrigin, offerKeyChannel, receiveKey } from '../handover/key-channel.ts';
+import { keyMark } from '../leases/key-mark.ts';
 import type { HeldStore } from './held-store.ts';
 import { KeyTtl } from './key-ttl.ts';
 import type { Log } from './log.ts';
@@ -57,6 +58,7 @@ export class KeyOfMount {
     this.#lease = new MountLease(lease, {
       ...{ imageId, mountPoint, log, canLock: keys !== undefined, place: store.place },
       isCriu: config.criu !== undefined,
+      keyMark: () => (config.criu === undefined ? keyMark(kept.imageKey, imageId) : undefined),
       lock: (why) => this.lock(why),
       leave: (why) => this.#leave(why),
       note: kept.note,

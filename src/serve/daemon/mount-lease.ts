@@ -22,6 +22,8 @@ export interface LeasedMount {
   /** The directory of the image, held open. */
   readonly place: StorePlace;
   readonly log: Log;
+  /** Tells the image key, which is there, from others; undefined for what CRIU encrypted. */
+  keyMark(): string | undefined;
   /** Never throws. */
   lock(why: LeaseEnd): Promise<unknown>;
   /** Unmounts, so that the key is gone as soon as that can be. Never throws. */
@@ -36,6 +38,7 @@ export class MountLease {
   readonly #check: typeof checkKey;
   readonly #now: () => number;
   readonly #lease: Lease;
+  #mark: string | undefined;
 
   /**
    * @param check finds out whether the key may be used, and never throws
@@ -59,6 +62,7 @@ export class MountLease {
   start(fetchedAt: number | undefined, leaseSeconds: number | undefined): void {
     this.#lease.start(fetchedAt ?? this.#now(), leaseSeconds);
     if (!this.#lease.isRunning) return;
+    this.#mark = this.#mount.keyMark();
     const { secondsLeft } = this.#lease;
     this.#mount.note('lease', 'ok', { seconds: secondsLeft });
     this.#mount.log.info(`the key may be used for ${secondsLeft} seconds, until it is renewed`);
@@ -84,7 +88,7 @@ export class MountLease {
     const { place, imageId, isCriu } = this.#mount;
     const { check, seconds = this.#lease.secondsLeft } = this.#terms;
     if (typeof place === 'string') throw new CkptfsError('internal', 'the directory of the image is not held open');
-    return this.#check({ check, imageId, isCriu, path: place.path, seconds, after }, place.fd);
+    return this.#check({ check, imageId, isCriu, mark: this.#mark, path: place.path, seconds, after }, place.fd);
   }
 
   #heard(answer: LeaseAnswer): void {

@@ -12,6 +12,8 @@ export interface LeaseAnswer {
   readonly at: number;
   /** For how long the service lets the key be used from then on, if it says so. */
   readonly leaseSeconds?: number | undefined;
+  /** What tells the image key that is `allowed` from others, where processes share the answer: see `keyMark`. */
+  readonly mark?: string | undefined;
   /** Why it is not `allowed`. */
   readonly error?: PlainError | undefined;
   /** Whether another process of this host had asked. */
@@ -23,11 +25,21 @@ export interface LeaseAnswer {
 /** Returns whether a value from another process, or from a file, has the shape of an answer. */
 export function isLeaseAnswer(value: unknown): value is LeaseAnswer {
   if (typeof value !== 'object' || value === null) return false;
-  const { verdict, at, leaseSeconds, error, isLast }: Partial<Record<keyof LeaseAnswer, unknown>> = value;
+  const { verdict, at, leaseSeconds, mark, error, isLast }: Partial<Record<keyof LeaseAnswer, unknown>> = value;
   return (
     (verdict === 'allowed' || ((verdict === 'revoked' || verdict === 'unreachable') && isPlainError(error))) &&
     Number.isFinite(at) &&
     (leaseSeconds === undefined || (Number.isFinite(leaseSeconds) && Number(leaseSeconds) > 0)) &&
+    (mark === undefined || typeof mark === 'string') &&
     (isLast === undefined || typeof isLast === 'boolean')
   );
+}
+
+/**
+ * Returns whether an answer that another process heard counts for an image key: it is newer, and that very key is
+ * allowed, or it is heard of the way to open the image.
+ * @param after in seconds since the host was started @param mark of `keyMark`
+ */
+export function countsFor(answer: LeaseAnswer, after: number, mark: string | undefined): boolean {
+  return answer.at > after && (answer.verdict !== 'allowed' || answer.mark === mark);
 }

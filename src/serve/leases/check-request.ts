@@ -10,6 +10,8 @@ export interface CheckRequest {
   readonly imageId: string;
   /** Whether it is a directory that CRIU encrypted. */
   readonly isCriu: boolean;
+  /** What tells the image key that is used from others, see `keyMark`; undefined for what CRIU encrypted. */
+  readonly mark?: string | undefined;
   /** Names the image in messages. */
   readonly path: string;
   /** How long the key is shared if it may be used. */

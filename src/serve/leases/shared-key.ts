@@ -5,6 +5,7 @@ import { secondsSinceBoot } from '../../base/linux/boot-clock.ts';
 import type { Secret } from '../../crypto/secret.ts';
 import { dropFromKeyring, leasedKeyName, readNamedKey, storeInKeyring } from '../../keys/keyring.ts';
 import type { UnwrappedKey } from '../../keys/provider.ts';
+import { countsFor } from './answers.ts';
 import { AskingLock, type HostAnswers, namesShared, readHostAnswers, removeOldAnswers } from './host-answers.ts';
 import { judged } from './judged.ts';
 
@@ -17,6 +18,8 @@ export interface Question {
   readonly seconds: number;
   /** Tells whether a key is that of the image: anything may be in the keyring. */
   readonly isRight: (imageKey: Secret) => boolean;
+  /** See `keyMark`. */
+  readonly markOf: (imageKey: Secret) => string;
   /** Opens the image. The key is the caller's, who wipes it. */
   readonly open: () => Promise<UnwrappedKey>;
   readonly deadline: Deadline;
@@ -51,12 +54,13 @@ export class SharedKey {
   /**
    * Asks anew, unless another process has meanwhile.
    * @param after an answer to a later question counts, in seconds since the host was started
+   * @param mark of the image key that is used
    * @returns the key, which the caller wipes; or what was heard
    * @throws as {@link fetch}
    */
-  async ask(question: Question, after: number): Promise<UnwrappedKey | HostAnswers> {
+  async ask(question: Question, after: number, mark: string | undefined): Promise<UnwrappedKey | HostAnswers> {
     const newer = (answers: HostAnswers | undefined) =>
-      answers !== undefined && answers.last.at > after ? answers : undefined;
+      answers !== undefined && countsFor(answers.last, after, mark) ? answers : undefined;
     const lock = await this.#turn(question.deadline, () => newer(readHostAnswers(this.#name)));
     if (!(lock instanceof AskingLock)) return lock;
     try {
@@ -105,7 +109,7 @@ export class SharedKey {
     }
   }
 
-  async #asked({ seconds, isRight, open }: Question, lock: AskingLock): Promise<UnwrappedKey> {
+  async #asked({ seconds, isRight, markOf, open }: Question, lock: AskingLock): Promise<UnwrappedKey> {
     const at = secondsSinceBoot();
     let opened: UnwrappedKey;
     try {
@@ -118,7 +122,7 @@ export class SharedKey {
     const shared = Math.min(seconds, leaseSeconds ?? seconds);
     const isShared = isRight(imageKey) && this.#keep(imageKey, shared - (secondsSinceBoot() - at));
     const fetched = isShared ? { at, seconds: shared, leaseSeconds, slot, source } : undefined;
-    lock.write({ last: { verdict: 'allowed', at, leaseSeconds }, fetched });
+    lock.write({ last: { verdict: 'allowed', at, leaseSeconds, mark: markOf(imageKey) }, fetched });
     removeOldAnswers();
     return { ...opened, fetchedAt: at };
   }

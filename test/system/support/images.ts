@@ -7,8 +7,11 @@ import { built } from './mounts.ts';
 /** Whole images made and opened by the built library, without the command line. */
 
 const { createImage } = await built<typeof import('../../../src/image/create/create.ts')>('image/create/create.js');
+const { writeNewHeader } =
+  await built<typeof import('../../../src/image/create/new-header.ts')>('image/create/new-header.js');
 const { openImage, readHeader } = await built<typeof import('../../../src/image/read/image.ts')>('image/read/image.js');
-const { openStore } = await built<typeof import('../../../src/stores/open-store.ts')>('stores/open-store.js');
+const { openStore, openWritableStore } =
+  await built<typeof import('../../../src/stores/open-store.ts')>('stores/open-store.js');
 const { Secret } = await built<typeof import('../../../src/crypto/secret.ts')>('crypto/secret.js');
 const { symmetricKeyProvider } =
   await built<typeof import('../../../src/keys/symmetric-key.ts')>('keys/symmetric-key.js');
@@ -34,6 +37,17 @@ export async function open(directory: string): Promise<Image> {
   const header = readHeader(store);
   const { imageKey } = await unwrapImageKey(header.slots, header.imageId, [provider]);
   return openImage(store, header, imageKey);
+}
+
+/**
+ * Puts another header in the place of an image's: with the same id, and another image key, to which the key of all
+ * images made by {@link create} leads.
+ */
+export async function forgeHeader(directory: string): Promise<void> {
+  const store = openWritableStore(directory);
+  const image = readHeader(store);
+  await writeNewHeader(store, async (key, id) => [await provider.wrap(key, id)], Secret.random(32), image);
+  store.close();
 }
 
 /** The key file that opens images made by {@link create} on the command line. */

@@ -30,6 +30,7 @@ async function happenedAfter(
     mountPoint: '/mnt',
     canLock,
     isCriu: false,
+    keyMark: () => 'mark',
     place: { fd: nothing, path: '/enc' },
     log: new Log(undefined, nothing),
     lock: async (why) => happens(`lock ${why}`),

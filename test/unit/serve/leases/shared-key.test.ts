@@ -26,10 +26,13 @@ afterEach(() => {
   rmSync(join(ownStateDirectory(), 'leases', name), { force: true });
 });
 
+const markOf = (imageKey: Secret): string => Buffer.from(imageKey.bytes).toString('hex');
+
 function question(changes: Partial<Question> = {}): Question {
   return {
     seconds: 60,
     isRight: (found) => Buffer.from(found.bytes).equals(Buffer.from(key.bytes)),
+    markOf,
     open: async () => {
       opened++;
       return { imageKey: Secret.copy(key.bytes), slot: 2, source: 'kms', leaseSeconds: 30 };
@@ -79,8 +82,10 @@ test('a key that is not that of the image is not shared', async () => {
 
 test('a revocation drops the key at once, and a failure keeps it', async () => {
   await fetched();
-  const later = async (error: CkptfsError) =>
-    expect(new SharedKey(name).ask(question(refusing(error)), readHostAnswers(name)?.last.at ?? 0)).rejects.toBe(error);
+  const later = async (error: CkptfsError) => {
+    const after = readHostAnswers(name)?.last.at ?? 0;
+    await expect(new SharedKey(name).ask(question(refusing(error)), after, markOf(key))).rejects.toBe(error);
+  };
   await later(lost);
   expect(readHostAnswers(name)).toMatchObject({ last: { verdict: 'unreachable' }, fetched: { slot: 2 } });
   expect((await fetched()).isShared).toBe(true);
@@ -95,10 +100,15 @@ test('a revocation drops the key at once, and a failure keeps it', async () => {
 test('an answer to a later question takes the place of asking', async () => {
   await fetched();
   const at = readHostAnswers(name)?.last.at ?? 0;
-  expect(await new SharedKey(name).ask(question(), at - 1)).toMatchObject({ last: { verdict: 'allowed', at } });
+  expect(await new SharedKey(name).ask(question(), at - 1, markOf(key))).toMatchObject({
+    last: { verdict: 'allowed', at },
+  });
   expect(opened).toBe(1);
-  expect(await new SharedKey(name).ask(question(), at)).toMatchObject({ source: 'kms' });
+  expect(await new SharedKey(name).ask(question(), at, markOf(key))).toMatchObject({ source: 'kms' });
   expect(opened).toBe(2);
+  // What was heard of another key, to which a forged header leads, is nothing for this one.
+  expect(await new SharedKey(name).ask(question(), at - 1, 'another')).toMatchObject({ source: 'kms' });
+  expect(opened).toBe(3);
 });
 
 test('one that waits in vain for another says so, and the end of the other lets it ask', async () => {
