@@ -60,7 +60,10 @@ const hints: { readonly [Code in ErrorCode]?: (error: CkptfsError<Code>) => Hint
         'epoch_file=FILE, ' +
         'scratch, write, verify, allow_other, allow_root, noexec, fsname=NAME, and the general options of fstab.',
     }),
-  io: ({ data }) => (data?.reason === 'hard-links' ? 'Copy the image with its contents, and use the copy.' : undefined),
+  io: ({ data }) =>
+    data?.reason === 'hard-links'
+      ? 'Remove the other names, or copy the image with its contents and use the copy.'
+      : undefined,
   exists: ({ data, path }) =>
     choose(data?.reason, {
       'not-empty': NAME_A_NEW_DIRECTORY,

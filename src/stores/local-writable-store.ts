@@ -89,8 +89,10 @@ export class LocalWritableStore extends LocalStore implements WritableStore {
   }
 
   checkOverwritable(name: NamedFile): void {
-    const fd = openToWrite(this.directory.root, name, () => this.directory.pathOf(name), O_RDWR);
-    if (fd !== undefined) closeDescriptor(fd);
+    for (const each of [name, draftOf(name)]) {
+      const fd = openToWrite(this.directory.root, each, () => this.directory.pathOf(each), O_RDWR);
+      if (fd !== undefined) closeDescriptor(fd);
+    }
   }
 
   replaceOverwritten(name: NamedFile, bytes: Uint8Array): void {

@@ -18,7 +18,7 @@ import { CkptfsError } from '../../../src/base/errors.ts';
 import { Directory } from '../../../src/base/linux/directory.ts';
 import { Secret } from '../../../src/crypto/secret.ts';
 import type { Slot } from '../../../src/format/slot.ts';
-import { createDefaultKey } from '../../../src/keys/default-key.ts';
+import { createDefaultKey, destroyDefaultKey } from '../../../src/keys/default-key.ts';
 import { readKeyFile } from '../../../src/keys/key-file.ts';
 import { storeInKeyring } from '../../../src/keys/keyring.ts';
 import { symmetricKeyProvider } from '../../../src/keys/symmetric-key.ts';
@@ -147,11 +147,14 @@ test.each<[what: string, prepare: () => Partial<Parameters<typeof shredImage>[1]
   expect(readFileSync(header)).toEqual(before);
 });
 
-test('no key is destroyed for a header that cannot be overwritten', async () => {
+test.each([header, `${header}.new`])('no key is destroyed where %s cannot be overwritten', async (path) => {
   const { recipient, destroying } = service();
   await addKeySlots(image, options, [recipient]);
-  linkSync(header, join(directory, 'second-name'));
+  writeFileSync(`${header}.new`, '');
+  linkSync(path, mkdtempSync(join(directory, 'second-')).concat('/name'));
+  const defaultKey = createDefaultKey(Buffer.from(imageId, 'hex'));
   expect((await refusal(shredImage(image, { imageId, destroyKeys: [destroying] }))).code).toBe('io');
+  expect(destroyDefaultKey(Buffer.from(imageId, 'hex'))).toBe(defaultKey);
   expect(await destroying.unwrap(readSlots().slots, Buffer.from(imageId, 'hex'))).toBeDefined();
 });
 
