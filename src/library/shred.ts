@@ -99,8 +99,9 @@ const NO_SLOTS: ShreddedSlots = { slots: 0, destroyedKeys: [], openCopies: [] };
 /** Destroys the keys of the slots that services have. */
 async function destroySlotKeys(header: Header, { destroyKeys, onDestroyed }: ShredOptions): Promise<ShreddedSlots> {
   const destroyed = new Set<number>();
-  for (const service of destroyKeys) {
-    for (const index of await destroyKey(service, header)) destroyed.add(index);
+  // All of them first: what is destroyed does not come back.
+  for (const { service, destroy } of destroyKeys.map(destroyerOf)) {
+    for (const index of await destroy(header.slots, header.imageId)) destroyed.add(index);
     onDestroyed?.(service.source);
     await checkDestroyed(service, header);
   }
@@ -142,8 +143,10 @@ function checkNothingBeside(location: string): void {
   });
 }
 
-async function destroyKey({ source, destroyKeyOf }: DestroyableKey, header: Header): Promise<readonly number[]> {
-  if (destroyKeyOf !== undefined) return destroyKeyOf(header.slots, header.imageId);
+/** @throws CkptfsError `bad-argument` */
+function destroyerOf(service: DestroyableKey) {
+  const { source, destroyKeyOf: destroy } = service;
+  if (destroy !== undefined) return { service, destroy };
   throw new CkptfsError('bad-argument', `${source}: this kind of service destroys no keys`);
 }
 

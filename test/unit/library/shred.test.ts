@@ -158,6 +158,15 @@ test.each([header, `${header}.new`])('no key is destroyed where %s cannot be ove
   expect(await destroying.unwrap(readSlots().slots, Buffer.from(imageId, 'hex'))).toBeDefined();
 });
 
+test('no key is destroyed where another service cannot destroy its own', async () => {
+  const { recipient, destroying } = service();
+  await addKeySlots(image, options, [recipient]);
+  const other = { source: 'other:8', unwrap: destroying.unwrap };
+  const error = await refusal(shredImage(image, { imageId, destroyKeys: [destroying, other] }));
+  expect(error.message).toBe('other:8: this kind of service destroys no keys');
+  expect(await destroying.unwrap(readSlots().slots, Buffer.from(imageId, 'hex'))).toBeDefined();
+});
+
 test('a service that still opens a slot is not believed', async () => {
   const { recipient, destroying } = service(true);
   await addKeySlots(image, options, [recipient]);
