@@ -2,7 +2,7 @@ import { CkptfsError } from '../../base/errors.ts';
 import { isFipsDemanded } from '../../crypto/provider.ts';
 import type { CipherName } from '../../format/ciphers.ts';
 import type { SuiteName } from '../../format/suites.ts';
-import { hasKeyScheme } from '../../keys/sources/schemes.ts';
+import { hasKeyScheme, schemeOf } from '../../keys/sources/schemes.ts';
 import { mayHavePolicy } from './places.ts';
 import { type KeySourceKind, type Policy, type PolicyChecks, readFurtherPolicy, readHostPolicy } from './policy.ts';
 
@@ -151,8 +151,11 @@ function kindsOf(named: NamedKeys): Set<KeySourceKind> {
   ]);
 }
 
-/** A passphrase from a command is from both. */
+/**
+ * A passphrase from a command is from both. What has no scheme is no source, and is refused as that: no message repeats
+ * it, since it may be a key.
+ */
 function kindsOfSource(text: string): KeySourceKind[] {
-  const scheme = text.slice(0, text.indexOf(':')) as KeySourceKind;
-  return text.startsWith('passphrase:cmd:') ? ['passphrase', 'cmd'] : [scheme];
+  if (text.startsWith('passphrase:cmd:')) return ['passphrase', 'cmd'];
+  return hasKeyScheme(text) ? [schemeOf(text) as KeySourceKind] : [];
 }

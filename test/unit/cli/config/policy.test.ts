@@ -124,6 +124,10 @@ describe('of several policies each has to allow', () => {
     );
   });
 
+  test('what is no source is left to the command, and a key that was written for one is not repeated', () => {
+    policiesOf({ keySources: ['file'] }).checkKeys({ key: ['00112233445566778899aabbccddeeff', 'hunter2:x'] });
+  });
+
   test('both sources of a passphrase that a command writes', () => {
     const named = { key: ['passphrase:cmd:x'] };
     policiesOf({ keySources: ['passphrase', 'cmd'] }).checkKeys(named);
