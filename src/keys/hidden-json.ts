@@ -5,7 +5,12 @@ import { offHeap } from '../crypto/off-heap.ts';
 import { Secret } from '../crypto/secret.ts';
 import { membersOf } from '../format/members.ts';
 
-const [QUOTE, BACKSLASH, COLON, SOLIDUS] = [0x22, 0x5c, 0x3a, 0x2f];
+const [QUOTE, BACKSLASH, COLON] = [0x22, 0x5c, 0x3a];
+/** How some encoders write `+`, `/` and `=`. */
+const ESCAPES = ['\\/', '\\u002b', '\\u002B', '\\u002f', '\\u002F', '\\u003d', '\\u003D'].map((text) => ({
+  text: Buffer.from(text),
+  byte: (JSON.parse(`"${text}"`) as string).charCodeAt(0),
+}));
 const WHITE_SPACE: readonly number[] = [0x20, 0x09, 0x0a, 0x0d];
 
 /**
@@ -133,15 +138,20 @@ function indexOf(bytes: Uint8Array, byte: number, from: number): number {
   return index === -1 ? bytes.length : index;
 }
 
-/** Copies base64, off the heap, without the backslashes that some encoders put before each solidus. */
+/** Copies base64, off the heap, without escapes. */
 function withoutEscapes(text: Uint8Array): Uint8Array {
   const plain = offHeap(text.length);
-  let length = 0;
-  for (let at = 0; at < text.length; at++) {
-    if (text[at] === BACKSLASH && text[at + 1] === SOLIDUS) at++;
-    plain[length++] = text[at] ?? 0;
+  let [at, length] = [0, 0];
+  while (at < text.length) {
+    const written = text[at] === BACKSLASH ? escapeAt(text, at) : undefined;
+    plain[length++] = written?.byte ?? text[at] ?? 0;
+    at += written?.text.length ?? 1;
   }
   return plain.subarray(0, length);
+}
+
+function escapeAt(bytes: Uint8Array, at: number) {
+  return ESCAPES.find(({ text }) => text.equals(bytes.subarray(at, at + text.length)));
 }
 
 /** @throws MalformedError */

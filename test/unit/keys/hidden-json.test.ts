@@ -31,9 +31,14 @@ test('any object is read as JSON.parse reads it', () => {
   );
 });
 
-test('a text in base64 becomes a secret, whether its solidus is escaped or not', () => {
-  const bytes = Buffer.from('ff'.repeat(32), 'hex');
-  for (const text of [bytes.toString('base64'), bytes.toString('base64').replaceAll('/', '\\/')]) {
+test('a text in base64 becomes a secret, also where what is no letter and no digit is escaped', () => {
+  const bytes = Buffer.from(`fbef${'ff'.repeat(30)}`, 'hex');
+  const plain = bytes.toString('base64');
+  expect(plain).toMatch(/\+.*\/.*=/);
+  const code = (character: string): string => `\\u00${character.charCodeAt(0).toString(16)}`;
+  const lower = plain.replace(/[+/=]/g, code);
+  const upper = plain.replace(/[+/=]/g, (character) => code(character).toUpperCase().replace('U', 'u'));
+  for (const text of [plain, plain.replaceAll('/', '\\/'), lower, upper]) {
     const secret = parse(`{"data":{"plaintext":"${text}"}}`).secret('data', 'plaintext');
     expect(Buffer.from(secret?.bytes ?? [])).toEqual(bytes);
   }
