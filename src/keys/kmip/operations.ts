@@ -126,10 +126,14 @@ export function get(session: Session, id: string, signal: AbortSignal): Promise<
   });
 }
 
-/** Returns for how many seconds a key may be used; undefined where the server gives no leases. */
+/** Returns for how many seconds, at least 1, a key may be used; undefined where the server gives no leases. */
 export async function lease(session: Session, id: string, signal: AbortSignal): Promise<number | undefined> {
   if (!(await session.has(['obtainLease'], signal))) return undefined;
-  return askOf(session, 'obtainLease', id, [], signal, (answer) => optional(answer, tag.leaseTime, 'interval'));
+  const given = await askOf(session, 'obtainLease', id, [], signal, (answer) =>
+    optional(answer, tag.leaseTime, 'interval'),
+  );
+  // One that is over at once is not one that never ends.
+  return given === undefined ? undefined : Math.max(1, given);
 }
 
 /** Makes a key of AES-256, which is not active yet, and returns its identifier. */

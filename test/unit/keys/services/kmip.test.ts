@@ -165,6 +165,9 @@ describe('the key', () => {
   test('has a lease where the server gives one', async () => {
     const { slot } = await made();
     expect(await (await open('/7')).unwrap([slot], imageId)).toMatchObject({ leaseSeconds: 3600 });
+    server.answer = (name, payload) =>
+      name === 'obtainLease' ? [{ tag: tag.leaseTime, type: 'interval', value: 0 }] : server.honest(name, payload);
+    expect(await (await open('/7')).unwrap([slot], imageId)).toMatchObject({ leaseSeconds: 1 });
     server.operations = ['encrypt', 'decrypt'];
     expect((await (await open('/7')).unwrap([slot], imageId))?.leaseSeconds).toBeUndefined();
   });
