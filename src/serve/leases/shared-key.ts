@@ -43,6 +43,8 @@ export class SharedKey {
    */
   async fetch(question: Question): Promise<UnwrappedKey> {
     const lock = await this.#turn(question.deadline, () => this.#kept(question, readHostAnswers(this.#name)));
+    if (lock === 'late') throw askedByAnother();
+    if (lock === 'alone') return this.#asked(question);
     if (!(lock instanceof AskingLock)) return lock;
     try {
       return this.#kept(question, lock.read()) ?? (await this.#asked(question, lock));
@@ -52,16 +54,18 @@ export class SharedKey {
   }
 
   /**
-   * Asks anew, unless another process has meanwhile.
+   * Asks anew, unless another process has meanwhile. One that has not until the deadline may be stopped, and keeps this
+   * one from nothing.
    * @param after an answer to a later question counts, in seconds since the host was started
    * @param mark of the image key that is used
    * @returns the key, which the caller wipes; or what was heard
-   * @throws as {@link fetch}
+   * @throws what `open` throws
    */
   async ask(question: Question, after: number, mark: string | undefined): Promise<UnwrappedKey | HostAnswers> {
     const newer = (answers: HostAnswers | undefined) =>
       answers !== undefined && countsFor(answers.last, after, mark) ? answers : undefined;
     const lock = await this.#turn(question.deadline, () => newer(readHostAnswers(this.#name)));
+    if (lock === 'late' || lock === 'alone') return this.#asked(question);
     if (!(lock instanceof AskingLock)) return lock;
     try {
       return newer(lock.read()) ?? (await this.#asked(question, lock));
@@ -70,21 +74,25 @@ export class SharedKey {
     }
   }
 
-  /** Waits for the right to ask, or until that is not needed. */
-  async #turn<T>(deadline: Deadline, look: () => T | undefined): Promise<AskingLock | T> {
+  /**
+   * Waits for the right to ask, or until that is not needed.
+   * @returns `late` when another process has it until the deadline, `alone` where there is no place for files to share
+   */
+  async #turn<T>(deadline: Deadline, look: () => T | undefined): Promise<AskingLock | 'alone' | 'late' | T> {
     for (;;) {
-      const found = look() ?? AskingLock.tryTake(this.#name);
+      const found = look() ?? this.#tryTake();
       if (found !== undefined) return found;
-      if (deadline.hasPassed) {
-        throw new CkptfsError(
-          'key-unavailable',
-          'another process of this host asks for the key, and has no answer yet',
-          {
-            data: { reason: 'timeout' },
-          },
-        );
-      }
+      if (deadline.hasPassed) return 'late';
       await sleep(Math.min(LOOK_MILLISECONDS, deadline.left));
+    }
+  }
+
+  #tryTake(): AskingLock | 'alone' | undefined {
+    try {
+      return AskingLock.tryTake(this.#name);
+    } catch {
+      // The state directory cannot be written to, or another user has made what is there.
+      return 'alone';
     }
   }
 
@@ -109,7 +117,8 @@ export class SharedKey {
     }
   }
 
-  async #asked({ seconds, isRight, markOf, open }: Question, lock: AskingLock): Promise<UnwrappedKey> {
+  /** @param lock undefined: what is heard is not shared */
+  async #asked({ seconds, isRight, markOf, open }: Question, lock?: AskingLock): Promise<UnwrappedKey> {
     const at = secondsSinceBoot();
     let opened: UnwrappedKey;
     try {
@@ -118,6 +127,7 @@ export class SharedKey {
       this.#heard(error, at, lock);
       throw error;
     }
+    if (lock === undefined) return { ...opened, fetchedAt: at };
     const { imageKey, slot, source, leaseSeconds } = opened;
     const shared = Math.min(seconds, leaseSeconds ?? seconds);
     const isShared = isRight(imageKey) && this.#keep(imageKey, shared - (secondsSinceBoot() - at));
@@ -138,13 +148,13 @@ export class SharedKey {
     }
   }
 
-  #heard(error: unknown, at: number, lock: AskingLock): void {
+  #heard(error: unknown, at: number, lock: AskingLock | undefined): void {
     if (!(error instanceof CkptfsError)) return;
     const { verdict, isLast } = judged(error);
     if (verdict === 'revoked') this.#drop();
     const { stack, ...plain } = toPlainError(error);
-    const fetched = verdict === 'revoked' ? undefined : lock.read()?.fetched;
-    lock.write({ last: { verdict, at, error: plain, isLast }, fetched });
+    const fetched = verdict === 'revoked' ? undefined : lock?.read()?.fetched;
+    lock?.write({ last: { verdict, at, error: plain, isLast }, fetched });
   }
 
   #drop(): void {
@@ -154,6 +164,12 @@ export class SharedKey {
       // Without keyrings none keeps it.
     }
   }
+}
+
+function askedByAnother(): CkptfsError {
+  return new CkptfsError('key-unavailable', 'another process of this host asks for the key, and has no answer yet', {
+    data: { reason: 'timeout' },
+  });
 }
 
 /**

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Deadline } from '../../../../src/base/deadline.ts';
@@ -23,7 +23,7 @@ beforeEach(() => {
 });
 afterEach(() => {
   dropFromKeyring(leasedKeyName(name));
-  rmSync(join(ownStateDirectory(), 'leases', name), { force: true });
+  rmSync(join(ownStateDirectory(), 'leases', name), { force: true, recursive: true });
 });
 
 const markOf = (imageKey: Secret): string => Buffer.from(imageKey.bytes).toString('hex');
@@ -109,6 +109,19 @@ test('an answer to a later question takes the place of asking', async () => {
   // What was heard of another key, to which a forged header leads, is nothing for this one.
   expect(await new SharedKey(name).ask(question(), at - 1, 'another')).toMatchObject({ source: 'kms' });
   expect(opened).toBe(3);
+});
+
+test('one that asks again asks for itself where another never ends, and where no file can be shared', async () => {
+  const ask = () => new SharedKey(name).ask(question({ deadline: Deadline.after(120) }), 0, markOf(key));
+  const lock = AskingLock.tryTake(name);
+  expect(await ask()).toMatchObject({ source: 'kms' });
+  lock?.release();
+  const file = join(ownStateDirectory(), 'leases', name);
+  rmSync(file);
+  mkdirSync(file);
+  expect(await ask()).toMatchObject({ source: 'kms' });
+  expect(await fetched()).toMatchObject({ source: 'kms' });
+  expect([opened, readNamedKey(leasedKeyName(name))]).toEqual([3, undefined]);
 });
 
 test('one that waits in vain for another says so, and the end of the other lets it ask', async () => {
