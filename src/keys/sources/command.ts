@@ -16,7 +16,10 @@ import { checkedSeconds, inSeconds } from './time-limit.ts';
 const MAX_ERROR_SIZE = 4096;
 const MAX_SHOWN_ERROR = 300;
 /** What may be 16 bytes or more in hexadecimal, or 32 or more in base64. */
-const LIKE_A_KEY = /[0-9A-Fa-f]{32,}|(?=\S*\d)(?=\S*[A-Z])[0-9A-Za-z+/_-]{42,}=*/g;
+const LIKE_A_KEY = /[0-9A-Fa-f]{32,}|(?=\S*\d)(?=\S*[A-Z])[0-9A-Za-z+/\\_-]{42,}=*/g;
+
+/** The end of a line that was cut. */
+const CUT_WORD = /\S*$/;
 
 /** A command of the shell, or a program with its arguments. */
 export type Command = string | readonly [program: string, ...args: string[]];
@@ -187,8 +190,10 @@ class Reading {
   get firstLine(): string {
     const lines = this.#into.subarray(0, this.length).toString('utf8').split('\n');
     const line = lines.find((one) => one.trim() !== '')?.trim() ?? '';
+    // Of a key that was cut, too few characters may be left to be taken for one.
+    const whole = this.isFull && line === lines.at(-1)?.trim() ? line.replace(CUT_WORD, '') : line;
     // A command that is traced, as by `sh -x`, may write what it is given.
-    const shown = printable(line.replace(LIKE_A_KEY, '[hidden]'), MAX_SHOWN_ERROR);
+    const shown = printable(whole.replace(LIKE_A_KEY, '[hidden]'), MAX_SHOWN_ERROR);
     return shown === '' ? '' : `: ${shown}`;
   }
 

@@ -100,6 +100,16 @@ test('what looks like a key in its errors is hidden', async () => {
   expect(traced.message).not.toContain('d4d4');
 });
 
+test('nothing of a key in its errors is shown, also where they are cut or escape it', async () => {
+  const base64 = `Ab9${'xY7/'.repeat(10)}=`;
+  const said = async (errors: string): Promise<string> => {
+    writeFileSync(path('errors'), errors);
+    return (await refusal(`cat ${path('errors')} >&2; exit 1`)).message;
+  };
+  expect(await said(`x${' '.repeat(4080)}the ${base64}`)).toMatch(/ the $/);
+  expect(await said(`{"k":"${base64.replaceAll('/', '\\/')}"}`)).toMatch(/: \{"k":"\[hidden\]"\}$/);
+});
+
 test('the errors of a command for a passphrase are not quoted, because nothing tells a passphrase in them', async () => {
   const source = await openKeySource('passphrase:cmd:set -x; echo "$(printf hunter; echo 2)"; exit 3');
   const error = await source.read().catch((reason: unknown) => reason);
