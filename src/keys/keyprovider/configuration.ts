@@ -12,11 +12,14 @@ export type ProviderPlace =
   | { readonly command: readonly [program: string, ...args: string[]] }
   | { readonly grpc: string };
 
+/** Key providers by their names. Each says where it is, or throws a MalformedError: others need not be of its form. */
+export type Providers = ReadonlyMap<string, () => ProviderPlace>;
+
 /**
- * Reads the key providers of a configuration of ocicrypt, by their names.
+ * Reads the key providers of a configuration of ocicrypt.
  * @throws MalformedError for one that others can change, since it names programs, and for one that is wrong
  */
-export function readProviders(path: string): ReadonlyMap<string, ProviderPlace> {
+export function readProviders(path: string): Providers {
   const owners = [0, process.geteuid?.() ?? 0];
   const text = readOwnedFile(path, MAX_SIZE, { owners, followLinks: true });
   if (text === undefined) throw new MalformedError('there is no such file');
@@ -24,7 +27,7 @@ export function readProviders(path: string): ReadonlyMap<string, ProviderPlace> 
 }
 
 /** Parses such a configuration. Members of others are left to them. @throws MalformedError */
-export function parseProviders(text: Uint8Array): ReadonlyMap<string, ProviderPlace> {
+export function parseProviders(text: Uint8Array): Providers {
   let value: unknown;
   try {
     value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(text));
@@ -32,7 +35,7 @@ export function parseProviders(text: Uint8Array): ReadonlyMap<string, ProviderPl
     throw new MalformedError('it is not JSON');
   }
   const providers = membersOf(membersOf(value, 'it').get('key-providers') ?? {}, 'key-providers');
-  return new Map([...providers].map(([name, one]) => [name, placeOf(name, membersOf(one, name))]));
+  return new Map([...providers].map(([name, one]) => [name, () => placeOf(name, membersOf(one, name))]));
 }
 
 function placeOf(name: string, members: ReadonlyMap<string, unknown>): ProviderPlace {
@@ -43,7 +46,8 @@ function placeOf(name: string, members: ReadonlyMap<string, unknown>): ProviderP
     if (!Array.isArray(args)) throw new MalformedError(`${name}.cmd.args is not a list`);
     return { command: [textOf(command.get('path'), `${name}.cmd.path`), ...args.map(argumentOf(name))] };
   }
-  return { grpc: textOf(grpc, `${name}: neither cmd nor grpc`) };
+  if (grpc === undefined || grpc === null) throw new MalformedError(`${name} has neither cmd nor grpc`);
+  return { grpc: textOf(grpc, `${name}.grpc`) };
 }
 
 function argumentOf(name: string): (value: unknown) => string {

@@ -110,16 +110,16 @@ class KeyProviderService implements KeyService {
     const path = process.env[CONFIGURATION_VARIABLE];
     if (path === undefined || path === '')
       throw this.#unavailable('absent', `${CONFIGURATION_VARIABLE} names no configuration of key providers`);
-    const providers = this.#providersOf(path);
+    const providers = this.#parsed(path, () => readProviders(path));
     const place = providers.get(this.#provider);
-    if (place !== undefined) return place;
+    if (place !== undefined) return this.#parsed(path, place);
     const known = providers.size === 0 ? 'none' : [...providers.keys()].join(', ');
     throw this.#unavailable('absent', `${path} has no such key provider; it has ${printable(known, 300)}`);
   }
 
-  #providersOf(path: string): ReadonlyMap<string, ProviderPlace> {
+  #parsed<T>(path: string, parse: () => T): T {
     try {
-      return readProviders(path);
+      return parse();
     } catch (cause) {
       if (!(cause instanceof MalformedError)) throw cause;
       const message = `configuration of key providers ${path}: ${cause.message}`;

@@ -8,7 +8,12 @@ const directory = mkdtempSync(join(tmpdir(), 'ckptfs-keyproviders-'));
 afterAll(() => rmSync(directory, { recursive: true }));
 
 const parse = (value: unknown) =>
-  Object.fromEntries(parseProviders(Buffer.from(typeof value === 'string' ? value : JSON.stringify(value))));
+  Object.fromEntries(
+    [...parseProviders(Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)))].map(([name, place]) => [
+      name,
+      place(),
+    ]),
+  );
 
 test('programs and servers, as ocicrypt documents them', () => {
   const providers = {
@@ -29,13 +34,19 @@ test.each([
   [[], 'it is not an object'],
   [{ 'key-providers': [] }, 'key-providers is not an object'],
   [{ 'key-providers': { a: '/bin/x' } }, 'a is not an object'],
-  [{ 'key-providers': { a: {} } }, 'a: neither cmd nor grpc'],
+  [{ 'key-providers': { a: {} } }, 'a has neither cmd nor grpc'],
   [{ 'key-providers': { a: { cmd: {} } } }, 'a.cmd.path is not a text'],
   [{ 'key-providers': { a: { cmd: { path: '/x\0' } } } }, 'a.cmd.path is not a text'],
   [{ 'key-providers': { a: { cmd: { path: '/x', args: 'y' } } } }, 'a.cmd.args is not a list'],
   [{ 'key-providers': { a: { cmd: { path: '/x', args: [1] } } } }, 'a.cmd.args has what is no text'],
 ])('%j is refused', (value, message) => {
   expect(() => parse(value)).toThrow(message);
+});
+
+test('a provider that is wrong does not keep from the others', () => {
+  const providers = parseProviders(Buffer.from('{"key-providers":{"new":{"wasm":"x"},"a":{"grpc":"localhost:1"}}}'));
+  expect(providers.get('a')?.()).toEqual({ grpc: 'localhost:1' });
+  expect(providers.get('new')).toThrow('new has neither cmd nor grpc');
 });
 
 test('one that others can change is refused, since it names programs', () => {
