@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { isAbsolute, resolve } from 'node:path';
 import { CkptfsError } from './errors.ts';
 
@@ -22,6 +23,31 @@ export function absolutePath(path: string): string {
  */
 export function leaveMissingDirectory(): void {
   if (currentDirectory() !== undefined) return;
+  process.chdir('/');
+  wasLeft = true;
+}
+
+/**
+ * Returns what tells the current directory from one that another user puts in its place later. The number of its device
+ * is no part of that: it changes when a network file system is mounted again.
+ */
+export function currentDirectoryMark(): string {
+  const { ino, uid } = statSync('.', { bigint: true });
+  return `${ino} of ${uid}`;
+}
+
+/**
+ * Changes to a directory if it is there and has the mark that it had; otherwise to the root directory, from where
+ * {@link absolutePath} refuses relative paths.
+ * @param mark of {@link currentDirectoryMark}
+ */
+export function enterDirectory(path: string, mark: string): void {
+  try {
+    process.chdir(path);
+    if (currentDirectoryMark() === mark) return;
+  } catch {
+    // It was removed, or may not be entered any more.
+  }
   process.chdir('/');
   wasLeft = true;
 }

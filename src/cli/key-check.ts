@@ -1,5 +1,6 @@
 import './missing-directory.ts';
 import { createInterface } from 'node:readline';
+import { enterDirectory } from '../base/current-directory.ts';
 import { Deadline } from '../base/deadline.ts';
 import { CkptfsError, toPlainError } from '../base/errors.ts';
 import { secondsSinceBoot } from '../base/linux/boot-clock.ts';
@@ -31,7 +32,7 @@ export async function checkKeyForDaemon(): Promise<void> {
     lines.once('close', () => process.kill(process.pid, 'SIGTERM'));
   });
   const request = JSON.parse(await answered) as CheckRequest;
-  process.chdir(request.check.directory);
+  enterDirectory(request.check.directory, request.check.directoryMark);
   const answer = await (request.isCriu ? openedCriu(request) : opened(request)).catch(refusal);
   process.stdout.write(`${JSON.stringify(answer)}\n`, () => process.exit(0));
 }

@@ -1,4 +1,5 @@
 import type { Argv } from 'yargs';
+import { currentDirectoryMark } from '../../base/current-directory.ts';
 import { CkptfsError } from '../../base/errors.ts';
 import { isKeyService } from '../../keys/sources/schemes.ts';
 import {
@@ -117,6 +118,7 @@ export function leaseFrom(args: LeaseArguments & KeyArguments & RecipientArgumen
     check: {
       options: omitUndefined(Object.fromEntries(Object.entries(args).filter(([name]) => isForCheck(name)))),
       directory: process.cwd(),
+      directoryMark: currentDirectoryMark(),
       environment: Object.fromEntries(PASSED_ON.flatMap((name) => named(name))),
       timeoutSeconds: args.keyTimeout ?? TIMEOUT_SECONDS,
       shared: seconds !== undefined && !noKeyCache,

@@ -24,6 +24,8 @@ export interface KeyCheck {
   readonly options: Readonly<Record<string, unknown>>;
   /** Where relative names hold: an absolute path. */
   readonly directory: string;
+  /** Tells it from one in its place, see `currentDirectoryMark`. */
+  readonly directoryMark: string;
   /** Variables besides those that a daemon has, which say where services are. */
   readonly environment: Readonly<Record<string, string>>;
   /** How long one source of a key may take. */

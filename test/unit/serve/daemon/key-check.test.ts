@@ -7,7 +7,7 @@ const module = (path: string): string => JSON.stringify(new URL(`../../../../src
 const PROGRAM = `
   import { closeSync, openSync } from 'node:fs';
   import { checkKey } from ${module('serve/daemon/key-check.ts')};
-  const check = { options: {}, directory: '/', environment: {}, timeoutSeconds: 1, shared: false };
+  const check = { options: {}, directory: '/', directoryMark: '', environment: {}, timeoutSeconds: 1, shared: false };
   const request = { check, imageId: '${'0'.repeat(32)}', isCriu: false, path: '/enc', seconds: 1, after: 0 };
   const taken = [];
   try {

@@ -37,7 +37,7 @@ async function happenedAfter(
     leave: async (why) => happens(`leave ${why}`),
     note: (event, _result, facts) => happens([event, facts?.reason ?? ''].join(' ').trim()),
   };
-  const check = { options: {}, directory: '/', environment: {}, timeoutSeconds: 30, shared: false };
+  const check = { options: {}, directory: '/', directoryMark: '', environment: {}, timeoutSeconds: 30, shared: false };
   const now = (): number => Date.now() / 1000;
   const all: LeaseTerms = { seconds: SECONDS, onUnreachable: 'keep', check, ...terms };
   const lease = new MountLease(all, mount, async () => ({ at: now(), ...answer }), now);

@@ -16,7 +16,7 @@ const options: MountOptions = { location, mountPoint };
 const lease: LeaseTerms = {
   seconds: 60,
   onUnreachable: 'keep',
-  check: { options: {}, directory: '/', environment: {}, timeoutSeconds: 30, shared: true },
+  check: { options: {}, directory: '/', directoryMark: '', environment: {}, timeoutSeconds: 30, shared: true },
 };
 const code = (expected: string) => expect.objectContaining({ code: expected });
 

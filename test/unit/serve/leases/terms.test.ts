@@ -4,6 +4,7 @@ import { type KeyCheck, type LeaseTerms, mayLock, sharedName } from '../../../..
 const check: KeyCheck = {
   options: { key: ['cmd:get'], keyTimeout: 30 },
   directory: '/srv',
+  directoryMark: '1 of 0',
   environment: { A: '1', B: '2' },
   timeoutSeconds: 30,
   shared: true,
