@@ -62,7 +62,8 @@ export interface UnwrappedKey extends OpenedSlot {
  * Opens the first slot that one of the identities opens, in the order of the identities. The caller wipes the key.
  * @param imageId 16 bytes
  * @throws CkptfsError `damaged` when all slots are of other images; `no-key` without an identity; `wrong-key` when
- *   none opens a slot, as those identities say that know more about it; what else an identity throws, at once
+ *   none opens a slot, as those identities say that know more about it; `key-unavailable` when none opens a slot and
+ *   one may not be used any more; what else an identity throws, at once
  */
 export async function unwrapImageKey(
   slots: readonly Slot[],
@@ -78,15 +79,19 @@ export async function unwrapImageKey(
     });
   }
   const wrongKeys: CkptfsError<'wrong-key'>[] = [];
+  const refusals: CkptfsError[] = [];
   for (const identity of identities) {
     try {
       const opened = await identity.unwrap(slots, imageId);
       if (opened !== undefined) return { ...opened, source: identity.source };
     } catch (error) {
-      if (!(error instanceof CkptfsError && error.code === 'wrong-key')) throw error;
-      wrongKeys.push(error as CkptfsError<'wrong-key'>);
+      if (!(error instanceof CkptfsError)) throw error;
+      if (error.code === 'wrong-key') wrongKeys.push(error as CkptfsError<'wrong-key'>);
+      else if (mayNotBeUsed(error)) refusals.push(error);
+      else throw error;
     }
   }
+  if (refusals[0] !== undefined) throw refusals[0];
   if (wrongKeys.length > 0) throw together(wrongKeys);
   const tried = listed([...new Set(identities.map(({ source }) => source))]);
   const count = slots.length === 1 ? 'the one key slot' : `any of the ${slots.length} key slots`;
@@ -94,6 +99,12 @@ export async function unwrapImageKey(
     'wrong-key',
     `${tried} ${identities.length === 1 ? 'does' : 'do'} not open ${count} of this image`,
   );
+}
+
+/** Tells whether a key was taken away, as one is when another has taken its place. */
+function mayNotBeUsed(error: CkptfsError): boolean {
+  if (error.code !== 'key-unavailable') return false;
+  return ['absent', 'denied', 'revoked'].includes((error as CkptfsError<'key-unavailable'>).data?.reason ?? '');
 }
 
 /** Returns what opens the first slot that this version knows. */

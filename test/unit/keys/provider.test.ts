@@ -60,6 +60,27 @@ describe('unwrapImageKey', () => {
     expect(other.code).toBe('damaged');
   });
 
+  test.each(['absent', 'denied', 'revoked'] as const)('tries the other keys after one that is %s', async (reason) => {
+    const [right] = providers as [KeyProvider];
+    const refused: Identity = {
+      source: 'old key',
+      unwrap: () => Promise.reject(new CkptfsError('key-unavailable', 'old key: no', { data: { reason } })),
+    };
+    const slots = [await right.wrap(imageKey, imageId)];
+    expect(await unwrapImageKey(slots, imageId, [refused, right])).toMatchObject({ slot: 0 });
+    expect((await failure(unwrapImageKey(slots, imageId, [refused, stranger]))).message).toBe('old key: no');
+  });
+
+  test('ends with a key of which it is not known whether it may be used', async () => {
+    const [right] = providers as [KeyProvider];
+    const unreachable: Identity = {
+      source: 'key',
+      unwrap: () => Promise.reject(new CkptfsError('key-unavailable', 'no', { data: { reason: 'unreachable' } })),
+    };
+    const slots = [await right.wrap(imageKey, imageId)];
+    expect((await failure(unwrapImageKey(slots, imageId, [unreachable, right]))).code).toBe('key-unavailable');
+  });
+
   test('takes a header for damaged that has slots of other images only', async () => {
     const other = Buffer.alloc(16, 8);
     const slots = [await stranger.wrap(imageKey, other), await stranger.wrap(imageKey, other)];
