@@ -5,6 +5,7 @@ import { Deadline } from '../base/deadline.ts';
 import { CkptfsError, toPlainError } from '../base/errors.ts';
 import { secondsSinceBoot } from '../base/linux/boot-clock.ts';
 import { Directory } from '../base/linux/directory.ts';
+import { exitNow } from '../base/linux/processes.ts';
 import type { Secret } from '../crypto/secret.ts';
 import { authenticateHeader, isAuthenticHeader, readAnyHeader } from '../image/read/image.ts';
 import type { UnwrappedKey } from '../keys/provider.ts';
@@ -34,7 +35,7 @@ export async function checkKeyForDaemon(): Promise<void> {
   const request = JSON.parse(await answered) as CheckRequest;
   enterDirectory(request.check.directory, request.check.directoryMark);
   const answer = await (request.isCriu ? openedCriu(request) : opened(request)).catch(refusal);
-  process.stdout.write(`${JSON.stringify(answer)}\n`, () => process.exit(0));
+  process.stdout.write(`${JSON.stringify(answer)}\n`, () => exitNow(0));
 }
 
 /** Its keys are not shared: they are as long as it has directories. */

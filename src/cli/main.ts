@@ -61,5 +61,18 @@ export function main(words: readonly string[]): void {
   leaveWriteErrorsToCallers();
   // If nothing is left to wait for before the exit code is known, the process ends with this one.
   process.exitCode = 1;
-  void run(words).then((code) => process.exit(code));
+  void run(words).then(end);
+}
+
+/**
+ * Ends the process. Node waits for its threads then, and one that looks up the name of a host ends when a server of
+ * names answers, or does not for half a minute: such a process is ended by the kernel.
+ */
+async function end(code: number): Promise<never> {
+  if (!process.getActiveResourcesInfo().includes('GetAddrInfoReqWrap')) process.exit(code);
+  const { setNonBlocking } = await import('../base/linux/descriptors.ts');
+  const { exitNow } = await import('../base/linux/processes.ts');
+  // As Node does, which has made them so for itself.
+  for (const standard of [0, 1, 2]) setNonBlocking(standard, false);
+  return exitNow(code);
 }
