@@ -56,16 +56,16 @@ describeIf(['root'], 'a tree of everything', () => {
       const image = fresh('image');
       const target = fresh('target');
       const expected = bySortedPath(describeTree(source));
-      const created = await create(source, image, options);
+      const created = await create(source, image, { ...options, jobs: 2 });
       const opened = await open(image);
       expect(opened.header).toMatchObject(options);
       expect(opened.header.imageId.toString('hex')).toBe(created.imageId);
       const reader = new ImageReader(opened);
       expect(bySortedPath(describeImage(opened, reader))).toEqual(expected);
       reader.close();
-      await extractImage(opened, target);
+      await extractImage(opened, target, { jobs: 2 });
       expect(without(bySortedPath(describeTree(target)), 'ctime')).toEqual(without(expected, 'ctime'));
-      expect((await verifyImage(opened)).damage).toEqual([]);
+      expect((await verifyImage(opened, { jobs: 2 })).damage).toEqual([]);
       expect(created.files).toBe(
         expected.filter(({ type, path }) => type === 'file' && path !== 'a/b/hard link').length,
       );

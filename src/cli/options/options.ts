@@ -16,7 +16,7 @@ export function withJobs<T>(yargs: Argv<T>): Argv<T & { jobs: number | undefined
     type: 'string',
     nargs: 1,
     coerce: (text: string) => countFrom('--jobs', text, MAX_JOBS),
-    describe: 'Worker threads; one per core unless told',
+    describe: 'Worker threads; up to one per core unless told',
   });
 }
 

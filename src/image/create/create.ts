@@ -32,7 +32,7 @@ export interface CreateOptions extends Cancellation {
   readonly cipher?: CipherName;
   /** Bytes; see {@link isChunkSize}. */
   readonly chunkSize?: number;
-  /** Worker threads; one per core by default. */
+  /** Worker threads; by default their number follows the work, up to one per core. */
   readonly jobs?: number;
   /** Leave devices out instead of refusing them. */
   readonly skipSpecial?: boolean;

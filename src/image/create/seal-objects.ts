@@ -2,7 +2,7 @@ import { Geometry } from '../../format/geometry.ts';
 import { DIGEST_SIZE } from '../../format/manifest.ts';
 import type { WritableStore } from '../../stores/writable-store.ts';
 import type { JobSetup } from '../workers/worker-messages.ts';
-import { type Cancellation, DEFAULT_JOBS, type Progress, runTasks } from '../workers/worker-pool.ts';
+import { type Cancellation, type Progress, runTasks } from '../workers/worker-pool.ts';
 import { type Plan, segmentsInGroup } from './plan.ts';
 import type { GroupSetup, SealResult, SealTask } from './seal-worker.ts';
 
@@ -21,7 +21,7 @@ export async function sealObjects<S extends GroupSetup & JobSetup>(
   store: WritableStore,
   plan: Plan,
   setup: S,
-  { jobs = DEFAULT_JOBS, onProgress, existing = new Set(), signal, onCancellable }: SealObjectsOptions,
+  { jobs, onProgress, existing = new Set(), signal, onCancellable }: SealObjectsOptions,
 ): Promise<Buffer[]> {
   const geometry = new Geometry(setup.chunkSize, setup.suite);
   const digests = plan.objects.map(({ chunks }) => Buffer.alloc(geometry.groupsFor(chunks) * DIGEST_SIZE));
@@ -43,6 +43,7 @@ export async function sealObjects<S extends GroupSetup & JobSetup>(
   await runTasks<SealTask, SealResult, S>({
     setup,
     tasks: tasks(),
+    work: { bytes: plan.totalBytes, pieces: plan.objects.reduce((sum, { segments }) => sum + segments.length, 0) },
     jobs,
     signal,
     onCancellable,

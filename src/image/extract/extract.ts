@@ -1,7 +1,7 @@
 import type { Inode } from '../../format/manifest.ts';
 import type { Image } from '../read/image.ts';
 import type { Progress } from '../workers/worker-pool.ts';
-import { type Cancellation, DEFAULT_JOBS, runTasks } from '../workers/worker-pool.ts';
+import { type Cancellation, runTasks } from '../workers/worker-pool.ts';
 import type { Place } from './extract-place.ts';
 import { type ExtractReport, extractTree } from './extract-tree.ts';
 import type { ExtractSetup, ExtractTask, Piece } from './extract-worker.ts';
@@ -27,10 +27,8 @@ export function extractImage(image: Image, target: string, options: ExtractOptio
 
 async function writeContents(image: Image, made: Uint8Array, place: Place, options: ExtractOptions): Promise<void> {
   const { inodes } = image.manifest;
-  let totalBytes = 0;
-  for (const [at, inode] of inodes.entries()) {
-    if (inode.type === 'file' && made[at + 1] === 1) for (const { length } of inode.extents) totalBytes += length;
-  }
+  const extents = inodes.flatMap((inode, at) => (inode.type === 'file' && made[at + 1] === 1 ? inode.extents : []));
+  const totalBytes = extents.reduce((sum, { length }) => sum + length, 0);
   let doneBytes = 0;
   await runTasks<ExtractTask, void, ExtractSetup>({
     setup: {
@@ -41,7 +39,8 @@ async function writeContents(image: Image, made: Uint8Array, place: Place, optio
       place,
     },
     tasks: tasksOf(inodes, made),
-    jobs: options.jobs ?? DEFAULT_JOBS,
+    work: { bytes: totalBytes, pieces: extents.length },
+    jobs: options.jobs,
     signal: options.signal,
     onCancellable: options.onCancellable,
     onResult: (_, { pieces }) => {

@@ -9,7 +9,7 @@ import { ImageTree } from '../read/tree.ts';
 import { statementOf } from '../signatures/sign.ts';
 import { readSignatures } from '../signatures/stored-signatures.ts';
 import type { Progress } from '../workers/worker-pool.ts';
-import { type Cancellation, DEFAULT_JOBS, runTasks } from '../workers/worker-pool.ts';
+import { type Cancellation, runTasks } from '../workers/worker-pool.ts';
 import { Coverage, countBits } from './coverage.ts';
 import type { VerifyResult, VerifySetup, VerifyTask } from './verify-worker.ts';
 
@@ -77,7 +77,8 @@ export async function verifyImage(image: Image, options: VerifyOptions = {}): Pr
       manifestDigest: image.manifestDigest,
     },
     tasks: tasks(),
-    jobs: options.jobs ?? DEFAULT_JOBS,
+    work: { bytes: totalBytes, pieces: objects.length },
+    jobs: options.jobs,
     signal: options.signal,
     onCancellable: options.onCancellable,
     onResult: (faults, { object, covered }) => {

@@ -1,7 +1,7 @@
-import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { CkptfsError, fromPlainError } from '../../base/errors.ts';
 import { programUrl } from '../../base/program-url.ts';
+import { MAX_JOBS, type Work, workersFor } from './worker-count.ts';
 import type { JobSetup, WorkerReply } from './worker-messages.ts';
 
 /** How the caller ends work on a whole image before it is done. */
@@ -26,17 +26,15 @@ interface PoolRun<T, R, S extends JobSetup> extends Cancellation {
   readonly setup: S;
   /** Tasks are taken one by one, so that there may be any number of them. */
   readonly tasks: Iterable<T>;
-  /** Number of worker threads. */
-  readonly jobs: number;
+  /** All that the tasks have to do. */
+  readonly work: Work;
+  /** Number of worker threads; by default it follows `work`. */
+  readonly jobs?: number | undefined;
   readonly onResult: (result: R, task: T) => void;
 }
 
 /** A worker has the task that it does and the next one, so that it never waits for this thread. */
 const MAX_TASKS_OF_WORKER = 2;
-
-const MAX_JOBS = 256;
-
-export const DEFAULT_JOBS = Math.min(MAX_JOBS, availableParallelism());
 
 /**
  * Runs tasks on worker threads. Results come in no order. The first failure ends the run.
@@ -44,10 +42,11 @@ export const DEFAULT_JOBS = Math.min(MAX_JOBS, availableParallelism());
  * @throws the error of the first task, or call of `onResult`, that failed
  */
 export async function runTasks<T, R, S extends JobSetup>(run: PoolRun<T, R, S>): Promise<void> {
-  if (!Number.isInteger(run.jobs) || run.jobs < 1 || run.jobs > MAX_JOBS) {
-    throw new CkptfsError('bad-argument', `${run.jobs} jobs: 1 to ${MAX_JOBS} are possible`);
+  const { jobs = workersFor(run.work) } = run;
+  if (!Number.isInteger(jobs) || jobs < 1 || jobs > MAX_JOBS) {
+    throw new CkptfsError('bad-argument', `${jobs} jobs: 1 to ${MAX_JOBS} are possible`);
   }
-  const pool = new Pool(run);
+  const pool = new Pool(run, jobs);
   const cancel = (): void => pool.fail(interrupted());
   run.onCancellable?.(true);
   try {
@@ -64,6 +63,7 @@ export async function runTasks<T, R, S extends JobSetup>(run: PoolRun<T, R, S>):
 /** The worker threads of one run, and the tasks that they have. */
 class Pool<T, R, S extends JobSetup> {
   readonly #run: PoolRun<T, R, S>;
+  readonly #jobs: number;
   readonly #tasks: Iterator<T>;
   readonly #workers: RunningWorker[] = [];
   /** The number of tasks that are with a worker. */
@@ -73,8 +73,9 @@ class Pool<T, R, S extends JobSetup> {
   #resolve = (): void => undefined;
   #reject: (reason: unknown) => void = () => undefined;
 
-  constructor(run: PoolRun<T, R, S>) {
+  constructor(run: PoolRun<T, R, S>, jobs: number) {
     this.#run = run;
+    this.#jobs = jobs;
     this.#tasks = run.tasks[Symbol.iterator]();
   }
 
@@ -83,7 +84,7 @@ class Pool<T, R, S extends JobSetup> {
     return new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
-      while (this.#workers.length < this.#run.jobs && !this.#isExhausted) this.#startWorker();
+      while (this.#workers.length < this.#jobs && !this.#isExhausted) this.#startWorker();
     });
   }
 
