@@ -38,9 +38,14 @@ interface ZstdOfNode {
 /** Opens gzip or zstd. Where Node has no zstd, the program of that name does it. */
 export async function openCodec(format: 'gzip' | 'zstd', direction: Direction): Promise<Codec> {
   const zlib = await import('node:zlib');
-  if (format === 'gzip') return ofStream(direction === 'compress' ? zlib.createGzip() : zlib.createGunzip());
+  if (format === 'gzip') return ofStream(direction === 'compress' ? zlib.createGzip() : gunzip(zlib.createGunzip));
   const newer: object = zlib;
   return hasZstd(newer) ? ofStream(zstdStream(newer, direction)) : ofProgram(direction);
+}
+
+/** A stream of zlib ends where zeros follow its data: what is left has to be gzip as well. */
+function gunzip(open: () => CountingTransform): Duplex {
+  return Duplex.from((source: AsyncIterable<Uint8Array>) => decompressFrames(source, open));
 }
 
 function hasZstd(zlib: object): zlib is ZstdOfNode {

@@ -58,6 +58,8 @@ async function* through(source: AsyncIterable<Uint8Array>, codec: Codec, archive
   let sourceError: unknown;
   const fed = pipeline(source, codec.input).catch((error: unknown) => {
     sourceError = error;
+    // A program that hangs would not end because its input has.
+    if (error instanceof CkptfsError) codec.close();
   });
   try {
     yield* codec.output;

@@ -1,4 +1,7 @@
 import { spawnSync } from 'node:child_process';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import * as zlib from 'node:zlib';
 import { afterEach, expect, test, vi } from 'vitest';
@@ -38,6 +41,7 @@ test.each([
   ['a damaged gzip', Buffer.concat([forms.gzip.subarray(0, 30), Buffer.alloc(200, 0xff)])],
   ['a damaged zstd', Buffer.concat([forms.zstd.subarray(0, 12), Buffer.alloc(200, 0xff)])],
   ['garbage after gzip', Buffer.concat([forms.gzip, Buffer.from('garbage')])],
+  ['garbage after gzip and zeros', Buffer.concat([forms.gzip, Buffer.alloc(100), Buffer.from('garbage')])],
   ['garbage after zstd', Buffer.concat([forms.zstd, Buffer.from('garbage')])],
   ['half a frame after zstd', Buffer.concat([forms.zstd, forms.zstd.subarray(0, 20)])],
 ])('%s is refused', async (_, bytes) => {
@@ -81,4 +85,17 @@ test('without the program zstd there is that of Node, if it has one', async () =
   const read = all(streamOf(forms.zstd));
   if ('createZstdDecompress' in zlib) expect((await read).equals(text)).toBe(true);
   else await expect(read).rejects.toMatchObject({ code: 'missing-feature', data: { feature: 'zstd' } });
+});
+
+test('a program that hangs is ended when the source fails', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'ckptfs-hang-'));
+  writeFileSync(join(directory, 'zstd'), '#!/bin/sh\nexec /bin/sleep 300\n');
+  chmodSync(join(directory, 'zstd'), 0o755);
+  vi.stubEnv('PATH', directory);
+  async function* failing() {
+    yield forms.zstd.subarray(0, 20);
+    throw new CkptfsError('interrupted', 'interrupted by a signal');
+  }
+  await expect(all(failing())).rejects.toMatchObject({ code: 'interrupted' });
+  rmSync(directory, { recursive: true });
 });
