@@ -22,6 +22,8 @@ export interface Extensions {
   readonly sparsePairs: number[];
 }
 
+/** Linux has at most 64 KiB of names of attributes for a file; "user.x" and a NUL are the shortest that many have. */
+const MAX_XATTRS = 8192;
 const XATTR = 'SCHILY.xattr.';
 const SPARSE = 'GNU.sparse.';
 const SPARSE_KEYS = ['major', 'minor', 'name', 'realsize', 'size', 'numblocks', 'map'];
@@ -89,6 +91,7 @@ function addXattr(to: Extensions, encoded: string, value: Buffer): void {
   // As star and GNU tar do it, since a key of a record ends with the first "=".
   const name = Buffer.from(encoded.replace(/%3D/g, '=').replace(/%25/g, '%'), 'latin1');
   if (!isKeptXattr(name) || value.length > MAX_XATTR_VALUE) to.hasOtherAttributes = true;
+  else if (to.xattrs.length >= MAX_XATTRS) throw new MalformedError(`more than ${MAX_XATTRS} attributes of one member`);
   else if (to.xattrs.some((known) => known.name.equals(name)))
     throw new MalformedError('an attribute that is there twice');
   else to.xattrs.push({ name, value: Buffer.from(value) });

@@ -8,6 +8,8 @@ interface MemberPath {
   readonly isOfDirectory: boolean;
 }
 
+/** PATH_MAX of Linux, which counts the NUL at the end. */
+const MAX_PATH_LENGTH = 4096;
 const SLASH = 0x2f;
 
 /**
@@ -19,6 +21,8 @@ export function memberPath(archive: string, member: Buffer, path: Buffer = membe
   const refuse = (reason: 'unsafe-member' | 'unrepresentable', message: string): Error =>
     refusedMember(archive, member, reason, `${says}${message}`);
   if (path.length === 0) throw refuse('unrepresentable', 'has no name');
+  // No program reaches what is deeper, and each name of a path can be a directory to make.
+  if (path.length >= MAX_PATH_LENGTH) throw refuse('unrepresentable', `has a name of ${MAX_PATH_LENGTH} bytes or more`);
   if (path.includes(0)) throw refuse('unrepresentable', 'has a NUL in its name');
   if (path[0] === SLASH) throw refuse('unsafe-member', 'has an absolute name');
   const parts = partsOf(path);

@@ -4,15 +4,20 @@ import type { Extensions } from './extensions.ts';
 import type { Header } from './header.ts';
 import { fieldOf, numberOf } from './header-fields.ts';
 import {
+  BLOCK_RANGES,
   checkedMap,
   decimal,
   gnuBlockPairs,
   gnuHeaderPairs,
+  HEADER_RANGES,
   MAX_RANGES,
   paxPairs,
   type SparseMap,
   wholeFile,
 } from './sparse-map.ts';
+
+/** The flags of files that may have records about holes. */
+const FILE_FLAGS = ['0', '\0', '7'];
 
 /** Where a map goes on, a block at a time. A block is overwritten by the next one. */
 interface Blocks {
@@ -47,6 +52,9 @@ export async function readSparseMap(
     return gnuMap(block, size, more.header);
   }
   if (!hasRecords) return wholeFile(size);
+  // Programs take a map for contents, for a header, or for nothing, where a member cannot have contents.
+  if (!FILE_FLAGS.includes(header.type)) throw new MalformedError('a sparse map of what is not a file');
+  if (sparse.has('size') && sparse.has('realsize')) throw new MalformedError('two sizes of a sparse file');
   const name = sparse.get('name');
   const named = name === undefined ? {} : { name: Buffer.from(name, 'latin1') };
   if (sparse.has('major') || sparse.has('minor')) {
@@ -69,7 +77,11 @@ async function gnuMap(block: Buffer, size: number, next: Blocks['header']): Prom
   const real = safe(numberOf(fieldOf(block, 'gnuRealSize'), 'size'));
   let { pairs, isExtended } = gnuHeaderPairs(block);
   const all = [...pairs];
+  let room = HEADER_RANGES;
   while (isExtended) {
+    // Some programs read on after the end of a map, and some do not.
+    if (pairs.length < 2 * room) throw new MalformedError('a sparse map that goes on after its end');
+    room = BLOCK_RANGES;
     ({ pairs, isExtended } = gnuBlockPairs(await next()));
     all.push(...pairs);
     limit(all.length / 2);

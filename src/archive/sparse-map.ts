@@ -21,9 +21,12 @@ export interface SparseMap {
 export const MAX_RANGES = 1 << 19;
 const OFFSET_SIZE = 12;
 const ENTRY_SIZE = 2 * OFFSET_SIZE;
-const HEADER_ENTRIES = [386, 4] as const;
+/** Runs in a header of GNU tar, and in a block that continues its map. */
+export const HEADER_RANGES = 4;
+export const BLOCK_RANGES = 21;
+const HEADER_ENTRIES = [386, HEADER_RANGES] as const;
 /** Entries in a block that continues the map of a header of GNU tar, and where it says whether another one follows. */
-const BLOCK_ENTRIES = [0, 21] as const;
+const BLOCK_ENTRIES = [0, BLOCK_RANGES] as const;
 const BLOCK_IS_EXTENDED = 504;
 
 /** Returns the map of a file that is stored as it is. */
@@ -57,12 +60,12 @@ export function checkedMap(pairs: readonly number[], size: number, stored: numbe
 
 /** Reads the pairs in a header of GNU tar. @throws MalformedError */
 export function gnuHeaderPairs(header: Buffer): { readonly pairs: number[]; readonly isExtended: boolean } {
-  return { pairs: gnuPairs(header, HEADER_ENTRIES), isExtended: header[FIELDS.gnuIsExtended[0]] === 1 };
+  return { pairs: gnuPairs(header, HEADER_ENTRIES), isExtended: header[FIELDS.gnuIsExtended[0]] !== 0 };
 }
 
 /** Reads the pairs in a block that continues the map. @throws MalformedError */
 export function gnuBlockPairs(block: Buffer): { readonly pairs: number[]; readonly isExtended: boolean } {
-  return { pairs: gnuPairs(block, BLOCK_ENTRIES), isExtended: block[BLOCK_IS_EXTENDED] === 1 };
+  return { pairs: gnuPairs(block, BLOCK_ENTRIES), isExtended: block[BLOCK_IS_EXTENDED] !== 0 };
 }
 
 function gnuPairs(block: Buffer, [first, count]: readonly [number, number]): number[] {

@@ -143,7 +143,11 @@ describe('what an archive has', () => {
           ...gnu,
           size: 5,
           type: 'S',
-          more: { 386: entry(4096, 3), 482: Buffer.of(1), 483: entry(20_000, 0).subarray(0, 12) },
+          more: {
+            386: Buffer.concat([entry(0, 0), entry(0, 0), entry(0, 0), entry(4096, 3)]),
+            482: Buffer.of(1),
+            483: entry(20_000, 0).subarray(0, 12),
+          },
         }),
         Buffer.concat([entry(9000, 2), entry(20_000, 0)], 512),
         padded('abcde'),
@@ -226,6 +230,7 @@ describe('what is refused', () => {
     ['a member after half an end', archive(member({}), END.subarray(512), member({})), 'goes on after its end'],
     ['an absolute name', archive(member({ name: '/etc/passwd' })), 'its member "/etc/passwd" has an absolute name'],
     ['".." in a name', archive(member({ name: 'a/../../b' })), 'has ".." in its name'],
+    ['a path that no program reaches', archive(pax(['path', 'a/'.repeat(2048)]), member({})), 'a name of 4096 bytes'],
     ['a NUL in a name', archive(pax(['path', 'a\0b']), member({})), 'has a NUL in its name'],
     ['no name', archive(member({ name: '' })), 'has no name'],
     [
@@ -250,6 +255,28 @@ describe('what is refused', () => {
       'is a symbolic link to what can be no path',
     ],
     ['an unknown type', archive(member({ type: 'M' })), 'is of a type that is not known: "M"'],
+    [
+      'a map of a directory',
+      archive(sparse1(['GNU.sparse.realsize', '0']), member({ type: '5' }, padded('0\n'))),
+      'a sparse map of what is not a file',
+    ],
+    [
+      'two sizes of a sparse file',
+      archive(pax(['GNU.sparse.map', '0,4'], ['GNU.sparse.size', '4'], ['GNU.sparse.realsize', '9']), member({}, text)),
+      'two sizes of a sparse file',
+    ],
+    [
+      'a map of GNU tar that goes on after its end',
+      archive(
+        member({ ...gnu, type: 'S', more: { 386: entry(0, 4), 482: Buffer.of(2), 483: Buffer.from('4') } }, text),
+      ),
+      'a sparse map that goes on after its end',
+    ],
+    [
+      'more attributes than can be',
+      archive(pax(...[...Array(8193).keys()].map((at) => [`SCHILY.xattr.user.${at}`, ''] as const)), member({})),
+      'more than 8192 attributes',
+    ],
     ['contents of a directory', archive(member({ type: '5' }, text)), 'contents of what is not a file'],
     ['contents of a hard link', archive(member({ type: '1', link: 'a' }, text)), 'contents of what is not a file'],
     ['a size of 2^53', archive(block({ size: base256(1n << 53n, 12) })), 'says that it has 2^53 bytes or more'],
@@ -396,7 +423,10 @@ describe('what is refused', () => {
     ],
     [
       'a map of GNU tar that does not end',
-      Buffer.concat([block({ ...gnu, type: 'S', more: { 482: Buffer.of(1) } }), Buffer.alloc(600, 0)]),
+      Buffer.concat([
+        block({ ...gnu, type: 'S', more: { 386: Buffer.concat(Array(4).fill(entry(0, 0))), 482: Buffer.of(1) } }),
+        Buffer.alloc(100),
+      ]),
       'is truncated',
     ],
   ] as const)('%s', async (_, bytes, message) => {
