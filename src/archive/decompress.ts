@@ -17,10 +17,15 @@ const MAX_MAGIC_BYTES = 7;
 /**
  * Returns the bytes of an archive, decompressed if it begins like a file of gzip or zstd.
  * @param archive its name in messages
+ * @param signal ends it, even when the program zstd hangs
  * @throws CkptfsError, from the iterator: `unsupported-source` for what is compressed in another way or is damaged,
- *   `missing-feature`; what the source throws
+ *   `missing-feature`, `interrupted`; what the source throws
  */
-export async function* decompressed(source: AsyncIterable<Uint8Array>, archive: string): AsyncGenerator<Uint8Array> {
+export async function* decompressed(
+  source: AsyncIterable<Uint8Array>,
+  archive: string,
+  signal?: AbortSignal,
+): AsyncGenerator<Uint8Array> {
   const pieces = source[Symbol.asyncIterator]();
   const head: Uint8Array[] = [];
   for (let length = 0; length < MAX_MAGIC_BYTES; ) {
@@ -34,7 +39,7 @@ export async function* decompressed(source: AsyncIterable<Uint8Array>, archive: 
   try {
     if (format === undefined) yield* whole;
     else if (format === 'gzip' || format === 'zstd') {
-      yield* through(whole, await openCodec(format, 'decompress'), archive);
+      yield* through(whole, await openCodec(format, 'decompress'), archive, signal);
     } else {
       throw refusedArchive(archive, 'malformed-archive', `is compressed by ${format}, not by gzip or zstd`);
     }
@@ -54,18 +59,26 @@ async function* resumed(head: readonly Uint8Array[], rest: AsyncIterator<Uint8Ar
   yield* { [Symbol.asyncIterator]: () => rest };
 }
 
-async function* through(source: AsyncIterable<Uint8Array>, codec: Codec, archive: string): AsyncGenerator<Uint8Array> {
+async function* through(
+  source: AsyncIterable<Uint8Array>,
+  codec: Codec,
+  archive: string,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array> {
   let sourceError: unknown;
   const fed = pipeline(source, codec.input).catch((error: unknown) => {
     sourceError = error;
     // A program that hangs would not end because its input has.
     if (error instanceof CkptfsError) codec.close();
   });
+  signal?.addEventListener('abort', codec.close);
+  if (signal?.aborted === true) codec.close();
   try {
     yield* codec.output;
     await codec.done;
     await fed;
   } catch (cause) {
+    if (signal?.aborted === true) throw new CkptfsError('interrupted', 'interrupted by a signal', { cause });
     // What ended the source ended the codec too, and is the reason.
     if (sourceError instanceof CkptfsError) throw sourceError;
     if (cause instanceof CodecError || isOfZlib(cause)) {
@@ -73,6 +86,7 @@ async function* through(source: AsyncIterable<Uint8Array>, codec: Codec, archive
     }
     throw cause;
   } finally {
+    signal?.removeEventListener('abort', codec.close);
     codec.close();
   }
   if (sourceError !== undefined) throw sourceError;

@@ -44,7 +44,7 @@ export async function createFromArchive(
     stream.destroy(new CkptfsError('interrupted', 'interrupted by a signal'));
   };
   signal?.addEventListener('abort', stop);
-  const bytes = new ByteStream(decompressed(counted(source, onProgress), name));
+  const bytes = new ByteStream(decompressed(counted(source, onProgress), name, signal));
   try {
     return await createFilled(options, ownRoot(), (image) =>
       new ArchiveTree(name, image, skipSpecial).fill(new ArchiveReader(bytes, name)),
