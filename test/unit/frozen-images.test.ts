@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { Counters } from '../../src/base/counters.ts';
 import { CkptfsError } from '../../src/base/errors.ts';
 import { Region } from '../../src/base/linux/native.ts';
@@ -27,8 +27,19 @@ import {
 } from '../support/frozen-images.ts';
 import { describeImage, pathsOf, readOrReason, readWhole } from '../support/image-content.ts';
 
+const opened: { close(): void }[] = [];
+afterEach(() => {
+  for (const each of opened.splice(0)) each.close();
+});
+
+/** Lets what holds descriptors be closed after the test. */
+function closedLater<T extends { close(): void }>(resource: T): T {
+  opened.push(resource);
+  return resource;
+}
+
 async function open(directory: string, bits: 128 | 192 | 256 = 256): Promise<Image> {
-  const store = new LocalStore(directory);
+  const store = closedLater(new LocalStore(directory));
   const header = readHeader(store);
   const imageKey = (
     await unwrapImageKey(header.slots, header.imageId, [symmetricKeyProvider(readKeyFile(keyFile(bits)).key)])
@@ -41,15 +52,15 @@ describe.each(imageNames)('frozen image %s', (name) => {
     const image = await open(imageDirectory(name), bits);
     expect(image.header.suite ?? image.header.cipher).toBe(name);
     const byPath = (files: readonly { path: string }[]) => new Map(files.map((file) => [file.path, file]));
-    expect(byPath(describeImage(image, new ImageReader(image)))).toEqual(byPath(listing(name)));
+    expect(byPath(describeImage(image, closedLater(new ImageReader(image))))).toEqual(byPath(listing(name)));
   });
 
   test('reads the same in pieces of every kind', async () => {
     const image = await open(imageDirectory(name));
     for (const inode of image.manifest.inodes) {
       if (inode.type !== 'file') continue;
-      const whole = readWhole(new ImageReader(image), inode);
-      const reader = new ImageReader(image, 1);
+      const whole = readWhole(closedLater(new ImageReader(image)), inode);
+      const reader = closedLater(new ImageReader(image, 1));
       for (const size of [1000, 4096, 40_000]) {
         const pieces: Buffer[] = [];
         const out = new Region(size);
@@ -94,7 +105,7 @@ test('every file of the folder belongs to an image, a recipe or a key', () => {
 
 /** Faults in the words of `verify`, found without its threads. */
 function faultsOf(image: Image): Omit<ExpectedDamage, 'file'>[] {
-  const reader = new ObjectReader(image, new Counters());
+  const reader = closedLater(new ObjectReader(image, new Counters()));
   const room = new Region(reader.geometry.groupSize);
   const coverage = new Coverage(image.manifest, reader.geometry);
   return image.manifest.objects.flatMap((entry, at) => {
@@ -129,9 +140,9 @@ describe('damaged', () => {
       return;
     }
     const image = await open(directory);
-    const reader = new ImageReader(image);
+    const reader = closedLater(new ImageReader(image));
     const good = await open(imageDirectory(recipe.base));
-    const goodReader = new ImageReader(good);
+    const goodReader = closedLater(new ImageReader(good));
     const tree = new ImageTree(image.manifest);
     for (const [file, number] of pathsOf(tree)) {
       const inode = image.manifest.inodes[number - 1];

@@ -65,6 +65,7 @@ beforeEach(async () => {
   const makeSlots = (): Promise<(typeof slot)[]> => Promise.resolve([slot]);
   const rootOf = { mode: 0o755, uid: 0, gid: 0 };
   const { header, imageKey } = await beginImage(created, { makeSlots, root: rootOf, cipher: 'aes-256-xts' });
+  created.close();
   key = imageKey;
   store = new FailingStore(location);
   milliseconds = 1_000_000_000_500;
@@ -75,6 +76,7 @@ beforeEach(async () => {
 
 afterEach(() => {
   image.close();
+  store.close();
   fs.rmSync(directory, { recursive: true });
   expect(faults.splice(0)).toEqual([]);
 });

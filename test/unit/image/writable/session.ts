@@ -28,16 +28,13 @@ export interface BegunImage {
 const SLOT_HEADER = Buffer.from('{"alg":"A256KW"}').toString('base64url');
 
 /** A new image in memory, unsealed and empty. */
-export async function newImage(
-  cipher: CipherName,
-  chunkSize: number,
-  suite: SuiteName = 'default',
-): Promise<BegunImage> {
+export async function newImage(cipher: CipherName, chunkSize: number, suite?: SuiteName): Promise<BegunImage> {
   const store = new RecordingStore();
   const slot = { protected: SLOT_HEADER, encrypted_key: 'AA', iv: 'AA', ciphertext: 'AA', tag: 'AA' };
   const makeSlots = (): Promise<(typeof slot)[]> => Promise.resolve([slot]);
   const root = { mode: 0o755, uid: 0, gid: 0 };
-  const begun = await beginImage(store, { makeSlots, root, suite, cipher, chunkSize });
+  const made = suite === undefined ? {} : { suite };
+  const begun = await beginImage(store, { makeSlots, root, ...made, cipher, chunkSize });
   return { store, ...begun };
 }
 
