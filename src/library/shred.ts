@@ -150,7 +150,13 @@ function destroyerOf(service: DestroyableKey) {
   throw new CkptfsError('bad-argument', `${source}: this kind of service destroys no keys`);
 }
 
-/** Lets the service try to open the slots with the key that it has destroyed. @throws CkptfsError `key-unavailable` */
+/** What a service says of a key that is no more. That it does not answer, or not in time, says nothing. */
+const REFUSALS: readonly string[] = ['absent', 'denied', 'refused', 'revoked'];
+
+/**
+ * Lets the service try to open the slots with the key that it has destroyed.
+ * @throws CkptfsError `key-unavailable` when it opens one, and when it says nothing of the key
+ */
 async function checkDestroyed(service: DestroyableKey, header: Header): Promise<void> {
   let opened: boolean;
   try {
@@ -158,12 +164,18 @@ async function checkDestroyed(service: DestroyableKey, header: Header): Promise<
     found?.imageKey.wipe();
     opened = found !== undefined;
   } catch (error) {
-    if (!(error instanceof CkptfsError) || error.code !== 'key-unavailable') throw error;
+    if (!isRefusal(error)) throw error;
     opened = false;
   }
   if (!opened) return;
   const message = `${service.source}: it says that the key is destroyed, and still opens a key slot of this image`;
   throw new CkptfsError('key-unavailable', message, { data: { reason: 'garbage' } });
+}
+
+function isRefusal(error: unknown): boolean {
+  if (!(error instanceof CkptfsError) || error.code !== 'key-unavailable') return false;
+  const { data } = error as CkptfsError<'key-unavailable'>;
+  return REFUSALS.includes(data?.reason ?? '');
 }
 
 /** Takes keys of an image back from the kernel. @returns whether it had one */

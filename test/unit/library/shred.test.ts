@@ -167,6 +167,18 @@ test('no key is destroyed where another service cannot destroy its own', async (
   expect(await destroying.unwrap(readSlots().slots, Buffer.from(imageId, 'hex'))).toBeDefined();
 });
 
+test('a service that does not answer any more has not shown that its key is gone', async () => {
+  const { recipient, destroying } = service();
+  await addKeySlots(image, options, [recipient]);
+  const before = readFileSync(header);
+  const unwrap = async (): Promise<never> => {
+    throw new CkptfsError('key-unavailable', 'service:7: no answer', { data: { reason: 'timeout' } });
+  };
+  const error = await refusal(shredImage(image, { imageId, destroyKeys: [{ ...destroying, unwrap }] }));
+  expect(error.data).toEqual({ reason: 'timeout' });
+  expect(readFileSync(header)).toEqual(before);
+});
+
 test('a service that still opens a slot is not believed', async () => {
   const { recipient, destroying } = service(true);
   await addKeySlots(image, options, [recipient]);
