@@ -17,9 +17,9 @@ systemTest(['softHsm', 'root'], 'nothing is left of a PIN or a content key', asy
   const token = softHsmToken();
   const wrappingKey = randomBytes(32);
   token.importAes('known', wrappingKey);
-  const program = await bundled(join(import.meta.dirname, 'pkcs11-child.ts'));
+  const program = await bundled(join(import.meta.dirname, 'service-child.ts'));
   const uris = [token.uri('known'), token.uri('known', 'env:CKPTFS_TEST_PIN'), token.uri('ec')];
-  const child = spawn(process.execPath, ['--expose-gc', program.path, ...uris], {
+  const child = spawn(process.execPath, ['--expose-gc', program.path, 'no authorities', 'no header field', ...uris], {
     env: { ...process.env, CKPTFS_TEST_PIN: token.pin },
     stdio: ['pipe', 'pipe', 'inherit'],
   });
@@ -36,7 +36,7 @@ systemTest(['softHsm', 'root'], 'nothing is left of a PIN or a content key', asy
     const needles = new Map([
       ['the PIN', Buffer.from(token.pin)] as const,
       ...contentKeys.map((key, at) => [`content key ${at + 1}`, key] as const),
-      ['the search itself', Buffer.from('pkcs11-child')] as const,
+      ['the search itself', Buffer.from('service-child')] as const,
     ]);
     expect(namesInMemory(child.pid as number, needles)).toEqual(['the search itself']);
   } finally {
