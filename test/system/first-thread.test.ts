@@ -7,6 +7,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect } from 'vi
 import { SERVED_BEFORE_THREADS } from '../../src/base/tuning.ts';
 import { endOf } from './support/children.ts';
 import { ckptfs } from './support/ckptfs.ts';
+import { makeGroup, removeGroup } from './support/control-groups.ts';
 import {
   clear,
   type Encrypted,
@@ -128,13 +129,14 @@ describeIf(['root', 'fuse'], 'the first thread of a daemon', () => {
   });
 
   describe('where the system has too few threads for the others', () => {
-    const group = join(PIDS_GROUPS ?? '', `ckptfs-test-${process.pid}`);
-    beforeEach(() => void (PIDS_GROUPS !== undefined && fs.mkdirSync(group)));
+    let group: string;
+    beforeEach(() => {
+      if (PIDS_GROUPS !== undefined) group = makeGroup(PIDS_GROUPS);
+    });
     afterEach(async () => {
       if (PIDS_GROUPS === undefined) return;
       [mountPoint, join(base, 'new', 'mnt')].forEach(clear);
-      await until('the group is empty', () => fs.readFileSync(join(group, 'cgroup.procs'), 'utf8') === '');
-      fs.rmdirSync(group);
+      await removeGroup(group);
     });
 
     for (const free of [0, 1, 2]) {

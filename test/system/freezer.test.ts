@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
 import { ckptfs } from './support/ckptfs.ts';
+import { makeGroup, removeGroup } from './support/control-groups.ts';
 import {
   asNobody,
   ckptfsProgram,
@@ -31,7 +32,6 @@ const hierarchies = [
   { directory: '/sys/fs/cgroup/unified', file: 'cgroup.freeze', frozen: '1', thawed: '0', root: /^0::\/$/m },
   { directory: '/sys/fs/cgroup', file: 'cgroup.freeze', frozen: '1', thawed: '0', root: /^0::\/$/m },
 ].filter(({ directory }) => fs.existsSync(join(directory, 'cgroup.procs')));
-const name = `ckptfs-test-${process.pid}`;
 const base = fs.realpathSync(fs.mkdtempSync(join(tmpdir(), 'ckptfs-freezer-')));
 const mountPoint = join(base, 'mnt');
 let encrypted: Encrypted;
@@ -41,13 +41,9 @@ beforeAll(() => {
   fs.mkdirSync(mountPoint);
   fs.writeFileSync(join(base, 'source', 'inventory.img'), 'contents');
   encrypted = encryptInto(base, join(base, 'source'));
-  for (const { directory } of hierarchies) fs.mkdirSync(join(directory, name));
 });
 afterEach(() => clear(mountPoint));
-afterAll(() => {
-  for (const { directory } of hierarchies) fs.rmdirSync(join(directory, name));
-  fs.rmSync(base, { recursive: true });
-});
+afterAll(() => fs.rmSync(base, { recursive: true }));
 
 /** Runs a program in a group. */
 function inGroup(group: string, ...command: readonly string[]) {
@@ -56,8 +52,13 @@ function inGroup(group: string, ...command: readonly string[]) {
 }
 
 for (const { directory, file, frozen, thawed, root } of hierarchies) {
-  const group = join(directory, name);
   describeIf(['root', 'fuse'], `in a control group of ${directory}`, () => {
+    let group: string;
+    beforeAll(() => {
+      group = makeGroup(directory);
+    });
+    afterAll(() => removeGroup(group));
+
     systemTest([], 'the daemon is not left in it, and serves while it is frozen', () => {
       const mount = ['mount', encrypted.image, mountPoint, '-k', encrypted.keyFile];
       expect(inGroup(group, ckptfsProgram, ...mount)).toMatchObject({ status: 0, stderr: '' });
