@@ -11,6 +11,8 @@ unshare util-linux
 losetup mount
 mkfs.ext4 e2fsprogs
 openssl openssl
+runc runc
+podman podman
 LIST
 }
 
@@ -37,8 +39,6 @@ softhsm2-util softhsm2
 pkcs11-tool opensc
 p11-kit p11-kit
 certutil libnss3-tools
-runc runc
-podman podman
 javac default-jdk-headless
 systemd-analyze systemd
 zstd zstd

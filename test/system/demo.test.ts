@@ -1,5 +1,5 @@
 // Goal: the demo finds what it promises to find.
-// Method: its inner part runs with a real criu; the set-up before it is that of the tests, too.
+// Method: its inner part runs with real criu and podman; the set-up before it is that of the tests, too.
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -29,16 +29,31 @@ function found(part: string): string[] {
 }
 
 systemTest(
-  ['criu', 'fuse', 'loop', 'namespaces', 'gcc'],
-  'the demo finds the secret of a plain dump on the disk, and none of an encrypted one, and restores the process',
+  ['criu', 'fuse', 'loop', 'namespaces', 'gcc', 'podman', 'runc'],
+  'the demo finds the secret of a plain dump on the disk, and none of an encrypted one, and restores what it dumped',
   () => {
-    const [, start = '', plain = '', encrypted = '', restored = '', unmounted = '', ...more] =
-      runDemo().split(/^\d\. /m);
+    const [
+      ,
+      start = '',
+      plain = '',
+      encrypted = '',
+      restored = '',
+      unmounted = '',
+      container = '',
+      moved = '',
+      ...more
+    ] = runDemo().split(/^\d\. /m);
     expect(more).toEqual([]);
     expect(found(plain)).toEqual(['1', '1']);
     expect(found(encrypted)).toEqual(['0', '0']);
-    const counts = [start, restored, unmounted].map((part) => Number(/.*count=(\d+) .*memory=ok/s.exec(part)?.[1]));
-    expect(counts[1]).toBeGreaterThan(counts[0] ?? Number.NaN);
-    expect(counts[2]).toBeGreaterThan(counts[1] ?? Number.NaN);
+    expect(found(container)).toEqual(['0', '0']);
+    expect(/^ +(\d+)$/m.exec(moved)?.[1]).toBe('1');
+    for (const parts of [
+      [start, restored, unmounted],
+      [container, moved],
+    ]) {
+      const counts = parts.map((part) => Number(/.*count=(\d+) .*memory=ok/s.exec(part)?.[1]));
+      for (let at = 1; at < counts.length; at++) expect(counts[at]).toBeGreaterThan(counts[at - 1] ?? Number.NaN);
+    }
   },
 );
