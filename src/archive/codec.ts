@@ -5,6 +5,7 @@ import { CkptfsError, systemErrorName } from '../base/errors.ts';
 import { withoutInheritance } from '../base/linux/descriptors.ts';
 import { printable } from '../base/printable.ts';
 import { type CountingTransform, decompressFrames } from './zstd-frames.ts';
+import { ZstdWalk } from './zstd-walk.ts';
 
 /** Something that compresses or decompresses what goes through it. */
 export interface Codec {
@@ -35,8 +36,29 @@ interface ZstdOfNode {
   readonly constants: { readonly ZSTD_c_checksumFlag: number; readonly ZSTD_d_windowLogMax: number };
 }
 
-/** Opens gzip or zstd. Where Node has no zstd, the program of that name does it. */
-export async function openCodec(format: 'gzip' | 'zstd', direction: Direction): Promise<Codec> {
+/**
+ * Opens gzip or zstd. Where Node has no zstd, the program of that name does it.
+ * @param signal gives it up, even when the program hangs
+ */
+export async function openCodec(format: 'gzip' | 'zstd', direction: Direction, signal?: AbortSignal): Promise<Codec> {
+  const codec = await codecOf(format, direction);
+  return signal === undefined ? codec : closedBy(signal, codec);
+}
+
+function closedBy(signal: AbortSignal, codec: Codec): Codec {
+  const { close } = codec;
+  signal.addEventListener('abort', close);
+  if (signal.aborted) close();
+  return {
+    ...codec,
+    close: () => {
+      signal.removeEventListener('abort', close);
+      close();
+    },
+  };
+}
+
+async function codecOf(format: 'gzip' | 'zstd', direction: Direction): Promise<Codec> {
   const zlib = await import('node:zlib');
   if (format === 'gzip') return ofStream(direction === 'compress' ? zlib.createGzip() : gunzip(zlib.createGunzip));
   const newer: object = zlib;
@@ -56,7 +78,17 @@ function zstdStream({ createZstdCompress, createZstdDecompress, constants }: Zst
   const { ZSTD_c_checksumFlag: checksum, ZSTD_d_windowLogMax: windowLog } = constants;
   if (direction === 'compress') return createZstdCompress({ params: { [checksum]: 1 } });
   const open = (): CountingTransform => createZstdDecompress({ params: { [windowLog]: ZSTD_WINDOW_LOG } });
-  return Duplex.from((source: AsyncIterable<Uint8Array>) => decompressFrames(source, open));
+  return Duplex.from((source: AsyncIterable<Uint8Array>) => decompressFrames(wholeFrames(source), open));
+}
+
+/** Some releases of Node take the end of the input for the end of a frame. */
+async function* wholeFrames(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const walk = new ZstdWalk();
+  for await (const piece of source) {
+    walk.pass(piece);
+    yield piece;
+  }
+  if (!walk.isBetweenFrames) throw new CodecError('zstd: it ends within a frame');
 }
 
 function ofStream(stream: Duplex): Codec {
@@ -79,7 +111,8 @@ function ofProgram(direction: Direction): Codec {
     close: () => {
       child.stdin.destroy();
       child.stdout.destroy();
-      child.kill();
+      // One that is stopped hears nothing else, and it has nothing to put in order.
+      child.kill('SIGKILL');
     },
   };
 }

@@ -8,15 +8,17 @@ export type Compression = 'none' | 'gzip' | 'zstd';
 
 /**
  * Compresses what `work` writes, and writes it to `write`.
- * @throws what `work` and `write` throw; CkptfsError `missing-feature`
+ * @param signal ends it, even when the program zstd hangs
+ * @throws what `work` and `write` throw; CkptfsError `missing-feature`, `interrupted`
  */
 export async function compressed<T>(
   compression: Compression,
   write: WriteBytes,
   work: (write: WriteBytes) => Promise<T>,
+  signal?: AbortSignal,
 ): Promise<T> {
   if (compression === 'none') return work(write);
-  const codec = await openCodec(compression, 'compress');
+  const codec = await openCodec(compression, 'compress', signal);
   const { input, output } = codec;
   let outputError: unknown;
   const drained = (async (): Promise<void> => {
@@ -38,6 +40,7 @@ export async function compressed<T>(
     if (outputError !== undefined) throw outputError;
     return result;
   } catch (error) {
+    if (signal?.aborted === true) throw new CkptfsError('interrupted', 'interrupted by a signal', { cause: error });
     // An input that is not taken any more does not say why; the output does.
     if (!(error instanceof CkptfsError)) {
       codec.close();

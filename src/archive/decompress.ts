@@ -6,7 +6,8 @@ import { refusedArchive } from './refused.ts';
 /** The first bytes of files, in hexadecimal digits (RFC 1952, RFC 8878, and what xz, bzip2 and lz4 say of theirs). */
 const MAGIC = {
   gzip: /^1f8b/,
-  zstd: /^28b52ffd/,
+  // A frame that is skipped may come first: pzstd begins with one, and only what follows tells zstd from lz4.
+  zstd: /^(?:28b52ffd|5[0-9a-f]2a4d18)/,
   xz: /^fd377a585a00/,
   // A member of an archive could have a name that begins with fewer.
   bzip2: /^425a683[1-9]314159/,
@@ -39,7 +40,7 @@ export async function* decompressed(
   try {
     if (format === undefined) yield* whole;
     else if (format === 'gzip' || format === 'zstd') {
-      yield* through(whole, await openCodec(format, 'decompress'), archive, signal);
+      yield* through(whole, await openCodec(format, 'decompress', signal), archive, signal);
     } else {
       throw refusedArchive(archive, 'malformed-archive', `is compressed by ${format}, not by gzip or zstd`);
     }
@@ -71,8 +72,6 @@ async function* through(
     // A program that hangs would not end because its input has.
     if (error instanceof CkptfsError) codec.close();
   });
-  signal?.addEventListener('abort', codec.close);
-  if (signal?.aborted === true) codec.close();
   try {
     yield* codec.output;
     await codec.done;
@@ -86,7 +85,6 @@ async function* through(
     }
     throw cause;
   } finally {
-    signal?.removeEventListener('abort', codec.close);
     codec.close();
   }
   if (sourceError !== undefined) throw sourceError;

@@ -82,11 +82,11 @@ async function exportTo({ write, publish }: Output, image: OpenImage, args: Expo
   const { imageId, files, fileBytes } = image.describe();
   const bar = progressBar('exporting', quiet);
   const left = output === STANDARD_OUTPUT ? 'What was written is a part of an archive.' : `${output} was not made.`;
-  const { losses } = await cancellable(left, (cancellation) =>
-    compressed(compress, write, (give) =>
-      image.writeArchive(give, { sparse, onProgress: bar.update, ...cancellation }),
-    ),
-  ).finally(bar.end);
+  const { losses } = await cancellable(left, ({ signal, onCancellable }) => {
+    onCancellable(true);
+    const archive = (give: WriteBytes) => image.writeArchive(give, { sparse, onProgress: bar.update, signal });
+    return compressed(compress, write, archive, signal).finally(() => onCancellable(false));
+  }).finally(bar.end);
   publish();
   const code = await reportLosses(losses, quiet);
   if (output === STANDARD_OUTPUT) return code;

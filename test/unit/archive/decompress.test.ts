@@ -27,6 +27,15 @@ test.each(Object.entries(forms))('%s', async (_, bytes) => {
   }
 });
 
+test('frames of zstd that are skipped, in front, between and at the end, as pzstd and seekable archives have them', async () => {
+  const skipped = Buffer.concat([Buffer.from('502a4d1804000000', 'hex'), Buffer.alloc(4, 'skip')]);
+  const large = Buffer.concat([Buffer.from('5f2a4d1800000200', 'hex'), Buffer.alloc(0x20000, 'x')]);
+  const bytes = Buffer.concat([skipped, large, forms.zstd, skipped, skipped, forms.zstd, large]);
+  for (const pieceSize of [bytes.length, 1000, 7]) {
+    expect((await all(streamOf(bytes, pieceSize))).equals(Buffer.concat([text, text]))).toBe(true);
+  }
+});
+
 test.each(['gzip', 'zstd'] as const)('several pieces of %s, one after the other', async (form) => {
   const bytes = Buffer.concat([forms[form], forms[form], forms[form]]);
   for (const pieceSize of [bytes.length, forms[form].length, 7, 1]) {
@@ -42,6 +51,8 @@ test.each([
   ['a damaged zstd', Buffer.concat([forms.zstd.subarray(0, 12), Buffer.alloc(200, 0xff)])],
   ['garbage after gzip', Buffer.concat([forms.gzip, Buffer.from('garbage')])],
   ['garbage after gzip and zeros', Buffer.concat([forms.gzip, Buffer.alloc(100), Buffer.from('garbage')])],
+  ['a skipped frame of lz4', Buffer.from('502a4d180100000000' + '04224d1864407000', 'hex')],
+  ['half a skipped frame', Buffer.concat([forms.zstd, Buffer.from('502a4d18ffff00000000', 'hex')])],
   ['garbage after zstd', Buffer.concat([forms.zstd, Buffer.from('garbage')])],
   ['half a frame after zstd', Buffer.concat([forms.zstd, forms.zstd.subarray(0, 20)])],
 ])('%s is refused', async (_, bytes) => {
