@@ -2,6 +2,7 @@ import { MalformedError } from '../base/bytes.ts';
 import { MAX_TARGET_LENGTH } from '../base/names.ts';
 import type { Time } from '../base/time.ts';
 import { isU32 } from '../format/inode-check.ts';
+import type { XattrList } from '../format/xattrs.ts';
 import type { Extensions } from './extensions.ts';
 import type { Header } from './header.ts';
 import type { Member } from './member.ts';
@@ -62,7 +63,7 @@ export function checkedMember(
     target: targetOf(archive, name, type, extensions.link ?? header.link),
     size,
     ranges,
-    xattrs: extensions.xattrs,
+    xattrs: xattrsOf(extensions),
     hasOtherAttributes: extensions.hasOtherAttributes,
   };
 }
@@ -72,6 +73,11 @@ function targetOf(archive: string, name: Buffer, type: Member['type'], target: B
   const fits = target.length >= 1 && target.length <= MAX_TARGET_LENGTH && !target.includes(0);
   if (!fits) throw refusedMember(archive, name, 'unrepresentable', 'is a symbolic link to what can be no path');
   return target;
+}
+
+function xattrsOf({ xattrs }: Extensions): XattrList {
+  const list = [...xattrs].map(([name, value]) => ({ name: Buffer.from(name, 'latin1'), value }));
+  return list.sort((a, b) => a.name.compare(b.name));
 }
 
 function owner(id: number): number {

@@ -1,7 +1,7 @@
 import type { Time } from '../base/time.ts';
 import type { XattrList } from '../format/xattrs.ts';
 import { BLOCK_SIZE, paddingOf } from './blocks.ts';
-import { checksumsOf, FIELDS, type FieldName, fitsOctal, putOctal } from './header-fields.ts';
+import { checksumsOf, FIELDS, type FieldName, fitsOctal, putNumber } from './header-fields.ts';
 import { encodePax, type PaxRecord, paxTimeText } from './pax-records.ts';
 import { type DataRange, encodeMap } from './sparse-map.ts';
 
@@ -34,7 +34,8 @@ export const END_OF_ARCHIVE = Buffer.alloc(2 * BLOCK_SIZE);
 
 /**
  * Returns what precedes the contents of a member: a header as ustar has it, an extended header for what that cannot
- * say, and the map of a sparse file (PAX format 1.0). The same member always gives the same bytes.
+ * say, and the map of a sparse file (PAX format 1.0). Numbers that are in an extended header are in the header too, in
+ * base 256, for programs that read only that. The same member always gives the same bytes.
  */
 export function encodeMember(member: NewMember): Buffer {
   const { path, type, target = Buffer.alloc(0), size = 0, ranges, mtime, xattrs } = member;
@@ -46,8 +47,10 @@ export function encodeMember(member: NewMember): Buffer {
   const records: PaxRecord[] = [
     ...(name.length > FIELDS.name[1] ? [{ key: 'path', value: name }] : []),
     ...(target.length > FIELDS.link[1] ? [{ key: 'linkpath', value: target }] : []),
-    ...Object.entries(numbers).flatMap(([key, value]) => (fits(key, value) ? [] : [text(key, `${value}`)])),
-    ...(mtime.nanoseconds !== 0 || !fits('mtime', mtime.seconds) ? [text('mtime', paxTimeText(mtime))] : []),
+    ...Object.entries(numbers).flatMap(([key, value]) =>
+      fitsOctal(key as FieldName, value) ? [] : [text(key, `${value}`)],
+    ),
+    ...(mtime.nanoseconds !== 0 || !fitsOctal('mtime', mtime.seconds) ? [text('mtime', paxTimeText(mtime))] : []),
     ...xattrs.map((each) => ({ key: `SCHILY.xattr.${encodedKey(each.name)}`, value: each.value })),
     ...(ranges ? [text('GNU.sparse.major', '1'), text('GNU.sparse.minor', '0')] : []),
     ...(ranges ? [{ key: 'GNU.sparse.name', value: path }, text('GNU.sparse.realsize', `${size}`)] : []),
@@ -65,23 +68,19 @@ function extendedHeader(path: Buffer, records: readonly PaxRecord[]): Buffer[] {
 
 type Numbers = Readonly<Record<'mode' | 'uid' | 'gid' | 'size' | 'mtime', number>>;
 
-/** Makes a header block. Names are cut, and numbers left out, that have no place in it. */
+/** Makes a header block. Names are cut that have no place in it. */
 function header(name: Buffer, flag: string, numbers: Numbers, target: Buffer = Buffer.alloc(0)): Buffer {
   const block = Buffer.alloc(BLOCK_SIZE);
   name.copy(block, FIELDS.name[0], 0, FIELDS.name[1]);
   target.copy(block, FIELDS.link[0], 0, FIELDS.link[1]);
   for (const key of ['mode', 'uid', 'gid', 'size', 'mtime'] as const) {
-    putOctal(block, key, fits(key, numbers[key]) ? numbers[key] : 0);
+    putNumber(block, key, numbers[key]);
   }
   block.write(flag, FIELDS.type[0], 'latin1');
   block.write('ustar\x0000', FIELDS.magic[0], 'latin1');
   const [sum] = checksumsOf(block);
   block.write(`${sum.toString(8).padStart(6, '0')}\0 `, FIELDS.checksum[0], 'latin1');
   return block;
-}
-
-function fits(key: string, value: number): boolean {
-  return fitsOctal(value, FIELDS[key as FieldName][1]);
 }
 
 function text(key: string, value: string): PaxRecord {

@@ -1,7 +1,7 @@
 import { MalformedError } from '../base/bytes.ts';
 import type { Time } from '../base/time.ts';
 import { MAX_XATTR_VALUE } from '../format/manifest.ts';
-import { isKeptXattr, type Xattr } from '../format/xattrs.ts';
+import { isKeptXattr } from '../format/xattrs.ts';
 import { type PaxRecord, paxNumber, paxTime } from './pax-records.ts';
 
 /** What precedes a member and holds in place of its header: PAX records, and long names of GNU tar. */
@@ -14,7 +14,8 @@ export interface Extensions {
   gid?: number;
   mtime?: Time;
   atime?: Time;
-  readonly xattrs: Xattr[];
+  /** Values of attributes, by names as latin1. */
+  readonly xattrs: Map<string, Buffer>;
   hasOtherAttributes: boolean;
   /** The records about holes, by what follows `GNU.sparse.`. */
   readonly sparse: Map<string, string>;
@@ -33,7 +34,7 @@ const OTHER_ATTRIBUTES = /^(?:SCHILY\.acl\.|RHT\.security\.|LIBARCHIVE\.xattr\.)
 const OTHER_MEANING = /^(?:GNU\.(?:dumpdir|volume)|SCHILY\.(?:filetype|realsize|offset|xattr$))/;
 
 export function noExtensions(): Extensions {
-  return { xattrs: [], hasOtherAttributes: false, sparse: new Map(), sparsePairs: [] };
+  return { xattrs: new Map(), hasOtherAttributes: false, sparse: new Map(), sparsePairs: [] };
 }
 
 /**
@@ -49,8 +50,7 @@ export function addRecords(to: Extensions, records: readonly PaxRecord[]): void 
     addRecord(to, key, value);
   }
   // bsdtar has each attribute in two forms.
-  if (seen.size > 0 && to.xattrs.length > 0) to.hasOtherAttributes &&= hasOther(seen);
-  to.xattrs.sort((a, b) => a.name.compare(b.name));
+  if (seen.size > 0 && to.xattrs.size > 0) to.hasOtherAttributes &&= hasOther(seen);
 }
 
 function hasOther(keys: ReadonlySet<string>): boolean {
@@ -89,12 +89,11 @@ export function setOnce(to: Extensions, what: 'name' | 'link', value: Buffer): v
 
 function addXattr(to: Extensions, encoded: string, value: Buffer): void {
   // As star and GNU tar do it, since a key of a record ends with the first "=".
-  const name = Buffer.from(encoded.replace(/%3D/g, '=').replace(/%25/g, '%'), 'latin1');
-  if (!isKeptXattr(name) || value.length > MAX_XATTR_VALUE) to.hasOtherAttributes = true;
-  else if (to.xattrs.length >= MAX_XATTRS) throw new MalformedError(`more than ${MAX_XATTRS} attributes of one member`);
-  else if (to.xattrs.some((known) => known.name.equals(name)))
-    throw new MalformedError('an attribute that is there twice');
-  else to.xattrs.push({ name, value: Buffer.from(value) });
+  const name = encoded.replace(/%3D/g, '=').replace(/%25/g, '%');
+  if (!isKeptXattr(Buffer.from(name, 'latin1')) || value.length > MAX_XATTR_VALUE) to.hasOtherAttributes = true;
+  else if (to.xattrs.size >= MAX_XATTRS) throw new MalformedError(`more than ${MAX_XATTRS} attributes of one member`);
+  else if (to.xattrs.has(name)) throw new MalformedError('an attribute that is there twice');
+  else to.xattrs.set(name, Buffer.from(value));
 }
 
 function addSparse(to: Extensions, key: string, value: Buffer): void {

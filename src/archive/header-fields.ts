@@ -22,6 +22,8 @@ export const FIELDS = {
   gnuRealSize: [483, 12],
 } as const satisfies Record<string, readonly [offset: number, length: number]>;
 
+const BIG_SIZE = 8;
+
 export type FieldName = keyof typeof FIELDS;
 
 /** Returns the bytes of a field. */
@@ -53,15 +55,21 @@ export function numberOf(field: Buffer, what: string): number {
   return text === '' ? 0 : Number.parseInt(text, 8);
 }
 
-/** Returns whether a number can be written as octal digits with a NUL at the end. */
-export function fitsOctal(value: number, length: number): boolean {
-  return Number.isSafeInteger(value) && value >= 0 && value < 8 ** (length - 1);
+/** Returns whether a number can be in a field as octal digits with a NUL at the end. */
+export function fitsOctal(name: FieldName, value: number): boolean {
+  return value >= 0 && value < 8 ** (FIELDS[name][1] - 1);
 }
 
-/** Writes a number that {@link fitsOctal}. */
-export function putOctal(block: Buffer, name: FieldName, value: number): void {
+/** Writes a whole number as {@link numberOf} reads it: in base 256 only where octal digits have no place. */
+export function putNumber(block: Buffer, name: FieldName, value: number): void {
   const [offset, length] = FIELDS[name];
-  block.write(`${value.toString(8).padStart(length - 1, '0')}\0`, offset, 'latin1');
+  if (fitsOctal(name, value)) {
+    block.write(`${value.toString(8).padStart(length - 1, '0')}\0`, offset, 'latin1');
+    return;
+  }
+  block.fill(value < 0 ? 0xff : 0, offset, offset + length - BIG_SIZE);
+  block.writeBigInt64BE(BigInt(value), offset + length - BIG_SIZE);
+  block.writeUInt8(block.readUInt8(offset) | 0x80, offset);
 }
 
 /** Returns the sums of a header block, its checksum counted as spaces: of unsigned bytes, and of signed ones. */

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { encodeMember, type NewMember } from '../../../src/archive/encode-member.ts';
+import { decodeHeader } from '../../../src/archive/header.ts';
 import { archive, padded, readArchive } from '../../support/archives.ts';
 
 const name = fc
@@ -68,4 +69,13 @@ test('what a header can say needs no extended header', () => {
     size: 8 ** 11 - 1,
   });
   expect(member).toHaveLength(512);
+});
+
+test('large and negative numbers are in the header too, for programs that know no extended headers', async () => {
+  const mtime = { seconds: -5, nanoseconds: 250_000_000 };
+  const numbers = { mode: 0o600, uid: 0xffff_fffe, gid: 8 ** 7, mtime, xattrs: [], size: 8 ** 11 };
+  const member = encodeMember({ path: Buffer.from('pages-1.img'), type: 'file', ...numbers });
+  const own = decodeHeader(member.subarray(-512));
+  expect(own).toMatchObject({ uid: 0xffff_fffe, gid: 8 ** 7, size: 8 ** 11, mtime: -5 });
+  expect(member.length).toBeGreaterThan(512);
 });
