@@ -8,7 +8,7 @@ import { makePipe } from '../../base/linux/pipe.ts';
 import { printable } from '../../base/printable.ts';
 import { wipe } from '../../base/wipe.ts';
 import { offHeap } from '../../crypto/off-heap.ts';
-import { environmentWithoutSecrets } from './environment.ts';
+import { environmentForPrograms } from './environment.ts';
 import { interruptible } from './interruptible.ts';
 import { closed, Intake } from './stream.ts';
 import { checkedSeconds, inSeconds } from './time-limit.ts';
@@ -91,7 +91,7 @@ class RunningCommand {
         spawn(program, args, {
           stdio: [given?.readEnd ?? 'ignore', output.writeEnd, problems.writeEnd],
           detached: true,
-          env: environmentWithoutSecrets(),
+          env: environmentForPrograms(),
         }),
       );
     } finally {

@@ -45,8 +45,11 @@ export function takeVariable(name: string, into: Buffer): number {
   return value.length;
 }
 
-/** Returns the environment for a program that a source starts. It has no secret that a source is named for. */
-export function environmentWithoutSecrets(): NodeJS.ProcessEnv {
-  const names = Object.keys(process.env).filter((name) => !secretVariables.has(name));
+/**
+ * Returns the environment for a program that a source starts. It has no secret that a source is named for, and not the
+ * socket of a service manager: programs of systemd that fail would tell it so, as if they were the service.
+ */
+export function environmentForPrograms(): NodeJS.ProcessEnv {
+  const names = Object.keys(process.env).filter((name) => !secretVariables.has(name) && name !== 'NOTIFY_SOCKET');
   return Object.fromEntries(names.map((name) => [name, process.env[name]]));
 }

@@ -36,8 +36,8 @@ export function stayingInFreezers(): string[] {
 
 /**
  * Returns the groups below the root of their hierarchies that may be frozen. Version 1 has a hierarchy for freezing
- * alone. In version 2 each group can be frozen, and every process is in one. Those that systemd makes for services and
- * sessions are left out: no tool freezes them for a dump, and systemd has to end what is in them.
+ * alone. In version 2 each group can be frozen, and every process is in one. Those that systemd makes for services,
+ * mounts and sessions are left out: no tool freezes them for a dump, and systemd has to know what is in them.
  * @param cgroup the contents of /proc/PID/cgroup
  * @param mountinfo the contents of /proc/PID/mountinfo
  */
@@ -56,7 +56,7 @@ export function freezersOf({ cgroup, mountinfo }: { cgroup: string; mountinfo: s
 
 /** Looks at the last part of a path. Scopes that engines make for containers have other names. */
 function isSystemdUnit(path: string): boolean {
-  return /(\.service|\.slice|\/init\.scope|\/(session|run|app)-[^/]*\.scope)(\/[^/]*)?$/.test(path);
+  return /(\.service|\.mount|\.slice|\/init\.scope|\/(session|run|app)-[^/]*\.scope)(\/[^/]*)?$/.test(path);
 }
 
 function self(): { cgroup: string; mountinfo: string } {

@@ -88,9 +88,14 @@ export class Log {
   }
 
   #formatted(time: string, level: LogLevel, text: string): string {
-    if (this.#format === 'json') return JSON.stringify({ time, level, pid: process.pid, message: text });
-    const line = `${time} ckptfs[${process.pid}]: ${level}: ${text}`;
-    return this.#format === 'journal' ? `<${PRIORITIES[level]}>${line}` : line;
+    switch (this.#format) {
+      case 'text':
+        return `${time} ckptfs[${process.pid}]: ${level}: ${text}`;
+      case 'json':
+        return JSON.stringify({ time, level, pid: process.pid, message: text });
+      case 'journal':
+        return `<${PRIORITIES[level]}>${text}`;
+    }
   }
 
   #repeats(line: string, now: number): boolean {

@@ -89,6 +89,19 @@ function ioUring(): string | undefined {
   }[readRingSwitch()];
 }
 
+/** What test/system/support/systemd-host needs: a systemd, control groups of version 2, and an overlay. */
+function systemdHost(): string | undefined {
+  const trial = `mount -t cgroup2 cgroup2 /mnt && d=$(mktemp -d /mnt/ckptfs-XXXXXX) && rmdir "$d" &&
+    mount -t tmpfs tmpfs /mnt && mkdir /mnt/new /mnt/work &&
+    mount -t overlay -o lowerdir=/etc,upperdir=/mnt/new,workdir=/mnt/work overlay /etc`;
+  const namespaces = ['--cgroup', '--mount', '--pid', '--ipc', '--uts', '--fork'];
+  return (
+    isRoot() ??
+    file('/lib/systemd/systemd', 'r') ??
+    succeeds('unshare', [...namespaces, 'sh', '-c', trial], 'no namespaces and mounts for a systemd')
+  );
+}
+
 function isDebian(): boolean {
   try {
     return /^ID=debian$/m.test(readFileSync('/etc/os-release', 'utf8'));
@@ -141,6 +154,7 @@ const probes = {
   setpriv: program('setpriv'),
   busybox: program('busybox'),
   systemdAnalyze: program('systemd-analyze'),
+  systemdHost,
   zsh: program('zsh'),
   softHsm: () => (hasSoftHsm ? (program('softhsm2-util')() ?? program('pkcs11-tool')()) : 'SoftHSM is not installed'),
   p11Kit: () => (hasProxy ? undefined : 'p11-kit is not installed'),
@@ -160,6 +174,7 @@ export type Feature = keyof typeof probes;
 const partsOfTheMachine: ReadonlySet<Feature> = new Set([
   'loop',
   'pidsGroups',
+  'systemdHost',
   // Only Debian has the package.
   ...(isDebian() ? [] : (['fipsProvider'] as const)),
   ...(process.arch === 'x64' ? [] : (['fuseNative'] as const)),

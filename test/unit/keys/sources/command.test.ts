@@ -53,6 +53,12 @@ test('it has no terminal, no input, and no variable that another source is named
   expect(await read(script)).toBe(key);
 });
 
+test('it is not told of a service manager, to which it would report its own failures', async () => {
+  process.env['NOTIFY_SOCKET'] = '/run/systemd/notify';
+  expect(await read(`[ -z "$NOTIFY_SOCKET" ] && echo ${key}`)).toBe(key);
+  delete process.env['NOTIFY_SOCKET'];
+});
+
 test('what it leaves in the background is not waited for', async () => {
   expect(await read(`sleep 1000 & echo $! >${path('background')}; echo ${key}`)).toBe(key);
   const pid = readFileSync(path('background'), 'utf8').trim();

@@ -17,6 +17,7 @@ test.each<[string, string, ReturnType<typeof freezersOf>]>([
     [{ path: '/machine.slice/libpod-01.scope/container', hierarchy: '/sys/fs/cgroup/unified' }],
   ],
   ['a service', '0::/system.slice/ckptfs.service\n', []],
+  ['a line of fstab', '0::/system.slice/mnt-cr.mount\n', []],
   ['a session', '0::/user.slice/user-0.slice/session-1.scope\n', []],
   ["a user's program", '0::/user.slice/user-1.slice/user@1.service/app.slice/app-a.scope\n', []],
   ['nothing', '', []],
