@@ -42,6 +42,8 @@ certutil libnss3-tools
 javac default-jdk-headless
 systemd-analyze systemd
 zstd zstd
+busybox busybox
+bsdtar libarchive-tools
 zsh zsh
 pykmip-server python3-pykmip
 swtpm swtpm

@@ -5,7 +5,6 @@ import type { ByteStream } from './byte-stream.ts';
 import { checkedMember } from './checked-member.ts';
 import { addRecords, type Extensions, noExtensions, setOnce } from './extensions.ts';
 import { decodeHeader, type Header } from './header.ts';
-import { textOf } from './header-fields.ts';
 import type { Member } from './member.ts';
 import { decodePax } from './pax-records.ts';
 import { type NamedMap, readSparseMap } from './read-sparse-map.ts';
@@ -73,7 +72,7 @@ export class ArchiveReader {
     if (size > Number.MAX_SAFE_INTEGER) {
       throw refusedMember(this.#archive, this.#member, 'too-large', 'says that it has 2^53 bytes or more');
     }
-    if (size < 0) throw this.#malformed('a size below 0');
+    if (size < 0 || header.size < 0) throw this.#malformed('a size below 0');
     this.#left = size;
     this.#padding = paddingOf(size);
     const map = await this.#sparseMap(header, extensions, size);
@@ -105,15 +104,15 @@ export class ArchiveReader {
     if (!(size >= 0 && size <= MAX_EXTENSION_BYTES)) {
       throw this.#malformed(`an extended header of more than ${MAX_EXTENSION_BYTES} bytes`);
     }
-    const bytes = Buffer.alloc(size);
-    await this.#fill(bytes);
-    await this.#fill(this.#block.subarray(0, paddingOf(size)));
+    const blocks = Buffer.alloc(size + paddingOf(size));
+    const bytes = blocks.subarray(0, size);
+    await this.#fill(blocks);
     this.#parsed(() => {
       switch (type) {
         case 'L':
-          return setOnce(extensions, 'name', textOf(bytes));
+          return setOnce(extensions, 'name', longName(blocks, size));
         case 'K':
-          return setOnce(extensions, 'link', textOf(bytes));
+          return setOnce(extensions, 'link', longName(blocks, size));
         case 'x':
           return addRecords(extensions, decodePax(bytes));
         default:
@@ -186,6 +185,13 @@ export class ArchiveReader {
 
 /** Types of what precedes a member: records for it, records for all that follow, a long name, a long target. */
 const EXTENSIONS = ['x', 'g', 'L', 'K'];
+
+/** Returns a long name, which programs end at its first NUL or at its size. */
+function longName(blocks: Buffer, size: number): Buffer {
+  const end = blocks.indexOf(0);
+  if (end < 0 || end > size) throw new MalformedError('a long name without its end');
+  return blocks.subarray(0, end);
+}
 
 /** Programs apply records for all members in different ways, so that only those without an effect are taken. */
 function checkGlobal(keys: readonly string[]): void {

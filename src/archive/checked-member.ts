@@ -10,6 +10,8 @@ import { memberPath } from './member-path.ts';
 import { refusedMember } from './refused.ts';
 import type { SparseMap } from './sparse-map.ts';
 
+const SLASH = 0x2f;
+
 /** What the type flags stand for. Archives of v7 have a NUL for a file, and no flag for a directory. */
 const TYPES: Readonly<Record<string, Member['type']>> = {
   '0': 'file',
@@ -42,7 +44,11 @@ export function checkedMember(
     const flag = JSON.stringify(header.type);
     throw refusedMember(archive, name, 'unrepresentable', `is of a type that is not known: ${flag}`);
   }
-  const isOldDirectory = flagged === 'file' && isOfDirectory && size === 0;
+  // Archives of v7 know directories by their names, and programs look at one or the other.
+  const isOldDirectory = header.type === '\0' && endsWithSlash(name);
+  if (header.type === '\0' && isOldDirectory !== endsWithSlash(header.name)) {
+    throw refusedMember(archive, name, 'unsafe-member', 'has two names, of which one is that of a directory');
+  }
   const type = isOldDirectory ? 'directory' : flagged;
   if (isOfDirectory && type !== 'directory') {
     throw refusedMember(archive, name, 'unsafe-member', 'has the name of a directory, but is none');
@@ -66,6 +72,10 @@ export function checkedMember(
     xattrs: xattrsOf(extensions),
     hasOtherAttributes: extensions.hasOtherAttributes,
   };
+}
+
+function endsWithSlash(name: Buffer): boolean {
+  return name.at(-1) === SLASH;
 }
 
 function targetOf(archive: string, name: Buffer, type: Member['type'], target: Buffer): Buffer {

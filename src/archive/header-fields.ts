@@ -12,6 +12,8 @@ export const FIELDS = {
   type: [156, 1],
   link: [157, 100],
   magic: [257, 8],
+  deviceMajor: [329, 8],
+  deviceMinor: [337, 8],
   prefix: [345, 155],
   /** In headers of star, in which a shorter prefix precedes it. */
   starPrefix: [345, 131],
@@ -22,6 +24,10 @@ export const FIELDS = {
   gnuRealSize: [483, 12],
 } as const satisfies Record<string, readonly [offset: number, length: number]>;
 
+/** The first byte of a number in base 256. */
+const POSITIVE = 0x80;
+const NEGATIVE = 0xff;
+/** Bytes that a number in base 256 has at most. */
 const BIG_SIZE = 8;
 
 export type FieldName = keyof typeof FIELDS;
@@ -39,20 +45,21 @@ export function textOf(field: Buffer): Buffer {
 }
 
 /**
- * Reads a number: octal digits between spaces and NULs, or, after a first bit that is set, two's complement in base
- * 256. An empty field is 0. What is beyond 2^53 is not exact: the caller refuses it.
+ * Reads a number: octal digits, which spaces may precede, and spaces and NULs follow; or two's complement in base 256
+ * after a byte that is 0x80 or, for what is negative, 0xff. An empty field is 0. Programs read other bytes in different
+ * ways. What is beyond 2^53 is not exact: the caller refuses it.
  * @throws MalformedError
  */
 export function numberOf(field: Buffer, what: string): number {
-  const first = field[0] ?? 0;
-  if ((first & 0x80) !== 0) {
-    const isNegative = (first & 0x40) !== 0;
-    const start = BigInt(isNegative ? -64 : 0) + BigInt(first & 0x3f);
+  const [first] = field;
+  if (first === POSITIVE || first === NEGATIVE) {
+    const start = first === NEGATIVE ? -1n : 0n;
     return Number(field.subarray(1).reduce((value, byte) => value * 256n + BigInt(byte), start));
   }
-  const text = field.toString('latin1').replace(/^[ \0]+|[ \0]+$/g, '');
-  if (!/^[0-7]*$/.test(text)) throw new MalformedError(`a ${what} that is no number`);
-  return text === '' ? 0 : Number.parseInt(text, 8);
+  const text = field.toString('latin1');
+  const [, digits] = /^ *([0-7]+)[ \0]*$/.exec(text) ?? [];
+  if (digits === undefined && !/^[ \0]*$/.test(text)) throw new MalformedError(`a ${what} that is no number`);
+  return digits === undefined ? 0 : Number.parseInt(digits, 8);
 }
 
 /** Returns whether a number can be in a field as octal digits with a NUL at the end. */
@@ -67,9 +74,12 @@ export function putNumber(block: Buffer, name: FieldName, value: number): void {
     block.write(`${value.toString(8).padStart(length - 1, '0')}\0`, offset, 'latin1');
     return;
   }
-  block.fill(value < 0 ? 0xff : 0, offset, offset + length - BIG_SIZE);
-  block.writeBigInt64BE(BigInt(value), offset + length - BIG_SIZE);
-  block.writeUInt8(block.readUInt8(offset) | 0x80, offset);
+  const digits = Buffer.alloc(BIG_SIZE);
+  digits.writeBigInt64BE(BigInt(value));
+  const bytes = Buffer.alloc(length, value < 0 ? NEGATIVE : 0);
+  digits.copy(bytes, Math.max(0, length - BIG_SIZE));
+  bytes.writeUInt8(value < 0 ? NEGATIVE : POSITIVE);
+  bytes.copy(block, offset);
 }
 
 /** Returns the sums of a header block, its checksum counted as spaces: of unsigned bytes, and of signed ones. */

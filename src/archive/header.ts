@@ -1,5 +1,6 @@
 import { MalformedError } from '../base/bytes.ts';
-import { checksumsOf, fieldOf, numberOf, textOf } from './header-fields.ts';
+import { isZero } from './blocks.ts';
+import { checksumsOf, FIELDS, fieldOf, numberOf, textOf } from './header-fields.ts';
 
 /** What a header block says, before extensions of the member change it. */
 export interface Header {
@@ -21,6 +22,8 @@ export interface Header {
   readonly isGnu: boolean;
 }
 
+/** The type flag of a sparse file of GNU tar, which has its map in the header. */
+const SPARSE_FLAG = 'S';
 const SLASH = Buffer.from('/');
 
 /**
@@ -30,28 +33,56 @@ const SLASH = Buffer.from('/');
 export function decodeHeader(block: Buffer): Header {
   const checksum = numberOf(fieldOf(block, 'checksum'), 'checksum');
   if (!checksumsOf(block).includes(checksum)) throw new MalformedError('a header with a wrong checksum');
-  const magic = fieldOf(block, 'magic').toString('latin1');
-  const isGnu = magic === 'ustar  \0';
+  const format = formatOf(block);
+  const type = fieldOf(block, 'type').toString('latin1');
+  // Some programs end the archive at a header with others, of whatever type.
+  for (const field of ['deviceMajor', 'deviceMinor'] as const) numberOf(fieldOf(block, field), 'device');
+  if (format !== 'ustar') checkNoPrefix(block, format === 'gnu' && type === SPARSE_FLAG);
   return {
-    name: nameOf(block, magic.startsWith('ustar\0')),
+    name: format === 'ustar' ? prefixedName(block) : nameOf(block),
     link: Buffer.from(textOf(fieldOf(block, 'link'))),
-    type: fieldOf(block, 'type').toString('latin1'),
+    type,
     // Some writers put the type of the file above the permission bits.
     mode: permissionsOf(numberOf(fieldOf(block, 'mode'), 'mode')),
     uid: numberOf(fieldOf(block, 'uid'), 'owner'),
     gid: numberOf(fieldOf(block, 'gid'), 'group'),
     size: numberOf(fieldOf(block, 'size'), 'size'),
     mtime: numberOf(fieldOf(block, 'mtime'), 'time'),
-    isGnu,
+    isGnu: format === 'gnu',
   };
 }
 
-function nameOf(block: Buffer, hasPrefix: boolean): Buffer {
-  const name = textOf(fieldOf(block, 'name'));
-  if (!hasPrefix) return Buffer.from(name);
+type Format = 'v7' | 'ustar' | 'gnu';
+
+function formatOf(block: Buffer): Format {
+  const magic = fieldOf(block, 'magic');
+  if (isZero(magic)) return 'v7';
+  const text = magic.toString('latin1');
+  if (text === 'ustar  \0') return 'gnu';
+  // Some programs look at the version that follows, and some do not.
+  if (text === 'ustar\x0000' || text === 'ustar\0\0\0') return 'ustar';
+  throw new MalformedError('a header of a format that is not known');
+}
+
+/** Some programs take for a prefix of the name what is in its place in formats that have none. */
+function checkNoPrefix(block: Buffer, hasMap: boolean): void {
+  const [start, length] = FIELDS.prefix;
+  const end = hasMap ? FIELDS.gnuOffset[0] : start + length;
+  if (!isZero(block.subarray(start, end))) throw new MalformedError('a prefix of a name in a format without it');
+}
+
+function nameOf(block: Buffer): Buffer {
+  return Buffer.from(textOf(fieldOf(block, 'name')));
+}
+
+function prefixedName(block: Buffer): Buffer {
+  const prefix = textOf(fieldOf(block, 'prefix'));
   const isStar = fieldOf(block, 'starTrailer').toString('latin1') === 'tar\0';
-  const prefix = textOf(fieldOf(block, isStar ? 'starPrefix' : 'prefix'));
-  return prefix.length === 0 ? Buffer.from(name) : Buffer.concat([prefix, SLASH, name]);
+  if (isStar && prefix.length >= FIELDS.starPrefix[1]) throw new MalformedError('a prefix of a name without its end');
+  const name = nameOf(block);
+  if (prefix.length === 0) return name;
+  if (name.length === 0) throw new MalformedError('a prefix without a name');
+  return Buffer.concat([prefix, SLASH, name]);
 }
 
 function permissionsOf(mode: number): number {

@@ -65,8 +65,10 @@ export async function readSparseMap(
   const map = sparse.get('map');
   if (map !== undefined && sparsePairs.length > 0) throw new MalformedError('two sparse maps for one member');
   const pairs = map === undefined ? sparsePairs : paxPairs(map);
+  // Some programs look for the count, and some take a file with an empty map for one without.
   const count = sparse.get('numblocks');
-  if (count !== undefined && decimal(count) * 2 !== pairs.length) {
+  if (count === undefined || pairs.length === 0) throw new MalformedError('a sparse file without its map');
+  if (decimal(count) * 2 !== pairs.length) {
     throw new MalformedError('a sparse map of another length than it says');
   }
   return { ...checkedMap(pairs, realSize(sparse, 'size'), size), ...named };

@@ -35,12 +35,12 @@ export function wholeFile(size: number): SparseMap {
 }
 
 /**
- * Makes a map of pairs (offset, length) that an archive gives.
+ * Makes a map of the pairs (offset, length) that an archive gives.
+ * @param pairs an even number of numbers
  * @param stored how many bytes the archive has for it
  * @throws MalformedError when they overlap, are not in order, or are not of so many bytes
  */
 export function checkedMap(pairs: readonly number[], size: number, stored: number): SparseMap {
-  if (pairs.length % 2 !== 0) throw new MalformedError('a sparse map with half an entry');
   const ranges: DataRange[] = [];
   let end = 0;
   let total = 0;

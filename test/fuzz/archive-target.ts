@@ -1,7 +1,7 @@
 import { encodeMember } from '../../src/archive/encode-member.ts';
 import { checksumsOf } from '../../src/archive/header-fields.ts';
 import { CkptfsError } from '../../src/base/errors.ts';
-import { archive, member, padded, pax, type ReadMember, readArchive } from '../support/archives.ts';
+import { archive, base256, block, member, padded, pax, type ReadMember, readArchive } from '../support/archives.ts';
 import { mutate } from './mutate.ts';
 import { type FuzzTarget, must } from './target.ts';
 
@@ -12,26 +12,7 @@ const MAGIC_OFFSET = 257;
 export const archiveTarget: FuzzTarget = {
   name: 'archive',
   prepare: () => {
-    const seeds = [
-      archive(
-        member({ name: 'd/', type: '5' }),
-        member({ name: 'd/file' }, 'text'),
-        member({ type: '1', link: 'd/file' }),
-      ),
-      archive(
-        pax(['path', 'long/'.repeat(40)], ['mtime', '12.25'], ['SCHILY.xattr.user.x', 'y']),
-        member({ type: '5' }),
-      ),
-      archive(
-        member({ type: 'L', magic: 'ustar  \0' }, `${'n'.repeat(120)}\0`),
-        member({ magic: 'ustar  \0' }, 'text'),
-      ),
-      archive(pax(['GNU.sparse.size', '9000'], ['GNU.sparse.map', '0,2,4096,2']), member({}, 'text')),
-      archive(
-        pax(['GNU.sparse.major', '1'], ['GNU.sparse.minor', '0'], ['GNU.sparse.realsize', '9000']),
-        member({}, Buffer.concat([padded('2\n0\n2\n4096\n2\n'), Buffer.from('text')])),
-      ),
-    ];
+    const seeds = archiveSeeds();
     return {
       attempt: (random) => {
         const input = mutate(random.pick(seeds), random);
@@ -42,6 +23,67 @@ export const archiveTarget: FuzzTarget = {
   },
 };
 
+function archiveSeeds(): Buffer[] {
+  const gnu = { magic: 'ustar  \0' };
+  const sparse = (...records: [string, string][]) =>
+    pax(...records.map(([key, value]) => [`GNU.sparse.${key}`, value] as const));
+  const entry = (offset: number, length: number): Buffer =>
+    Buffer.from([offset, length].map((each) => `${each.toString(8).padStart(11, '0')}\0`).join(''));
+  const map = Buffer.concat([0, 1, 2, 3].map((at) => entry(at * 4096, 1)));
+  const real = entry(20_000, 0).subarray(0, 12);
+  return [
+    archive(
+      member({ name: 'd/', type: '5' }),
+      member({ name: 'd/file' }, 'text'),
+      member({ type: '1', link: 'd/file' }),
+    ),
+    archive(
+      pax(['path', 'long/'.repeat(40)], ['mtime', '12.25'], ['SCHILY.xattr.user.x', 'y']),
+      member({ type: '5' }),
+      pax(['size', '4'], ['uid', '3000000'], ['gid', '7'], ['linkpath', 'elsewhere']),
+      member({ name: 'file' }, 'text'),
+    ),
+    archive(member({ ...gnu, type: 'L' }, `${'n'.repeat(120)}\0`), member(gnu, 'text'), member(gnu, 'next')),
+    archive(
+      member({ ...gnu, type: 'K' }, `${'n'.repeat(120)}\0`),
+      member({ ...gnu, type: 'L' }, `${'m'.repeat(110)}\0`),
+      member({ ...gnu, type: '2' }),
+      member({ magic: '', type: '\0', name: 'old/' }),
+      member({ magic: '', type: '\0', name: 'old/file' }, 'text'),
+    ),
+    archive(
+      member({ size: base256(4n, 12), uid: base256(3_000_000n, 8), mtime: Buffer.alloc(12, 0xff) }, 'text'),
+      member({ prefix: 'prefix', name: 'name' }, 'text'),
+      member({ prefix: 'a', name: 'star', more: { 508: Buffer.from('tar\0'), 476: Buffer.from('1') } }, 'text'),
+      member({ type: 'g' }, '13 comment=x\n'),
+      member({ name: 'last' }, 'text'),
+    ),
+    archive(sparse(['size', '9000'], ['numblocks', '2'], ['map', '0,2,4096,2']), member({}, 'text')),
+    archive(
+      sparse(
+        ['size', '9000'],
+        ['numblocks', '2'],
+        ['offset', '0'],
+        ['numbytes', '2'],
+        ['offset', '4096'],
+        ['numbytes', '2'],
+      ),
+      member({}, 'text'),
+    ),
+    archive(
+      sparse(['major', '1'], ['minor', '0'], ['name', 'sparse'], ['realsize', '9000']),
+      member({}, Buffer.concat([padded('2\n0\n2\n4096\n2\n'), Buffer.from('text')])),
+      member({ name: 'next' }, 'text'),
+    ),
+    archive(
+      block({ ...gnu, type: 'S', size: 5, more: { 386: map, 482: Buffer.of(1), 483: real } }),
+      Buffer.concat([entry(17_000, 1), entry(20_000, 0)], BLOCK_SIZE),
+      padded('abcde'),
+      member({ ...gnu, name: 'next' }, 'text'),
+    ),
+  ];
+}
+
 /** Without them hardly anything but checksums would be tested. */
 function rightChecksums(bytes: Buffer): void {
   for (let at = 0; at + BLOCK_SIZE <= bytes.length; at += BLOCK_SIZE) {
@@ -51,7 +93,8 @@ function rightChecksums(bytes: Buffer): void {
   }
 }
 
-async function checkArchive(input: Buffer): Promise<string> {
+/** Reads it, and what is written of what was read. @throws Error when a property does not hold */
+export async function checkArchive(input: Buffer): Promise<string> {
   try {
     const members = await readArchive(input);
     for (const each of members) checkMember(each);

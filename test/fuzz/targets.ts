@@ -1,3 +1,4 @@
+import { archiveFieldsTarget } from './archive-fields-target.ts';
 import { archiveTarget } from './archive-target.ts';
 import { criuCipherTarget, criuDamagedImageTarget, criuHostileImageTarget, criuPiecesTarget } from './criu-targets.ts';
 import { fuseTarget, imageRequestsTarget } from './fuse-targets.ts';
@@ -24,6 +25,7 @@ export const fuzzTargets: readonly FuzzTarget[] = [
   objectTarget,
   chunkTarget,
   archiveTarget,
+  archiveFieldsTarget,
   keyFileTarget,
   privateKeyTarget,
   publicKeyTarget,

@@ -153,6 +153,7 @@ const probes = {
   getfattr: program('getfattr'),
   setpriv: program('setpriv'),
   busybox: program('busybox'),
+  bsdtar: program('bsdtar'),
   systemdAnalyze: program('systemd-analyze'),
   systemdHost,
   zsh: program('zsh'),

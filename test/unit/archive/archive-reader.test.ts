@@ -21,7 +21,6 @@ describe('what an archive has', () => {
         name: Buffer.from('a/file'),
       },
     ],
-    ['no prefix in the format of GNU tar', member({ ...gnu, prefix: 'a' }), { name: Buffer.from('file') }],
     ['a size in base 256', Buffer.concat([block({ size: base256(4n, 12) }), padded('text')]), { size: 4 }],
     [
       'a time before 1970 in base 256',
@@ -345,28 +344,40 @@ describe('what is refused', () => {
     ],
     [
       'a map with overlaps',
-      archive(pax(['GNU.sparse.size', '9'], ['GNU.sparse.map', '0,4,2,0']), member({}, text)),
+      archive(
+        pax(['GNU.sparse.size', '9'], ['GNU.sparse.numblocks', '2'], ['GNU.sparse.map', '0,4,2,0']),
+        member({}, text),
+      ),
       'a sparse map out of order',
     ],
     [
       'a map beyond its file',
-      archive(pax(['GNU.sparse.size', '3'], ['GNU.sparse.map', '0,4']), member({}, text)),
+      archive(
+        pax(['GNU.sparse.size', '3'], ['GNU.sparse.numblocks', '1'], ['GNU.sparse.map', '0,4']),
+        member({}, text),
+      ),
       'goes beyond its file',
     ],
     [
       'a map of more than there is',
-      archive(pax(['GNU.sparse.size', '9'], ['GNU.sparse.map', '0,5']), member({}, text)),
+      archive(
+        pax(['GNU.sparse.size', '9'], ['GNU.sparse.numblocks', '1'], ['GNU.sparse.map', '0,5']),
+        member({}, text),
+      ),
       'a sparse map of 5 bytes, of which 4 are there',
     ],
     [
       'a map of less than there is',
-      archive(pax(['GNU.sparse.size', '9'], ['GNU.sparse.map', '0,3']), member({}, text)),
+      archive(
+        pax(['GNU.sparse.size', '9'], ['GNU.sparse.numblocks', '1'], ['GNU.sparse.map', '0,3']),
+        member({}, text),
+      ),
       'a sparse map of 3 bytes, of which 4 are there',
     ],
     [
       'half an entry',
-      archive(pax(['GNU.sparse.size', '9'], ['GNU.sparse.map', '0']), member({}, text)),
-      'half an entry',
+      archive(pax(['GNU.sparse.size', '9'], ['GNU.sparse.numblocks', '1'], ['GNU.sparse.map', '0']), member({}, text)),
+      'of another length than it says',
     ],
     [
       'a map of text',
@@ -381,7 +392,84 @@ describe('what is refused', () => {
       ),
       'of another length than it says',
     ],
-    ['a map without a size', archive(pax(['GNU.sparse.map', '0,4']), member({}, text)), 'without its size'],
+    [
+      'a map without a size',
+      archive(pax(['GNU.sparse.numblocks', '1'], ['GNU.sparse.map', '0,4']), member({}, text)),
+      'without its size',
+    ],
+    [
+      'a map without a count',
+      archive(pax(['GNU.sparse.size', '9'], ['GNU.sparse.map', '0,4']), member({}, text)),
+      'a sparse file without its map',
+    ],
+    [
+      'a sparse file without a map',
+      archive(pax(['GNU.sparse.size', '9']), member({})),
+      'a sparse file without its map',
+    ],
+    [
+      'a sparse file with an empty map',
+      archive(pax(['GNU.sparse.size', '9'], ['GNU.sparse.numblocks', '0']), member({})),
+      'a sparse file without its map',
+    ],
+    ['another format', archive(member({ magic: 'ustar 00' })), 'is not a tar archive'],
+    [
+      'a prefix in v7',
+      archive(member({}), member({ magic: '', prefix: 'a' })),
+      'a prefix of a name in a format without it',
+    ],
+    [
+      'a prefix in the format of GNU tar',
+      archive(member({}), member({ ...gnu, prefix: 'a' })),
+      'a prefix of a name in a format without it',
+    ],
+    [
+      'a prefix of star without its end',
+      archive(member({}), member({ prefix: 'p'.repeat(140), more: { 508: Buffer.from('tar\0') } })),
+      'without its end',
+    ],
+    ['a prefix without a name', archive(member({}), member({ prefix: 'p', name: '' })), 'a prefix without a name'],
+    [
+      'a NUL before digits',
+      archive(member({}), block({ size: Buffer.from('\x00000000017\0') })),
+      'a size that is no number',
+    ],
+    ['a NUL within digits', archive(member({}), block({ size: Buffer.from('17\x0017') })), 'a size that is no number'],
+    [
+      'a number of another base',
+      archive(member({}), block({ size: Buffer.from('b000000000000000000000004', 'hex') })),
+      'a size that is no number',
+    ],
+    [
+      'a size below 0, and another one in a record',
+      archive(pax(['size', '0']), block({ size: Buffer.alloc(12, 0xff) })),
+      'a size below 0',
+    ],
+    [
+      'a device of no number',
+      archive(member({}), member({ more: { 329: Buffer.from('tar') } })),
+      'a device that is no number',
+    ],
+    [
+      'a long name that goes on after its size',
+      archive(member({ ...gnu, type: 'L', size: 3 }, 'abcd\0'), member(gnu)),
+      'a long name without its end',
+    ],
+    [
+      'a long name of a whole block without its end',
+      archive(member({ ...gnu, type: 'K' }, 'x'.repeat(512)), member(gnu)),
+      'a long name without its end',
+    ],
+    [
+      'an empty file with the name of a directory',
+      archive(member({ name: 'd/' })),
+      'has the name of a directory, but is none',
+    ],
+    [
+      'two names in v7, one of a directory',
+      archive(pax(['path', 'file']), member({ type: '\0', name: 'd/' })),
+      'has two names',
+    ],
     [
       'two maps',
       archive(

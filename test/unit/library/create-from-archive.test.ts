@@ -43,7 +43,7 @@ describe('an image of an archive', () => {
       link('d/again', './d//file'),
       link('link', '../../etc/passwd', '2'),
       member({ name: 'fifo', type: '6' }),
-      pax(['GNU.sparse.size', '9000000'], ['GNU.sparse.map', '5000000,4']),
+      pax(['GNU.sparse.size', '9000000'], ['GNU.sparse.numblocks', '1'], ['GNU.sparse.map', '5000000,4']),
       member({ name: 'd/below/sparse' }, 'data'),
     );
     try {
