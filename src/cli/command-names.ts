@@ -53,7 +53,7 @@ export const commandTexts = {
     summary: 'Run a command with an image mounted for it alone',
   },
   status: {
-    usage: 'status',
+    usage: 'status [MNT]',
     summary: 'Show the mounts of this host and what they do',
   },
   key: {

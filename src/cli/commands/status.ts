@@ -1,7 +1,8 @@
+import path from 'node:path';
 import type { Argv } from 'yargs';
 import { printable } from '../../base/printable.ts';
 import type { LeaseStatus } from '../../serve/control/control-messages.ts';
-import { listMounts, type MountStatus } from '../../serve/control/status.ts';
+import { checkServed, listMounts, type MountStatus } from '../../serve/control/status.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
 import { withJson } from '../options/options.ts';
 import { table } from '../terminal/listing.ts';
@@ -16,24 +17,43 @@ export const command = defineCommand({
   examples: [
     ['$0 status', 'As a table; FAILURES counts what did not authenticate'],
     ['$0 status --json', 'With all counters, for a program to read'],
+    ['$0 status mnt --check', 'For a health check: exit code 0 where a daemon answers for the mount'],
     ['$0 status --prometheus > ckptfs.prom.new && mv ckptfs.prom.new ckptfs.prom', 'For its textfile collector'],
   ],
   options: (yargs: Argv<CommonOptions>) =>
     withJson(yargs)
+      .positional('MNT', { type: 'string', describe: 'Directory of the only mount that is shown' })
+      .option('check', {
+        type: 'boolean',
+        default: false,
+        describe: 'Fail unless something is mounted, and a daemon answers for each mount',
+      })
       .option('prometheus', {
         type: 'boolean',
         default: false,
         describe: 'Print metrics in the text format of Prometheus',
       })
       .check(({ json, prometheus }) => (json && prometheus ? '--prometheus prints metrics, and no JSON' : true)),
-  async run({ json, prometheus, quiet }) {
-    const mounts = await listMounts();
-    if (prometheus) return print(prometheusText(mounts));
-    if (json) return printJson(mounts.map(mountJson));
-    if (mounts.length > 0) await print(table([heading, ...mounts.map(row)], numbers));
-    else if (!quiet) await print('nothing is mounted\n');
+  async run({ MNT, check, ...format }) {
+    const only = MNT === undefined ? undefined : path.resolve(MNT);
+    const mounts = (await listMounts()).filter(({ mountPoint }) => only === undefined || mountPoint === only);
+    await show(mounts, format);
+    if (check) checkServed(mounts, only === undefined ? 'nothing is mounted' : `${only} is not a mount of ckptfs`);
   },
 });
+
+interface Format {
+  readonly json: boolean;
+  readonly prometheus: boolean;
+  readonly quiet: boolean;
+}
+
+async function show(mounts: readonly MountStatus[], { json, prometheus, quiet }: Format): Promise<void> {
+  if (prometheus) return print(prometheusText(mounts));
+  if (json) return printJson(mounts.map(mountJson));
+  if (mounts.length > 0) return print(table([heading, ...mounts.map(row)], numbers));
+  if (!quiet) await print('nothing is mounted\n');
+}
 
 /** Leaves out what the daemon says of itself that the mount has as well. */
 function mountJson({ daemon, ...mount }: MountStatus): unknown {

@@ -1,4 +1,5 @@
 import { Deadline } from '../../base/deadline.ts';
+import { CkptfsError } from '../../base/errors.ts';
 import { isScratch, type MountInfo, readMounts } from '../../fuse/mount/mountinfo.ts';
 import { ask as askMount } from '../../fuse/mount/reachable.ts';
 import { isOwn, ownerOf } from '../mounts/own-mounts.ts';
@@ -58,6 +59,28 @@ export async function listMounts(): Promise<MountStatus[]> {
     ...elsewhere(serving, new Set(mounts.map(({ device }) => device))).map((one) => unmounted('elsewhere', one)),
     ...sealing.map((one) => unmounted('sealing', one)),
   ];
+}
+
+/**
+ * Checks that there are mounts, and that each of them has a daemon that answers. One whose keys are wiped counts as
+ * served: it was locked on purpose, and would be opened again by a program that restarts what does not answer.
+ * @param where what the error says where there are no mounts: `/mnt/cr is not a mount of ckptfs`
+ * @throws CkptfsError `not-mounted`: there are none, or no process serves one; `no-answer`
+ */
+export function checkServed(mounts: readonly MountStatus[], where: string): void {
+  const visible = mounts.filter(({ state }) => state !== 'elsewhere' && state !== 'sealing');
+  if (visible.length === 0) throw new CkptfsError('not-mounted', where);
+  const [failed] = visible.filter(({ state }) => state !== 'serving');
+  if (failed === undefined) return;
+  const { state, mountPoint: path, source } = failed;
+  if (state === 'dead') {
+    throw new CkptfsError('not-mounted', `no process serves the mount on ${path}: its daemon was killed`, { path });
+  }
+  if (state === 'unknown') throw new CkptfsError('not-mounted', `${path} is not a mount of this user`, { path });
+  throw new CkptfsError('no-answer', `the mount of ${source} on ${path} does not answer`, {
+    path,
+    data: { reason: 'mount' },
+  });
 }
 
 /**

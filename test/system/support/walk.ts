@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { expect } from 'vitest';
 import { ckptfsProgram } from './mounts.ts';
+import type { CommandResult, Namespace } from './namespace.ts';
 import { PATIENCE } from './patience.ts';
 import { toolEnvironment } from './requirements.ts';
 import { indentedBlocks } from './typed.ts';
@@ -47,29 +48,31 @@ export interface Walk {
   readonly config: string;
   /** What the page calls by other names: `kms.example` for the address of a server. */
   readonly names?: Readonly<Record<string, string>>;
+  /** A directory of programs that are to be found before others. */
+  readonly programs?: string;
+  /** Where the commands run, instead of beside the tests. */
+  readonly namespace?: Namespace;
 }
 
 /** Types the commands of a page, one after the other, and compares what they print with what is written below them. */
-export function walk({ page, directory, config, names = {} }: Walk): void {
+export function walk({ page, directory, config, names = {}, programs, namespace }: Walk): void {
   const steps = stepsOf(page);
   expect(steps.length).toBeGreaterThan(10);
+  const path = [programs, dirname(ckptfsProgram), toolEnvironment['PATH']].filter(Boolean).join(':');
+  const run = namespace?.run ?? runHere;
   for (const { command, output } of steps) {
     const typed = Object.entries(names).reduce((text, [name, here]) => text.replaceAll(name, here), command);
-    const { status, stdout } = spawnSync('bash', ['-c', `exec 2>&1\n${typed}`], {
-      cwd: directory,
-      env: {
-        ...toolEnvironment,
-        PATH: `${dirname(ckptfsProgram)}:${toolEnvironment['PATH']}`,
-        XDG_CONFIG_HOME: config,
-      },
-      encoding: 'utf8',
-      timeout: PATIENCE,
-    });
+    const script = `exec 2>&1\ncd '${directory}'; export XDG_CONFIG_HOME='${config}' PATH='${path}'\n${typed}`;
+    const { status, stdout } = run('bash', '-c', script);
     const printed = Object.entries(names).reduce((text, [name, here]) => text.replaceAll(here, name), stdout);
     const shown = (text: string): string =>
       withoutVarying(text.replaceAll(directory, 'HERE').replaceAll(config, 'HOME'));
     expect([command, status, shown(printed)]).toEqual([command, 0, shown(output)]);
   }
+}
+
+function runHere(program: string, ...words: readonly string[]): CommandResult {
+  return spawnSync(program, words, { env: toolEnvironment, encoding: 'utf8', timeout: PATIENCE });
 }
 
 /** Names what differs from run to run. */
