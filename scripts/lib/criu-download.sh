@@ -8,11 +8,12 @@ criu_downloaded=$criu_cache/downloaded
 # The packages to unpack; the demo needs criu alone.
 criu_packages() {
   echo criu
-  [ "$purpose" = demo ] || echo python3-pycriu checkpointctl
+  [ "$purpose" = demo ] || echo python3-pycriu checkpointctl crun libcriu2
 }
 
 criu_is_unpacked() {
-  [ -e "$criu_downloaded" ] && { [ "$purpose" = demo ] || [ -e "$criu_cache/system/usr/bin/checkpointctl" ]; }
+  local bin=$criu_cache/system/usr/bin
+  [ -e "$criu_downloaded" ] && { [ "$purpose" = demo ] || { [ -e "$bin/checkpointctl" ] && [ -e "$bin/crun" ]; }; }
 }
 
 # Whether a download would bring nothing new: there was one on this kernel, not longer ago than a week.
@@ -45,8 +46,11 @@ download_criu() {
   [ "$origin" = Debian ] || suites=(devel)
   for suite in "${suites[@]}"; do
     if quietly "criu of $origin $suite, unpacked into the cache" unpack_criu "$origin" "$site" "$suite"; then
-      rm -rf "$criu_cache/system"
+      # Away by a rename: others may start a criu from it meanwhile.
+      rm -rf "$criu_cache/old"
+      [ ! -e "$criu_cache/system" ] || mv "$criu_cache/system" "$criu_cache/old"
       mv "$criu_cache/new/system" "$criu_cache/system"
+      rm -rf "$criu_cache/old"
       echo "$(uname -r) criu of $origin $suite" >"$criu_downloaded"
       rm -rf "$criu_cache/new"
       return

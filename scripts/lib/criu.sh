@@ -1,9 +1,10 @@
-# A criu that works on this kernel, with crit and checkpointctl. To be sourced by bash, after report.sh and packages.sh.
+# A criu that works on this kernel, with crit, checkpointctl and crun. To be sourced by bash, after report.sh and
+# packages.sh.
 #
 # The host's own criu is used where it works. Where it does not (Debian 12's criu 3.17 fails on kernels from 6.x on),
 # a newer release's criu is unpacked into the user's cache, without touching the system. What a criu needs to work here
 # is in a wrapper in the cache's bin directory, which is first in PATH (see env.sh): runc and podman start the
-# `criu` that they find in PATH, so it reaches them as well.
+# `criu` that they find in PATH, so it reaches them as well. Debian 12's crun is built without criu.
 
 # shellcheck disable=SC2154 # env.sh sets ckptfs_cache
 criu_cache=$ckptfs_cache/criu
@@ -26,7 +27,7 @@ criu_works() {
 # Whether everything is in PATH; the demo needs criu alone.
 criu_tools_are_there() {
   command -v criu >/dev/null || return
-  [ "$purpose" = demo ] || { command -v crit >/dev/null && command -v checkpointctl >/dev/null; }
+  [ "$purpose" = demo ] || { command -v crit && command -v checkpointctl && crun --version | grep -F +CRIU; } &>/dev/null
 }
 
 # Prints PATH without the wrappers that were kept before.
@@ -75,6 +76,7 @@ keep_unpacked_criu() {
   command=$(unpacked_command criu "\"$root/usr/sbin/criu\"")
   keep_criu "$which" '' "$command" || keep_criu "$which" "$single_steps" "$command" || return
   [ "$purpose" != demo ] || return 0
+  wrapper crun '' "$(unpacked_command crun "\"$root/usr/bin/crun\"")"
   python=$(find "$root/usr/bin" -name 'python3.*' -type f -print -quit)
   wrapper checkpointctl '' "$(unpacked_command checkpointctl "\"$root/usr/bin/checkpointctl\"")"
   wrapper crit "PYTHONHOME=\"$root/usr\" PYTHONDONTWRITEBYTECODE=1" "$(unpacked_command crit "\"$python\" -m crit")"
@@ -94,7 +96,7 @@ replace_wrappers() {
   mkdir -p "$criu_cache/bin"
   # The host's own criu needs none where it works as it is.
   [ -e "$new_wrappers/criu" ] || rm -f "$criu_cache/bin/criu"
-  for name in criu crit checkpointctl; do
+  for name in criu crit checkpointctl crun; do
     [ ! -e "$new_wrappers/$name" ] || mv -f "$new_wrappers/$name" "$criu_cache/bin/$name"
   done
 }
@@ -156,6 +158,7 @@ set_up_criu() {
   if [ "${#criu_failures[@]}" != 0 ]; then
     missing "a criu that works on this kernel" "what was tried stands above; docs/engines.md says what criu needs of a machine"
   else
-    missing "criu, with crit and checkpointctl" "packages criu, python3-pycriu and checkpointctl of Debian 13 or newer"
+    missing "criu, with crit, checkpointctl and a crun that uses it" \
+      "packages criu, python3-pycriu, checkpointctl, crun and libcriu2 of Debian 13 or newer"
   fi
 }

@@ -7,7 +7,6 @@ import { afterEach, beforeEach, expect } from 'vitest';
 import { punchHole } from '../../src/base/linux/files.ts';
 import { WritableMount } from '../support/writable-mount.ts';
 import { type Checkpoint, restoreProcess, sayWhenDumped } from './support/checkpoints.ts';
-import { makeBundle, runc } from './support/containers.ts';
 import { buildFixture, readState, waitForState, whileAtRest } from './support/fixtures.ts';
 import { storedBytes } from './support/images.ts';
 import { until } from './support/mounts.ts';
@@ -198,33 +197,5 @@ describeIf(['root', 'fuse', 'criu', 'namespaces', 'gcc'], 'criu on a mount that 
     } finally {
       await namespace.close();
     }
-  });
-
-  systemTest(['runc'], 'takes the checkpoint of a container from runc', async () => {
-    const container = `ckptfs-write-${process.pid}`;
-    const bundle = makeBundle(at('bundle'), 16);
-    const paths = ['--image-path', mount.mountPoint, '--work-path', at('work')];
-    const first = await openNamespace();
-    try {
-      runc(first, base, 'run', '--detach', '--bundle', bundle.directory, container);
-      await waitForState(bundle.stateFile, (state) => state.passes >= 1);
-      await whileAtRest(bundle.stateFile, () => runc(first, base, 'checkpoint', ...paths, container));
-    } finally {
-      await first.close();
-    }
-    expect(fs.readdirSync(mount.mountPoint)).toContain('descriptors.json');
-    const { passes } = readState(bundle.stateFile) ?? { passes: 0 };
-    sealed();
-    mount.mount();
-    const second = await openNamespace();
-    try {
-      runc(second, base, 'restore', '--detach', '--bundle', bundle.directory, ...paths, container);
-      const state = await waitForState(bundle.stateFile, (now) => now.passes >= passes + 2);
-      expect(state.damaged).toEqual([]);
-    } finally {
-      runc(second, base, 'delete', '--force', container);
-      await second.close();
-    }
-    sealed();
   });
 });

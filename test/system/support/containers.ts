@@ -50,17 +50,31 @@ function addUserNamespace(config: Config, root: string, firstId: number): void {
   for (const name of ['', ...readdirSync(root)]) lchownSync(join(root, name), firstId, firstId);
 }
 
+/** Programs that run bundles, with one command line. */
+export type Runtime = 'runc' | 'crun';
+
 /**
- * Runs a runc command inside a namespace. Its stdio, which a detached container inherits, is /dev/null: a checkpoint
- * cannot hold a pipe whose other end is outside. So its messages come from its log.
+ * Runs a command of a runtime inside a namespace. Its stdio, which a detached container inherits, is /dev/null: a
+ * checkpoint cannot hold a pipe whose other end is outside. So its messages come from its log.
  *
- * @param directory where runc keeps its state and its log
- * @throws Error with runc's log when it fails
+ * @param directory where the runtime keeps its state and its log
+ * @throws Error with its log when it fails
  */
+export function runRuntime(
+  runtime: Runtime,
+  namespace: Namespace,
+  directory: string,
+  ...args: readonly string[]
+): void {
+  const log = join(directory, `${runtime}.log`);
+  const quiet = 'exec "$0" "$@" </dev/null >/dev/null 2>&1';
+  const base = ['--root', join(directory, runtime), '--log', log];
+  const result: CommandResult = namespace.run('bash', '-c', quiet, runtime, ...base, ...args);
+  if (result.status !== 0)
+    throw new Error(`${runtime} ${args.join(' ')} (${result.status}): ${readFileSync(log, 'utf8')}`);
+}
+
+/** {@link runRuntime} for runc. */
 export function runc(namespace: Namespace, directory: string, ...args: readonly string[]): void {
-  const log = join(directory, 'runc.log');
-  const quiet = 'exec runc "$@" </dev/null >/dev/null 2>&1';
-  const base = ['--root', join(directory, 'runc'), '--log', log];
-  const result: CommandResult = namespace.run('bash', '-c', quiet, 'runc', ...base, ...args);
-  if (result.status !== 0) throw new Error(`runc ${args.join(' ')} (${result.status}): ${readFileSync(log, 'utf8')}`);
+  runRuntime('runc', namespace, directory, ...args);
 }

@@ -111,3 +111,16 @@ export async function whileAtRest<T>(stateFile: string, dump: () => T | Promise<
     for (const file of [hold, held]) rmSync(file, { force: true });
   }
 }
+
+/** The first words of the memory that `counter` fills: no file has them but a dump. */
+export function memoryOfCounter(): Buffer {
+  const bits = (value: bigint): bigint => BigInt.asUintN(64, value);
+  const words = Buffer.alloc(64);
+  for (let index = 0; index < 8; index++) {
+    let z = bits(BigInt(index + 1) * 0x9e3779b97f4a7c15n);
+    z = bits((z ^ (z >> 30n)) * 0xbf58476d1ce4e5b9n);
+    z = bits((z ^ (z >> 27n)) * 0x94d049bb133111ebn);
+    words.writeBigUInt64LE(z ^ (z >> 31n), index * 8);
+  }
+  return words;
+}

@@ -72,6 +72,12 @@ function workingCriu(): string | undefined {
   return result.status === 0 ? undefined : `this criu does not work on this kernel: ${result.stdout.trim()}`;
 }
 
+/** Some distributions build it without criu. */
+function crunWithCriu(): string | undefined {
+  const { stdout } = spawnSync('crun', ['--version'], { env: toolEnvironment, encoding: 'utf8' });
+  return stdout.includes('+CRIU') ? undefined : 'this crun is built without criu';
+}
+
 function fuseNative(): string | undefined {
   try {
     createRequire(import.meta.url).resolve('fuse-native');
@@ -137,6 +143,7 @@ const probes = {
   crit: program('crit'),
   checkpointctl: program('checkpointctl'),
   runc: program('runc'),
+  crun: () => program('crun')() ?? crunWithCriu(),
   gcc: program('gcc'),
   npm: program('npm'),
   python: () => (findProgram('python3') ? file('/usr/bin/python3', 'r') : 'the program python3 is not installed'),
