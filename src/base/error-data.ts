@@ -105,7 +105,7 @@ export const errorFacts = {
   'not-an-image': { reason: ['not-a-directory', 'no-header', 'other-header', 'not-empty', 'shredded'] },
   /** `source`: where the image was when it was mounted. */
   unsealed: { reason: ['written-or-interrupted', 'losses', 'daemon-killed'], 'source?': 'text' },
-  locked: { holder: ['writer', 'readers', 'slot-change', 're-encryption'], wanted: ['reading', 'writing'] },
+  locked: { holder: ['writer', 'readers', 'slot-change', 're-encryption', 'watch'], wanted: ['reading', 'writing'] },
   'unsupported-format': { reason: ['version', 'suite', 'cipher'] },
   'wrong-image': { reason: ['other-id', 'replaced'] },
   busy: { reason: ['in-use', 'left-running', 'other-namespace'] },
@@ -137,6 +137,7 @@ export const errorFacts = {
       'keyring',
       'pkcs11',
       'exchange',
+      'leases',
       'zstd',
     ],
   },

@@ -8,6 +8,10 @@ export const commandTexts = {
     usage: 'encrypt <SRC> [DST]',
     summary: 'Encrypt a directory or an archive into a new image',
   },
+  watch: {
+    usage: 'watch <DIR>',
+    summary: 'Encrypt archives as they appear in a directory, verify the images, remove the archives',
+  },
   mount: {
     usage: 'mount <ENC> <MNT>',
     summary: 'Mount an image, so that its files can be read in clear, or written with --write',

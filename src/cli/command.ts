@@ -10,6 +10,8 @@ const PATH_NAMES = [
   'ENC',
   'SRC',
   'DST',
+  'DIR',
+  'into',
   'keyFile',
   'passphraseFile',
   'privateKey',

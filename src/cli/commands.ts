@@ -5,6 +5,7 @@ import type { CommandName } from './command-names.ts';
 export const loadCommand: Readonly<Record<CommandName, () => Promise<Command>>> = {
   keygen: async () => (await import('./commands/keygen.ts')).command,
   encrypt: async () => (await import('./commands/encrypt.ts')).command,
+  watch: async () => (await import('./commands/watch.ts')).command,
   mount: async () => (await import('./commands/mount.ts')).command,
   umount: async () => (await import('./commands/umount.ts')).command,
   remount: async () => (await import('./commands/remount.ts')).command,

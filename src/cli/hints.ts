@@ -138,6 +138,7 @@ const hints: { readonly [Code in ErrorCode]?: (error: CkptfsError<Code>) => Hint
     }),
   locked: ({ data }) => {
     if (data?.holder === 'slot-change') return 'Try again.';
+    if (data?.holder === 'watch') return 'Name another directory with --into, or end that process.';
     if (data?.holder === 're-encryption') return 'Wait until that ends.';
     return data?.holder === 'writer' && data.wanted === 'writing'
       ? 'An image has one writer at a time: unmount it there, or wait.'
@@ -196,6 +197,7 @@ const hints: { readonly [Code in ErrorCode]?: (error: CkptfsError<Code>) => Hint
         'The seccomp filter of a container may forbid add_key(2) and keyctl(2): allow them, or use another source.',
       pkcs11: 'Name the module of the token: pkcs11:…?module-path=/PATH.',
       zstd: "Install it: the package is called 'zstd' everywhere. Or use Node.js 22.15 or newer.",
+      leases: 'Have archives written on a local file system, or encrypt them by "ckptfs encrypt" when they are whole.',
       exchange: 'Name another directory for the new image: "ckptfs reencrypt ENC DST".',
       userfaultfd: 'Restore without --lazy-pages, or see what "ckptfs doctor" says of lazy restores.',
       'mount-namespace-right': 'Run it as root, or mount with "ckptfs mount" instead.',

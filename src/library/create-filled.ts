@@ -10,20 +10,23 @@ import { openWritable } from '../image/writable/open-writable.ts';
 import type { NewInode, WritableImage } from '../image/writable/writable-image.ts';
 import { createStore } from '../stores/open-store.ts';
 import { madeIn, type NewImageOptions } from './new-image.ts';
+import { verifyUnlocked } from './verify-unlocked.ts';
 
 export interface CreateFilledOptions extends Omit<NewImageOptions, 'root'>, Cancellation {
   /** Sign the image. */
   readonly signers?: readonly Signer[];
+  /** Read and authenticate all of the image when it is sealed. */
+  readonly verify?: boolean;
 }
 
 /**
  * Makes an image that is filled while it is written, without plaintext on a disk, seals and signs it. When that fails
  * the destination is as it was before.
  * @param fill is cancellable from its start on
- * @throws CkptfsError `exists`, `io`, `bad-argument`; what `fill` throws
+ * @throws CkptfsError `exists`, `io`, `bad-argument`, `damaged` when it is verified; what `fill` throws
  */
 export async function createFilled(
-  { destination, signers = [], onCancellable, ...options }: CreateFilledOptions,
+  { destination, signers = [], verify = false, onCancellable, ...options }: CreateFilledOptions,
   root: NewInode,
   fill: (image: WritableImage) => Promise<Omit<CreatedImage, 'imageId'>>,
 ): Promise<CreatedImage> {
@@ -37,6 +40,7 @@ export async function createFilled(
     onCancellable?.(true);
     const filled = await fillAndSeal(openWritable(store, begun.header, imageKey, {}), fill);
     if (signers.length > 0) signSealed(store, begun.header, imageKey, signers);
+    if (verify) await verifyUnlocked(destination, imageKey, options.signal);
     store.close();
     return { imageId: begun.header.imageId.toString('hex'), ...filled };
   } catch (error) {

@@ -6,15 +6,17 @@ import { verifyImage } from '../image/verify/verify.ts';
 import { openStore } from '../stores/open-store.ts';
 
 /**
- * Reads and authenticates everything in a sealed image before it is served.
- * @throws CkptfsError `damaged` when something in it is; what readHeader and openImage throw
+ * Reads and authenticates everything in a sealed image.
+ * @throws CkptfsError `damaged` when something in it is, `interrupted` by `signal`; what readHeader and openImage throw
  */
-export async function verifyUnlocked(location: string, imageKey: Secret): Promise<void> {
+export async function verifyUnlocked(location: string, imageKey: Secret, signal?: AbortSignal): Promise<void> {
   const store = openStore(location);
   try {
     const lock = lockForReading(store);
     try {
-      const { damage } = await verifyImage(openImage(store, readHeader(store), imageKey));
+      const { damage } = await verifyImage(openImage(store, readHeader(store), imageKey), {
+        ...(signal && { signal }),
+      });
       refuseDamage(
         store.location,
         damage.map(({ file, object, reason }) => ({ file: file ?? Buffer.from(`object ${object}`), reason })),

@@ -36,6 +36,7 @@ const preparations: Readonly<Record<string, string>> = {
   umount: 'ckptfs mount enc mnt -k k',
   verify: `${signer} && ckptfs sign enc -k k --sign signer.pem -q`,
   unlock: 'ckptfs mount enc mnt -k k && ckptfs lock mnt',
+  watch: 'mkdir archives && tar -C ckpt -cf archives/checkpoint.tar .',
 };
 
 /** The port of KMIP: the examples name none. */

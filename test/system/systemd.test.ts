@@ -84,6 +84,7 @@ describeIf(['root', 'fuse', 'python'], 'a service manager', () => {
     expect(fs.readFileSync(`/proc/${pid}/environ`, 'utf8')).not.toContain('NOTIFY_SOCKET');
     process.kill(pid, 'SIGTERM');
     expect(await endOf(child)).toEqual([0, null]);
+    await until('the manager hears of the end', () => heard().length > 1);
     expect(heard().slice(1)).toEqual([{ pid, lines: ['STOPPING=1', status(`${at('mnt')} is unmounted`)] }]);
   });
 
@@ -95,6 +96,7 @@ describeIf(['root', 'fuse', 'python'], 'a service manager', () => {
     fs.writeFileSync(at('mnt/a'), 'content');
     process.kill(pid, 'SIGTERM');
     expect(await endOf(child)).toEqual([0, null]);
+    await until('the manager hears of the end', () => heard().length > 1);
     expect(heard()).toEqual([
       { pid, lines: ['READY=1', status(`serving and writing ${at('enc')} on ${at('mnt')}`)] },
       { pid, lines: ['STOPPING=1', status(`unmounted; sealing ${at('enc')}`)] },
@@ -118,7 +120,31 @@ describeIf(['root', 'fuse', 'python'], 'a service manager', () => {
     }
     process.kill(pid, 'SIGTERM');
     expect(await endOf(child)).toEqual([0, null]);
-    expect(heard()).toHaveLength(2);
+    await until('the manager hears of the end', () => heard().length > 1);
+  });
+
+  test('hears that a directory is watched, and what was taken from it', async () => {
+    fs.mkdirSync(at('archives'));
+    runProgram('tar', '-C', at('src'), '-cf', at('archives/one.tar'), '.');
+    fs.writeFileSync(at('archives/two.tar'), 'no archive');
+    const heard = await listen(at('notify'));
+    const words = ['watch', at('archives'), '--into', at('images'), '-k', at('key')];
+    const child = spawn(ckptfsProgram, words, {
+      env: { ...toolEnvironment, NOTIFY_SOCKET: at('notify') },
+      stdio: 'ignore',
+    });
+    running.push(child);
+    const { pid = 0 } = child;
+    await until('the manager hears what was taken', () => heard().length > 1);
+    process.kill(pid, 'SIGTERM');
+    expect(await endOf(child)).toEqual([0, null]);
+    await until('the manager hears of the end', () => heard().length > 2);
+    const summary = status(`watching ${at('archives')}: 1 archive taken, 1 left in clear`);
+    expect(heard()).toEqual([
+      { pid, lines: ['READY=1', status(`watching ${at('archives')}`)] },
+      { pid, lines: [summary] },
+      { pid, lines: ['STOPPING=1', summary] },
+    ]);
   });
 
   test('that does not listen is a warning, and the mount serves', async () => {
@@ -173,7 +199,7 @@ describeIf(['root', 'fuse', 'python'], 'a service manager', () => {
 });
 
 describe('units', () => {
-  test('are there', () => expect(names).toEqual(['ckptfs-write@.service', 'ckptfs@.service']));
+  test('are there', () => expect(names).toEqual(['ckptfs-watch@.service', 'ckptfs-write@.service', 'ckptfs@.service']));
 
   systemTest(['systemdAnalyze'], 'are what systemd understands', () => {
     for (const name of names) {

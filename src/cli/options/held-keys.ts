@@ -214,6 +214,11 @@ export class HeldKeys {
     });
   }
 
+  /** Whether {@link forCreating} makes a new key, because none was named. */
+  get makesDefault(): boolean {
+    return this.#recipients.length === 0;
+  }
+
   /** Path of the key that {@link forCreating} made. */
   get madeDefault(): string | undefined {
     return this.#madeDefault;

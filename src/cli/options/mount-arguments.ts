@@ -1,5 +1,4 @@
 import type { ArgumentsCamelCase, Argv } from 'yargs';
-import { logFormats } from '../../serve/handover/daemon-config.ts';
 import type { MountOptions } from '../../serve/launch/checked-options.ts';
 import { type CommonOptions, checkPaths } from '../command.ts';
 import { omitUndefined } from '../omit-undefined.ts';
@@ -7,6 +6,7 @@ import { packageVersion } from '../version.ts';
 import { auditTarget } from './audit.ts';
 import { withImageArguments } from './image-options.ts';
 import { leaseFrom, withLeaseOptions } from './lease-options.ts';
+import { withLogFormat } from './log-options.ts';
 import { parseMountOptions } from './mount-options.ts';
 import { withNewImageOptions } from './new-image-options.ts';
 import { durationFrom, withJson } from './options.ts';
@@ -15,9 +15,11 @@ import { withSignatureDemand } from './signature-options.ts';
 
 /** Adds the arguments of `ckptfs mount`. */
 export function withMountArguments(yargs: Argv<CommonOptions>) {
-  return withJson(
-    withLeaseOptions(
-      withNewImageOptions(withServingOptions(withWriteOption(withSignatureDemand(withImageArguments(yargs))))),
+  return withLogFormat(
+    withJson(
+      withLeaseOptions(
+        withNewImageOptions(withServingOptions(withWriteOption(withSignatureDemand(withImageArguments(yargs))))),
+      ),
     ),
   )
     .positional('MNT', { type: 'string', demandOption: true, describe: 'Directory to mount on' })
@@ -35,12 +37,6 @@ export function withMountArguments(yargs: Argv<CommonOptions>) {
       describe: 'Lock the mount after a time, such as 30m or 8h',
     })
     .option('log-file', { type: 'string', nargs: 1, describe: 'Log of the daemon; see FILES in the manual' })
-    .option('log-format', {
-      type: 'string',
-      nargs: 1,
-      choices: logFormats,
-      describe: 'How the daemon writes its log: text unless told; journal for a service of systemd',
-    })
     .option('options', {
       alias: 'o',
       type: 'string',

@@ -1,0 +1,195 @@
+import { CkptfsError } from '../../base/errors.ts';
+import type { Directory } from '../../base/linux/directory.ts';
+import { printableName } from '../../base/printable.ts';
+import type { CipherName } from '../../format/ciphers.ts';
+import type { SuiteName } from '../../format/suites.ts';
+import { type FileIdentity, identityOf, isSame } from '../../library/file-identity.ts';
+import {
+  archivesIn,
+  type NewlyTaken,
+  resumeTaking,
+  type TakenArchive,
+  type TakingPlace,
+  takeArchive,
+} from '../../library/take-archive.ts';
+import type { WatchedDirectory } from '../../library/watched-directory.ts';
+import type { Log } from '../../serve/daemon/log.ts';
+import type { CommonOptions } from '../command.ts';
+import { slotsFor } from '../new-image.ts';
+import { omitUndefined } from '../omit-undefined.ts';
+import { withKeys } from '../options/image-arguments.ts';
+import type { KeyArguments, RecipientArguments } from '../options/key-options.ts';
+import { type SigningArguments, withSigners } from '../options/signing-options.ts';
+import { countOf, formatBytes } from '../terminal/quantities.ts';
+
+/** How images of archives are made. */
+export interface QueueArguments extends CommonOptions, KeyArguments, RecipientArguments, SigningArguments {
+  readonly suite: SuiteName | undefined;
+  readonly cipher: CipherName | undefined;
+  readonly chunkSize: number | undefined;
+  readonly skipSpecial: boolean;
+}
+
+/** An archive that was looked at, and stays. */
+interface Waiting {
+  readonly identity: FileIdentity;
+  /** Why it could not be taken; undefined while a process writes it. */
+  readonly error: CkptfsError | undefined;
+  readonly tries: number;
+  /** When it is looked at again, in milliseconds since 1970; never, unless it changes, for what is wrong with it. */
+  readonly nextTime: number;
+}
+
+/** What might be mended elsewhere is tried again after a time, which doubles each time. */
+const FIRST_WAIT_MILLISECONDS = 60_000;
+const LONGEST_WAIT_MILLISECONDS = 3_600_000;
+
+/** Takes the archives of a directory one after the other, and remembers which it could not take. */
+export class ArchiveQueue {
+  readonly #watched: WatchedDirectory;
+  readonly #place: TakingPlace;
+  readonly #log: Log;
+  readonly #args: QueueArguments;
+  /** By the name of the archive, in hexadecimal digits. */
+  readonly #waiting = new Map<string, Waiting>();
+  #taken = 0;
+
+  constructor(watched: WatchedDirectory, place: TakingPlace, log: Log, args: QueueArguments) {
+    this.#watched = watched;
+    this.#place = place;
+    this.#log = log;
+    this.#args = args;
+  }
+
+  /**
+   * Takes every archive that is there and whole. What cannot be taken is logged, and does not stop the others.
+   * @throws CkptfsError `interrupted`; `io` when the directories themselves cannot be used
+   */
+  async takeAll(signal: AbortSignal): Promise<void> {
+    await this.#watched.use(async (directory) => {
+      this.#resume(directory);
+      const names = archivesIn(directory);
+      const present = new Set(names.map((name) => name.toString('hex')));
+      for (const name of this.#waiting.keys()) if (!present.has(name)) this.#waiting.delete(name);
+      for (const name of names) await this.#consider(directory, name, signal);
+    });
+  }
+
+  /** Why archives that are there could not be taken. */
+  get failures(): CkptfsError[] {
+    return [...this.#waiting.values()].flatMap(({ error }) => error ?? []);
+  }
+
+  /** How long until something is to be looked at again although nothing happens; undefined for ever. */
+  get millisecondsToNext(): number | undefined {
+    const next = Math.min(...[...this.#waiting.values()].map(({ nextTime }) => nextTime));
+    return next === Number.POSITIVE_INFINITY ? undefined : Math.max(0, next - Date.now());
+  }
+
+  /** One line for a person. */
+  get summary(): string {
+    const left = this.failures.length;
+    const taken = `watching ${this.#watched.path}: ${countOf(this.#taken, 'archive')} taken`;
+    return left === 0 ? taken : `${taken}, ${left} left in clear`;
+  }
+
+  async #consider(directory: Directory, name: Buffer, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) throw new CkptfsError('interrupted', 'interrupted by a signal');
+    const found = directory.lstat(name);
+    if (found === undefined) return;
+    const identity = identityOf(found);
+    const key = name.toString('hex');
+    const before = this.#waiting.get(key);
+    const known = before !== undefined && isSame(before.identity, identity) ? before : undefined;
+    if (known !== undefined && Date.now() < known.nextTime) return;
+    const tries = known?.tries ?? 0;
+    const wait = Math.min(FIRST_WAIT_MILLISECONDS * 2 ** tries, LONGEST_WAIT_MILLISECONDS);
+    try {
+      this.#resume(directory);
+      const taken = await this.#take(directory, name, signal);
+      this.#waiting.delete(key);
+      if (taken !== undefined) return this.#report(taken, key, identity);
+      if (known === undefined) this.#info(`${pathOf(directory, name)} is still being written`);
+      this.#waiting.set(key, { identity, error: undefined, tries: 0, nextTime: Date.now() + FIRST_WAIT_MILLISECONDS });
+    } catch (error) {
+      if (!(error instanceof CkptfsError) || signal.aborted) throw error;
+      this.#failed(pathOf(directory, name), error);
+      const isWrong = error.code === 'unsupported-source';
+      this.#waiting.set(key, {
+        identity,
+        error,
+        tries: tries + 1,
+        nextTime: isWrong ? Number.POSITIVE_INFINITY : Date.now() + wait,
+      });
+    }
+  }
+
+  #take(directory: Directory, name: Buffer, signal: AbortSignal): Promise<NewlyTaken | undefined> {
+    const { suite, cipher, chunkSize, skipSpecial } = this.#args;
+    const how = omitUndefined({ suite, cipher, chunkSize });
+    // The keys are read, and certificates are checked, for each archive: they may expire while this runs.
+    return withKeys(
+      this.#args,
+      async (keys) => {
+        for (const warning of keys.warnings.splice(0)) this.#warn(warning);
+        await keys.prepareForCreating(how);
+        return withSigners(this.#args, (signers) =>
+          takeArchive(this.#place, directory, name, {
+            ...how,
+            skipSpecial,
+            signers,
+            signal,
+            makeSlots: slotsFor(keys),
+          }),
+        );
+      },
+      'make',
+    );
+  }
+
+  #report(taken: NewlyTaken, key: string, identity: FileIdentity): void {
+    const { created, otherNames, end, archive, image } = taken;
+    for (const path of created.skipped) this.#warn(`${archive}: left out ${path}: a device`);
+    if (end.kind === 'kept') {
+      // It would be encrypted again and again.
+      this.#waiting.set(key, { identity, error: end.error, tries: 0, nextTime: Number.POSITIVE_INFINITY });
+    }
+    this.#reportEnd(taken, `${countOf(created.files, 'file')}, ${formatBytes(created.bytes)}`);
+    if (end.kind !== 'removed' || otherNames === 0) return;
+    this.#log.warning(
+      `${archive} had ${countOf(otherNames, 'other name')}, where it stays in clear; its image is ${image}`,
+    );
+  }
+
+  #reportEnd({ archive, image, imageId, end }: TakenArchive, amount?: string): void {
+    const made = `image ${imageId} in ${image} is sealed and verified${amount === undefined ? '' : `, ${amount}`}`;
+    this.#taken++;
+    if (end.kind === 'removed') this.#info(`${archive} is removed: ${made}`);
+    if (end.kind === 'gone') this.#info(`${archive} was removed by another process: ${made}`);
+    if (end.kind === 'changed') this.#warn(`${archive} was changed or replaced, and is taken again: ${made}`);
+    if (end.kind === 'kept') this.#failed(archive, end.error);
+  }
+
+  #resume(directory: Directory): void {
+    const taken = resumeTaking(this.#place, directory);
+    if (taken !== undefined) this.#reportEnd(taken);
+  }
+
+  #failed(archive: string, error: CkptfsError): void {
+    const { message } = error;
+    const text = message.includes(archive) ? `${message}; it stays in clear` : `${archive} stays in clear: ${message}`;
+    this.#log.failure(error.reworded(text));
+  }
+
+  #info(text: string): void {
+    if (!this.#args.quiet) this.#log.info(text);
+  }
+
+  #warn(text: string): void {
+    if (!this.#args.quiet) this.#log.warning(text);
+  }
+}
+
+function pathOf(directory: Directory, name: Buffer): string {
+  return `${directory.path()}/${printableName(name)}`;
+}

@@ -1,0 +1,113 @@
+import { createReadStream, constants as fsConstants, fstatSync } from 'node:fs';
+import { Readable } from 'node:stream';
+import { CkptfsError, ioError, systemErrorName } from '../base/errors.ts';
+import { closeDescriptor, duplicateFrom, setCloseOnExec } from '../base/linux/descriptors.ts';
+import type { Directory } from '../base/linux/directory.ts';
+import { holdsReadLease, takeReadLease } from '../base/linux/read-leases.ts';
+import { printableName } from '../base/printable.ts';
+import { type FileIdentity, identityOf } from './file-identity.ts';
+
+/** What archives are called. */
+const SUFFIX = /\.(?:tar|tar\.gz|tgz|tar\.zst|tzst)$/;
+const FIRST_AFTER_STANDARD = 3;
+/** Bytes that are read at once. */
+const READ_SIZE = 1 << 20;
+
+/** Returns the end of a name that makes it the name of an archive; undefined for hidden files and all other names. */
+export function archiveSuffix(name: Buffer): string | undefined {
+  const text = name.toString('latin1');
+  return text.startsWith('.') ? undefined : SUFFIX.exec(text)?.[0];
+}
+
+/** An archive that is open to be read and has no writer, as long as {@link checkUndisturbed} does not throw. */
+export class LeasedArchive {
+  readonly name: Buffer;
+  /** Its directory and name, for messages. */
+  readonly path: string;
+  readonly #fd: number;
+
+  private constructor(name: Buffer, path: string, fd: number) {
+    this.name = name;
+    this.path = path;
+    this.#fd = fd;
+  }
+
+  /**
+   * Opens a regular file. A symbolic link is not followed.
+   * @returns undefined when there is none of the name, or a process still writes it
+   * @throws CkptfsError `unsupported-source` for anything else, `missing-feature` without leases, `io`
+   */
+  static open(directory: Directory, name: Buffer): LeasedArchive | undefined {
+    const path = `${directory.path()}/${printableName(name)}`;
+    let fd: number | undefined;
+    try {
+      const found = directory.lstat(name);
+      if (found === undefined) return undefined;
+      // Before it is opened, which does something to some devices; and after, as another one may be there by then.
+      if (found.isFile()) fd = directory.openFile(name, fsConstants.O_RDONLY);
+      if (fd === undefined || !fstatSync(fd).isFile()) throw notRegular(path);
+      const archive = takeLease(fd, path) ? new LeasedArchive(name, path, fd) : undefined;
+      if (archive !== undefined) fd = undefined;
+      return archive;
+    } catch (cause) {
+      if (systemErrorName(cause) === 'ENOENT') return undefined;
+      throw systemErrorName(cause) === 'ELOOP' ? notRegular(path) : ioError('read', path, cause);
+    } finally {
+      if (fd !== undefined) closeDescriptor(fd);
+    }
+  }
+
+  /** What the file is now. */
+  get identity(): FileIdentity {
+    return identityOf(fstatSync(this.#fd, { bigint: true }));
+  }
+
+  /** How many names the file has, once {@link name} was removed. */
+  get otherNames(): number {
+    return fstatSync(this.#fd).nlink;
+  }
+
+  /** @throws CkptfsError `source-changed` when a process wants to write it, or was allowed to */
+  checkUndisturbed(): void {
+    if (holdsReadLease(this.#fd)) return;
+    throw new CkptfsError('source-changed', `${this.path} was opened to be written meanwhile`, { path: this.path });
+  }
+
+  /** Reads it from its start. The stream fails as {@link checkUndisturbed} does. */
+  stream(): Readable {
+    const fd = duplicateFrom(this.#fd, FIRST_AFTER_STANDARD);
+    setCloseOnExec(fd, true);
+    const pieces = createReadStream('', { fd, start: 0, highWaterMark: READ_SIZE });
+    return Readable.from(this.#undisturbed(pieces), { objectMode: false });
+  }
+
+  /** Gives the lease up. */
+  close(): void {
+    closeDescriptor(this.#fd);
+  }
+
+  async *#undisturbed(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+    for await (const piece of pieces) {
+      this.checkUndisturbed();
+      yield piece;
+    }
+  }
+}
+
+/** @throws CkptfsError `missing-feature`, `io` */
+function takeLease(fd: number, path: string): boolean {
+  try {
+    return takeReadLease(fd);
+  } catch (cause) {
+    if (systemErrorName(cause) === 'EACCES') throw ioError('take a lease on', path, cause);
+    const message = `${path}: its file system has no leases, so that it is not known whether a process still writes it`;
+    throw new CkptfsError('missing-feature', message, { path, data: { feature: 'leases' }, cause });
+  }
+}
+
+function notRegular(path: string): CkptfsError {
+  return new CkptfsError('unsupported-source', `${path} is not a regular file`, {
+    path,
+    data: { reason: 'malformed-archive' },
+  });
+}
