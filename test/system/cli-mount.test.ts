@@ -50,9 +50,10 @@ describeIf(['root', 'fuse'], 'mount, status, umount', () => {
   test('take relative paths; mount prints nothing, status shows the mount, umount ends it', () => {
     expect(run('mount', 'enc', 'mnt', ...key)).toEqual(success());
     expect(fs.readFileSync(at('mnt/core-1.img'), 'utf8')).toBe('core');
-    expect(run('mount', 'enc', 'mnt', ...key)).toEqual(
-      failure(34, `${at('mnt')} has a mount of ckptfs already. Unmount it first: ckptfs umount.`),
-    );
+    const again = failure(34, `${at('mnt')} has a mount of ckptfs already. Unmount it first: ckptfs umount.`);
+    expect(run('mount', 'enc', 'mnt', ...key)).toEqual(again);
+    expect(run('mount', '--write', 'new', 'mnt', ...key)).toEqual(again);
+    expect(fs.existsSync(at('new'))).toBe(false);
     const { stdout } = run('status');
     const [heading = '', ...rows] = stdout.trimEnd().split('\n');
     expect(heading.split(/ {2,}/)).toEqual([

@@ -118,7 +118,8 @@ async function adviseOnFailure<T>({ mountPoint, write }: MountOptions, work: () 
   try {
     return await work();
   } catch (error) {
-    if (write !== true || !(error instanceof CkptfsError) || error.code === 'bad-argument') throw error;
+    if (write !== true || !(error instanceof CkptfsError)) throw error;
+    if (error.code === 'bad-argument' || error.code === 'already-mounted') throw error;
     if (systemErrorName(error.cause) === 'ENOENT') throw error;
     throw error.reworded(error.message, { aftermath: { state: 'not-mounted', mountPoint } });
   }

@@ -128,9 +128,9 @@ test('a failed mount says that what is written now is not encrypted, after what 
   const aftermath = { state: 'not-mounted', mountPoint: 'mnt' } as const;
   const bare = 'Nothing is mounted on mnt: what is written there is not encrypted.';
   expect(hintFor(new CkptfsError('mount-failed', 'x', { aftermath }))).toBe(bare);
-  expect(hintFor(new CkptfsError('already-mounted', 'x', { aftermath }))).toBe(
-    `Unmount it first: ckptfs umount. ${bare}`,
-  );
+  const data = { feature: 'fuse-device' } as const;
+  const known = hintFor(new CkptfsError('missing-feature', 'x', { data }));
+  expect(hintFor(new CkptfsError('missing-feature', 'x', { data, aftermath }))).toBe(`${known} ${bare}`);
 });
 
 test('an image that is sealed and not mounted again is mounted by hand', () => {
