@@ -223,6 +223,7 @@ export const HOUSES: Readonly<Record<string, House>> = {
       'crypto/select.ts',
       'crypto/signer.ts',
       'format',
+      'fuse/mount/mountinfo.ts',
       'fuse/mount/reachable.ts',
       'fuse/uring/switch.ts',
       'image',
@@ -234,7 +235,7 @@ export const HOUSES: Readonly<Record<string, House>> = {
     ],
     doors: ['hints.ts', 'key-check.ts', 'main.ts', 'mount-here.ts'],
     rooms: {
-      '.': ['commands', 'config', 'options', 'terminal', 'words'],
+      '.': ['commands', 'config', 'hooks', 'options', 'terminal', 'words'],
       words: ['.'],
       terminal: ['.'],
       config: ['.'],
@@ -242,7 +243,8 @@ export const HOUSES: Readonly<Record<string, House>> = {
       doctor: ['.', 'terminal'],
       archive: ['.', 'options', 'terminal', 'words'],
       criu: ['.', 'options', 'terminal'],
-      commands: ['.', 'archive', 'config', 'criu', 'doctor', 'options', 'terminal', 'words'],
+      hooks: ['.', 'config'],
+      commands: ['.', 'archive', 'config', 'criu', 'doctor', 'hooks', 'options', 'terminal', 'words'],
     },
   },
   programs: {

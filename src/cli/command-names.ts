@@ -56,6 +56,10 @@ export const commandTexts = {
     usage: 'exec <ENC>',
     summary: 'Run a command with an image mounted for it alone',
   },
+  'run-hook': {
+    usage: 'run-hook <HOOK> <ENC> <MNT>',
+    summary: 'Mount an image for a container, and unmount it, as hooks of a container runtime',
+  },
   status: {
     usage: 'status [MNT]',
     summary: 'Show the mounts of this host and what they do',

@@ -17,6 +17,7 @@ export const loadCommand: Readonly<Record<CommandName, () => Promise<Command>>> 
   lock: async () => (await import('./commands/lock.ts')).command,
   unlock: async () => (await import('./commands/unlock.ts')).command,
   exec: async () => (await import('./commands/exec.ts')).command,
+  'run-hook': async () => (await import('./commands/run-hook.ts')).command,
   status: async () => (await import('./commands/status.ts')).command,
   key: async () => (await import('./commands/key.ts')).command,
   kms: async () => (await import('./commands/kms.ts')).command,

@@ -14,6 +14,11 @@ const SIGPIPE = 13;
 async function run(words: readonly string[]): Promise<number> {
   if (ownWords(words).includes('--json')) speakJson();
   try {
+    const action = criuAction(words);
+    if (action !== undefined) {
+      await (await import('./hooks/criu-action.ts')).checkCriuAction(action);
+      return EXIT_OK;
+    }
     const earlyDaemon = await startDaemonEarly(words);
     let code = 0;
     const setCode = (finished: number): void => {
@@ -26,6 +31,11 @@ async function run(words: readonly string[]): Promise<number> {
   } catch (error) {
     return report(error, words);
   }
+}
+
+/** Returns the action for which criu runs this program: its --action-script is a program without arguments. */
+function criuAction(words: readonly string[]): string | undefined {
+  return words.length === 0 ? process.env['CRTOOLS_SCRIPT_ACTION'] : undefined;
 }
 
 async function report(error: unknown, words: readonly string[]): Promise<number> {

@@ -30,6 +30,7 @@ const preparations: Readonly<Record<string, string>> = {
   recover: killed,
   reencrypt: 'ckptfs keygen -o new.key -q',
   remount: written,
+  'run-hook': `echo '{"id": "web", "status": "creating"}' > state.json`,
   seal: killed,
   sign: signer,
   status: 'ckptfs mount enc mnt -k k',

@@ -13,7 +13,7 @@ import { withNewImage } from '../new-image.ts';
 import { omitUndefined } from '../omit-undefined.ts';
 import { hasOthers, type KeyOrigin } from '../options/held-keys.ts';
 import { withImageKey } from '../options/image-arguments.ts';
-import { mountRequest, withMountArguments } from '../options/mount-arguments.ts';
+import { type MountArguments, mountRequest, withMountArguments } from '../options/mount-arguments.ts';
 import { refuseNewImageOptions } from '../options/new-image-options.ts';
 import { checkVerify } from '../options/serving-options.ts';
 import { demandedManifest } from '../options/signature-options.ts';
@@ -29,47 +29,60 @@ export const command = defineCommand({
   options: withMountArguments,
   async run(args, { earlyDaemon }) {
     if (args.foreground && !isUnlocker()) becomeDaemon(thisCommand(), [args.ENC, args.MNT]);
-    const { image, mount: requested, logFile } = await mountRequest(args);
-    checkVerify(image.verify, requested.write);
-    const common = { logFile, foreground: args.foreground, earlyDaemon };
-    if (isCriuDirectory(args.ENC)) {
-      refuseNewImageOptions(args);
-      const { withCriuSecrets } = await import('../criu/criu-secrets.ts');
-      const mounted = await withCriuSecrets(
-        image,
-        image.verify,
-        ({ criu, secrets, origin }) => serve({ ...common, mount: { ...requested, criu }, origin }, secrets),
-        requested.lease,
-      );
-      return report(args, mounted);
-    }
-    const mount = { ...requested, ...(await demandedManifest(image, requested)) };
-    const serving = { ...common, mount };
-    // With `-o write` no image is made: the empty directory may be where a disk should be mounted but is not.
-    if (args.write && image.imageId === undefined && isVacant(args.ENC)) {
-      const [mounted, made] = await adviseOnFailure(mount, async () => {
-        await checkMount(mount);
-        return withNewImage({ ...image, root: rootLike(args.MNT) }, async (imageKey, made) => {
-          if (serving.foreground && !args.json && !args.quiet) await printLines(made.announcement);
-          return [await serve(serving, imageKey, made), made] as const;
-        });
-      });
-      if (mounted !== undefined && !args.json && !args.quiet) await printLines(made.announcement);
-      return report(args, mounted, made.keyFile);
-    }
-    refuseNewImageOptions(args);
-    const mounted = await adviseOnFailure(mount, async () => {
-      // Before anyone is asked for a passphrase. A key file needs no such time.
-      if (image.keyFile.length === 0 || hasOthers(image)) await checkMount(mount);
-      return withImageKey(image, (imageKey, origin) => serve({ ...serving, origin }, imageKey), {
-        write: mount.write,
-        verify: image.verify,
-        lease: mount.lease,
-      });
-    });
-    return report(args, mounted);
+    await mountAndReport(args, await mountRequest(args), earlyDaemon);
   },
 });
+
+type Request = Awaited<ReturnType<typeof mountRequest>>;
+
+/**
+ * Mounts what a command line asks for, and prints what was made and what is to be warned of. Returns nothing in the
+ * foreground.
+ */
+export async function mountAndReport(
+  args: MountArguments & { readonly foreground: boolean; readonly json: boolean },
+  { image, mount: requested, logFile }: Request,
+  earlyDaemon?: DaemonProcess,
+): Promise<MountHandle | undefined> {
+  checkVerify(image.verify, requested.write);
+  const common = { logFile, foreground: args.foreground, earlyDaemon };
+  if (isCriuDirectory(args.ENC)) {
+    refuseNewImageOptions(args);
+    const { withCriuSecrets } = await import('../criu/criu-secrets.ts');
+    const mounted = await withCriuSecrets(
+      image,
+      image.verify,
+      ({ criu, secrets, origin }) => serve({ ...common, mount: { ...requested, criu }, origin }, secrets),
+      requested.lease,
+    );
+    return report(args, mounted);
+  }
+  const mount = { ...requested, ...(await demandedManifest(image, requested)) };
+  const serving = { ...common, mount };
+  // With `-o write` no image is made: the empty directory may be where a disk should be mounted but is not.
+  if (args.write && image.imageId === undefined && isVacant(args.ENC)) {
+    const [mounted, made] = await adviseOnFailure(mount, async () => {
+      await checkMount(mount);
+      return withNewImage({ ...image, root: rootLike(args.MNT) }, async (imageKey, made) => {
+        if (serving.foreground && !args.json && !args.quiet) await printLines(made.announcement);
+        return [await serve(serving, imageKey, made), made] as const;
+      });
+    });
+    if (mounted !== undefined && !args.json && !args.quiet) await printLines(made.announcement);
+    return report(args, mounted, made.keyFile);
+  }
+  refuseNewImageOptions(args);
+  const mounted = await adviseOnFailure(mount, async () => {
+    // Before anyone is asked for a passphrase. A key file needs no such time.
+    if (image.keyFile.length === 0 || hasOthers(image)) await checkMount(mount);
+    return withImageKey(image, (imageKey, origin) => serve({ ...serving, origin }, imageKey), {
+      write: mount.write,
+      verify: image.verify,
+      lease: mount.lease,
+    });
+  });
+  return report(args, mounted);
+}
 
 interface ServingArguments {
   readonly mount: MountOptions;
@@ -102,11 +115,12 @@ async function report(
   { json, quiet }: { readonly json: boolean; readonly quiet: boolean },
   mounted: MountHandle | undefined,
   keyFile?: string,
-): Promise<void> {
-  if (mounted === undefined) return;
+): Promise<MountHandle | undefined> {
+  if (mounted === undefined) return undefined;
   const { mountPoint, imageId, pid, logFile, warnings } = mounted;
   if (!quiet) for (const warning of warnings) await warn(warning);
   if (json) await printJson({ mountPoint, imageId, pid, logFile, ...omitUndefined({ keyFile }) });
+  return mounted;
 }
 
 async function printLines(lines: readonly string[]): Promise<void> {

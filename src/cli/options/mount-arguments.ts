@@ -15,20 +15,22 @@ import { withSignatureDemand } from './signature-options.ts';
 
 /** Adds the arguments of `ckptfs mount`. */
 export function withMountArguments(yargs: Argv<CommonOptions>) {
+  return withJson(withBackgroundMountArguments(yargs)).option('foreground', {
+    alias: 'f',
+    type: 'boolean',
+    default: false,
+    describe: 'Stay in the foreground and log to standard error',
+  });
+}
+
+/** Adds the arguments of a command that mounts by a daemon in the background. */
+export function withBackgroundMountArguments<T extends CommonOptions>(yargs: Argv<T>) {
   return withLogFormat(
-    withJson(
-      withLeaseOptions(
-        withNewImageOptions(withServingOptions(withWriteOption(withSignatureDemand(withImageArguments(yargs))))),
-      ),
+    withLeaseOptions(
+      withNewImageOptions(withServingOptions(withWriteOption(withSignatureDemand(withImageArguments(yargs))))),
     ),
   )
     .positional('MNT', { type: 'string', demandOption: true, describe: 'Directory to mount on' })
-    .option('foreground', {
-      alias: 'f',
-      type: 'boolean',
-      default: false,
-      describe: 'Stay in the foreground and log to standard error',
-    })
     .option('allow-root', { type: 'boolean', default: false, describe: 'Let root in' })
     .option('key-ttl', {
       type: 'string',
@@ -55,8 +57,8 @@ function auditOf(args: { readonly auditLog?: string | undefined }): MountOptions
 
 type OptionsOf<T> = T extends Argv<infer U> ? U : never;
 
-/** The arguments of `ckptfs mount`, as a parser understands them. */
-export type MountArguments = ArgumentsCamelCase<OptionsOf<ReturnType<typeof withMountArguments>>>;
+/** The arguments of a command that mounts, as a parser understands them. */
+export type MountArguments = ArgumentsCamelCase<OptionsOf<ReturnType<typeof withBackgroundMountArguments>>>;
 
 /**
  * Joins the options of a command line and those in its `-o` lists. Options of the line come first.

@@ -11,6 +11,8 @@ import { type DaemonEnd, MountDaemon } from './mount-daemon.ts';
 export interface UnmountOptions {
   /** Takes the mount out of sight now; it ends when no process uses it any more. */
   readonly lazy?: boolean;
+  /** Unmounts only a mount that mount tables show with this source. */
+  readonly source?: string;
 }
 
 export interface UnmountResult {
@@ -43,8 +45,14 @@ const LAZY_MILLISECONDS = 500;
  *   such as `io`. When it is unmounted and the daemon did not end: `no-answer`, because it is stopped, or is another
  *   user's and takes too long
  */
-export async function unmountImage(mountPoint: string, { lazy = false }: UnmountOptions = {}): Promise<UnmountResult> {
+export async function unmountImage(mountPoint: string, options: UnmountOptions = {}): Promise<UnmountResult> {
+  const { lazy = false, source } = options;
   const found = await findOwnMount(mountPoint);
+  if (source !== undefined && found.source !== source) {
+    throw new CkptfsError('not-mounted', `${found.mountPoint} is a mount of ${found.source}, not of ${source}`, {
+      path: found.mountPoint,
+    });
+  }
   const write = isWritable(found);
   return withStateDirectories(async (directories) => {
     const daemon = await MountDaemon.find(directories, found, Deadline.after(ANSWER_MILLISECONDS));

@@ -1,0 +1,71 @@
+import type { Argv } from 'yargs';
+import { CkptfsError } from '../../base/errors.ts';
+import { unmountImage } from '../../serve/control/umount.ts';
+import { type CommonOptions, defineCommand } from '../command.ts';
+import { type ContainerState, readContainerState } from '../hooks/container-state.ts';
+import { checkSeen } from '../hooks/container-view.ts';
+import { type MountArguments, mountRequest, withBackgroundMountArguments } from '../options/mount-arguments.ts';
+import { warn } from '../terminal/output.ts';
+import { mountAndReport } from './mount.ts';
+
+export const command = defineCommand({
+  examples: [
+    [
+      '$0 run-hook createRuntime enc mnt -k k --write < state.json',
+      'A runtime writes the state: mount a volume for it',
+    ],
+    ['$0 run-hook poststop enc mnt < state.json', 'When it has ended: unmount, seal, wipe the keys'],
+  ],
+  options: (yargs: Argv<CommonOptions>) =>
+    withBackgroundMountArguments(
+      yargs.positional('HOOK', {
+        choices: ['createRuntime', 'poststop'] as const,
+        demandOption: true,
+        describe: 'The hook that the runtime runs this as',
+      }),
+    ),
+  async run(args) {
+    const state = await readContainerState();
+    return args.HOOK === 'createRuntime' ? mountFor(state, args) : unmountOf(state, args.MNT);
+  },
+});
+
+/** Mounts for a container, or leaves nothing mounted. */
+async function mountFor(state: ContainerState, args: MountArguments): Promise<void> {
+  const { mount, ...request } = await mountRequest(args);
+  const source = sourceFor(state);
+  const fuseOptions = [...(mount.fuseOptions ?? []), `fsname=${source}`];
+  const mounted = await mountAndReport(
+    { ...args, foreground: false, json: false },
+    { ...request, mount: { ...mount, fuseOptions } },
+  );
+  if (mounted === undefined) return;
+  try {
+    checkSeen(mounted.mountPoint, state);
+  } catch (error) {
+    await mounted.unmount({ lazy: true });
+    throw error;
+  }
+}
+
+/**
+ * Unmounts what was mounted for a container. Another container's mount in its place is left alone: the runtime runs
+ * this hook as well when it could not create the container, because the place was taken.
+ */
+async function unmountOf(state: ContainerState, mountPoint: string): Promise<void> {
+  const source = sourceFor(state);
+  try {
+    await unmountImage(mountPoint, { source });
+  } catch (error) {
+    if (!(error instanceof CkptfsError)) throw error;
+    if (error.code === 'not-mounted') return;
+    if (error.code !== 'busy' || error.data?.reason !== 'in-use') throw error;
+    await unmountImage(mountPoint, { source, lazy: true });
+    await warn(`${error.message}; it is out of sight now, and its keys are wiped when that ends`);
+  }
+}
+
+/** Returns what mount tables show as the source of a container's mount. */
+function sourceFor({ id }: ContainerState): string {
+  return `container:${id}`;
+}

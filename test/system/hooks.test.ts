@@ -1,0 +1,179 @@
+// ckptfs as the action script of criu, and as hooks of a container runtime.
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect } from 'vitest';
+import { runCkptfs } from './support/ckptfs.ts';
+import { type Bundle, makeBundle, runc } from './support/containers.ts';
+import { buildFixture, readState, waitForState } from './support/fixtures.ts';
+import { ckptfsProgram, until } from './support/mounts.ts';
+import { type CommandResult, type Namespace, openNamespace } from './support/namespace.ts';
+import { describeIf, systemTest } from './support/requirements.ts';
+
+let base: string;
+const at = (...names: string[]): string => join(base, ...names);
+
+beforeAll(() => {
+  base = fs.realpathSync(fs.mkdtempSync(join(tmpdir(), 'ckptfs-hooks-')));
+  runCkptfs('keygen', '-o', at('k'));
+  runCkptfs('keygen', '-o', at('other'));
+  for (const name of ['layers', 'plain', 'work']) fs.mkdirSync(at(name));
+});
+afterAll(() => fs.rmSync(base, { recursive: true }));
+
+/** Runs a line of shell inside, in {@link base}. */
+function type(namespace: Namespace, line: string): CommandResult {
+  return namespace.run('sh', '-c', `cd ${base} && PATH=${join(ckptfsProgram, '..')}:$PATH && ${line}`);
+}
+
+/** Mounts a directory `plain` that is not in memory, whatever the host has at this place. */
+const PLAIN =
+  'mount -t tmpfs tmpfs layers && mkdir layers/lower layers/upper layers/work && ' +
+  'mount -t overlay overlay plain -o lowerdir=layers/lower,upperdir=layers/upper,workdir=layers/work';
+
+describeIf(['root', 'fuse', 'namespaces', 'criu', 'gcc'], 'as the action script of criu', () => {
+  systemTest([], 'lets criu dump and restore on mounts alone, and refuses before anything is written', async () => {
+    const script = `--action-script ${ckptfsProgram}`;
+    const stateFile = at('state');
+    const command = buildFixture('counter', { directory: base, stateFile, mebibytes: 1 });
+    const first = await openNamespace();
+    try {
+      const pid = first.launch(...command);
+      await waitForState(stateFile, (state) => state.passes >= 1);
+      const dump = (directory: string) => `criu dump -t ${pid} -D ${directory} -W work -o dump.log ${script}`;
+      const refused = type(first, `${PLAIN} && ${dump('plain')} || ls plain`);
+      expect(refused).toMatchObject({ status: 0, stdout: '' });
+      expect(fs.readFileSync(at('work/dump.log'), 'utf8')).toContain(
+        `ckptfs: the dump is refused: criu's directory of images, ${at('plain')}, is neither on a mount of ckptfs nor in memory.\n`,
+      );
+      expect(type(first, `ckptfs exec --write enc -k k -q -- ${dump('{}')}`)).toMatchObject({ status: 0 });
+    } finally {
+      await first.close();
+    }
+    const { passes } = readState(stateFile) ?? { passes: 0 };
+    const second = await openNamespace();
+    try {
+      type(second, 'echo 1000 > /proc/sys/kernel/ns_last_pid');
+      const restore = (directory: string) => `criu restore -d -D ${directory} -W work -o restore.log ${script}`;
+      const decrypted = `${PLAIN} && ckptfs decrypt enc plain/images -k k -q`;
+      expect(type(second, `${decrypted} && ${restore('plain/images')}`).status).not.toBe(0);
+      expect(fs.readFileSync(at('work/restore.log'), 'utf8')).toContain('ckptfs: the restore is refused: ');
+      expect(type(second, `mkdir mnt && ckptfs mount enc mnt -k k && ${restore('mnt')}`)).toMatchObject({ status: 0 });
+      await waitForState(stateFile, (now) => now.passes >= passes + 2);
+    } finally {
+      await second.close();
+    }
+  });
+});
+
+describeIf(['root', 'fuse', 'namespaces', 'criu', 'runc', 'gcc'], 'as hooks of runc', () => {
+  const container = `ckptfs-hooks-${process.pid}`;
+  let bundle: Bundle;
+  let namespace: Namespace;
+
+  beforeAll(async () => {
+    bundle = makeBundle(at('bundle'), 1);
+    for (const name of ['host', 'images']) fs.mkdirSync(at(name));
+    namespace = await openNamespace({ hideFuse: true });
+    expect(type(namespace, 'mount -t tmpfs tmpfs host && mount --make-shared host && mkdir host/volume').status).toBe(
+      0,
+    );
+  });
+  afterAll(() => namespace.close());
+
+  /** Has the container bind the volume, by hooks that mount it with a key. */
+  function configure(key: string, propagation: string, image = at('volume-enc')): void {
+    const file = join(bundle.directory, 'config.json');
+    const config = JSON.parse(fs.readFileSync(file, 'utf8'));
+    config.mounts = config.mounts.filter(({ destination }: { destination: string }) => destination !== '/state');
+    config.mounts.push({
+      destination: '/state',
+      source: at('host/volume'),
+      type: 'bind',
+      options: ['rbind', propagation],
+    });
+    const hook = (name: string) => {
+      const args = ['ckptfs', 'run-hook', name, image, at('host/volume'), '--write', '-k', at(key)];
+      return [{ path: ckptfsProgram, args }];
+    };
+    config.hooks = { createRuntime: hook('createRuntime'), poststop: hook('poststop') };
+    fs.writeFileSync(file, JSON.stringify(config));
+  }
+
+  const run = (...words: string[]) => runc(namespace, base, ...words);
+  const start = (name = container) => run('run', '--detach', '--bundle', bundle.directory, name);
+  const paths = () => ['--image-path', at('images'), '--work-path', at('work')];
+  /** Reads how far the container has come, from its volume. */
+  const passes = () => Number(/passes=(\d+)/.exec(type(namespace, 'cat host/volume/count').stdout)?.[1] ?? -1);
+  const mounts = () =>
+    type(namespace, 'cat /proc/self/mounts')
+      .stdout.split('\n')
+      .filter((one) => / fuse/.test(one));
+
+  systemTest(
+    [],
+    'mounts a volume for a container, and leaves nothing when it stops, is checkpointed or restored',
+    async () => {
+      configure('k', 'rslave');
+      start();
+      await until('the container writes into its volume', () => passes() >= 1);
+      expect(mounts()).toEqual([expect.stringContaining(`container:${container} ${at('host/volume')} fuse.ckptfs `)]);
+
+      // Another container's hooks leave this one's volume alone, whatever they meet.
+      configure('k', 'rslave', at('second-enc'));
+      expect(() => start('second')).toThrow(/exit status 34/);
+      expect([mounts().length, fs.existsSync(at('second-enc'))]).toEqual([1, false]);
+
+      configure('k', 'rslave');
+      // runc has criu read this file; /etc is the namespace's own. What runc writes first has no memory in it.
+      const etc = 'mount -t overlay overlay /etc -o lowerdir=/etc,upperdir=layers/etc,workdir=layers/etc-work';
+      const guard = `mkdir -p /etc/criu && echo "action-script ${ckptfsProgram}" > /etc/criu/runc.conf`;
+      expect(type(namespace, `${PLAIN} && mkdir layers/etc layers/etc-work && ${etc} && ${guard}`).status).toBe(0);
+      const plain = ['--image-path', at('plain'), '--work-path', at('work')];
+      expect(() => run('checkpoint', ...plain, container)).toThrow(/criu failed/);
+      expect(fs.readFileSync(at('work/dump.log'), 'utf8')).toContain('ckptfs: the dump is refused: ');
+      expect(type(namespace, 'ls plain; rm /etc/criu/runc.conf').stdout).toBe('descriptors.json\n');
+      const refusedAt = passes();
+      await until('the container goes on', () => passes() > refusedAt);
+
+      run('checkpoint', ...paths(), container);
+      expect(mounts()).toEqual([]);
+      const before = Number(
+        /passes=(\d+)/.exec(runCkptfs('cat', at('volume-enc'), 'count', '-k', at('k')).stdout)?.[1],
+      );
+
+      run('restore', '--detach', '--bundle', bundle.directory, ...paths(), container);
+      await until('the restored container writes into its volume', () => passes() >= before + 2);
+      run('delete', '--force', container);
+      expect(mounts()).toEqual([]);
+      expect(runCkptfs('verify', at('volume-enc'), '-k', at('k')).status).toBe(0);
+    },
+  );
+
+  systemTest([], 'refuse a container that cannot have its volume, and leave nothing mounted', () => {
+    configure('other', 'rslave', at('k-enc'));
+    expect(runCkptfs('encrypt', bundle.directory, at('k-enc'), '-k', at('k'), '-q').status).toBe(0);
+    expect(() => start()).toThrow(/exit status 12.*does not open the one key slot/);
+    configure('k', 'rprivate', at('k-enc'));
+    expect(() => start()).toThrow(/exit status 30.*the container does not see the mount/);
+    expect([mounts(), type(namespace, 'ls host/volume').stdout]).toEqual([[], '']);
+  });
+
+  systemTest([], 'unmount what is in use lazily, and end well where nothing is mounted', () => {
+    const stopped = `'{"id": "c", "status": "stopped"}'`;
+    const hook = (name: string) => `echo ${stopped} | ckptfs run-hook ${name} k-enc host/volume -k k`;
+    const held = type(namespace, `${hook('createRuntime')} && exec 5< host/volume/config.json && ${hook('poststop')}`);
+    expect(held.status).toBe(0);
+    expect(held.stderr).toMatch(
+      /^ckptfs: warning: \S+ is in use by .*; it is out of sight now, and its keys are wiped /,
+    );
+    expect(mounts()).toEqual([]);
+    expect(type(namespace, hook('poststop'))).toEqual({ status: 0, stdout: '', stderr: '' });
+    const hostile = spawnSync(ckptfsProgram, ['run-hook', 'poststop', at('k-enc'), at('host/volume')], { input: '{' });
+    expect([hostile.status, String(hostile.stderr)]).toEqual([
+      2,
+      'ckptfs: standard input is not the state of a container, which a runtime writes there: it is not JSON.\n',
+    ]);
+  });
+});

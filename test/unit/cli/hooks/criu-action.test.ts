@@ -1,0 +1,35 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { checkCriuAction, deviceText } from '../../../../src/cli/hooks/criu-action.ts';
+
+const DIRECTORY = 'CRTOOLS_IMAGE_DIR';
+/** A directory that is neither on a mount of ckptfs nor in memory. */
+const ELSEWHERE = '/proc/self';
+
+beforeEach(() => vi.stubEnv(DIRECTORY, ELSEWHERE));
+afterEach(() => vi.unstubAllEnvs());
+
+test.each(['pre-dump', 'pre-restore'])('%s is refused for a directory that nothing protects', async (action) => {
+  await expect(checkCriuAction(action)).rejects.toMatchObject({ code: 'not-mounted' });
+});
+
+test.each(['post-dump', 'post-restore', 'post-resume', 'what-is-new'])('%s is let pass', async (action) => {
+  await checkCriuAction(action);
+});
+
+test('a directory in memory is allowed', async () => {
+  vi.stubEnv(DIRECTORY, '/dev');
+  await checkCriuAction('pre-dump');
+});
+
+test.each([
+  ['', 'bad-argument'],
+  ['/no/such/directory', 'io'],
+])('the directory %j is refused', async (directory, code) => {
+  vi.stubEnv(DIRECTORY, directory);
+  await expect(checkCriuAction('pre-dump')).rejects.toMatchObject({ code });
+});
+
+test('a device is named as in mount tables', () => {
+  const devices = [0x76n, 0x801n, 0x1111_0370n, 0xf_f000_abcf_1234n];
+  expect(devices.map(deviceText)).toEqual(['0:118', '8:1', '259:70000', '1048338:703540']);
+});
