@@ -74,7 +74,7 @@ describeIf(['root', 'fuse', 'namespaces', 'criu', 'runc', 'gcc'], 'as hooks of r
 
   beforeAll(async () => {
     bundle = makeBundle(at('bundle'), 1);
-    for (const name of ['host', 'images']) fs.mkdirSync(at(name));
+    fs.mkdirSync(at('host'));
     namespace = await openNamespace({ hideFuse: true });
     expect(type(namespace, 'mount -t tmpfs tmpfs host && mount --make-shared host && mkdir host/volume').status).toBe(
       0,
@@ -103,7 +103,13 @@ describeIf(['root', 'fuse', 'namespaces', 'criu', 'runc', 'gcc'], 'as hooks of r
 
   const run = (...words: string[]) => runc(namespace, base, ...words);
   const start = (name = container) => run('run', '--detach', '--bundle', bundle.directory, name);
-  const paths = () => ['--image-path', at('images'), '--work-path', at('work')];
+  /** Runs runc with an image of its checkpoint mounted for it alone. */
+  const execRunc = (options: string, ...words: string[]) => {
+    const command = `runc --root ${at('runc')} --log ${at('runc.log')} ${words.join(' ')}`;
+    const exec = `ckptfs exec ${options} images -k k -q -- ${command} --image-path {} --work-path work ${container}`;
+    // A detached container inherits the standard streams.
+    expect(type(namespace, `${exec} < /dev/null > /dev/null 2> err`).status, exec).toBe(0);
+  };
   /** Reads how far the container has come, from its volume. */
   const passes = () => Number(/passes=(\d+)/.exec(type(namespace, 'cat host/volume/count').stdout)?.[1] ?? -1);
   const mounts = () =>
@@ -137,13 +143,14 @@ describeIf(['root', 'fuse', 'namespaces', 'criu', 'runc', 'gcc'], 'as hooks of r
       const refusedAt = passes();
       await until('the container goes on', () => passes() > refusedAt);
 
-      run('checkpoint', ...paths(), container);
+      execRunc('--write', 'checkpoint');
       expect(mounts()).toEqual([]);
+      expect(fs.readFileSync(at('runc.log'), 'utf8')).not.toContain('another mount namespace');
       const before = Number(
         /passes=(\d+)/.exec(runCkptfs('cat', at('volume-enc'), 'count', '-k', at('k')).stdout)?.[1],
       );
 
-      run('restore', '--detach', '--bundle', bundle.directory, ...paths(), container);
+      execRunc('', 'restore', '--detach', '--bundle', bundle.directory);
       await until('the restored container writes into its volume', () => passes() >= before + 2);
       run('delete', '--force', container);
       expect(mounts()).toEqual([]);
@@ -163,7 +170,9 @@ describeIf(['root', 'fuse', 'namespaces', 'criu', 'runc', 'gcc'], 'as hooks of r
   systemTest([], 'unmount what is in use lazily, and end well where nothing is mounted', () => {
     const stopped = `'{"id": "c", "status": "stopped"}'`;
     const hook = (name: string) => `echo ${stopped} | ckptfs run-hook ${name} k-enc host/volume -k k`;
-    const held = type(namespace, `${hook('createRuntime')} && exec 5< host/volume/config.json && ${hook('poststop')}`);
+    // What is there of the same container is from a start that failed.
+    expect(type(namespace, `${hook('createRuntime')} && ${hook('createRuntime')}`).status).toBe(0);
+    const held = type(namespace, `exec 5< host/volume/config.json && ${hook('poststop')}`);
     expect(held.status).toBe(0);
     expect(held.stderr).toMatch(
       /^ckptfs: warning: \S+ is in use by .*; it is out of sight now, and its keys are wiped /,
@@ -175,5 +184,13 @@ describeIf(['root', 'fuse', 'namespaces', 'criu', 'runc', 'gcc'], 'as hooks of r
       2,
       'ckptfs: standard input is not the state of a container, which a runtime writes there: it is not JSON.\n',
     ]);
+  });
+
+  systemTest([], 'the mount ends after its container, where no hook unmounts it', async () => {
+    const state = `{"id": "c", "status": "created", "pid": '$!'}`;
+    const hook = 'ckptfs run-hook createRuntime k-enc host/volume -k k';
+    expect(type(namespace, `{ sleep 1 > /dev/null 2>&1 & echo '${state}' | ${hook}; }`)).toMatchObject({ status: 0 });
+    expect(mounts()).toHaveLength(1);
+    await until('the mount is gone', () => mounts().length === 0);
   });
 });

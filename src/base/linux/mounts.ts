@@ -9,6 +9,7 @@ export const MS_NODEV = 4;
 export const MS_NOEXEC = 8;
 const MS_REC = 16384;
 const MS_PRIVATE = 1 << 18;
+const MS_SLAVE = 1 << 19;
 export const MNT_DETACH = 2;
 const UMOUNT_NOFOLLOW = 8;
 
@@ -29,8 +30,17 @@ export function mount(source: string, target: string, type: string, flags: numbe
 }
 
 /** Keeps mounts below a mount point from showing up elsewhere (mount_namespaces(7)). @throws Error */
-export function makePrivate(mountPoint: string, recursive: boolean): void {
-  mount('none', mountPoint, 'none', MS_PRIVATE | (recursive ? MS_REC : 0), '');
+export function makePrivate(mountPoint: string): void {
+  mount('none', mountPoint, 'none', MS_PRIVATE, '');
+}
+
+/**
+ * Keeps what happens to the mounts of this namespace from others, and not the other way round: what is unmounted there
+ * is unmounted here as well, so that it is not kept by a copy.
+ * @throws Error
+ */
+export function makeAllSlaves(): void {
+  mount('none', '/', 'none', MS_SLAVE | MS_REC, '');
 }
 
 /**

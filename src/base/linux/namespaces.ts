@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 import { CkptfsError } from '../errors.ts';
-import { makePrivate } from './mounts.ts';
+import { makeAllSlaves } from './mounts.ts';
 import { bind, lastErrno } from './native.ts';
 import { systemError } from './system-error.ts';
 
@@ -17,7 +17,7 @@ const calls = {
 } as const;
 
 /**
- * Gives this process mounts of its own, a copy of those there are, of which no change gets out or in. It holds for the
+ * Gives this process mounts of its own, a copy of those there are, of which no change gets out. It holds for the
  * calling thread, and the processes and threads that it starts from now on.
  * @throws CkptfsError `missing-feature` without the right to
  */
@@ -28,7 +28,7 @@ export function enterPrivateMountNamespace(): void {
       data: { feature: allowed ? 'mount-namespace' : 'mount-namespace-right' },
     });
   }
-  makePrivate('/', true);
+  makeAllSlaves();
 }
 
 /**

@@ -4,6 +4,7 @@ import { unmountImage } from '../../serve/control/umount.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
 import { type ContainerState, readContainerState } from '../hooks/container-state.ts';
 import { checkSeen } from '../hooks/container-view.ts';
+import { omitUndefined } from '../omit-undefined.ts';
 import { type MountArguments, mountRequest, withBackgroundMountArguments } from '../options/mount-arguments.ts';
 import { warn } from '../terminal/output.ts';
 import { mountAndReport } from './mount.ts';
@@ -30,14 +31,15 @@ export const command = defineCommand({
   },
 });
 
-/** Mounts for a container, or leaves nothing mounted. */
+/** Mounts for a container, or leaves nothing mounted. What an earlier try of it left there is taken away first. */
 async function mountFor(state: ContainerState, args: MountArguments): Promise<void> {
+  await unmountOf(state, args.MNT);
   const { mount, ...request } = await mountRequest(args);
   const source = sourceFor(state);
   const fuseOptions = [...(mount.fuseOptions ?? []), `fsname=${source}`];
   const mounted = await mountAndReport(
     { ...args, foreground: false, json: false },
-    { ...request, mount: { ...mount, fuseOptions } },
+    { ...request, mount: { ...mount, fuseOptions, ...omitUndefined({ endWithProcess: state.pid }) } },
   );
   if (mounted === undefined) return;
   try {

@@ -17,6 +17,7 @@ import { reportReady } from './caller.ts';
 import { DaemonNamespace } from './daemon-namespace.ts';
 import { leaveFreezers, stayingInFreezers } from './freezer.ts';
 import { type HintFor, Log } from './log.ts';
+import { onceEnded } from './process-watch.ts';
 import { exitCodeOf, serveMount } from './serve-mount.ts';
 import { exitWithUnlocker, keyArrives, offerChannel } from './unlocker.ts';
 
@@ -46,6 +47,8 @@ export async function runDaemon(hintFor: HintFor): Promise<void> {
   await serveMount(config, key, log, namespace, {
     serving: async (daemon) => {
       if (config.logFile !== undefined) await reportReady(daemon, config, [...warnings, ...daemon.mount.warnings]);
+      if (config.endWithProcess === undefined) return;
+      onceEnded(config.endWithProcess, () => void daemon.detach('the process that this mount was made for has ended'));
     },
     failed: (error) => fail(error, config, log),
   });

@@ -36,7 +36,7 @@ export class ScratchSpace {
     try {
       mountMemory(space.#hidden, log);
       // What is mounted below from here on is visible in no other mount namespace.
-      makePrivate(space.#hidden, false);
+      makePrivate(space.#hidden);
       for (const name of ['lower', 'upper', 'work']) mkdirSync(join(space.#hidden, name));
       return space;
     } catch (cause) {

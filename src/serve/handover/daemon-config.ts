@@ -69,6 +69,8 @@ export interface DaemonConfig {
   readonly logFormat: LogFormat;
   /** Makes the daemon detach the mount and end when the process that started it ends. */
   readonly endWithCaller?: boolean;
+  /** The pid of a process: when it has ended, and nothing has unmounted for a while, the daemon detaches the mount. */
+  readonly endWithProcess?: number;
   /** Only in the foreground: the pid of the process that unlocks the key, a child of the daemon. */
   readonly unlocker?: number;
   /** Only in the foreground: the exit code for each error that keeps it from serving or from sealing; 1 for others. */

@@ -76,6 +76,8 @@ export interface MountOptions {
   readonly auditLog?: DaemonConfig['auditLog'];
   /** How the daemon writes its log. Default `text`. */
   readonly logFormat?: LogFormat;
+  /** The pid of a process. When it has ended, and nothing has unmounted for 10 seconds, the mount is detached. */
+  readonly endWithProcess?: number;
   /** Mount options as given to `-o`, see {@link parseFuseOptions}. */
   readonly fuseOptions?: readonly string[];
 }
@@ -156,6 +158,7 @@ function checkedOptions(options: DaemonOptions): CheckedOptions {
     logFormat,
     ...(options.auditLog === undefined ? {} : { auditLog: options.auditLog }),
     ...(options.keyTtlSeconds === undefined ? {} : { keyTtlSeconds: options.keyTtlSeconds }),
+    ...(options.endWithProcess === undefined ? {} : { endWithProcess: options.endWithProcess }),
     ...(options.lease === undefined ? {} : { lease: options.lease }),
     ...(options.lingerSeconds === undefined ? {} : { lingerSeconds: options.lingerSeconds }),
   };
