@@ -181,6 +181,7 @@ export const HOUSES: Readonly<Record<string, House>> = {
       'leases/key-mark.ts',
       'leases/shared-key.ts',
       'leases/terms.ts',
+      'mounts/own-mounts.ts',
       'one-process/mount-here.ts',
       'thread/open-criu-tree.ts',
       'thread/run-serving-thread.ts',

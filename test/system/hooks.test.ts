@@ -187,7 +187,7 @@ describeIf(['root', 'fuse', 'namespaces', 'criu', 'runc', 'gcc'], 'as hooks of r
   });
 
   systemTest([], 'the mount ends after its container, where no hook unmounts it', async () => {
-    const state = `{"id": "c", "status": "created", "pid": '$!'}`;
+    const state = `{"id": "c", "status": "stopped", "pid": '$!'}`;
     const hook = 'ckptfs run-hook createRuntime k-enc host/volume -k k';
     expect(type(namespace, `{ sleep 1 > /dev/null 2>&1 & echo '${state}' | ${hook}; }`)).toMatchObject({ status: 0 });
     expect(mounts()).toHaveLength(1);

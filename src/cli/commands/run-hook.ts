@@ -33,8 +33,10 @@ export const command = defineCommand({
 
 /** Mounts for a container, or leaves nothing mounted. What an earlier try of it left there is taken away first. */
 async function mountFor(state: ContainerState, args: MountArguments): Promise<void> {
-  await unmountOf(state, args.MNT);
   const { mount, ...request } = await mountRequest(args);
+  // Mount tables show the memory, and not the image.
+  if (mount.scratch) throw new CkptfsError('bad-argument', 'the volume of a container has no --scratch');
+  await unmountOf(state, args.MNT);
   const source = sourceFor(state);
   const fuseOptions = [...(mount.fuseOptions ?? []), `fsname=${source}`];
   const mounted = await mountAndReport(

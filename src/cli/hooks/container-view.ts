@@ -10,7 +10,8 @@ import type { ContainerState } from './container-state.ts';
  * @throws CkptfsError `mount-failed`; `io` when the container has ended
  */
 export function checkSeen(mountPoint: string, { status, pid }: ContainerState): void {
-  if (status !== 'creating' || pid === undefined) return;
+  // What runc says of a container that it restores.
+  if (status === 'stopped' || pid === undefined) return;
   if (isSeen(mountPoint, readMountsSync(), mountsOf(pid))) return;
   throw new CkptfsError(
     'mount-failed',

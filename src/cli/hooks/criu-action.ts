@@ -1,7 +1,10 @@
-import { stat, statfs } from 'node:fs/promises';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { statfs } from 'node:fs/promises';
 import { CkptfsError, ioError } from '../../base/errors.ts';
+import { O_PATH } from '../../base/linux/open-flags.ts';
+import { type MountInfo, mountIdOf, readMountsSync } from '../../fuse/mount/mountinfo.ts';
 import { reachWhole } from '../../fuse/mount/reachable.ts';
-import { listMounts } from '../../serve/control/status.ts';
+import { isOwn } from '../../serve/mounts/own-mounts.ts';
 
 /** The actions of criu(8) that come before it writes or reads an image, and that refuse the work when they fail. */
 const FIRST_ACTIONS: readonly string[] = ['pre-dump', 'pre-restore'];
@@ -20,7 +23,7 @@ export async function checkCriuAction(action: string): Promise<void> {
   const directory = process.env['CRTOOLS_IMAGE_DIR'];
   if (!directory) throw new CkptfsError('bad-argument', 'criu names no directory of images (CRTOOLS_IMAGE_DIR)');
   const path = await reachWhole(directory);
-  if (await isProtected(directory)) return;
+  if (isOnOwnMount(directory) || (await isInMemory(directory))) return;
   const what = action === 'pre-dump' ? 'the dump' : 'the restore';
   throw new CkptfsError(
     'not-mounted',
@@ -29,27 +32,52 @@ export async function checkCriuAction(action: string): Promise<void> {
   );
 }
 
-async function isProtected(directory: string): Promise<boolean> {
+/** A mount may be in a namespace of its own, as that of `exec` is, which is then an ancestor of criu. */
+function isOnOwnMount(directory: string): boolean {
+  const id = mountOf(directory);
+  for (let pid = process.pid; pid > 0; pid = parentOf(pid)) {
+    const found = mountsOf(pid).find((mount) => mount.id === id);
+    if (found !== undefined) return isOwn(found);
+  }
+  return false;
+}
+
+async function isInMemory(directory: string): Promise<boolean> {
   try {
-    const { type } = await statfs(directory);
-    if (IN_MEMORY.includes(type)) return true;
-    const { dev } = await stat(directory, { bigint: true });
-    return await isOwnDevice(deviceText(dev));
+    return IN_MEMORY.includes((await statfs(directory)).type);
   } catch (cause) {
     throw ioError('examine', directory, cause);
   }
 }
 
-/** A mount may be in a namespace of its own, as that of `exec` is, so the device is looked for among all daemons. */
-async function isOwnDevice(device: string): Promise<boolean> {
-  return (await listMounts()).some(
-    (mount) => mount.device === device && (mount.state === 'serving' || mount.state === 'elsewhere'),
-  );
+/** Returns the id of a directory's mount, without a request to its file system. @throws CkptfsError `io` */
+function mountOf(directory: string): number {
+  try {
+    const fd = openSync(directory, O_PATH);
+    try {
+      return mountIdOf(fd);
+    } finally {
+      closeSync(fd);
+    }
+  } catch (cause) {
+    throw ioError('open', directory, cause);
+  }
 }
 
-/** Returns the device that a number of stat(2) stands for as mount tables have it. @param dev as in makedev(3) */
-export function deviceText(dev: bigint): string {
-  const major = ((dev >> 8n) & 0xfffn) | ((dev >> 32n) & 0xffff_f000n);
-  const minor = (dev & 0xffn) | ((dev >> 12n) & 0xffff_ff00n);
-  return `${major}:${minor}`;
+function mountsOf(pid: number): MountInfo[] {
+  try {
+    return readMountsSync(pid);
+  } catch {
+    // It has ended, or its mounts are not for this user to see.
+    return [];
+  }
+}
+
+/** Returns 0 where there is no parent, or none that is visible. */
+function parentOf(pid: number): number {
+  try {
+    return Number(/^PPid:\s*(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1] ?? 0);
+  } catch {
+    return 0;
+  }
 }

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { checkCriuAction, deviceText } from '../../../../src/cli/hooks/criu-action.ts';
+import { checkCriuAction } from '../../../../src/cli/hooks/criu-action.ts';
 
 const DIRECTORY = 'CRTOOLS_IMAGE_DIR';
 /** A directory that is neither on a mount of ckptfs nor in memory. */
@@ -27,9 +27,4 @@ test.each([
 ])('the directory %j is refused', async (directory, code) => {
   vi.stubEnv(DIRECTORY, directory);
   await expect(checkCriuAction('pre-dump')).rejects.toMatchObject({ code });
-});
-
-test('a device is named as in mount tables', () => {
-  const devices = [0x76n, 0x801n, 0x1111_0370n, 0xf_f000_abcf_1234n];
-  expect(devices.map(deviceText)).toEqual(['0:118', '8:1', '259:70000', '1048338:703540']);
 });
