@@ -75,10 +75,7 @@ export class LeasedArchive {
 
   /** Reads it from its start. The stream fails as {@link checkUndisturbed} does. */
   stream(): Readable {
-    const fd = duplicateFrom(this.#fd, FIRST_AFTER_STANDARD);
-    setCloseOnExec(fd, true);
-    const pieces = createReadStream('', { fd, start: 0, highWaterMark: READ_SIZE });
-    return Readable.from(this.#undisturbed(pieces), { objectMode: false });
+    return Readable.from(this.#pieces(), { objectMode: false });
   }
 
   /** Gives the lease up. */
@@ -86,10 +83,13 @@ export class LeasedArchive {
     closeDescriptor(this.#fd);
   }
 
-  async *#undisturbed(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-    for await (const piece of pieces) {
+  async *#pieces(): AsyncGenerator<Buffer> {
+    // The stream closes its own. It is made here, as what is not begun is not ended either.
+    const fd = duplicateFrom(this.#fd, FIRST_AFTER_STANDARD);
+    setCloseOnExec(fd, true);
+    for await (const piece of createReadStream('', { fd, start: 0, highWaterMark: READ_SIZE })) {
       this.checkUndisturbed();
-      yield piece;
+      yield piece as Buffer;
     }
   }
 }

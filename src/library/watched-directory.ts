@@ -1,6 +1,6 @@
 import { accessSync, constants } from 'node:fs';
 import { absolutePath } from '../base/current-directory.ts';
-import { CkptfsError, ioError } from '../base/errors.ts';
+import { CkptfsError, ioError, systemErrorName } from '../base/errors.ts';
 import { Directory } from '../base/linux/directory.ts';
 
 /**
@@ -40,6 +40,11 @@ function identityOf(directory: Directory): string {
   return `${dev}:${ino}`;
 }
 
+/** @throws CkptfsError `io` for the error of a system call; anything else as it is */
+function fail(path: string, cause: unknown): never {
+  throw systemErrorName(cause) === undefined ? cause : ioError('use', path, cause);
+}
+
 /** Opens a directory for work, which may be asynchronous. @throws CkptfsError `io`; what `work` throws */
 function withDirectory<T>(path: string, work: (directory: Directory) => T): T {
   let directory: Directory | undefined;
@@ -49,9 +54,9 @@ function withDirectory<T>(path: string, work: (directory: Directory) => T): T {
     const result = work(opened);
     if (!(result instanceof Promise)) return result;
     directory = undefined;
-    return result.finally(() => opened.close()) as T;
+    return result.catch((cause: unknown) => fail(path, cause)).finally(() => opened.close()) as T;
   } catch (cause) {
-    throw ioError('open', path, cause);
+    return fail(path, cause);
   } finally {
     directory?.close();
   }

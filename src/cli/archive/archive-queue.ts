@@ -1,3 +1,4 @@
+import { Deadline } from '../../base/deadline.ts';
 import { CkptfsError } from '../../base/errors.ts';
 import type { Directory } from '../../base/linux/directory.ts';
 import { printableName } from '../../base/printable.ts';
@@ -36,8 +37,8 @@ interface Waiting {
   /** Why it could not be taken; undefined while a process writes it. */
   readonly error: CkptfsError | undefined;
   readonly tries: number;
-  /** When it is looked at again, in milliseconds since 1970; never, unless it changes, for what is wrong with it. */
-  readonly nextTime: number;
+  /** Until it is looked at again. It has to change before, if the fault is its own. */
+  readonly wait: Deadline | undefined;
 }
 
 /** What might be mended elsewhere is tried again after a time, which doubles each time. */
@@ -82,8 +83,8 @@ export class ArchiveQueue {
 
   /** How long until something is to be looked at again although nothing happens; undefined for ever. */
   get millisecondsToNext(): number | undefined {
-    const next = Math.min(...[...this.#waiting.values()].map(({ nextTime }) => nextTime));
-    return next === Number.POSITIVE_INFINITY ? undefined : Math.max(0, next - Date.now());
+    const waits = [...this.#waiting.values()].flatMap(({ wait }) => wait?.left ?? []);
+    return waits.length === 0 ? undefined : Math.min(...waits);
   }
 
   /** One line for a person. */
@@ -94,33 +95,28 @@ export class ArchiveQueue {
   }
 
   async #consider(directory: Directory, name: Buffer, signal: AbortSignal): Promise<void> {
-    if (signal.aborted) throw new CkptfsError('interrupted', 'interrupted by a signal');
+    if (signal.aborted) throw interrupted();
     const found = directory.lstat(name);
     if (found === undefined) return;
     const identity = identityOf(found);
     const key = name.toString('hex');
     const before = this.#waiting.get(key);
     const known = before !== undefined && isSame(before.identity, identity) ? before : undefined;
-    if (known !== undefined && Date.now() < known.nextTime) return;
+    if (known !== undefined && known.wait?.hasPassed !== true) return;
     const tries = known?.tries ?? 0;
-    const wait = Math.min(FIRST_WAIT_MILLISECONDS * 2 ** tries, LONGEST_WAIT_MILLISECONDS);
     try {
       this.#resume(directory);
       const taken = await this.#take(directory, name, signal);
       this.#waiting.delete(key);
       if (taken !== undefined) return this.#report(taken, key, identity);
       if (known === undefined) this.#info(`${pathOf(directory, name)} is still being written`);
-      this.#waiting.set(key, { identity, error: undefined, tries: 0, nextTime: Date.now() + FIRST_WAIT_MILLISECONDS });
+      this.#waiting.set(key, { identity, error: undefined, tries: 0, wait: Deadline.after(FIRST_WAIT_MILLISECONDS) });
     } catch (error) {
-      if (!(error instanceof CkptfsError) || signal.aborted) throw error;
+      if (signal.aborted) throw interrupted(error);
+      if (!(error instanceof CkptfsError)) throw error;
       this.#failed(pathOf(directory, name), error);
       const isWrong = error.code === 'unsupported-source';
-      this.#waiting.set(key, {
-        identity,
-        error,
-        tries: tries + 1,
-        nextTime: isWrong ? Number.POSITIVE_INFINITY : Date.now() + wait,
-      });
+      this.#waiting.set(key, { identity, error, tries: tries + 1, wait: isWrong ? undefined : waitAfter(tries + 1) });
     }
   }
 
@@ -152,7 +148,7 @@ export class ArchiveQueue {
     for (const path of created.skipped) this.#warn(`${archive}: left out ${path}: a device`);
     if (end.kind === 'kept') {
       // It would be encrypted again and again.
-      this.#waiting.set(key, { identity, error: end.error, tries: 0, nextTime: Number.POSITIVE_INFINITY });
+      this.#waiting.set(key, { identity, error: end.error, tries: 0, wait: undefined });
     }
     this.#reportEnd(taken, `${countOf(created.files, 'file')}, ${formatBytes(created.bytes)}`);
     if (end.kind !== 'removed' || otherNames === 0) return;
@@ -188,6 +184,15 @@ export class ArchiveQueue {
   #warn(text: string): void {
     if (!this.#args.quiet) this.#log.warning(text);
   }
+}
+
+/** Until an archive is tried again that could not be taken so often. */
+function waitAfter(tries: number): Deadline {
+  return Deadline.after(Math.min(FIRST_WAIT_MILLISECONDS * 2 ** (tries - 1), LONGEST_WAIT_MILLISECONDS));
+}
+
+function interrupted(cause?: unknown): CkptfsError {
+  return new CkptfsError('interrupted', 'interrupted by a signal', { cause });
 }
 
 function pathOf(directory: Directory, name: Buffer): string {
