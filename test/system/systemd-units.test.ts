@@ -7,6 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ckptfs } from './support/ckptfs.ts';
 import { until } from './support/mounts.ts';
 import { runProgram } from './support/programs.ts';
+import { makeRecipient } from './support/recipient.ts';
 import { describeIf } from './support/requirements.ts';
 import { type SystemdHost, startSystemdHost } from './support/systemd-host.ts';
 
@@ -137,5 +138,25 @@ describeIf(['root', 'fuse', 'systemdAnalyze', 'systemdHost'], 'under systemd', (
     expect(host.ask('cat', join(mountPoint(), 'pages.img'))).toBe('pages');
     expect(host.run('ls', '/run/credentials').stdout).toBe('');
     host.ask('systemctl', 'stop', unit);
+  });
+
+  test('each start makes a new image on a host that has a certificate alone, by the drop-in of docs/engines.md', () => {
+    const unit = `ckptfs-write@${instance()}.service`;
+    const { certificate, privateKey } = makeRecipient(base, base);
+    host.ask('rm', '-f', `/etc/ckptfs${mountPoint()}.key`);
+    host.write(`/etc/ckptfs${mountPoint()}.conf`, `IMAGES=${at('images')}\nOPTIONS=--recipient ${certificate}\n`);
+    const page = fs.readFileSync(new URL('../../docs/engines.md', import.meta.url), 'utf8');
+    const [dropIn = ''] = /^ {4}\[Unit\]\n(?: {4}.+\n)+/m.exec(page) ?? [];
+    define(`${unit}.d/new.conf`, dropIn.replaceAll(/^ {4}/gm, ''));
+    fs.mkdirSync(at('images'));
+    host.ask('systemctl', 'start', unit);
+    host.ask('touch', join(mountPoint(), 'first'));
+    host.ask('systemctl', 'restart', unit);
+    host.ask('touch', join(mountPoint(), 'second'));
+    host.ask('systemctl', 'stop', unit);
+    const images = fs.readdirSync(at('images')).sort();
+    const names = images.map((image) => ckptfs('ls', '-0', join(at('images'), image), '-i', privateKey));
+    expect(names).toEqual(['first\0', 'second\0']);
+    expect(property(unit, 'Result')).toBe('success');
   });
 });
