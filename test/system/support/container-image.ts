@@ -9,12 +9,15 @@ import { findProgram } from './requirements.ts';
 
 const checkout = fileURLToPath(new URL('../../..', import.meta.url));
 
+/** Where the host's npm is for the steps of the Containerfile. */
+const NPM = '/npm';
+
 /** What the steps of the Containerfile, and containers of the image, run. */
 const TOOLS = ['sh', 'env', 'cat', 'ls', 'ln', 'mkdir', 'mv', 'date'];
 
 /**
  * Gives podman images in the place of those that a registry would give it, made of programs of this host:
- * `localhost/node` with Node.js and npm, `localhost/base` with a shell and the libraries of both.
+ * `localhost/node` with Node.js and a link to npm, `localhost/base` with a shell and the libraries of both.
  * @param directory an existing directory for their files
  */
 export function importBases(podman: Podman, namespace: Namespace, directory: string): void {
@@ -25,9 +28,7 @@ export function importBases(podman: Podman, namespace: Namespace, directory: str
   const node = join(directory, 'node');
   fs.renameSync(base, node);
   copyProgram(node, process.execPath, '/usr/local/bin/node');
-  const npm = dirname(dirname(fs.realpathSync(findProgram('npm') ?? '')));
-  fs.cpSync(npm, join(node, 'usr/local/lib/npm'), { recursive: true });
-  fs.symlinkSync('../lib/npm/bin/npm-cli.js', join(node, 'usr/local/bin/npm'));
+  fs.symlinkSync(`${NPM}/bin/npm-cli.js`, join(node, 'usr/local/bin/npm'));
   podman.import(namespace, node, 'localhost/node');
 }
 
@@ -61,18 +62,19 @@ export function packInto(directory: string): void {
 }
 
 /**
- * Returns what `podman build` needs besides what a user types: the images of {@link importBases}, and the registry of
- * npm as this host reaches it.
+ * Returns what `podman build` needs besides what a user types: the images of {@link importBases}, and npm with its
+ * registry as this host reaches it.
  * @param directory an existing directory for a configuration of npm
  */
 export function buildWords(podman: Podman, directory: string): readonly string[] {
   const setting = (name: string): string =>
     spawnSync(findProgram('npm') ?? '', ['config', 'get', name], { cwd: checkout, encoding: 'utf8' }).stdout.trim();
   const authorities = process.env['NODE_EXTRA_CA_CERTS'];
-  const settings = [`registry=${setting('registry')}`, 'cache=/npm', 'prefer-offline=true', 'update-notifier=false'];
+  const settings = [`registry=${setting('registry')}`, 'cache=/cache', 'prefer-offline=true', 'update-notifier=false'];
   const npmrc = join(directory, 'npmrc');
   fs.writeFileSync(npmrc, [...settings, ...(authorities ? ['cafile=/authorities'] : []), ''].join('\n'));
-  const volumes = [`${setting('cache')}:/npm`, `${npmrc}:/root/.npmrc:ro`];
+  const npm = dirname(dirname(fs.realpathSync(findProgram('npm') ?? '')));
+  const volumes = [`${npm}:${NPM}:ro`, `${setting('cache')}:/cache`, `${npmrc}:/root/.npmrc:ro`];
   if (authorities) volumes.push(`${authorities}:/authorities:ro`);
   return [
     ...podman.policy,
