@@ -199,6 +199,29 @@ export const HOUSES: Readonly<Record<string, House>> = {
       'one-process': ['daemon', 'handover', 'launch'],
     },
   },
+  remote: {
+    imports: [
+      'base',
+      'format',
+      'stores',
+      'keys/sources/command.ts',
+      'keys/sources/https-certificates.ts',
+      'keys/sources/pause.ts',
+      'keys/sources/time-limit.ts',
+      'keys/sources/tls-fault.ts',
+      'keys/sources/within-time.ts',
+    ],
+    // The seam and its address below what implements it.
+    rooms: {
+      shared: [],
+      http: ['shared'],
+      credentials: ['http', 'shared'],
+      s3: ['credentials', 'http', 'shared'],
+      oci: ['credentials', 'http', 'shared'],
+      '.': ['credentials', 'http', 'oci', 's3', 'shared'],
+    },
+    doors: ['open-remote.ts', 'pull.ts', 'push.ts', 'shared/faults.ts'],
+  },
   library: {
     imports: [
       'archive',
@@ -211,6 +234,7 @@ export const HOUSES: Readonly<Record<string, House>> = {
       'image',
       'image/writable',
       'keys',
+      'remote',
     ],
   },
   cli: {
@@ -231,6 +255,7 @@ export const HOUSES: Readonly<Record<string, House>> = {
       'image/writable',
       'keys',
       'library',
+      'remote',
       'serve',
       'stores/open-store.ts',
     ],

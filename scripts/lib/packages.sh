@@ -47,6 +47,8 @@ bsdtar libarchive-tools
 zsh zsh
 pykmip-server python3-pykmip
 swtpm swtpm
+docker-registry docker-registry
+/usr/lib/python3/dist-packages/swift/__init__.py python3-swift
 LIST
 }
 

@@ -28,6 +28,7 @@ export const errorFacts = {
       'file',
       'not-vouched-for',
       're-encryption',
+      'other-image',
     ],
   },
   /** `malformed-archive`: it is none, is truncated, or its parts contradict each other. `unsafe-member`: it would be
@@ -97,6 +98,10 @@ export const errorFacts = {
       'wrong-pin',
       'pin-locked',
     ],
+  },
+  /** `absent`: there is no such bucket, repository or image. */
+  'store-unavailable': {
+    reason: ['unreachable', 'timeout', 'refused', 'certificate', 'garbage', 'denied', 'absent'],
   },
   /** What opens its first slot. */
   'no-key': { needs: ['key', 'passphrase', 'private-key', 'key-service', 'rsa-key'] },

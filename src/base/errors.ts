@@ -28,6 +28,8 @@ export const errorCodes = [
   'forbidden-by-policy',
   /** A server or a command that has the key does not answer, refuses, or answers something else. */
   'key-unavailable',
+  /** A remote store does not answer, refuses, or answers something else than it must. */
+  'store-unavailable',
   /** The directory is not a ckptfs image. */
   'not-an-image',
   /** The image was never sealed: its creation was interrupted. */

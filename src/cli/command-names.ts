@@ -96,6 +96,18 @@ export const commandTexts = {
     usage: 'export <ENC>',
     summary: 'Write a whole image as a tar archive in clear',
   },
+  push: {
+    usage: 'push <ENC> <URL>',
+    summary: 'Send a sealed image to a bucket or a registry; no key is needed',
+  },
+  pull: {
+    usage: 'pull <URL> <ENC>',
+    summary: 'Fetch an image from a bucket or a registry; no key is needed',
+  },
+  remote: {
+    usage: 'remote <ACTION> <URL>',
+    summary: 'List images in a bucket or a registry; remove one',
+  },
   config: {
     usage: 'config',
     summary: 'Show what holds where no key is named, and the policy, with where each is from',

@@ -17,6 +17,7 @@ const PATH_NAMES = [
   'privateKey',
   'keyDir',
   'keyCaFile',
+  'remoteCaFile',
   'keyCert',
   'keyCertKey',
   'caFile',

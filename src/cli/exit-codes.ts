@@ -15,6 +15,7 @@ export const exitCodes: Readonly<Record<ErrorCode, number>> = {
   untrusted: 13,
   'forbidden-by-policy': 14,
   'key-unavailable': 15,
+  'store-unavailable': 16,
   'not-an-image': 20,
   unfinished: 21,
   'unsupported-format': 22,

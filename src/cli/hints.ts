@@ -70,6 +70,7 @@ const hints: { readonly [Code in ErrorCode]?: (error: CkptfsError<Code>) => Hint
       'not-a-directory': NAME_A_NEW_DIRECTORY,
       'not-own': NAME_A_NEW_DIRECTORY,
       'writable-by-others': `chmod go-w ${shellWord(path)}, or name one that does not exist.`,
+      'other-image': 'Name another place, or replace what is there with --replace.',
       're-encryption': 'Let the re-encryption end by running it again, or shred that image by its own id first.',
       'not-vouched-for':
         'Run what was interrupted again, with the same keys and recipients and without --require-signature. Or remove ' +
@@ -175,6 +176,13 @@ const hints: { readonly [Code in ErrorCode]?: (error: CkptfsError<Code>) => Hint
     choose(data?.reason, {
       'wrong-pin': 'Log in to the token once with the right PIN, by a tool of its own, and try again.',
       'pin-locked': 'Its security officer can give the token a new PIN.',
+    }),
+  'store-unavailable': ({ data }) =>
+    choose(data?.reason, {
+      denied: 'Name credentials that may do this; docs/remote.md says where they are looked for.',
+      certificate: 'Name the certificates of its authority with --remote-ca-file.',
+      timeout: 'Run it again: it goes on where it was. --remote-timeout gives a slow server more time.',
+      unreachable: 'Run it again when the server is there: it goes on where it was.',
     }),
   'missing-feature': ({ data }) =>
     choose(data?.feature, {

@@ -10,6 +10,7 @@ import { PyKmip } from './support/kmip.ts';
 import { ckptfsProgram, clear, statusOf, until } from './support/mounts.ts';
 import { PATIENCE } from './support/patience.ts';
 import { runProgram } from './support/programs.ts';
+import { Registry } from './support/remote-servers.ts';
 import { describeIf } from './support/requirements.ts';
 import { Terminal, type Transcript } from './support/transcript.ts';
 
@@ -20,6 +21,7 @@ const otherName = Buffer.from([0x66, 0xff]);
 let base: string;
 let terminal: Terminal;
 let kms: PyKmip;
+let registry: Registry;
 const at = (...names: string[]): string => join(base, ...names);
 
 /** What each command printed, by its name; `standard error` for the lines of all of them. */
@@ -133,9 +135,10 @@ function damage(image: string): void {
   }
 }
 
-describeIf(['root', 'fuse', 'namespaces', 'getfattr', 'pykmip'], 'a line of JSON', () => {
+describeIf(['root', 'fuse', 'namespaces', 'getfattr', 'pykmip', 'dockerRegistry'], 'a line of JSON', () => {
   beforeAll(async () => {
     kms = await PyKmip.start();
+    registry = await Registry.start();
     base = fs.realpathSync(fs.mkdtempSync(join(tmpdir(), 'ckptfs-json-')));
     terminal = new Terminal(base);
     for (const name of ['mnt', 'src', 'ramfs', 'bin']) fs.mkdirSync(at(name));
@@ -148,6 +151,7 @@ describeIf(['root', 'fuse', 'namespaces', 'getfattr', 'pykmip'], 'a line of JSON
 
   afterAll(async () => {
     await kms.remove();
+    await registry.remove();
     for (const name of ['mnt', 'ramfs']) clear(at(name));
     fs.rmSync(base, { recursive: true });
   });
@@ -197,6 +201,11 @@ describeIf(['root', 'fuse', 'namespaces', 'getfattr', 'pykmip'], 'a line of JSON
     run('seal', 'new');
     run('recover', 'new');
     note('exec', terminal.run('exec', '--json', '--write', 'made', '--', 'true'));
+    const url = `oci://${registry.host}/web:1`;
+    run('push', 'enc', url);
+    run('pull', url, 'pulled');
+    note('remote ls', terminal.run('remote', 'ls', url, '--json'));
+    note('remote rm', terminal.run('remote', 'rm', url, '--json'));
     noteCriu();
     damage('enc');
     fs.writeFileSync(at('enc/.DS_Store'), '');

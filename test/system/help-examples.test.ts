@@ -9,6 +9,7 @@ import { ckptfs } from './support/ckptfs.ts';
 import { PyKmip } from './support/kmip.ts';
 import { ckptfsProgram } from './support/mounts.ts';
 import { type CommandResult, type Namespace, openNamespace } from './support/namespace.ts';
+import { Registry } from './support/remote-servers.ts';
 import { describeIf, type Feature, have, systemTest } from './support/requirements.ts';
 
 /** The lines below "Examples:" that are no comments, as they are printed. */
@@ -27,7 +28,9 @@ const preparations: Readonly<Record<string, string>> = {
   encrypt: 'tar -C ckpt --zstd -cf checkpoint.tar.zst .',
   key: 'ckptfs key add enc -k k -r host.crt --label host -q',
   lock: 'ckptfs mount enc mnt -k k',
+  pull: 'ckptfs push enc oci://localhost:5000/web:checkpoint-1',
   recover: killed,
+  remote: 'ckptfs push enc oci://localhost:5000/web:checkpoint-1 --replace',
   reencrypt: 'ckptfs keygen -o new.key -q',
   remount: written,
   'run-hook': `echo '{"id": "web", "status": "creating"}' > state.json`,
@@ -42,6 +45,8 @@ const preparations: Readonly<Record<string, string>> = {
 
 /** The port of KMIP: the examples name none. */
 const KMIP_PORT = 5696;
+/** The port of the registry that the examples name. */
+const REGISTRY_PORT = 5000;
 
 /** Returns a configuration of who the client of a server is. */
 function configurationFor({ client }: PyKmip): string {
@@ -97,13 +102,20 @@ describeIf(['root', 'fuse', 'namespaces', 'criu', 'crit', 'tar', 'zstd'], 'the e
 
   describe.each(commandNames)('%s', (command) => {
     const examples = examplesOf(command);
-    const features: Feature[] = command === 'kms' ? ['pykmip'] : [];
+    const asksRegistry = ['push', 'pull', 'remote'].includes(command);
+    const features: Feature[] = command === 'kms' ? ['pykmip'] : asksRegistry ? ['dockerRegistry'] : [];
     let kms: PyKmip | undefined;
+    let registry: Registry | undefined;
 
     beforeAll(async () => {
-      if (features.every(have)) kms = command === 'kms' ? await PyKmip.start(KMIP_PORT) : undefined;
+      if (!features.every(have)) return;
+      if (command === 'kms') kms = await PyKmip.start(KMIP_PORT);
+      if (asksRegistry) registry = await Registry.start({ port: REGISTRY_PORT });
     });
-    afterAll(() => kms?.remove());
+    afterAll(async () => {
+      await kms?.remove();
+      await registry?.remove();
+    });
 
     systemTest([], 'is shown in whole lines', () => {
       expect(examples).not.toEqual([]);

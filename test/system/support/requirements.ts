@@ -169,6 +169,8 @@ const probes = {
   nss: () => (hasSoftoken ? (program('certutil')() ?? program('symkeyutil')()) : 'the token of NSS is not installed'),
   pykmip: program('pykmip-server'),
   swtpm: program('swtpm'),
+  dockerRegistry: program('docker-registry'),
+  swift: () => file('/usr/lib/python3/dist-packages/swift/__init__.py', 'r'),
   fipsProvider: () => file(fipsConfiguration, 'r'),
 } satisfies Record<string, Probe>;
 

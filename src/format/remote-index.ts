@@ -1,0 +1,153 @@
+import { MalformedError } from '../base/bytes.ts';
+import { isCipherName } from './ciphers.ts';
+import { MAX_HEADER_SIZE } from './header.ts';
+import { MAX_MANIFEST_SIZE } from './manifest-envelope.ts';
+import { MAX_SIGNATURES_SIZE } from './signatures.ts';
+
+/** Bytes of an index (docs/remote.md). */
+export const MAX_INDEX_SIZE = 16_777_216;
+export const MIN_PART_SIZE = 4096;
+export const MAX_PART_SIZE = 4_294_967_296;
+const DEFAULT_PART_SIZE = 33_554_432;
+/** The number of parts of the default size; larger images have larger ones. */
+const MAX_WANTED_PARTS = 1024;
+const MAX_FILES = 65_536;
+const FORMAT = 'ckptfs pushed image';
+const VERSION = 1;
+
+/** A file of an image as it is pushed: its parts follow each other from its first byte on. */
+export interface RemoteFile {
+  /** Relative to the image (format.md §2). */
+  readonly name: string;
+  /** Bytes. */
+  readonly size: number;
+  /** SHA-256 of each part, 64 hexadecimal digits. */
+  readonly parts: readonly string[];
+}
+
+/** What an image in a remote store consists of. Nothing of it is authenticated. */
+export interface RemoteIndex {
+  /** 32 hexadecimal digits. */
+  readonly imageId: string;
+  readonly cipher: string;
+  /** Bytes of each part but the last one of a file. */
+  readonly partSize: number;
+  readonly files: readonly RemoteFile[];
+}
+
+/** A part, by what it is called in a store, and its size in bytes. */
+export interface RemotePart {
+  readonly digest: string;
+  readonly size: number;
+}
+
+/** Returns the size of the parts of an image. @param bytes of all of its objects */
+export function partSizeFor(bytes: number): number {
+  let size = DEFAULT_PART_SIZE;
+  while (size < MAX_PART_SIZE && bytes > size * MAX_WANTED_PARTS) size *= 2;
+  return size;
+}
+
+/** Returns the name of the file of an object (format.md §2). */
+export function objectFileName(id: string): string {
+  return `objects/${id.slice(0, 2)}/${id}`;
+}
+
+/** Returns the id in the name of the file of an object; undefined for another file. */
+export function objectIdOf({ name }: RemoteFile): string | undefined {
+  return /^objects\/([0-9a-f]{2})\/(\1[0-9a-f]{30})$/.exec(name)?.[2];
+}
+
+/** Returns the parts of a file in the order of its bytes. */
+export function partsOf({ size, parts }: RemoteFile, partSize: number): RemotePart[] {
+  return parts.map((digest, index) => ({ digest, size: Math.min(partSize, size - index * partSize) }));
+}
+
+/** Returns the bytes of all files. */
+export function remoteSize({ files }: RemoteIndex): number {
+  return files.reduce((sum, { size }) => sum + size, 0);
+}
+
+export function encodeRemoteIndex({ imageId, cipher, partSize, files }: RemoteIndex): Buffer {
+  const listed = files.map(({ name, size, parts }) => ({ name, size, parts }));
+  return Buffer.from(
+    JSON.stringify({ format: FORMAT, version: VERSION, image: imageId, cipher, partSize, files: listed }),
+  );
+}
+
+/**
+ * Parses an index, which is hostile.
+ * @throws MalformedError, also for a version that is not known
+ */
+export function parseRemoteIndex(bytes: Uint8Array): RemoteIndex {
+  const { format, version, image, cipher, partSize, files } = parsedObject(bytes);
+  if (format !== FORMAT) throw new MalformedError('it does not describe an image of ckptfs');
+  if (version !== VERSION) throw new MalformedError(`its version is not ${VERSION}`);
+  if (typeof image !== 'string' || !/^[0-9a-f]{32}$/.test(image)) throw new MalformedError('it has no image id');
+  if (typeof cipher !== 'string' || !isCipherName(cipher)) throw new MalformedError('its cipher is not known');
+  if (!isPartSize(partSize)) throw new MalformedError('its size of parts is not one');
+  if (!Array.isArray(files) || files.length > MAX_FILES) throw new MalformedError('its files are not a list of them');
+  const index = { imageId: image, cipher, partSize, files: files.map((file) => parsedFile(file, partSize)) };
+  checkNames(index.files);
+  if (!encodeRemoteIndex(index).equals(bytes)) throw new MalformedError('it is not in its one canonical form');
+  return index;
+}
+
+function parsedObject(bytes: Uint8Array): Record<string, unknown> {
+  if (bytes.length > MAX_INDEX_SIZE) throw new MalformedError(`it has more than ${MAX_INDEX_SIZE} bytes`);
+  let value: unknown;
+  try {
+    value = JSON.parse(Buffer.from(bytes).toString('utf8'));
+  } catch {
+    throw new MalformedError('it is not JSON');
+  }
+  if (!isRecord(value)) throw new MalformedError('it is not an object of JSON');
+  return value;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isPartSize(value: unknown): value is number {
+  const isNumber = typeof value === 'number' && value >= MIN_PART_SIZE && value <= MAX_PART_SIZE;
+  return isNumber && Number.isInteger(Math.log2(value));
+}
+
+function parsedFile(value: unknown, partSize: number): RemoteFile {
+  if (!isRecord(value)) throw new MalformedError('one of its files is not an object of JSON');
+  const { name, size, parts } = value;
+  if (typeof name !== 'string') throw new MalformedError('one of its files has no name');
+  if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 1 || size > maxSize(name))
+    throw new MalformedError('the size of one of its files is not possible');
+  if (!Array.isArray(parts) || parts.length !== Math.ceil(size / partSize))
+    throw new MalformedError('one of its files has too many parts or too few');
+  return { name, size, parts: parts.map(parsedDigest) };
+}
+
+function parsedDigest(value: unknown): string {
+  if (typeof value === 'string' && /^[0-9a-f]{64}$/.test(value)) return value;
+  throw new MalformedError('one of its parts has no SHA-256');
+}
+
+/** Returns the greatest size of a file (format.md §2); 0 for one that an image does not have. */
+function maxSize(name: string): number {
+  const named: Readonly<Record<string, number>> = {
+    'ckptfs.json': MAX_HEADER_SIZE,
+    manifest: MAX_MANIFEST_SIZE,
+    signatures: MAX_SIGNATURES_SIZE,
+  };
+  if (Object.hasOwn(named, name)) return named[name] ?? 0;
+  return objectIdOf({ name, size: 0, parts: [] }) === undefined ? 0 : Number.MAX_SAFE_INTEGER;
+}
+
+/** @throws MalformedError unless the files are those of a sealed image, each once and in order */
+function checkNames(files: readonly RemoteFile[]): void {
+  const [header, manifest, ...rest] = files.map(({ name }) => name);
+  const objects = rest[0] === 'signatures' ? rest.slice(1) : rest;
+  const isInOrder = objects.every(
+    (name, index) => name.startsWith('objects/') && (index === 0 || (objects[index - 1] ?? '') < name),
+  );
+  if (header !== 'ckptfs.json' || manifest !== 'manifest' || !isInOrder)
+    throw new MalformedError('its files are not those of a sealed image, in order');
+}

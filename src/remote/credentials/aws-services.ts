@@ -1,0 +1,157 @@
+import { CkptfsError } from '../../base/errors.ts';
+import { type HttpAnswer, type HttpRequest, readBody } from '../http/exchange.ts';
+import type { HttpClient } from '../http/http-client.ts';
+import { isLoopback } from '../http/reachable-addresses.ts';
+import { Retryable } from '../http/retryable.ts';
+import { garbage, unavailable } from '../shared/faults.ts';
+import { type AwsCredentials, credentialsOf, parseCredentials } from './aws-credentials.ts';
+import { readSmallFile } from './small-file.ts';
+
+const MAX_BYTES = 65_536;
+/** Where a container of ECS and an instance of EC2 ask for their credentials. */
+const CONTAINER_ORIGIN = 'http://169.254.170.2';
+const CONTAINER_HOSTS: readonly string[] = ['169.254.170.2', '169.254.170.23', '[fd00:ec2::23]'];
+const INSTANCE_ORIGIN = 'http://169.254.169.254';
+const TOKEN_SECONDS = 21_600;
+/** An instance answers at once, and where there is none often nothing answers. */
+const INSTANCE_MILLISECONDS = 2000;
+
+/** Asks the services that give a program of AWS its credentials. */
+export class AwsServices {
+  readonly #http: HttpClient;
+  readonly #environment: NodeJS.ProcessEnv;
+
+  constructor(http: HttpClient, environment: NodeJS.ProcessEnv) {
+    this.#http = http;
+    this.#environment = environment;
+  }
+
+  /**
+   * Asks the service that the environment of a container names; undefined where it names none.
+   * @throws CkptfsError `store-unavailable`, `bad-argument`, `bad-key-file`
+   */
+  async ofContainer(signal: AbortSignal): Promise<AwsCredentials | undefined> {
+    const [full, relative] = [
+      this.#value('AWS_CONTAINER_CREDENTIALS_FULL_URI'),
+      this.#value('AWS_CONTAINER_CREDENTIALS_RELATIVE_URI'),
+    ];
+    const text = relative === undefined ? full : `${CONTAINER_ORIGIN}${relative}`;
+    if (text === undefined) return undefined;
+    const url = URL.canParse(text) ? new URL(text) : undefined;
+    const isTrusted =
+      url !== undefined &&
+      (url.protocol === 'https:' || CONTAINER_HOSTS.includes(url.hostname) || isLoopback(url.hostname));
+    if (url === undefined || !isTrusted || (relative !== undefined && url.origin !== CONTAINER_ORIGIN))
+      throw new CkptfsError(
+        'bad-argument',
+        'AWS_CONTAINER_CREDENTIALS_FULL_URI: it is neither https nor a service of this host',
+      );
+    const authorization = this.#containerToken();
+    const headers = { accept: 'application/json', ...(authorization === undefined ? {} : { authorization }) };
+    return this.#ask('the credentials of the container', { method: 'GET', url, headers }, signal, parseCredentials);
+  }
+
+  /**
+   * Asks the instance that this host is, by version 2 of its service alone; undefined where there is none, or it has no
+   * role.
+   */
+  async ofInstance(signal: AbortSignal): Promise<AwsCredentials | undefined> {
+    if (this.#value('AWS_EC2_METADATA_DISABLED')?.toLowerCase() === 'true') return undefined;
+    const endpoint = this.#value('AWS_EC2_METADATA_SERVICE_ENDPOINT') ?? INSTANCE_ORIGIN;
+    if (!URL.canParse(endpoint))
+      throw new CkptfsError('bad-argument', 'AWS_EC2_METADATA_SERVICE_ENDPOINT: it is no URL');
+    const at = (path: string): URL => new URL(path, endpoint);
+    const soon = new AbortController();
+    const abort = (): void => soon.abort();
+    const timer = setTimeout(abort, INSTANCE_MILLISECONDS);
+    signal.addEventListener('abort', abort, { once: true });
+    try {
+      const text = (request: HttpRequest): Promise<string> => this.#text('the instance', request, soon.signal);
+      const lifetime = { 'x-aws-ec2-metadata-token-ttl-seconds': String(TOKEN_SECONDS) };
+      const token = await text({ method: 'PUT', url: at('/latest/api/token'), headers: lifetime });
+      const headers = { 'x-aws-ec2-metadata-token': token };
+      const roles = '/latest/meta-data/iam/security-credentials/';
+      const role = (await text({ method: 'GET', url: at(roles), headers })).split('\n', 1)[0]?.trim() ?? '';
+      if (!/^[\w+=,.@-]{1,128}$/.test(role)) return undefined;
+      return parseCredentials(await text({ method: 'GET', url: at(roles + role), headers }));
+    } catch (error) {
+      // There is no instance, or it gives this program nothing: then there are no credentials.
+      if (signal.aborted) throw error;
+      return undefined;
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', abort);
+    }
+  }
+
+  /**
+   * Takes the role that a token in a file stands for; undefined where none is named.
+   * @throws CkptfsError `store-unavailable`, `bad-key-file`
+   */
+  async ofWebIdentity(region: string, signal: AbortSignal): Promise<AwsCredentials | undefined> {
+    const [path, role] = [this.#value('AWS_WEB_IDENTITY_TOKEN_FILE'), this.#value('AWS_ROLE_ARN')];
+    if (path === undefined || role === undefined) return undefined;
+    const token = readSmallFile(path)?.trim();
+    if (token === undefined) {
+      throw new CkptfsError('bad-key-file', `${path} does not exist`, { path, data: { reason: 'missing' } });
+    }
+    const form = new URLSearchParams({
+      Action: 'AssumeRoleWithWebIdentity',
+      Version: '2011-06-15',
+      RoleArn: role,
+      RoleSessionName: this.#value('AWS_ROLE_SESSION_NAME') ?? 'ckptfs',
+      WebIdentityToken: token,
+    });
+    const endpoint = this.#value('AWS_ENDPOINT_URL_STS') ?? `https://sts.${region}.amazonaws.com`;
+    if (!URL.canParse(endpoint)) throw new CkptfsError('bad-argument', 'AWS_ENDPOINT_URL_STS: it is no URL');
+    const bytes = Buffer.from(form.toString());
+    const { Readable } = await import('node:stream');
+    const request: HttpRequest = {
+      method: 'POST',
+      url: new URL(endpoint),
+      headers: { 'content-type': 'application/x-www-form-urlencoded' },
+      body: { size: bytes.length, open: () => Readable.from([bytes]) },
+    };
+    return this.#ask('the credentials of the web identity', request, signal, parseAssumedRole);
+  }
+
+  async #ask(
+    what: string,
+    request: HttpRequest,
+    signal: AbortSignal,
+    parse: (text: string) => AwsCredentials | undefined,
+  ): Promise<AwsCredentials> {
+    const found = parse(await this.#text(what, request, signal));
+    if (found === undefined) throw garbage(what, `${request.url.host} answers something else`);
+    return found;
+  }
+
+  #text(what: string, request: HttpRequest, signal: AbortSignal): Promise<string> {
+    return this.#http.exchange(what, request, signal, async (answer: HttpAnswer) => {
+      if (answer.status === 200) return (await readBody(what, answer, MAX_BYTES)).toString('utf8');
+      const said = `${request.url.host} answers ${answer.status}`;
+      if (answer.status === 429 || answer.status >= 500) throw new Retryable(`${what}: ${said}`);
+      throw unavailable(what, 'denied', said);
+    });
+  }
+
+  #containerToken(): string | undefined {
+    const path = this.#value('AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE');
+    const text = path === undefined ? this.#value('AWS_CONTAINER_AUTHORIZATION_TOKEN') : readSmallFile(path)?.trim();
+    if (text === undefined) return undefined;
+    if (/^[\x20-\x7e]+$/.test(text)) return text;
+    throw new CkptfsError('bad-key-file', 'the token of the container is not the value of a header field', {
+      data: { reason: 'not-a-key' },
+    });
+  }
+
+  #value(name: string): string | undefined {
+    return this.#environment[name] || undefined;
+  }
+}
+
+/** Parses what STS answers, which is XML. */
+function parseAssumedRole(text: string): AwsCredentials | undefined {
+  const member = (name: string): string | undefined => new RegExp(`<${name}>([^<]{1,8192})</${name}>`).exec(text)?.[1];
+  return credentialsOf(member('AccessKeyId'), member('SecretAccessKey'), member('SessionToken'), member('Expiration'));
+}

@@ -1,0 +1,223 @@
+import { createHash } from 'node:crypto';
+import { CkptfsError } from '../base/errors.ts';
+import { Region } from '../base/linux/native.ts';
+import { parseHeader } from '../format/header.ts';
+import {
+  objectIdOf,
+  partsOf,
+  type RemoteFile,
+  type RemoteIndex,
+  type RemotePart,
+  remoteSize,
+} from '../format/remote-index.ts';
+import { PulledStore } from '../stores/pulled-store.ts';
+import type { NamedFile } from '../stores/store.ts';
+import { PartWriter } from './part-writer.ts';
+import type { PushOptions, Transferred } from './push.ts';
+import { sha256Hex } from './shared/digest.ts';
+import { eachOf } from './shared/each-of.ts';
+import { corrupt, unavailable } from './shared/faults.ts';
+import type { RemoteStore } from './shared/remote-store.ts';
+
+export interface PullOptions extends Pick<PushOptions, 'jobs' | 'signal' | 'onProgress'> {
+  /** Refuses an image with another id; 32 hexadecimal digits. */
+  readonly imageId?: string | undefined;
+  /** One short line that names this process to others. */
+  readonly holder: string;
+}
+
+interface PartOfObject extends RemotePart {
+  readonly id: string;
+  /** In the file. */
+  readonly start: number;
+  /** Whether the file has zeros there; otherwise the part may be there. */
+  readonly isNew: boolean;
+}
+
+/**
+ * Fetches an image into a new directory, or goes on where that was interrupted: what is missing, and last of all the
+ * manifest, without which nothing opens the image.
+ * @throws CkptfsError `exists`, `store-unavailable`, `not-an-image`, `wrong-image`, `damaged`, `locked`, `io`,
+ *   `interrupted`
+ */
+export async function pullImage(remote: RemoteStore, location: string, options: PullOptions): Promise<Transferred> {
+  const index = await remote.readIndex();
+  if (index === undefined) throw unavailable(remote.location, 'absent', 'there is no image');
+  if (options.imageId !== undefined && options.imageId !== index.imageId) {
+    throw new CkptfsError('wrong-image', `${remote.location} has image ${index.imageId}, not ${options.imageId}`, {
+      data: { reason: 'other-id' },
+    });
+  }
+  const header = await fetchHeader(remote, index);
+  const store = PulledStore.begin(location, index.imageId);
+  try {
+    const lock = store.lock(options.holder);
+    try {
+      return await new Pull(remote, index, store, options).run(header);
+    } finally {
+      lock.release();
+    }
+  } finally {
+    store.close();
+  }
+}
+
+/** @throws CkptfsError `damaged` when it is not the header that the index belongs to */
+async function fetchHeader(remote: RemoteStore, index: RemoteIndex): Promise<Buffer> {
+  const file = index.files.find(({ name }) => name === 'ckptfs.json');
+  if (file === undefined) throw corrupt(remote.location, 'the index has no header');
+  const bytes = await fetchWhole(remote, file, index.partSize);
+  const { imageId, cipher } = parseHeader(bytes);
+  if (imageId.toString('hex') !== index.imageId || cipher !== index.cipher)
+    throw corrupt(remote.location, 'the header is not the one of the image that the index names');
+  return bytes;
+}
+
+async function fetchWhole(remote: RemoteStore, file: RemoteFile, partSize: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for (const part of partsOf(file, partSize)) {
+    const hash = createHash('sha256');
+    await remote.getRange(part, 0, part.size, (chunk) => {
+      hash.update(chunk);
+      chunks.push(Buffer.from(chunk));
+    });
+    checkDigest(remote, part, hash.digest('hex'));
+  }
+  return Buffer.concat(chunks);
+}
+
+function checkDigest({ location }: RemoteStore, { digest }: RemotePart, found: string): void {
+  if (found !== digest) throw corrupt(location, `the part ${digest} has other bytes than its name says`);
+}
+
+/** One pull into a directory that is locked. */
+class Pull {
+  readonly #remote: RemoteStore;
+  readonly #index: RemoteIndex;
+  readonly #store: PulledStore;
+  readonly #options: PullOptions;
+  readonly #totalBytes: number;
+  #doneBytes = 0;
+  #movedParts = 0;
+  #movedBytes = 0;
+
+  constructor(remote: RemoteStore, index: RemoteIndex, store: PulledStore, options: PullOptions) {
+    this.#remote = remote;
+    this.#index = index;
+    this.#store = store;
+    this.#options = options;
+    this.#totalBytes = remoteSize(index);
+  }
+
+  async run(header: Buffer): Promise<Transferred> {
+    const { files, imageId } = this.#index;
+    if (this.#sealedOtherwise()) {
+      throw new CkptfsError('exists', `${this.#store.location} has an image that was pulled, and sealed since`, {
+        path: this.#store.location,
+        data: { reason: 'not-empty' },
+      });
+    }
+    this.#publish('ckptfs.json', header);
+    this.#removeOthers();
+    const parts = files.flatMap((file) => this.#partsOfObject(file));
+    await eachOf(parts, this.#options.jobs, (part) => this.#fetch(part));
+    this.#store.syncNames();
+    await this.#fetchNamed('signatures');
+    await this.#fetchNamed('manifest');
+    this.#store.finish();
+    const size = this.#totalBytes;
+    const count = files.reduce((sum, file) => sum + file.parts.length, 0);
+    return { imageId, size, parts: count, movedParts: this.#movedParts, movedBytes: this.#movedBytes };
+  }
+
+  /** Tells whether a manifest is there that is not the one of the index: then the image was sealed again since. */
+  #sealedOtherwise(): boolean {
+    const file = this.#index.files.find(({ name }) => name === 'manifest');
+    const size = this.#store.sizeOf('manifest');
+    if (size === undefined || file === undefined) return false;
+    const bytes = this.#store.readNamed('manifest', size) ?? Buffer.alloc(0);
+    const parts = file.parts.map((_, number) =>
+      sha256Hex(bytes.subarray(number * this.#index.partSize, (number + 1) * this.#index.partSize)),
+    );
+    return size !== file.size || parts.some((digest, number) => digest !== file.parts[number]);
+  }
+
+  #publish(name: NamedFile, bytes: Buffer): void {
+    this.#account(bytes.length);
+    if (this.#store.sizeOf(name) === bytes.length && this.#store.readNamed(name, bytes.length)?.equals(bytes) === true)
+      return;
+    this.#store.publish(name, bytes);
+    this.#moved(bytes.length);
+  }
+
+  /** Removes objects of an earlier push that was begun to be fetched. */
+  #removeOthers(): void {
+    const wanted = new Set(this.#index.files.map(objectIdOf));
+    for (const { id } of this.#store.list().objects) if (!wanted.has(id)) this.#store.removeObject(id);
+  }
+
+  /** Makes the file of an object with its size, and returns its parts. */
+  #partsOfObject(file: RemoteFile): PartOfObject[] {
+    const id = objectIdOf(file);
+    if (id === undefined) return [];
+    const length = this.#store.lengthOf(id);
+    const object = length === undefined ? this.#store.createObject(id) : this.#store.openObjectForWriting(id);
+    try {
+      if (length !== file.size) object.truncate(file.size);
+    } finally {
+      object.close();
+    }
+    const { partSize } = this.#index;
+    return partsOf(file, partSize).map((part, number) => {
+      const start = number * partSize;
+      return { ...part, id, start, isNew: start >= (length ?? 0) };
+    });
+  }
+
+  async #fetch(part: PartOfObject): Promise<void> {
+    const object = this.#store.openObjectForWriting(part.id);
+    try {
+      if (part.isNew || (await this.#digestOf(object, part)) !== part.digest) {
+        const writer = new PartWriter(object, part.start, part.size, part.isNew);
+        await this.#remote.getRange(part, 0, part.size, (chunk) => writer.write(chunk));
+        checkDigest(this.#remote, part, writer.end());
+        this.#moved(part.size);
+      }
+    } finally {
+      object.close();
+    }
+    this.#account(part.size);
+  }
+
+  async #digestOf(object: { read: PulledReader }, { start, size }: PartOfObject): Promise<string> {
+    const region = new Region(Math.min(STEP_BYTES, size));
+    const hash = createHash('sha256');
+    for (let at = 0; at < size; at += region.length) {
+      if (this.#options.signal.aborted) throw new CkptfsError('interrupted', 'interrupted');
+      const length = object.read(region, 0, Math.min(region.length, size - at), start + at);
+      hash.update(region.bytes.subarray(0, length));
+      await new Promise(setImmediate);
+    }
+    return hash.digest('hex');
+  }
+
+  async #fetchNamed(name: 'signatures' | 'manifest'): Promise<void> {
+    const file = this.#index.files.find((each) => each.name === name);
+    if (file !== undefined) this.#publish(name, await fetchWhole(this.#remote, file, this.#index.partSize));
+    else if (name === 'signatures') this.#store.removeSignatures();
+  }
+
+  #moved(bytes: number): void {
+    this.#movedParts++;
+    this.#movedBytes += bytes;
+  }
+
+  #account(bytes: number): void {
+    this.#doneBytes += bytes;
+    this.#options.onProgress?.({ doneBytes: this.#doneBytes, totalBytes: this.#totalBytes });
+  }
+}
+
+const STEP_BYTES = 1_048_576;
+
+type PulledReader = (to: Region, toOffset: number, length: number, position: number) => number;

@@ -1,0 +1,124 @@
+// Goal: an index is parsed only in its one form, and nothing in a hostile one leads outside of an image.
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { MalformedError } from '../../../src/base/bytes.ts';
+import {
+  encodeRemoteIndex,
+  MAX_PART_SIZE,
+  objectFileName,
+  objectIdOf,
+  parseRemoteIndex,
+  partSizeFor,
+  partsOf,
+  type RemoteIndex,
+} from '../../../src/format/remote-index.ts';
+
+const hex = (bytes: number) =>
+  fc.uint8Array({ minLength: bytes, maxLength: bytes }).map((each) => Buffer.from(each).toString('hex'));
+
+const indexes: fc.Arbitrary<RemoteIndex> = fc
+  .record({
+    imageId: hex(16),
+    log: fc.integer({ min: 12, max: 32 }),
+    sizes: fc.array(fc.integer({ min: 1, max: 1_000_000 }), { minLength: 2, maxLength: 6 }),
+    ids: fc.uniqueArray(hex(16), { maxLength: 4 }),
+    digest: hex(32),
+  })
+  .map(({ imageId, log, sizes, ids, digest }) => {
+    const partSize = 2 ** log;
+    const file = (name: string, index: number) => {
+      const size = sizes[index % sizes.length] ?? 1;
+      return { name, size, parts: Array.from({ length: Math.ceil(size / partSize) }, () => digest) };
+    };
+    const names = ['ckptfs.json', 'manifest', ...ids.sort().map(objectFileName)];
+    return { imageId, cipher: 'aes-256-xts', partSize, files: names.map(file) };
+  });
+
+test('what is encoded is parsed again', () => {
+  fc.assert(
+    fc.property(indexes, (index) => {
+      expect(parseRemoteIndex(encodeRemoteIndex(index))).toEqual(index);
+    }),
+  );
+});
+
+test('what is altered in any byte is refused, or is another index in its own form', () => {
+  fc.assert(
+    fc.property(indexes, fc.nat(), fc.integer({ min: 1, max: 255 }), (index, place, mask) => {
+      const bytes = encodeRemoteIndex(index);
+      const at = place % bytes.length;
+      bytes[at] = (bytes[at] ?? 0) ^ mask;
+      try {
+        expect(encodeRemoteIndex(parseRemoteIndex(bytes)).equals(bytes)).toBe(true);
+      } catch (error) {
+        expect(error).toBeInstanceOf(MalformedError);
+      }
+    }),
+  );
+});
+
+describe('an index is refused', () => {
+  const digest = 'ab'.repeat(32);
+  const file = (name: string, size = 10, parts = [digest]) => ({ name, size, parts });
+  const good = {
+    imageId: '11'.repeat(16),
+    cipher: 'aes-256-xts',
+    partSize: 4096,
+    files: [file('ckptfs.json'), file('manifest'), file(objectFileName('ab'.repeat(16)))],
+  };
+  const [header, manifest, object] = good.files;
+
+  test.each([
+    ['a name that leads elsewhere', { files: [header, manifest, file('objects/../../etc/passwd')] }],
+    ['an object in the directory of another', { files: [header, manifest, file(`objects/00/${'ab'.repeat(16)}`)] }],
+    ['an object twice', { files: [header, manifest, object, object] }],
+    ['a journal', { files: [header, manifest, file('journal')] }],
+    ['no manifest', { files: [header, object] }],
+    ['no files', { files: [] }],
+    ['files out of order', { files: [manifest, header, object] }],
+    ['a size without its parts', { files: [header, manifest, { ...file('x'), name: object?.name, size: 5000 }] }],
+    ['more parts than its size has', { files: [header, manifest, { ...object, parts: [digest, digest] }] }],
+    ['a size of nothing', { files: [header, manifest, { ...object, size: 0, parts: [] }] }],
+    ['a size that is negative', { files: [header, manifest, { ...object, size: -1 }] }],
+    ['a size with a fraction', { files: [header, manifest, { ...object, size: 1.5 }] }],
+    ['a header that is too large', { files: [file('ckptfs.json', 1_048_577, Array(257).fill(digest)), manifest] }],
+    ['a digest in capitals', { files: [header, manifest, { ...object, parts: [digest.toUpperCase()] }] }],
+    ['parts of another size than a power of two', { partSize: 5000 }],
+    ['parts that are too small', { partSize: 2048 }],
+    ['parts that are too large', { partSize: 2 * MAX_PART_SIZE }],
+    ['a cipher that is not known', { cipher: 'rot13' }],
+    ['no image id', { imageId: '' }],
+  ])('for %s', (_, altered) => {
+    expect(parseRemoteIndex(encodeRemoteIndex(good))).toEqual(good);
+    const bytes = encodeRemoteIndex({ ...good, ...altered } as RemoteIndex);
+    expect(() => parseRemoteIndex(bytes)).toThrow(MalformedError);
+  });
+
+  test.each(['', 'null', '[]', '{}', '{"format":"ckptfs"}', ' '.repeat(17_000_000)])('for what is not one', (text) => {
+    expect(() => parseRemoteIndex(Buffer.from(text))).toThrow(MalformedError);
+  });
+
+  test.each([' ', '\n'])('for anything after it', (after) => {
+    expect(() => parseRemoteIndex(Buffer.concat([encodeRemoteIndex(good), Buffer.from(after)]))).toThrow(
+      MalformedError,
+    );
+  });
+});
+
+test('parts grow with the image, so that there are not too many', () => {
+  expect(partSizeFor(0)).toBe(33_554_432);
+  expect(partSizeFor(1024 * 33_554_432)).toBe(33_554_432);
+  expect(partSizeFor(1024 * 33_554_432 + 1)).toBe(67_108_864);
+  expect(partSizeFor(Number.MAX_SAFE_INTEGER)).toBe(MAX_PART_SIZE);
+});
+
+test('parts have all bytes of a file', () => {
+  const file = { name: 'manifest', size: 10_000, parts: ['a', 'b', 'c'] };
+  expect(partsOf(file, 4096).map(({ size }) => size)).toEqual([4096, 4096, 1808]);
+});
+
+test('an object is told by its whole name', () => {
+  const id = '0123456789abcdef0123456789abcdef';
+  expect(objectIdOf({ name: objectFileName(id), size: 1, parts: [] })).toBe(id);
+  expect(objectIdOf({ name: `objects/02/${id}`, size: 1, parts: [] })).toBeUndefined();
+});
