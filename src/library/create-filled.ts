@@ -21,7 +21,8 @@ export interface CreateFilledOptions extends Omit<NewImageOptions, 'root'>, Canc
 
 /**
  * Makes an image that is filled while it is written, without plaintext on a disk, seals and signs it. When that fails
- * the destination is as it was before.
+ * the destination is as it was before. When the process is killed, the image is unfinished, so that a part of the
+ * files is not taken for all of them.
  * @param fill is cancellable from its start on
  * @throws CkptfsError `exists`, `io`, `bad-argument`, `damaged` when it is verified; what `fill` throws
  */
@@ -31,7 +32,7 @@ export async function createFilled(
   fill: (image: WritableImage) => Promise<Omit<CreatedImage, 'imageId'>>,
 ): Promise<CreatedImage> {
   const isNewDirectory = !existsSync(destination);
-  const store = createStore(destination);
+  const store = createStore(destination, true);
   const made = madeIn(store, destination, isNewDirectory);
   let imageKey: Secret | undefined;
   try {

@@ -146,7 +146,14 @@ function checkPrivate(path: string, directory: Directory): void {
 
 function checkEmpty(path: string, directory: Directory): void {
   const names = namesIn(path, directory);
-  if (names.length > 0) throw exists(path, `exists and is not empty: it has ${describeNames(names)}`, 'not-empty');
+  if (names.length === 0) return;
+  const has = isUnfinished(names) ? 'an unfinished image, which can be removed' : describeNames(names);
+  throw exists(path, `exists and is not empty: it has ${has}`, 'not-empty');
+}
+
+/** Whether the making of an image was interrupted (format.md §2). */
+function isUnfinished(names: readonly string[]): boolean {
+  return names.includes('ckptfs.json') && !names.includes('manifest') && !names.includes('journal');
 }
 
 /** Lists a directory without what a file system has put into its own root. */

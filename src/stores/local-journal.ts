@@ -7,21 +7,27 @@ import type { ImageDirectory } from './image-directory.ts';
 import { createFile, removeFile, syncDirectory, type Where } from './local-files.ts';
 import type { JournalDraft, JournalFile } from './writable-store.ts';
 
-const DRAFT = 'journal.new';
+export const JOURNAL_DRAFT = 'journal.new';
 
-/** The file `journal.new`, until it is renamed into place. */
+/** The file `journal.new`, until it is renamed into place, or for ever. */
 export class LocalJournalDraft implements JournalDraft {
   readonly #directory: ImageDirectory;
+  readonly #name: 'journal' | typeof JOURNAL_DRAFT;
   readonly #file: AppendedFile;
 
-  /** Makes the file, in place of a draft that an earlier writer left. @throws CkptfsError `io` */
-  constructor(directory: ImageDirectory) {
+  /**
+   * Makes the file, in place of a draft that is there.
+   * @param name what it is renamed to
+   * @throws CkptfsError `io`
+   */
+  constructor(directory: ImageDirectory, name: 'journal' | typeof JOURNAL_DRAFT) {
     this.#directory = directory;
+    this.#name = name;
     try {
-      removeFile(directory.root, DRAFT);
-      this.#file = new AppendedFile(() => directory.pathOf('journal'), createFile(directory.root, DRAFT));
+      removeFile(directory.root, JOURNAL_DRAFT);
+      this.#file = new AppendedFile(() => directory.pathOf(name), createFile(directory.root, JOURNAL_DRAFT));
     } catch (cause) {
-      throw ioError('create', directory.pathOf(DRAFT), cause);
+      throw ioError('create', directory.pathOf(JOURNAL_DRAFT), cause);
     }
   }
 
@@ -44,17 +50,18 @@ export class LocalJournalDraft implements JournalDraft {
   discard(): void {
     this.#file.close();
     try {
-      removeFile(this.#directory.root, DRAFT);
+      removeFile(this.#directory.root, JOURNAL_DRAFT);
     } catch (cause) {
-      throw ioError('remove', this.#directory.pathOf(DRAFT), cause);
+      throw ioError('remove', this.#directory.pathOf(JOURNAL_DRAFT), cause);
     }
   }
 
   #rename(): void {
+    if (this.#name === JOURNAL_DRAFT) return;
     try {
-      this.#directory.root.rename(DRAFT, 'journal');
+      this.#directory.root.rename(JOURNAL_DRAFT, this.#name);
     } catch (cause) {
-      throw ioError('rename', this.#directory.pathOf(DRAFT), cause);
+      throw ioError('rename', this.#directory.pathOf(JOURNAL_DRAFT), cause);
     }
   }
 }

@@ -14,7 +14,7 @@ import {
   type Where,
 } from './local-files.ts';
 import { lockHeader } from './local-header-lock.ts';
-import { LocalJournalDraft } from './local-journal.ts';
+import { JOURNAL_DRAFT, LocalJournalDraft } from './local-journal.ts';
 import { LocalLock } from './local-lock.ts';
 import { LocalObject, LocalWritableObject } from './local-object.ts';
 import { LocalStore } from './local-store.ts';
@@ -27,14 +27,17 @@ const { O_RDWR } = fsConstants;
 export class LocalWritableStore extends LocalStore implements WritableStore {
   /** The directories below `objects` in which names came or went since the last {@link syncNames}. */
   readonly #changedPrefixes = new Set<string>();
+  /** The journal of an image that is made in one go keeps the name of a draft, which only this store reads. */
+  #journal: 'journal' | typeof JOURNAL_DRAFT = 'journal';
   /** Whether the image itself is new, so that its own names have to be made durable as well. */
   #isNew = false;
 
   /**
    * Makes a store in a directory that is empty, or does not exist although its parent does.
+   * @param isForOneGo see `createStore`
    * @throws CkptfsError `exists`, `io`
    */
-  static create(path: string): LocalWritableStore {
+  static create(path: string, isForOneGo = false): LocalWritableStore {
     const directory = new ImageDirectory(makeEmptyDirectory(path));
     try {
       directory.objects(true);
@@ -44,6 +47,7 @@ export class LocalWritableStore extends LocalStore implements WritableStore {
     }
     const store = new LocalWritableStore(directory);
     store.#isNew = true;
+    if (isForOneGo) store.#journal = JOURNAL_DRAFT;
     return store;
   }
 
@@ -110,17 +114,17 @@ export class LocalWritableStore extends LocalStore implements WritableStore {
   }
 
   readJournal(): StoredObject | undefined {
-    const path = (): string => this.directory.pathOf('journal');
-    const file = openRegularFile(this.directory.root, 'journal', path);
+    const path = (): string => this.directory.pathOf(this.#journal);
+    const file = openRegularFile(this.directory.root, this.#journal, path);
     return file === undefined ? undefined : new LocalObject(path, file.fd, file.size);
   }
 
   beginJournal(): JournalDraft {
-    return new LocalJournalDraft(this.directory);
+    return new LocalJournalDraft(this.directory, this.#journal);
   }
 
   removeJournal(): void {
-    this.#remove('journal');
+    this.#remove(this.#journal);
   }
 
   removeSignatures(): void {

@@ -18,7 +18,11 @@ export function openWritableStore(place: StorePlace): WritableStore {
   return new LocalWritableStore(place);
 }
 
-/** Makes an empty store at a location that is vacant. @throws CkptfsError `exists`, `io` */
-export function createStore(location: string): WritableStore {
-  return LocalWritableStore.create(location);
+/**
+ * Makes an empty store at a location that is vacant.
+ * @param isForOneGo whether the image is worth nothing before it is sealed: until then it is unfinished, not unsealed
+ * @throws CkptfsError `exists`, `io`
+ */
+export function createStore(location: string, isForOneGo = false): WritableStore {
+  return LocalWritableStore.create(location, isForOneGo);
 }

@@ -205,6 +205,24 @@ describeIf(needs, 'archives', () => {
     expect(existsSync(at('interrupted'))).toBe(false);
   });
 
+  systemTest([], 'a kill leaves an unfinished image, which no command takes for a whole one', async () => {
+    const image = at('killed');
+    const { child } = await fed(image, 40 << 20);
+    child.kill('SIGKILL');
+    await endOf(child);
+    for (const words of [['seal'], ['recover'], ['verify'], ['mount', at('nowhere')], ['info']] as const) {
+      const [command, ...more] = words;
+      const { status, stderr } = runCkptfs(command, image, ...more, '--key-file', key);
+      expect([command, status, stderr]).toEqual([command, 21, expect.stringContaining('unfinished image')]);
+    }
+    expect(encryptInput(small, image)).toMatchObject({
+      status: 4,
+      stderr: expect.stringContaining('it has an unfinished image, which can be removed.') as string,
+    });
+    rmSync(image, { recursive: true });
+    expect(encryptInput(small, image).status).toBe(0);
+  });
+
   systemTest([], 'memory does not grow with the archive', async () => {
     const { child, give } = await fed(at('large'), 16 << 20);
     const peak = (): number =>

@@ -149,6 +149,24 @@ describe.each(stores)('writable store contract: $name', ({ create, open }) => {
     journal.close();
   });
 
+  test('a journal of what is made in one go is seen by its own store alone', () => {
+    const store = create(location, true);
+    const journal = store.beginJournal();
+    journal.append(Buffer.from('first'));
+    const file = journal.publish();
+    file.append(Buffer.from(', longer'));
+    expect(contentOf(store.readJournal())).toBe('first, longer');
+    const second = store.beginJournal();
+    second.append(Buffer.from('second'));
+    second.publish().close();
+    file.close();
+    expect(contentOf(store.readJournal())).toBe('second');
+    expect([open(location).readJournal(), store.has('journal')]).toEqual([undefined, false]);
+    expect(store.list().unexpected).toEqual([]);
+    store.removeJournal();
+    expect(fs.readdirSync(location)).toEqual(['objects']);
+  });
+
   test('the size of a journal is what was appended, whatever space is reserved after its end', () => {
     const store = create(location);
     const draft = store.beginJournal();
