@@ -9,6 +9,7 @@ import { type Bundle, makeBundle, runc } from './support/containers.ts';
 import { buildFixture, readState, waitForState } from './support/fixtures.ts';
 import { ckptfsProgram, until } from './support/mounts.ts';
 import { type CommandResult, type Namespace, openNamespace } from './support/namespace.ts';
+import { Podman } from './support/podman.ts';
 import { describeIf, systemTest } from './support/requirements.ts';
 
 let base: string;
@@ -61,6 +62,10 @@ describeIf(['root', 'fuse', 'namespaces', 'criu', 'gcc'], 'as the action script 
       expect(fs.readFileSync(at('work/restore.log'), 'utf8')).toContain('ckptfs: the restore is refused: ');
       expect(type(second, `mkdir mnt && ckptfs mount enc mnt -k k && ${restore('mnt')}`)).toMatchObject({ status: 0 });
       await waitForState(stateFile, (now) => now.passes >= passes + 2);
+      // The pid is taken now.
+      expect(type(second, `ckptfs exec enc -k k -q -- ${restore('{}')}`).status).not.toBe(0);
+      const left = JSON.parse(type(second, 'ckptfs status --json').stdout) as { mountPoint: string }[];
+      expect(left.map(({ mountPoint }) => mountPoint)).toEqual([at('mnt')]);
     } finally {
       await second.close();
     }
@@ -193,4 +198,38 @@ describeIf(['root', 'fuse', 'namespaces', 'criu', 'runc', 'gcc'], 'as hooks of r
     expect(mounts()).toHaveLength(1);
     await until('the mount is gone', () => mounts().length === 0);
   });
+});
+
+describeIf(['root', 'fuse', 'namespaces', 'podman', 'runc', 'gcc', 'tar'], 'as hooks of podman', () => {
+  systemTest(
+    [],
+    'mounts a volume for a container with an annotation, and seals it when the container stops',
+    async () => {
+      for (const name of ['podman', 'hooks.d', 'volumes']) fs.mkdirSync(at(name));
+      for (const stage of ['createRuntime', 'poststop']) {
+        const args = ['ckptfs', 'run-hook', stage, at('podman-enc'), at('volumes/web'), '-w', '-k', at('k')];
+        const when = { annotations: { '^ckptfs$': '^web$' } };
+        const file = { version: '1.0.0', hook: { path: ckptfsProgram, args }, when, stages: [stage] };
+        fs.writeFileSync(at('hooks.d', `${stage}.json`), JSON.stringify(file));
+      }
+      const podman = new Podman(at('podman'));
+      const host = await openNamespace({ hideFuse: true });
+      try {
+        const shared = 'mount -t tmpfs tmpfs volumes && mount --make-shared volumes && mkdir volumes/web';
+        expect(type(host, shared).status).toBe(0);
+        podman.makeImage(host);
+        const plain = ['--network', 'host', '--ulimit', 'nofile=1024:1024', '--ulimit', 'nproc=1024:1024'];
+        const volume = ['--annotation', 'ckptfs=web', '-v', `${at('volumes/web')}:/state:rslave`];
+        const counter = ['localhost/counter', '/counter', '/state/count', '1'];
+        podman.run(host, '--hooks-dir', at('hooks.d'), 'run', '-d', '--name', 'web', ...plain, ...volume, ...counter);
+        await until('the container writes into its volume', () => type(host, 'cat volumes/web/count').status === 0);
+        podman.run(host, '--hooks-dir', at('hooks.d'), 'stop', '-t', '0', 'web');
+        podman.run(host, 'rm', '-f', 'web');
+        expect(type(host, 'ls volumes/web').stdout).toBe('');
+      } finally {
+        await host.close();
+      }
+      expect(runCkptfs('ls', at('podman-enc'), '-0', '-k', at('k')).stdout).toBe('count\0');
+    },
+  );
 });
