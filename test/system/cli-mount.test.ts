@@ -77,7 +77,8 @@ describeIf(['root', 'fuse'], 'mount, status, umount', () => {
       source: at('enc'),
       daemon: { transport: usualTransport, counters: { bytesServed: 4, authenticationFailures: 0 } },
     });
-    expect(run('status', 'mnt', '--check').stdout.trimEnd().split('\n')).toHaveLength(2);
+    fs.symlinkSync('mnt', at('link'));
+    expect(run('status', 'link', '--check').stdout.trimEnd().split('\n')).toHaveLength(2);
     expect(run('umount', 'mnt')).toEqual(success());
     expect(fs.readdirSync(at('mnt'))).toEqual([]);
     expect(run('status', 'mnt', '--check', '-q')).toEqual(failure(31, `${at('mnt')} is not a mount of ckptfs.`));

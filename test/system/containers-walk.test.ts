@@ -22,6 +22,9 @@ import { walk } from './support/walk.ts';
 
 const documents = fileURLToPath(new URL('../../docs/container/', import.meta.url));
 
+/** The type of a file system on which the driver overlay cannot be. */
+const OVERLAYFS = 0x794c7630;
+
 describeIf(['root', 'fuse', 'namespaces', 'runc', 'podman', 'npm', 'tar'], 'containers', () => {
   const base = fs.realpathSync(fs.mkdtempSync(join(tmpdir(), 'ckptfs-containers-')));
   const at = (name: string): string => join(base, name);
@@ -32,7 +35,8 @@ describeIf(['root', 'fuse', 'namespaces', 'runc', 'podman', 'npm', 'tar'], 'cont
     namespace = await openNamespace();
     for (const name of ['bases', 'programs', 'walk']) fs.mkdirSync(at(name));
     for (const name of fs.readdirSync(documents)) fs.copyFileSync(join(documents, name), at(`walk/${name}`));
-    podman = new Podman(base, { driver: 'overlay' });
+    const isOverlay = fs.statfsSync(base).type === OVERLAYFS;
+    podman = new Podman(base, { driver: isOverlay ? 'vfs' : 'overlay' });
     importBases(podman, namespace, at('bases'));
     packInto(at('walk'));
     makeTypedPodman(podman, at('programs'), buildWords(podman, base));

@@ -1,6 +1,6 @@
-import path from 'node:path';
 import type { Argv } from 'yargs';
 import { printable } from '../../base/printable.ts';
+import { reach } from '../../fuse/mount/reachable.ts';
 import type { LeaseStatus } from '../../serve/control/control-messages.ts';
 import { checkServed, listMounts, type MountStatus } from '../../serve/control/status.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
@@ -35,7 +35,7 @@ export const command = defineCommand({
       })
       .check(({ json, prometheus }) => (json && prometheus ? '--prometheus prints metrics, and no JSON' : true)),
   async run({ MNT, check, ...format }) {
-    const only = MNT === undefined ? undefined : path.resolve(MNT);
+    const only = MNT === undefined ? undefined : (await reach(MNT)).path;
     const mounts = (await listMounts()).filter(({ mountPoint }) => only === undefined || mountPoint === only);
     await show(mounts, format);
     if (check) checkServed(mounts, only === undefined ? 'nothing is mounted' : `${only} is not a mount of ckptfs`);
