@@ -66,13 +66,11 @@ describeIf(['npm'], 'the package, where there is no compiler', () => {
     const names = fs.readdirSync(installed).sort();
     const documents = ['CHANGELOG.md', 'CONTRIBUTING.md', 'LICENSE', 'README.md', 'SECURITY.md', 'docs'];
     expect(names).toEqual([...documents, 'bin', 'dist', 'node_modules', 'package.json', 'scripts'].sort());
-    expect(fs.readdirSync(join(installed, 'docs/systemd'))).toEqual([
-      'ckptfs-watch@.service',
-      'ckptfs-write@.service',
-      'ckptfs@.service',
-    ]);
-    expect(fs.readdirSync(join(installed, 'scripts'))).toEqual(['mount.fuse.ckptfs']);
-    expect(fs.statSync(join(installed, 'scripts', 'mount.fuse.ckptfs')).mode & 0o111).toBe(0o111);
+    for (const units of ['docs/systemd', 'docs/systemd/user', 'docs/prometheus'])
+      expect(fs.readdirSync(join(installed, units))).toEqual(fs.readdirSync(join(root, units)));
+    expect(fs.readdirSync(join(installed, 'scripts'))).toEqual(['mount.fuse.ckptfs', 'umount.fuse.ckptfs']);
+    for (const name of fs.readdirSync(join(installed, 'scripts')))
+      expect(fs.statSync(join(installed, 'scripts', name)).mode & 0o111).toBe(0o111);
   });
 
   test('brings its manual page to where man looks', () => {

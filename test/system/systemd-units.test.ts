@@ -3,13 +3,16 @@
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ckptfs } from './support/ckptfs.ts';
-import { until } from './support/mounts.ts';
+import { asNobody, until } from './support/mounts.ts';
 import { runProgram } from './support/programs.ts';
 import { makeRecipient } from './support/recipient.ts';
-import { describeIf } from './support/requirements.ts';
+import { describeIf, systemTest } from './support/requirements.ts';
 import { type SystemdHost, startSystemdHost } from './support/systemd-host.ts';
+
+const units = fileURLToPath(new URL('../../docs/systemd/', import.meta.url));
 
 let base: string;
 let host: SystemdHost;
@@ -21,6 +24,7 @@ const instance = (): string => runProgram('systemd-escape', '--path', mountPoint
 describeIf(['root', 'fuse', 'systemdAnalyze', 'systemdHost'], 'under systemd', () => {
   beforeAll(async () => {
     base = fs.realpathSync(fs.mkdtempSync(join(tmpdir(), 'ckptfs-systemd-')));
+    fs.chmodSync(base, 0o755);
     for (const name of ['host', 'my mnt-1', 'auto', 'src', 'empty']) fs.mkdirSync(at(name));
     fs.writeFileSync(at('src/pages.img'), 'pages');
     ckptfs('keygen', '-o', at('key'));
@@ -90,6 +94,13 @@ describeIf(['root', 'fuse', 'systemdAnalyze', 'systemdHost'], 'under systemd', (
     host.ask('systemctl', 'kill', '--signal=KILL', '--kill-whom=main', unit);
     await until('it serves again', () => property(unit, 'NRestarts') === '1' && isActive(unit));
     expect(host.ask('cat', join(mountPoint(), 'pages.img'))).toBe('pages');
+
+    // The metrics are those of the new daemon, as a service sees them that sees little else.
+    const directory = '/var/lib/prometheus/node-exporter';
+    host.ask('mkdir', '-p', directory);
+    host.ask('systemctl', 'start', 'ckptfs-metrics.service');
+    expect(host.ask('cat', `${directory}/ckptfs.prom`)).toContain('ckptfs_mounts{state="serving"} 1\n');
+    expect(host.ask('ls', directory)).toBe('ckptfs.prom\n');
     host.ask('systemctl', 'stop', unit);
 
     configure('enc', `${'0'.repeat(64)}\n`);
@@ -158,5 +169,82 @@ describeIf(['root', 'fuse', 'systemdAnalyze', 'systemdHost'], 'under systemd', (
     const names = images.map((image) => ckptfs('ls', '-0', join(at('images'), image), '-i', privateKey));
     expect(names).toEqual(['first\0', 'second\0']);
     expect(property(unit, 'Result')).toBe('success');
+  });
+
+  test('archives of a directory that is watched become images', async () => {
+    const unit = `ckptfs-watch@${runProgram('systemd-escape', '--path', at('archives-1')).trim()}.service`;
+    for (const name of ['archives-1', 'watched']) fs.mkdirSync(at(name));
+    runProgram('ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-f', at('id'));
+    host.write(`/etc/ckptfs${at('archives-1')}.conf`, `IMAGES=${at('watched')}\nOPTIONS=\n`);
+    host.write(`/etc/ckptfs${at('archives-1')}.crt`, fs.readFileSync(at('id.pub'), 'utf8'));
+    host.ask('systemctl', 'start', unit);
+    runProgram('tar', '-C', at('src'), '-cf', at('archives-1/one.tar'), 'pages.img');
+    await until('it is taken', () => fs.readdirSync(at('archives-1')).length === 0);
+    host.ask('systemctl', 'stop', unit);
+    const [image = ''] = fs.readdirSync(at('watched')).filter((name) => !name.startsWith('.'));
+    expect(ckptfs('cat', at(`watched/${image}`), 'pages.img', '-i', at('id'))).toBe('pages');
+    expect(property(unit, 'Result')).toBe('success');
+  });
+
+  test('an automount mounts when a file is opened, and wipes the keys when no one uses it for a while', async () => {
+    // No option names the key: the configuration of the host does.
+    const source = `cmd:cat '${at('key')}'`;
+    host.write('/etc/ckptfs/config.json', JSON.stringify({ key: [source] }));
+    host.write(
+      '/etc/fstab',
+      `${at('written')} ${at('auto')} fuse.ckptfs noauto,nofail,write,x-systemd.automount,x-systemd.idle-timeout=1s 0 0\n`,
+    );
+    host.ask('systemctl', 'daemon-reload');
+    const unit = runProgram('systemd-escape', '--path', '--suffix=mount', at('auto')).trim();
+    host.ask('systemctl', 'start', unit.replace(/mount$/, 'automount'));
+    expect(isActive(unit)).toBe(false);
+
+    host.ask('sh', '-c', 'echo more >"$0"', at('auto/more'));
+    const [status] = JSON.parse(host.ask('ckptfs', 'status', '--json')) as { pid: number; daemon: unknown }[];
+    expect(status).toMatchObject({ mountPoint: at('auto'), daemon: { write: true, key: { source } } });
+    // It is a process of the unit, and no other.
+    expect(host.ask('cat', `/proc/${status?.pid}/cgroup`)).toContain(`/system.slice/${unit}\n`);
+
+    await until('it is unmounted', () => property(unit, 'ActiveState') === 'inactive');
+    // The helper of umount(8) waited for its daemon.
+    expect(property(unit, 'Result')).toBe('success');
+    expect(host.run('ls', `/proc/${status?.pid}`).status).not.toBe(0);
+    expect(ckptfs('cat', at('written'), 'more', '-k', at('key'))).toBe('more\n');
+
+    // The next access mounts it again.
+    expect(host.ask('cat', at('auto/more'))).toBe('more\n');
+    for (const one of [unit, unit.replace(/mount$/, 'automount')]) host.ask('systemctl', 'stop', one);
+    expect(ckptfs('info', at('written'), '-k', at('key'), '--json')).toContain('"sealed": true');
+    host.ask('rm', '/etc/ckptfs/config.json');
+  });
+
+  systemTest(['fusermount'], 'an ordinary user has a unit that mounts by fusermount3', () => {
+    const home = at('home');
+    const mountPoint = join(home, 'cr');
+    const runtime = '/run/user/65534';
+    host.ask('mkdir', '-p', mountPoint, join(home, '.config/systemd/user'));
+    host.ask('cp', join(units, 'user/ckptfs@.service'), join(home, '.config/systemd/user'));
+    host.ask('cp', '-r', at('enc'), at('key'), home);
+    host.write(
+      join(home, '.config/ckptfs', `${mountPoint}.conf`),
+      `IMAGE=${home}/enc\nCKPTFS_KEY=file:${home}/key\nOPTIONS=\n`,
+    );
+    host.ask('chown', '-R', '65534:65534', home);
+    // As systemd has it, but for PAM, which not every host has set up.
+    define(
+      'user@.service',
+      '[Service]\nType=notify\nUser=%i\nDelegate=yes\nRuntimeDirectory=user/%i\nRuntimeDirectoryMode=0700\n' +
+        `Environment=HOME=${home} XDG_RUNTIME_DIR=${runtime}\nExecStart=/lib/systemd/systemd --user\n`,
+    );
+    host.ask('systemctl', 'start', 'user@65534.service');
+    const asUser = (...words: readonly string[]): string =>
+      host.ask(...asNobody(home), `XDG_RUNTIME_DIR=${runtime}`, ...words);
+    const unit = `ckptfs@${runProgram('systemd-escape', '--path', mountPoint).trim()}.service`;
+    asUser('systemctl', '--user', 'start', unit);
+    expect(asUser('cat', join(mountPoint, 'pages.img'))).toBe('pages');
+    asUser('systemctl', '--user', 'stop', unit);
+    expect(asUser('ls', mountPoint)).toBe('');
+    expect(asUser('systemctl', '--user', 'show', '--value', '--property=Result', unit)).toBe('success\n');
+    host.ask('systemctl', 'stop', 'user@65534.service');
   });
 });

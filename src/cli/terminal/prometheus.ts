@@ -21,8 +21,8 @@ interface OfMount extends Metric {
 const ofMounts: readonly OfMount[] = [
   gauge('uptime_seconds', 'How long the daemon of the mount runs.', ({ uptimeSeconds }) => uptimeSeconds),
   gauge('locked', 'Whether the keys of the mount are wiped.', ({ key }) => +key.locked),
-  gauge('key_seconds_left', 'Until the mount locks itself.', ({ key }) => key.secondsLeft),
-  gauge('lease_seconds_left', 'Until the lease of the key is over.', ({ key }) => key.lease?.secondsLeft),
+  gauge('key_remaining_seconds', 'Until the mount locks itself.', ({ key }) => key.secondsLeft),
+  gauge('lease_remaining_seconds', 'Until the lease of the key is over.', ({ key }) => key.lease?.secondsLeft),
   gauge(
     'lease_revoked',
     'Whether the key may not be used any more.',

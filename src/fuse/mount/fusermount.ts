@@ -63,7 +63,9 @@ export async function unmountByHelper(mountPoint: string, lazy: boolean): Promis
   if (/not found in/.test(first?.errorText ?? '')) {
     throw new CkptfsError('not-mounted', `${mountPoint} is not a mount of this user`, { path: mountPoint });
   }
-  const second = await helped(deadline, mountPoint, run('umount', [...(lazy ? ['-l'] : []), '--', mountPoint]));
+  // Its own helper would call this again.
+  const words = ['-i', ...(lazy ? ['-l'] : []), '--', mountPoint];
+  const second = await helped(deadline, mountPoint, run('umount', words));
   if (second?.exitCode === 0) return;
   if (busy(second))
     throw new CkptfsError('busy', `${mountPoint} is in use`, { path: mountPoint, data: { reason: 'in-use' } });

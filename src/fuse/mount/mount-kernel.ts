@@ -19,6 +19,8 @@ interface KernelMountOptions {
   readonly noExec?: boolean;
   /** Most bytes the kernel may ask for in one READ. */
   readonly maxRead: number;
+  /** Leads to the directory, if it is an automount, which another process holds. */
+  readonly handle?: string | undefined;
 }
 
 export interface KernelMount {
@@ -40,7 +42,7 @@ export interface KernelMount {
  * @throws CkptfsError `missing-feature`, `mount-failed`
  */
 export async function mountKernel(directory: string, options: KernelMountOptions): Promise<KernelMount> {
-  const mountPoint = await checkedMountPoint(directory);
+  const mountPoint = await checkedMountPoint(directory, options.handle);
   const fd = (await mountAsRoot(mountPoint, options)) ?? (await mountByHelper(mountPoint, helperOptions(options)));
   try {
     const made = topmostAt(await readMounts(), mountPoint);
@@ -70,7 +72,7 @@ async function mountAsRoot(mountPoint: string, options: KernelMountOptions): Pro
   const fd = openDevice();
   const data = [`fd=${fd}`, 'rootmode=40000', 'user_id=0', 'group_id=0', ...kernelOptions(options)].join(',');
   const flags = MS_NOSUID | MS_NODEV | (options.readOnly ? MS_RDONLY : 0) | (options.noExec ? MS_NOEXEC : 0);
-  const errno = tryMount(options.source, mountPoint, FUSE_TYPE, flags, data);
+  const errno = tryMount(options.source, options.handle ?? mountPoint, FUSE_TYPE, flags, data);
   if (errno === 0) return fd;
   closeSync(fd);
   if (errno === constants.errno.EPERM) return undefined;

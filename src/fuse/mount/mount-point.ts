@@ -14,11 +14,32 @@ import { reach, reachWhole } from './reachable.ts';
 export const FUSE_SUBTYPE = 'ckptfs';
 export const FUSE_TYPE = `fuse.${FUSE_SUBTYPE}`;
 
+/** A directory that is held open. */
+export interface HeldDirectory {
+  /** Leads to it, for other processes as well, without a walk along its path. */
+  readonly handle: string;
+  close(): void;
+}
+
+/**
+ * Holds a mount point open on which an automounter (autofs) waits for a mount; undefined for any other directory. While
+ * a mount is being made there, the kernel lets only the process group of the automounter walk there, in which mount(8)
+ * runs its helpers: all others wait until the mount is made. So a daemon that left that group would wait for itself.
+ */
+export async function holdAutomount(directory: string): Promise<HeldDirectory | undefined> {
+  const { path, mount } = await reach(directory);
+  if (mount?.fsType !== 'autofs') return undefined;
+  // Without O_DIRECTORY, which would ask the automounter for the mount.
+  const fd = openSync(path, O_PATH);
+  return { handle: `/proc/${process.pid}/fd/${fd}`, close: () => closeSync(fd) };
+}
+
 /**
  * Returns the absolute path, without symbolic links, of a directory that can be mounted on.
+ * @param handle leads to that directory, if another process holds it
  * @throws CkptfsError `already-mounted`, `mount-failed`, `no-answer`
  */
-export async function checkedMountPoint(directory: string): Promise<string> {
+export async function checkedMountPoint(directory: string, handle?: string): Promise<string> {
   const { mount: mounted } = await reach(directory);
   if (mounted !== undefined && (mounted.fsType === FUSE_TYPE || isScratch(mounted))) {
     throw new CkptfsError('already-mounted', `${mounted.mountPoint} has a mount of ckptfs already`, {
@@ -27,7 +48,7 @@ export async function checkedMountPoint(directory: string): Promise<string> {
   }
   try {
     const mountPoint = await reachWhole(directory);
-    if ((await stat(mountPoint)).isDirectory()) return mountPoint;
+    if ((await stat(handle ?? mountPoint)).isDirectory()) return mountPoint;
   } catch (cause) {
     if (cause instanceof CkptfsError) throw cause;
     const reason =

@@ -40,7 +40,7 @@ export async function mountThroughKernel(
     return await namespace.makeMount(async () => {
       const image = await threads.open();
       checkServed(config, image);
-      const scratch = config.scratch ? await ScratchSpace.prepare(config.mountPoint, log) : undefined;
+      const scratch = config.scratch ? await ScratchSpace.prepare(config, log) : undefined;
       try {
         const made = await mountAndServe(scratch?.lower ?? config.mountPoint, config, threads, image);
         const { mountPoint, device } = (await scratch?.publish(image.root, config)) ?? made;
@@ -149,6 +149,7 @@ async function mountAndServe(
     allowOther: config.allowOther || config.allowRoot,
     noExec: config.noExec,
     maxRead: DEFAULT_MAX_TRANSFER_BYTES,
+    handle: config.scratch ? undefined : config.automount,
   });
   setReadAhead(made.device, READ_AHEAD_KIBIBYTES);
   threads.serve(made.fd, image);

@@ -21,18 +21,23 @@ export class ScratchSpace {
   /** The directory to mount the image on. */
   readonly lower: string;
   readonly #mountPoint: string;
+  readonly #handle: string;
   readonly #hidden: string;
 
-  private constructor(hidden: string, mountPoint: string) {
+  private constructor(hidden: string, mountPoint: string, handle = mountPoint) {
     this.#hidden = hidden;
     this.#mountPoint = mountPoint;
+    this.#handle = handle;
     this.lower = join(hidden, 'lower');
   }
 
   /** Mounts the memory, below a hidden directory. Needs root. @throws CkptfsError `mount-failed`, `io` */
-  static async prepare(directory: string, log: Log): Promise<ScratchSpace> {
-    const mountPoint = await checkedMountPoint(directory);
-    const space = new ScratchSpace(mkdtempSync(join(ownStateDirectory(), 'scratch-')), mountPoint);
+  static async prepare(
+    { mountPoint: directory, automount }: Pick<DaemonConfig, 'mountPoint' | 'automount'>,
+    log: Log,
+  ): Promise<ScratchSpace> {
+    const mountPoint = await checkedMountPoint(directory, automount);
+    const space = new ScratchSpace(mkdtempSync(join(ownStateDirectory(), 'scratch-')), mountPoint, automount);
     try {
       mountMemory(space.#hidden, log);
       // What is mounted below from here on is visible in no other mount namespace.
@@ -63,7 +68,7 @@ export class ScratchSpace {
       setTimes(Buffer.from(upper), root.atime, root.mtime);
       const layers = `lowerdir=${this.lower},upperdir=${upper},workdir=${work}`;
       const flags = MS_NOSUID | MS_NODEV | (access.noExec ? MS_NOEXEC : 0);
-      mount(SCRATCH_SOURCE, this.#mountPoint, 'overlay', flags, layers);
+      mount(SCRATCH_SOURCE, this.#handle, 'overlay', flags, layers);
     } catch (cause) {
       throw mountFailed(this.#mountPoint, cause);
     }

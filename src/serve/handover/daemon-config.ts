@@ -37,6 +37,8 @@ export interface DaemonConfig {
   readonly criu?: CriuConfig | undefined;
   /** An absolute path. */
   readonly mountPoint: string;
+  /** Leads to the mount point, which the command holds, where an automounter waits for the mount. */
+  readonly automount?: string;
   readonly transport: Transport;
   readonly workers: number;
   /** In bytes, of all workers together. */

@@ -1,4 +1,5 @@
 import type { Secret } from '../../crypto/secret.ts';
+import { holdAutomount } from '../../fuse/mount/mount-point.ts';
 import { type UnmountOptions, type UnmountResult, unmountImage } from '../control/umount.ts';
 import type { KeyOrigin } from '../handover/key-channel.ts';
 import { findLog } from '../handover/log-file.ts';
@@ -52,11 +53,14 @@ export async function mountImage(options: BackgroundMountOptions, started?: Daem
   const isKernel = config.transport !== 'fuse-native';
   const daemon = (isKernel ? started : undefined) ?? DaemonProcess.start(words, { apart: isKernel });
   const endWithCaller = options.endWithCaller ?? false;
-  const { mountPoint, pid, warnings } = await daemon.mount(
-    { ...config, logFile, endWithCaller },
-    options.imageKey,
-    options.origin,
-  );
+  const held = await holdAutomount(config.mountPoint);
+  const { mountPoint, pid, warnings } = await daemon
+    .mount(
+      { ...config, logFile, endWithCaller, ...(held === undefined ? {} : { automount: held.handle }) },
+      options.imageKey,
+      options.origin,
+    )
+    .finally(() => held?.close());
   if (!endWithCaller) daemon.letGo();
   const unmount = async (how?: UnmountOptions): Promise<UnmountResult> => {
     const result = await unmountImage(mountPoint, how);

@@ -8,7 +8,7 @@ import type { CommandResult } from './namespace.ts';
 import { PATIENCE } from './patience.ts';
 
 const program = fileURLToPath(new URL('systemd-host', import.meta.url));
-const helper = fileURLToPath(new URL('../../../scripts/mount.fuse.ckptfs', import.meta.url));
+const scripts = fileURLToPath(new URL('../../../scripts/', import.meta.url));
 const units = fileURLToPath(new URL('../../../docs/systemd/', import.meta.url));
 
 /** What the manager has, so that systemctl finds the same units. */
@@ -61,7 +61,8 @@ export async function startSystemdHost(directory: string): Promise<SystemdHost> 
 
   for (const [target, path] of [
     [ckptfsProgram, '/usr/local/bin/ckptfs'],
-    [helper, '/usr/sbin/mount.fuse.ckptfs'],
+    [join(scripts, 'mount.fuse.ckptfs'), '/usr/sbin/mount.fuse.ckptfs'],
+    [join(scripts, 'umount.fuse.ckptfs'), '/usr/sbin/umount.fuse.ckptfs'],
     [process.execPath, '/usr/local/bin/node'],
   ] as const) {
     if (target !== path) ask('ln', '-sf', target, path);

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { prometheusText } from '../../../../src/cli/terminal/prometheus.ts';
 import type { DaemonStatus } from '../../../../src/serve/control/control-messages.ts';
@@ -51,7 +52,7 @@ test('each number is a sample, and what a mount does not have is none', () => {
   expect(lines).toContain('ckptfs_mount_lease_revoked{mount_point="/mnt/cr",device="0:41"} 1');
   expect(lines).toContain('ckptfs_mount_served_bytes_total{mount_point="/mnt/cr",device="0:41"} 1099511627776');
   expect(lines).toContain('ckptfs_mount_authentication_failures_total{mount_point="/mnt/cr",device="0:41"} 3');
-  expect(text).not.toContain('key_seconds_left');
+  expect(text).not.toContain('key_remaining_seconds');
   expect(text).not.toContain('undefined');
   expect(lines.filter((line) => line.includes('"/mnt/dead"'))).toHaveLength(1);
 });
@@ -65,4 +66,30 @@ test('a path cannot be more than one label', () => {
 
 test('without a mount there is still the number of mounts', () => {
   expect(prometheusText([]).split('\n')).toHaveLength(3 + 6);
+});
+
+/** Names, each with its type. */
+function metricsOf(text: string): Map<string, string> {
+  return new Map([...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name = '', type = '']) => [name, type]));
+}
+
+const withAll = prometheusText([
+  mount('/mnt/cr', { daemon: { ...daemon, key: { ...daemon.key, secondsLeft: 9, slot: 1 } } }),
+]);
+
+test('names end with what is counted, in base units', () => {
+  const metrics = metricsOf(withAll);
+  expect(metrics.size).toBeGreaterThan(13);
+  for (const [name, type] of metrics) {
+    const [unit] = /(seconds|bytes)/.exec(name) ?? [''];
+    expect(name).toMatch(new RegExp(`^ckptfs_[a-z_]+${unit}${type === 'counter' ? '_total' : ''}$`));
+    expect(name).not.toMatch(type === 'counter' ? /^$/ : /_total$/);
+  }
+});
+
+test('the rules of the documents are about metrics that there are', () => {
+  const rules = readFileSync(new URL('../../../../docs/prometheus/ckptfs.rules.yml', import.meta.url), 'utf8');
+  const used = new Set(rules.match(/\bckptfs_[a-z_]+\b(?!:)/g));
+  expect(used.size).toBeGreaterThan(4);
+  for (const name of used) expect(metricsOf(withAll).has(name), name).toBe(true);
 });
