@@ -65,7 +65,7 @@ export class Committer {
     const snapshot = new Snapshot(parts.state, parts.chunks);
     this.#journal = JournalWriter.draft(parts.image, snapshot.entries())();
     this.#largeJournal = parts.limits.journal;
-    this.#freed = new FreedSpace(parts.state.objects, parts.puncher);
+    this.#freed = new FreedSpace(parts.state.objects, parts.puncher, parts.image.geometry);
     this.#objects = this.#adopt(snapshot);
   }
 

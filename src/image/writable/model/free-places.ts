@@ -16,6 +16,11 @@ export class FreePlaces {
     return this.#count;
   }
 
+  /** Runs of them, in no order. */
+  get runs(): readonly ChunkRun[] {
+    return this.#runs;
+  }
+
   add(object: number, chunk: number): void {
     this.#count++;
     const last = this.#runs.at(-1);

@@ -54,6 +54,14 @@ export class LiveObject implements ReadableObject {
     this.growing = undefined;
   }
 
+  /** Says that its file was removed. What was known of its chunks takes no more memory. */
+  setRemoved(): void {
+    this.isRemoved = true;
+    this.digests = Buffer.alloc(0);
+    this.growing = undefined;
+    this.#uses = new Uint16Array();
+  }
+
   /** 32 hexadecimal digits. */
   get name(): string {
     return this.id.toString('hex');

@@ -19,7 +19,11 @@ export class HolePuncher {
     this.#onWarning = onWarning;
   }
 
-  /** Punches chunks of an object. @param id of the object, 32 hexadecimal digits @param runs of its chunks */
+  /**
+   * Punches chunks of an object, and the tag pages of groups of which one run has every chunk.
+   * @param id of the object, 32 hexadecimal digits
+   * @param runs of its chunks
+   */
   punch(id: string, runs: readonly { readonly first: number; readonly count: number }[]): void {
     if (!this.#isPossible || runs.length === 0) return;
     this.#attempt(() => {
@@ -52,17 +56,20 @@ export class HolePuncher {
   }
 
   /**
-   * Yields the ranges of the object's file that runs of chunks are in. A run is cut where a tag page is between groups.
+   * Yields the ranges of the object's file that runs of chunks are in. A run is cut where a group begins, the tag page
+   * of which comes with the chunks only if it is the whole group.
    */
   *#spans(
     runs: readonly { readonly first: number; readonly count: number }[],
   ): Generator<readonly [position: number, length: number]> {
-    const { chunksPerGroup } = this.#image.geometry;
+    const { geometry } = this.#image;
+    const { chunksPerGroup } = geometry;
     for (const { first, count } of runs) {
       for (let done = 0; done < count; ) {
         const chunk = first + done;
         const part = Math.min(count - done, chunksPerGroup - (chunk % chunksPerGroup));
-        yield [this.#image.geometry.chunkOffset(chunk), part * this.#image.geometry.chunkSize];
+        if (part === chunksPerGroup) yield [geometry.tagPageOffset(geometry.groupOf(chunk)), geometry.groupStride];
+        else yield [geometry.chunkOffset(chunk), part * geometry.chunkSize];
         done += part;
       }
     }
