@@ -132,7 +132,15 @@ export const HOUSES: Readonly<Record<string, House>> = {
   },
   'image/writable': {
     imports: ['base', 'crypto', 'format', 'stores', 'image'],
-    doors: ['begin-image.ts', 'close-unsealed.ts', 'model/live-inode.ts', 'open-writable.ts', 'writable-image.ts'],
+    doors: [
+      'begin-ephemeral.ts',
+      'begin-image.ts',
+      'close-unsealed.ts',
+      'model/live-inode.ts',
+      'open-ephemeral.ts',
+      'open-writable.ts',
+      'writable-image.ts',
+    ],
     rooms: {
       model: [],
       objects: ['model'],

@@ -33,6 +33,7 @@ export type { DescribedSignature, ImageInside, ImageOutside, TreeContents } from
 export type { AcceptedSignature } from './image/signatures/check.ts';
 export type { Damage, VerifyOptions, VerifyReport } from './image/verify/verify.ts';
 export type { Progress } from './image/workers/worker-pool.ts';
+export type { EphemeralImage } from './image/writable/open-ephemeral.ts';
 export { createDefaultKey, defaultKeyPath } from './keys/default-key.ts';
 export { keyDirectory } from './keys/identities/key-directory.ts';
 export { type PassphraseReader, PrivateKeyFile } from './keys/identities/private-key-file.ts';
@@ -71,6 +72,7 @@ export {
   replaceKeySlot,
   slotsFor,
 } from './library/key-slots.ts';
+export { createEphemeral, type NewEphemeral } from './library/new-ephemeral.ts';
 export { createEmptyImage, type NewImage, type NewImageOptions, rootLike } from './library/new-image.ts';
 export type { FileStatus, ImagePath, ListedFile, ReadableImage } from './library/readable-image.ts';
 export { type ReencryptedImage, type ReencryptOptions, reencryptImage } from './library/reencrypt.ts';

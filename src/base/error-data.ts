@@ -107,7 +107,7 @@ export const errorFacts = {
   'no-key': { needs: ['key', 'passphrase', 'private-key', 'key-service', 'rsa-key'] },
   /** `untried`: slots were left out, for which too much would have to be computed. */
   'wrong-key': { 'reason?': ['untried'] },
-  'not-an-image': { reason: ['not-a-directory', 'no-header', 'other-header', 'not-empty', 'shredded'] },
+  'not-an-image': { reason: ['not-a-directory', 'no-header', 'other-header', 'not-empty', 'shredded', 'ephemeral'] },
   /** `source`: where the image was when it was mounted. */
   unsealed: { reason: ['written-or-interrupted', 'losses', 'daemon-killed'], 'source?': 'text' },
   locked: { holder: ['writer', 'readers', 'slot-change', 're-encryption', 'watch'], wanted: ['reading', 'writing'] },

@@ -125,6 +125,8 @@ const hints: { readonly [Code in ErrorCode]?: (error: CkptfsError<Code>) => Hint
     choose(data?.reason, {
       'not-a-directory': NAME_AN_IMAGE,
       'no-header': NAME_AN_IMAGE,
+      ephemeral:
+        'It is gone with its mount. What is left of it can be removed; "mount --write --ephemeral" takes its place.',
       shredded: 'Only a copy of its header from before, and a key for that, would open it.',
       'not-empty': 'A new image needs a directory that does not exist, or is empty.',
     }),

@@ -2,6 +2,7 @@ import { MalformedError } from '../base/bytes.ts';
 import { CkptfsError } from '../base/errors.ts';
 import { type CipherName, cipherNames, isCipherName } from './ciphers.ts';
 import { isChunkSize } from './geometry.ts';
+import { type HeaderMark, isMarked, readMark, refusalOf } from './header-mark.ts';
 import { parseSlot, type Slot, slotAlgorithm } from './slot.ts';
 import { isInstant } from './slot-description.ts';
 import { ciphersOf, DEFAULT_SUITE, isSlotOfSuite, isSuiteName, type SuiteName, suiteNames } from './suites.ts';
@@ -99,33 +100,30 @@ export function parseHeader(bytes: Uint8Array): Header {
       },
     );
   }
-  if ('shredded' in value) throw shreddedError(value, bytes);
+  if (isMarked(value)) throw markedError(value, bytes);
   const header = parseMembers(value);
   if (!encodeHeader(header).equals(bytes)) throw new CkptfsError('damaged', 'header is not in its one canonical form');
   return header;
 }
 
-/** What is left in the place of a header that was shredded (format.md §4). @param time `YYYY-MM-DDThh:mm:ssZ` */
-export function encodeShreddedHeader(imageId: Uint8Array, time: string): Buffer {
+/** Encodes what is there in the place of a header (format.md §4). @param time `YYYY-MM-DDThh:mm:ssZ` */
+export function encodeMarkedHeader(imageId: Uint8Array, mark: HeaderMark, time: string): Buffer {
   const image = Buffer.from(imageId).toString('hex');
-  return jsonBytes({ format: 'ckptfs', version: FORMAT_VERSION, image, shredded: time });
+  return jsonBytes({ format: 'ckptfs', version: FORMAT_VERSION, image, [mark]: time });
 }
 
 /** Tells whether bytes are what is left of the header of an image that was shredded. @param imageId 32 hex digits */
 export function isShreddedHeader(bytes: Buffer, imageId: string): boolean {
   const [, time = ''] = /"shredded": "([^"]*)"/.exec(bytes.toString('latin1')) ?? [];
-  return isInstant(time) && encodeShreddedHeader(Buffer.from(imageId, 'hex'), time).equals(bytes);
+  return isInstant(time) && encodeMarkedHeader(Buffer.from(imageId, 'hex'), 'shredded', time).equals(bytes);
 }
 
-function shreddedError({ image, shredded }: Record<string, unknown>, bytes: Uint8Array): CkptfsError {
-  const isRight =
-    typeof image === 'string' && /^[0-9a-f]{32}$/.test(image) && typeof shredded === 'string' && isInstant(shredded);
-  if (!isRight || !encodeShreddedHeader(Buffer.from(image, 'hex'), shredded).equals(bytes)) {
-    return damagedMember('shredded');
-  }
-  return new CkptfsError('not-an-image', `image ${image} was shredded at ${shredded}: its key slots are gone`, {
-    data: { reason: 'shredded' },
-  });
+function markedError(value: Record<string, unknown>, bytes: Uint8Array): CkptfsError {
+  const found = readMark(value);
+  if (found === undefined) return damagedMember('shredded' in value ? 'shredded' : 'ephemeral');
+  const { image, mark, time } = found;
+  if (!encodeMarkedHeader(Buffer.from(image, 'hex'), mark, time).equals(bytes)) return damagedMember(mark);
+  return refusalOf(found);
 }
 
 function parseJson(bytes: Uint8Array): unknown {

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { CkptfsError } from '../base/errors.ts';
-import { encodeShreddedHeader, type Header, isShreddedHeader, MAX_HEADER_SIZE } from '../format/header.ts';
+import { encodeMarkedHeader, type Header, isShreddedHeader, MAX_HEADER_SIZE } from '../format/header.ts';
 import { slotInstant } from '../format/slot-description.ts';
 import { readAnyHeader } from '../image/read/image.ts';
 import { destroyDefaultKey } from '../keys/default-key.ts';
@@ -82,7 +82,7 @@ async function shredUnderLock(store: WritableStore, options: ShredOptions): Prom
   // Before the slots: an image that says that it was shredded is not looked at again.
   const keyFile = destroyDefaultKey(id);
   const wasKept = [dropKept(() => dropFromKeyring(imageKeyName(id))), dropKept(() => dropShared?.(imageId) ?? false)];
-  const left = leftHeader(store, imageId) ?? encodeShreddedHeader(id, slotInstant(new Date()));
+  const left = leftHeader(store, imageId) ?? encodeMarkedHeader(id, 'shredded', slotInstant(new Date()));
   store.replaceOverwritten('ckptfs.json', left);
   return {
     imageId,

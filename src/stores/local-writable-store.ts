@@ -64,7 +64,7 @@ export class LocalWritableStore extends LocalStore implements WritableStore {
     const fd = this.directory.withPrefixOf(id, (prefix) => prefix && this.#create(prefix, id, path), true);
     if (fd === undefined) throw new CkptfsError('internal', `no directory for ${path()}`);
     this.#changedPrefixes.add(prefixOf(id));
-    return new LocalWritableObject(path, fd);
+    return this.writableObject(path, fd);
   }
 
   openObjectForWriting(id: string): WritableObject {
@@ -72,7 +72,11 @@ export class LocalWritableStore extends LocalStore implements WritableStore {
     const fd = this.directory.withPrefixOf(id, (prefix) => prefix && openToWrite(prefix, id, path, O_RDWR));
     if (fd === undefined) throw new CkptfsError('damaged', `object ${id} is missing`, { path: path() });
     this.#changedPrefixes.add(prefixOf(id));
-    return new LocalWritableObject(path, fd);
+    return this.writableObject(path, fd);
+  }
+
+  protected writableObject(where: Where, fd: number): WritableObject {
+    return new LocalWritableObject(where, fd);
   }
 
   removeObject(id: string): void {

@@ -1,3 +1,4 @@
+import { EphemeralStore } from './ephemeral-store.ts';
 import { LocalStore } from './local-store.ts';
 import { LocalWritableStore } from './local-writable-store.ts';
 import type { Store, StorePlace } from './store.ts';
@@ -16,6 +17,11 @@ export function openStore(place: StorePlace): Store {
 /** Like {@link openStore}, but for writing. */
 export function openWritableStore(place: StorePlace): WritableStore {
   return new LocalWritableStore(place);
+}
+
+/** Like {@link openWritableStore}, for an image that is gone with its writer. */
+export function openEphemeralStore(place: StorePlace): WritableStore {
+  return new EphemeralStore(place);
 }
 
 /**

@@ -5,9 +5,11 @@ import { isCriuDirectory } from '../../library/open-readable.ts';
 import { type ExecOptions, type ExecResult, execWithMount } from '../../serve/launch/exec.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
 import { CommandLineError } from '../command-line-error.ts';
+import { withEphemeralImage } from '../ephemeral-image.ts';
 import { EXIT_OK, exitCodeOfExecFailure } from '../exit-codes.ts';
 import { withNewImage } from '../new-image.ts';
 import { omitUndefined } from '../omit-undefined.ts';
+import { checkEphemeral, withEphemeralOption } from '../options/ephemeral-option.ts';
 import { withImageKey } from '../options/image-arguments.ts';
 import { withImageArguments } from '../options/image-options.ts';
 import { leaseFrom, withLeaseOptions } from '../options/lease-options.ts';
@@ -38,7 +40,7 @@ export const command = defineCommand({
     checkVerify(args.verify, write);
     const exec = (
       imageKey: Secret | Promise<Secret>,
-      kind: Pick<ExecOptions, 'criu' | 'signedManifest' | 'origin' | 'onMounted'> = {},
+      kind: Pick<ExecOptions, 'criu' | 'ephemeral' | 'signedManifest' | 'origin' | 'onMounted'> = {},
     ): Promise<ExecResult> =>
       execWithMount({
         location: args.ENC,
@@ -51,6 +53,12 @@ export const command = defineCommand({
         privateNamespace: args.private,
         ...omitUndefined({ transport, workers, cacheSize, pageFiles, rootMode, lazyPages, lease }),
       });
+    if (args.ephemeral) {
+      checkEphemeral(args, write);
+      return end(args, await withEphemeralImage(args, (imageKey, ephemeral) => exec(imageKey, { ephemeral })), {
+        isRemoved: true,
+      });
+    }
     if (isCriuDirectory(args.ENC)) {
       refuseNewImageOptions(args);
       const { withCriuSecrets } = await import('../criu/criu-secrets.ts');
@@ -86,7 +94,9 @@ type Arguments = ArgumentsCamelCase<ReturnType<typeof options> extends Argv<infe
 function options(yargs: Argv<CommonOptions>) {
   return withJson(
     withLeaseOptions(
-      withNewImageOptions(withServingOptions(withWriteOption(withSignatureDemand(withImageArguments(yargs))))),
+      withNewImageOptions(
+        withServingOptions(withEphemeralOption(withWriteOption(withSignatureDemand(withImageArguments(yargs))))),
+      ),
     ),
   )
     .option('private', {

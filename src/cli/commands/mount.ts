@@ -8,6 +8,7 @@ import type { DaemonProcess } from '../../serve/launch/daemon-process.ts';
 import { becomeDaemon, isUnlocker, mountByParent } from '../../serve/launch/foreground.ts';
 import { type MountHandle, mountImage } from '../../serve/launch/mount.ts';
 import { defineCommand } from '../command.ts';
+import { withEphemeralImage } from '../ephemeral-image.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { withNewImage } from '../new-image.ts';
 import { omitUndefined } from '../omit-undefined.ts';
@@ -24,6 +25,7 @@ export const command = defineCommand({
     ['$0 mount enc mnt -k k', 'To be read: by criu restore -D mnt -W /tmp'],
     ['$0 mount enc mnt -k k --scratch', 'To be restored from by a criu that writes its log there, as root'],
     ['$0 mount new mnt -k k --write', 'A new image to be written: by criu dump -D mnt; umount seals it'],
+    ['$0 mount new mnt --write --ephemeral', 'Scratch space: umount removes it, and nothing opens it before or after'],
     ['$0 mount enc mnt -o key_file=k,allow_other', 'As fstab says it'],
   ],
   options: withMountArguments,
@@ -41,11 +43,20 @@ type Request = Awaited<ReturnType<typeof mountRequest>>;
  */
 export async function mountAndReport(
   args: MountArguments & { readonly foreground: boolean; readonly json: boolean },
-  { image, mount: requested, logFile }: Request,
+  { image, mount: requested, ephemeral, logFile }: Request,
   earlyDaemon?: DaemonProcess,
 ): Promise<MountHandle | undefined> {
   checkVerify(image.verify, requested.write);
   const common = { logFile, foreground: args.foreground, earlyDaemon };
+  if (ephemeral) {
+    const mounted = await adviseOnFailure(requested, async () => {
+      await checkMount(requested);
+      return withEphemeralImage({ ...args, root: rootLike(args.MNT) }, (imageKey, made) =>
+        serve({ ...common, mount: { ...requested, ephemeral: made } }, imageKey, made.made),
+      );
+    });
+    return report(args, mounted);
+  }
   if (isCriuDirectory(args.ENC)) {
     refuseNewImageOptions(args);
     const { withCriuSecrets } = await import('../criu/criu-secrets.ts');

@@ -84,7 +84,8 @@ function shownState(state: string, daemon: MountStatus['daemon']): string {
   const { locked = false, secondsLeft, lease } = daemon?.key ?? {};
   if (locked) return lease?.state === 'revoked' ? 'locked, key revoked' : 'locked';
   const until = secondsLeft === undefined ? '' : `, locks in ${formatDuration(secondsLeft)}`;
-  return `${state}${until}${shownLease(lease)}`;
+  const kind = daemon?.ephemeral === true ? ', ephemeral' : '';
+  return `${state}${kind}${until}${shownLease(lease)}`;
 }
 
 function shownLease(lease: LeaseStatus | undefined): string {

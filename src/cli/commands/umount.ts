@@ -19,9 +19,10 @@ export const command = defineCommand({
         describe: 'Also when it is in use: it ends when its last user ends',
       }),
   async run({ MNT, lazy, quiet, json }) {
-    const { mountPoint, wiped, write } = await unmountImage(MNT, { lazy });
-    if (json) return printJson({ mountPoint, write, sealed: !write || wiped, wiped });
-    const then = write ? 'the image is sealed and its keys are wiped' : 'its keys are wiped';
+    const { mountPoint, wiped, write, ephemeral } = await unmountImage(MNT, { lazy });
+    if (json) return printJson({ mountPoint, write, ephemeral, sealed: !ephemeral && (!write || wiped), wiped });
+    const becomes = ephemeral ? 'removed' : 'sealed';
+    const then = write ? `the image is ${becomes} and its keys are wiped` : 'its keys are wiped';
     if (!wiped && !quiet) await warn(`the daemon still runs, because the mount is in use; ${then} when that ends`);
   },
 });

@@ -4,6 +4,7 @@ import { type CommonOptions, checkPaths } from '../command.ts';
 import { omitUndefined } from '../omit-undefined.ts';
 import { packageVersion } from '../version.ts';
 import { auditTarget } from './audit.ts';
+import { checkEphemeral, withEphemeralOption } from './ephemeral-option.ts';
 import { withImageArguments } from './image-options.ts';
 import { leaseFrom, withLeaseOptions } from './lease-options.ts';
 import { withLogFormat } from './log-options.ts';
@@ -27,7 +28,9 @@ export function withMountArguments(yargs: Argv<CommonOptions>) {
 export function withBackgroundMountArguments<T extends CommonOptions>(yargs: Argv<T>) {
   return withLogFormat(
     withLeaseOptions(
-      withNewImageOptions(withServingOptions(withWriteOption(withSignatureDemand(withImageArguments(yargs))))),
+      withNewImageOptions(
+        withServingOptions(withEphemeralOption(withWriteOption(withSignatureDemand(withImageArguments(yargs))))),
+      ),
     ),
   )
     .positional('MNT', { type: 'string', demandOption: true, describe: 'Directory to mount on' })
@@ -82,9 +85,11 @@ export async function mountRequest(args: MountArguments) {
     epochFile: args.epochFile ?? settings.epochFile,
     verify: args.verify || (settings.verify ?? false),
   };
+  const keyLease = args.keyLease ?? settings.keyLease;
+  const keyTtl = args.keyTtl ?? settings.keyTtl;
   const lease = leaseFrom({
     ...image,
-    keyLease: args.keyLease ?? settings.keyLease,
+    keyLease,
     onRevoked: args.onRevoked ?? settings.onRevoked,
     onUnreachable: args.onUnreachable ?? settings.onUnreachable,
     keyGrace: args.keyGrace ?? settings.keyGrace,
@@ -104,11 +109,13 @@ export async function mountRequest(args: MountArguments) {
       cacheSize: args.cacheSize ?? settings.cacheSize,
       pageFiles: args.pageFiles ?? settings.pageFiles,
       rootMode: args.rootMode ?? settings.rootMode,
-      keyTtlSeconds: args.keyTtl ?? settings.keyTtl,
+      keyTtlSeconds: keyTtl,
       logFormat: args.logFormat ?? settings.logFormat,
       auditLog: auditOf(image),
       lease,
     }),
   };
-  return { image, mount, logFile: args.logFile ?? settings.logFile };
+  const ephemeral = args.ephemeral || (settings.ephemeral ?? false);
+  if (ephemeral) checkEphemeral({ ...image, keyLease, keyTtl }, mount.write);
+  return { image, mount, ephemeral, logFile: args.logFile ?? settings.logFile };
 }

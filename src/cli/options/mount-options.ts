@@ -27,6 +27,7 @@ interface MountSettings {
   readonly rootMode?: number | undefined;
   readonly scratch?: boolean | undefined;
   readonly write?: boolean | undefined;
+  readonly ephemeral?: boolean | undefined;
   readonly verify?: boolean | undefined;
   readonly logFile?: string | undefined;
   readonly logFormat?: LogFormat | undefined;
@@ -111,6 +112,7 @@ function ownSetting(name: string, value: string | undefined, before: MountSettin
       return { minEpoch: epochFrom(name, needed(name, value)) };
     case 'epoch_file':
       return { epochFile: needed(name, value) };
+    case 'ephemeral':
     case 'no_key_cache':
     case 'require_signature':
     case 'scratch':

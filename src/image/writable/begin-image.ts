@@ -10,11 +10,10 @@ import { checkSuite, type SuiteName } from '../../format/suites.ts';
 import type { WritableStore } from '../../stores/writable-store.ts';
 import { checkChunkSize, type MakeSlots, writeNewHeader } from '../create/new-header.ts';
 import { imageContext } from '../objects/image-context.ts';
+import { emptyState } from './empty-state.ts';
 import { JournalWriter } from './journal/journal-writer.ts';
 import { Snapshot } from './journal/snapshot.ts';
 import { FileChunks } from './model/file-chunks.ts';
-import { LiveTree } from './model/live-tree.ts';
-import { ObjectTable } from './model/object-table.ts';
 import type { NewInode } from './writable-image.ts';
 
 export interface BeginOptions {
@@ -48,9 +47,7 @@ export async function beginImage(store: WritableStore, options: BeginOptions): P
     const imageId = randomBytes(ID_SIZE);
     const header = await writeNewHeader(store, makeSlots, imageKey, { imageId, suite, cipher, chunkSize });
     const image = imageContext(store, header, imageKey);
-    const now = timeAt(Date.now());
-    const metadata = { ...root, atime: now, mtime: now, ctime: now, xattrs: [] };
-    const state = { epoch: 0, tree: LiveTree.withRoot(metadata), objects: new ObjectTable() };
+    const state = emptyState(root, timeAt(Date.now()));
     const snapshot = new Snapshot(state, new FileChunks(image.geometry, state.objects));
     JournalWriter.draft(image, snapshot.entries())().close();
     // The names of the image's directory and of `objects` in it.

@@ -31,6 +31,8 @@ export interface DaemonStatus {
   readonly format?: 'ckptfs' | 'criu' | undefined;
   /** Whether files can be changed. */
   readonly write: boolean;
+  /** Whether the image is removed with the mount. Undefined from a daemon of an older version. */
+  readonly ephemeral?: boolean | undefined;
   readonly uptimeSeconds: number;
   readonly key: KeyStatus;
   readonly counters: CounterSums;
@@ -85,9 +87,12 @@ export interface ServedOptions {
   readonly logFormat: LogFormat;
 }
 
-/** What the daemon of a writable mount announces without being asked: that it seals the image, and then the outcome. */
+/**
+ * What the daemon of a writable mount announces without being asked: that it seals the image, and then the outcome;
+ * `discarded` is that of an ephemeral image.
+ */
 export type DaemonEvent =
-  | { readonly event: 'sealing' | 'sealed' }
+  | { readonly event: 'sealing' | 'sealed' | 'discarded' }
   | { readonly event: 'unsealed'; readonly error: PlainError };
 
 /** Returns whether a message has the shape of a daemon's answer. Any process may have sent it. */
@@ -98,6 +103,7 @@ export function isStatus(value: unknown): value is DaemonStatus {
     (value['state'] === 'serving' || value['state'] === 'sealing') &&
     ['mountPoint', 'device', 'location', 'imageId', 'transport'].every((name) => typeof value[name] === 'string') &&
     [undefined, 'ckptfs', 'criu'].some((format) => value['format'] === format) &&
+    ['undefined', 'boolean'].includes(typeof value['ephemeral']) &&
     ['workers', 'uptimeSeconds'].every((name) => Number.isFinite(value[name])) &&
     isKeyStatus(value['key']) &&
     ['scratch', 'write'].every((name) => typeof value[name] === 'boolean') &&
@@ -153,11 +159,13 @@ export function isKeyAnswer(value: unknown): value is KeyAnswer {
   return value['key'] === 'done' || (value['key'] === 'failed' && isPlainError(value['error']));
 }
 
+const ENDS = ['sealing', 'sealed', 'discarded'];
+
 /** Returns whether a message has the shape of a daemon's announcement. Any process may have sent it. */
 export function isEvent(value: unknown): value is DaemonEvent {
   if (!isRecord(value)) return false;
   const { event, error } = value;
-  return event === 'sealing' || event === 'sealed' || (event === 'unsealed' && isPlainError(error));
+  return ENDS.some((one) => event === one) || (event === 'unsealed' && isPlainError(error));
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -26,22 +26,26 @@ interface FoundDaemon {
   readonly owner: number;
   readonly link: DaemonLink;
   readonly hasAnswered: boolean;
+  readonly isEphemeral: boolean;
 }
 
 /** The daemon of one mount. The kernel says that it is a process of the mount's owner. */
 export class MountDaemon {
   readonly hasAnswered: boolean;
+  /** Whether it has said that its image is removed with the mount. */
+  readonly isEphemeral: boolean;
   readonly #name: ControlName;
   readonly #owner: number;
   #link: DaemonLink;
   #ends = 0;
   readonly #begun = Deadline.after(OTHERS_MILLISECONDS);
 
-  private constructor({ name, owner, link, hasAnswered }: FoundDaemon) {
+  private constructor({ name, owner, link, hasAnswered, isEphemeral }: FoundDaemon) {
     this.#name = name;
     this.#owner = owner;
     this.#link = link;
     this.hasAnswered = hasAnswered;
+    this.isEphemeral = isEphemeral;
   }
 
   /**
@@ -104,7 +108,7 @@ export class MountDaemon {
   /** Returns whether the daemon has ended, when a connection has: with too many callers it closes one, but listens. */
   #isOver(): boolean {
     const event = this.lastEvent?.event;
-    if (event === 'sealed' || event === 'unsealed' || ++this.#ends > MAX_ENDS) return true;
+    if ((event !== undefined && event !== 'sealing') || ++this.#ends > MAX_ENDS) return true;
     const call = callDaemon(this.#name, this.#owner);
     if (typeof call !== 'object' || call.peer.pid !== this.#link.peer.pid) {
       if (typeof call === 'object') call.close();
@@ -123,7 +127,7 @@ async function ask(name: ControlName, owner: number, deadline: Deadline): Promis
   const status = await link.status(deadline);
   const isOfThisMount = status?.state === 'serving' && status.device === name.device;
   if (status === undefined || isOfThisMount) {
-    return [{ name, owner, link, hasAnswered: status !== undefined }];
+    return [{ name, owner, link, hasAnswered: status !== undefined, isEphemeral: status?.ephemeral ?? false }];
   }
   link.close();
   return [];

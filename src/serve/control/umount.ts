@@ -27,6 +27,8 @@ export interface UnmountResult {
    * Whether files could be changed. The image is then sealed, or, where `wiped` is false, will be when the daemon ends.
    */
   readonly write: boolean;
+  /** Whether the image is removed in place of being sealed. */
+  readonly ephemeral: boolean;
 }
 
 /** How long to wait for the daemon's answer before the mount is unmounted without one. */
@@ -67,7 +69,7 @@ export async function unmountImage(mountPoint: string, options: UnmountOptions =
       const wiped = end === 'ended';
       if (write && wiped) checkSealed(found, daemon);
       if (write && !wiped && !lazy) throw stillUsed(found);
-      return { mountPoint: found.mountPoint, wiped, write };
+      return { mountPoint: found.mountPoint, wiped, write, ephemeral: daemon?.isEphemeral ?? false };
     } finally {
       daemon?.close();
     }
@@ -98,7 +100,7 @@ function isWritable(found: MountInfo): boolean {
 /** @throws CkptfsError `unsealed`, or the error of the daemon that kept the image from being sealed */
 function checkSealed({ mountPoint: path, source }: MountInfo, daemon: MountDaemon | undefined): void {
   const event = daemon?.lastEvent;
-  if (event?.event === 'sealed') return;
+  if (event?.event === 'sealed' || event?.event === 'discarded') return;
   if (event?.event === 'unsealed') throw fromPlainError(event.error);
   throw new CkptfsError(
     'unsealed',

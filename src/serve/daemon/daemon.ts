@@ -2,6 +2,7 @@ import { type CkptfsError, toPlainError } from '../../base/errors.ts';
 import { type AuditEvent, AuditLog } from '../../base/linux/audit-log.ts';
 import type { Secret } from '../../crypto/secret.ts';
 import type { MountInfo } from '../../fuse/mount/mountinfo.ts';
+import { discardImage } from '../../image/discard-image.ts';
 import { removeStaleSockets } from '../control/control-client.ts';
 import type { DaemonEvent, DaemonStatus } from '../control/control-messages.ts';
 import type { DaemonConfig } from '../handover/daemon-config.ts';
@@ -85,12 +86,13 @@ export class Daemon {
     await this.mount.stopped;
     this.#key.stop();
     await this.#atMount((left) => this.#unmount(left, true));
-    const failure = this.#config.write ? await this.#sealed() : await this.mount.ended;
+    const failure = this.#isToSeal ? await this.#sealed() : await this.mount.ended;
     this.#imageKey.wipe();
     this.#note('unmount', failure?.code ?? 'ok');
+    this.#discardEphemeral();
     this.#store.close();
     this.#log.info(`${this.mount.mountPoint} is unmounted; keys and cached plaintext are wiped`);
-    await this.#control?.close(this.#config.write ? outcomeEvent(failure) : undefined);
+    await this.#control?.close(this.#outcome(failure));
     return failure;
   }
 
@@ -164,6 +166,30 @@ export class Daemon {
     }
   }
 
+  get #isToSeal(): boolean {
+    return this.#config.write && this.#config.ephemeral === undefined;
+  }
+
+  /** Removes an image that nothing opens any more, wherever it was moved. Never throws: its key is gone. */
+  #discardEphemeral(): void {
+    const { ephemeral } = this.#config;
+    if (ephemeral === undefined) return;
+    const { location } = this.#store;
+    try {
+      const isRemoved = discardImage({ ...ephemeral.made, location });
+      if (!isRemoved) this.#log.warning(`${location} is no longer there to be removed`);
+    } catch (error) {
+      this.#log.warning(`what nothing opens any more was not removed: ${toPlainError(error).message}`);
+    }
+  }
+
+  /** Returns what the command that unmounts is told: nothing where nothing was written. */
+  #outcome(failure: CkptfsError | undefined): DaemonEvent | undefined {
+    if (!this.#config.write) return undefined;
+    if (failure !== undefined) return { event: 'unsealed', error: toPlainError(failure) };
+    return { event: this.#isToSeal ? 'sealed' : 'discarded' };
+  }
+
   #status(): DaemonStatus {
     const { transport, mountPoint, device, imageId, workers, isSealing } = this.mount;
     const { scratch, write, allowOther, allowRoot, noExec, fsName, cacheSize, pageFiles, logFile, logFormat } =
@@ -172,6 +198,7 @@ export class Daemon {
     return {
       ...{ mountPoint, device, location, imageId, transport, workers, scratch, write },
       format: this.#config.criu === undefined ? 'ckptfs' : 'criu',
+      ephemeral: this.#config.ephemeral !== undefined,
       state: isSealing ? 'sealing' : 'serving',
       uptimeSeconds: Math.floor((Date.now() - this.#startedAt) / 1000),
       key: this.#key.status,
@@ -179,8 +206,4 @@ export class Daemon {
       options: { allowOther, allowRoot, noExec, fsName, cacheSize, pageFiles, logFile, logFormat },
     };
   }
-}
-
-function outcomeEvent(failure: CkptfsError | undefined): DaemonEvent {
-  return failure === undefined ? { event: 'sealed' } : { event: 'unsealed', error: toPlainError(failure) };
 }

@@ -75,6 +75,7 @@ function startThreads(
     store: store.place,
     isCriu: config.criu !== undefined,
     write: config.write,
+    ephemeral: config.ephemeral,
     imageKey: key.imageKey.shared,
     keyLock,
     cacheSize: Math.ceil(config.cacheSize / config.workers),

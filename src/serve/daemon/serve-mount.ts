@@ -66,10 +66,11 @@ function endOnSignals(config: DaemonConfig, log: Log, asker: Asker): (daemon: Da
 }
 
 /** Tells a service manager that the mount serves and, once it is gone, what is left to do. */
-function notify(manager: ServiceManager, { mount }: Daemon, { location, write }: DaemonConfig): void {
+function notify(manager: ServiceManager, { mount }: Daemon, { location, write, ephemeral }: DaemonConfig): void {
   manager.ready(`${write ? 'serving and writing' : 'serving'} ${location} on ${mount.mountPoint}`);
   void mount.stopped.then(() => {
-    manager.stopping(write ? `unmounted; sealing ${location}` : `${mount.mountPoint} is unmounted`);
+    const isSealing = write && ephemeral === undefined;
+    manager.stopping(isSealing ? `unmounted; sealing ${location}` : `${mount.mountPoint} is unmounted`);
   });
 }
 

@@ -82,7 +82,7 @@ export class ServingThreads implements ThreadsOfMount {
   readonly memory: readonly ThreadMemory[];
   readonly #ring: RingKeeper | undefined;
   readonly #log: Log;
-  readonly #write: boolean;
+  readonly #isToSeal: boolean;
   readonly #seal: SealWatch;
   readonly #requiresRings: boolean;
   readonly #keyLock: KeyLock;
@@ -96,7 +96,7 @@ export class ServingThreads implements ThreadsOfMount {
   constructor(size: number, setup: Omit<ThreadSetup, 'memory'>, { manifestSize, location }: ServedImage, log: Log) {
     this.#log = log;
     this.#requiresRings = setup.rings?.isRequired ?? false;
-    this.#write = setup.write;
+    this.#isToSeal = setup.write && setup.ephemeral === undefined;
     this.#seal = new SealWatch(location);
     const token = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
     this.#keyLock = new KeyLock(setup.keyLock);
@@ -217,7 +217,7 @@ export class ServingThreads implements ThreadsOfMount {
   #onMessage(message: Exclude<ThreadMessage, LogLine>, end: () => void): void {
     switch (message.kind) {
       case 'ready':
-        if (this.#write) this.#seal.onOpened();
+        if (this.#isToSeal) this.#seal.onOpened();
         this.#opened.resolve(message.image);
         break;
       case 'failed':

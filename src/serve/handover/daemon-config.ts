@@ -1,6 +1,7 @@
 import type { ErrorCode } from '../../base/errors.ts';
 import { type PageFiles, pageFileChoices } from '../../fs/direct-opens.ts';
 import type { MadeImage } from '../../image/discard-image.ts';
+import type { EphemeralImage } from '../../image/writable/open-ephemeral.ts';
 import type { StoreIdentity } from '../../stores/store.ts';
 import type { LeaseTerms } from '../leases/terms.ts';
 import { type LogFormat, logFormats } from '../mounts/log-format.ts';
@@ -54,6 +55,8 @@ export interface DaemonConfig {
   readonly scratch: boolean;
   /** Lets files be changed: the daemon is the only writer of the image, and seals it when the mount is gone. */
   readonly write: boolean;
+  /** With `write`: the image is new, and not sealed but removed when the mount is gone. */
+  readonly ephemeral?: EphemeralImage | undefined;
   /** SHA-256, in hexadecimal, of the only manifest that is served: the one whose signature was verified. */
   readonly signedManifest?: string | undefined;
   /** An absolute path or `syslog`, and the version of ckptfs to note there. */

@@ -11,6 +11,7 @@ import { locate } from '../../fuse/mount/reachable.ts';
 import { checkRings } from '../../fuse/uring/switch.ts';
 import { readHeader, readHeaderToWriteOn } from '../../image/read/image.ts';
 import { DEFAULT_READ_CACHE_BYTES } from '../../image/read/object-reader.ts';
+import type { EphemeralImage } from '../../image/writable/open-ephemeral.ts';
 import { openStore } from '../../stores/open-store.ts';
 import type { CriuConfig, DaemonConfig, LogFormat, Transport } from '../handover/daemon-config.ts';
 import type { LeaseTerms } from '../leases/terms.ts';
@@ -29,6 +30,8 @@ export interface MountOptions {
    * when the mount is gone. Needs the transport kernel; has one thread and no scratch space.
    */
   readonly write?: boolean;
+  /** With `write`: the image is new, and not sealed but removed when the mount is gone: what `createEphemeral` made. */
+  readonly ephemeral?: EphemeralImage | undefined;
   /** Default `auto`. */
   readonly transport?: Transport;
   /**
@@ -102,9 +105,8 @@ export function checkOptions(options: DaemonOptions): { readonly config: DaemonC
   const checked = checkedOptions(options);
   const store = openStore(checked.location);
   try {
-    if (checked.criu !== undefined) {
-      return { config: { ...checked, image: store.identity() }, imageId: checked.criu.imageId };
-    }
+    const known = checked.criu ?? checked.ephemeral;
+    if (known !== undefined) return { config: { ...checked, image: store.identity() }, imageId: known.imageId };
     const { imageId } = checked.write ? readHeaderToWriteOn(store) : readHeader(store);
     return { config: { ...checked, image: store.identity() }, imageId: imageId.toString('hex') };
   } finally {
@@ -146,6 +148,7 @@ function checkedOptions(options: DaemonOptions): CheckedOptions {
     cacheSize,
     pageFiles,
     ...(options.criu === undefined ? {} : { criu: options.criu }),
+    ...(options.ephemeral === undefined ? {} : { ephemeral: options.ephemeral }),
     ...(rootMode === undefined ? {} : { rootMode }),
     ...(signedManifest === undefined ? {} : { signedManifest: Buffer.from(signedManifest).toString('hex') }),
     allowOther: (options.allowOther ?? false) || fuse.allowOther,

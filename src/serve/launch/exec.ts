@@ -78,7 +78,7 @@ export async function execWithMount(options: ExecOptions): Promise<ExecResult> {
       else ({ exitCode, failure } = await runLazily(words, { images: path, work: lazyPages, started }));
     } finally {
       closeSync(root);
-      const unmounting = await end(mounted, write);
+      const unmounting = await end(mounted, options);
       failure ??= unmounting;
     }
     return { exitCode, failure, imageId: mounted.imageId };
@@ -98,7 +98,7 @@ function removeIfEmpty(mountPoint: string): void {
 }
 
 /** Unmounts. A process that the command left running is not waited for; what was written is then not sealed yet. */
-async function end(mounted: MountHandle, write: boolean): Promise<CkptfsError | undefined> {
+async function end(mounted: MountHandle, { write = false, ephemeral }: ExecOptions): Promise<CkptfsError | undefined> {
   if (!write) {
     await mounted.unmount({ lazy: true });
     return undefined;
@@ -110,7 +110,8 @@ async function end(mounted: MountHandle, write: boolean): Promise<CkptfsError | 
     if (!(cause instanceof CkptfsError)) throw cause;
     if (cause.code !== 'busy') return cause;
     await mounted.unmount({ lazy: true }).catch(() => undefined);
-    return new CkptfsError('busy', `not sealed yet, as the command left something running: ${cause.message}`, {
+    const left = ephemeral === undefined ? 'sealed' : 'removed';
+    return new CkptfsError('busy', `not ${left} yet, as the command left something running: ${cause.message}`, {
       data: { reason: 'left-running' },
       ...(cause.path === undefined ? {} : { path: cause.path }),
       cause,

@@ -29,6 +29,11 @@ export async function findWriter(directory: string): Promise<DaemonStatus> {
       data: { feature: 'daemon-status' },
     });
   }
+  if (daemon.ephemeral === true) {
+    throw new CkptfsError('bad-argument', `${mountPoint} is ephemeral: what is on it is gone when it is unmounted`, {
+      path: mountPoint,
+    });
+  }
   if (daemon.write) return { ...daemon, mountPoint };
   throw new CkptfsError('bad-argument', `${mountPoint} is mounted read-only already`, { path: mountPoint });
 }

@@ -3,34 +3,44 @@ import { CkptfsError } from '../../base/errors.ts';
 import type { Secret } from '../../crypto/secret.ts';
 import { ROOT_INODE } from '../../format/manifest.ts';
 import { DeferredWrites } from '../../fs/deferred-writes.ts';
+import { UnsyncedTree } from '../../fs/unsynced-tree.ts';
 import { WritableTree } from '../../fs/writable-tree.ts';
 import { readAnyHeader } from '../../image/read/image.ts';
+import { type EphemeralImage, openEphemeral } from '../../image/writable/open-ephemeral.ts';
 import { openWritable } from '../../image/writable/open-writable.ts';
 import type { WritableImage } from '../../image/writable/writable-image.ts';
-import { openWritableStore } from '../../stores/open-store.ts';
+import { openEphemeralStore, openWritableStore } from '../../stores/open-store.ts';
 import type { StorePlace } from '../../stores/store.ts';
 import type { WritableStore } from '../../stores/writable-store.ts';
 import type { OpenTree, TreeOptions } from './open-tree.ts';
 import type { LogLevel } from './thread-messages.ts';
 
+/** How an image is opened to be written. */
+interface WritingOptions extends TreeOptions {
+  /** Set for an image that is new, and gone with the mount. */
+  readonly ephemeral?: EphemeralImage | undefined;
+}
+
 /**
- * Opens an image to be written. It is unsealed from then on, until it is sealed.
- * @throws as readAnyHeader and openWritable do
+ * Opens an image to be written. It is unsealed from then on, until it is sealed; one that is ephemeral never is.
+ * @throws as readAnyHeader, openWritable and openEphemeral do
  */
 export function openWritableTree(
   place: StorePlace,
   imageKey: Secret,
-  { cacheSize, pageFiles, rootMode }: TreeOptions,
+  { cacheSize, pageFiles, rootMode, ephemeral }: WritingOptions,
   counters: Counters,
   log: (level: LogLevel, text: string) => void,
 ): OpenTree {
-  const store = openWritableStore(place);
+  const store = ephemeral === undefined ? openWritableStore(place) : openEphemeralStore(place);
   try {
-    const header = readAnyHeader(store);
-    const onWarning = (text: string): void => log('warning', text);
-    const image = openWritable(store, header, imageKey, { cacheSize, counters, onWarning });
+    const options = { cacheSize, counters, onWarning: (text: string): void => log('warning', text) };
+    const image =
+      ephemeral === undefined
+        ? openWritable(store, readAnyHeader(store), imageKey, options)
+        : openEphemeral(store, ephemeral, imageKey, options);
     const tree = new WritableTree(image, (line) => log('error', line), pageFiles);
-    return treeOf(store, image, tree, header.imageId, rootMode);
+    return treeOf(store, image, tree, ephemeral === undefined, rootMode);
   } catch (error) {
     store.close();
     throw error;
@@ -42,7 +52,7 @@ function treeOf(
   store: WritableStore,
   image: WritableImage,
   writable: WritableTree,
-  imageId: Buffer,
+  isKept: boolean,
   rootMode: number | undefined,
 ): OpenTree {
   if (rootMode !== undefined && image.inode(ROOT_INODE)?.mode !== rootMode) {
@@ -57,23 +67,24 @@ function treeOf(
   if (root === undefined) throw new CkptfsError('internal', 'an image without a root directory');
   const { mode, uid, gid, atime, mtime } = root;
   const tree = new DeferredWrites(writable, image);
+  const seal = (): void => {
+    try {
+      tree.finish();
+      image.seal();
+    } catch (cause) {
+      throw notSealed(store.location, cause);
+    }
+  };
   return {
-    tree,
+    tree: isKept ? tree : new UnsyncedTree(tree),
     aheadSource: undefined,
     image: {
-      imageId: imageId.toString('hex'),
+      imageId: image.header.imageId.toString('hex'),
       root: { mode, uid, gid, atime, mtime },
       manifestDigest: undefined,
       inodes: 0,
     },
-    seal: () => {
-      try {
-        tree.finish();
-        image.seal();
-      } catch (cause) {
-        throw notSealed(store.location, cause);
-      }
-    },
+    seal: isKept ? seal : undefined,
     close: () => {
       tree.close();
       image.close();

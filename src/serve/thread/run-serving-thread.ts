@@ -57,14 +57,14 @@ function open(
   openToRead: OpenServed,
   send: Send,
 ): OpenTree | undefined {
-  const { store, cacheSize, pageFiles, rootMode, manifestDigest } = setup;
+  const { store, cacheSize, pageFiles, rootMode, manifestDigest, ephemeral } = setup;
   const demanded = manifestDigest && { manifestDigest };
   try {
     const log = (level: LogLevel, text: string): void => send({ kind: 'log', level, text });
     const imageKey = Secret.fromShared(setup.imageKey);
     const counters = new Counters(setup.memory.image);
     const opened = setup.write
-      ? openWritableTree(store, imageKey, { cacheSize, pageFiles, rootMode }, counters, log)
+      ? openWritableTree(store, imageKey, { cacheSize, pageFiles, rootMode, ephemeral }, counters, log)
       : openToRead(
           store,
           imageKey,

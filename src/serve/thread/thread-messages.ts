@@ -6,6 +6,7 @@ import type { AheadMemory } from '../../fs/ahead/layout.ts';
 import type { PageFiles } from '../../fs/direct-opens.ts';
 import { COUNTER_SLOTS } from '../../fuse/protocol/counters.ts';
 import type { RingPlan } from '../../fuse/uring/serve-rings.ts';
+import type { EphemeralImage } from '../../image/writable/open-ephemeral.ts';
 import type { StorePlace } from '../../stores/store.ts';
 import { ThreadWipe } from './key-lock.ts';
 import { WaitingLines } from './waiting-lines.ts';
@@ -17,6 +18,8 @@ export interface ThreadSetup {
   readonly isCriu: boolean;
   /** Lets the image be changed. A writable mount has one serving thread. */
   readonly write: boolean;
+  /** With `write`: the image is new, and gone with the mount. */
+  readonly ephemeral: EphemeralImage | undefined;
   /** The memory of a shared Secret: the image key, or the secrets of a directory that CRIU encrypted. */
   readonly imageKey: SharedArrayBuffer;
   /** The memory of a KeyLock, the same for all threads of a mount. */

@@ -1,0 +1,31 @@
+import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { Region } from '../../../src/base/linux/native.ts';
+import { EphemeralStore } from '../../../src/stores/ephemeral-store.ts';
+import { LocalWritableStore } from '../../../src/stores/local-writable-store.ts';
+
+test('objects are kept, and of a journal only its size', () => {
+  const location = fs.mkdtempSync(join(tmpdir(), 'ckptfs-store-'));
+  LocalWritableStore.create(location).close();
+  const store = new EphemeralStore(location);
+  const id = '0123456789abcdef0123456789abcdef';
+  const object = store.createObject(id);
+  object.write(new Region(Buffer.from('bytes')), 0, 5, 0);
+  object.sync();
+  object.close();
+  expect(store.openObject(id).size).toBe(5);
+  const draft = store.beginJournal();
+  draft.append(Buffer.alloc(100));
+  const journal = draft.publish();
+  journal.append(Buffer.alloc(28));
+  journal.sync();
+  store.syncNames();
+  expect(journal.size).toBe(128);
+  expect(store.readJournal()).toBeUndefined();
+  expect(fs.readdirSync(location)).toEqual(['objects']);
+  journal.close();
+  store.close();
+  fs.rmSync(location, { recursive: true });
+});
