@@ -1,6 +1,7 @@
 // Goal: tar archives go into images and come out again, by any format of GNU tar, through pipes, in constant memory.
 // Method: trees with everything that archives have; GNU tar makes and unpacks, and what it unpacks is compared.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import {
   existsSync,
   linkSync,
@@ -21,7 +22,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, expect } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished } from 'vitest';
 import { Random } from '../fuzz/random.ts';
 import { archive, block, member } from '../support/archives.ts';
 import { endOf } from './support/children.ts';
@@ -29,7 +30,8 @@ import { ckptfs, runCkptfs } from './support/ckptfs.ts';
 import { until } from './support/mounts.ts';
 import { inTime } from './support/patience.ts';
 import { runProgram } from './support/programs.ts';
-import { describeIf, systemTest } from './support/requirements.ts';
+import { RawDisk } from './support/raw-disk.ts';
+import { describeIf, systemTest, toolEnvironment } from './support/requirements.ts';
 
 const program = fileURLToPath(new URL('../../bin/ckptfs', import.meta.url));
 const needs = ['tar', 'zstd', 'getfattr'] as const;
@@ -222,6 +224,58 @@ describeIf(needs, 'archives', () => {
     rmSync(image, { recursive: true });
     expect(encryptInput(small, image).status).toBe(0);
   });
+
+  systemTest(
+    ['loop'],
+    'nothing of an archive from a pipe is on the disk: contents, names, targets, attributes',
+    async () => {
+      const memory = mkdtempSync('/dev/shm/ckptfs-archives-');
+      onTestFinished(() => rmSync(memory, { recursive: true }));
+      const disk = new RawDisk(memory, at('disk'));
+      const word = randomBytes(12).toString('hex');
+      const written = `written-in-clear-${word}`;
+      const needles = {
+        contents: `contents-${word}`,
+        name: `name-${word}`,
+        target: `target-${word}`,
+        attribute: `attribute-${word}`,
+      };
+      try {
+        const tree = join(memory, 'tree');
+        mkdirSync(join(tree, needles.name), { recursive: true });
+        writeFileSync(join(tree, needles.name, 'pages-1.img'), `${needles.contents}\n`.repeat(60_000));
+        symlinkSync(needles.target, join(tree, 'link'));
+        runProgram('setfattr', '-n', 'user.word', '-v', needles.attribute, tree);
+        writeFileSync(at('disk', 'control'), written);
+        // All that a program may have in mind for temporary files is on the disk.
+        const place = { cwd: at('disk'), env: { ...toolEnvironment, TMPDIR: at('disk'), HOME: at('disk') } };
+        const pipe = 'tar -C "$1" --xattrs $2 -c . | head --bytes="$3" | "$4" encrypt - "enc$2$3" --key-file "$5" -q';
+        for (const [compression, bytes] of [
+          ['', '1G'],
+          ['--gzip', '1G'],
+          ['--zstd', '1G'],
+          ['', '1M'],
+        ] as const) {
+          const words = ['-c', pipe, 'sh', tree, compression, bytes, program, key];
+          const { status, stderr } = spawnSync('sh', words, { ...place, encoding: 'utf8' });
+          expect([compression, bytes, status, stderr]).toEqual(
+            bytes === '1G' ? [compression, bytes, 0, ''] : ['', bytes, 5, expect.stringContaining('is truncated')],
+          );
+        }
+        expect(ckptfs('ls', at('disk', 'enc--zstd1G'), '--key-file', key)).toContain(needles.name);
+      } finally {
+        disk.unmount();
+      }
+      expect(disk.holds({ ...needles, written })).toEqual({
+        contents: false,
+        name: false,
+        target: false,
+        attribute: false,
+        written: true,
+      });
+      rmSync(memory, { recursive: true });
+    },
+  );
 
   systemTest([], 'memory does not grow with the archive', async () => {
     const { child, give } = await fed(at('large'), 16 << 20);
