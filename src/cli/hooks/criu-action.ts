@@ -6,8 +6,15 @@ import { type MountInfo, mountIdOf, readMountsSync } from '../../fuse/mount/moun
 import { reachWhole } from '../../fuse/mount/reachable.ts';
 import { isOwn } from '../../serve/mounts/own-mounts.ts';
 
-/** The actions of criu(8) that come before it writes or reads an image, and that refuse the work when they fail. */
-const FIRST_ACTIONS: readonly string[] = ['pre-dump', 'pre-restore'];
+/**
+ * What is refused, by the actions of criu(8) that come before it writes or reads an image, and end it when they fail.
+ * The last one is that of `criu page-server` and `criu lazy-pages`.
+ */
+const FIRST_ACTIONS: ReadonlyMap<string, string> = new Map([
+  ['pre-dump', 'the dump'],
+  ['pre-restore', 'the restore'],
+  ['status-ready', 'the server of pages'],
+]);
 
 /** Values of f_type, statfs(2), of file systems in memory: tmpfs, ramfs. */
 const IN_MEMORY: readonly number[] = [0x0102_1994, 0x8584_58f6];
@@ -19,12 +26,12 @@ const IN_MEMORY: readonly number[] = [0x0102_1994, 0x8584_58f6];
  * @throws CkptfsError `not-mounted`; `bad-argument` where criu names no directory; `io`, `no-answer`
  */
 export async function checkCriuAction(action: string): Promise<void> {
-  if (!FIRST_ACTIONS.includes(action)) return;
+  const what = FIRST_ACTIONS.get(action);
+  if (what === undefined) return;
   const directory = process.env['CRTOOLS_IMAGE_DIR'];
   if (!directory) throw new CkptfsError('bad-argument', 'criu names no directory of images (CRTOOLS_IMAGE_DIR)');
   const path = await reachWhole(directory);
   if (isOnOwnMount(directory) || (await isInMemory(directory))) return;
-  const what = action === 'pre-dump' ? 'the dump' : 'the restore';
   throw new CkptfsError(
     'not-mounted',
     `${what} is refused: criu's directory of images, ${path}, is neither on a mount of ckptfs nor in memory`,

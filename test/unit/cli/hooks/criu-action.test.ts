@@ -8,8 +8,13 @@ const ELSEWHERE = '/proc/self';
 beforeEach(() => vi.stubEnv(DIRECTORY, ELSEWHERE));
 afterEach(() => vi.unstubAllEnvs());
 
-test.each(['pre-dump', 'pre-restore'])('%s is refused for a directory that nothing protects', async (action) => {
-  await expect(checkCriuAction(action)).rejects.toMatchObject({ code: 'not-mounted' });
+test.each([
+  ['pre-dump', 'the dump is refused'],
+  ['pre-restore', 'the restore is refused'],
+  ['status-ready', 'the server of pages is refused'],
+])('%s is refused for a directory that nothing protects', async (action, message) => {
+  const expected = { code: 'not-mounted', message: expect.stringContaining(message) };
+  await expect(checkCriuAction(action)).rejects.toMatchObject(expected);
 });
 
 test.each(['post-dump', 'post-restore', 'post-resume', 'what-is-new'])('%s is let pass', async (action) => {
