@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import type { IDaemonSet } from 'kubernetes-models/apps/v1';
 import { DaemonSet } from 'kubernetes-models/apps/v1';
 import { Job } from 'kubernetes-models/batch/v1';
+import { NetworkPolicy } from 'kubernetes-models/networking.k8s.io/v1';
 import { ClusterRole, ClusterRoleBinding } from 'kubernetes-models/rbac.authorization.k8s.io/v1';
 import { ConfigMap, Namespace, Pod, ServiceAccount } from 'kubernetes-models/v1';
 import { afterAll, expect, test } from 'vitest';
@@ -24,6 +25,7 @@ afterAll(() => fs.rmSync(directory, { recursive: true }));
 const kinds = {
   'apps/v1 DaemonSet': [DaemonSet, 'apps/v1'],
   'batch/v1 Job': [Job, 'batch/v1'],
+  'networking.k8s.io/v1 NetworkPolicy': [NetworkPolicy, 'networking.k8s.io/v1'],
   'rbac.authorization.k8s.io/v1 ClusterRole': [ClusterRole, 'rbac.authorization.k8s.io/v1'],
   'rbac.authorization.k8s.io/v1 ClusterRoleBinding': [ClusterRoleBinding, 'rbac.authorization.k8s.io/v1'],
   'v1 ConfigMap': [ConfigMap, 'v1'],
