@@ -11,7 +11,7 @@ import { PATIENCE } from './support/patience.ts';
 import { runProgram } from './support/programs.ts';
 import { describeIf, toolEnvironment } from './support/requirements.ts';
 
-const helper = fileURLToPath(new URL('../../scripts/mount.fuse.ckptfs', import.meta.url));
+const scripts = fileURLToPath(new URL('../../scripts/', import.meta.url));
 const base = fs.realpathSync(fs.mkdtempSync(join(tmpdir(), 'ckptfs-fstab-')));
 const at = (name: string): string => join(base, name);
 const mountPoint = at('mnt');
@@ -22,7 +22,8 @@ beforeAll(() => {
   fs.writeFileSync(at('source/core-1.img'), 'core', { mode: 0o644 });
   fs.writeFileSync(at('source/program'), '#!/bin/sh\necho ran\n', { mode: 0o755 });
   fs.writeFileSync(at('etc/fuse.conf'), '#user_allow_other\n');
-  fs.symlinkSync(helper, at('sbin/mount.fuse.ckptfs'));
+  for (const helper of ['mount.fuse.ckptfs', 'umount.fuse.ckptfs'])
+    fs.symlinkSync(join(scripts, helper), at(`sbin/${helper}`));
   fs.symlinkSync(process.execPath, at('sbin/node'));
   runProgram('chown', '65534:65534', at('source'));
   encryptInto(base, at('source'));
@@ -70,9 +71,14 @@ describeIf(['root', 'fuse', 'fusermount', 'namespaces', 'setpriv'], 'a line of f
     },
   );
 
-  test('makes a mount that ckptfs unmounts as well, and that its writer seals', async () => {
-    const line = `mount mnt && echo more >mnt/more && '${ckptfsProgram}' umount mnt && '${ckptfsProgram}' cat enc more -k key`;
-    expect(await asUser('user,write', line)).toMatchObject({ status: 0, stdout: 'more\n', stderr: '' });
+  test('makes a mount that is sealed when it is unmounted, by ckptfs or by umount', async () => {
+    const line = (unmount: string): string =>
+      `mount mnt && echo more >>mnt/more && ${unmount} mnt && '${ckptfsProgram}' cat enc more -k key`;
+    for (const [unmount, content] of [
+      [`'${ckptfsProgram}' umount`, 'more\n'],
+      ['umount', 'more\nmore\n'],
+    ] as const)
+      expect(await asUser('user,write', line(unmount))).toMatchObject({ status: 0, stdout: content, stderr: '' });
   });
 });
 
