@@ -76,6 +76,14 @@ export { createEphemeral, type NewEphemeral } from './library/new-ephemeral.ts';
 export { createEmptyImage, type NewImage, type NewImageOptions, rootLike } from './library/new-image.ts';
 export type { FileStatus, ImagePath, ListedFile, ReadableImage } from './library/readable-image.ts';
 export { type ReencryptedImage, type ReencryptOptions, reencryptImage } from './library/reencrypt.ts';
+export {
+  listRemote,
+  type PullImageOptions,
+  type PushImageOptions,
+  pullFromRemote,
+  pushToRemote,
+  removeFromRemote,
+} from './library/remote-images.ts';
 export { checkSignature, type SignatureDemand, type SignedImage, signImage } from './library/signatures.ts';
 export {
   type FindIdentities,
@@ -93,6 +101,9 @@ export {
   sealImage,
 } from './library/unsealed-image.ts';
 export type { WriteArchiveOptions, WrittenArchive } from './library/write-archive.ts';
+export type { RemoteOptions } from './remote/open-remote.ts';
+export type { TransferProgress, Transferred } from './remote/push.ts';
+export type { ListedRemoteImage } from './remote/shared/remote-store.ts';
 export type { DaemonStatus } from './serve/control/control-messages.ts';
 export { listMounts, type MountState, type MountStatus } from './serve/control/status.ts';
 export { type UnmountOptions, type UnmountResult, unmountImage } from './serve/control/umount.ts';

@@ -119,7 +119,11 @@ class Pull {
     }
     this.#publish('ckptfs.json', header);
     this.#removeOthers();
-    const parts = files.flatMap((file) => this.#partsOfObject(file));
+    const parts: PartOfObject[] = [];
+    for (const file of files) {
+      parts.push(...this.#partsOfObject(file));
+      await this.#yield();
+    }
     await eachOf(parts, this.#options.jobs, (part) => this.#fetch(part));
     this.#store.syncNames();
     await this.#fetchNamed('signatures');
@@ -193,10 +197,9 @@ class Pull {
     const region = new Region(Math.min(STEP_BYTES, size));
     const hash = createHash('sha256');
     for (let at = 0; at < size; at += region.length) {
-      if (this.#options.signal.aborted) throw new CkptfsError('interrupted', 'interrupted');
       const length = object.read(region, 0, Math.min(region.length, size - at), start + at);
       hash.update(region.bytes.subarray(0, length));
-      await new Promise(setImmediate);
+      await this.#yield();
     }
     return hash.digest('hex');
   }
@@ -205,6 +208,12 @@ class Pull {
     const file = this.#index.files.find((each) => each.name === name);
     if (file !== undefined) this.#publish(name, await fetchWhole(this.#remote, file, this.#index.partSize));
     else if (name === 'signatures') this.#store.removeSignatures();
+  }
+
+  /** Lets signals come. @throws CkptfsError `interrupted` */
+  async #yield(): Promise<void> {
+    await new Promise(setImmediate);
+    if (this.#options.signal.aborted) throw new CkptfsError('interrupted', 'interrupted');
   }
 
   #moved(bytes: number): void {

@@ -30,7 +30,7 @@ export const command = defineCommand({
   async run(args) {
     const { ACTION, URL: url, json, quiet } = args;
     if (ACTION === 'ls') {
-      const images = await cancellable('', ({ signal, onCancellable }) => {
+      const images = await cancellable('Nothing was changed.', ({ signal, onCancellable }) => {
         onCancellable(true);
         return listRemote(url, remoteOptionsOf(args, signal));
       });

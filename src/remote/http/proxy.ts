@@ -17,7 +17,7 @@ export function proxyFor(url: URL, environment: NodeJS.ProcessEnv): URL | undefi
   const variable = url.protocol === 'https:' ? 'HTTPS_PROXY' : 'HTTP_PROXY';
   const text = value(variable) ?? value('ALL_PROXY');
   if (text === undefined || isLoopback(url.hostname) || isExempt(url, value('NO_PROXY') ?? '')) return undefined;
-  const whole = /^[a-z]+:\/\//i.test(text) ? text : `http://${text}`;
+  const whole = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`;
   const proxy = URL.canParse(whole) ? new URL(whole) : undefined;
   if (proxy?.protocol === 'http:') return proxy;
   throw new CkptfsError('bad-argument', `${variable}: it does not name a proxy by http://HOST:PORT`);

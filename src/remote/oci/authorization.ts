@@ -46,16 +46,17 @@ export class Authorization {
   /**
    * Answers a challenge.
    * @param challenge the field `WWW-Authenticate`
+   * @param refused the field that was sent, and did not do; another request may have got a better one meanwhile
    * @returns whether {@link field} may do now
    * @throws CkptfsError `store-unavailable`; Retryable
    */
-  async answer(challenge: string, signal: AbortSignal): Promise<boolean> {
-    const before = this.#field;
+  async answer(challenge: string, refused: string | undefined, signal: AbortSignal): Promise<boolean> {
+    if (this.#field !== refused) return true;
     const parsed = parseChallenge(challenge);
     if (parsed?.scheme === 'bearer') this.#field = `Bearer ${await this.#token(parsed, signal)}`;
     else if (parsed?.scheme === 'basic' && this.#credentials !== undefined) this.#field = this.#basic;
     else return false;
-    return this.#field !== before;
+    return this.#field !== refused;
   }
 
   get #basic(): string {

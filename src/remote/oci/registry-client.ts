@@ -65,7 +65,8 @@ export class RegistryClient {
       if ('value' in step) return step.value;
       if ('challenge' in step) {
         // A token may have expired, so that one is asked for again; but not twice for one request.
-        if (isKnown || !(await this.#authorization.answer(step.challenge, signal))) throw this.#denied(401);
+        const { challenge, refused } = step;
+        if (isKnown || !(await this.#authorization.answer(challenge, refused, signal))) throw this.#denied(401);
         isKnown = true;
       } else {
         if (redirects++ === MAX_REDIRECTS) throw this.#failed('refused', `more than ${MAX_REDIRECTS} redirects`);
@@ -92,7 +93,7 @@ export class RegistryClient {
     url: URL,
     signal: AbortSignal,
     take: (answer: HttpAnswer) => Promise<T>,
-  ): Promise<{ value: T } | { challenge: string } | { location: string }> {
+  ): Promise<{ value: T } | { challenge: string; refused: string | undefined } | { location: string }> {
     const isOwn = url.origin === this.#repository.origin;
     const { field } = this.#authorization;
     const sent = {
@@ -106,7 +107,7 @@ export class RegistryClient {
       const { status } = answer;
       if (expected.includes(status)) return { value: await take(answer) };
       const [challenge, location] = [fieldOf(answer, 'www-authenticate'), fieldOf(answer, 'location')];
-      if (status === 401 && isOwn && challenge !== undefined) return { challenge };
+      if (status === 401 && isOwn && challenge !== undefined) return { challenge, refused: field };
       const isDownload = method === 'GET' || method === 'HEAD';
       if (isDownload && REDIRECTS.includes(status) && location !== undefined) return { location };
       throw await this.#refusal(answer);

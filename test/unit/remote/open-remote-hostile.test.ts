@@ -7,11 +7,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { CkptfsError } from '../../../src/base/errors.ts';
-import type { RemotePart } from '../../../src/format/remote-index.ts';
+import { encodeRemoteIndex, type RemotePart } from '../../../src/format/remote-index.ts';
 import { listRemote, type RemoteOptions, withRemote } from '../../../src/remote/open-remote.ts';
 import type { RemoteStore } from '../../../src/remote/shared/remote-store.ts';
 import { HttpServer } from '../../support/http-server.ts';
-import { partOf, putBytes } from './contract.ts';
+import { indexOf, partOf, putBytes } from './contract.ts';
 
 const bytes = Buffer.alloc(5000, 'part');
 const part = partOf(bytes);
@@ -319,6 +319,13 @@ describe('a registry', () => {
     expect(other.asked).toHaveLength(1);
   });
 
+  test('that wants a token of several requests at once lets all of them in by one', async () => {
+    other.answer = (_request, response) => response.end('{"token":"good"}');
+    server.answer = challenge(`${other.url}/token`);
+    const several = { jobs: 4 };
+    await registry(async (store) => void (await Promise.all([1, 2, 3, 4].map(() => wholePart(store)))), several);
+  });
+
   test('that redirects a download is followed, without what lets this user in', async () => {
     other.answer = honest;
     server.answer = (request, response) => {
@@ -376,6 +383,32 @@ describe('a registry', () => {
     const url = `oci://${server.host}/web${digest === undefined ? ':1' : `@${digest}`}`;
     const found = withRemote(url, options({ plainHttp: true }), (store) => store.readIndex());
     expect((await refusal(found))[0]).toBe(code);
+  });
+
+  test.each([
+    ['lists what belongs to an image', { 'oci-subject': 'sha256:ab' }, 0],
+    ['does not', {}, 1],
+  ])('that %s is told of the subject', async (_what, fields, warned) => {
+    const text = '{"schemaVersion":2}';
+    let sent = '';
+    server.answer = (request, response) => {
+      if (request.method === 'HEAD') response.writeHead(200).end();
+      else if (request.method === 'GET') response.writeHead(200, { 'content-type': 'application/a' }).end(text);
+      else {
+        request.on('data', (chunk) => {
+          sent += chunk;
+        });
+        request.on('end', () => response.writeHead(201, fields).end());
+      }
+    };
+    const warnings: string[] = [];
+    const index = indexOf(part, part, part);
+    const onWarning = (warning: string): void => void warnings.push(warning);
+    await registry((store) => store.publish(index, encodeRemoteIndex(index)), { subject: 'app-1', onWarning });
+    const { digest, size } = partOf(Buffer.from(text));
+    expect(JSON.parse(sent).subject).toEqual({ mediaType: 'application/a', digest: `sha256:${digest}`, size });
+    expect(warnings).toHaveLength(warned);
+    expect(server.asked.map(({ line }) => line)).toContain('GET /v2/web/manifests/app-1');
   });
 
   test('that lists tags without end is given up', async () => {

@@ -1,0 +1,84 @@
+import { describe, expect, test } from 'vitest';
+import { MalformedError } from '../../../../src/base/bytes.ts';
+import { encodeRemoteIndex } from '../../../../src/format/remote-index.ts';
+import {
+  encodeImageManifest,
+  listedAnnotations,
+  parseImageManifest,
+} from '../../../../src/remote/oci/image-manifest.ts';
+import { indexOf, partOf } from '../contract.ts';
+
+const [header, manifest, object] = ['header', 'manifest', 'object'].map((text) => partOf(Buffer.from(text)));
+if (header === undefined || manifest === undefined || object === undefined) throw new Error('no parts');
+const index = indexOf(header, manifest, object);
+const config = partOf(encodeRemoteIndex(index));
+const subject = {
+  mediaType: 'application/vnd.oci.image.manifest.v1+json',
+  digest: `sha256:${'cd'.repeat(32)}`,
+  size: 7,
+};
+
+test('an image is an artifact, as docs/remote.md says', () => {
+  expect(JSON.parse(encodeImageManifest(index, config, 'v1', subject).toString())).toEqual({
+    schemaVersion: 2,
+    mediaType: 'application/vnd.oci.image.manifest.v1+json',
+    artifactType: 'application/vnd.ckptfs.image.v1',
+    config: { mediaType: 'application/vnd.ckptfs.index.v1+json', digest: `sha256:${config.digest}`, size: config.size },
+    layers: [
+      { mediaType: 'application/vnd.ckptfs.header.v1', digest: `sha256:${header.digest}`, size: 6 },
+      { mediaType: 'application/vnd.ckptfs.manifest.v1', digest: `sha256:${manifest.digest}`, size: 8 },
+      { mediaType: 'application/vnd.ckptfs.object.v1', digest: `sha256:${object.digest}`, size: 6 },
+    ],
+    subject,
+    annotations: {
+      'vnd.ckptfs.image': '11'.repeat(16),
+      'vnd.ckptfs.cipher': 'aes-256-xts',
+      'vnd.ckptfs.size': '20',
+      'vnd.ckptfs.objects': '1',
+      'org.opencontainers.image.ref.name': 'v1',
+    },
+  });
+});
+
+test('equal parts are one layer', () => {
+  const same = encodeImageManifest(indexOf(header, header, header), config, 'v1');
+  expect(JSON.parse(same.toString()).layers).toHaveLength(1);
+});
+
+test('what was written is read', () => {
+  const parsed = parseImageManifest(encodeImageManifest(index, config, 'v1'));
+  expect(parsed?.config).toEqual(config);
+  expect(parsed && listedAnnotations(parsed)).toEqual({
+    imageId: '11'.repeat(16),
+    cipher: 'aes-256-xts',
+    size: 20,
+    objects: 1,
+  });
+});
+
+describe('what is not an image', () => {
+  test.each(['{}', 'null', '[]', '{"artifactType":"application/vnd.other"}'])('%s is something else', (text) => {
+    expect(parseImageManifest(Buffer.from(text))).toBeUndefined();
+  });
+
+  const artifactType = 'application/vnd.ckptfs.image.v1';
+  const mediaType = 'application/vnd.ckptfs.index.v1+json';
+  const digest = `sha256:${'ab'.repeat(32)}`;
+
+  test.each([
+    [{}],
+    [{ config: null }],
+    [{ config: { mediaType: 'application/json', digest, size: 1 } }],
+    [{ config: { mediaType, digest: 'sha512:ab', size: 1 } }],
+    [{ config: { mediaType, digest, size: 0 } }],
+    [{ config: { mediaType, digest, size: 17_000_000 } }],
+    [{ config: { mediaType, digest, size: '1' } }],
+  ])('%j is refused', (value) => {
+    expect(() => parseImageManifest(Buffer.from(JSON.stringify({ artifactType, ...value })))).toThrow(MalformedError);
+  });
+
+  test('is not listed by annotations that say anything else', () => {
+    const annotated = { config, annotations: { 'vnd.ckptfs.image': '\x1b[31m', 'vnd.ckptfs.cipher': 'x' } };
+    expect(listedAnnotations(annotated)).toBeUndefined();
+  });
+});
