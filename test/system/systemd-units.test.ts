@@ -211,7 +211,8 @@ describeIf(['root', 'fuse', 'systemdAnalyze', 'systemdHost'], 'under systemd', (
     expect(host.run('ls', `/proc/${status?.pid}`).status).not.toBe(0);
     expect(ckptfs('cat', at('written'), 'more', '-k', at('key'))).toBe('more\n');
 
-    // The next access mounts it again.
+    // The next access mounts it again, even by a command that is to mount something else there.
+    expect(host.run('ckptfs', 'mount', at('enc'), at('auto'), '-k', at('key')).status).toBe(34);
     expect(host.ask('cat', at('auto/more'))).toBe('more\n');
     for (const one of [unit, unit.replace(/mount$/, 'automount')]) host.ask('systemctl', 'stop', one);
     expect(ckptfs('info', at('written'), '-k', at('key'), '--json')).toContain('"sealed": true');

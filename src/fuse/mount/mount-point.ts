@@ -40,15 +40,14 @@ export async function holdAutomount(directory: string): Promise<HeldDirectory | 
  * @throws CkptfsError `already-mounted`, `mount-failed`, `no-answer`
  */
 export async function checkedMountPoint(directory: string, handle?: string): Promise<string> {
-  const { mount: mounted } = await reach(directory);
-  if (mounted !== undefined && (mounted.fsType === FUSE_TYPE || isScratch(mounted))) {
-    throw new CkptfsError('already-mounted', `${mounted.mountPoint} has a mount of ckptfs already`, {
-      path: mounted.mountPoint,
-    });
-  }
+  const { mount: found } = await reach(directory);
+  refuseMounted(found);
   try {
     const mountPoint = await reachWhole(directory);
-    if ((await stat(handle ?? mountPoint)).isDirectory()) return mountPoint;
+    const isDirectory = (await stat(handle ?? mountPoint)).isDirectory();
+    // Looking at an automount has its automounter mount there.
+    if (found?.fsType === 'autofs' && handle === undefined) refuseMounted((await reach(directory)).mount);
+    if (isDirectory) return mountPoint;
   } catch (cause) {
     if (cause instanceof CkptfsError) throw cause;
     const reason =
@@ -56,6 +55,13 @@ export async function checkedMountPoint(directory: string, handle?: string): Pro
     throw new CkptfsError('mount-failed', `the mount point ${directory} ${reason}`, { path: directory, cause });
   }
   throw new CkptfsError('mount-failed', `the mount point ${directory} is not a directory`, { path: directory });
+}
+
+/** @throws CkptfsError `already-mounted` */
+function refuseMounted(mount: MountInfo | undefined): void {
+  if (mount === undefined || !(mount.fsType === FUSE_TYPE || isScratch(mount))) return;
+  const { mountPoint: path } = mount;
+  throw new CkptfsError('already-mounted', `${path} has a mount of ckptfs already`, { path });
 }
 
 /** Finds the ckptfs mount at a directory. @throws CkptfsError `not-mounted`, `no-answer` */
