@@ -33,6 +33,8 @@ const PLAIN =
   'mount -t tmpfs tmpfs layers && mkdir layers/lower layers/upper layers/work && ' +
   'mount -t overlay overlay plain -o lowerdir=layers/lower,upperdir=layers/upper,workdir=layers/work';
 
+const KILL_DAEMON = `kill -9 $(ckptfs status --json | grep -Eo '"pid": *[0-9]+' | grep -Eo '[0-9]+')`;
+
 describeIf(['root', 'fuse', 'namespaces', 'criu', 'gcc'], 'as the action script of criu', () => {
   systemTest([], 'lets criu dump and restore on mounts alone, and refuses before anything is written', async () => {
     const script = `--action-script ${ckptfsProgram}`;
@@ -80,6 +82,7 @@ describeIf(['root', 'fuse', 'namespaces', 'criu', 'runc', 'gcc'], 'as hooks of r
   beforeAll(async () => {
     bundle = makeBundle(at('bundle'), 1);
     fs.mkdirSync(at('host'));
+    expect(runCkptfs('encrypt', bundle.directory, at('k-enc'), '-k', at('k'), '-q').status).toBe(0);
     namespace = await openNamespace({ hideFuse: true });
     expect(type(namespace, 'mount -t tmpfs tmpfs host && mount --make-shared host && mkdir host/volume').status).toBe(
       0,
@@ -165,7 +168,6 @@ describeIf(['root', 'fuse', 'namespaces', 'criu', 'runc', 'gcc'], 'as hooks of r
 
   systemTest([], 'refuse a container that cannot have its volume, and leave nothing mounted', () => {
     configure('other', 'rslave', at('k-enc'));
-    expect(runCkptfs('encrypt', bundle.directory, at('k-enc'), '-k', at('k'), '-q').status).toBe(0);
     expect(() => start()).toThrow(/exit status 12.*does not open the one key slot/);
     configure('k', 'rprivate', at('k-enc'));
     expect(() => start()).toThrow(/exit status 30.*the container does not see the mount/);
@@ -174,7 +176,8 @@ describeIf(['root', 'fuse', 'namespaces', 'criu', 'runc', 'gcc'], 'as hooks of r
 
   systemTest([], 'unmount what is in use lazily, and end well where nothing is mounted', () => {
     const stopped = `'{"id": "c", "status": "stopped"}'`;
-    const hook = (name: string) => `echo ${stopped} | ckptfs run-hook ${name} k-enc host/volume -k k`;
+    const hook = (name: string, image = 'k-enc') =>
+      `echo ${stopped} | ckptfs run-hook ${name} ${image} host/volume -k k`;
     // What is there of the same container is from a start that failed.
     expect(type(namespace, `${hook('createRuntime')} && ${hook('createRuntime')}`).status).toBe(0);
     const held = type(namespace, `exec 5< host/volume/config.json && ${hook('poststop')}`);
@@ -184,6 +187,17 @@ describeIf(['root', 'fuse', 'namespaces', 'criu', 'runc', 'gcc'], 'as hooks of r
     );
     expect(mounts()).toEqual([]);
     expect(type(namespace, hook('poststop'))).toEqual({ status: 0, stdout: '', stderr: '' });
+
+    const killed = `${hook('createRuntime', '-w new-enc')} && ${KILL_DAEMON}`;
+    const unsealed = type(namespace, `${killed} && ${hook('poststop', 'new-enc')}`);
+    expect(unsealed.status).toBe(26);
+    expect(unsealed.stderr).toMatch(
+      /it was killed\. Run "ckptfs seal" on the image; when it was mounted it was new-enc\.$/m,
+    );
+    expect(
+      type(namespace, `${killed} && ${hook('createRuntime', '-w new-enc')} && ${hook('poststop', 'new-enc')}`).status,
+    ).toBe(0);
+
     const hostile = spawnSync(ckptfsProgram, ['run-hook', 'poststop', at('k-enc'), at('host/volume')], { input: '{' });
     expect([hostile.status, String(hostile.stderr)]).toEqual([
       2,

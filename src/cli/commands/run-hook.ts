@@ -27,7 +27,7 @@ export const command = defineCommand({
     ),
   async run(args) {
     const state = await readContainerState();
-    return args.HOOK === 'createRuntime' ? mountFor(state, args) : unmountOf(state, args.MNT);
+    return args.HOOK === 'createRuntime' ? mountFor(state, args) : unmountOf(state, args);
   },
 });
 
@@ -36,7 +36,7 @@ async function mountFor(state: ContainerState, args: MountArguments): Promise<vo
   const { mount, ...request } = await mountRequest(args);
   // Mount tables show the memory, and not the image.
   if (mount.scratch) throw new CkptfsError('bad-argument', 'the volume of a container has no --scratch');
-  await unmountOf(state, args.MNT);
+  await unmountOf(state, args).catch(passUnsealed);
   const source = sourceFor(state);
   const fuseOptions = [...(mount.fuseOptions ?? []), `fsname=${source}`];
   const mounted = await mountAndReport(
@@ -52,17 +52,30 @@ async function mountFor(state: ContainerState, args: MountArguments): Promise<vo
   }
 }
 
+/** An image that a killed daemon left unsealed can be written on; a mount that only reads it says that itself. */
+function passUnsealed(error: unknown): void {
+  if (!(error instanceof CkptfsError) || error.code !== 'unsealed') throw error;
+}
+
 /**
  * Unmounts what was mounted for a container. Another container's mount in its place is left alone: the runtime runs
  * this hook as well when it could not create the container, because the place was taken.
  */
-async function unmountOf(state: ContainerState, mountPoint: string): Promise<void> {
+async function unmountOf(
+  state: ContainerState,
+  { ENC: image, MNT: mountPoint }: Pick<MountArguments, 'ENC' | 'MNT'>,
+): Promise<void> {
   const source = sourceFor(state);
   try {
     await unmountImage(mountPoint, { source });
   } catch (error) {
     if (!(error instanceof CkptfsError)) throw error;
     if (error.code === 'not-mounted') return;
+    if (error.code === 'unsealed' && error.data?.reason === 'daemon-killed') {
+      // Mount tables do not have the path of the image.
+      const data = { reason: 'daemon-killed', source: image } as const;
+      throw new CkptfsError('unsealed', error.message, { path: image, data, cause: error });
+    }
     if (error.code !== 'busy' || error.data?.reason !== 'in-use') throw error;
     await unmountImage(mountPoint, { source, lazy: true });
     await warn(`${error.message}; it is out of sight now, and its keys are wiped when that ends`);
