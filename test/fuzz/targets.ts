@@ -9,6 +9,7 @@ import { privateKeyTarget, publicKeySlotTarget, publicKeyTarget } from './key-ta
 import { kmipTarget } from './kmip-target.ts';
 import { envelopeTarget, manifestTarget } from './manifest-target.ts';
 import { chunkTarget, objectTarget } from './object-target.ts';
+import { remoteAnswersTarget, remoteIndexTarget } from './remote-targets.ts';
 import { signaturesTarget } from './signatures-target.ts';
 import type { FuzzTarget } from './target.ts';
 import { keyFileTarget, mountInfoTarget } from './text-targets.ts';
@@ -31,6 +32,8 @@ export const fuzzTargets: readonly FuzzTarget[] = [
   publicKeyTarget,
   publicKeySlotTarget,
   kmipTarget,
+  remoteIndexTarget,
+  remoteAnswersTarget,
   criuCipherTarget,
   criuDamagedImageTarget,
   criuHostileImageTarget,
