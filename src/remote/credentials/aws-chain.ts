@@ -24,7 +24,7 @@ interface ChainOptions {
 /** Finds credentials where programs of AWS look for them, in their order. */
 export function awsCredentials(http: HttpClient, options: ChainOptions): AwsCredentialSource {
   const { environment, profile, region } = options;
-  const services = new AwsServices(http, environment);
+  const services = new AwsServices(http, environment, options.timeoutSeconds);
   return new RenewedCredentials(
     async (signal) =>
       fromEnvironment(environment) ??

@@ -13,17 +13,19 @@ const CONTAINER_ORIGIN = 'http://169.254.170.2';
 const CONTAINER_HOSTS: readonly string[] = ['169.254.170.2', '169.254.170.23', '[fd00:ec2::23]'];
 const INSTANCE_ORIGIN = 'http://169.254.169.254';
 const TOKEN_SECONDS = 21_600;
-/** An instance answers at once, and where there is none often nothing answers. */
-const INSTANCE_MILLISECONDS = 2000;
+/** An instance answers at once; where there is none, often nothing answers, and no user has named it. */
+const INSTANCE_SECONDS = 2;
 
 /** Asks the services that give a program of AWS its credentials. */
 export class AwsServices {
   readonly #http: HttpClient;
   readonly #environment: NodeJS.ProcessEnv;
+  readonly #timeoutSeconds: number;
 
-  constructor(http: HttpClient, environment: NodeJS.ProcessEnv) {
+  constructor(http: HttpClient, environment: NodeJS.ProcessEnv, timeoutSeconds: number) {
     this.#http = http;
     this.#environment = environment;
+    this.#timeoutSeconds = timeoutSeconds;
   }
 
   /**
@@ -57,13 +59,14 @@ export class AwsServices {
    */
   async ofInstance(signal: AbortSignal): Promise<AwsCredentials | undefined> {
     if (this.#value('AWS_EC2_METADATA_DISABLED')?.toLowerCase() === 'true') return undefined;
-    const endpoint = this.#value('AWS_EC2_METADATA_SERVICE_ENDPOINT') ?? INSTANCE_ORIGIN;
+    const named = this.#value('AWS_EC2_METADATA_SERVICE_ENDPOINT');
+    const endpoint = named ?? INSTANCE_ORIGIN;
     if (!URL.canParse(endpoint))
       throw new CkptfsError('bad-argument', 'AWS_EC2_METADATA_SERVICE_ENDPOINT: it is no URL');
     const at = (path: string): URL => new URL(path, endpoint);
     const soon = new AbortController();
     const abort = (): void => soon.abort();
-    const timer = setTimeout(abort, INSTANCE_MILLISECONDS);
+    const timer = setTimeout(abort, 1000 * (named === undefined ? INSTANCE_SECONDS : this.#timeoutSeconds));
     signal.addEventListener('abort', abort, { once: true });
     try {
       const text = (request: HttpRequest): Promise<string> => this.#text('the instance', request, soon.signal);
