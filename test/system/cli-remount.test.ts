@@ -47,7 +47,7 @@ describeIf(['root', 'fuse'], 'remount', () => {
     expect(line).toMatch(/ ro,\S*noexec.* of\\040a ro,.*allow_other/);
     expect(run('remount', 'mnt', ...key)).toEqual(failure(2, `${at('mnt')} is mounted read-only already.`));
     const unmounted = JSON.parse(terminal.run('umount', 'mnt', '--json').stdout);
-    expect(unmounted).toEqual({ mountPoint: at('mnt'), write: false, sealed: true, wiped: true });
+    expect(unmounted).toEqual({ mountPoint: at('mnt'), write: false, ephemeral: false, sealed: true, wiped: true });
     expect(run('verify', 'enc', ...key)).toMatchObject({ status: 0 });
     expect(run('remount', 'mnt', ...key)).toMatchObject({ status: 31 });
   });

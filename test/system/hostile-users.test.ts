@@ -132,7 +132,7 @@ describeIf(['root', 'fuse'], "another user's state directory", () => {
     const { unmountImage } = await built<typeof import('../../src/serve/control/umount.ts')>('serve/control/umount.js');
     const found = (await listMounts()).find((one) => one.mountPoint === mountPoint);
     expect(found).toMatchObject({ state: 'dead', daemon: undefined });
-    expect(await unmountImage(mountPoint)).toEqual({ mountPoint, wiped: true, write: false });
+    expect(await unmountImage(mountPoint)).toEqual({ mountPoint, wiped: true, write: false, ephemeral: false });
     expect(fs.readdirSync(theirs)).toEqual([`${before?.device}-1.sock`]);
   });
 

@@ -253,7 +253,7 @@ systemTest(['root', 'fuse'], 'mount and unmount', () => {
       console.log(JSON.stringify([size, listed.state, await mounted.unmount()]));`,
       directory,
     );
-    const unmounted = { mountPoint: join(directory, 'mnt'), wiped: true, write: false };
+    const unmounted = { mountPoint: join(directory, 'mnt'), wiped: true, write: false, ephemeral: false };
     expect(result).toEqual([100_000, 'serving', unmounted]);
   });
 });

@@ -586,7 +586,7 @@ describeIf(['root', 'fuse'], 'the library', () => {
     expect(await recoverImage(location, { keys })).toEqual({ imageId: made.imageId, dropped: undefined });
     const again = await mountImage({ ...common, imageKey: await unlockImage(location, { keys, write: true }) });
     await expect(sealImage(location, { keys })).rejects.toMatchObject({ code: 'locked' });
-    expect(await again.unmount()).toEqual({ mountPoint: at('mnt'), wiped: true, write: true });
+    expect(await again.unmount()).toEqual({ mountPoint: at('mnt'), wiped: true, write: true, ephemeral: false });
     expect(await sealImage(location, { keys })).toEqual({ imageId: made.imageId });
     expect(ckptfs('cat', location, 'a', '-k', at('key'))).toBe('content');
     key.wipe();
