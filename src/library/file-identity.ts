@@ -18,9 +18,9 @@ export function identityOf({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): F
   return { device: `${dev}`, inode: `${ino}`, size: `${size}`, mtime: `${mtimeNs}`, ctime: `${ctimeNs}` };
 }
 
-/** Returns whether it is the same file with the same contents. */
-export function isSame(one: FileIdentity, other: FileIdentity | undefined): boolean {
-  return identityMembers.every((member) => one[member] === other?.[member]);
+/** Returns whether it is the same file with the same contents, or both are not known. */
+export function isSame(one: FileIdentity | undefined, other: FileIdentity | undefined): boolean {
+  return identityMembers.every((member) => one?.[member] === other?.[member]);
 }
 
 /** Like {@link isSame}, after a change of its names, which changes `ctime` as well. */

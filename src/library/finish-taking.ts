@@ -1,6 +1,6 @@
-import { type CkptfsError, ioError, systemErrorName } from '../base/errors.ts';
+import { CkptfsError, ioError, systemErrorName } from '../base/errors.ts';
 import type { Directory } from '../base/linux/directory.ts';
-import { printableName } from '../base/printable.ts';
+import { lastNameOf, pathIn } from './archive-names.ts';
 import { type FileIdentity, identityOf, isSame, isSameRenamed } from './file-identity.ts';
 import { LeasedArchive } from './leased-archive.ts';
 import type { Taking } from './taking.ts';
@@ -43,10 +43,11 @@ export function* finishTaking(
     place.forget();
     return undefined;
   }
-  const end = yield* removeArchive(watched, taking);
+  const archive = pathIn(taking.directory, taking.name);
+  const end =
+    watched.path() === taking.directory ? yield* removeArchive(watched, taking) : outOfReach(watched, archive);
   yield;
   place.forget();
-  const archive = `${watched.path()}/${printableName(taking.name)}`;
   return { archive, image: place.pathOf(taking.image), imageId: taking.imageId, end };
 }
 
@@ -59,14 +60,21 @@ function nameImage(place: TakingPlace, recorded: Taking): Taking {
   return taking;
 }
 
+/** What becomes of an archive that another process began to take, which watched another directory. */
+function outOfReach(watched: Directory, archive: string): ArchiveEnd {
+  const message = `${archive} is not in ${watched.path()}, which is watched now`;
+  return { kind: 'kept', error: new CkptfsError('io', message, { path: archive }) };
+}
+
 /** Removes the archive if it is the one that was encrypted, and no process writes it. */
-function* removeArchive(watched: Directory, { name, lastName, archive }: Taking): Generator<void, ArchiveEnd> {
+function* removeArchive(watched: Directory, { name, imageId, archive }: Taking): Generator<void, ArchiveEnd> {
+  // By a name that no other process knows, so that nothing which gets its old name now is removed.
+  const lastName = lastNameOf(name, imageId);
   try {
     if (watched.lstat(lastName) === undefined) {
       const found = watched.lstat(name);
       if (found === undefined) return { kind: 'gone' };
       if (!isSame(archive, identityOf(found))) return { kind: 'changed' };
-      // By a name that no other process knows, so that nothing which gets its old name now is removed.
       watched.rename(name, lastName);
       yield;
     }
@@ -78,7 +86,8 @@ function* removeArchive(watched: Directory, { name, lastName, archive }: Taking)
     watched.sync();
     return { kind: 'removed' };
   } catch (cause) {
-    return { kind: 'kept', error: ioError('remove', `${watched.path()}/${printableName(name)}`, cause) };
+    giveNameBack(watched, lastName, name);
+    return { kind: 'kept', error: ioError('remove', pathIn(watched.path(), name), cause) };
   }
 }
 
@@ -96,11 +105,11 @@ function unlinkIf(watched: Directory, name: Buffer, wanted: FileIdentity): boole
   }
 }
 
-/** Renames it back, unless there is another one by now. The name that it has then is one of an archive, too. */
+/** Renames it back, unless there is another one by now, or it cannot be. The name that it has then will do, too. */
 function giveNameBack(watched: Directory, lastName: Buffer, name: Buffer): void {
   try {
     watched.rename(lastName, name, { replace: false });
   } catch (error) {
-    if (!['ENOENT', 'EEXIST', 'EINVAL'].includes(systemErrorName(error) ?? '')) throw error;
+    if (systemErrorName(error) === undefined) throw error;
   }
 }

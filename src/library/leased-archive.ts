@@ -4,32 +4,31 @@ import { CkptfsError, ioError, systemErrorName } from '../base/errors.ts';
 import { closeDescriptor, duplicateFrom, setCloseOnExec } from '../base/linux/descriptors.ts';
 import type { Directory } from '../base/linux/directory.ts';
 import { holdsReadLease, takeReadLease } from '../base/linux/read-leases.ts';
-import { printableName } from '../base/printable.ts';
+import { pathIn } from './archive-names.ts';
 import { type FileIdentity, identityOf } from './file-identity.ts';
 
-/** What archives are called. */
-const SUFFIX = /\.(?:tar|tar\.gz|tgz|tar\.zst|tzst)$/;
 const FIRST_AFTER_STANDARD = 3;
 /** Bytes that are read at once. */
 const READ_SIZE = 1 << 20;
-
-/** Returns the end of a name that makes it the name of an archive; undefined for hidden files and all other names. */
-export function archiveSuffix(name: Buffer): string | undefined {
-  const text = name.toString('latin1');
-  return text.startsWith('.') ? undefined : SUFFIX.exec(text)?.[0];
-}
+/** How often it is looked whether a process waits to write. */
+const LOOK_MILLISECONDS = 500;
 
 /** An archive that is open to be read and has no writer, as long as {@link checkUndisturbed} does not throw. */
 export class LeasedArchive {
   readonly name: Buffer;
-  /** Its directory and name, for messages. */
-  readonly path: string;
+  /** The path of its directory. */
+  readonly directory: string;
   readonly #fd: number;
 
-  private constructor(name: Buffer, path: string, fd: number) {
+  private constructor(name: Buffer, directory: string, fd: number) {
     this.name = name;
-    this.path = path;
+    this.directory = directory;
     this.#fd = fd;
+  }
+
+  /** Its directory and name, for messages. */
+  get path(): string {
+    return pathIn(this.directory, this.name);
   }
 
   /**
@@ -38,7 +37,8 @@ export class LeasedArchive {
    * @throws CkptfsError `unsupported-source` for anything else, `missing-feature` without leases, `io`
    */
   static open(directory: Directory, name: Buffer): LeasedArchive | undefined {
-    const path = `${directory.path()}/${printableName(name)}`;
+    const parent = directory.path();
+    const path = pathIn(parent, name);
     let fd: number | undefined;
     try {
       const found = directory.lstat(name);
@@ -46,7 +46,7 @@ export class LeasedArchive {
       // Before it is opened, which does something to some devices; and after, as another one may be there by then.
       if (found.isFile()) fd = directory.openFile(name, fsConstants.O_RDONLY);
       if (fd === undefined || !fstatSync(fd).isFile()) throw notRegular(path);
-      const archive = takeLease(fd, path) ? new LeasedArchive(name, path, fd) : undefined;
+      const archive = takeLease(fd, path) ? new LeasedArchive(name, parent, fd) : undefined;
       if (archive !== undefined) fd = undefined;
       return archive;
     } catch (cause) {
@@ -71,6 +71,30 @@ export class LeasedArchive {
   checkUndisturbed(): void {
     if (holdsReadLease(this.#fd)) return;
     throw new CkptfsError('source-changed', `${this.path} was opened to be written meanwhile`, { path: this.path });
+  }
+
+  /**
+   * Runs work that `signal` ends, and ends it as soon as another process wants to write the archive, which waits for
+   * that.
+   * @throws CkptfsError `source-changed` then; what `work` throws
+   */
+  async whileUndisturbed<T>(signal: AbortSignal | undefined, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const end = new AbortController();
+    const stop = (): void => end.abort();
+    signal?.addEventListener('abort', stop);
+    if (signal?.aborted === true) stop();
+    const look = setInterval(() => {
+      if (!holdsReadLease(this.#fd)) stop();
+    }, LOOK_MILLISECONDS);
+    try {
+      return await work(end.signal);
+    } catch (error) {
+      if (signal?.aborted !== true) this.checkUndisturbed();
+      throw error;
+    } finally {
+      clearInterval(look);
+      signal?.removeEventListener('abort', stop);
+    }
   }
 
   /** Reads it from its start. The stream fails as {@link checkUndisturbed} does. */

@@ -1,7 +1,8 @@
 import { CkptfsError } from '../base/errors.ts';
 import type { CreatedImage } from '../image/create/create.ts';
+import { imageNameOf } from './archive-names.ts';
 import { type CreateFromArchiveOptions, createFromArchive } from './create-from-archive.ts';
-import { archiveSuffix, type LeasedArchive } from './leased-archive.ts';
+import type { LeasedArchive } from './leased-archive.ts';
 import type { Taking } from './taking.ts';
 import type { TakingPlace } from './taking-place.ts';
 
@@ -18,7 +19,9 @@ export async function prepareTaking(
   options: TakeOptions,
 ): Promise<{ readonly taking: Taking; readonly created: CreatedImage }> {
   const source = { name: archive.path, stream: archive.stream() };
-  const created = await createFromArchive(source, { ...options, destination: place.draftPath, verify: true });
+  const created = await archive.whileUndisturbed(options.signal, (signal) =>
+    createFromArchive(source, { ...options, signal, destination: place.draftPath, verify: true }),
+  );
   return { taking: recordTaking(place, archive, created), created };
 }
 
@@ -26,12 +29,11 @@ export async function prepareTaking(
 function recordTaking(place: TakingPlace, archive: LeasedArchive, created: CreatedImage): Taking {
   try {
     refuseLosses(archive, created);
-    const suffix = archiveSuffix(archive.name) ?? '';
     const taking = {
+      directory: archive.directory,
       name: archive.name,
-      lastName: Buffer.from(`ckptfs-taken-${created.imageId}${suffix}`),
       archive: archive.identity,
-      image: place.freeName(archive.name.subarray(0, archive.name.length - suffix.length)),
+      image: place.freeName(imageNameOf(archive.name)),
       imageId: created.imageId,
     };
     // Last, as nothing changes the archive without ending this.

@@ -1,8 +1,9 @@
 import { CkptfsError } from '../base/errors.ts';
 import type { Directory } from '../base/linux/directory.ts';
 import type { CreatedImage } from '../image/create/create.ts';
+import { archiveSuffix } from './archive-names.ts';
 import { finishTaking, type TakenArchive } from './finish-taking.ts';
-import { archiveSuffix, LeasedArchive } from './leased-archive.ts';
+import { LeasedArchive } from './leased-archive.ts';
 import { prepareTaking, type TakeOptions } from './prepare-taking.ts';
 import type { TakingPlace } from './taking-place.ts';
 

@@ -1,4 +1,4 @@
-import { type BigIntStats, constants as fsConstants, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { type BigIntStats, constants as fsConstants, fstatSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { MalformedError } from '../base/bytes.ts';
 import { absolutePath } from '../base/current-directory.ts';
@@ -20,6 +20,8 @@ const WORK = '.ckptfs-watch';
 const DRAFT = 'draft';
 const RECORD = 'taking';
 const NEW_RECORD = `${RECORD}.new`;
+/** In bytes: a path and two names, with each byte as some characters. */
+const MAX_RECORD_SIZE = 65_536;
 
 /**
  * The directory that images of archives are put into, by one process at a time. An image is made below a hidden
@@ -115,6 +117,7 @@ export class TakingPlace {
     try {
       const fd = this.#work.openFile(RECORD, fsConstants.O_RDONLY);
       try {
+        if (fstatSync(fd).size > MAX_RECORD_SIZE) throw new MalformedError('too large');
         return decodeTaking(readFileSync(fd, 'utf8'));
       } finally {
         closeDescriptor(fd);

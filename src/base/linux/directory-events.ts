@@ -20,8 +20,6 @@ const IN_ONLYDIR = 0x1000000;
 const MASK = IN_ATTRIB | IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
 /** Bytes of events that are read at once. */
 const READ_SIZE = 65_536;
-/** What a timer of Node can count. */
-const LONGEST_MILLISECONDS = 2 ** 31 - 1;
 
 const calls = {
   inotify_init1: bind('inotify_init1', 'int', ['int']),
@@ -52,7 +50,7 @@ export class DirectoryEvents {
   }
 
   /** Settles when something happened since the last call, when the time is over, or when `signal` says so. */
-  async next(signal: AbortSignal, milliseconds = LONGEST_MILLISECONDS): Promise<void> {
+  async next(signal: AbortSignal, milliseconds: number): Promise<void> {
     const timer = new AbortController();
     const stop = (): void => timer.abort();
     signal.addEventListener('abort', stop);

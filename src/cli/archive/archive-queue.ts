@@ -1,9 +1,9 @@
 import { Deadline } from '../../base/deadline.ts';
-import { CkptfsError } from '../../base/errors.ts';
+import { CkptfsError, ioError } from '../../base/errors.ts';
 import type { Directory } from '../../base/linux/directory.ts';
-import { printableName } from '../../base/printable.ts';
 import type { CipherName } from '../../format/ciphers.ts';
 import type { SuiteName } from '../../format/suites.ts';
+import { pathIn } from '../../library/archive-names.ts';
 import { type FileIdentity, identityOf, isSame } from '../../library/file-identity.ts';
 import {
   archivesIn,
@@ -33,7 +33,8 @@ export interface QueueArguments extends CommonOptions, KeyArguments, RecipientAr
 
 /** An archive that was looked at, and stays. */
 interface Waiting {
-  readonly identity: FileIdentity;
+  /** Undefined when it could not even be looked at. */
+  readonly identity: FileIdentity | undefined;
   /** Why it could not be taken; undefined while a process writes it. */
   readonly error: CkptfsError | undefined;
   readonly tries: number;
@@ -41,7 +42,7 @@ interface Waiting {
   readonly wait: Deadline | undefined;
 }
 
-/** What might be mended elsewhere is tried again after a time, which doubles each time. */
+/** What might be mended elsewhere is tried again after such a time at the earliest, which doubles each time. */
 const FIRST_WAIT_MILLISECONDS = 60_000;
 const LONGEST_WAIT_MILLISECONDS = 3_600_000;
 
@@ -81,12 +82,6 @@ export class ArchiveQueue {
     return [...this.#waiting.values()].flatMap(({ error }) => error ?? []);
   }
 
-  /** How long until something is to be looked at again although nothing happens; undefined for ever. */
-  get millisecondsToNext(): number | undefined {
-    const waits = [...this.#waiting.values()].flatMap(({ wait }) => wait?.left ?? []);
-    return waits.length === 0 ? undefined : Math.min(...waits);
-  }
-
   /** One line for a person. */
   get summary(): string {
     const left = this.failures.length;
@@ -96,20 +91,22 @@ export class ArchiveQueue {
 
   async #consider(directory: Directory, name: Buffer, signal: AbortSignal): Promise<void> {
     if (signal.aborted) throw interrupted();
-    const found = directory.lstat(name);
-    if (found === undefined) return;
-    const identity = identityOf(found);
     const key = name.toString('hex');
     const before = this.#waiting.get(key);
+    const { identity, error: unseen } = look(directory, name);
+    if (identity === undefined && unseen === undefined) return;
     const known = before !== undefined && isSame(before.identity, identity) ? before : undefined;
     if (known !== undefined && known.wait?.hasPassed !== true) return;
     const tries = known?.tries ?? 0;
     try {
+      if (unseen !== undefined) throw unseen;
       this.#resume(directory);
       const taken = await this.#take(directory, name, signal);
       this.#waiting.delete(key);
-      if (taken !== undefined) return this.#report(taken, key, identity);
-      if (known === undefined) this.#info(`${pathOf(directory, name)} is still being written`);
+      if (taken !== undefined) return this.#report(taken, key, look(directory, name).identity);
+      if (before === undefined || before.error !== undefined) {
+        this.#info(`${pathOf(directory, name)} is still being written`);
+      }
       this.#waiting.set(key, { identity, error: undefined, tries: 0, wait: Deadline.after(FIRST_WAIT_MILLISECONDS) });
     } catch (error) {
       if (signal.aborted) throw interrupted(error);
@@ -143,7 +140,8 @@ export class ArchiveQueue {
     );
   }
 
-  #report(taken: NewlyTaken, key: string, identity: FileIdentity): void {
+  /** @param identity what has the name of the archive now */
+  #report(taken: NewlyTaken, key: string, identity: FileIdentity | undefined): void {
     const { created, otherNames, end, archive, image } = taken;
     for (const path of created.skipped) this.#warn(`${archive}: left out ${path}: a device`);
     if (end.kind === 'kept') {
@@ -161,9 +159,11 @@ export class ArchiveQueue {
     const made = `image ${imageId} in ${image} is sealed and verified${amount === undefined ? '' : `, ${amount}`}`;
     this.#taken++;
     if (end.kind === 'removed') this.#info(`${archive} is removed: ${made}`);
-    if (end.kind === 'gone') this.#info(`${archive} was removed by another process: ${made}`);
-    if (end.kind === 'changed') this.#warn(`${archive} was changed or replaced, and is taken again: ${made}`);
-    if (end.kind === 'kept') this.#failed(archive, end.error);
+    if (end.kind === 'gone') this.#info(`${archive} is not there any more: ${made}`);
+    if (end.kind === 'changed') this.#warn(`${archive} was changed or replaced, and stays as another archive: ${made}`);
+    if (end.kind !== 'kept') return;
+    this.#info(made);
+    this.#failed(archive, end.error);
   }
 
   #resume(directory: Directory): void {
@@ -191,10 +191,20 @@ function waitAfter(tries: number): Deadline {
   return Deadline.after(Math.min(FIRST_WAIT_MILLISECONDS * 2 ** (tries - 1), LONGEST_WAIT_MILLISECONDS));
 }
 
+/** Returns what an archive is, or why that is not known, which must not stop the others; neither if there is none. */
+function look(directory: Directory, name: Buffer): { readonly identity?: FileIdentity; readonly error?: CkptfsError } {
+  try {
+    const found = directory.lstat(name);
+    return found === undefined ? {} : { identity: identityOf(found) };
+  } catch (cause) {
+    return { error: ioError('look at', pathOf(directory, name), cause) };
+  }
+}
+
 function interrupted(cause?: unknown): CkptfsError {
   return new CkptfsError('interrupted', 'interrupted by a signal', { cause });
 }
 
 function pathOf(directory: Directory, name: Buffer): string {
-  return `${directory.path()}/${printableName(name)}`;
+  return pathIn(directory.path(), name);
 }

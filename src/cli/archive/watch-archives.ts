@@ -24,6 +24,11 @@ export interface WatchArguments extends QueueArguments {
   readonly logFormat: LogFormat | undefined;
 }
 
+/**
+ * The directory is looked at so often although no event tells of anything: there is none of a mount over it, nor of a
+ * move of a directory above. What failed is tried again then, too.
+ */
+const LOOK_MILLISECONDS = 60_000;
 const LEFT = 'An archive that was not done stays as it is.';
 
 /** Encrypts the archives of a directory, as they appear or those that are there. Returns the exit code. */
@@ -66,7 +71,7 @@ async function watch(queue: ArchiveQueue, watched: WatchedDirectory, log: Log, s
       await queue.takeAll(signal);
       if (queue.summary !== told) manager.status(queue.summary);
       told = queue.summary;
-      await events.next(signal, queue.millisecondsToNext);
+      await events.next(signal, LOOK_MILLISECONDS);
       if (signal.aborted) throw new CkptfsError('interrupted', 'interrupted by a signal');
     }
   } finally {

@@ -11,13 +11,14 @@ import * as programs from '../../../src/base/program-url.ts';
 import { Secret } from '../../../src/crypto/secret.ts';
 import type { Signer } from '../../../src/crypto/signer.ts';
 import { symmetricKeyProvider } from '../../../src/keys/symmetric-key.ts';
+import { lastNameOf } from '../../../src/library/archive-names.ts';
 import { EncryptedImage } from '../../../src/library/encrypted-image.ts';
 import { finishTaking } from '../../../src/library/finish-taking.ts';
 import { slotsFor } from '../../../src/library/key-slots.ts';
 import { LeasedArchive } from '../../../src/library/leased-archive.ts';
 import { prepareTaking, type TakeOptions } from '../../../src/library/prepare-taking.ts';
 import { archivesIn, resumeTaking, TakingPlace, takeArchive } from '../../../src/library/take-archive.ts';
-import type { Taking } from '../../../src/library/taking.ts';
+import { encodeTaking, type Taking } from '../../../src/library/taking.ts';
 import { archive, member, pax } from '../../support/archives.ts';
 import { type Bundled, bundled } from '../../support/bundled.ts';
 
@@ -72,6 +73,7 @@ async function checkImage(name: string): Promise<void> {
   opened.close();
 }
 
+const lastName = ({ name, imageId }: Taking): string => lastNameOf(name, imageId).toString();
 const archives = (): string[] => fs.readdirSync(at('')).sort();
 const images = (): string[] => fs.readdirSync(image('')).sort();
 const work = (): string[] => fs.readdirSync(image('.ckptfs-watch'));
@@ -131,6 +133,20 @@ describe('an archive', () => {
       ['.ckptfs-watch'],
       [],
     ]);
+  });
+
+  test('that a process wants to write while the image is verified is left soon', async () => {
+    const leased = LeasedArchive.open(watched, NAME);
+    let wanted = false;
+    const work = (signal: AbortSignal): Promise<never> => {
+      const { O_NONBLOCK, O_WRONLY } = fs.constants;
+      expect(() => fs.openSync(at('checkpoint.tar'), O_WRONLY | O_NONBLOCK)).toThrow('EAGAIN');
+      wanted = true;
+      return new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('aborted'))));
+    };
+    await expect(leased?.whileUndisturbed(undefined, work)).rejects.toMatchObject({ code: 'source-changed' });
+    expect(wanted).toBe(true);
+    leased?.close();
   });
 
   test.each([
@@ -262,6 +278,29 @@ describe('a process that is killed', () => {
     expect((await take())?.image).toBe(image('checkpoint.2'));
   });
 
+  test('leaves the archive when another directory is watched then, and says so', async () => {
+    await prepare();
+    fs.mkdirSync(join(base, 'others'));
+    fs.linkSync(at('checkpoint.tar'), join(base, 'others/checkpoint.tar'));
+    const others = Directory.open(join(base, 'others'));
+    expect(resumeTaking(place, others)).toMatchObject({
+      archive: at('checkpoint.tar'),
+      end: { kind: 'kept', error: { code: 'io' } },
+    });
+    expect([archives(), others.names().map(String)]).toEqual([['checkpoint.tar'], ['checkpoint.tar']]);
+    others.close();
+  });
+
+  test('has nothing removed for a record that is too large, or names no archive', async () => {
+    const taking = await prepare();
+    fs.renameSync(at('checkpoint.tar'), at('other'));
+    for (const text of [encodeTaking({ ...taking, name: Buffer.from('other') }), ' '.repeat(65_537)]) {
+      fs.writeFileSync(image('.ckptfs-watch/taking'), text);
+      expect(restart()).toBeUndefined();
+    }
+    expect(archives()).toEqual(['other']);
+  });
+
   test('gives an image another name when its own is taken by then', async () => {
     await prepare();
     fs.mkdirSync(image('checkpoint'));
@@ -309,7 +348,7 @@ describe('what is not what was encrypted', () => {
     const steps = finishTaking(place, watched, taking);
     steps.next();
     fs.rmSync(at('checkpoint.tar'));
-    fs.writeFileSync(at(taking.lastName.toString()), other);
+    fs.writeFileSync(at(lastName(taking)), other);
     expect(steps.next()).toMatchObject({ done: false });
     expect(steps.next()).toMatchObject({ done: true, value: { end: { kind: 'changed' } } });
     expect(fs.readFileSync(at('checkpoint.tar')).equals(other)).toBe(true);
@@ -317,11 +356,11 @@ describe('what is not what was encrypted', () => {
 
   test('stays under a name that is one of an archive when its own is taken', async () => {
     const taking = await prepare();
-    fs.renameSync(at('checkpoint.tar'), at(taking.lastName.toString()));
-    fs.appendFileSync(at(taking.lastName.toString()), 'x');
+    fs.renameSync(at('checkpoint.tar'), at(lastName(taking)));
+    fs.appendFileSync(at(lastName(taking)), 'x');
     fs.writeFileSync(at('checkpoint.tar'), other);
     expect(restart()?.end.kind).toBe('changed');
-    expect(archivesIn(watched).map(String)).toEqual(['checkpoint.tar', taking.lastName.toString()].sort());
+    expect(archivesIn(watched).map(String)).toEqual(['checkpoint.tar', lastName(taking)].sort());
   });
 
   test('is not removed while a process writes it', async () => {

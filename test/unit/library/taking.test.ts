@@ -6,12 +6,14 @@ import { decodeTaking, encodeTaking, type Taking } from '../../../src/library/ta
 const name = fc.uint8Array({ minLength: 1, maxLength: 255 }).map((bytes) => Buffer.from(bytes));
 const digits = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }).map(String);
 const takings: fc.Arbitrary<Taking> = fc.record({
-  name,
-  lastName: name,
+  directory: fc.string().map((path) => `/${path}`),
+  name: name.map((bytes) => Buffer.concat([Buffer.from('x'), bytes, Buffer.from('.tar')])),
   archive: fc.record({ device: digits, inode: digits, size: digits, mtime: digits, ctime: digits }),
   image: name,
   imageId: fc.stringMatching(/^[0-9a-f]{32}$/),
 });
+
+const ARCHIVE = Buffer.from('a.tar').toString('hex');
 
 describe('the record of an archive that is being taken', () => {
   test('is read as it was written', () => {
@@ -37,9 +39,20 @@ describe('the record of an archive that is being taken', () => {
         expect(() => decodeTaking(cut)).toThrow(MalformedError);
       }),
     );
+    const archive = { device: '1', inode: '2', size: '3', mtime: '4', ctime: '5' };
+    const imageId = '00'.repeat(16);
     const other = (member: string, value: unknown): string =>
-      JSON.stringify({ version: 1, name: '61', lastName: '62', archive: {}, [member]: value });
-    for (const wrong of [other('version', 2), other('name', '6'), other('name', ''), other('archive', null)]) {
+      JSON.stringify({ version: 1, directory: '/', name: ARCHIVE, archive, image: '61', imageId, [member]: value });
+    expect(() => decodeTaking(other('version', 1))).not.toThrow();
+    for (const wrong of [
+      other('version', 2),
+      other('directory', 'relative'),
+      other('name', '6'),
+      other('name', ''),
+      other('name', Buffer.from('../a').toString('hex')),
+      other('archive', null),
+      other('imageId', '../a'),
+    ]) {
       expect(() => decodeTaking(wrong)).toThrow(MalformedError);
     }
   });
