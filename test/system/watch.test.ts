@@ -133,10 +133,19 @@ describeIf([], 'watch', () => {
   systemTest([], 'refuses what it would refuse for each archive, and keys that can be read once only', () => {
     fs.writeFileSync(at('archives/a.tar'), contents);
     const start = ['watch', at('archives'), '--into', at('images'), '--once'];
-    for (const more of [[], ['-k', '-'], ['--key', 'stdin:'], ['-r', 'fd:3'], ['-i', privateKey]]) {
+    for (const more of [
+      [],
+      ['-k', '-'],
+      ['--key', 'stdin:'],
+      ['-r', 'fd:3'],
+      ['-r', '/dev/stdin'],
+      ['-i', privateKey],
+    ]) {
       expect(runCkptfs(...start, ...more)).toMatchObject({ status: 2, stdout: '' });
     }
     expect(runCkptfs(...start, '-r', at('none.crt')).status).toBe(10);
+    expect(runCkptfs(...start, '-r', certificate, '--sign', at('none.pem')).status).toBe(10);
+    expect(runCkptfs(...start, '-r', certificate, '--sign', '/dev/fd/3').status).toBe(2);
     expect(archives()).toEqual(['a.tar']);
     expect(fs.existsSync(at('images'))).toBe(false);
   });

@@ -126,7 +126,8 @@ export class ArchiveQueue {
       async (keys) => {
         for (const warning of keys.warnings.splice(0)) this.#warn(warning);
         await keys.prepareForCreating(how);
-        return withSigners(this.#args, (signers) =>
+        // Their warnings were given when it began.
+        return withSigners({ ...this.#args, quiet: true }, (signers) =>
           takeArchive(this.#place, directory, name, {
             ...how,
             skipSpecial,

@@ -13,6 +13,7 @@ import { EXIT_OK } from '../exit-codes.ts';
 import { hintFor } from '../hints.ts';
 import type { HeldKeys } from '../options/held-keys.ts';
 import { withKeys } from '../options/image-arguments.ts';
+import { withSigners } from '../options/signing-options.ts';
 import { exitCodeOf } from '../terminal/messages.ts';
 import { ArchiveQueue, type QueueArguments } from './archive-queue.ts';
 
@@ -29,6 +30,8 @@ export interface WatchArguments extends QueueArguments {
  * move of a directory above. What failed is tried again then, too.
  */
 const LOOK_MILLISECONDS = 60_000;
+/** `-`, `stdin:`, `fd:3`, `/dev/fd/63` and the like, also after a scheme. */
+const READ_ONCE = /^-$|^(?:stdin|fd):|(?:^|:)\/(?:dev\/(?:stdin|fd\/)|proc\/self\/fd\/)/;
 const LEFT = 'An archive that was not done stays as it is.';
 
 /** Encrypts the archives of a directory, as they appear or those that are there. Returns the exit code. */
@@ -37,6 +40,7 @@ export async function watchArchives(args: WatchArguments): Promise<number> {
   // No user is there to answer when an archive appears.
   refusePrompts();
   await withKeys(args, (keys) => checkKeys(keys, args), 'make');
+  await withSigners(args, async () => undefined);
   const log = new Log(undefined, undefined, hintFor, args.logFormat);
   const watched = WatchedDirectory.at(args.DIR);
   const place = TakingPlace.open(args.into);
@@ -96,8 +100,23 @@ async function checkKeys(keys: HeldKeys, { suite = DEFAULT_SUITE, cipher = DEFAU
 }
 
 /** @throws CkptfsError `bad-argument` for a key that can be read once only: it is read for each archive */
-function refuseReadOnce({ keyFile = [], key = [], recipient = [] }: WatchArguments): void {
-  const once = [...keyFile, ...key, ...recipient].find((text) => text === '-' || /^(?:stdin|fd):/.test(text));
+function refuseReadOnce(args: WatchArguments): void {
+  const { keyFile, key, privateKey, passphraseFile, recipient, caFile, crlFile } = args;
+  const { sign, signCert, signPassphraseFile } = args;
+  const once = [
+    keyFile,
+    key,
+    privateKey,
+    passphraseFile,
+    recipient,
+    caFile,
+    crlFile,
+    sign,
+    signCert,
+    signPassphraseFile,
+  ]
+    .flatMap((given) => given ?? [])
+    .find((text) => READ_ONCE.test(text));
   if (once === undefined) return;
   throw new CkptfsError('bad-argument', `the key is read for each archive, and ${once} can be read once only`);
 }
