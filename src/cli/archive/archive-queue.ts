@@ -1,5 +1,5 @@
 import { Deadline } from '../../base/deadline.ts';
-import { CkptfsError, ioError } from '../../base/errors.ts';
+import { CkptfsError, fromPlainError, ioError, type PlainError, toPlainError } from '../../base/errors.ts';
 import type { Directory } from '../../base/linux/directory.ts';
 import type { CipherName } from '../../format/ciphers.ts';
 import type { SuiteName } from '../../format/suites.ts';
@@ -35,8 +35,8 @@ export interface QueueArguments extends CommonOptions, KeyArguments, RecipientAr
 interface Waiting {
   /** Undefined when it could not even be looked at. */
   readonly identity: FileIdentity | undefined;
-  /** Why it could not be taken; undefined while a process writes it. */
-  readonly error: CkptfsError | undefined;
+  /** Why it could not be taken; undefined while a process writes it. The error itself holds on to all of its image. */
+  readonly error: PlainError | undefined;
   readonly tries: number;
   /** Until it is looked at again. It has to change before, if the fault is its own. */
   readonly wait: Deadline | undefined;
@@ -79,14 +79,18 @@ export class ArchiveQueue {
 
   /** Why archives that are there could not be taken. */
   get failures(): CkptfsError[] {
-    return [...this.#waiting.values()].flatMap(({ error }) => error ?? []);
+    return this.#plainFailures.map(fromPlainError);
   }
 
   /** One line for a person. */
   get summary(): string {
-    const left = this.failures.length;
+    const left = this.#plainFailures.length;
     const taken = `watching ${this.#watched.path}: ${countOf(this.#taken, 'archive')} taken`;
     return left === 0 ? taken : `${taken}, ${left} left in clear`;
+  }
+
+  get #plainFailures(): PlainError[] {
+    return [...this.#waiting.values()].flatMap(({ error }) => error ?? []);
   }
 
   async #consider(directory: Directory, name: Buffer, signal: AbortSignal): Promise<void> {
@@ -113,7 +117,8 @@ export class ArchiveQueue {
       if (!(error instanceof CkptfsError)) throw error;
       this.#failed(pathOf(directory, name), error);
       const isWrong = error.code === 'unsupported-source';
-      this.#waiting.set(key, { identity, error, tries: tries + 1, wait: isWrong ? undefined : waitAfter(tries + 1) });
+      const wait = isWrong ? undefined : waitAfter(tries + 1);
+      this.#waiting.set(key, { identity, error: toPlainError(error), tries: tries + 1, wait });
     }
   }
 
@@ -147,7 +152,7 @@ export class ArchiveQueue {
     for (const path of created.skipped) this.#warn(`${archive}: left out ${path}: a device`);
     if (end.kind === 'kept') {
       // It would be encrypted again and again.
-      this.#waiting.set(key, { identity, error: end.error, tries: 0, wait: undefined });
+      this.#waiting.set(key, { identity, error: toPlainError(end.error), tries: 0, wait: undefined });
     }
     this.#reportEnd(taken, `${countOf(created.files, 'file')}, ${formatBytes(created.bytes)}`);
     if (end.kind !== 'removed' || otherNames === 0) return;
