@@ -5,6 +5,8 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import type { Secret } from '../src/crypto/secret.ts';
+import { isCompressionName } from '../src/format/compressions.ts';
+import type { CreateOptions } from '../src/image/create/create.ts';
 import { openImage, readHeader } from '../src/image/read/image.ts';
 import { ImageTree } from '../src/image/read/tree.ts';
 import { readKeyFile } from '../src/keys/key-file.ts';
@@ -18,6 +20,7 @@ import { BASE, type Damage, type OpenedBase } from './images/damage.ts';
 import { sealedDamage } from './images/sealed-damage.ts';
 import { describeTree, makeSourceTree } from './images/source-tree.ts';
 import { storedDamage } from './images/stored-damage.ts';
+import { filler } from './vectors/encode.ts';
 
 /** Worker threads run compiled code, so creating an image does too. */
 const { createImage } = (await import(
@@ -31,17 +34,24 @@ const chunkSizes: Readonly<Record<(typeof imageNames)[number], number>> = {
   none: 8192,
   'aes-256-gcm': 32768,
   fips: 16384,
+  zstd: 32768,
+  lz4: 65536,
 };
 
 function json(value: unknown): string {
   return `${JSON.stringify(value, null, 2)}\n`;
 }
 
+function howOf(name: (typeof imageNames)[number]): Pick<CreateOptions, 'suite' | 'cipher' | 'compression'> {
+  if (name === 'fips') return { suite: name };
+  return isCompressionName(name) ? { compression: { name } } : { cipher: name };
+}
+
 async function create(source: string, destination: string, name: (typeof imageNames)[number]): Promise<void> {
   const keys = ([128, 192, 256] as const).map((bits) => readKeyFile(keyFile(bits)).key);
   const makeSlots = (imageKey: Secret, imageId: Buffer) =>
     Promise.all(keys.map((key) => wrapIntoSlot(imageKey, imageId, key)));
-  const how = name === 'fips' ? ({ suite: name } as const) : { cipher: name };
+  const how = howOf(name);
   await createImage({ source, destination, ...how, chunkSize: chunkSizes[name], makeSlots });
 }
 
@@ -75,15 +85,28 @@ try {
   fs.mkdirSync(frozenRoot, { recursive: true });
   if (isNew) for (const bits of [128, 192, 256] as const) createKeyFile(keyFile(bits), bits);
   for (const name of missing) {
+    const own = sourceFor(name, source, scratch);
     fs.mkdirSync(path.join(frozenRoot, name));
-    await create(source, imageDirectory(name), name);
-    fs.writeFileSync(path.join(frozenRoot, name, 'files.json'), json(describeTree(source)));
+    await create(own, imageDirectory(name), name);
+    fs.writeFileSync(path.join(frozenRoot, name, 'files.json'), json(describeTree(own)));
   }
   if (isNew) await makeDamage(source, scratch);
   process.stdout.write(`made: ${missing.join(', ')}\n`);
 } finally {
   execFileSync('umount', [scratch]);
   fs.rmSync(scratch, { recursive: true });
+}
+
+/** Returns the tree for an image: for one that is compressed, with files that shrink, whole or in parts. */
+function sourceFor(name: (typeof imageNames)[number], source: string, scratch: string): string {
+  if (!isCompressionName(name)) return source;
+  const own = path.join(scratch, name);
+  makeSourceTree(own);
+  const text = Buffer.alloc(70_000, 'what shrinks ');
+  fs.writeFileSync(path.join(own, 'text.img'), text);
+  fs.writeFileSync(path.join(own, 'small-text.img'), text.subarray(0, 20_000));
+  fs.writeFileSync(path.join(own, 'mixed.img'), Buffer.concat([text, filler('mixed', 70_000), text]));
+  return own;
 }
 
 /** Makes a recipe of each kind of damage. */

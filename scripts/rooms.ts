@@ -13,6 +13,10 @@ export const HOUSES: Readonly<Record<string, House>> = {
   base: { imports: [], rooms: { '.': [], linux: ['.'] } },
   format: { imports: ['base'] },
   crypto: { imports: ['base', 'format'] },
+  compression: {
+    imports: ['base', 'format'],
+    doors: ['chunk-compressor.ts', 'chunk-decompressor.ts', 'zstd-levels.ts'],
+  },
   keys: {
     imports: ['base', 'crypto', 'format'],
     rooms: {
@@ -83,7 +87,7 @@ export const HOUSES: Readonly<Record<string, House>> = {
     },
   },
   image: {
-    imports: ['base', 'crypto', 'format', 'stores'],
+    imports: ['base', 'compression', 'crypto', 'format', 'stores'],
     doors: [
       'create/create.ts',
       'create/manifest-file.ts',
@@ -96,6 +100,7 @@ export const HOUSES: Readonly<Record<string, House>> = {
       'objects/nonces.ts',
       'objects/object-sealer.ts',
       'objects/open-object.ts',
+      'objects/stored-runs.ts',
       'outside/losses.ts',
       'read/describe.ts',
       'read/extents.ts',
@@ -125,13 +130,13 @@ export const HOUSES: Readonly<Record<string, House>> = {
       read: ['objects', 'signatures'],
       create: ['objects', 'outside', 'signatures', 'workers'],
       extract: ['outside', 'read', 'workers'],
-      verify: ['read', 'signatures', 'workers'],
+      verify: ['objects', 'read', 'signatures', 'workers'],
       reencrypt: ['create', 'objects', 'read', 'signatures', 'verify', 'workers'],
       '.': ['create', 'extract', 'read', 'reencrypt', 'signatures', 'verify', 'workers'],
     },
   },
   'image/writable': {
-    imports: ['base', 'crypto', 'format', 'stores', 'image'],
+    imports: ['base', 'compression', 'crypto', 'format', 'stores', 'image'],
     doors: [
       'begin-ephemeral.ts',
       'begin-image.ts',
@@ -234,6 +239,7 @@ export const HOUSES: Readonly<Record<string, House>> = {
     imports: [
       'archive',
       'base',
+      'compression/chunk-compressor.ts',
       'crypto/secret.ts',
       'crypto/signer.ts',
       'format',
@@ -249,6 +255,8 @@ export const HOUSES: Readonly<Record<string, House>> = {
     imports: [
       'archive/compress.ts',
       'base',
+      'compression/chunk-compressor.ts',
+      'compression/zstd-levels.ts',
       'criu/tree/verify-tree.ts',
       'crypto/hardening.ts',
       'crypto/provider.ts',

@@ -16,10 +16,12 @@
  */
 export type { Aftermath, ErrorData } from './base/error-data.ts';
 export { CkptfsError, type ErrorCode, type ErrorDetails, errorCodes } from './base/errors.ts';
+export type { Compression, Effort } from './compression/chunk-compressor.ts';
 export type { PublicJwk } from './crypto/public-key.ts';
 export { Secret } from './crypto/secret.ts';
 export type { PossibleSigner, Signer, SignerTrust } from './crypto/signer.ts';
 export { type CipherName, cipherNames, DEFAULT_CIPHER } from './format/ciphers.ts';
+export { type CompressionName, compressionNames } from './format/compressions.ts';
 export type { Slot, SlotJwe } from './format/slot.ts';
 export type { SlotDescription, SlotKind } from './format/slot-description.ts';
 export { DEFAULT_SUITE, type SuiteName, suiteNames } from './format/suites.ts';

@@ -1,4 +1,4 @@
-import { type Cipher, ciphers, filler, flipped, PAGE, replaced, u16 } from './encode.ts';
+import { type Cipher, ciphers, filler, flipped, PAGE, replaced, u16, u32 } from './encode.ts';
 import { objectKeys } from './sample.ts';
 import { type ChunkFields, type NamedSuite, type ObjectKeys, type SealedChunk, sealChunk } from './seal.ts';
 import { type ChunkVector, type NamedVectors, pack } from './vector.ts';
@@ -33,7 +33,12 @@ function swapped(bytes: Buffer, one: number, two: number, length: number): Buffe
   return replaced(replaced(bytes, one, second), two, first);
 }
 
-function given(keys: ObjectKeys, chunk: ChunkFields, { stored, record }: SealedChunk) {
+function given(
+  keys: ObjectKeys,
+  chunk: ChunkFields,
+  { stored, record }: SealedChunk,
+  compression?: ChunkVector['compression'],
+) {
   const { suite, imageKey, imageId, objectId, cipher } = keys;
   return {
     kind: 'chunk',
@@ -43,6 +48,7 @@ function given(keys: ObjectKeys, chunk: ChunkFields, { stored, record }: SealedC
     ...(suite === undefined ? {} : { suite }),
     cipher,
     chunkSize: chunk.plain.length,
+    ...(compression === undefined ? {} : { compression }),
     index: chunk.index,
     record: record.toString('hex'),
     input: pack(stored),
@@ -196,9 +202,71 @@ function ofFips(cipher: 'aes-256-xts' | 'aes-256-gcm'): NamedVectors {
   return Object.fromEntries(Object.entries(vectors).map(([name, vector]) => [`fips-${cipher}-${name}`, vector]));
 }
 
+/**
+ * What gives 16 KiB, 8 KiB and 16 KiB + 1 of the letter a, of zstd 1.5.4 at level 3 and of lz4 1.9.4. Other versions of
+ * them may make other streams.
+ */
+const streams = {
+  zstd: {
+    whole: '28b52ffd60003f4d00001061610100fb9f0758',
+    half: '28b52ffd60001f4d00001061610100fbdf032c',
+    more: '28b52ffd60013f4d00001061610100fc9f0758',
+  },
+  lz4: {
+    whole: `1f610100${'ff'.repeat(64)}27506161616161`,
+    half: `1f610100${'ff'.repeat(32)}07506161616161`,
+    more: `1f610100${'ff'.repeat(64)}28506161616161`,
+  },
+} as const;
+
+/** A chunk of four sectors whose content is a stream, as a writer stores it unless told. */
+function compressed(stream: string, change: Partial<ChunkFields> = {}, length = stream.length / 2): ChunkFields {
+  const plain = Buffer.concat([u32(length), Buffer.from(stream, 'hex')], 4 * PAGE);
+  return { ...fields(4 * PAGE), sectors: 1, plain, ...change };
+}
+
+function ofCompression(compression: 'zstd' | 'lz4', cipher: Cipher): NamedVectors {
+  const { whole, half, more } = streams[compression];
+  const opened = (description: string, chunk: ChunkFields, data: Buffer): ChunkVector => {
+    const keys = objectKeys(cipher);
+    const stage = { description: `${compression}, ${cipher}: ${description}`, stage: 'ok' } as const;
+    return { ...stage, ...given(keys, chunk, sealChunk(keys, chunk), compression), expected: { data: pack(data) } };
+  };
+  const notOpened = (description: string, chunk: ChunkFields, message = 'its content does not decompress') => {
+    const keys = objectKeys(cipher);
+    const stage = { description: `${compression}, ${cipher}: ${description}`, stage: 'chunk' } as const;
+    const expected = { code: 'damaged', message };
+    return { ...stage, ...given(keys, chunk, sealChunk(keys, chunk), compression), expected } as const;
+  };
+  const noTag = 'its tag does not match';
+  const halfOfIt = Buffer.concat([Buffer.alloc(PAGE, 'a'), Buffer.alloc(PAGE), Buffer.alloc(PAGE, 'a')], 4 * PAGE);
+  const vectors: NamedVectors = {
+    whole: opened('a chunk in one sector', compressed(whole), Buffer.alloc(4 * PAGE, 'a')),
+    holes: opened('a chunk with two holes in one sector', compressed(half, { holes: 0b1010 }), halfOfIt),
+    'not-compressed': opened('a chunk as it is', fields(4 * PAGE), plaintext(4 * PAGE)),
+    'all-sectors': notOpened('as many sectors as have content', compressed(half, { holes: 0b1010, sectors: 2 }), noTag),
+    'too-many-sectors': notOpened('more sectors than there are', compressed(whole, { flags: 16 }), noTag),
+    'sector-too-many': notOpened('a sector more than the stream takes', compressed(whole, { sectors: 2 })),
+    'length-zero': notOpened('a stream of no bytes', compressed(whole, {}, 0)),
+    'length-short': notOpened('a length without the last byte', compressed(whole, {}, whole.length / 2 - 1)),
+    'length-long': notOpened('a length with a byte after the stream', compressed(whole, {}, whole.length / 2 + 1)),
+    'length-huge': notOpened('the greatest length', compressed(whole, {}, 2 ** 32 - 1)),
+    'too-little': notOpened('a stream of half the chunk', compressed(half)),
+    'too-much': notOpened('a stream of one byte more', compressed(more)),
+    'not-zeros': notOpened('something after the stream', {
+      ...compressed(whole),
+      plain: flipped(compressed(whole).plain, PAGE - 1),
+    }),
+    noise: notOpened('no stream at all', compressed(filler('stream', 100).toString('hex'))),
+  };
+  return Object.fromEntries(Object.entries(vectors).map(([name, vector]) => [`${compression}-${name}`, vector]));
+}
+
 export const chunkVectors: NamedVectors = Object.assign(
   {},
   ...ciphers.map(ofCipher),
   ofFips('aes-256-xts'),
   ofFips('aes-256-gcm'),
+  ofCompression('zstd', 'aes-256-xts'),
+  ofCompression('lz4', 'aes-256-gcm'),
 );

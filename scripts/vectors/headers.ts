@@ -9,6 +9,12 @@ function sealed(change: Partial<HeaderFields> & Record<string, unknown>): string
   return sealHeader({ ...headerFields, ...change }, imageKey, imageId);
 }
 
+/** A header with a member `compression` in its place. */
+function ofCompression(compression: unknown): string {
+  const { slots, ...rest } = headerFields;
+  return sealHeader({ ...rest, compression, slots }, imageKey, imageId);
+}
+
 /** A header with a member `suite` in its place. */
 function ofSuite(suite: unknown, change: Partial<HeaderFields> = {}): string {
   const { format, version, image, ...rest } = headerFields;
@@ -17,21 +23,23 @@ function ofSuite(suite: unknown, change: Partial<HeaderFields> = {}): string {
 
 function opens(
   description: string,
-  change: { suite?: NamedSuite; cipher?: string; chunkSize?: number; slots?: unknown[] },
+  change: { suite?: NamedSuite; cipher?: string; chunkSize?: number; compression?: string; slots?: unknown[] },
 ): HeaderVector {
-  const { suite, cipher = 'aes-256-xts', chunkSize = CHUNK_SIZE, slots = [slot()] } = change;
+  const { suite, cipher = 'aes-256-xts', chunkSize = CHUNK_SIZE, compression, slots = [slot()] } = change;
+  const ofDefault = compression === undefined ? sealed({ cipher, chunkSize, slots }) : ofCompression(compression);
   return {
     description,
     kind: 'header',
     stage: 'ok',
     wrappingKey: wrappingKey.toString('hex'),
-    input: [{ text: suite === undefined ? sealed({ cipher, chunkSize, slots }) : ofSuite(suite, { cipher, slots }) }],
+    input: [{ text: suite === undefined ? ofDefault : ofSuite(suite, { cipher, slots }) }],
     expected: {
       imageKey: imageKey.toString('hex'),
       imageId: imageId.toString('hex'),
       ...(suite === undefined ? {} : { suite }),
       cipher,
       chunkSize,
+      ...(compression === undefined ? {} : { compression }),
       slots: slots.length,
     },
   };
@@ -117,6 +125,19 @@ export const headerVectors: NamedVectors = {
     cipher: 'aes-256-gcm',
     slots: [slotOf({ alg: 'RSA-OAEP-256' }), slotOf({ alg: 'ECDH-ES+A256KW', epk: { crv: 'P-521' } }), slot()],
   }),
+  'compression-zstd': opens('compression zstd', { compression: 'zstd' }),
+  'compression-lz4': opens('compression lz4', { compression: 'lz4' }),
+  'compression-unknown': refused(
+    'an unknown compression',
+    'header',
+    'unsupported-format',
+    'compression',
+    ofCompression('brotli'),
+  ),
+  'compression-none': refused('no compression, by name', 'header', 'unsupported-format', 'none', ofCompression('none')),
+  'compression-null': refused('a compression that is null', 'header', 'damaged', '"compression"', ofCompression(null)),
+  'compression-removed': changed('the compression was removed', / {2}"compression".*\n/, '', ofCompression('zstd')),
+  'compression-changed': changed('zstd was made lz4 after sealing', '"zstd"', '"lz4"', ofCompression('zstd')),
   'suite-unknown': refused('an unknown suite', 'header', 'unsupported-format', 'suite', ofSuite('fips-4')),
   'suite-default': refused('the default suite by its name', 'header', 'damaged', 'canonical', ofSuite('default')),
   'suite-number': refused('a suite that is a number', 'header', 'damaged', '"suite"', ofSuite(1)),

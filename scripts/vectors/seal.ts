@@ -93,6 +93,7 @@ export interface HeaderFields {
   readonly suite?: unknown;
   readonly cipher: unknown;
   readonly chunkSize: unknown;
+  readonly compression?: unknown;
   readonly slots: unknown;
 }
 
@@ -160,8 +161,11 @@ export interface ChunkFields {
   /** 12 bytes; the bits that must be zero are made so, but in suite `fips`. */
   readonly nonce: Buffer;
   readonly holes: number;
+  /** What is in the place of the number of compressed sectors; by default that number. */
   readonly flags?: number;
-  /** The whole chunk in clear; the bytes of holes do not matter. */
+  /** How many sectors at the beginning of `plain` are those of a compressed chunk. */
+  readonly sectors?: number;
+  /** The whole chunk in clear; the bytes of holes, and of what a compressed chunk does not store, do not matter. */
   readonly plain: Buffer;
 }
 
@@ -176,13 +180,14 @@ export function nonceOf(nonce: Buffer, sector = 0): Buffer {
 }
 
 /** A chunk as it is stored, zeros in its holes, and its record. */
-export function sealChunk(keys: ObjectKeys, { index, nonce, holes, flags = 0, plain }: ChunkFields): SealedChunk {
+export function sealChunk(keys: ObjectKeys, chunk: ChunkFields): SealedChunk {
+  const { index, nonce, holes, sectors = 0, flags = sectors, plain } = chunk;
   const stored = Buffer.alloc(plain.length);
   const record = Buffer.alloc(recordSize(plain.length));
   record.set(Buffer.concat([keys.suite === 'fips' ? nonce : nonceOf(nonce), u16(holes), u16(flags)]));
   for (let sector = 0; sector < plain.length / PAGE; sector++) {
-    const isHole = ((holes >> sector) & 1) === 1;
-    const clear = isHole ? Buffer.alloc(0) : plain.subarray(sector * PAGE, (sector + 1) * PAGE);
+    const isEmpty = sectors > 0 ? sector >= sectors : ((holes >> sector) & 1) === 1;
+    const clear = isEmpty ? Buffer.alloc(0) : plain.subarray(sector * PAGE, (sector + 1) * PAGE);
     const additional = Buffer.concat([keys.objectId, u64(index), u32(sector), u16(holes), u16(flags)]);
     const sealed = sealSector(keys, nonce, sector, additional, clear);
     stored.set(sealed.text, sector * PAGE);

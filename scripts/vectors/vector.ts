@@ -55,6 +55,7 @@ export interface HeaderFacts {
   readonly suite?: NamedSuite;
   readonly cipher: string;
   readonly chunkSize: number;
+  readonly compression?: string;
   readonly slots: number;
 }
 
@@ -103,6 +104,7 @@ interface ObjectGiven {
   readonly suite?: NamedSuite;
   readonly cipher: Cipher;
   readonly chunkSize: number;
+  readonly compression?: 'zstd' | 'lz4';
   readonly input: Packed;
 }
 

@@ -111,7 +111,7 @@ export const errorFacts = {
   /** `source`: where the image was when it was mounted. */
   unsealed: { reason: ['written-or-interrupted', 'losses', 'daemon-killed'], 'source?': 'text' },
   locked: { holder: ['writer', 'readers', 'slot-change', 're-encryption', 'watch'], wanted: ['reading', 'writing'] },
-  'unsupported-format': { reason: ['version', 'suite', 'cipher'] },
+  'unsupported-format': { reason: ['version', 'suite', 'cipher', 'compression'] },
   'wrong-image': { reason: ['other-id', 'replaced'] },
   busy: { reason: ['in-use', 'left-running', 'other-namespace'] },
   'no-answer': {
@@ -121,6 +121,8 @@ export const errorFacts = {
   },
   'missing-feature': {
     feature: [
+      'libzstd',
+      'liblz4',
       'fuse-device',
       'fuse-device-access',
       'fuse-protocol',

@@ -1,3 +1,4 @@
+import { CkptfsError } from '../base/errors.ts';
 import { printable } from '../base/printable.ts';
 import type { Secret } from '../crypto/secret.ts';
 import { type CipherName, DEFAULT_CIPHER } from '../format/ciphers.ts';
@@ -8,6 +9,7 @@ import type { NewInode } from '../image/writable/writable-image.ts';
 import { createEphemeral } from '../library/new-ephemeral.ts';
 import { mayHavePolicy } from './config/places.ts';
 import { omitUndefined } from './omit-undefined.ts';
+import type { CompressArgument } from './options/new-image-options.ts';
 import { warn } from './terminal/output.ts';
 
 /** Arguments of a command that mounts an image which is gone at the end. */
@@ -17,6 +19,7 @@ interface EphemeralArguments {
   readonly suite: SuiteName | undefined;
   readonly cipher: CipherName | undefined;
   readonly chunkSize: number | undefined;
+  readonly compress: CompressArgument | undefined;
   /** The metadata of its root directory; by default that of `createEphemeral`. */
   readonly root?: NewInode;
 }
@@ -31,7 +34,8 @@ export async function withEphemeralImage<T>(
 ): Promise<T> {
   const { suite = DEFAULT_SUITE, cipher = DEFAULT_CIPHER } = args;
   await checkByPolicies({ suite, cipher }, args.policy);
-  const { chunkSize, root } = args;
+  const { chunkSize, compress = 'none', root } = args;
+  if (compress !== 'none') throw new CkptfsError('bad-argument', '--compress is for an image that stays');
   const { image, imageKey } = createEphemeral({
     destination: args.ENC,
     ...omitUndefined({ suite: args.suite, cipher: args.cipher, chunkSize, root }),

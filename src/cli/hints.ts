@@ -206,6 +206,8 @@ const hints: { readonly [Code in ErrorCode]?: (error: CkptfsError<Code>) => Hint
       keyring:
         'The seccomp filter of a container may forbid add_key(2) and keyctl(2): allow them, or use another source.',
       pkcs11: 'Name the module of the token: pkcs11:…?module-path=/PATH.',
+      libzstd: "Install it: the package is 'libzstd1' on Debian and Ubuntu, 'libzstd' elsewhere. Or use Node.js 22.15.",
+      liblz4: "Install it: the package is 'liblz4-1' on Debian and Ubuntu, 'lz4-libs' or 'lz4' elsewhere.",
       zstd: "Install it: the package is called 'zstd' everywhere. Or use Node.js 22.15 or newer.",
       leases: 'Have archives written on a local file system, or encrypt them by "ckptfs encrypt" when they are whole.',
       exchange: 'Name another directory for the new image: "ckptfs reencrypt ENC DST".',

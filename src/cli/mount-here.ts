@@ -56,7 +56,8 @@ interface Start {
 async function mountPlainly(words: readonly string[], { launcher, ...start }: Start): Promise<void> {
   const args = parsePlainly(commandTexts.mount.usage, words, withMountArguments);
   if (args === undefined || args.foreground) return;
-  if (args.suite !== undefined || args.cipher !== undefined || args.chunkSize !== undefined) return;
+  const ofNewImages = [args.suite, args.cipher, args.chunkSize, args.compress];
+  if (ofNewImages.some((value) => value !== undefined)) return;
   await prepareForCommand(args);
   const { image, mount, logFile } = await mountRequest(args);
   if (mayHavePolicy() || image.policy !== undefined || (image.keyFile.length === 0 && mayBeConfigured())) return;

@@ -1,4 +1,6 @@
+import { CkptfsError } from '../base/errors.ts';
 import { printable } from '../base/printable.ts';
+import type { Compression } from '../compression/chunk-compressor.ts';
 import type { Secret } from '../crypto/secret.ts';
 import { type CipherName, DEFAULT_CIPHER } from '../format/ciphers.ts';
 import { DEFAULT_SUITE, type SuiteName } from '../format/suites.ts';
@@ -10,6 +12,7 @@ import { omitUndefined } from './omit-undefined.ts';
 import type { HeldKeys } from './options/held-keys.ts';
 import { warnAbout, withKeys } from './options/image-arguments.ts';
 import type { KeyArguments, RecipientArguments } from './options/key-options.ts';
+import { type CompressArgument, chosenCompression } from './options/new-image-options.ts';
 import { warn } from './terminal/output.ts';
 
 /** Arguments of a command that makes an empty image. */
@@ -18,6 +21,7 @@ interface NewImageArguments extends CommonOptions, KeyArguments, RecipientArgume
   readonly suite: SuiteName | undefined;
   readonly cipher: CipherName | undefined;
   readonly chunkSize: number | undefined;
+  readonly compress: CompressArgument | undefined;
   /** The metadata of its root directory; by default that of `createEmptyImage`. */
   readonly root?: NewInode;
 }
@@ -49,11 +53,13 @@ export async function withNewImage<T>(
     await warnAbout(keys, args);
     keys.checkForCreating(args);
     checkVacant(args.ENC);
+    const compression = compressionOf(args);
     await keys.prepareForCreating(args);
     const created = await createEmptyImage({
       destination: args.ENC,
       makeSlots: slotsFor(keys),
       ...omitUndefined({ suite: args.suite, cipher: args.cipher, chunkSize: args.chunkSize, root: args.root }),
+      ...compression,
     }).catch((error: unknown) => {
       keys.forgetMadeDefault();
       throw error;
@@ -61,7 +67,7 @@ export async function withNewImage<T>(
     const keyFile = keys.madeDefault;
     const made = { ...created.made, ...omitUndefined({ keyFile }) };
     const announcement = [
-      `image ${created.imageId}: new, ${cipherText(args)}, in ${printable(args.ENC)}`,
+      `image ${created.imageId}: new, ${cipherText({ ...args, ...compression })}, in ${printable(args.ENC)}`,
       ...(keyFile === undefined ? [] : [keyMade(keyFile)]),
     ];
     let isWanted = false;
@@ -77,6 +83,13 @@ export async function withNewImage<T>(
   return withKeys(args, make, 'make');
 }
 
+/** @throws CkptfsError `bad-argument` for a level: the image does not keep it for those who write to it */
+function compressionOf({ compress }: NewImageArguments): { readonly compression?: Compression } {
+  const chosen = chosenCompression(compress);
+  if (chosen.compression?.level === undefined || chosen.compression.isAdaptive) return chosen;
+  throw new CkptfsError('bad-argument', 'a level is for what is compressed once, by encrypt and reencrypt');
+}
+
 /** Removes the image. A failure is a warning only, because the user must learn of the error that made it useless. */
 async function takeBack(made: MadeImage): Promise<void> {
   try {
@@ -87,13 +100,15 @@ async function takeBack(made: MadeImage): Promise<void> {
 }
 
 /** Names how an image is encrypted. */
-export function cipherText({ suite = DEFAULT_SUITE, cipher = DEFAULT_CIPHER }: Ciphers): string {
-  return suite === DEFAULT_SUITE ? cipher : `${cipher} of suite ${suite}`;
+export function cipherText({ suite = DEFAULT_SUITE, cipher = DEFAULT_CIPHER, compression }: Ciphers): string {
+  const ofSuite = suite === DEFAULT_SUITE ? cipher : `${cipher} of suite ${suite}`;
+  return compression === undefined ? ofSuite : `${ofSuite}, compressed by ${compression.name}`;
 }
 
 interface Ciphers {
   readonly suite?: SuiteName | undefined;
   readonly cipher?: CipherName | undefined;
+  readonly compression?: Compression;
 }
 
 /** Tells where the only copy of the key of a new image is. */

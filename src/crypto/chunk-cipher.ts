@@ -8,14 +8,16 @@ import type { Region } from '../base/linux/native.ts';
 export interface ChunkCipher {
   /**
    * Encrypts a chunk and fills the rest of its record. The record's nonce must already be in place, random but for the
-   * bits of a sector, and never used before. Hole sectors of `plain` are not read, and are zeros in `stored`. The two
-   * may be the same place.
+   * bits of a sector, and never used before. Sectors of `plain` that store nothing are not read, and are zeros in
+   * `stored`. The two may be the same place.
    * @param index of the chunk in the object
    * @param holes bit s set means that sector s is a hole
+   * @param compressedSectors how many sectors `plain` has of a compressed chunk; 0 if it is not compressed
    */
   seal(
     index: number,
     holes: number,
+    compressedSectors: number,
     plain: Region,
     plainOffset: number,
     stored: Region,
@@ -24,8 +26,9 @@ export interface ChunkCipher {
     recordOffset: number,
   ): void;
   /**
-   * Checks the record's form, and authenticates and decrypts `count` sectors of a chunk, zeros for holes. Other sectors
-   * are not looked at. The two places may be the same. No other thread or process may see `to` before this returns.
+   * Checks the record's form, and authenticates and decrypts `count` sectors of a chunk as they are stored, zeros for
+   * those that store nothing. Other sectors are not looked at. The two places may be the same. No other thread or
+   * process may see `to` before this returns.
    * @param storedOffset of the first of these sectors
    * @returns false when one of them is not authentic; all of `to` is then wiped
    */

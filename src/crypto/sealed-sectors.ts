@@ -2,7 +2,15 @@ import { CkptfsError } from '../base/errors.ts';
 import type { Region } from '../base/linux/native.ts';
 import { wipe } from '../base/wipe.ts';
 import { type Geometry, SECTOR_SIZE } from '../format/geometry.ts';
-import { isHole, isRecordWellFormed, readHoles, tagOffset, writeHoles } from '../format/record.ts';
+import {
+  emptySectors,
+  isHole,
+  isRecordWellFormed,
+  readCompressedSectors,
+  readHoles,
+  tagOffset,
+  writeRecordHead,
+} from '../format/record.ts';
 import { checkSpan } from './checks.ts';
 import type { ChunkCipher } from './chunk-cipher.ts';
 import type { SectorCipher } from './sector-cipher.ts';
@@ -24,6 +32,7 @@ export class SealedSectors implements ChunkCipher {
   seal(
     index: number,
     holes: number,
+    compressedSectors: number,
     plain: Region,
     plainOffset: number,
     stored: Region,
@@ -38,12 +47,13 @@ export class SealedSectors implements ChunkCipher {
     checkSpan(plain, plainOffset, chunkSize);
     checkSpan(stored, storedOffset, chunkSize);
     checkSpan(record, recordOffset, recordSize);
-    writeHoles(record.view, recordOffset, holes, this.#geometry);
-    this.#head.setChunk(index, holes, record, recordOffset);
+    writeRecordHead(record.view, recordOffset, holes, compressedSectors, this.#geometry);
+    const empty = emptySectors(holes, compressedSectors, this.#geometry);
+    this.#head.setChunk(index, record, recordOffset);
     for (let sector = 0; sector < sectorsPerChunk; sector++) {
       const from = plainOffset + sector * SECTOR_SIZE;
       const to = storedOffset + sector * SECTOR_SIZE;
-      const length = isHole(holes, sector) ? 0 : SECTOR_SIZE;
+      const length = isHole(empty, sector) ? 0 : SECTOR_SIZE;
       this.#head.setSector(sector);
       this.#cipher.seal(this.#head, plain, from, stored, to, length, record, recordOffset + tagOffset(sector));
       if (length === 0) zero(stored, to);
@@ -79,12 +89,12 @@ export class SealedSectors implements ChunkCipher {
     checkSpan(stored, storedOffset, this.#geometry.chunkSize);
     checkSpan(record, recordOffset, this.#geometry.recordSize);
     if (!isRecordWellFormed(record.view, recordOffset, this.#geometry)) return this.#geometry.holeMask;
-    const holes = readHoles(record.view, recordOffset);
+    const empty = this.#emptySectors(record, recordOffset);
     let refused = 0;
-    this.#head.setChunk(index, holes, record, recordOffset);
+    this.#head.setChunk(index, record, recordOffset);
     for (let sector = 0; sector < this.#geometry.sectorsPerChunk; sector++) {
       const from = storedOffset + sector * SECTOR_SIZE;
-      const length = isHole(holes, sector) ? 0 : SECTOR_SIZE;
+      const length = isHole(empty, sector) ? 0 : SECTOR_SIZE;
       this.#head.setSector(sector);
       const tag = recordOffset + tagOffset(sector);
       if (!this.#cipher.verify(this.#head, stored, from, length, record, tag)) refused |= 1 << sector;
@@ -108,19 +118,23 @@ export class SealedSectors implements ChunkCipher {
     toOffset: number,
   ): boolean {
     if (!isRecordWellFormed(record.view, recordOffset, this.#geometry)) return false;
-    const holes = readHoles(record.view, recordOffset);
-    this.#head.setChunk(index, holes, record, recordOffset);
+    const empty = this.#emptySectors(record, recordOffset);
+    this.#head.setChunk(index, record, recordOffset);
     for (let i = 0; i < count; i++) {
       const sector = firstSector + i;
       const from = storedOffset + i * SECTOR_SIZE;
       const at = toOffset + i * SECTOR_SIZE;
-      const length = isHole(holes, sector) ? 0 : SECTOR_SIZE;
+      const length = isHole(empty, sector) ? 0 : SECTOR_SIZE;
       const tag = recordOffset + tagOffset(sector);
       this.#head.setSector(sector);
       if (!this.#cipher.open(this.#head, stored, from, to, at, length, record, tag)) return false;
       if (length === 0) zero(to, at);
     }
     return true;
+  }
+
+  #emptySectors({ view }: Region, offset: number): number {
+    return emptySectors(readHoles(view, offset), readCompressedSectors(view, offset), this.#geometry);
   }
 }
 

@@ -1,3 +1,4 @@
+import type { CompressionName } from './compressions.ts';
 import { DEFAULT_SUITE, type SuiteName } from './suites.ts';
 
 /**
@@ -9,15 +10,22 @@ export const SECTOR_SIZE = 4096;
 export const PAGE_SIZE = 4096;
 export const SECTOR_TAG_SIZE = 12;
 /** Offsets in a chunk record. A tag for each sector is the last field. */
-export const recordFields = { nonce: 0, holes: 12, flags: 14, tags: 16 } as const;
+export const recordFields = { nonce: 0, holes: 12, sectors: 14, tags: 16 } as const;
 const MIN_CHUNK_SIZE = 4096;
 export const MAX_CHUNK_SIZE = 65536;
-export const DEFAULT_CHUNK_SIZE = 16384;
+const DEFAULT_CHUNK_SIZE = 16384;
+/** A stored chunk takes whole sectors, so more of it is saved where it has more of them. */
+const COMPRESSED_CHUNK_SIZE = 65536;
 export const MAX_CHUNKS = 2 ** 32;
 
 /** Returns whether the format has a chunk size: a power of two from 4 KiB to 64 KiB. */
 export function isChunkSize(size: number): boolean {
   return Number.isInteger(size) && size >= MIN_CHUNK_SIZE && size <= MAX_CHUNK_SIZE && (size & (size - 1)) === 0;
+}
+
+/** Returns the chunk size of an image for which none is asked. */
+export function defaultChunkSize(compression: CompressionName | undefined): number {
+  return compression === undefined ? DEFAULT_CHUNK_SIZE : COMPRESSED_CHUNK_SIZE;
 }
 
 /** Returns the bytes of a chunk's record: the least power of two that nonce, map of holes, flags and tags fit in. */
@@ -43,9 +51,11 @@ export class Geometry {
   readonly holeMask: number;
   /** Bytes of the nonce of a sector. Only one of 12 has the number of the sector within the nonce of the record. */
   readonly sectorNonceSize: 12 | 16;
+  /** How compressed chunks are compressed; undefined in an image without any. */
+  readonly compression: CompressionName | undefined;
 
   /** @param chunkSize a value for which {@link isChunkSize} holds; anything else is a programming error */
-  constructor(chunkSize: number, suite: SuiteName = DEFAULT_SUITE) {
+  constructor(chunkSize: number, suite: SuiteName = DEFAULT_SUITE, compression?: CompressionName) {
     if (!isChunkSize(chunkSize)) throw new RangeError(`chunk size ${chunkSize}`);
     this.chunkSize = chunkSize;
     this.sectorsPerChunk = chunkSize / SECTOR_SIZE;
@@ -55,6 +65,14 @@ export class Geometry {
     this.groupStride = PAGE_SIZE + this.groupSize;
     this.holeMask = 2 ** this.sectorsPerChunk - 1;
     this.sectorNonceSize = suite === 'fips' ? 16 : 12;
+    this.compression = compression;
+  }
+
+  /** Returns how many sectors of a chunk with this hole map have content. */
+  dataSectors(holes: number): number {
+    let count = 0;
+    for (let rest = this.holeMask & ~holes; rest !== 0; rest &= rest - 1) count++;
+    return count;
   }
 
   /** Returns the number of chunks for `length` data bytes. */

@@ -1,6 +1,7 @@
 import { MalformedError } from '../base/bytes.ts';
 import { CkptfsError } from '../base/errors.ts';
 import { type CipherName, cipherNames, isCipherName } from './ciphers.ts';
+import { type CompressionName, compressionNames, isCompressionName } from './compressions.ts';
 import { isChunkSize } from './geometry.ts';
 import { type HeaderMark, isMarked, readMark, refusalOf } from './header-mark.ts';
 import { parseSlot, type Slot, slotAlgorithm } from './slot.ts';
@@ -24,6 +25,8 @@ export interface Header {
   readonly cipher: CipherName;
   /** Bytes. */
   readonly chunkSize: number;
+  /** How compressed chunks are compressed; undefined in an image without any. */
+  readonly compression?: CompressionName | undefined;
   /**
    * The ids of the images that it takes the place of, the newest first (format.md §10); undefined where it takes that
    * of none.
@@ -35,13 +38,14 @@ export interface Header {
 }
 
 /** The members of a header that never change. */
-export type LastingHeader = Pick<Header, 'imageId' | 'suite' | 'cipher' | 'chunkSize' | 'replaces'>;
+export type LastingHeader = Pick<Header, 'imageId' | 'suite' | 'cipher' | 'chunkSize' | 'compression' | 'replaces'>;
 
 function lastingObject({
   imageId,
   suite = DEFAULT_SUITE,
   cipher,
   chunkSize,
+  compression,
   replaces,
 }: LastingHeader): Record<string, unknown> {
   return {
@@ -51,6 +55,7 @@ function lastingObject({
     ...(suite === DEFAULT_SUITE ? {} : { suite }),
     cipher,
     chunkSize,
+    ...(compression === undefined ? {} : { compression }),
     ...(replaces === undefined ? {} : { replaces: replaces.map((id) => id.toString('hex')) }),
   };
 }
@@ -135,7 +140,7 @@ function parseJson(bytes: Uint8Array): unknown {
 }
 
 function parseMembers(value: Record<string, unknown>): Header {
-  const { image, suite = DEFAULT_SUITE, cipher, chunkSize, replaces, slots, mac } = value;
+  const { image, suite = DEFAULT_SUITE, cipher, chunkSize, compression, replaces, slots, mac } = value;
   if (typeof image !== 'string' || !/^[0-9a-f]{32}$/.test(image)) throw damagedMember('image');
   if (typeof suite !== 'string') throw damagedMember('suite');
   if (!isSuiteName(suite)) {
@@ -147,6 +152,11 @@ function parseMembers(value: Record<string, unknown>): Header {
   }
   if (!ciphersOf(suite).includes(cipher)) throw unsupported('suite', `cipher ${cipher} is not of suite ${suite}`);
   if (typeof chunkSize !== 'number' || !isChunkSize(chunkSize)) throw damagedMember('chunkSize');
+  if (compression !== undefined && typeof compression !== 'string') throw damagedMember('compression');
+  if (compression !== undefined && !isCompressionName(compression)) {
+    const known = compressionNames.join(', ');
+    throw unsupported('compression', `compression ${printable(compression)} is not known; known are ${known}`);
+  }
   if (!Array.isArray(slots) || slots.length < 1 || slots.length > MAX_SLOTS) throw damagedMember('slots');
   if (typeof mac !== 'string' || !/^[A-Za-z0-9_-]{43}$/.test(mac)) throw damagedMember('mac');
   return {
@@ -154,6 +164,7 @@ function parseMembers(value: Record<string, unknown>): Header {
     ...(suite === DEFAULT_SUITE ? {} : { suite }),
     cipher,
     chunkSize,
+    ...(compression === undefined ? {} : { compression }),
     ...(replaces === undefined ? {} : { replaces: parseReplaced(replaces, image) }),
     slots: slots.map((slot) => parseHeaderSlot(slot, suite)),
     mac: Buffer.from(mac, 'base64url'),
@@ -182,7 +193,7 @@ function parseHeaderSlot(value: unknown, suite: SuiteName): Slot {
   throw unsupported('suite', `a key slot of ${printable(slotAlgorithm(slot))} is not of suite ${suite}`);
 }
 
-function unsupported(reason: 'suite' | 'cipher', message: string): CkptfsError {
+function unsupported(reason: 'suite' | 'cipher' | 'compression', message: string): CkptfsError {
   return new CkptfsError('unsupported-format', message, { data: { reason } });
 }
 

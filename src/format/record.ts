@@ -13,10 +13,24 @@ export function readHoles(view: DataView, offset: number): number {
   return view.getUint16(offset + recordFields.holes, true);
 }
 
-/** Writes the hole map, flags of zero (this version of the format has none), and zeros after the tags. */
-export function writeHoles(view: DataView, offset: number, holes: number, geometry: Geometry): void {
+/** Reads how many sectors a compressed chunk takes; 0 for any other chunk. */
+export function readCompressedSectors(view: DataView, offset: number): number {
+  return view.getUint16(offset + recordFields.sectors, true);
+}
+
+/**
+ * Writes all of a record but its nonce and the tags.
+ * @param compressedSectors that the chunk takes if it is compressed, otherwise 0
+ */
+export function writeRecordHead(
+  view: DataView,
+  offset: number,
+  holes: number,
+  compressedSectors: number,
+  geometry: Geometry,
+): void {
   view.setUint16(offset + recordFields.holes, holes, true);
-  view.setUint16(offset + recordFields.flags, 0, true);
+  view.setUint16(offset + recordFields.sectors, compressedSectors, true);
   for (let at = tagOffset(geometry.sectorsPerChunk); at < geometry.recordSize; at += 4) {
     view.setUint32(offset + at, 0, true);
   }
@@ -49,12 +63,15 @@ export function setSectorBits(view: DataView, sector: number): void {
 }
 
 /**
- * Returns whether the record is one that a writer makes: without unknown flags, holes past the chunk's last sector,
- * bits of a sector in its nonce, and anything after its tags.
+ * Returns whether the record is one that a writer makes: without holes past the chunk's last sector, bits of a sector
+ * in its nonce, and anything after its tags; compressed only where the image may have that, and it saves a sector.
  */
 export function isRecordWellFormed(view: DataView, offset: number, geometry: Geometry): boolean {
-  if ((readHoles(view, offset) & ~geometry.holeMask) !== 0) return false;
-  if (view.getUint16(offset + recordFields.flags, true) !== 0) return false;
+  const holes = readHoles(view, offset);
+  if ((holes & ~geometry.holeMask) !== 0) return false;
+  const compressed = readCompressedSectors(view, offset);
+  const mayBeCompressed = geometry.compression !== undefined && compressed < geometry.dataSectors(holes);
+  if (compressed !== 0 && !mayBeCompressed) return false;
   if (hasSectorBits(geometry) && (view.getUint8(offset + recordFields.nonce + SECTOR_BYTE) & SECTOR_BITS) !== 0) {
     return false;
   }
@@ -62,6 +79,11 @@ export function isRecordWellFormed(view: DataView, offset: number, geometry: Geo
     if (view.getUint32(offset + at, true) !== 0) return false;
   }
   return true;
+}
+
+/** Returns a map of the sectors of a chunk that store nothing: its holes or, if it is compressed, the last ones. */
+export function emptySectors(holes: number, compressedSectors: number, { holeMask }: Geometry): number {
+  return compressedSectors === 0 ? holes : holeMask & ~(2 ** compressedSectors - 1);
 }
 
 /** Returns whether sector `sector` of a chunk with this hole map is a hole. */

@@ -27,7 +27,7 @@ export interface CreateFilledOptions extends Omit<NewImageOptions, 'root'>, Canc
  * @throws CkptfsError `exists`, `io`, `bad-argument`, `damaged` when it is verified; what `fill` throws
  */
 export async function createFilled(
-  { destination, signers = [], verify = false, onCancellable, ...options }: CreateFilledOptions,
+  { destination, signers = [], verify = false, onCancellable, compression, ...options }: CreateFilledOptions,
   root: NewInode,
   fill: (image: WritableImage) => Promise<Omit<CreatedImage, 'imageId'>>,
 ): Promise<CreatedImage> {
@@ -36,10 +36,10 @@ export async function createFilled(
   const made = madeIn(store, destination, isNewDirectory);
   let imageKey: Secret | undefined;
   try {
-    const begun = await beginImage(store, { ...options, root });
+    const begun = await beginImage(store, { ...options, compression: compression?.name, root });
     imageKey = begun.imageKey;
     onCancellable?.(true);
-    const filled = await fillAndSeal(openWritable(store, begun.header, imageKey, {}), fill);
+    const filled = await fillAndSeal(openWritable(store, begun.header, imageKey, { effort: compression }), fill);
     if (signers.length > 0) signSealed(store, begun.header, imageKey, signers);
     if (verify) await verifyUnlocked(destination, imageKey, options.signal);
     store.close();

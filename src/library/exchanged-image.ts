@@ -13,6 +13,7 @@ import type { Recipient } from '../keys/provider.ts';
 import type { ImagePlace } from '../stores/image-place.ts';
 import type { ReplacementStore, ReplacesMark } from '../stores/replacement-store.ts';
 import type { Store, StoreLock } from '../stores/store.ts';
+import { type CompressionChoice, chosenCompression } from './chosen-compression.ts';
 import type { ReadOptions } from './encrypted-image.ts';
 import { slotsFor } from './key-slots.ts';
 import { isVouchedFor, UNUSABLE } from './replacement.ts';
@@ -35,6 +36,7 @@ export interface ExchangeOptions extends ReadOptions {
   readonly suite?: SuiteName;
   readonly cipher?: CipherName;
   readonly chunkSize?: number;
+  readonly compression?: CompressionChoice;
 }
 
 /**
@@ -128,11 +130,12 @@ async function isDone(
 
 /** Tells whether an image is as a re-encryption with these options leaves it. */
 function isWanted(header: Header, oldId: string, options: ExchangeOptions): boolean {
-  const { suite = DEFAULT_SUITE, cipher, chunkSize } = header;
+  const { suite = DEFAULT_SUITE, cipher, chunkSize, compression } = header;
   const isAsAsked =
     (options.suite ?? suite) === suite &&
     (options.cipher ?? cipher) === cipher &&
-    (options.chunkSize ?? chunkSize) === chunkSize;
+    (options.chunkSize ?? chunkSize) === chunkSize &&
+    chosenCompression(options.compression, compression) === compression;
   const { imageId, signature } = options;
   const isOfOld = imageId === undefined || imageId === oldId;
   return isOfOld && isAsAsked && signature === undefined;

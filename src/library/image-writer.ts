@@ -68,6 +68,7 @@ export class ImageWriter {
     destination,
     root = ownRoot(),
     onWarning,
+    compression,
     ...options
   }: ImageWriterOptions): Promise<ImageWriter> {
     const isNewDirectory = !existsSync(destination);
@@ -75,9 +76,12 @@ export class ImageWriter {
     const made = madeIn(store, destination, isNewDirectory);
     let imageKey: Secret | undefined;
     try {
-      const begun = await beginImage(store, { ...options, root });
+      const begun = await beginImage(store, { ...options, compression: compression?.name, root });
       imageKey = begun.imageKey;
-      const image = openWritable(store, begun.header, imageKey, onWarning === undefined ? {} : { onWarning });
+      const image = openWritable(store, begun.header, imageKey, {
+        effort: compression,
+        ...(onWarning === undefined ? {} : { onWarning }),
+      });
       return new ImageWriter(store, imageKey, image, made);
     } catch (error) {
       imageKey?.wipe();

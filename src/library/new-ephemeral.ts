@@ -2,7 +2,7 @@ import { existsSync, statSync } from 'node:fs';
 import { CkptfsError } from '../base/errors.ts';
 import type { Secret } from '../crypto/secret.ts';
 import { DEFAULT_CIPHER } from '../format/ciphers.ts';
-import { DEFAULT_CHUNK_SIZE } from '../format/geometry.ts';
+import { defaultChunkSize } from '../format/geometry.ts';
 import { checkSuite } from '../format/suites.ts';
 import { checkChunkSize } from '../image/create/new-header.ts';
 import { discardImage } from '../image/discard-image.ts';
@@ -29,8 +29,8 @@ export function createEphemeral({
   root = ownRoot(),
   suite,
   cipher = DEFAULT_CIPHER,
-  chunkSize = DEFAULT_CHUNK_SIZE,
-}: Omit<NewImageOptions, 'makeSlots'>): NewEphemeral {
+  chunkSize = defaultChunkSize(undefined),
+}: Omit<NewImageOptions, 'makeSlots' | 'compression'>): NewEphemeral {
   checkChunkSize(chunkSize);
   checkSuite({ suite, cipher });
   discardLeft(destination);

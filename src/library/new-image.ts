@@ -1,6 +1,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { absolutePath } from '../base/current-directory.ts';
 import { ioError } from '../base/errors.ts';
+import type { Compression } from '../compression/chunk-compressor.ts';
 import type { Secret } from '../crypto/secret.ts';
 import type { CipherName } from '../format/ciphers.ts';
 import type { SuiteName } from '../format/suites.ts';
@@ -26,6 +27,8 @@ export interface NewImageOptions {
   readonly cipher?: CipherName;
   /** Bytes: a power of two from 4096 to 65536; default 16384. */
   readonly chunkSize?: number;
+  /** Compress chunks where that saves a sector; see the threat model (format.md §1). By default none. */
+  readonly compression?: Compression;
 }
 
 export interface NewImage {
@@ -66,13 +69,14 @@ export function ownRoot(): NewInode {
 export async function createEmptyImage({
   destination,
   root = ownRoot(),
+  compression,
   ...options
 }: NewImageOptions): Promise<NewImage> {
   const isNewDirectory = !existsSync(destination);
   const store = createStore(destination);
   const made = madeIn(store, destination, isNewDirectory);
   try {
-    const { header, imageKey } = await beginImage(store, { ...options, root });
+    const { header, imageKey } = await beginImage(store, { ...options, compression: compression?.name, root });
     store.close();
     return { imageId: header.imageId.toString('hex'), imageKey, made };
   } catch (error) {

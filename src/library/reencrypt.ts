@@ -1,5 +1,6 @@
 import { CkptfsError } from '../base/errors.ts';
 import type { CipherName } from '../format/ciphers.ts';
+import { defaultChunkSize } from '../format/geometry.ts';
 import { type Header, MAX_REPLACED, signedHeaderBytes } from '../format/header.ts';
 import { checkSuite, type SuiteName } from '../format/suites.ts';
 import { refuseInside } from '../image/create/create.ts';
@@ -12,6 +13,7 @@ import { ImagePlace } from '../stores/image-place.ts';
 import { checkVacant, openStore } from '../stores/open-store.ts';
 import { ReplacementStore, type ReplacesMark } from '../stores/replacement-store.ts';
 import type { Store, StoreLock } from '../stores/store.ts';
+import { type CompressionChoice, chosenCompression, chosenEffort } from './chosen-compression.ts';
 import { checkEpoch, type ReadOptions } from './encrypted-image.ts';
 import { type ExchangedImage, finishExchanged, removeExchanged, wholeImage } from './exchanged-image.ts';
 import { closeReplacement, openReplacement, type Replacement, type ReplacementPlan } from './replacement.ts';
@@ -37,6 +39,8 @@ export interface ReencryptOptions extends ReadOptions, SealCopyOptions {
   readonly cipher?: CipherName;
   /** Bytes: a power of two from 4096 to 65536; by default that of the old image. */
   readonly chunkSize?: number;
+  /** By default as that of the old image, at the default level. */
+  readonly compression?: CompressionChoice;
 }
 
 export interface ReencryptedImage extends ExchangedImage {
@@ -56,7 +60,7 @@ const MAX_ATTEMPTS = 2;
  */
 export async function reencryptImage(location: string, options: ReencryptOptions): Promise<ReencryptedImage> {
   if (options.recipients.length === 0) throw new CkptfsError('bad-argument', 'the new image has no recipient');
-  if (options.chunkSize !== undefined) checkChunkSize(options.chunkSize);
+  checkChunkSize(options.chunkSize);
   return options.destination === undefined
     ? reencryptInPlace(location, options)
     : reencryptInto(location, options.destination, options);
@@ -197,7 +201,7 @@ async function withSealed<T>(
   for (let left = MAX_ATTEMPTS; left > 0; left--) {
     const replacement = await openReplacement(plan);
     try {
-      const contents = await sealCopy(image, replacement, options);
+      const contents = await sealCopy(image, replacement, { ...options, effort: chosenEffort(options.compression) });
       if (contents !== undefined) return work(replacement, contents);
       replacement.store.discard();
     } finally {
@@ -213,12 +217,15 @@ function planOf(
   { recipients, retire = false, suite = image.header.suite, ...given }: ReencryptOptions,
   places: Pick<ReplacementPlan, 'find' | 'make'>,
 ): ReplacementPlan {
-  const { cipher = image.header.cipher, chunkSize = image.header.chunkSize } = given;
+  const { cipher = image.header.cipher } = given;
+  const before = image.header.compression;
+  const compression = chosenCompression(given.compression, before);
+  const { chunkSize = compression === before ? image.header.chunkSize : defaultChunkSize(compression) } = given;
   checkSuite({ suite, cipher });
-  const before = image.header.replaces ?? [];
-  const ids = how === 'in-place' || retire ? [image.header.imageId, ...before] : before;
+  const replaced = image.header.replaces ?? [];
+  const ids = how === 'in-place' || retire ? [image.header.imageId, ...replaced] : replaced;
   const replaces = ids.length === 0 ? {} : { replaces: ids.slice(0, MAX_REPLACED) };
-  return { mark: markOf(image, how), recipients, suite, cipher, chunkSize, ...replaces, ...places };
+  return { mark: markOf(image, how), recipients, suite, cipher, chunkSize, compression, ...replaces, ...places };
 }
 
 function markOf(image: Image, how: 'copy' | 'in-place') {

@@ -114,7 +114,7 @@ async function resume(
 }
 
 function isAsPlanned(
-  { suite = DEFAULT_SUITE, cipher, chunkSize, replaces = [] }: Header,
+  { suite = DEFAULT_SUITE, cipher, chunkSize, compression, replaces = [] }: Header,
   plan: ReplacementPlan,
 ): boolean {
   const wanted = plan.replaces ?? [];
@@ -122,6 +122,7 @@ function isAsPlanned(
     suite === (plan.suite ?? DEFAULT_SUITE) &&
     cipher === plan.cipher &&
     chunkSize === plan.chunkSize &&
+    compression === plan.compression &&
     replaces.length === wanted.length &&
     replaces.every((id, at) => wanted[at]?.equals(id) === true)
   );

@@ -67,8 +67,17 @@ export interface Recipe {
     | { readonly damage: readonly ExpectedDamage[]; readonly unexpected?: readonly string[] };
 }
 
-/** Names those of the default suite by their ciphers, and one of suite `fips`. */
-export const imageNames = ['aes-256-xts', 'aes-128-xts', 'chacha20-poly1305', 'none', 'aes-256-gcm', 'fips'] as const;
+/** Names those of the default suite by their ciphers, one of suite `fips`, and those that are compressed by how. */
+export const imageNames = [
+  'aes-256-xts',
+  'aes-128-xts',
+  'chacha20-poly1305',
+  'none',
+  'aes-256-gcm',
+  'fips',
+  'zstd',
+  'lz4',
+] as const;
 
 /** An image with a signature of each kind, and in `trusted` by what to verify each of them. */
 export const signedRoot = path.join(frozenRoot, 'signed');

@@ -165,9 +165,10 @@ describeIf(['root', 'fuse', 'namespaces', 'getfattr', 'pykmip', 'dockerRegistry'
     run('sign', 'enc', ...key, ...signing);
     const trusting = ['--signature-only', '--trusted', 'signer.crt'];
     note('verify --signature-only', terminal.run('verify', 'enc', '--json', ...trusting));
-    run('encrypt', 'src', 'with-default-key', '--skip-special');
+    run('encrypt', 'src', 'with-default-key', '--skip-special', '--compress', 'auto', ...signing);
     run('reencrypt', 'enc', 'again', ...key, '-r', 'file:key', '--retire', ...signing);
     run('info', 'again');
+    run('info', 'with-default-key');
     const host = ['-newkey', 'rsa:2048', '-nodes', '-keyout', at('host.pem'), '-out', at('host.crt')];
     runProgram('openssl', 'req', '-x509', ...host, '-subj', '/CN=host');
     run('key', 'add', 'again', ...key, '-r', 'host.crt', '--label', 'host');

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { filler } from '../../scripts/vectors/encode.ts';
+import type { Compression } from '../../src/compression/chunk-compressor.ts';
 import type { CipherName } from '../../src/format/ciphers.ts';
 import { Geometry, SECTOR_SIZE } from '../../src/format/geometry.ts';
 import type { Image } from '../../src/image/read/image.ts';
@@ -104,7 +105,8 @@ class Subject {
   }
 
   /** The files that have bytes in a place of an object. @param sector of a chunk; by default all of it */
-  filesAt({ object, chunk, kind }: Place, sector?: number): Set<string> {
+  filesAt({ object, chunk, kind, isCompressed = false }: Place, damagedSector?: number): Set<string> {
+    const sector = isCompressed ? undefined : damagedSector;
     const { chunkSize, groupSize } = new Geometry(this.image.header.chunkSize);
     const start = (chunk ?? 0) * chunkSize;
     const size = kind === 'object header' ? Infinity : kind === 'tag page' ? groupSize : chunkSize;
@@ -212,18 +214,25 @@ beforeAll(() => {
 });
 afterAll(() => fs.rmSync(base, { recursive: true }));
 
-async function subjectOf(name: string, options: { cipher: CipherName; chunkSize: number }): Promise<Subject> {
+interface Made {
+  readonly cipher: CipherName;
+  readonly chunkSize: number;
+  readonly compression?: Compression;
+}
+
+async function subjectOf(name: string, options: Made): Promise<Subject> {
   const directory = join(base, name);
   await create(join(base, 'source'), directory, options);
   return new Subject(directory, await open(directory));
 }
 
-const subjects: readonly { cipher: CipherName; chunkSize: number; flips: number }[] = [
+const subjects: readonly (Made & { readonly flips: number })[] = [
   { cipher: 'aes-256-xts', chunkSize: 16384, flips: 3000 },
   { cipher: 'aes-256-xts', chunkSize: 4096, flips: 400 },
   { cipher: 'aes-128-xts', chunkSize: 8192, flips: 400 },
   { cipher: 'chacha20-poly1305', chunkSize: 65536, flips: 400 },
   { cipher: 'none', chunkSize: 16384, flips: 400 },
+  { cipher: 'aes-256-xts', chunkSize: 32768, compression: { name: 'zstd' }, flips: 400 },
 ];
 
 describe('one bit flipped anywhere', () => {

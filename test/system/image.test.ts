@@ -8,6 +8,7 @@ import { describeTree, makeSourceTree } from '../../scripts/images/source-tree.t
 import { filler } from '../../scripts/vectors/encode.ts';
 import { dataRanges } from '../../src/base/linux/files.ts';
 import { cipherNames } from '../../src/format/ciphers.ts';
+import { compressionNames } from '../../src/format/compressions.ts';
 import { type ListedFile, without } from '../support/frozen-images.ts';
 import { describeImage } from '../support/image-content.ts';
 import { create, open, storedBytes, wrappingKey } from './support/images.ts';
@@ -50,27 +51,24 @@ describeIf(['root'], 'a tree of everything', () => {
   });
 
   const combinations = cipherNames.flatMap((cipher) => chunkSizes.map((chunkSize) => ({ cipher, chunkSize })));
-  test.each(combinations)(
-    '$cipher with chunks of $chunkSize is the same when read and when extracted',
-    async (options) => {
-      const image = fresh('image');
-      const target = fresh('target');
-      const expected = bySortedPath(describeTree(source));
-      const created = await create(source, image, { ...options, jobs: 2 });
-      const opened = await open(image);
-      expect(opened.header).toMatchObject(options);
-      expect(opened.header.imageId.toString('hex')).toBe(created.imageId);
-      const reader = new ImageReader(opened);
-      expect(bySortedPath(describeImage(opened, reader))).toEqual(expected);
-      reader.close();
-      await extractImage(opened, target, { jobs: 2 });
-      expect(without(bySortedPath(describeTree(target)), 'ctime')).toEqual(without(expected, 'ctime'));
-      expect((await verifyImage(opened, { jobs: 2 })).damage).toEqual([]);
-      expect(created.files).toBe(
-        expected.filter(({ type, path }) => type === 'file' && path !== 'a/b/hard link').length,
-      );
-    },
-  );
+  const compressed = compressionNames.map((name) => ({ compression: { name } }));
+  test.each([...combinations, ...compressed])('%j is the same when read and when extracted', async (options) => {
+    const image = fresh('image');
+    const target = fresh('target');
+    const expected = bySortedPath(describeTree(source));
+    const created = await create(source, image, { ...options, jobs: 2 });
+    const opened = await open(image);
+    const { compression, ...lasting } = { compression: undefined, ...options };
+    expect(opened.header).toMatchObject({ ...lasting, ...(compression && { compression: compression.name }) });
+    expect(opened.header.imageId.toString('hex')).toBe(created.imageId);
+    const reader = new ImageReader(opened);
+    expect(bySortedPath(describeImage(opened, reader))).toEqual(expected);
+    reader.close();
+    await extractImage(opened, target, { jobs: 2 });
+    expect(without(bySortedPath(describeTree(target)), 'ctime')).toEqual(without(expected, 'ctime'));
+    expect((await verifyImage(opened, { jobs: 2 })).damage).toEqual([]);
+    expect(created.files).toBe(expected.filter(({ type, path }) => type === 'file' && path !== 'a/b/hard link').length);
+  });
 
   test('two images of one tree share no id and no stored byte', async () => {
     const [first, second] = [fresh('image'), fresh('image')];

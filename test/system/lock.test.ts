@@ -78,6 +78,11 @@ describeIf(['root', 'fuse'], 'a mount that is locked', () => {
   });
 
   systemTest([], 'gives readers EIO, has no key in memory, and is read again with its key', async () => {
+    // Compressed, because then contents are in more places: as they are stored, as they are read, in the library.
+    const own = join(base, 'own');
+    fs.mkdirSync(own);
+    const encrypted = encryptInto(own, join(base, 'source'), '--compress', 'zstd');
+    const needles = await secretsOf(encrypted, canary);
     const { pid } = mountOn(mountPoint, encrypted, ...KERNEL, '--workers', '4', '--page-files', 'direct');
     await untilThreadsServe(pid, file);
     const direct = fs.openSync(file, 'r');

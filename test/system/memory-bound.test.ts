@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
-import { DEFAULT_CHUNK_SIZE, Geometry, PAGE_SIZE } from '../../src/format/geometry.ts';
+import { defaultChunkSize, Geometry, PAGE_SIZE } from '../../src/format/geometry.ts';
 import { BLOCK_SIZE, BLOCKS } from '../../src/fs/ahead/layout.ts';
 import { MAX_OPEN_OBJECTS } from '../../src/image/read/object-reader.ts';
 import { endOf } from './support/children.ts';
@@ -18,7 +18,7 @@ const SIZE = 2 * 2 ** 30;
 const DATA = Buffer.alloc(65_536, 'some data');
 /** An image keeps data and no holes. A quarter of the file is data. */
 const STRIDE = 4 * DATA.length;
-const TAG_PAGES = ((SIZE / STRIDE) * DATA.length) / new Geometry(DEFAULT_CHUNK_SIZE).groupSize;
+const TAG_PAGES = ((SIZE / STRIDE) * DATA.length) / new Geometry(defaultChunkSize(undefined)).groupSize;
 /** The most that two rounds may add, which is less than 256 bytes for each of their requests. */
 const GROWTH = 8 << 20;
 /** In the first ones V8 compiles, and its heap grows to its size. */

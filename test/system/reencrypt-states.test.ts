@@ -108,6 +108,7 @@ test.each([
   ['the same cipher and chunk size', {}],
   ['another cipher and larger chunks', { cipher: 'chacha20-poly1305', chunkSize: 65536 }],
   ['another suite, another cipher and smaller chunks', { suite: 'fips', cipher: 'aes-256-gcm', chunkSize: 4096 }],
+  ['compression', { compression: { name: 'zstd' } }],
 ] as const)('in place, with %s: the same tree, the old key opens it no more', async (_, change) => {
   const before = await treeOf(image, oldKey);
   const header = headerOf(image);
@@ -115,7 +116,11 @@ test.each([
   expect(result).toMatchObject({ previousImageId: JSON.parse(header).image, oldImage: undefined });
   expect(await treeOf(image, newKey)).toEqual(before);
   await isWhole(image);
-  expect(JSON.parse(headerOf(image))).toMatchObject({ image: result.imageId, ...change });
+  expect(JSON.parse(headerOf(image))).toMatchObject({
+    image: result.imageId,
+    ...change,
+    ...('compression' in change ? { compression: change.compression.name, chunkSize: 65536 } : {}),
+  });
   expect(await codeOf(EncryptedImage.open(image, { keys: [oldKey] }))).toBe('wrong-key');
   expect(readdirSync(directory)).toEqual(['enc']);
   expect(readdirSync(image).sort()).toEqual(['ckptfs.json', 'manifest', 'objects']);
@@ -242,6 +247,7 @@ describe('after an interruption', () => {
     ['the cipher is another one', () => ({ cipher: 'aes-128-xts' })],
     ['the suite is another one', () => ({ suite: 'fips' })],
     ['the chunk size is another one', () => ({ chunkSize: 32768 })],
+    ['the compression is another one', () => ({ compression: { name: 'lz4' } })],
   ])('the work begins again where %s', async (_, change) => {
     const begun = await interrupt();
     const result = await reencryptImage(image, { ...options, ...change() });

@@ -36,4 +36,9 @@ describeIf(['root', 'fuse'], 'random operations on a mount that can be written',
     mount.mount('--cipher', 'chacha20-poly1305', '--chunk-size', '4K');
     await runFsx(mount, { seed: 6, operations: 2000, operationsPerSeal: 700, operationsPerKill: 1000 });
   });
+
+  systemTest([], 'give the same in compressed chunks', async () => {
+    mount.mount('--compress', 'lz4');
+    await runFsx(mount, { seed: 7, operations: 1500, operationsPerSeal: 500, operationsPerKill: 700 });
+  });
 });

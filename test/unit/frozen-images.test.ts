@@ -50,7 +50,8 @@ async function open(directory: string, bits: 128 | 192 | 256 = 256): Promise<Ima
 describe.each(imageNames)('frozen image %s', (name) => {
   test.each([128, 192, 256] as const)('opens with the key of %i bits and is what it was', async (bits) => {
     const image = await open(imageDirectory(name), bits);
-    expect(image.header.suite ?? image.header.cipher).toBe(name);
+    const { suite, compression, cipher } = image.header;
+    expect(suite ?? compression ?? cipher).toBe(name);
     const byPath = (files: readonly { path: string }[]) => new Map(files.map((file) => [file.path, file]));
     expect(byPath(describeImage(image, closedLater(new ImageReader(image))))).toEqual(byPath(listing(name)));
   });

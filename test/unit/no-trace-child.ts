@@ -35,7 +35,7 @@ const ciphers = cipherNames.map((cipher) =>
 );
 const [chunk, record] = [new Region(16384), new Region(64)];
 for (const cipher of ciphers) {
-  cipher.seal(0, 0, chunk, 0, chunk, 0, record, 0);
+  cipher.seal(0, 0, 0, chunk, 0, chunk, 0, record, 0);
   cipher.open(0, 0, 4, chunk, 0, record, 0, chunk, 0);
 }
 const headerKey = deriveHeaderMacKey(p, imageKey, imageId);

@@ -5,6 +5,7 @@ import { MalformedError } from '../../src/base/bytes.ts';
 import { Counters } from '../../src/base/counters.ts';
 import { CkptfsError } from '../../src/base/errors.ts';
 import { Region } from '../../src/base/linux/native.ts';
+import { ChunkDecompressor } from '../../src/compression/chunk-decompressor.ts';
 import { createChunkCipher } from '../../src/crypto/chunk-ciphers.ts';
 import { headerMac, verifyHeaderMac } from '../../src/crypto/header-mac.ts';
 import { deriveHeaderMacKey } from '../../src/crypto/image-keys.ts';
@@ -16,6 +17,7 @@ import { Geometry } from '../../src/format/geometry.ts';
 import { authenticatedHeaderBytes, encodeHeader, parseHeader } from '../../src/format/header.ts';
 import { decodeEntries, encodeEntries } from '../../src/format/journal-codec.ts';
 import { decodeManifest, encodeManifest } from '../../src/format/manifest-codec.ts';
+import { readCompressedSectors, readHoles } from '../../src/format/record.ts';
 import { parseSlot } from '../../src/format/slot.ts';
 import { openImage } from '../../src/image/read/image.ts';
 import { ImageReader } from '../../src/image/read/image-reader.ts';
@@ -79,9 +81,9 @@ export function runHeader(vector: HeaderVector): Promise<Outcome> {
     if (!verifyHeaderMac(primitives(), macKey, authenticatedHeaderBytes(header), header.mac)) {
       throw new CkptfsError('damaged', 'header fails authentication');
     }
-    const { imageId, suite, cipher, chunkSize, slots } = header;
-    const ofSuite = suite === undefined ? {} : { suite };
-    return { imageKey: hex(imageKey.bytes), imageId: hex(imageId), ...ofSuite, cipher, chunkSize, slots: slots.length };
+    const { imageId, suite, cipher, chunkSize, compression, slots } = header;
+    const some = { ...(suite && { suite }), ...(compression && { compression }) };
+    return { imageKey: hex(imageKey.bytes), imageId: hex(imageId), ...some, cipher, chunkSize, slots: slots.length };
   });
 }
 
@@ -186,7 +188,7 @@ export function runObject(vector: Of<'object'>): Promise<Outcome> {
 export function runChunk(vector: Of<'chunk'>, name: 'openssl' | 'node'): Promise<Outcome> {
   return new Steps().run((at) => {
     at('chunk');
-    const geometry = new Geometry(vector.chunkSize, vector.suite);
+    const geometry = new Geometry(vector.chunkSize, vector.suite, vector.compression);
     const ids = [vector.imageId, vector.objectId].map((id) => Buffer.from(id, 'hex')) as [Buffer, Buffer];
     const cipher = createChunkCipher(primitives(name), vector.cipher, secret(vector.imageKey), ...ids, geometry);
     const record = new Region(Buffer.from(vector.record, 'hex'));
@@ -198,11 +200,19 @@ export function runChunk(vector: Of<'chunk'>, name: 'openssl' | 'node'): Promise
     if (!isOpened) throw new CkptfsError('damaged', 'its tag does not match');
     const again = { stored: new Region(vector.chunkSize), record: new Region(geometry.recordSize) };
     record.bytes.copy(again.record.bytes, 0, 0, 12);
-    cipher.seal(vector.index, record.view.getUint16(12, true), data, 0, again.stored, 0, again.record, 0);
+    const [holes, sectors] = [readHoles(record.view, 0), readCompressedSectors(record.view, 0)];
+    cipher.seal(vector.index, holes, sectors, data, 0, again.stored, 0, again.record, 0);
     if (!again.record.bytes.equals(record.bytes) || !again.stored.bytes.equals(unpack(vector.input))) {
       throw new Error('sealing gives other bytes');
     }
-    return { data: data.bytes };
+    if (sectors === 0) return { data: data.bytes };
+    const decompressor = new ChunkDecompressor(geometry);
+    data.bytes.copy(decompressor.content.bytes);
+    const whole = new Region(vector.chunkSize);
+    if (!decompressor.decompress(sectors, holes, whole, 0)) {
+      throw new CkptfsError('damaged', 'its content does not decompress');
+    }
+    return { data: whole.bytes };
   });
 }
 

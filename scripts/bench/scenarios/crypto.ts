@@ -4,11 +4,13 @@ import { Secret } from '../../../src/crypto/secret.ts';
 import { primitives } from '../../../src/crypto/select.ts';
 import { fillRandom } from '../../../src/crypto/system-random.ts';
 import { type CipherName, cipherNames } from '../../../src/format/ciphers.ts';
-import { DEFAULT_CHUNK_SIZE, Geometry, SECTOR_SIZE } from '../../../src/format/geometry.ts';
+import { defaultChunkSize, Geometry, SECTOR_SIZE } from '../../../src/format/geometry.ts';
 import { clearSectorBits } from '../../../src/format/record.ts';
 import { run } from '../../lib/commands.ts';
 import type { Competitor, Group } from '../scenario.ts';
 import { type Implementation, implementationNames, opensslSpeed } from './crypto-names.ts';
+
+const CHUNK_SIZE = defaultChunkSize(undefined);
 
 const implementations: readonly Implementation[] = ['openssl', 'node'];
 
@@ -57,12 +59,12 @@ function chacha(implementation: Implementation, seconds: number): Competitor {
     name: implementationNames[implementation],
     async measure() {
       const key = primitives(implementation).chacha20Poly1305(noise(32).bytes);
-      const data = noise(DEFAULT_CHUNK_SIZE);
+      const data = noise(CHUNK_SIZE);
       const nonce = noise(12);
       const tag = new Region(16);
-      const value = rate(DEFAULT_CHUNK_SIZE, seconds, () => {
+      const value = rate(CHUNK_SIZE, seconds, () => {
         key.beginSeal(nonce, 0);
-        key.crypt(data, 0, data, 0, DEFAULT_CHUNK_SIZE);
+        key.crypt(data, 0, data, 0, CHUNK_SIZE);
         key.finish(tag, 0);
       });
       key.dispose();
@@ -73,7 +75,7 @@ function chacha(implementation: Implementation, seconds: number): Competitor {
 
 /** Reads whole chunks: authenticates each, then decrypts it into another place. */
 function openChunks(implementation: Implementation, cipherName: CipherName, seconds: number): Competitor {
-  const geometry = new Geometry(DEFAULT_CHUNK_SIZE);
+  const geometry = new Geometry(CHUNK_SIZE);
   return {
     name: `${cipherName}, ${implementation === 'node' ? 'node:crypto' : 'koffi'}`,
     async measure() {
@@ -85,7 +87,7 @@ function openChunks(implementation: Implementation, cipherName: CipherName, seco
       fillRandom(record, 0, 12);
       clearSectorBits(record.view, 0, geometry);
       const sealed = noise(geometry.chunkSize);
-      cipher.seal(0, 0, sealed, 0, sealed, 0, record, 0);
+      cipher.seal(0, 0, 0, sealed, 0, sealed, 0, record, 0);
       const plain = new Region(geometry.chunkSize);
       const value = rate(geometry.chunkSize, seconds, () => {
         const isAuthentic = cipher.open(0, 0, geometry.sectorsPerChunk, sealed, 0, record, 0, plain, 0);
@@ -138,7 +140,7 @@ export const crypto: Group = {
       title: 'ChaCha20-Poly1305, messages of 16 KiB',
       baseline: opensslSpeed,
       competitors: [
-        speed('chacha20-poly1305', DEFAULT_CHUNK_SIZE),
+        speed('chacha20-poly1305', CHUNK_SIZE),
         ...implementations.map((implementation) => chacha(implementation, seconds)),
       ],
     });

@@ -20,6 +20,7 @@ import { slotsFor } from '../new-image.ts';
 import { omitUndefined } from '../omit-undefined.ts';
 import { withKeys } from '../options/image-arguments.ts';
 import type { KeyArguments, RecipientArguments } from '../options/key-options.ts';
+import { type CompressArgument, chosenCompression } from '../options/new-image-options.ts';
 import { type SigningArguments, withSigners } from '../options/signing-options.ts';
 import { countOf, formatBytes } from '../terminal/quantities.ts';
 
@@ -28,6 +29,7 @@ export interface QueueArguments extends CommonOptions, KeyArguments, RecipientAr
   readonly suite: SuiteName | undefined;
   readonly cipher: CipherName | undefined;
   readonly chunkSize: number | undefined;
+  readonly compress: CompressArgument | undefined;
   readonly skipSpecial: boolean;
 }
 
@@ -123,8 +125,8 @@ export class ArchiveQueue {
   }
 
   #take(directory: Directory, name: Buffer, signal: AbortSignal): Promise<NewlyTaken | undefined> {
-    const { suite, cipher, chunkSize, skipSpecial } = this.#args;
-    const how = omitUndefined({ suite, cipher, chunkSize });
+    const { suite, cipher, chunkSize, compress, skipSpecial } = this.#args;
+    const how = { ...omitUndefined({ suite, cipher, chunkSize }), ...chosenCompression(compress) };
     // The keys are read, and certificates are checked, for each archive: they may expire while this runs.
     return withKeys(
       this.#args,

@@ -10,6 +10,7 @@ import type { CommonOptions } from '../command.ts';
 import { createAndReport } from '../options/create-and-report.ts';
 import { warnAbout, withKeys } from '../options/image-arguments.ts';
 import type { KeyArguments, RecipientArguments } from '../options/key-options.ts';
+import type { CompressArgument } from '../options/new-image-options.ts';
 import { type SigningArguments, withSigners } from '../options/signing-options.ts';
 import { STANDARD_INPUT_PATH } from '../words/words.ts';
 
@@ -22,6 +23,7 @@ interface ArchiveArguments extends CommonOptions, KeyArguments, RecipientArgumen
   readonly suite: SuiteName | undefined;
   readonly cipher: CipherName | undefined;
   readonly chunkSize: number | undefined;
+  readonly compress: CompressArgument | undefined;
   readonly jobs: number | undefined;
   readonly skipSpecial: boolean;
 }

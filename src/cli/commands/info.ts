@@ -51,6 +51,7 @@ function outsideRows(image: ImageOutside): string[][] {
     ['suite', image.suite],
     ['cipher', image.cipher],
     ['chunk size', formatBytes(image.chunkSize)],
+    ...(image.compression === undefined ? [] : [['compression', image.compression]]),
     ...(image.replaces ?? []).map((id) => ['in the place of', id]),
     ['key slots', `${image.slots.length} (${slots})`],
     ...image.signatures.map((one) => ['signature', signatureText(one)]),

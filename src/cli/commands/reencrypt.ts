@@ -58,6 +58,7 @@ export const command = defineCommand({
               suite: args.suite,
               cipher: args.cipher,
               chunkSize: args.chunkSize,
+              compression: args.compress,
               jobs: args.jobs,
             }),
             onProgress: bars[0].update,

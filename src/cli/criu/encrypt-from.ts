@@ -8,6 +8,7 @@ import type { CommonOptions } from '../command.ts';
 import { createAndReport } from '../options/create-and-report.ts';
 import { warnAbout, withKeys } from '../options/image-arguments.ts';
 import type { KeyArguments, RecipientArguments } from '../options/key-options.ts';
+import type { CompressArgument } from '../options/new-image-options.ts';
 import { progressBar } from '../terminal/progress.ts';
 import { warnUnchecked } from './warn-unchecked.ts';
 
@@ -19,6 +20,7 @@ interface FromArguments extends CommonOptions, KeyArguments, RecipientArguments 
   readonly suite: SuiteName | undefined;
   readonly cipher: CipherName | undefined;
   readonly chunkSize: number | undefined;
+  readonly compress: CompressArgument | undefined;
 }
 
 /**

@@ -11,6 +11,7 @@ import { print, printJson, warn } from '../terminal/output.ts';
 import { progressBar } from '../terminal/progress.ts';
 import { countOf, formatBytes } from '../terminal/quantities.ts';
 import type { HeldKeys } from './held-keys.ts';
+import { type CompressArgument, chosenCompression } from './new-image-options.ts';
 
 /** How an image is made of something, and what is said of it. */
 interface Creation extends CommonOptions {
@@ -21,24 +22,31 @@ interface Creation extends CommonOptions {
   readonly suite: SuiteName | undefined;
   readonly cipher: CipherName | undefined;
   readonly chunkSize: number | undefined;
+  readonly compress: CompressArgument | undefined;
 }
 
 type CommonCreateOptions = Pick<
   CreateOptions,
-  'makeSlots' | 'suite' | 'cipher' | 'chunkSize' | 'signal' | 'onCancellable'
+  'makeSlots' | 'suite' | 'cipher' | 'chunkSize' | 'compression' | 'signal' | 'onCancellable'
 > & { readonly onProgress: ReturnType<typeof progressBar>['update'] };
+
+/** Names how an image is compressed, in JSON. */
+function compressionJson({ compression }: Pick<CreateOptions, 'compression'>): { readonly compression?: string } {
+  return compression === undefined ? {} : { compression: compression.name };
+}
 
 /** Makes an image for the keys that a command holds, and prints what it has. Returns the exit code. */
 export async function createAndReport(
-  { destination, left, json, quiet, suite = DEFAULT_SUITE, cipher = DEFAULT_CIPHER, chunkSize }: Creation,
+  { destination, left, json, quiet, suite = DEFAULT_SUITE, cipher = DEFAULT_CIPHER, chunkSize, compress }: Creation,
   keys: HeldKeys,
   create: (options: CommonCreateOptions) => Promise<CreatedImage>,
 ): Promise<number> {
   await keys.prepareForCreating({ suite, cipher });
   const bar = progressBar('encrypting', quiet);
   const makeSlots = slotsFor(keys);
+  const how = { suite, cipher, ...omitUndefined({ chunkSize }), ...chosenCompression(compress) };
   const created = await cancellable(left, (cancellation) =>
-    create({ makeSlots, suite, cipher, ...omitUndefined({ chunkSize }), onProgress: bar.update, ...cancellation }),
+    create({ makeSlots, ...how, onProgress: bar.update, ...cancellation }),
   )
     .catch((error: unknown) => {
       keys.forgetMadeDefault();
@@ -50,11 +58,18 @@ export async function createAndReport(
   const code = await reportLosses(created.losses, quiet);
   if (json) {
     const { bytes: fileBytes, ...rest } = created;
-    await printJson({ ...rest, fileBytes, suite, cipher, ...(keyFile === undefined ? {} : { keyFile }) });
+    await printJson({
+      ...rest,
+      fileBytes,
+      suite,
+      cipher,
+      ...compressionJson(how),
+      ...(keyFile === undefined ? {} : { keyFile }),
+    });
   }
   if (json || quiet) return code;
   const amount = `${countOf(created.files, 'file')}, ${formatBytes(created.bytes)}`;
-  await print(`image ${created.imageId}: ${amount}, ${cipherText({ suite, cipher })}, in ${printable(destination)}\n`);
+  await print(`image ${created.imageId}: ${amount}, ${cipherText(how)}, in ${printable(destination)}\n`);
   if (keyFile !== undefined) await print(`${keyMade(keyFile)}\n`);
   return code;
 }

@@ -1,10 +1,15 @@
 import type { Argv } from 'yargs';
 import { CkptfsError } from '../../base/errors.ts';
+import type { Compression } from '../../compression/chunk-compressor.ts';
+import { MAX_ZSTD_LEVEL, MIN_ZSTD_LEVEL } from '../../compression/zstd-levels.ts';
 import { type CipherName, cipherNames, DEFAULT_CIPHER, isCipherName } from '../../format/ciphers.ts';
-import { DEFAULT_CHUNK_SIZE, isChunkSize } from '../../format/geometry.ts';
+import { defaultChunkSize, isChunkSize } from '../../format/geometry.ts';
 import { type SuiteName, suiteNames } from '../../format/suites.ts';
 import { formatBytes, parseBytes } from '../terminal/quantities.ts';
 import { withRecipientOptions } from './key-options.ts';
+
+/** What `--compress` says. */
+export type CompressArgument = Compression | 'none';
 
 /** In the order of the help text: the cipher that does not encrypt is last. */
 const cipherChoices = [...cipherNames.filter((name) => name !== 'none'), 'none'] as const;
@@ -29,7 +34,13 @@ export function withNewImageOptions<T>(yargs: Argv<T>) {
       type: 'string',
       nargs: 1,
       coerce: chunkSizeOf,
-      describe: `Bytes that are written together: 4K, 8K, 16K, 32K or 64K; ${formatBytes(DEFAULT_CHUNK_SIZE)} unless told`,
+      describe: `Bytes that are written together: 4K, 8K, 16K, 32K or 64K; ${formatBytes(defaultChunkSize(undefined))} unless told`,
+    })
+    .option('compress', {
+      type: 'string',
+      nargs: 1,
+      coerce: compressionOf,
+      describe: 'Compress before encrypting: zstd[:LEVEL], lz4, auto or none; sizes then tell something of contents',
     });
 }
 
@@ -39,6 +50,7 @@ export function refuseNewImageOptions(args: {
   readonly suite: SuiteName | undefined;
   readonly cipher: CipherName | undefined;
   readonly chunkSize: number | undefined;
+  readonly compress: CompressArgument | undefined;
   readonly recipient: readonly string[] | undefined;
   readonly write: boolean;
 }): void {
@@ -46,6 +58,7 @@ export function refuseNewImageOptions(args: {
     '--suite': args.suite,
     '--cipher': args.cipher,
     '--chunk-size': args.chunkSize,
+    '--compress': args.compress,
     '--recipient': args.recipient,
   };
   const [given] = Object.entries(options).find(([, value]) => value !== undefined) ?? [];
@@ -64,4 +77,22 @@ function chunkSizeOf(text: string): number {
   const bytes = parseBytes(text);
   if (bytes !== undefined && isChunkSize(bytes)) return bytes;
   throw new CkptfsError('bad-argument', `chunk size ${text}: must be a power of two from 4K to 64K`);
+}
+
+/** What `auto` is: as fast as Zstandard gets, and no longer tried on what does not shrink. */
+const AUTO: Compression = { name: 'zstd', level: 1, isAdaptive: true };
+
+function compressionOf(text: string): CompressArgument {
+  if (text === 'none') return 'none';
+  if (text === 'auto') return AUTO;
+  if (text === 'lz4' || text === 'zstd') return { name: text };
+  const level = Number(/^zstd:([1-9]\d?)$/.exec(text)?.[1]);
+  if (level >= MIN_ZSTD_LEVEL && level <= MAX_ZSTD_LEVEL) return { name: 'zstd', level };
+  const levels = `${MIN_ZSTD_LEVEL} to ${MAX_ZSTD_LEVEL}`;
+  throw new CkptfsError('bad-argument', `--compress ${text}: it is zstd, zstd:LEVEL (${levels}), lz4, auto or none`);
+}
+
+/** Returns how a new image is compressed, as the library takes it. */
+export function chosenCompression(compress: CompressArgument | undefined): { readonly compression?: Compression } {
+  return compress === undefined || compress === 'none' ? {} : { compression: compress };
 }

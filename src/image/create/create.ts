@@ -1,15 +1,17 @@
 import { relative } from 'node:path';
 import { absolutePath } from '../../base/current-directory.ts';
 import { CkptfsError } from '../../base/errors.ts';
+import type { Compression } from '../../compression/chunk-compressor.ts';
 import { Secret } from '../../crypto/secret.ts';
 import type { Signer } from '../../crypto/signer.ts';
 import { randomBytes } from '../../crypto/system-random.ts';
 import { type CipherName, DEFAULT_CIPHER } from '../../format/ciphers.ts';
-import { DEFAULT_CHUNK_SIZE, Geometry } from '../../format/geometry.ts';
+import { defaultChunkSize } from '../../format/geometry.ts';
 import { ID_SIZE } from '../../format/manifest.ts';
 import { checkSuite, DEFAULT_SUITE, type SuiteName } from '../../format/suites.ts';
 import { checkVacant, createStore } from '../../stores/open-store.ts';
 import type { WritableStore } from '../../stores/writable-store.ts';
+import { geometryOf } from '../objects/image-context.ts';
 import type { Loss } from '../outside/losses.ts';
 import { publishManifest } from '../signatures/publish-manifest.ts';
 import type { Cancellation, Progress } from '../workers/worker-pool.ts';
@@ -32,6 +34,8 @@ export interface CreateOptions extends Cancellation {
   readonly cipher?: CipherName;
   /** Bytes; see {@link isChunkSize}. */
   readonly chunkSize?: number;
+  /** Compress chunks where that saves a sector; see the threat model (format.md §1). By default none. */
+  readonly compression?: Compression;
   /** Worker threads; by default their number follows the work, up to one per core. */
   readonly jobs?: number;
   /** Leave devices out instead of refusing them. */
@@ -57,9 +61,9 @@ export interface CreatedImage {
  * @throws CkptfsError `bad-argument`, `exists`, `unsupported-source`, `io`
  */
 export function checkCreation(
-  options: Pick<CreateOptions, 'source' | 'destination' | 'suite' | 'cipher' | 'chunkSize'>,
+  options: Pick<CreateOptions, 'source' | 'destination' | 'suite' | 'cipher' | 'chunkSize' | 'compression'>,
 ): void {
-  checkChunkSize(options.chunkSize ?? DEFAULT_CHUNK_SIZE);
+  checkChunkSize(options.chunkSize);
   checkSuite(options);
   refuseInside(options.source, options.destination);
   openSource(options.source).root.close();
@@ -72,7 +76,7 @@ export function checkCreation(
  * @throws CkptfsError `exists`, `unsupported-source`, `source-changed`, `io`, `interrupted`, `bad-argument`
  */
 export async function createImage(options: CreateOptions): Promise<CreatedImage> {
-  checkChunkSize(options.chunkSize ?? DEFAULT_CHUNK_SIZE);
+  checkChunkSize(options.chunkSize);
   checkSuite(options);
   refuseInside(options.source, options.destination);
   const source = openSource(options.source);
@@ -84,11 +88,13 @@ export async function createImage(options: CreateOptions): Promise<CreatedImage>
 }
 
 async function encryptSource(source: OpenSource, options: CreateOptions): Promise<CreatedImage> {
-  const { destination, suite = DEFAULT_SUITE, cipher = DEFAULT_CIPHER, chunkSize = DEFAULT_CHUNK_SIZE } = options;
-  const geometry = new Geometry(chunkSize, suite);
+  const { destination, suite = DEFAULT_SUITE, cipher = DEFAULT_CIPHER } = options;
+  const compression = options.compression?.name;
+  const { chunkSize = defaultChunkSize(compression) } = options;
   const tree = scanSource(source, options.skipSpecial ?? false);
-  const plan = planImage(tree, geometry);
   const imageId = randomBytes(ID_SIZE);
+  const lasting = { imageId, suite, cipher, chunkSize, compression };
+  const plan = planImage(tree, geometryOf(lasting));
   const imageKey = Secret.random(32);
   let store: WritableStore | undefined;
   try {
@@ -96,16 +102,13 @@ async function encryptSource(source: OpenSource, options: CreateOptions): Promis
     const slots = await options.makeSlots(imageKey, imageId);
     checkSlots(slots, suite);
     store = createStore(destination);
-    const lasting = { imageId, suite, cipher, chunkSize };
     writeHeader(store, imageKey, { ...lasting, slots });
     const shared = { root: source.root.fd, location: source.location, names: shareNames(tree.inodes) };
     const setup: SealSetup = {
       job: 'seal',
       store: store.place,
-      suite,
-      cipher,
-      chunkSize,
-      imageId,
+      ...lasting,
+      effort: options.compression,
       imageKey: imageKey.shared,
       source: shared,
     };

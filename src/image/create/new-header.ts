@@ -36,12 +36,13 @@ export async function beginHeader(
 ): Promise<BegunImage> {
   const imageKey = Secret.random(IMAGE_KEY_SIZE);
   try {
-    const { suite, cipher, chunkSize, replaces } = image;
+    const { suite, cipher, chunkSize, compression, replaces } = image;
     const lasting = {
       imageId: randomBytes(ID_SIZE),
       suite,
       cipher,
       chunkSize,
+      compression,
       ...(replaces === undefined ? {} : { replaces }),
     };
     return { header: await writeNewHeader(store, makeSlots, imageKey, lasting), imageKey };
@@ -128,8 +129,8 @@ function sum(numbers: readonly number[]): number {
 }
 
 /** Refuses a chunk size that no image has. @throws CkptfsError `bad-argument` */
-export function checkChunkSize(chunkSize: number): void {
-  if (!isChunkSize(chunkSize)) {
+export function checkChunkSize(chunkSize: number | undefined): void {
+  if (chunkSize !== undefined && !isChunkSize(chunkSize)) {
     throw new CkptfsError('bad-argument', `chunk size ${chunkSize}: must be a power of two from 4096 to 65536`);
   }
 }

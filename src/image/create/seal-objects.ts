@@ -1,6 +1,6 @@
-import { Geometry } from '../../format/geometry.ts';
 import { DIGEST_SIZE } from '../../format/manifest.ts';
 import type { WritableStore } from '../../stores/writable-store.ts';
+import { geometryOf } from '../objects/image-context.ts';
 import type { JobSetup } from '../workers/worker-messages.ts';
 import { type Cancellation, type Progress, runTasks } from '../workers/worker-pool.ts';
 import { type Plan, segmentsInGroup } from './plan.ts';
@@ -23,7 +23,7 @@ export async function sealObjects<S extends GroupSetup & JobSetup>(
   setup: S,
   { jobs, onProgress, existing = new Set(), signal, onCancellable }: SealObjectsOptions,
 ): Promise<Buffer[]> {
-  const geometry = new Geometry(setup.chunkSize, setup.suite);
+  const geometry = geometryOf(setup);
   const digests = plan.objects.map(({ chunks }) => Buffer.alloc(geometry.groupsFor(chunks) * DIGEST_SIZE));
   let doneBytes = 0;
   function* tasks(): Generator<SealTask> {

@@ -4,15 +4,20 @@ import { Directory } from '../../base/linux/directory.ts';
 import { Region } from '../../base/linux/native.ts';
 import { printable } from '../../base/printable.ts';
 import { wipe } from '../../base/wipe.ts';
+import { ChunkCompressor, type Effort } from '../../compression/chunk-compressor.ts';
 import { Secret } from '../../crypto/secret.ts';
 import type { CipherName } from '../../format/ciphers.ts';
-import { Geometry, PAGE_SIZE, SECTOR_SIZE } from '../../format/geometry.ts';
+import type { CompressionName } from '../../format/compressions.ts';
+import { PAGE_SIZE, SECTOR_SIZE } from '../../format/geometry.ts';
 import { DIGEST_SIZE } from '../../format/manifest.ts';
+import { emptySectors } from '../../format/record.ts';
 import type { SuiteName } from '../../format/suites.ts';
 import { openWritableStore } from '../../stores/open-store.ts';
 import type { StorePlace } from '../../stores/store.ts';
+import { geometryOf } from '../objects/image-context.ts';
 import { Nonces } from '../objects/nonces.ts';
 import { digestTagPage, ObjectSealer, writeObjectHeader } from '../objects/object-sealer.ts';
+import { writeStored } from '../objects/stored-runs.ts';
 import { MAX_PATH_SHOWN } from '../outside/losses.ts';
 import { type FindPlace, pathInTree, TreeDirectories } from '../outside/tree-directories.ts';
 import type { JobWorker } from '../workers/worker-messages.ts';
@@ -26,6 +31,8 @@ export interface GroupSetup {
   readonly suite: SuiteName | undefined;
   readonly cipher: CipherName;
   readonly chunkSize: number;
+  readonly compression: CompressionName | undefined;
+  readonly effort: Effort | undefined;
   readonly imageId: Uint8Array;
   readonly imageKey: SharedArrayBuffer;
 }
@@ -70,13 +77,16 @@ export function sealWorker(setup: SealSetup): JobWorker {
 
 /** Seals groups of objects, wherever their bytes come from. */
 export function groupSealer(setup: GroupSetup, source: SegmentSource): JobWorker {
-  const geometry = new Geometry(setup.chunkSize, setup.suite);
+  const geometry = geometryOf(setup);
   const imageKey = Secret.fromShared(setup.imageKey);
   const store = openWritableStore(setup.store);
   const plain = new Region(geometry.groupSize);
   const stored = new Region(geometry.groupStride);
   const digest = new Region(DIGEST_SIZE);
   const nonces = new Nonces();
+  const compressor =
+    setup.compression === undefined ? undefined : new ChunkCompressor(setup.compression, geometry, setup.effort);
+  const empty = new Uint16Array(geometry.chunksPerGroup);
 
   const run = (task: SealTask): SealResult => {
     const id = Buffer.from(task.objectId);
@@ -90,7 +100,11 @@ export function groupSealer(setup: GroupSetup, source: SegmentSource): JobWorker
         const used = Math.min(geometry.sectorsPerChunk, usedSectors(length - i * geometry.chunkSize));
         const holes = geometry.holeMask & ~(2 ** used - 1);
         const at = i * geometry.chunkSize;
-        sealer.seal(task.group * geometry.chunksPerGroup + i, holes, plain, at, stored, PAGE_SIZE + at, stored);
+        const chunk = task.group * geometry.chunksPerGroup + i;
+        const sectors = compressor?.compress(plain, at, holes) ?? 0;
+        const [from, start] = compressor !== undefined && sectors > 0 ? [compressor.content, 0] : [plain, at];
+        sealer.seal(chunk, holes, sectors, from, start, stored, PAGE_SIZE + at, stored);
+        empty[i] = emptySectors(holes, sectors, geometry);
       }
     } finally {
       sealer.dispose();
@@ -98,8 +112,9 @@ export function groupSealer(setup: GroupSetup, source: SegmentSource): JobWorker
     const file = store.openObjectForWriting(id.toString('hex'));
     try {
       if (task.group === 0) writeObjectHeader(file, setup, id);
-      const end = PAGE_SIZE + usedSectors(length) * SECTOR_SIZE;
-      file.write(stored, 0, end, geometry.tagPageOffset(task.group));
+      const { sectorsPerChunk } = geometry;
+      const run = { region: stored, lead: PAGE_SIZE, empty, count: chunks, sectorsPerChunk };
+      writeStored(file, run, geometry.tagPageOffset(task.group));
     } finally {
       file.close();
     }
@@ -111,6 +126,7 @@ export function groupSealer(setup: GroupSetup, source: SegmentSource): JobWorker
     run: (task) => run(task as SealTask),
     close: () => {
       wipe(plain.bytes);
+      compressor?.wipe();
       source.close();
       store.close();
     },

@@ -20,9 +20,18 @@ export interface ImageContext<S extends Store = Store> extends ObjectContext {
   readonly header: Header;
 }
 
+/** Returns the places of everything in the objects of an image. */
+export function geometryOf({
+  chunkSize,
+  suite,
+  compression,
+}: Pick<Header, 'chunkSize' | 'suite' | 'compression'>): Geometry {
+  return new Geometry(chunkSize, suite, compression);
+}
+
 /** Puts together what belongs to one image. */
 export function imageContext<S extends Store>(store: S, header: Header, imageKey: Secret): ImageContext<S> {
-  return { store, header, imageKey, geometry: new Geometry(header.chunkSize, header.suite) };
+  return { store, header, imageKey, geometry: geometryOf(header) };
 }
 
 /** Makes the cipher for the chunks of an object. The caller disposes of it. */

@@ -26,11 +26,13 @@ export class ObjectSealer {
   /**
    * Seals a chunk from `plain` to `sealed`, and puts its record on the tag page of its group.
    * @param holes bit s means that sector s is a hole, which is neither read nor written
+   * @param compressedSectors how many sectors `plain` has of a compressed chunk; 0 if it is not compressed
    * @param page may be the region that is sealed to, but not the same bytes of it
    */
   seal(
     chunk: number,
     holes: number,
+    compressedSectors: number,
     plain: Region,
     plainOffset: number,
     sealed: Region,
@@ -39,7 +41,7 @@ export class ObjectSealer {
   ): void {
     const record = this.#geometry.recordOffset(chunk);
     this.#nonces.take(page, record, this.#geometry);
-    this.#cipher.seal(chunk, holes, plain, plainOffset, sealed, sealedOffset, page, record);
+    this.#cipher.seal(chunk, holes, compressedSectors, plain, plainOffset, sealed, sealedOffset, page, record);
   }
 
   /** Wipes the keys. */

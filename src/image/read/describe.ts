@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { printable } from '../../base/printable.ts';
+import type { CompressionName } from '../../format/compressions.ts';
 import type { Header } from '../../format/header.ts';
 import { FORMAT_VERSION } from '../../format/header.ts';
 import type { Inode } from '../../format/manifest.ts';
@@ -23,6 +24,8 @@ export interface ImageOutside {
   readonly cipher: string;
   /** Bytes. */
   readonly chunkSize: number;
+  /** How chunks are compressed where that saves room; undefined where none is. */
+  readonly compression?: CompressionName;
   /** The ids of the images that it takes the place of, the newest first. */
   readonly replaces?: readonly string[];
   /** `alg` of each key slot. */
@@ -77,6 +80,7 @@ export function describeOutside(store: Store, header: Header): ImageOutside {
     suite: header.suite ?? DEFAULT_SUITE,
     cipher: header.cipher,
     chunkSize: header.chunkSize,
+    ...(header.compression === undefined ? {} : { compression: header.compression }),
     ...(header.replaces === undefined ? {} : { replaces: header.replaces.map((id) => id.toString('hex')) }),
     slots: header.slots.map((slot) => slotAlgorithm(slot) ?? 'unknown'),
     signatures: store.has('journal') ? [] : listSignatures(store).map(describeSignature),

@@ -1,7 +1,7 @@
 import { Counters } from '../../base/counters.ts';
 import { Region } from '../../base/linux/native.ts';
 import { wipe } from '../../base/wipe.ts';
-import { SECTOR_SIZE } from '../../format/geometry.ts';
+import { MAX_CHUNK_SIZE, SECTOR_SIZE } from '../../format/geometry.ts';
 import type { Extent, FileInode } from '../../format/manifest.ts';
 import { firstExtentPast } from './extents.ts';
 import type { SourceReader } from './image-source.ts';
@@ -14,13 +14,15 @@ export const RUN_SIZE = 1 << 20;
 export class ImageReader implements SourceReader {
   readonly #objects: ObjectReader;
   /** Ciphertext. */
-  readonly #run = new Region(RUN_SIZE);
+  readonly #run: Region;
   /** A sector of which only a part was asked for. */
   readonly #bounce = new Region(SECTOR_SIZE);
 
   /** @param cacheSize the most bytes of tag pages to keep */
   constructor(image: ObjectSource, cacheSize: number = DEFAULT_READ_CACHE_BYTES, counters: Counters = new Counters()) {
     this.#objects = new ObjectReader(image, counters, cacheSize);
+    // Of compressed chunks all is read, before and after what is asked for.
+    this.#run = new Region(RUN_SIZE + (this.#objects.geometry.compression === undefined ? 0 : 2 * MAX_CHUNK_SIZE));
   }
 
   /**
@@ -77,13 +79,14 @@ export class ImageReader implements SourceReader {
       const first = position - (position % SECTOR_SIZE);
       const groupEnd = position - (position % groupSize) + groupSize;
       const stop = Math.min(end, groupEnd, first + RUN_SIZE);
-      this.#objects.load(object, first, Math.ceil((stop - first) / SECTOR_SIZE) * SECTOR_SIZE, this.#run);
-      this.#openRun(object, first, position, stop, out, outOffset + position - start);
+      const length = Math.ceil((stop - first) / SECTOR_SIZE) * SECTOR_SIZE;
+      const before = this.#objects.load(object, first, length, this.#run);
+      this.#openRun(object, first - before, position, stop, out, outOffset + position - start);
       position = stop;
     }
   }
 
-  /** Opens bytes `start` to `end` of what was loaded from `first` on. Nothing of it is kept: the kernel does. */
+  /** Opens bytes `start` to `end` of what is loaded from `first` on. Nothing of it is kept: the kernel does. */
   #openRun(object: number, first: number, start: number, end: number, out: Region, outOffset: number): void {
     for (let position = start; position < end; ) {
       const sector = position - (position % SECTOR_SIZE);

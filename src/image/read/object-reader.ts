@@ -2,9 +2,12 @@ import { LRUCache } from 'lru-cache';
 import type { Counters } from '../../base/counters.ts';
 import { CkptfsError } from '../../base/errors.ts';
 import { Region } from '../../base/linux/native.ts';
+import { wipe } from '../../base/wipe.ts';
+import { ChunkDecompressor } from '../../compression/chunk-decompressor.ts';
 import { type Geometry, PAGE_SIZE, SECTOR_SIZE } from '../../format/geometry.ts';
 import { DIGEST_SIZE, type ObjectEntry } from '../../format/manifest.ts';
 import { encodeObjectHeader } from '../../format/object-header.ts';
+import { readCompressedSectors, readHoles } from '../../format/record.ts';
 import type { StoredObject } from '../../stores/store.ts';
 import { type ImageContext, imageContext } from '../objects/image-context.ts';
 import { digestTagPage } from '../objects/object-sealer.ts';
@@ -37,6 +40,8 @@ export interface ChunkFault {
   readonly reason: string;
 }
 
+const WRONG_TAG = 'its tag does not match';
+
 export const MAX_OPEN_OBJECTS = 128;
 
 /** With chunks of 16 KiB, tag pages of so many bytes lead to 4 GiB of data. */
@@ -56,6 +61,9 @@ export class ObjectReader {
   /** The number of each object's first tag page among all tag pages of the image. */
   readonly #firstGroups: number[] = [0];
   readonly #digest = new Region(DIGEST_SIZE);
+  /** Made when the first compressed chunk is read. */
+  #decompressor: ChunkDecompressor | undefined;
+  #chunk: Region | undefined;
   /** The object that was used last, which needs no search in the cache. */
   #lastIndex = -1;
   #last: OpenEntry | undefined;
@@ -75,21 +83,28 @@ export class ObjectReader {
   }
 
   /**
-   * Reads what is stored of whole sectors of one group into `stored`, for {@link openLoaded}.
+   * Reads what is stored of whole sectors of one group into `stored`, for {@link openLoaded}. Of compressed chunks all
+   * is read, so that `stored` needs room for a chunk less a sector before what is asked for, and as much after it.
    * @param start of the first sector in the data space of the object
+   * @returns how many bytes there are in `stored` before that sector
    * @throws CkptfsError `damaged`, `io`
    */
-  load(object: number, start: number, length: number, stored: Region): void {
+  load(object: number, start: number, length: number, stored: Region): number {
     const opened = this.#open(object);
-    const chunk = Math.floor(start / this.geometry.chunkSize);
+    const { chunkSize, chunksPerGroup } = this.geometry;
+    const chunk = Math.floor(start / chunkSize);
     const group = this.geometry.groupOf(chunk);
     const fault = this.#findTagPage(object, opened, group);
-    if (fault !== undefined) throw this.#damaged(opened, group * this.geometry.chunksPerGroup, fault);
-    const read = opened.readSealed(start, length, stored, 0);
+    if (fault !== undefined) throw this.#damaged(opened, group * chunksPerGroup, fault);
+    const last = Math.floor((start + length - 1) / chunkSize);
+    const first = this.#isCompressed(chunk) ? chunk * chunkSize : start;
+    const end = this.#isCompressed(last) ? (last + 1) * chunkSize : start + length;
+    const read = opened.readSealed(first, end - first, stored, 0);
     this.#counters.add('storedBytesRead', read);
-    if (read !== length && opened.entry.growing === undefined) {
+    if (read !== end - first && opened.entry.growing === undefined) {
       throw this.#damaged(opened, chunk, 'the file ends early');
     }
+    return start - first;
   }
 
   /**
@@ -113,12 +128,15 @@ export class ObjectReader {
       const inChunk = (start + done) % chunkSize;
       const size = Math.min(length - done, chunkSize - inChunk);
       const from = storedOffset + done;
-      const first = inChunk / SECTOR_SIZE;
-      const count = size / SECTOR_SIZE;
-      if (
-        !opened.cipher.open(chunk, first, count, stored, from, this.#page, this.#recordAt(chunk), to, toOffset + done)
-      ) {
-        throw this.#damaged(opened, chunk, 'its tag does not match');
+      if (this.#isCompressed(chunk)) {
+        this.#openCompressed(opened, chunk, inChunk, size, stored, from - inChunk, to, toOffset + done);
+      } else {
+        const first = inChunk / SECTOR_SIZE;
+        const count = size / SECTOR_SIZE;
+        const record = this.#recordAt(chunk);
+        if (!opened.cipher.open(chunk, first, count, stored, from, this.#page, record, to, toOffset + done)) {
+          throw this.#damaged(opened, chunk, WRONG_TAG);
+        }
       }
       done += size;
     }
@@ -150,7 +168,13 @@ export class ObjectReader {
       else if ((i + 1) * chunkSize > read) faults.push({ chunk, sectors: holeMask, reason: 'the file ends early' });
       else {
         const sectors = opened.cipher.verify(chunk, data, i * chunkSize, this.#page, this.#recordAt(chunk));
-        if (sectors !== 0) faults.push({ chunk, sectors, reason: 'its tag does not match' });
+        const isCompressed = this.#isCompressed(chunk);
+        // No sector of a compressed chunk is read without all that is stored of it.
+        if (sectors !== 0) faults.push({ chunk, sectors: isCompressed ? holeMask : sectors, reason: WRONG_TAG });
+        else if (isCompressed) {
+          const reason = this.#decompress(opened, chunk, data, i * chunkSize, this.#whole(), 0);
+          if (reason !== undefined) faults.push({ chunk, sectors: holeMask, reason });
+        }
       }
     }
     return faults;
@@ -159,6 +183,61 @@ export class ObjectReader {
   close(): void {
     this.#objects.clear();
     this.#tagPages.clear();
+    this.#decompressor?.wipe();
+    if (this.#chunk !== undefined) wipe(this.#chunk.bytes);
+  }
+
+  #isCompressed(chunk: number): boolean {
+    return (
+      this.geometry.compression !== undefined && readCompressedSectors(this.#page.view, this.#recordAt(chunk)) !== 0
+    );
+  }
+
+  /**
+   * Opens a part of a compressed chunk.
+   * @param inChunk of the part in the chunk
+   * @param storedOffset of the chunk
+   */
+  #openCompressed(
+    opened: OpenEntry,
+    chunk: number,
+    inChunk: number,
+    size: number,
+    stored: Region,
+    storedOffset: number,
+    to: Region,
+    toOffset: number,
+  ): void {
+    const isWhole = size === this.geometry.chunkSize;
+    const [whole, offset] = isWhole ? [to, toOffset] : [this.#whole(), 0];
+    const fault = this.#decompress(opened, chunk, stored, storedOffset, whole, offset);
+    if (fault !== undefined) throw this.#damaged(opened, chunk, fault);
+    if (!isWhole) whole.bytes.copy(to.bytes, toOffset, inChunk, inChunk + size);
+  }
+
+  /** Decrypts and decompresses a chunk, or returns the reason why that fails. */
+  #decompress(
+    { cipher }: OpenEntry,
+    chunk: number,
+    stored: Region,
+    storedOffset: number,
+    to: Region,
+    toOffset: number,
+  ): string | undefined {
+    const { view } = this.#page;
+    const record = this.#recordAt(chunk);
+    const sectors = Math.min(readCompressedSectors(view, record), this.geometry.sectorsPerChunk);
+    this.#decompressor ??= new ChunkDecompressor(this.geometry);
+    const { content } = this.#decompressor;
+    if (!cipher.open(chunk, 0, sectors, stored, storedOffset, this.#page, record, content, 0)) return WRONG_TAG;
+    const isRight = this.#decompressor.decompress(sectors, readHoles(view, record), to, toOffset);
+    return isRight ? undefined : 'its content does not decompress';
+  }
+
+  /** Returns memory for a chunk of which only a part is asked for. */
+  #whole(): Region {
+    this.#chunk ??= new Region(this.geometry.chunkSize);
+    return this.#chunk;
   }
 
   /** Returns the offset of the record of a chunk, which is of the group whose tag page was found last. */

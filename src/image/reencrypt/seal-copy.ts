@@ -1,4 +1,5 @@
 import { CkptfsError } from '../../base/errors.ts';
+import type { Effort } from '../../compression/chunk-compressor.ts';
 import type { Secret } from '../../crypto/secret.ts';
 import type { Signer } from '../../crypto/signer.ts';
 import { Geometry } from '../../format/geometry.ts';
@@ -18,6 +19,8 @@ import type { ResealSetup } from './reseal-worker.ts';
 
 export interface SealCopyOptions extends Cancellation {
   readonly jobs?: number;
+  /** How hard it is tried to compress, where the new image is compressed. */
+  readonly effort?: Effort | undefined;
   readonly onProgress?: (progress: Progress) => void;
   /** Sign the new image. */
   readonly signers?: readonly Signer[];
@@ -88,6 +91,8 @@ async function sealNew(image: Image, plan: Plan, target: CopyTarget, options: Se
     suite: header.suite,
     cipher: header.cipher,
     chunkSize: header.chunkSize,
+    compression: header.compression,
+    effort: options.effort,
     imageId: header.imageId,
     imageKey: imageKey.shared,
     from: { store: image.store.place, imageKey: image.imageKey.shared, manifestDigest: image.manifestDigest },

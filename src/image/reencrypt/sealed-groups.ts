@@ -1,12 +1,12 @@
 import { Region } from '../../base/linux/native.ts';
 import { Secret } from '../../crypto/secret.ts';
-import { Geometry, PAGE_SIZE } from '../../format/geometry.ts';
+import { type Geometry, PAGE_SIZE } from '../../format/geometry.ts';
 import { DIGEST_SIZE } from '../../format/manifest.ts';
 import { encodeObjectHeader } from '../../format/object-header.ts';
 import { openStore } from '../../stores/open-store.ts';
 import type { Store } from '../../stores/store.ts';
 import type { GroupSetup, SealTask } from '../create/seal-worker.ts';
-import { objectCipher } from '../objects/image-context.ts';
+import { geometryOf, objectCipher } from '../objects/image-context.ts';
 import { digestTagPage } from '../objects/object-sealer.ts';
 
 /**
@@ -27,7 +27,7 @@ export class SealedGroups {
     this.#setup = setup;
     this.#store = openStore(setup.store);
     this.#imageKey = Secret.fromShared(setup.imageKey);
-    this.#geometry = new Geometry(setup.chunkSize, setup.suite);
+    this.#geometry = geometryOf(setup);
     this.#stored = new Region(this.#geometry.groupStride);
   }
 

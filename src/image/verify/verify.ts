@@ -1,8 +1,9 @@
 import { Counters } from '../../base/counters.ts';
 import { CkptfsError } from '../../base/errors.ts';
 import { firstNotBelow } from '../../base/search.ts';
-import { Geometry, SECTOR_SIZE } from '../../format/geometry.ts';
+import { SECTOR_SIZE } from '../../format/geometry.ts';
 import { encodeStatement } from '../../format/signatures.ts';
+import { geometryOf } from '../objects/image-context.ts';
 import type { Image } from '../read/image.ts';
 import { ObjectReader } from '../read/object-reader.ts';
 import { ImageTree } from '../read/tree.ts';
@@ -47,7 +48,7 @@ export interface VerifyReport {
  */
 export async function verifyImage(image: Image, options: VerifyOptions = {}): Promise<VerifyReport> {
   const { objects } = image.manifest;
-  const geometry = new Geometry(image.header.chunkSize, image.header.suite);
+  const geometry = geometryOf(image.header);
   const files = new FilesOfObjects(image);
   const coverage = new Coverage(image.manifest, geometry);
   const broken = brokenObjects(image);

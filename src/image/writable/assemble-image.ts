@@ -1,4 +1,5 @@
 import type { Counters } from '../../base/counters.ts';
+import type { Effort } from '../../compression/chunk-compressor.ts';
 import type { WritableStore, WriterLock } from '../../stores/writable-store.ts';
 import type { ImageContext } from '../objects/image-context.ts';
 import { ImageReader } from '../read/image-reader.ts';
@@ -26,6 +27,8 @@ export interface WritableOptions {
   /** Bytes of plaintext of dirty chunks kept at most. They are locked in memory if the system allows it. */
   readonly poolSize?: number;
   readonly onWarning?: WarningListener;
+  /** How hard it is tried to compress, where the image is compressed. */
+  readonly effort?: Effort | undefined;
   /** Returns milliseconds since 1970; the system's clock by default. */
   readonly clock?: () => number;
   readonly limits?: CommitterLimits;
@@ -101,7 +104,7 @@ function contentsOf(
   image: ImageContext<WritableStore>,
   { objects }: LiveState,
   pool: ChunkPool,
-  { cacheSize = DEFAULT_WRITE_CACHE_BYTES, counters }: WritableOptions,
+  { cacheSize = DEFAULT_WRITE_CACHE_BYTES, counters, effort }: WritableOptions,
 ): Contents {
   const { geometry } = image;
   const chunks = new FileChunks(geometry, objects);
@@ -109,7 +112,7 @@ function contentsOf(
   const refused = new RefusedContents(pending);
   const stored = new ImageReader({ ...image, manifest: objects }, cacheSize, counters);
   const reader = new ContentReader(geometry, stored, pool.region);
-  const appender = new ObjectAppender(image, objects);
+  const appender = new ObjectAppender(image, objects, effort);
   const dirty = new DirtyChunks({ pool, geometry, chunks, reader, appender, pending, refused });
   return { chunks, pending, refused, reader, appender, dirty };
 }

@@ -3,7 +3,8 @@ import { IMAGE_KEY_SIZE } from '../../crypto/image-keys.ts';
 import { Secret } from '../../crypto/secret.ts';
 import { randomBytes } from '../../crypto/system-random.ts';
 import { type CipherName, DEFAULT_CIPHER } from '../../format/ciphers.ts';
-import { DEFAULT_CHUNK_SIZE } from '../../format/geometry.ts';
+import type { CompressionName } from '../../format/compressions.ts';
+import { defaultChunkSize } from '../../format/geometry.ts';
 import type { Header } from '../../format/header.ts';
 import { ID_SIZE } from '../../format/manifest.ts';
 import { checkSuite, type SuiteName } from '../../format/suites.ts';
@@ -24,6 +25,7 @@ export interface BeginOptions {
   readonly cipher?: CipherName;
   /** Bytes, as {@link isChunkSize} allows. */
   readonly chunkSize?: number;
+  readonly compression?: CompressionName | undefined;
 }
 
 export interface BegunImage {
@@ -39,13 +41,20 @@ export interface BegunImage {
  * @throws CkptfsError `bad-argument`, `io`
  */
 export async function beginImage(store: WritableStore, options: BeginOptions): Promise<BegunImage> {
-  const { suite, cipher = DEFAULT_CIPHER, chunkSize = DEFAULT_CHUNK_SIZE, makeSlots, root } = options;
+  const { suite, cipher = DEFAULT_CIPHER, compression, makeSlots, root } = options;
+  const { chunkSize = defaultChunkSize(compression) } = options;
   checkChunkSize(chunkSize);
   checkSuite(options);
   const imageKey = Secret.random(IMAGE_KEY_SIZE);
   try {
     const imageId = randomBytes(ID_SIZE);
-    const header = await writeNewHeader(store, makeSlots, imageKey, { imageId, suite, cipher, chunkSize });
+    const header = await writeNewHeader(store, makeSlots, imageKey, {
+      imageId,
+      suite,
+      cipher,
+      chunkSize,
+      compression,
+    });
     const image = imageContext(store, header, imageKey);
     const state = emptyState(root, timeAt(Date.now()));
     const snapshot = new Snapshot(state, new FileChunks(image.geometry, state.objects));

@@ -47,7 +47,7 @@ function sealed(cipher: ChunkCipher, geometry: Geometry, index: number, holes: n
   const stored = new Region(randomBytes(geometry.chunkSize));
   const record = new Region(randomBytes(geometry.recordSize));
   nonceIn(record, geometry);
-  cipher.seal(index, holes, plain, 0, stored, 0, record, 0);
+  cipher.seal(index, holes, 0, plain, 0, stored, 0, record, 0);
   return { plain, stored, record };
 }
 
@@ -174,7 +174,7 @@ describe('any chunk, by either implementation', () => {
         const c = make(opener, cipher, geometry);
         const { plain, stored, record } = sealed(c, geometry, index, 0);
         const other = { stored: new Region(geometry.chunkSize), record: new Region(Buffer.from(record.bytes)) };
-        c.seal((index + 1) % 2 ** 32, 0, plain, 0, other.stored, 0, other.record, 0);
+        c.seal((index + 1) % 2 ** 32, 0, 0, plain, 0, other.stored, 0, other.record, 0);
         other.stored.bytes.copy(stored.bytes, 0, 0, SECTOR_SIZE);
         other.record.bytes.copy(record.bytes, tagOffset(0), tagOffset(0), tagOffset(1));
         expect(opens(c, geometry, index, stored, record)).toBe(false);
@@ -241,7 +241,7 @@ describe.each(implementations)('%s', (name) => {
       const records = new Region(randomBytes(128));
       nonceIn(records, geometry, 32);
       const margins = Buffer.from(records.bytes);
-      c.seal(9, 0b1001, memory, 32, memory, 32, records, 32);
+      c.seal(9, 0b1001, 0, memory, 32, memory, 32, records, 32);
       expect(memory.bytes.subarray(0, 32)).toEqual(Buffer.alloc(32, 0xee));
       expect(memory.bytes.subarray(-32)).toEqual(Buffer.alloc(32, 0xee));
       expect(memory.bytes.subarray(32, 32 + SECTOR_SIZE).equals(Buffer.alloc(SECTOR_SIZE))).toBe(true);
@@ -266,10 +266,10 @@ describe.each(implementations)('%s', (name) => {
       const c = make(name, cipher, geometry);
       const { plain, stored, record } = sealed(c, geometry, 0, 0);
       const [short, to] = [new Region(geometry.chunkSize - 1), new Region(geometry.chunkSize)];
-      expect(() => c.seal(0, 0b10000, plain, 0, stored, 0, record, 0)).toThrow('hole map');
-      expect(() => c.seal(0, 0, short, 0, stored, 0, record, 0)).toThrow('not inside');
-      expect(() => c.seal(0, 0, plain, 0, short, 0, record, 0)).toThrow('not inside');
-      expect(() => c.seal(0, 0, plain, 0, stored, 0, record, 1)).toThrow('not inside');
+      expect(() => c.seal(0, 0b10000, 0, plain, 0, stored, 0, record, 0)).toThrow('hole map');
+      expect(() => c.seal(0, 0, 0, short, 0, stored, 0, record, 0)).toThrow('not inside');
+      expect(() => c.seal(0, 0, 0, plain, 0, short, 0, record, 0)).toThrow('not inside');
+      expect(() => c.seal(0, 0, 0, plain, 0, stored, 0, record, 1)).toThrow('not inside');
       expect(() => c.verify(0, short, 0, record, 0)).toThrow('not inside');
       expect(() => c.verify(0, stored, 0, record, 1)).toThrow('not inside');
       expect(() => c.open(0, 3, 2, stored, 0, record, 0, to, 0)).toThrow('past the end');

@@ -10,7 +10,7 @@ import {
   readHoles,
   setSectorBits,
   tagOffset,
-  writeHoles,
+  writeRecordHead,
 } from '../../../src/format/record.ts';
 
 const OFFSET = 5;
@@ -28,12 +28,12 @@ function record(holesAndFlags: string, geometry: Geometry): DataView {
 }
 
 describe('chunk record', () => {
-  test('holes are little-endian at 12, flags follow them, then tags, then zeros', () => {
+  test('holes are little-endian at 12, then the sectors of a compressed chunk, then tags, then zeros', () => {
     const geometry = new Geometry(8192);
     expect(readHoles(record('34120000', geometry), OFFSET)).toBe(0x1234);
     const bytes = Buffer.alloc(OFFSET + geometry.recordSize + 1, 0xaa);
-    writeHoles(viewOf(bytes), OFFSET, 0b10, geometry);
-    const expected = ['aa'.repeat(OFFSET + 12), '02000000', 'aa'.repeat(24), '00'.repeat(24), 'aa'];
+    writeRecordHead(viewOf(bytes), OFFSET, 0b10, 3, geometry);
+    const expected = ['aa'.repeat(OFFSET + 12), '02000300', 'aa'.repeat(24), '00'.repeat(24), 'aa'];
     expect(bytes.toString('hex')).toBe(expected.join(''));
     expect([0, 1, 15].map(tagOffset)).toEqual([16, 28, 196]);
   });

@@ -2,8 +2,10 @@ import { invariant, isFailure } from '../../../base/assert.ts';
 import { ioErrorName } from '../../../base/errors.ts';
 import type { Region } from '../../../base/linux/native.ts';
 import { wipe } from '../../../base/wipe.ts';
+import { ChunkCompressor, type Effort } from '../../../compression/chunk-compressor.ts';
 import { randomBytes } from '../../../crypto/system-random.ts';
 import { ID_SIZE } from '../../../format/manifest.ts';
+import { emptySectors } from '../../../format/record.ts';
 import type { WritableObject, WritableStore } from '../../../stores/writable-store.ts';
 import type { ImageContext } from '../../objects/image-context.ts';
 import { Nonces } from '../../objects/nonces.ts';
@@ -13,6 +15,9 @@ import { LiveObject, type ObjectTable } from '../model/object-table.ts';
 import { Placements } from '../model/placements.ts';
 import { finishObject, writeTagPage } from './finish-object.ts';
 import { Staging } from './staging.ts';
+
+/** A program waits for each write, on the only thread. */
+const DEFAULT_EFFORT: Effort = { level: 1, isAdaptive: true };
 
 /** An object that is being filled. */
 interface FilledObject {
@@ -33,6 +38,7 @@ export class ObjectAppender {
   readonly #nonces = new Nonces();
   /** Sealed chunks that are not written yet, the last ones of the current object. */
   readonly #staging: Staging;
+  readonly #compressor: ChunkCompressor | undefined;
   /** Places of the current batch. */
   #placements = new Placements();
   #current: FilledObject | undefined;
@@ -42,10 +48,15 @@ export class ObjectAppender {
   readonly #unsynced = new Set<FilledObject>();
   #namesChanged = false;
 
-  constructor(image: ImageContext<WritableStore>, table: ObjectTable) {
+  /** @param effort how hard it is tried to compress, where the image is compressed */
+  constructor(image: ImageContext<WritableStore>, table: ObjectTable, effort = DEFAULT_EFFORT) {
     this.#image = image;
     this.#table = table;
     this.#staging = new Staging(image.geometry);
+    const { compression } = image.geometry;
+    if (compression !== undefined) {
+      this.#compressor = new ChunkCompressor(compression, image.geometry, effort);
+    }
   }
 
   /**
@@ -74,9 +85,12 @@ export class ObjectAppender {
     const { object, index, growing, sealer } = this.#objectToFill();
     const chunk = object.chunks++;
     const { region, nextOffset } = this.#staging;
+    const compressor = this.#compressor;
+    const sectors = compressor?.compress(plain, offset, holes) ?? 0;
+    const [from, start] = compressor !== undefined && sectors > 0 ? [compressor.content, 0] : [plain, offset];
     this.#placements.add(index, chunk);
-    sealer.seal(chunk, holes, plain, offset, region, nextOffset, growing.pageToFill(chunk));
-    this.#staging.add(holes);
+    sealer.seal(chunk, holes, sectors, from, start, region, nextOffset, growing.pageToFill(chunk));
+    this.#staging.add(emptySectors(holes, sectors, this.#image.geometry));
   }
 
   /** Gives up the places of a batch. They are never used again. */
@@ -137,6 +151,7 @@ export class ObjectAppender {
   /** Wipes keys and closes files. The objects stay as they are. */
   close(): void {
     wipe(this.#staging.region.bytes);
+    this.#compressor?.wipe();
     this.#retire();
     for (const { file } of new Set([...this.#full, ...this.#unsynced])) file.close();
     this.#full.clear();
@@ -196,7 +211,7 @@ export class ObjectAppender {
     this.#unsynced.add(current);
     this.#staging.write(file, this.#image.geometry.chunkOffset(object.chunks - this.#staging.count));
     // Finishing the object must not meet a limit of file size, when it is too late to take another object.
-    if (this.#staging.endsInHole) file.truncate(this.#image.geometry.objectSize(object.chunks));
+    if (this.#staging.endsEmpty) file.truncate(this.#image.geometry.objectSize(object.chunks));
     this.#staging.clear();
     if (object.chunks % this.#image.geometry.chunksPerGroup !== 0) return;
     for (const [group, page] of growing.unwritten()) {

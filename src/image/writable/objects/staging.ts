@@ -1,7 +1,7 @@
 import { Region } from '../../../base/linux/native.ts';
-import { type Geometry, SECTOR_SIZE } from '../../../format/geometry.ts';
-import { nextData, nextHole } from '../../../format/record.ts';
+import type { Geometry } from '../../../format/geometry.ts';
 import type { WritableObject } from '../../../stores/writable-store.ts';
+import { writeStored } from '../../objects/stored-runs.ts';
 
 /** Bytes of ciphertext that are written at once. */
 const SIZE = 1 << 20;
@@ -10,12 +10,13 @@ const SIZE = 1 << 20;
 export class Staging {
   readonly region = new Region(SIZE);
   readonly #geometry: Geometry;
-  readonly #holes: Uint16Array;
+  /** For each chunk a map of its sectors that store nothing. */
+  readonly #empty: Uint16Array;
   #count = 0;
 
   constructor(geometry: Geometry) {
     this.#geometry = geometry;
-    this.#holes = new Uint16Array(SIZE / geometry.chunkSize);
+    this.#empty = new Uint16Array(SIZE / geometry.chunkSize);
   }
 
   /** How many chunks there are. */
@@ -24,13 +25,13 @@ export class Staging {
   }
 
   get isFull(): boolean {
-    return this.#count === this.#holes.length;
+    return this.#count === this.#empty.length;
   }
 
-  /** Whether the last sector is a hole, so that nothing of it is written. */
-  get endsInHole(): boolean {
+  /** Whether nothing is written of the last sector. */
+  get endsEmpty(): boolean {
     return (
-      this.#count > 0 && ((this.#holes[this.#count - 1] as number) >>> (this.#geometry.sectorsPerChunk - 1)) % 2 === 1
+      this.#count > 0 && ((this.#empty[this.#count - 1] as number) >>> (this.#geometry.sectorsPerChunk - 1)) % 2 === 1
     );
   }
 
@@ -39,43 +40,19 @@ export class Staging {
     return this.#count * this.#geometry.chunkSize;
   }
 
-  /** Adds the chunk at {@link nextOffset}. @param holes bit s means that sector s is not written */
-  add(holes: number): void {
-    this.#holes[this.#count++] = holes;
+  /** Adds the chunk at {@link nextOffset}. @param empty bit s means that sector s stores nothing, and is not written */
+  add(empty: number): void {
+    this.#empty[this.#count++] = empty;
   }
 
   clear(): void {
     this.#count = 0;
   }
 
-  /**
-   * Writes the chunks without their holes, in one piece if there are none.
-   * @param position of the first chunk in the file
-   * @throws CkptfsError `io`
-   */
+  /** Writes the chunks. @param position of the first one in the file @throws CkptfsError `io` */
   write(file: WritableObject, position: number): void {
+    const { region } = this;
     const { sectorsPerChunk } = this.#geometry;
-    let start = 0;
-    let end = 0;
-    for (let chunk = 0; chunk < this.#count; chunk++) {
-      const holes = this.#holes[chunk] as number;
-      for (let sector = nextData(holes, 0, sectorsPerChunk); sector < sectorsPerChunk; ) {
-        const stop = nextHole(holes, sector, sectorsPerChunk);
-        const first = chunk * sectorsPerChunk + sector;
-        if (first !== end) {
-          this.#writeSectors(file, position, start, end);
-          start = first;
-        }
-        end = chunk * sectorsPerChunk + stop;
-        sector = nextData(holes, stop, sectorsPerChunk);
-      }
-    }
-    this.#writeSectors(file, position, start, end);
-  }
-
-  #writeSectors(file: WritableObject, position: number, start: number, end: number): void {
-    if (start === end) return;
-    const offset = start * SECTOR_SIZE;
-    file.write(this.region, offset, (end - start) * SECTOR_SIZE, position + offset);
+    writeStored(file, { region, lead: 0, empty: this.#empty, count: this.#count, sectorsPerChunk }, position);
   }
 }

@@ -49,6 +49,7 @@ beforeEach(() => {
     suite: undefined,
     cipher: undefined,
     chunkSize: undefined,
+    compress: undefined,
     skipSpecial: false,
     sign: undefined,
     signCert: undefined,

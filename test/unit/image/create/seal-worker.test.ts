@@ -33,6 +33,8 @@ function sealAfter(directory: string, change: () => void): void {
     suite: 'default',
     cipher: 'aes-256-xts',
     chunkSize: 4096,
+    compression: undefined,
+    effort: undefined,
     imageId: Buffer.alloc(16, 1),
     imageKey: Secret.random(32).shared,
     source: { root: source.root.fd, location: source.location, names: shareNames(tree.inodes) },

@@ -3,6 +3,7 @@ import { Errno } from '../../../../src/base/errno.ts';
 import { Region } from '../../../../src/base/linux/native.ts';
 import type { Secret } from '../../../../src/crypto/secret.ts';
 import type { CipherName } from '../../../../src/format/ciphers.ts';
+import type { CompressionName } from '../../../../src/format/compressions.ts';
 import type { Header } from '../../../../src/format/header.ts';
 import type { SuiteName } from '../../../../src/format/suites.ts';
 import { openImage } from '../../../../src/image/read/image.ts';
@@ -28,13 +29,18 @@ export interface BegunImage {
 const SLOT_HEADER = Buffer.from('{"alg":"A256KW"}').toString('base64url');
 
 /** A new image in memory, unsealed and empty. */
-export async function newImage(cipher: CipherName, chunkSize: number, suite?: SuiteName): Promise<BegunImage> {
+export async function newImage(
+  cipher: CipherName,
+  chunkSize: number,
+  suite?: SuiteName,
+  compression?: CompressionName,
+): Promise<BegunImage> {
   const store = new RecordingStore();
   const slot = { protected: SLOT_HEADER, encrypted_key: 'AA', iv: 'AA', ciphertext: 'AA', tag: 'AA' };
   const makeSlots = (): Promise<(typeof slot)[]> => Promise.resolve([slot]);
   const root = { mode: 0o755, uid: 0, gid: 0 };
   const made = suite === undefined ? {} : { suite };
-  const begun = await beginImage(store, { makeSlots, root, ...made, cipher, chunkSize });
+  const begun = await beginImage(store, { makeSlots, root, ...made, cipher, chunkSize, compression });
   return { store, ...begun };
 }
 

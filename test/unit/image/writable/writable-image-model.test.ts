@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { cipherNames } from '../../../../src/format/ciphers.ts';
+import { compressionNames } from '../../../../src/format/compressions.ts';
 import { type Operation, operation } from './operations.ts';
 import { newImage, Session } from './session.ts';
 
@@ -12,13 +13,16 @@ const beginning: Operation[] = [
   { kind: 'write', file: 0, offset: 0, length: 100_000, seed: 1 },
 ];
 
-for (const cipher of cipherNames) {
-  describe(cipher, () => {
+for (const [cipher, compression] of [
+  ...cipherNames.map((cipher) => [cipher, undefined] as const),
+  ...compressionNames.map((compression) => ['aes-256-xts', compression] as const),
+]) {
+  describe(`${cipher}, ${compression ?? 'not compressed'}`, () => {
     for (const chunkSize of [4096, 16384, 65536]) {
       test(`${chunkSize / 1024} KiB chunks: whatever is done, the image holds what a plain tree would`, async () => {
         await fc.assert(
           fc.asyncProperty(fc.array(operation(chunkSize), { minLength: 5, maxLength: 40 }), async (operations) => {
-            const session = new Session(await newImage(cipher, chunkSize));
+            const session = new Session(await newImage(cipher, chunkSize, undefined, compression));
             try {
               for (const step of [...beginning, ...operations]) session.apply(step);
               session.check();

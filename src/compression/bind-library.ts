@@ -1,0 +1,31 @@
+import { CkptfsError } from '../base/errors.ts';
+import { bind, openLibrary } from '../base/linux/native.ts';
+import type { CompressionName } from '../format/compressions.ts';
+
+/** The names by which the dynamic linker finds the libraries, the same in every distribution. */
+const libraries: Readonly<Record<CompressionName, string>> = { zstd: 'libzstd.so.1', lz4: 'liblz4.so.1' };
+
+const features = { zstd: 'libzstd', lz4: 'liblz4' } as const;
+
+/**
+ * Returns what binds functions of a library: as Node has it in itself (Zstandard, from 22.15 on), otherwise as the host
+ * has it.
+ * @param oneOf the name of one of its functions
+ * @throws CkptfsError `missing-feature`
+ */
+export function bindLibrary(name: CompressionName, oneOf: string): typeof bind {
+  try {
+    bind(oneOf, 'void', []);
+    return bind;
+  } catch {
+    // Node does not have it.
+  }
+  try {
+    return openLibrary(libraries[name]);
+  } catch (cause) {
+    throw new CkptfsError('missing-feature', `compression by ${name} needs the library ${libraries[name]}`, {
+      data: { feature: features[name] },
+      cause,
+    });
+  }
+}

@@ -1,0 +1,4 @@
+/** Levels of Zstandard that need no more memory than their default windows (zstd --ultra has others). */
+export const MIN_ZSTD_LEVEL = 1;
+export const MAX_ZSTD_LEVEL = 19;
+export const DEFAULT_ZSTD_LEVEL = 3;

@@ -1,0 +1,72 @@
+import { CkptfsError } from '../base/errors.ts';
+import { Region } from '../base/linux/native.ts';
+import { wipe } from '../base/wipe.ts';
+import { bindLibrary } from './bind-library.ts';
+import type { Codec } from './codec.ts';
+import { DEFAULT_ZSTD_LEVEL } from './zstd-levels.ts';
+
+/** Bytes that a context takes to compress what is as small as a chunk, at any level, and some more. */
+const COMPRESSION_SPACE = 8 << 20;
+
+/** The functions of libzstd that are called, as zstd.h (1.4) declares them. A size below zero is an error. */
+function bindZstd() {
+  const bound = bindLibrary('zstd', 'ZSTD_initStaticDCtx');
+  const [pointer, size] = ['uintptr_t', 'int64_t'];
+  return {
+    initCompression: bound('ZSTD_initStaticCCtx', pointer, [pointer, size]),
+    compress: bound('ZSTD_compressCCtx', size, [pointer, pointer, size, pointer, size, 'int']),
+    decompressionSpace: bound('ZSTD_estimateDCtxSize', size, []),
+    initDecompression: bound('ZSTD_initStaticDCtx', pointer, [pointer, size]),
+    frameSize: bound('ZSTD_findFrameCompressedSize', size, [pointer, size]),
+    decompress: bound('ZSTD_decompressDCtx', size, [pointer, pointer, size, pointer, size]),
+  };
+}
+
+interface Context {
+  readonly memory: Region;
+  readonly pointer: number;
+}
+
+/** Zstandard (RFC 8878): one frame. Its contexts are in memory that can be wiped, and are made when they are needed. */
+export class Zstd implements Codec {
+  readonly #lib = bindZstd();
+  readonly #level: number;
+  #compression: Context | undefined;
+  #decompression: Context | undefined;
+
+  /** @throws CkptfsError `missing-feature` */
+  constructor(level = DEFAULT_ZSTD_LEVEL) {
+    this.#level = level;
+  }
+
+  compress(from: Region, fromOffset: number, length: number, to: Region, toOffset: number, room: number): number {
+    this.#compression ??= begin(this.#lib.initCompression, COMPRESSION_SPACE);
+    const { pointer } = this.#compression;
+    const [source, target] = [from.address + fromOffset, to.address + toOffset];
+    return Math.max(0, this.#lib.compress(pointer, target, room, source, length, this.#level));
+  }
+
+  decompress(from: Region, fromOffset: number, length: number, to: Region, toOffset: number, size: number): boolean {
+    this.#decompression ??= begin(this.#lib.initDecompression, this.#lib.decompressionSpace());
+    const { pointer } = this.#decompression;
+    const [source, target] = [from.address + fromOffset, to.address + toOffset];
+    // It would go on with a second frame.
+    if (this.#lib.frameSize(source, length) !== length) return false;
+    return this.#lib.decompress(pointer, target, size, source, length) === size;
+  }
+
+  wipe(): void {
+    for (const context of [this.#compression, this.#decompression])
+      if (context !== undefined) wipe(context.memory.bytes);
+    this.#compression = undefined;
+    this.#decompression = undefined;
+  }
+}
+
+function begin(init: (address: number, size: number) => number, size: number): Context {
+  // They need an address that 8 divides, which this memory has.
+  const memory = new Region(size);
+  const pointer = init(memory.address, size);
+  if (pointer === 0) throw new CkptfsError('internal', `Zstandard has no use for ${size} bytes`);
+  return { memory, pointer };
+}
