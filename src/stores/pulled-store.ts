@@ -1,10 +1,9 @@
-import { writeFileSync } from 'node:fs';
 import { CkptfsError, ioError } from '../base/errors.ts';
 import { closeDescriptor } from '../base/linux/descriptors.ts';
-import { checkVacant, makeEmptyDirectory } from './empty-directory.ts';
-import { ImageDirectory } from './image-directory.ts';
-import { createFile, openRegularFile, removeFile, syncDirectory } from './local-files.ts';
+import { checkVacant } from './empty-directory.ts';
+import { openRegularFile, removeFile, syncDirectory } from './local-files.ts';
 import { LocalWritableStore } from './local-writable-store.ts';
+import { makeMarkedDirectory } from './marked-directory.ts';
 
 /** A write in progress of a whole image (format.md §2); its first and last file (docs/remote.md, Resuming). */
 const MARK = 'pull.new';
@@ -23,22 +22,7 @@ export class PulledStore extends LocalWritableStore {
   }
 
   static #made(path: string, imageId: string): PulledStore {
-    const directory = new ImageDirectory(makeEmptyDirectory(path));
-    try {
-      const fd = createFile(directory.root, MARK);
-      try {
-        writeFileSync(fd, `${imageId}\n`, { flush: true });
-      } finally {
-        closeDescriptor(fd);
-      }
-      directory.objects(true);
-      syncDirectory(directory.root);
-      directory.root.syncParent();
-    } catch (cause) {
-      directory.close();
-      throw ioError('write', `${path}/${MARK}`, cause);
-    }
-    return new PulledStore(directory);
+    return new PulledStore(makeMarkedDirectory(path, MARK, `${imageId}\n`));
   }
 
   /** Returns undefined where a new image may be made. */

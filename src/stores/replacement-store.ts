@@ -1,15 +1,14 @@
-import { constants as fsConstants, fsyncSync, ftruncateSync, writeFileSync, writeSync } from 'node:fs';
+import { constants as fsConstants, fsyncSync, ftruncateSync, writeSync } from 'node:fs';
 import { CkptfsError, ioError, systemErrorName } from '../base/errors.ts';
 import { closeDescriptor } from '../base/linux/descriptors.ts';
 import type { Directory } from '../base/linux/directory.ts';
 import { readAt } from '../base/linux/files.ts';
 import { Region } from '../base/linux/native.ts';
 import { discardDirectory } from './discard-directory.ts';
-import { makeEmptyDirectory } from './empty-directory.ts';
-import { ImageDirectory } from './image-directory.ts';
-import { createFile, openRegularFile, removeFile, syncDirectory } from './local-files.ts';
+import { openRegularFile, removeFile, syncDirectory } from './local-files.ts';
 import { lockInPlace } from './local-header-lock.ts';
 import { LocalWritableStore } from './local-writable-store.ts';
+import { makeMarkedDirectory } from './marked-directory.ts';
 import type { StoreLock } from './store.ts';
 
 const MARK = 'replaces';
@@ -42,22 +41,7 @@ export class ReplacementStore extends LocalWritableStore {
    * @throws CkptfsError `exists`, `io`
    */
   static make(path: string, { imageId, how }: ReplacesMark): ReplacementStore {
-    const directory = new ImageDirectory(makeEmptyDirectory(path));
-    try {
-      const fd = createFile(directory.root, MARK);
-      try {
-        writeFileSync(fd, `${imageId} ${how}\n`, { flush: true });
-      } finally {
-        closeDescriptor(fd);
-      }
-      directory.objects(true);
-      syncDirectory(directory.root);
-      directory.root.syncParent();
-    } catch (cause) {
-      directory.close();
-      throw ioError('write', `${path}/${MARK}`, cause);
-    }
-    return new ReplacementStore(directory);
+    return new ReplacementStore(makeMarkedDirectory(path, MARK, `${imageId} ${how}\n`));
   }
 
   /**
