@@ -79,6 +79,12 @@ describeIf(['root', 'fuse'], 'mount, status, umount', () => {
     });
     fs.symlinkSync('mnt', at('link'));
     expect(run('status', 'link', '--check').stdout.trimEnd().split('\n')).toHaveLength(2);
+    runProgram('mount', '-t', 'tmpfs', 'tmpfs', at('mnt'));
+    expect(run('status', 'link', '--check')).toMatchObject({
+      status: 31,
+      stderr: `ckptfs: ${at('mnt')} leads to a mount of type tmpfs, which hides the mount of ckptfs.\n`,
+    });
+    runProgram('umount', at('mnt'));
     expect(run('umount', 'mnt')).toEqual(success());
     expect(fs.readdirSync(at('mnt'))).toEqual([]);
     expect(run('status', 'mnt', '--check', '-q')).toEqual(failure(31, `${at('mnt')} is not a mount of ckptfs.`));

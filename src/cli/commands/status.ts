@@ -2,7 +2,7 @@ import type { Argv } from 'yargs';
 import { printable } from '../../base/printable.ts';
 import { reach } from '../../fuse/mount/reachable.ts';
 import type { LeaseStatus } from '../../serve/control/control-messages.ts';
-import { checkServed, listMounts, type MountStatus } from '../../serve/control/status.ts';
+import { checkInSight, checkServed, listMounts, type MountStatus } from '../../serve/control/status.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
 import { withJson } from '../options/options.ts';
 import { table } from '../terminal/listing.ts';
@@ -38,7 +38,9 @@ export const command = defineCommand({
     const only = MNT === undefined ? undefined : (await reach(MNT)).path;
     const mounts = (await listMounts()).filter(({ mountPoint }) => only === undefined || mountPoint === only);
     await show(mounts, format);
-    if (check) checkServed(mounts, only === undefined ? 'nothing is mounted' : `${only} is not a mount of ckptfs`);
+    if (!check) return;
+    checkServed(mounts, only === undefined ? 'nothing is mounted' : `${only} is not a mount of ckptfs`);
+    if (only !== undefined) checkInSight(mounts, only);
   },
 });
 

@@ -1,14 +1,13 @@
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { CkptfsError, ioError } from '../../base/errors.ts';
-import { O_PATH } from '../../base/linux/open-flags.ts';
-import { type MountInfo, mountIdOf, readMountsSync } from '../../fuse/mount/mountinfo.ts';
+import { type MountInfo, mountIdAt, readMountsSync } from '../../fuse/mount/mountinfo.ts';
 import { reachWhole } from '../../fuse/mount/reachable.ts';
 import { isOwn } from '../../serve/mounts/own-mounts.ts';
 
 /**
  * What is refused, by the actions of criu(8) that come before it writes or reads an image, and end it when they fail.
- * The last one is that of `criu page-server` and `criu lazy-pages`.
+ * The last one is that of `criu page-server` and `criu lazy-pages`. `criu pre-dump` runs no script at all.
  */
 const FIRST_ACTIONS: ReadonlyMap<string, string> = new Map([
   ['pre-dump', 'the dump'],
@@ -57,15 +56,10 @@ async function isInMemory(directory: string): Promise<boolean> {
   }
 }
 
-/** Returns the id of a directory's mount, without a request to its file system. @throws CkptfsError `io` */
+/** Returns the id of a directory's mount. @throws CkptfsError `io` */
 function mountOf(directory: string): number {
   try {
-    const fd = openSync(directory, O_PATH);
-    try {
-      return mountIdOf(fd);
-    } finally {
-      closeSync(fd);
-    }
+    return mountIdAt(directory);
   } catch (cause) {
     throw ioError('open', directory, cause);
   }

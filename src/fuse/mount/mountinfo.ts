@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { O_PATH } from '../../base/linux/open-flags.ts';
 
 /** One line of /proc/PID/mountinfo, see proc_pid_mountinfo(5). */
 export interface MountInfo {
@@ -37,6 +38,20 @@ export function readMountsSync(pid: number | 'self' = 'self'): MountInfo[] {
  */
 export function mountIdOf(fd: number): number {
   return Number(/^mnt_id:\s*(\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8'))?.[1] ?? Number.NaN);
+}
+
+/**
+ * Returns the id of the mount that a path leads to, also where mount tables have more than one for it. Makes no request
+ * to its file system, but to those on the way there.
+ * @throws Error in Node's shape
+ */
+export function mountIdAt(path: string): number {
+  const fd = openSync(path, O_PATH);
+  try {
+    return mountIdOf(fd);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** The source in mount tables of the overlay of a mount with scratch space. */

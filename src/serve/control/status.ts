@@ -1,6 +1,6 @@
 import { Deadline } from '../../base/deadline.ts';
-import { CkptfsError } from '../../base/errors.ts';
-import { isScratch, type MountInfo, readMounts } from '../../fuse/mount/mountinfo.ts';
+import { CkptfsError, ioError } from '../../base/errors.ts';
+import { isScratch, type MountInfo, mountIdAt, readMounts, readMountsSync } from '../../fuse/mount/mountinfo.ts';
 import { ask as askMount } from '../../fuse/mount/reachable.ts';
 import { isOwn, ownerOf } from '../mounts/own-mounts.ts';
 import { type StateDirectory, withStateDirectories } from '../mounts/state-directory.ts';
@@ -81,6 +81,30 @@ export function checkServed(mounts: readonly MountStatus[], where: string): void
     path,
     data: { reason: 'mount' },
   });
+}
+
+/**
+ * Checks that a directory leads to one of its mounts: another one may have been made on top, there or on a directory
+ * above, and what is written goes there.
+ * @param mountPoint was reached
+ * @throws CkptfsError `not-mounted`; `io` when the directory cannot be opened
+ */
+export function checkInSight(mounts: readonly MountStatus[], mountPoint: string): void {
+  const seen = mountAt(mountPoint);
+  if (mounts.some(({ device }) => device === seen?.device)) return;
+  const what = seen === undefined ? 'something' : `a mount of type ${seen.fsType}`;
+  throw new CkptfsError('not-mounted', `${mountPoint} leads to ${what}, which hides the mount of ckptfs`, {
+    path: mountPoint,
+  });
+}
+
+function mountAt(path: string): MountInfo | undefined {
+  try {
+    const id = mountIdAt(path);
+    return readMountsSync().find((mount) => mount.id === id);
+  } catch (cause) {
+    throw ioError('open', path, cause);
+  }
 }
 
 /**
