@@ -103,10 +103,16 @@ const MIN_CACHE_SIZE = 1 << 16;
  */
 export function checkOptions(options: DaemonOptions): { readonly config: DaemonConfig; readonly imageId: string } {
   const checked = checkedOptions(options);
+  const { ephemeral } = checked;
+  if (ephemeral !== undefined) {
+    // No header would show that another directory is at its path by now.
+    const [device = '', inode = ''] = ephemeral.made.directory.split(':');
+    return { config: { ...checked, image: { device, inode } }, imageId: ephemeral.imageId };
+  }
   const store = openStore(checked.location);
   try {
-    const known = checked.criu ?? checked.ephemeral;
-    if (known !== undefined) return { config: { ...checked, image: store.identity() }, imageId: known.imageId };
+    const { criu } = checked;
+    if (criu !== undefined) return { config: { ...checked, image: store.identity() }, imageId: criu.imageId };
     const { imageId } = checked.write ? readHeaderToWriteOn(store) : readHeader(store);
     return { config: { ...checked, image: store.identity() }, imageId: imageId.toString('hex') };
   } finally {

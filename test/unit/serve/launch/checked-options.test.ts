@@ -2,6 +2,7 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import { HeldStore } from '../../../../src/serve/daemon/held-store.ts';
 import { checkMount, checkOptions, type MountOptions } from '../../../../src/serve/launch/checked-options.ts';
 import type { LeaseTerms } from '../../../../src/serve/leases/terms.ts';
 
@@ -52,6 +53,14 @@ describe('refused before anything is started:', () => {
     ['writing with the mount option ro', { write: true, fuseOptions: ['allow_other,ro'] }],
   ])('%s', (_, wrong) => {
     expect(() => checkOptions({ ...options, ...wrong })).toThrow(code('bad-argument'));
+  });
+
+  test('another directory at the path of an ephemeral image, when it is held', () => {
+    const made = { location, directory: '7:8', isNewDirectory: true };
+    const root = { mode: 0o700, uid: 0, gid: 0 };
+    const ephemeral = { imageId: '0'.repeat(32), cipher: 'aes-256-xts', chunkSize: 1 << 14, root, made } as const;
+    const { config } = checkOptions({ ...options, write: true, ephemeral });
+    expect(() => HeldStore.open(config)).toThrow(code('wrong-image'));
   });
 
   test('a directory that is not an image', () => {
