@@ -18,7 +18,7 @@ for (const [cipher, compression] of [
   ...compressionNames.map((compression) => ['aes-256-xts', compression] as const),
 ]) {
   describe(`${cipher}, ${compression ?? 'not compressed'}`, () => {
-    for (const chunkSize of [4096, 16384, 65536]) {
+    for (const chunkSize of compression === undefined ? [4096, 16384, 65536] : [32768]) {
       test(`${chunkSize / 1024} KiB chunks: whatever is done, the image holds what a plain tree would`, async () => {
         await fc.assert(
           fc.asyncProperty(fc.array(operation(chunkSize), { minLength: 5, maxLength: 40 }), async (operations) => {
