@@ -8,20 +8,18 @@ const libraries: Readonly<Record<CompressionName, string>> = { zstd: 'libzstd.so
 const features = { zstd: 'libzstd', lz4: 'liblz4' } as const;
 
 /**
- * Returns what binds functions of a library: as Node has it in itself (Zstandard, from 22.15 on), otherwise as the host
- * has it.
- * @param oneOf the name of one of its functions
+ * Binds functions of a library: as Node has it in itself (Zstandard, from 22.15 on), otherwise as the host has it. All
+ * of them are of the same one, as two versions of a library do not know each other's contexts.
  * @throws CkptfsError `missing-feature`
  */
-export function bindLibrary(name: CompressionName, oneOf: string): typeof bind {
+export function bindLibrary<T>(name: CompressionName, bindAll: (bound: typeof bind) => T): T {
   try {
-    bind(oneOf, 'void', []);
-    return bind;
+    return bindAll(bind);
   } catch {
-    // Node does not have it.
+    // Node does not have it, or not all of it.
   }
   try {
-    return openLibrary(libraries[name]);
+    return bindAll(openLibrary(libraries[name]));
   } catch (cause) {
     throw new CkptfsError('missing-feature', `compression by ${name} needs the library ${libraries[name]}`, {
       data: { feature: features[name] },

@@ -1,5 +1,6 @@
 import { CkptfsError } from '../base/errors.ts';
-import { Region } from '../base/linux/native.ts';
+import { type bind, Region } from '../base/linux/native.ts';
+import { addressIn } from '../base/linux/span.ts';
 import { wipe } from '../base/wipe.ts';
 import { bindLibrary } from './bind-library.ts';
 import type { Codec } from './codec.ts';
@@ -9,8 +10,7 @@ import { DEFAULT_ZSTD_LEVEL } from './zstd-levels.ts';
 const COMPRESSION_SPACE = 8 << 20;
 
 /** The functions of libzstd that are called, as zstd.h (1.4) declares them. A size below zero is an error. */
-function bindZstd() {
-  const bound = bindLibrary('zstd', 'ZSTD_initStaticDCtx');
+function bindZstd(bound: typeof bind) {
   const [pointer, size] = ['uintptr_t', 'int64_t'];
   return {
     initCompression: bound('ZSTD_initStaticCCtx', pointer, [pointer, size]),
@@ -22,6 +22,14 @@ function bindZstd() {
   };
 }
 
+let boundZstd: ReturnType<typeof bindZstd> | undefined;
+
+/** Binds them once. @throws CkptfsError `missing-feature` */
+function library(): ReturnType<typeof bindZstd> {
+  boundZstd ??= bindLibrary('zstd', bindZstd);
+  return boundZstd;
+}
+
 interface Context {
   readonly memory: Region;
   readonly pointer: number;
@@ -29,7 +37,7 @@ interface Context {
 
 /** Zstandard (RFC 8878): one frame. Its contexts are in memory that can be wiped, and are made when they are needed. */
 export class Zstd implements Codec {
-  readonly #lib = bindZstd();
+  readonly #lib = library();
   readonly #level: number;
   #compression: Context | undefined;
   #decompression: Context | undefined;
@@ -42,14 +50,16 @@ export class Zstd implements Codec {
   compress(from: Region, fromOffset: number, length: number, to: Region, toOffset: number, room: number): number {
     this.#compression ??= begin(this.#lib.initCompression, COMPRESSION_SPACE);
     const { pointer } = this.#compression;
-    const [source, target] = [from.address + fromOffset, to.address + toOffset];
+    const source = addressIn(from, fromOffset, length);
+    const target = addressIn(to, toOffset, room);
     return Math.max(0, this.#lib.compress(pointer, target, room, source, length, this.#level));
   }
 
   decompress(from: Region, fromOffset: number, length: number, to: Region, toOffset: number, size: number): boolean {
     this.#decompression ??= begin(this.#lib.initDecompression, this.#lib.decompressionSpace());
     const { pointer } = this.#decompression;
-    const [source, target] = [from.address + fromOffset, to.address + toOffset];
+    const source = addressIn(from, fromOffset, length);
+    const target = addressIn(to, toOffset, size);
     // It would go on with a second frame.
     if (this.#lib.frameSize(source, length) !== length) return false;
     return this.#lib.decompress(pointer, target, size, source, length) === size;

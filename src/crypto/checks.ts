@@ -1,26 +1,7 @@
 import { CkptfsError } from '../base/errors.ts';
-import type { Region } from '../base/linux/native.ts';
-
-/** OpenSSL takes lengths as C int. */
-const MAX_LENGTH = 0x7fffffff;
+import { MAX_LENGTH } from '../base/linux/span.ts';
 
 /** The checks that every implementation of Primitives makes before it passes a length or a key to native code. */
-
-/**
- * Returns the address of `length` bytes at `offset` of a region.
- * @throws CkptfsError `internal` when they are not inside the region
- */
-export function addressIn(region: Region, offset: number, length: number): number {
-  checkSpan(region, offset, length);
-  return region.address + offset;
-}
-
-/** @throws CkptfsError `internal` when `length` bytes at `offset` are not inside the region */
-export function checkSpan(region: Region, offset: number, length: number): void {
-  if (!(offset >= 0 && length >= 0 && length <= MAX_LENGTH && offset + length <= region.length)) {
-    throw new CkptfsError('internal', `${length} bytes at ${offset} are not inside ${region.length}`);
-  }
-}
 
 /** @throws CkptfsError `internal` unless the memory has exactly `length` bytes */
 export function checkLength(what: string, memory: Uint8Array, length: number): void {

@@ -1,5 +1,6 @@
 import type { CipherGCM, DecipherGCM } from 'node:crypto';
 import type { Region } from '../base/linux/native.ts';
+import { checkSpan } from '../base/linux/span.ts';
 import { wipe } from '../base/wipe.ts';
 import { NONCE_SIZE } from '../format/record.ts';
 import {
@@ -9,7 +10,6 @@ import {
   checkKeyWrap,
   checkLength,
   checkPbkdf2,
-  checkSpan,
   checkXtsKey,
   notBegun,
 } from './checks.ts';

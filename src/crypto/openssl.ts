@@ -1,16 +1,15 @@
 import { CkptfsError } from '../base/errors.ts';
 import { Region } from '../base/linux/native.ts';
+import { addressIn, checkSpan } from '../base/linux/span.ts';
 import { wipe } from '../base/wipe.ts';
 import { NONCE_SIZE } from '../format/record.ts';
 import {
-  addressIn,
   checkDataUnit,
   checkHkdfLength,
   checkKeyUnwrap,
   checkKeyWrap,
   checkLength,
   checkPbkdf2,
-  checkSpan,
   checkXtsKey,
   disposedKey,
   notBegun,

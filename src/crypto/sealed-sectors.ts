@@ -1,5 +1,6 @@
 import { CkptfsError } from '../base/errors.ts';
 import type { Region } from '../base/linux/native.ts';
+import { checkSpan } from '../base/linux/span.ts';
 import { wipe } from '../base/wipe.ts';
 import { type Geometry, SECTOR_SIZE } from '../format/geometry.ts';
 import {
@@ -11,7 +12,6 @@ import {
   tagOffset,
   writeRecordHead,
 } from '../format/record.ts';
-import { checkSpan } from './checks.ts';
 import type { ChunkCipher } from './chunk-cipher.ts';
 import type { SectorCipher } from './sector-cipher.ts';
 import { SectorHead } from './sector-head.ts';

@@ -33,7 +33,7 @@ export function bindAsync(
 /**
  * Opens a further library, which is never closed. It finds what it needs in the libraries that it asks for before it
  * looks in this process: Node has an OpenSSL of its own, of another version.
- * @param path absolute
+ * @param path absolute, or a name that the dynamic linker looks for
  * @returns binds a function of it, as {@link bind} does
  * @throws Error when the file is no library that can be loaded here
  */
