@@ -50,11 +50,14 @@ export class ChunkCompressor {
    * @returns the sectors that it takes, fewer than hold data; 0 when it saves none, and is to be stored as it is
    */
   compress(plain: Region, offset: number, holes: number): number {
+    const data = this.#geometry.dataSectors(holes);
+    // One sector cannot become less, which says nothing of what follows.
+    if (data <= 1) return 0;
     if (this.#leaveOut > 0) {
       this.#leaveOut--;
       return 0;
     }
-    const sectors = this.#compress(plain, offset, holes);
+    const sectors = this.#compress(plain, offset, holes, data);
     if (this.#isAdaptive) {
       this.#leaveOut = sectors > 0 ? 0 : this.#nextLeaveOut;
       this.#nextLeaveOut = sectors > 0 ? 1 : Math.min(2 * this.#nextLeaveOut + 1, MAX_LEFT_OUT);
@@ -68,12 +71,11 @@ export class ChunkCompressor {
     this.#codec.wipe();
   }
 
-  #compress(plain: Region, offset: number, holes: number): number {
-    const data = this.#geometry.dataSectors(holes);
+  #compress(plain: Region, offset: number, holes: number, data: number): number {
     const room = (data - 1) * SECTOR_SIZE - LENGTH_SIZE;
-    if (room <= 0) return 0;
     const isGathered = gatherContent(plain, offset, holes, this.#gathered, this.#geometry);
-    const [from, start] = isGathered ? [this.#gathered, 0] : [plain, offset];
+    const from = isGathered ? this.#gathered : plain;
+    const start = isGathered ? 0 : offset;
     const length = this.#codec.compress(from, start, data * SECTOR_SIZE, this.content, LENGTH_SIZE, room);
     if (length === 0) return 0;
     const end = LENGTH_SIZE + length;

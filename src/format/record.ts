@@ -70,8 +70,8 @@ export function isRecordWellFormed(view: DataView, offset: number, geometry: Geo
   const holes = readHoles(view, offset);
   if ((holes & ~geometry.holeMask) !== 0) return false;
   const compressed = readCompressedSectors(view, offset);
-  const mayBeCompressed = geometry.compression !== undefined && compressed < geometry.dataSectors(holes);
-  if (compressed !== 0 && !mayBeCompressed) return false;
+  if (compressed !== 0 && (geometry.compression === undefined || compressed >= geometry.dataSectors(holes)))
+    return false;
   if (hasSectorBits(geometry) && (view.getUint8(offset + recordFields.nonce + SECTOR_BYTE) & SECTOR_BITS) !== 0) {
     return false;
   }

@@ -102,8 +102,9 @@ export function groupSealer(setup: GroupSetup, source: SegmentSource): JobWorker
         const at = i * geometry.chunkSize;
         const chunk = task.group * geometry.chunksPerGroup + i;
         const sectors = compressor?.compress(plain, at, holes) ?? 0;
-        const [from, start] = compressor !== undefined && sectors > 0 ? [compressor.content, 0] : [plain, at];
-        sealer.seal(chunk, holes, sectors, from, start, stored, PAGE_SIZE + at, stored);
+        const isCompressed = compressor !== undefined && sectors > 0;
+        const from = isCompressed ? compressor.content : plain;
+        sealer.seal(chunk, holes, sectors, from, isCompressed ? 0 : at, stored, PAGE_SIZE + at, stored);
         empty[i] = emptySectors(holes, sectors, geometry);
       }
     } finally {

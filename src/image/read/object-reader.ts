@@ -63,7 +63,10 @@ export class ObjectReader {
   readonly #digest = new Region(DIGEST_SIZE);
   /** Made when the first compressed chunk is read. */
   #decompressor: ChunkDecompressor | undefined;
+  /** A chunk of which only a part was asked for. */
   #chunk: Region | undefined;
+  /** The number of the chunk that is there, of those that are loaded; -1 for none. */
+  #chunkThere = -1;
   /** The object that was used last, which needs no search in the cache. */
   #lastIndex = -1;
   #last: OpenEntry | undefined;
@@ -83,8 +86,9 @@ export class ObjectReader {
   }
 
   /**
-   * Reads what is stored of whole sectors of one group into `stored`, for {@link openLoaded}. Of compressed chunks all
-   * is read, so that `stored` needs room for a chunk less a sector before what is asked for, and as much after it.
+   * Reads what is stored of whole sectors of one group into `stored`, for {@link openLoaded}. All that is stored of
+   * compressed chunks is read, so that `stored` needs room for a chunk less a sector before what is asked for, and as
+   * much after it.
    * @param start of the first sector in the data space of the object
    * @returns how many bytes there are in `stored` before that sector
    * @throws CkptfsError `damaged`, `io`
@@ -97,8 +101,10 @@ export class ObjectReader {
     const fault = this.#findTagPage(object, opened, group);
     if (fault !== undefined) throw this.#damaged(opened, group * chunksPerGroup, fault);
     const last = Math.floor((start + length - 1) / chunkSize);
-    const first = this.#isCompressed(chunk) ? chunk * chunkSize : start;
-    const end = this.#isCompressed(last) ? (last + 1) * chunkSize : start + length;
+    const first = this.#compressedSectors(chunk) > 0 ? chunk * chunkSize : start;
+    const ofLast = this.#compressedSectors(last);
+    const end = ofLast > 0 ? last * chunkSize + ofLast * SECTOR_SIZE : start + length;
+    this.#chunkThere = -1;
     const read = opened.readSealed(first, end - first, stored, 0);
     this.#counters.add('storedBytesRead', read);
     if (read !== end - first && opened.entry.growing === undefined) {
@@ -128,7 +134,7 @@ export class ObjectReader {
       const inChunk = (start + done) % chunkSize;
       const size = Math.min(length - done, chunkSize - inChunk);
       const from = storedOffset + done;
-      if (this.#isCompressed(chunk)) {
+      if (this.#compressedSectors(chunk) > 0) {
         this.#openCompressed(opened, chunk, inChunk, size, stored, from - inChunk, to, toOffset + done);
       } else {
         const first = inChunk / SECTOR_SIZE;
@@ -167,14 +173,15 @@ export class ObjectReader {
       if (pageFault !== undefined) faults.push({ chunk, sectors: holeMask, reason: pageFault });
       else if ((i + 1) * chunkSize > read) faults.push({ chunk, sectors: holeMask, reason: 'the file ends early' });
       else {
+        const isCompressed = this.#compressedSectors(chunk) > 0;
+        // It comes first: what is stored must not be used after it was verified.
+        const reason = isCompressed
+          ? this.#decompress(opened, chunk, data, i * chunkSize, this.#whole(), 0)
+          : undefined;
         const sectors = opened.cipher.verify(chunk, data, i * chunkSize, this.#page, this.#recordAt(chunk));
-        const isCompressed = this.#isCompressed(chunk);
         // No sector of a compressed chunk is read without all that is stored of it.
-        if (sectors !== 0) faults.push({ chunk, sectors: isCompressed ? holeMask : sectors, reason: WRONG_TAG });
-        else if (isCompressed) {
-          const reason = this.#decompress(opened, chunk, data, i * chunkSize, this.#whole(), 0);
-          if (reason !== undefined) faults.push({ chunk, sectors: holeMask, reason });
-        }
+        if (reason !== undefined) faults.push({ chunk, sectors: holeMask, reason });
+        else if (sectors !== 0) faults.push({ chunk, sectors: isCompressed ? holeMask : sectors, reason: WRONG_TAG });
       }
     }
     return faults;
@@ -187,10 +194,10 @@ export class ObjectReader {
     if (this.#chunk !== undefined) wipe(this.#chunk.bytes);
   }
 
-  #isCompressed(chunk: number): boolean {
-    return (
-      this.geometry.compression !== undefined && readCompressedSectors(this.#page.view, this.#recordAt(chunk)) !== 0
-    );
+  /** Returns how many sectors a compressed chunk takes, whatever its record says no more than it has; otherwise 0. */
+  #compressedSectors(chunk: number): number {
+    if (this.geometry.compression === undefined) return 0;
+    return Math.min(readCompressedSectors(this.#page.view, this.#recordAt(chunk)), this.geometry.sectorsPerChunk);
   }
 
   /**
@@ -209,10 +216,16 @@ export class ObjectReader {
     toOffset: number,
   ): void {
     const isWhole = size === this.geometry.chunkSize;
-    const [whole, offset] = isWhole ? [to, toOffset] : [this.#whole(), 0];
-    const fault = this.#decompress(opened, chunk, stored, storedOffset, whole, offset);
-    if (fault !== undefined) throw this.#damaged(opened, chunk, fault);
-    if (!isWhole) whole.bytes.copy(to.bytes, toOffset, inChunk, inChunk + size);
+    const whole = isWhole ? to : this.#whole();
+    if (isWhole || this.#chunkThere !== chunk) {
+      this.#chunkThere = -1;
+      const fault = this.#decompress(opened, chunk, stored, storedOffset, whole, isWhole ? toOffset : 0);
+      if (fault !== undefined) throw this.#damaged(opened, chunk, fault);
+    }
+    if (isWhole) return;
+    // The sectors before and after those that are asked for whole are opened one by one.
+    this.#chunkThere = chunk;
+    whole.bytes.copy(to.bytes, toOffset, inChunk, inChunk + size);
   }
 
   /** Decrypts and decompresses a chunk, or returns the reason why that fails. */
@@ -224,17 +237,15 @@ export class ObjectReader {
     to: Region,
     toOffset: number,
   ): string | undefined {
-    const { view } = this.#page;
     const record = this.#recordAt(chunk);
-    const sectors = Math.min(readCompressedSectors(view, record), this.geometry.sectorsPerChunk);
+    const sectors = this.#compressedSectors(chunk);
     this.#decompressor ??= new ChunkDecompressor(this.geometry);
     const { content } = this.#decompressor;
     if (!cipher.open(chunk, 0, sectors, stored, storedOffset, this.#page, record, content, 0)) return WRONG_TAG;
-    const isRight = this.#decompressor.decompress(sectors, readHoles(view, record), to, toOffset);
+    const isRight = this.#decompressor.decompress(sectors, readHoles(this.#page.view, record), to, toOffset);
     return isRight ? undefined : 'its content does not decompress';
   }
 
-  /** Returns memory for a chunk of which only a part is asked for. */
   #whole(): Region {
     this.#chunk ??= new Region(this.geometry.chunkSize);
     return this.#chunk;

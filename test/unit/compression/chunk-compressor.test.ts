@@ -95,6 +95,8 @@ describe.each(compressionNames)('%s', (name) => {
       for (let at = 0; at < leftOut; at++) expect(compressor.compress(zeros, 0, 0)).toBe(0);
     }
     for (let at = 0; at < 3; at++) expect(compressor.compress(zeros, 0, 0)).toBe(1);
+    // What has one sector cannot shrink, and says nothing of others.
+    expect([0b1110, 0b1111, 0].map((holes) => compressor.compress(zeros, 0, holes))).toEqual([0, 0, 1]);
     expect(compressor.compress(noise, 0, 0)).toBe(0);
     expect([zeros, zeros].map((plain) => compressor.compress(plain, 0, 0))).toEqual([0, 1]);
   });

@@ -41,7 +41,7 @@ describe.each(compressionNames)('%s', (name) => {
   const right = streamOf(name, CHUNK);
 
   test('takes what a writer stores', () => {
-    expect(decompressed(name, contentOf(right), 1)).toEqual(Buffer.alloc(CHUNK, 'some text '));
+    expect(decompressed(name, contentOf(right), 1)?.equals(Buffer.alloc(CHUNK, 'some text '))).toBe(true);
   });
 
   test('refuses a length that does not belong to the sectors', () => {

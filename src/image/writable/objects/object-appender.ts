@@ -87,7 +87,9 @@ export class ObjectAppender {
     const { region, nextOffset } = this.#staging;
     const compressor = this.#compressor;
     const sectors = compressor?.compress(plain, offset, holes) ?? 0;
-    const [from, start] = compressor !== undefined && sectors > 0 ? [compressor.content, 0] : [plain, offset];
+    const isCompressed = compressor !== undefined && sectors > 0;
+    const from = isCompressed ? compressor.content : plain;
+    const start = isCompressed ? 0 : offset;
     this.#placements.add(index, chunk);
     sealer.seal(chunk, holes, sectors, from, start, region, nextOffset, growing.pageToFill(chunk));
     this.#staging.add(emptySectors(holes, sectors, this.#image.geometry));

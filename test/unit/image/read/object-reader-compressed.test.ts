@@ -4,6 +4,7 @@ import { Region } from '../../../../src/base/linux/native.ts';
 import { createCodec } from '../../../../src/compression/create-codec.ts';
 import { Secret } from '../../../../src/crypto/secret.ts';
 import { randomBytes } from '../../../../src/crypto/system-random.ts';
+import { type CipherName, cipherNames } from '../../../../src/format/ciphers.ts';
 import { type CompressionName, compressionNames } from '../../../../src/format/compressions.ts';
 import { PAGE_SIZE, SECTOR_SIZE } from '../../../../src/format/geometry.ts';
 import { encodeObjectHeader } from '../../../../src/format/object-header.ts';
@@ -25,10 +26,14 @@ interface Given {
 }
 
 /** An image of one object that holds these chunks. */
-function imageOf(compression: CompressionName | undefined, chunks: readonly Given[]) {
+function imageOf(
+  compression: CompressionName | undefined,
+  chunks: readonly Given[],
+  cipher: CipherName = 'aes-256-xts',
+) {
   const store = new MemoryStore();
   const imageKey = Secret.random(32);
-  const header = { imageId: randomBytes(16), cipher: 'aes-256-xts' as const, chunkSize: CHUNK, compression };
+  const header = { imageId: randomBytes(16), cipher, chunkSize: CHUNK, compression };
   const geometry = geometryOf(header);
   const id = randomBytes(16);
   const nonces = new Nonces();
@@ -103,6 +108,33 @@ describe.each(compressionNames)('%s', (name) => {
       }
     }
     expect(faults(image)).toEqual([]);
+  });
+
+  test.each(cipherNames)('it is whole under %s, and what of it is damaged is found', (cipher) => {
+    const chunks = [
+      compressed(name, text(CHUNK)),
+      { sectors: 0, content: noise },
+      compressed(name, text(8192), 0b1010),
+    ];
+    const { image: made, file: stored } = imageOf(name, chunks, cipher);
+    expect(faults(made)).toEqual([]);
+    expect(readAt(made, 0, 3 * CHUNK).equals(whole.subarray(0, 3 * CHUNK))).toBe(true);
+    const at = geometry.chunkOffset(2);
+    stored[at] = (stored[at] as number) ^ 1;
+    expect(faults(made)).toEqual([{ chunk: 2, sectors: 0b1111, reason: 'its tag does not match' }]);
+  });
+
+  test('no more is read than is stored of the chunks that are asked for, once', () => {
+    const counters = new Counters();
+    const reader = new ImageReader(image, undefined, counters);
+    const out = new Region(CHUNK);
+    reader.readObject(0, 100, 101, out, 0);
+    const before = counters.get('storedBytesRead');
+    reader.readObject(0, 5, CHUNK - 5, out, 0);
+    const { sectors } = compressed(name, text(CHUNK));
+    expect(counters.get('storedBytesRead') - before).toBe(sectors * SECTOR_SIZE);
+    expect(out.bytes.subarray(0, CHUNK - 10).equals(whole.subarray(5, CHUNK - 5))).toBe(true);
+    reader.close();
   });
 
   test('a changed bit of any stored sector is found, and the sectors that store nothing do not matter', () => {
