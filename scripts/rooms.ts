@@ -15,7 +15,7 @@ export const HOUSES: Readonly<Record<string, House>> = {
   crypto: { imports: ['base', 'format'] },
   compression: {
     imports: ['base', 'format'],
-    doors: ['chunk-compressor.ts', 'chunk-decompressor.ts', 'zstd-levels.ts'],
+    doors: ['check-compression.ts', 'chunk-compressor.ts', 'chunk-decompressor.ts', 'zstd-levels.ts'],
   },
   keys: {
     imports: ['base', 'crypto', 'format'],
@@ -169,7 +169,19 @@ export const HOUSES: Readonly<Record<string, House>> = {
     rooms: { '.': [], ahead: [] },
   },
   serve: {
-    imports: ['base', 'crypto', 'format', 'stores', 'criu/tree', 'image', 'image/writable', 'keys', 'fuse', 'fs'],
+    imports: [
+      'base',
+      'compression/check-compression.ts',
+      'crypto',
+      'format',
+      'stores',
+      'criu/tree',
+      'image',
+      'image/writable',
+      'keys',
+      'fuse',
+      'fs',
+    ],
     doors: [
       'control/control-messages.ts',
       'control/status.ts',
@@ -239,6 +251,7 @@ export const HOUSES: Readonly<Record<string, House>> = {
     imports: [
       'archive',
       'base',
+      'compression/check-compression.ts',
       'compression/chunk-compressor.ts',
       'crypto/secret.ts',
       'crypto/signer.ts',
@@ -255,6 +268,7 @@ export const HOUSES: Readonly<Record<string, House>> = {
     imports: [
       'archive/compress.ts',
       'base',
+      'compression/check-compression.ts',
       'compression/chunk-compressor.ts',
       'compression/zstd-levels.ts',
       'criu/tree/verify-tree.ts',

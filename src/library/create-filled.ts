@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { checkCompression } from '../compression/check-compression.ts';
 import type { Secret } from '../crypto/secret.ts';
 import type { Signer } from '../crypto/signer.ts';
 import type { CreatedImage } from '../image/create/create.ts';
@@ -24,13 +25,15 @@ export interface CreateFilledOptions extends Omit<NewImageOptions, 'root'>, Canc
  * the destination is as it was before. When the process is killed, the image is unfinished, so that a part of the
  * files is not taken for all of them.
  * @param fill is cancellable from its start on
- * @throws CkptfsError `exists`, `io`, `bad-argument`, `damaged` when it is verified; what `fill` throws
+ * @throws CkptfsError `exists`, `io`, `bad-argument`, `missing-feature`, `damaged` when it is verified; what `fill`
+ * throws
  */
 export async function createFilled(
   { destination, signers = [], verify = false, onCancellable, compression, ...options }: CreateFilledOptions,
   root: NewInode,
   fill: (image: WritableImage) => Promise<Omit<CreatedImage, 'imageId'>>,
 ): Promise<CreatedImage> {
+  checkCompression(compression);
   const isNewDirectory = !existsSync(destination);
   const store = createStore(destination, true);
   const made = madeIn(store, destination, isNewDirectory);

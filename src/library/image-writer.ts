@@ -3,6 +3,7 @@ import { Errno } from '../base/errno.ts';
 import { CkptfsError } from '../base/errors.ts';
 import { Region } from '../base/linux/native.ts';
 import { quotedPath } from '../base/printable.ts';
+import { checkCompression } from '../compression/check-compression.ts';
 import type { Secret } from '../crypto/secret.ts';
 import { ROOT_INODE } from '../format/manifest.ts';
 import { discardImage, type MadeImage } from '../image/discard-image.ts';
@@ -62,7 +63,7 @@ export class ImageWriter {
 
   /**
    * Makes the image, and opens it to be written.
-   * @throws CkptfsError `bad-argument`, `exists`, `io`; then the destination is as it was before
+   * @throws CkptfsError `bad-argument`, `missing-feature`, `exists`, `io`; then the destination is as it was before
    */
   static async create({
     destination,
@@ -71,6 +72,7 @@ export class ImageWriter {
     compression,
     ...options
   }: ImageWriterOptions): Promise<ImageWriter> {
+    checkCompression(compression);
     const isNewDirectory = !existsSync(destination);
     const store = createStore(destination);
     const made = madeIn(store, destination, isNewDirectory);

@@ -1,6 +1,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { absolutePath } from '../base/current-directory.ts';
 import { ioError } from '../base/errors.ts';
+import { checkCompression } from '../compression/check-compression.ts';
 import type { Compression } from '../compression/chunk-compressor.ts';
 import type { Secret } from '../crypto/secret.ts';
 import type { CipherName } from '../format/ciphers.ts';
@@ -64,7 +65,7 @@ export function ownRoot(): NewInode {
 
 /**
  * Makes an image with only a root directory, to be mounted with `write`. It is unsealed.
- * @throws CkptfsError `bad-argument`, `exists`, `io`; then the destination is as it was before
+ * @throws CkptfsError `bad-argument`, `missing-feature`, `exists`, `io`; then the destination is as it was before
  */
 export async function createEmptyImage({
   destination,
@@ -72,6 +73,7 @@ export async function createEmptyImage({
   compression,
   ...options
 }: NewImageOptions): Promise<NewImage> {
+  checkCompression(compression);
   const isNewDirectory = !existsSync(destination);
   const store = createStore(destination);
   const made = madeIn(store, destination, isNewDirectory);

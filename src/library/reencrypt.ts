@@ -1,4 +1,5 @@
 import { CkptfsError } from '../base/errors.ts';
+import { checkCompression } from '../compression/check-compression.ts';
 import type { CipherName } from '../format/ciphers.ts';
 import { defaultChunkSize } from '../format/geometry.ts';
 import { type Header, MAX_REPLACED, signedHeaderBytes } from '../format/header.ts';
@@ -37,7 +38,7 @@ export interface ReencryptOptions extends ReadOptions, SealCopyOptions {
   readonly suite?: SuiteName;
   /** One of the suite. By default that of the old image. */
   readonly cipher?: CipherName;
-  /** Bytes: a power of two from 4096 to 65536; by default that of the old image. */
+  /** Bytes: a power of two from 4096 to 65536; by default that of the old image, if compression stays as it is. */
   readonly chunkSize?: number;
   /** By default as that of the old image, at the default level. */
   readonly compression?: CompressionChoice;
@@ -61,6 +62,7 @@ const MAX_ATTEMPTS = 2;
 export async function reencryptImage(location: string, options: ReencryptOptions): Promise<ReencryptedImage> {
   if (options.recipients.length === 0) throw new CkptfsError('bad-argument', 'the new image has no recipient');
   checkChunkSize(options.chunkSize);
+  if (options.compression !== 'none') checkCompression(options.compression);
   return options.destination === undefined
     ? reencryptInPlace(location, options)
     : reencryptInto(location, options.destination, options);

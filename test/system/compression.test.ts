@@ -1,13 +1,16 @@
 // Goal: an image that is compressed takes less room and is the same to those who read and write it.
 // Method: the built commands, on what shrinks and what does not.
+import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { filler } from '../../scripts/vectors/encode.ts';
 import { ckptfs, runCkptfs } from './support/ckptfs.ts';
+import { ckptfsProgram } from './support/mounts.ts';
+import { PATIENCE } from './support/patience.ts';
 import { runProgram } from './support/programs.ts';
-import { systemTest } from './support/requirements.ts';
+import { systemTest, toolEnvironment } from './support/requirements.ts';
 
 const base = fs.realpathSync(fs.mkdtempSync(join(tmpdir(), 'ckptfs-compression-')));
 const at = (...names: string[]): string => join(base, ...names);
@@ -62,6 +65,31 @@ describe('--compress', () => {
     const { status, stderr } = runCkptfs('encrypt', at('source'), at('new'), '-k', at('key'), '--compress', how);
     expect([status, fs.existsSync(at('new'))]).toEqual([2, false]);
     expect(stderr).toContain(`--compress ${how}: it is zstd, zstd:LEVEL (1 to 19), lz4, auto or none`);
+  });
+
+  test('a host without the library is told so before anything is made or mounted', () => {
+    fs.mkdirSync(at('few'));
+    fs.writeFileSync(at('few', 'text'), 'what shrinks '.repeat(10_000));
+    ckptfs('encrypt', at('few'), at('lz4'), '-k', at('key'), '--compress', 'lz4', '--quiet');
+    // The dynamic linker looks there first, and takes no other when it is no library.
+    fs.mkdirSync(at('broken'));
+    fs.writeFileSync(at('broken', 'liblz4.so.1'), 'no library');
+    for (const words of [
+      ['encrypt', at('few'), at('new'), '--compress', 'lz4'],
+      ['mount', '--write', at('new'), at('mnt'), '--compress', 'lz4'],
+      // In the background it has an environment of its own.
+      ['mount', '--foreground', at('lz4'), at('mnt')],
+      ['decrypt', at('lz4'), at('new')],
+    ]) {
+      const result = spawnSync(ckptfsProgram, [...words, '-k', at('key')], {
+        env: { ...toolEnvironment, LD_LIBRARY_PATH: at('broken') },
+        encoding: 'utf8',
+        timeout: PATIENCE,
+      });
+      expect([words, result.status, fs.existsSync(at('new'))]).toEqual([words, 33, false]);
+      expect(result.stderr).toContain('compression by lz4 needs the library liblz4.so.1');
+      expect(result.stderr).toContain("the package is 'liblz4-1' on Debian");
+    }
   });
 
   test('has no level where an image is written by and by', () => {

@@ -1,5 +1,6 @@
 import { CkptfsError } from '../../base/errors.ts';
 import { DirectoryEvents } from '../../base/linux/directory-events.ts';
+import { checkCompression } from '../../compression/check-compression.ts';
 import { DEFAULT_CIPHER } from '../../format/ciphers.ts';
 import { DEFAULT_SUITE } from '../../format/suites.ts';
 import { refusePrompts } from '../../keys/sources/prompt.ts';
@@ -13,6 +14,7 @@ import { EXIT_OK } from '../exit-codes.ts';
 import { hintFor } from '../hints.ts';
 import type { HeldKeys } from '../options/held-keys.ts';
 import { withKeys } from '../options/image-arguments.ts';
+import { chosenCompression } from '../options/new-image-options.ts';
 import { withSigners } from '../options/signing-options.ts';
 import { exitCodeOf } from '../terminal/messages.ts';
 import { ArchiveQueue, type QueueArguments } from './archive-queue.ts';
@@ -39,6 +41,7 @@ export async function watchArchives(args: WatchArguments): Promise<number> {
   refuseReadOnce(args);
   // No user is there to answer when an archive appears.
   refusePrompts();
+  checkCompression(chosenCompression(args.compress).compression);
   await withKeys(args, (keys) => checkKeys(keys, args), 'make');
   await withSigners(args, async () => undefined);
   const log = new Log(undefined, undefined, hintFor, args.logFormat);

@@ -1,8 +1,10 @@
 import type { Argv } from 'yargs';
 import { CkptfsError } from '../../base/errors.ts';
 import { printable } from '../../base/printable.ts';
+import { hasLibrary } from '../../compression/check-compression.ts';
 import { type CryptoProvider, cryptoProvider } from '../../crypto/provider.ts';
 import { primitives } from '../../crypto/select.ts';
+import { compressionNames } from '../../format/compressions.ts';
 import { tryMounting } from '../../serve/launch/mount-trial.ts';
 import { cancellable } from '../cancellation.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
@@ -68,7 +70,12 @@ async function examine(quick: boolean, signal: AbortSignal): Promise<Finding[]> 
   return [
     ...mountingFindings(thisHost, mounting),
     ...memoryFindings(thisHost),
-    ...programFindings(process.version, primitives().name, thisHost.program('zstd')),
+    ...programFindings(
+      process.version,
+      primitives().name,
+      thisHost.program('zstd'),
+      compressionNames.filter(hasLibrary),
+    ),
     ...fipsFindings(thisHost, providerHere()),
     ...randomnessFindings(thisHost),
     ...keyServiceFindings(thisHost),

@@ -5,7 +5,7 @@ import { omitUndefined } from '../omit-undefined.ts';
 import { createAndReport } from '../options/create-and-report.ts';
 import { warnAbout, withKeys } from '../options/image-arguments.ts';
 import { withKeyOptions } from '../options/key-options.ts';
-import { withNewImageOptions } from '../options/new-image-options.ts';
+import { chosenCompression, withNewImageOptions } from '../options/new-image-options.ts';
 import { withJobs, withJson } from '../options/options.ts';
 import { withSigners, withSigningOptions } from '../options/signing-options.ts';
 
@@ -35,7 +35,12 @@ function encrypt(args: EncryptArguments): Promise<number> {
       await warnAbout(keys, args);
       // All that can be refused is, before anyone is asked for a passphrase.
       keys.checkForCreating(args);
-      checkCreation({ source, destination, ...omitUndefined({ chunkSize: args.chunkSize }) });
+      checkCreation({
+        source,
+        destination,
+        ...omitUndefined({ chunkSize: args.chunkSize }),
+        ...chosenCompression(args.compress),
+      });
       const left = `${destination} is left unfinished, ${source} untouched.`;
       const make = { source, destination, skipSpecial: args.skipSpecial, ...omitUndefined({ jobs: args.jobs }) };
       return withSigners(args, (signers) =>

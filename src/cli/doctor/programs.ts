@@ -1,3 +1,4 @@
+import { type CompressionName, compressionNames } from '../../format/compressions.ts';
 import { type Finding, missing, ok, warn } from './check.ts';
 
 /**
@@ -5,9 +6,15 @@ import { type Finding, missing, ok, warn } from './check.ts';
  * @param node its version
  * @param crypto which implementation of the primitives is in use
  * @param zstd path of the program of that name, if there is one
+ * @param compressions those whose libraries are there
  */
-export function programFindings(node: string, crypto: 'openssl' | 'node', zstd: string | undefined): Finding[] {
-  return [nodeVersion(node), implementation(crypto), archives(node, zstd)];
+export function programFindings(
+  node: string,
+  crypto: 'openssl' | 'node',
+  zstd: string | undefined,
+  compressions: readonly CompressionName[],
+): Finding[] {
+  return [nodeVersion(node), implementation(crypto), archives(node, zstd), compression(compressions)];
 }
 
 function numbersOf(version: string): [major: number, minor: number] {
@@ -34,4 +41,11 @@ function archives(version: string, zstd: string | undefined): Finding {
   if (major > 22 || (major === 22 && minor >= 15)) return ok('archives of zstd', 'by Node.js itself');
   if (zstd !== undefined) return ok('archives of zstd', `by ${zstd}`);
   return warn('archives of zstd', 'refused: this Node.js has no zstd', 'install the program zstd, or Node.js 24');
+}
+
+function compression(found: readonly CompressionName[]): Finding {
+  const absent = compressionNames.filter((name) => !found.includes(name));
+  if (absent.length === 0) return ok('compressed images', `by ${found.join(' and ')}`);
+  const packages = absent.map((name) => `lib${name}`).join(' and ');
+  return warn('compressed images', `those of ${absent.join(' and ')} are refused`, `install ${packages}`);
 }

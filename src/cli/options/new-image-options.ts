@@ -1,7 +1,7 @@
 import type { Argv } from 'yargs';
 import { CkptfsError } from '../../base/errors.ts';
 import type { Compression } from '../../compression/chunk-compressor.ts';
-import { MAX_ZSTD_LEVEL, MIN_ZSTD_LEVEL } from '../../compression/zstd-levels.ts';
+import { isZstdLevel, MAX_ZSTD_LEVEL, MIN_ZSTD_LEVEL } from '../../compression/zstd-levels.ts';
 import { type CipherName, cipherNames, DEFAULT_CIPHER, isCipherName } from '../../format/ciphers.ts';
 import { defaultChunkSize, isChunkSize } from '../../format/geometry.ts';
 import { type SuiteName, suiteNames } from '../../format/suites.ts';
@@ -87,7 +87,7 @@ function compressionOf(text: string): CompressArgument {
   if (text === 'auto') return AUTO;
   if (text === 'lz4' || text === 'zstd') return { name: text };
   const level = Number(/^zstd:([1-9]\d?)$/.exec(text)?.[1]);
-  if (level >= MIN_ZSTD_LEVEL && level <= MAX_ZSTD_LEVEL) return { name: 'zstd', level };
+  if (isZstdLevel(level)) return { name: 'zstd', level };
   const levels = `${MIN_ZSTD_LEVEL} to ${MAX_ZSTD_LEVEL}`;
   throw new CkptfsError('bad-argument', `--compress ${text}: it is zstd, zstd:LEVEL (${levels}), lz4, auto or none`);
 }

@@ -1,6 +1,7 @@
 import { relative } from 'node:path';
 import { absolutePath } from '../../base/current-directory.ts';
 import { CkptfsError } from '../../base/errors.ts';
+import { checkCompression } from '../../compression/check-compression.ts';
 import type { Compression } from '../../compression/chunk-compressor.ts';
 import { Secret } from '../../crypto/secret.ts';
 import type { Signer } from '../../crypto/signer.ts';
@@ -58,13 +59,14 @@ export interface CreatedImage {
 
 /**
  * Refuses what cannot be encrypted, or not to there, as far as that is known before anyone is asked for a secret.
- * @throws CkptfsError `bad-argument`, `exists`, `unsupported-source`, `io`
+ * @throws CkptfsError `bad-argument`, `missing-feature`, `exists`, `unsupported-source`, `io`
  */
 export function checkCreation(
   options: Pick<CreateOptions, 'source' | 'destination' | 'suite' | 'cipher' | 'chunkSize' | 'compression'>,
 ): void {
   checkChunkSize(options.chunkSize);
   checkSuite(options);
+  checkCompression(options.compression);
   refuseInside(options.source, options.destination);
   openSource(options.source).root.close();
   checkVacant(options.destination);
@@ -73,11 +75,13 @@ export function checkCreation(
 /**
  * Encrypts a directory into a new image and makes it durable. Until it returns, the destination is an unfinished image,
  * which stays there if this fails.
- * @throws CkptfsError `exists`, `unsupported-source`, `source-changed`, `io`, `interrupted`, `bad-argument`
+ * @throws CkptfsError `exists`, `unsupported-source`, `source-changed`, `io`, `interrupted`, `bad-argument`,
+ * `missing-feature`
  */
 export async function createImage(options: CreateOptions): Promise<CreatedImage> {
   checkChunkSize(options.chunkSize);
   checkSuite(options);
+  checkCompression(options.compression);
   refuseInside(options.source, options.destination);
   const source = openSource(options.source);
   try {

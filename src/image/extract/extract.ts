@@ -1,3 +1,4 @@
+import { checkLibrary } from '../../compression/check-compression.ts';
 import type { Inode } from '../../format/manifest.ts';
 import type { Image } from '../read/image.ts';
 import type { Progress } from '../workers/worker-pool.ts';
@@ -19,9 +20,10 @@ const TASK_PIECES = 64;
  * Writes an image's tree in clear into a directory that does not exist, or is empty and owned by the caller: contents,
  * holes, links, modes, times, `user.` attributes, and owners if the caller may set them. Reports what the destination
  * cannot keep. If it fails, what it wrote stays.
- * @throws CkptfsError `exists`, `damaged`, `io`, `interrupted`
+ * @throws CkptfsError `exists`, `missing-feature`, `damaged`, `io`, `interrupted`
  */
-export function extractImage(image: Image, target: string, options: ExtractOptions = {}): Promise<ExtractReport> {
+export async function extractImage(image: Image, target: string, options: ExtractOptions = {}): Promise<ExtractReport> {
+  checkLibrary(image.header.compression);
   return extractTree(image.manifest, target, (made, extracted) => writeContents(image, made, extracted.place, options));
 }
 

@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { relative } from 'node:path';
 import { absolutePath } from '../../base/current-directory.ts';
 import { CkptfsError } from '../../base/errors.ts';
+import { checkLibrary } from '../../compression/check-compression.ts';
 import { isFipsDemanded } from '../../crypto/provider.ts';
 import type { PageFiles } from '../../fs/direct-opens.ts';
 import { checkKernelMounts } from '../../fuse/mount/mount-kernel.ts';
@@ -113,7 +114,8 @@ export function checkOptions(options: DaemonOptions): { readonly config: DaemonC
   try {
     const { criu } = checked;
     if (criu !== undefined) return { config: { ...checked, image: store.identity() }, imageId: criu.imageId };
-    const { imageId } = checked.write ? readHeaderToWriteOn(store) : readHeader(store);
+    const { imageId, compression } = checked.write ? readHeaderToWriteOn(store) : readHeader(store);
+    checkLibrary(compression);
     return { config: { ...checked, image: store.identity() }, imageId: imageId.toString('hex') };
   } finally {
     store.close();

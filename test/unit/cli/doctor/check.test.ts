@@ -8,7 +8,7 @@ import { host } from './described-host.ts';
 test('every finding that is not ok has advice', async () => {
   const findings = [
     ...mountingFindings(host({ isRoot: false })),
-    ...programFindings('v18.0.0', 'node', undefined),
+    ...programFindings('v18.0.0', 'node', undefined, []),
     ...(await criuFindings(host({}), undefined)),
     ...machineFindings(host({})),
   ];
