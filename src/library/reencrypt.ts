@@ -1,5 +1,5 @@
 import { CkptfsError } from '../base/errors.ts';
-import { checkCompression } from '../compression/check-compression.ts';
+import { checkCompression, checkLibrary } from '../compression/check-compression.ts';
 import type { CipherName } from '../format/ciphers.ts';
 import { defaultChunkSize } from '../format/geometry.ts';
 import { type Header, MAX_REPLACED, signedHeaderBytes } from '../format/header.ts';
@@ -224,6 +224,7 @@ function planOf(
   const compression = chosenCompression(given.compression, before);
   const { chunkSize = compression === before ? image.header.chunkSize : defaultChunkSize(compression) } = given;
   checkSuite({ suite, cipher });
+  for (const name of [before, compression]) checkLibrary(name);
   const replaced = image.header.replaces ?? [];
   const ids = how === 'in-place' || retire ? [image.header.imageId, ...replaced] : replaced;
   const replaces = ids.length === 0 ? {} : { replaces: ids.slice(0, MAX_REPLACED) };
