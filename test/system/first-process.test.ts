@@ -52,6 +52,12 @@ describeIf(['root', 'fuse', 'namespaces'], 'as the first process', () => {
       });
     expect(run(fs.readFileSync(at('key'), 'utf8').trim())).toMatchObject({ status: 0 });
     expect(run('no key')).toMatchObject({ status: 10 });
+    const closed = spawnSync('sh', ['-c', 'exec unshare "$@" <&-', 'sh', ...INIT, 'umount', at('mnt')], {
+      env: toolEnvironment,
+      encoding: 'utf8',
+      timeout: PATIENCE,
+    });
+    expect(closed).toMatchObject({ status: 31, stderr: expect.stringMatching(/^ckptfs: \S+ is not a mount of ckptfs/) });
   });
 
   systemTest([], 'a mount ends while it waits for its key', async () => {

@@ -180,6 +180,9 @@ describeIf(['root', 'fuse', 'namespaces', 'criu', 'runc', 'gcc'], 'as hooks of r
       `echo ${stopped} | ckptfs run-hook ${name} ${image} host/volume -k k`;
     // What is there of the same container is from a start that failed.
     expect(type(namespace, `${hook('createRuntime')} && ${hook('createRuntime')}`).status).toBe(0);
+    const again = type(namespace, `exec 5< host/volume/config.json && ${hook('createRuntime')}`);
+    expect([again.status, mounts().length]).toEqual([32, 1]);
+    expect(again.stderr).toMatch(/ is in use by /);
     const held = type(namespace, `exec 5< host/volume/config.json && ${hook('poststop')}`);
     expect(held.status).toBe(0);
     expect(held.stderr).toMatch(

@@ -27,11 +27,14 @@ export const command = defineCommand({
     ),
   async run(args) {
     const state = await readContainerState();
-    return args.HOOK === 'createRuntime' ? mountFor(state, args) : unmountOf(state, args);
+    return args.HOOK === 'createRuntime' ? mountFor(state, args) : endFor(state, args);
   },
 });
 
-/** Mounts for a container, or leaves nothing mounted. What an earlier try of it left there is taken away first. */
+/**
+ * Mounts for a container, or leaves nothing mounted. What an earlier try of it left there is taken away first, unless
+ * it is in use: another runtime may have a container with this id, which would go on in the directory below.
+ */
 async function mountFor(state: ContainerState, args: MountArguments): Promise<void> {
   const { mount, ...request } = await mountRequest(args);
   // Mount tables show the memory, and not the image.
@@ -57,6 +60,17 @@ function passUnsealed(error: unknown): void {
   if (!(error instanceof CkptfsError) || error.code !== 'unsealed') throw error;
 }
 
+/** Unmounts what was mounted for a container that has ended, at once, whatever else still uses it. */
+async function endFor(state: ContainerState, args: MountArguments): Promise<void> {
+  try {
+    await unmountOf(state, args);
+  } catch (error) {
+    if (!(error instanceof CkptfsError) || error.code !== 'busy' || error.data?.reason !== 'in-use') throw error;
+    await unmountOf(state, args, true);
+    await warn(`${error.message}; it is out of sight now, and its keys are wiped when that ends`);
+  }
+}
+
 /**
  * Unmounts what was mounted for a container. Another container's mount in its place is left alone: the runtime runs
  * this hook as well when it could not create the container, because the place was taken.
@@ -64,21 +78,17 @@ function passUnsealed(error: unknown): void {
 async function unmountOf(
   state: ContainerState,
   { ENC: image, MNT: mountPoint }: Pick<MountArguments, 'ENC' | 'MNT'>,
+  lazy = false,
 ): Promise<void> {
-  const source = sourceFor(state);
   try {
-    await unmountImage(mountPoint, { source });
+    await unmountImage(mountPoint, { source: sourceFor(state), lazy });
   } catch (error) {
     if (!(error instanceof CkptfsError)) throw error;
     if (error.code === 'not-mounted') return;
-    if (error.code === 'unsealed' && error.data?.reason === 'daemon-killed') {
-      // Mount tables do not have the path of the image.
-      const data = { reason: 'daemon-killed', source: image } as const;
-      throw new CkptfsError('unsealed', error.message, { path: image, data, cause: error });
-    }
-    if (error.code !== 'busy' || error.data?.reason !== 'in-use') throw error;
-    await unmountImage(mountPoint, { source, lazy: true });
-    await warn(`${error.message}; it is out of sight now, and its keys are wiped when that ends`);
+    if (error.code !== 'unsealed' || error.data?.reason !== 'daemon-killed') throw error;
+    // Mount tables do not have the path of the image.
+    const data = { reason: 'daemon-killed', source: image } as const;
+    throw new CkptfsError('unsealed', error.message, { path: image, data, cause: error });
   }
 }
 
