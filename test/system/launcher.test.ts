@@ -194,6 +194,11 @@ describeIf(['root', 'fuse'], 'a plain mount', () => {
       expect(fs.readFileSync(join(mountPoint, 'pages-1.img'), 'utf8')).toBe(canary);
       ckptfs('umount', mountPoint);
     }
+    const unlaunched = spawnSync('bash', ['-c', 'CKPTFS_LAUNCHED=9 "$0" umount "$1" 9> >(cat)', program, mountPoint], {
+      env: toolEnvironment,
+      timeout: PATIENCE,
+    });
+    expect(unlaunched.status).toBe(31);
   });
 
   systemTest([], 'is refused where it would hide the sockets of all mounts', () => {
