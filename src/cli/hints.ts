@@ -137,7 +137,7 @@ const hints: { readonly [Code in ErrorCode]?: (error: CkptfsError<Code>) => Hint
         'Unmount it where it is being written; after a crash run "ckptfs seal", or "ckptfs recover" if that refuses.',
       losses: 'Run "ckptfs recover", which says what is lost and makes what is left usable.',
       // The path is that of the time when it was mounted: another image may be there now.
-      'daemon-killed': `Run "ckptfs seal" on the image${placeOf(data?.source)}.`,
+      'daemon-killed': `Run "ckptfs seal" on the image, unless it is ephemeral${placeOf(data?.source)}.`,
     }),
   locked: ({ data }) => {
     if (data?.holder === 'slot-change') return 'Try again.';
@@ -157,8 +157,10 @@ const hints: { readonly [Code in ErrorCode]?: (error: CkptfsError<Code>) => Hint
   busy: ({ data }) =>
     choose(data?.reason, {
       'in-use': 'End what uses it and try again, or unmount it lazily (ckptfs umount --lazy).',
-      'left-running': 'The image is sealed when that ends; "ckptfs status" shows it.',
-      'other-namespace': 'What was written is sealed when the last of them is gone; "ckptfs status" shows it.',
+      'left-running': 'The image is sealed, or removed if it is ephemeral, when that ends; "ckptfs status" shows it.',
+      'other-namespace':
+        'What was written is sealed, or removed if it is ephemeral, when the last of them is gone; "ckptfs status" ' +
+        'shows it.',
     }),
   'no-answer': ({ data }) =>
     choose(data?.reason, {

@@ -57,7 +57,10 @@ describeIf(['root', 'fuse', 'namespaces'], 'as the first process', () => {
       encoding: 'utf8',
       timeout: PATIENCE,
     });
-    expect(closed).toMatchObject({ status: 31, stderr: expect.stringMatching(/^ckptfs: \S+ is not a mount of ckptfs/) });
+    expect(closed).toMatchObject({
+      status: 31,
+      stderr: expect.stringMatching(/^ckptfs: \S+ is not a mount of ckptfs/),
+    });
   });
 
   systemTest([], 'a mount ends while it waits for its key', async () => {

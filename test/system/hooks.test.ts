@@ -195,7 +195,7 @@ describeIf(['root', 'fuse', 'namespaces', 'criu', 'runc', 'gcc'], 'as hooks of r
     const unsealed = type(namespace, `${killed} && ${hook('poststop', 'new-enc')}`);
     expect(unsealed.status).toBe(26);
     expect(unsealed.stderr).toMatch(
-      /it was killed\. Run "ckptfs seal" on the image; when it was mounted it was new-enc\.$/m,
+      /it was killed\. Run "ckptfs seal" on the image, unless it is ephemeral; when it was mounted it was new-enc\.$/m,
     );
     expect(
       type(namespace, `${killed} && ${hook('createRuntime', '-w new-enc')} && ${hook('poststop', 'new-enc')}`).status,
