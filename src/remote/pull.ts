@@ -111,12 +111,9 @@ class Pull {
 
   async run(header: Buffer): Promise<Transferred> {
     const { files, imageId } = this.#index;
-    if (this.#sealedOtherwise()) {
-      throw new CkptfsError('exists', `${this.#store.location} has an image that was pulled, and sealed since`, {
-        path: this.#store.location,
-        data: { reason: 'not-empty' },
-      });
-    }
+    // Another pull may have ended here before this one had the lock.
+    if (!this.#store.isBegun(imageId)) throw this.#occupied('was pulled just now');
+    if (this.#sealedOtherwise()) throw this.#occupied('was pulled, and sealed since');
     this.#publish('ckptfs.json', header);
     this.#removeOthers();
     const parts: PartOfObject[] = [];
@@ -132,6 +129,14 @@ class Pull {
     const size = this.#totalBytes;
     const count = files.reduce((sum, file) => sum + file.parts.length, 0);
     return { imageId, size, parts: count, movedParts: this.#movedParts, movedBytes: this.#movedBytes };
+  }
+
+  #occupied(how: string): CkptfsError {
+    const { location } = this.#store;
+    return new CkptfsError('exists', `${location} has an image that ${how}`, {
+      path: location,
+      data: { reason: 'not-empty' },
+    });
   }
 
   /** Tells whether a manifest is there that is not the one of the index: then the image was sealed again since. */

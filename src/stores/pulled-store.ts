@@ -37,15 +37,19 @@ export class PulledStore extends LocalWritableStore {
     }
     const store = new PulledStore(path);
     try {
-      const mark = store.read(MARK, MAX_MARK_BYTES, () => undefined)?.toString('latin1');
-      // An empty mark is of a pull that ended before it had written anything.
-      const isOwn = mark === `${imageId}\n` || (mark === '' && !store.has('ckptfs.json'));
-      if (!isOwn || store.has('journal')) throw occupied;
+      if (!store.isBegun(imageId)) throw occupied;
       return store;
     } catch (error) {
       store.close();
       throw error;
     }
+  }
+
+  /** Tells whether an image of this id was begun here, and is not finished. To be asked again once it is locked. */
+  isBegun(imageId: string): boolean {
+    const mark = this.read(MARK, MAX_MARK_BYTES, () => undefined)?.toString('latin1');
+    // An empty mark is of a pull that ended before it had written anything.
+    return (mark === `${imageId}\n` || (mark === '' && !this.has('ckptfs.json'))) && !this.has('journal');
   }
 
   /**

@@ -37,11 +37,25 @@ export function awsCredentials(http: HttpClient, options: ChainOptions): AwsCred
 }
 
 function fromEnvironment(environment: NodeJS.ProcessEnv): AwsCredentials | undefined {
-  return credentialsOf(
-    environment['AWS_ACCESS_KEY_ID'],
-    environment['AWS_SECRET_ACCESS_KEY'],
-    environment['AWS_SESSION_TOKEN'] || undefined,
-  );
+  const names = ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN'] as const;
+  return fromSettings(names, (name) => environment[name] || undefined);
+}
+
+/**
+ * Makes credentials of three settings; undefined where there is neither of the first two.
+ * @throws CkptfsError `bad-key-file` for a half of them, and for what cannot be sent: others that are found later would
+ *   be those of another user than the one that was meant
+ */
+function fromSettings(
+  [id, secret, token]: readonly [string, string, string],
+  value: (name: string) => string | undefined,
+): AwsCredentials | undefined {
+  if (value(id) === undefined && value(secret) === undefined) return undefined;
+  const found = credentialsOf(value(id), value(secret), value(token));
+  if (found !== undefined) return found;
+  throw new CkptfsError('bad-key-file', `${id}, ${secret} and ${token}: they are no credentials that can be sent`, {
+    data: { reason: 'not-a-key' },
+  });
 }
 
 function fromProfile(profile: AwsProfile): AwsCredentials | undefined {
@@ -53,11 +67,8 @@ function fromProfile(profile: AwsProfile): AwsCredentials | undefined {
       { data: { reason: 'unsupported' } },
     );
   }
-  return credentialsOf(
-    profile.get('aws_access_key_id'),
-    profile.get('aws_secret_access_key'),
-    profile.get('aws_session_token'),
-  );
+  const names = ['aws_access_key_id', 'aws_secret_access_key', 'aws_session_token'] as const;
+  return fromSettings(names, (name) => profile.get(name) || undefined);
 }
 
 async function fromProcess(profile: AwsProfile, timeoutSeconds: number): Promise<AwsCredentials | undefined> {

@@ -39,11 +39,9 @@ export class AwsServices {
     ];
     const text = relative === undefined ? full : `${CONTAINER_ORIGIN}${relative}`;
     if (text === undefined) return undefined;
-    const url = URL.canParse(text) ? new URL(text) : undefined;
-    const isTrusted =
-      url !== undefined &&
-      (url.protocol === 'https:' || CONTAINER_HOSTS.includes(url.hostname) || isLoopback(url.hostname));
-    if (url === undefined || !isTrusted || (relative !== undefined && url.origin !== CONTAINER_ORIGIN))
+    const url = serviceUrl('AWS_CONTAINER_CREDENTIALS_FULL_URI', text);
+    const isTrusted = url.protocol === 'https:' || CONTAINER_HOSTS.includes(url.hostname) || isLoopback(url.hostname);
+    if (!isTrusted || (relative !== undefined && url.origin !== CONTAINER_ORIGIN))
       throw new CkptfsError(
         'bad-argument',
         'AWS_CONTAINER_CREDENTIALS_FULL_URI: it is neither https nor a service of this host',
@@ -61,9 +59,8 @@ export class AwsServices {
     if (this.#value('AWS_EC2_METADATA_DISABLED')?.toLowerCase() === 'true') return undefined;
     const named = this.#value('AWS_EC2_METADATA_SERVICE_ENDPOINT');
     const endpoint = named ?? INSTANCE_ORIGIN;
-    if (!URL.canParse(endpoint))
-      throw new CkptfsError('bad-argument', 'AWS_EC2_METADATA_SERVICE_ENDPOINT: it is no URL');
-    const at = (path: string): URL => new URL(path, endpoint);
+    const base = serviceUrl('AWS_EC2_METADATA_SERVICE_ENDPOINT', endpoint);
+    const at = (path: string): URL => new URL(path, base);
     const soon = new AbortController();
     const abort = (): void => soon.abort();
     const timer = setTimeout(abort, 1000 * (named === undefined ? INSTANCE_SECONDS : this.#timeoutSeconds));
@@ -106,12 +103,12 @@ export class AwsServices {
       WebIdentityToken: token,
     });
     const endpoint = this.#value('AWS_ENDPOINT_URL_STS') ?? `https://sts.${region}.amazonaws.com`;
-    if (!URL.canParse(endpoint)) throw new CkptfsError('bad-argument', 'AWS_ENDPOINT_URL_STS: it is no URL');
+    const url = serviceUrl('AWS_ENDPOINT_URL_STS', endpoint);
     const bytes = Buffer.from(form.toString());
     const { Readable } = await import('node:stream');
     const request: HttpRequest = {
       method: 'POST',
-      url: new URL(endpoint),
+      url,
       headers: { 'content-type': 'application/x-www-form-urlencoded' },
       body: { size: bytes.length, open: () => Readable.from([bytes]) },
     };
@@ -151,6 +148,13 @@ export class AwsServices {
   #value(name: string): string | undefined {
     return this.#environment[name] || undefined;
   }
+}
+
+/** @throws CkptfsError `bad-argument` for what is no URL of a server, or has a password */
+function serviceUrl(variable: string, text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url !== undefined && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '') return url;
+  throw new CkptfsError('bad-argument', `${variable}: it is not a plain URL, http://HOST or https://HOST`);
 }
 
 /** Parses what STS answers, which is XML. */

@@ -137,7 +137,12 @@ export class HttpClient {
     return new Promise((resolve, reject) => {
       const asked = this.#send(request, signal);
       asked.once('response', (body) => resolve({ status: body.statusCode ?? 0, headers: body.headers, body }));
-      asked.once('error', reject);
+      // A second one, after the answer, has no one else to be told to.
+      asked.on('error', reject);
+      // A request that waits for a proxy has no socket yet, and would not say that it was aborted.
+      const abort = (): void => reject(new Retryable('no answer'));
+      signal.addEventListener('abort', abort, { once: true });
+      asked.once('close', () => signal.removeEventListener('abort', abort));
       asked.setTimeout(STALL_MILLISECONDS, () => asked.destroy(new Retryable('no answer')));
       if (request.body === undefined) asked.end();
       else {

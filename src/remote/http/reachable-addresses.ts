@@ -38,6 +38,12 @@ export function isLoopback(hostname: string): boolean {
   return isIP(name) === 0 ? name === 'localhost' || name.endsWith('.localhost') : has(host, name);
 }
 
+/** Tells whether a host is written as an address of the link of this host. */
+export function isOnLink(hostname: string): boolean {
+  const name = bare(hostname);
+  return isIP(name) !== 0 && has(link, name);
+}
+
 /** Tells whether a host that is written as an address may be asked; one that is a name is looked up first. */
 export function mayAsk(hostname: string, allows: Allows): boolean {
   const name = bare(hostname);

@@ -8,6 +8,8 @@ import type { RegistryClient } from './registry-client.ts';
 
 const MAX_PAGE_BYTES = 4_194_304;
 const MAX_PAGES = 1000;
+/** Each is asked for with one request. */
+const MAX_TAGS = 100_000;
 
 /**
  * Lists the images of a repository by its tags, or the one that the address names. What is no image of ckptfs is left
@@ -47,7 +49,8 @@ async function tagsOf(location: string, client: RegistryClient): Promise<string[
         return { names: tagsIn(location, text), next: link };
       },
     );
-    tags.push(...names);
+    if (tags.length + names.length > MAX_TAGS) throw garbage(location, `the registry lists more than ${MAX_TAGS} tags`);
+    for (const name of names) tags.push(name);
     if (next === undefined) return tags;
     path = client.resolve(next, client.base);
   }

@@ -107,8 +107,11 @@ export class S3Store implements RemoteStore {
     for (let page = 0; isLeft; page++) {
       if (page === MAX_PAGES) throw garbage(this.location, 'the server lists without end what it was told to remove');
       // From the beginning each time, as what was listed is gone.
-      const { keys, next } = await this.list(`${this.#root}${PARTS}/`);
-      const parts = keys.filter((key) => /^[0-9a-f]{64}$/.test(key.slice(this.#root.length + PARTS.length + 1)));
+      const { keys, next } = await this.list(this.#partKey(''));
+      // What a server lists that is no part of this image is not removed in its name.
+      const parts = keys.filter(
+        (key) => /^[0-9a-f]{64}$/.test(key.slice(-64)) && key === this.#partKey(key.slice(-64)),
+      );
       await eachOf(parts, REMOVALS, (key) => this.#delete(key));
       isLeft = next !== undefined && parts.length > 0;
     }

@@ -62,7 +62,7 @@ function s3Address(rest: string): S3Address {
 }
 
 /** Tells whether no server reads a path as another one. */
-function isPlainPath(path: string): boolean {
+export function isPlainPath(path: string): boolean {
   const isWrong = (name: string): boolean => name === '' || name === '.' || name === '..';
   return (
     Buffer.byteLength(path) <= MAX_PREFIX_BYTES && !/[\p{Cc}\p{Cs}\\?#]/u.test(path) && !path.split('/').some(isWrong)

@@ -1,5 +1,5 @@
 // Goal: credentials are found where programs of AWS keep them, in their order, and no fault of one shows a secret.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -72,8 +72,13 @@ describe('variables', () => {
     expect(await find({ ...variables, AWS_SESSION_TOKEN: 't' })).toEqual({ ...pair('ENV'), sessionToken: 't' });
   });
 
-  test('that would end a field of HTTP are none', async () => {
-    expect(await find({ ...variables, AWS_SECRET_ACCESS_KEY: 'a\r\nb: c' })).toBeUndefined();
+  test.each([
+    ['would end a field of HTTP', { ...variables, AWS_SECRET_ACCESS_KEY: 's3cret\r\nb: c' }],
+    ['have a space at the end', { ...variables, AWS_ACCESS_KEY_ID: 'ENV ' }],
+    ['are a half of what is needed', { AWS_SECRET_ACCESS_KEY: 's3cret' }],
+  ])('that %s are refused, and no others are taken', async (_, given) => {
+    writeFileSync(at('credentials'), `[default]\n${lines('FILE')}`);
+    expect(await refusal(given)).toBe('bad-key-file');
   });
 });
 
@@ -121,6 +126,13 @@ describe('a program of a profile', () => {
   });
 });
 
+test.each([0o664, 0o646])('a program of a profile with mode %o is not run', async (mode) => {
+  writeFileSync(at('config'), `[default]\ncredential_process = touch ${at('was-run')}\n`);
+  chmodSync(at('config'), mode);
+  expect(await refusal({})).toBe('bad-key-file');
+  expect(existsSync(at('was-run'))).toBe(false);
+});
+
 describe('services', () => {
   test('of an instance are asked by version 2', async () => {
     server.answer = (request, response) => {
@@ -165,6 +177,13 @@ describe('services', () => {
     const found = await find({ ...identity, AWS_ENDPOINT_URL_STS: server.url });
     expect(found).toMatchObject({ accessKeyId: 'STS', sessionToken: 't', expiresAt: Date.parse(expiration) });
     expect(new URLSearchParams(body).get('WebIdentityToken')).toBe('web-token');
+  });
+
+  test.each(['ftp://localhost/', 'http://user:s3cret@localhost/', 'localhost'])('at %s are not asked', async (url) => {
+    expect(await refusal({ AWS_CONTAINER_CREDENTIALS_FULL_URI: url })).toBe('bad-argument');
+    expect(await refusal({ AWS_EC2_METADATA_DISABLED: '', AWS_EC2_METADATA_SERVICE_ENDPOINT: url })).toBe(
+      'bad-argument',
+    );
   });
 
   test('of a container on another host are not asked by http', async () => {
