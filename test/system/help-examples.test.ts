@@ -33,7 +33,7 @@ const preparations: Readonly<Record<string, string>> = {
   remote: 'ckptfs push enc oci://localhost:5000/web:checkpoint-1 --replace',
   reencrypt: 'ckptfs keygen -o new.key -q',
   remount: written,
-  'run-hook': `echo '{"id": "web", "status": "creating"}' > state.json`,
+  'run-hook': `echo '{"id": "web", "status": "stopped"}' > state.json`,
   seal: killed,
   sign: signer,
   status: 'ckptfs mount enc mnt -k k',

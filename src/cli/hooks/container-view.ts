@@ -11,7 +11,11 @@ import type { ContainerState } from './container-state.ts';
  */
 export function checkSeen(mountPoint: string, { status, pid }: ContainerState): void {
   // What runc says of a container that it restores.
-  if (status === 'stopped' || pid === undefined) return;
+  if (status === 'stopped') return;
+  if (pid === undefined) {
+    const message = `the state of the container names no process, so nothing shows whether it sees ${mountPoint}`;
+    throw new CkptfsError('mount-failed', message, { path: mountPoint });
+  }
   if (isSeen(mountPoint, readMountsSync(), mountsOf(pid))) return;
   throw new CkptfsError(
     'mount-failed',

@@ -18,9 +18,15 @@ test('a mount that is not there is not seen', () => {
   expect(isSeen('/other', ours, ours)).toBe(false);
 });
 
-test('a container that is restored, or that has no process, is not looked at', () => {
+test('a container that is restored is not looked at', () => {
   checkSeen('/', { id: 'c', status: 'stopped', pid: process.pid });
-  checkSeen('/', { id: 'c', status: 'creating', pid: undefined });
+  checkSeen('/', { id: 'c', status: 'stopped', pid: undefined });
+});
+
+test('one that is made, and of which nothing can be seen, is refused', () => {
+  expect(() => checkSeen('/vol', { id: 'c', status: 'creating', pid: undefined })).toThrow(
+    /names no process, so nothing shows whether it sees \/vol/,
+  );
 });
 
 test('a container that has ended is an error', () => {
