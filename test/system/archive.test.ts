@@ -273,7 +273,6 @@ describeIf(needs, 'archives', () => {
         attribute: false,
         written: true,
       });
-      rmSync(memory, { recursive: true });
     },
   );
 
