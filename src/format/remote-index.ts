@@ -2,6 +2,7 @@ import { MalformedError } from '../base/bytes.ts';
 import { isCipherName } from './ciphers.ts';
 import { MAX_HEADER_SIZE } from './header.ts';
 import { MAX_MANIFEST_SIZE } from './manifest-envelope.ts';
+import { packedSizes } from './packed-part.ts';
 import { MAX_SIGNATURES_SIZE } from './signatures.ts';
 
 /** Bytes of an index (docs/remote.md). */
@@ -21,8 +22,7 @@ export interface RemoteFile {
   readonly name: string;
   /** Bytes. */
   readonly size: number;
-  /** SHA-256 of each part, 64 hexadecimal digits. */
-  readonly parts: readonly string[];
+  readonly parts: readonly RemotePart[];
 }
 
 /** What an image in a remote store consists of. Nothing of it is authenticated. */
@@ -35,10 +35,18 @@ export interface RemoteIndex {
   readonly files: readonly RemoteFile[];
 }
 
-/** A part, by what it is called in a store, and its size in bytes. */
+/** A part as it is stored, packed. */
 export interface RemotePart {
+  /** Its SHA-256, 64 hexadecimal digits, by which it is called. */
   readonly digest: string;
+  /** Bytes. */
   readonly size: number;
+}
+
+/** A part, and which bytes of a file it has. */
+export interface FilePart extends RemotePart {
+  readonly start: number;
+  readonly length: number;
 }
 
 /** Returns the size of the parts of an image. @param bytes of all of its objects */
@@ -59,8 +67,11 @@ export function objectIdOf({ name }: RemoteFile): string | undefined {
 }
 
 /** Returns the parts of a file in the order of its bytes. */
-export function partsOf({ size, parts }: RemoteFile, partSize: number): RemotePart[] {
-  return parts.map((digest, index) => ({ digest, size: Math.min(partSize, size - index * partSize) }));
+export function partsOf({ size, parts }: RemoteFile, partSize: number): FilePart[] {
+  return parts.map((part, index) => {
+    const start = index * partSize;
+    return { ...part, start, length: Math.min(partSize, size - start) };
+  });
 }
 
 /** Returns the bytes of all files. */
@@ -69,7 +80,11 @@ export function remoteSize({ files }: RemoteIndex): number {
 }
 
 export function encodeRemoteIndex({ imageId, cipher, partSize, files }: RemoteIndex): Buffer {
-  const listed = files.map(({ name, size, parts }) => ({ name, size, parts }));
+  const listed = files.map(({ name, size, parts }) => ({
+    name,
+    size,
+    parts: parts.map((part) => ({ digest: part.digest, size: part.size })),
+  }));
   return Buffer.from(
     JSON.stringify({ format: FORMAT, version: VERSION, image: imageId, cipher, partSize, files: listed }),
   );
@@ -122,12 +137,21 @@ function parsedFile(value: unknown, partSize: number): RemoteFile {
     throw new MalformedError('the size of one of its files is not possible');
   if (!Array.isArray(parts) || parts.length !== Math.ceil(size / partSize))
     throw new MalformedError('one of its files has too many parts or too few');
-  return { name, size, parts: parts.map(parsedDigest) };
+  const listed = { name, size, parts: parts.map(parsedPart) };
+  for (const part of partsOf(listed, partSize)) {
+    const { least, most } = packedSizes(part.length);
+    if (part.size < least || part.size > most) throw new MalformedError('the size of one of its parts is not possible');
+  }
+  return listed;
 }
 
-function parsedDigest(value: unknown): string {
-  if (typeof value === 'string' && /^[0-9a-f]{64}$/.test(value)) return value;
-  throw new MalformedError('one of its parts has no SHA-256');
+function parsedPart(value: unknown): RemotePart {
+  const { digest, size } = isRecord(value) ? value : {};
+  if (typeof digest !== 'string' || !/^[0-9a-f]{64}$/.test(digest))
+    throw new MalformedError('one of its parts has no SHA-256');
+  if (typeof size !== 'number' || !Number.isSafeInteger(size))
+    throw new MalformedError('the size of one of its parts is not possible');
+  return { digest, size };
 }
 
 /** Returns the greatest size of a file (format.md §2); 0 for one that an image does not have. */

@@ -1,6 +1,8 @@
 import { Readable } from 'node:stream';
 import { CkptfsError } from '../base/errors.ts';
 import { Region } from '../base/linux/native.ts';
+import { PACKED_BLOCK_SIZE, packBlock } from '../format/packed-part.ts';
+import type { FilePart } from '../format/remote-index.ts';
 import type { Store } from '../stores/store.ts';
 
 /** A file of an image on this host, as it is sent. */
@@ -18,22 +20,26 @@ export interface LocalReader {
   close(): void;
 }
 
-const STEP_BYTES = 262_144;
-
-/** Returns the bytes of a range of a file as a stream. */
-export function streamOf(file: LocalFile, start: number, end: number): Readable {
-  return Readable.from(chunksOf(file, start, end), { objectMode: false });
+/** Returns a part of a file, packed, as a stream. It fails with `source-changed` rather than have another size. */
+export function packedStream(file: LocalFile, part: FilePart): Readable {
+  return Readable.from(packedBlocks(file, part), { objectMode: false });
 }
 
-function* chunksOf(file: LocalFile, start: number, end: number): Generator<Buffer> {
+function* packedBlocks(file: LocalFile, { start, length, size }: FilePart): Generator<Buffer> {
   const reader = file.open();
+  const block = new Region(Math.min(PACKED_BLOCK_SIZE, length));
+  let left = size;
   try {
-    for (let at = start; at < end; ) {
+    for (let at = 0; at < length; at += block.length) {
+      const count = Math.min(block.length, length - at);
+      reader.read(block, count, start + at);
       // Each has memory of its own, since it is not known when the last one was sent.
-      const chunk = new Region(Math.min(STEP_BYTES, end - at));
-      reader.read(chunk, chunk.length, at);
-      at += chunk.length;
-      yield chunk.bytes;
+      const packed = packBlock(block.bytes.subarray(0, count));
+      left -= packed.length;
+      const isLast = at + count === length;
+      // A server would take bytes past the announced ones for another request.
+      if (left < 0 || (isLast && left > 0)) throw new CkptfsError('source-changed', `${file.name} was changed`);
+      yield packed;
     }
   } finally {
     reader.close();

@@ -4,7 +4,14 @@ import { Region } from '../base/linux/native.ts';
 import type { Header } from '../format/header.ts';
 import { MAX_HEADER_SIZE } from '../format/header.ts';
 import { MAX_MANIFEST_SIZE } from '../format/manifest-envelope.ts';
-import { objectFileName, partSizeFor, type RemoteFile, type RemoteIndex } from '../format/remote-index.ts';
+import { PACKED_BLOCK_SIZE, packBlock } from '../format/packed-part.ts';
+import {
+  objectFileName,
+  partSizeFor,
+  type RemoteFile,
+  type RemoteIndex,
+  type RemotePart,
+} from '../format/remote-index.ts';
 import { MAX_SIGNATURES_SIZE } from '../format/signatures.ts';
 import type { Store } from '../stores/store.ts';
 import { type LocalFile, NamedBytes, ObjectFile } from './local-file.ts';
@@ -24,11 +31,8 @@ interface PlanOptions {
   readonly partSize?: number | undefined;
 }
 
-/** Bytes that are hashed before the process looks for signals. */
-const STEP_BYTES = 1_048_576;
-
 /**
- * Reads and hashes all files of a sealed image, from which writers are kept out.
+ * Reads, packs and hashes all files of a sealed image, from which writers are kept out.
  * @throws CkptfsError `damaged`, `io`, `interrupted`
  */
 export async function planPush(store: Store, header: Header, options: PlanOptions): Promise<PushPlan> {
@@ -63,22 +67,25 @@ function filesOf(store: Store): LocalFile[] {
 }
 
 async function hashed(file: LocalFile, partSize: number, { onHashed, signal }: PlanOptions): Promise<RemoteFile> {
-  const parts: string[] = [];
-  const region = new Region(Math.min(STEP_BYTES, partSize));
+  const parts: RemotePart[] = [];
+  const region = new Region(Math.min(PACKED_BLOCK_SIZE, partSize));
   const reader = file.open();
   try {
     for (let start = 0; start < file.size; start += partSize) {
       const end = Math.min(file.size, start + partSize);
       const hash = createHash('sha256');
+      let size = 0;
       for (let at = start; at < end; at += region.length) {
         const length = Math.min(region.length, end - at);
         reader.read(region, length, at);
-        hash.update(region.bytes.subarray(0, length));
+        const packed = packBlock(region.bytes.subarray(0, length));
+        hash.update(packed);
+        size += packed.length;
         onHashed?.(length);
         await new Promise(setImmediate);
         if (signal.aborted) throw new CkptfsError('interrupted', 'interrupted');
       }
-      parts.push(hash.digest('hex'));
+      parts.push({ digest: hash.digest('hex'), size });
     }
   } finally {
     reader.close();

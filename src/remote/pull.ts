@@ -2,7 +2,9 @@ import { createHash } from 'node:crypto';
 import { CkptfsError } from '../base/errors.ts';
 import { Region } from '../base/linux/native.ts';
 import { parseHeader } from '../format/header.ts';
+import { PACKED_BLOCK_SIZE, PartUnpacker, packBlock, packPart } from '../format/packed-part.ts';
 import {
+  type FilePart,
   objectIdOf,
   partsOf,
   type RemoteFile,
@@ -26,10 +28,8 @@ export interface PullOptions extends Pick<PushOptions, 'jobs' | 'signal' | 'onPr
   readonly holder: string;
 }
 
-interface PartOfObject extends RemotePart {
+interface PartOfObject extends FilePart {
   readonly id: string;
-  /** In the file. */
-  readonly start: number;
   /** Whether the file has zeros there; otherwise the part may be there. */
   readonly isNew: boolean;
 }
@@ -77,17 +77,21 @@ async function fetchWhole(remote: RemoteStore, file: RemoteFile, partSize: numbe
   const chunks: Buffer[] = [];
   for (const part of partsOf(file, partSize)) {
     const hash = createHash('sha256');
+    const memory = Buffer.allocUnsafe(PACKED_BLOCK_SIZE);
+    const unpacker = new PartUnpacker(part.length, memory, (block) => chunks.push(Buffer.from(block)));
     await remote.getRange(part, 0, part.size, (chunk) => {
       hash.update(chunk);
-      chunks.push(Buffer.from(chunk));
+      unpacker.write(chunk);
     });
-    checkDigest(remote, part, hash.digest('hex'));
+    checkFetched(remote, part, hash.digest('hex'), unpacker.isWhole);
   }
   return Buffer.concat(chunks);
 }
 
-function checkDigest({ location }: RemoteStore, { digest }: RemotePart, found: string): void {
+/** @throws CkptfsError `damaged` */
+function checkFetched({ location }: RemoteStore, { digest }: RemotePart, found: string, isWhole: boolean): void {
   if (found !== digest) throw corrupt(location, `the part ${digest} has other bytes than its name says`);
+  if (!isWhole) throw corrupt(location, `the part ${digest} is not packed as it must be`);
 }
 
 /** One pull into a directory that is locked. */
@@ -145,10 +149,9 @@ class Pull {
     const size = this.#store.sizeOf('manifest');
     if (size === undefined || file === undefined) return false;
     const bytes = this.#store.readNamed('manifest', size) ?? Buffer.alloc(0);
-    const parts = file.parts.map((_, number) =>
-      sha256Hex(bytes.subarray(number * this.#index.partSize, (number + 1) * this.#index.partSize)),
-    );
-    return size !== file.size || parts.some((digest, number) => digest !== file.parts[number]);
+    const isOther = ({ digest, start, length }: FilePart): boolean =>
+      sha256Hex(packPart(bytes.subarray(start, start + length))) !== digest;
+    return size !== file.size || partsOf(file, this.#index.partSize).some(isOther);
   }
 
   #publish(name: NamedFile, bytes: Buffer): void {
@@ -176,34 +179,31 @@ class Pull {
     } finally {
       object.close();
     }
-    const { partSize } = this.#index;
-    return partsOf(file, partSize).map((part, number) => {
-      const start = number * partSize;
-      return { ...part, id, start, isNew: start >= (length ?? 0) };
-    });
+    return partsOf(file, this.#index.partSize).map((part) => ({ ...part, id, isNew: part.start >= (length ?? 0) }));
   }
 
   async #fetch(part: PartOfObject): Promise<void> {
     const object = this.#store.openObjectForWriting(part.id);
     try {
       if (part.isNew || (await this.#digestOf(object, part)) !== part.digest) {
-        const writer = new PartWriter(object, part.start, part.size, part.isNew);
+        const writer = new PartWriter(object, part, part.isNew);
         await this.#remote.getRange(part, 0, part.size, (chunk) => writer.write(chunk));
-        checkDigest(this.#remote, part, writer.end());
+        const { digest, isWhole } = writer.end();
+        checkFetched(this.#remote, part, digest, isWhole);
         this.#moved(part.size);
       }
     } finally {
       object.close();
     }
-    this.#account(part.size);
+    this.#account(part.length);
   }
 
-  async #digestOf(object: { read: PulledReader }, { start, size }: PartOfObject): Promise<string> {
-    const region = new Region(Math.min(STEP_BYTES, size));
+  async #digestOf(object: { read: PulledReader }, { start, length }: PartOfObject): Promise<string> {
+    const region = new Region(Math.min(PACKED_BLOCK_SIZE, length));
     const hash = createHash('sha256');
-    for (let at = 0; at < size; at += region.length) {
-      const length = object.read(region, 0, Math.min(region.length, size - at), start + at);
-      hash.update(region.bytes.subarray(0, length));
+    for (let at = 0; at < length; at += region.length) {
+      const count = object.read(region, 0, Math.min(region.length, length - at), start + at);
+      hash.update(packBlock(region.bytes.subarray(0, count)));
       await this.#yield();
     }
     return hash.digest('hex');
@@ -231,7 +231,5 @@ class Pull {
     this.#options.onProgress?.({ doneBytes: this.#doneBytes, totalBytes: this.#totalBytes });
   }
 }
-
-const STEP_BYTES = 1_048_576;
 
 type PulledReader = (to: Region, toOffset: number, length: number, position: number) => number;

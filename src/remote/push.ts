@@ -1,8 +1,8 @@
 import { CkptfsError } from '../base/errors.ts';
 import type { Header } from '../format/header.ts';
-import { encodeRemoteIndex, MAX_INDEX_SIZE, partsOf, type RemotePart, remoteSize } from '../format/remote-index.ts';
+import { encodeRemoteIndex, type FilePart, MAX_INDEX_SIZE, partsOf, remoteSize } from '../format/remote-index.ts';
 import type { Store } from '../stores/store.ts';
-import { streamOf } from './local-file.ts';
+import { packedStream } from './local-file.ts';
 import { type PushPlan, planPush } from './plan-push.ts';
 import { eachOf } from './shared/each-of.ts';
 import type { RemoteStore } from './shared/remote-store.ts';
@@ -20,7 +20,7 @@ export interface PushOptions {
   readonly signal: AbortSignal;
   /** Whether another image, or anything else, may be replaced. */
   readonly replace?: boolean;
-  /** Bytes of a part, for tests; by the size of the image unless told. */
+  /** Bytes of a file that are one part, for tests; by the size of the image unless told. */
   readonly partSize?: number;
   readonly onProgress?: (progress: TransferProgress) => void;
 }
@@ -34,13 +34,12 @@ export interface Transferred {
   readonly parts: number;
   /** What was sent or fetched, since it was missing. */
   readonly movedParts: number;
+  /** As they are stored, packed. */
   readonly movedBytes: number;
 }
 
-interface LocatedPart extends RemotePart {
+interface LocatedPart extends FilePart {
   readonly file: number;
-  /** In the file. */
-  readonly start: number;
 }
 
 /**
@@ -65,11 +64,11 @@ export async function pushImage(
   const totalBytes = parts.reduce((sum, { size }) => sum + size, 0);
   let [doneBytes, movedParts, movedBytes] = [0, 0, 0];
   await eachOf(parts, jobs, async (part) => {
-    const { file, start, size } = part;
+    const { file, size } = part;
     const local = plan.files[file];
     if (local === undefined) throw new CkptfsError('internal', 'a part of no file');
     if (!(await remote.hasPart(part))) {
-      await remote.putPart(part, () => streamOf(local, start, start + size));
+      await remote.putPart(part, () => packedStream(local, part));
       movedParts++;
       movedBytes += size;
     }
@@ -96,8 +95,8 @@ async function refuseOther(remote: RemoteStore, imageId: string): Promise<void> 
 function eachPartOnce({ index }: PushPlan): LocatedPart[] {
   const parts = new Map<string, LocatedPart>();
   for (const [file, listed] of index.files.entries()) {
-    for (const [number, part] of partsOf(listed, index.partSize).entries())
-      if (!parts.has(part.digest)) parts.set(part.digest, { ...part, file, start: number * index.partSize });
+    for (const part of partsOf(listed, index.partSize))
+      if (!parts.has(part.digest)) parts.set(part.digest, { ...part, file });
   }
   return [...parts.values()];
 }

@@ -15,12 +15,14 @@ import { mutate, mutateJson } from './mutate.ts';
 import { type FuzzTarget, must } from './target.ts';
 
 const digest = (character: string): string => character.repeat(64);
+/** Parts of these digests, with some size that a packed part can have. */
+const parts = (...characters: string[]) => characters.map((each) => ({ digest: digest(each), size: 600 }));
 const files = [
-  { name: 'ckptfs.json', size: 700, parts: [digest('a')] },
-  { name: 'manifest', size: 8192, parts: [digest('b'), digest('c')] },
-  { name: 'signatures', size: 900, parts: [digest('d')] },
-  { name: objectFileName('01'.repeat(16)), size: 12_288, parts: [digest('e'), digest('f'), digest('0')] },
-  { name: objectFileName('ab'.repeat(16)), size: 5000, parts: [digest('1'), digest('1')] },
+  { name: 'ckptfs.json', size: 700, parts: parts('a') },
+  { name: 'manifest', size: 8192, parts: parts('b', 'c') },
+  { name: 'signatures', size: 900, parts: parts('d') },
+  { name: objectFileName('01'.repeat(16)), size: 12_288, parts: parts('e', 'f', '0') },
+  { name: objectFileName('ab'.repeat(16)), size: 5000, parts: parts('1', '1') },
 ];
 const whole: RemoteIndex = { imageId: '11'.repeat(16), cipher: 'aes-256-xts', partSize: 4096, files };
 
@@ -49,7 +51,11 @@ function checkIndex(input: Buffer): string {
     must(header?.name === 'ckptfs.json' && manifest?.name === 'manifest', 'an image without header or manifest');
     for (const file of others) must(file.name === 'signatures' || objectIdOf(file) !== undefined, 'a file of no image');
     for (const file of index.files) {
-      const sizes = partsOf(file, index.partSize).map(({ size }) => size);
+      const sizes = partsOf(file, index.partSize).map(({ length }) => length);
+      must(
+        partsOf(file, index.partSize).every(({ size, length }) => size >= 8 && size <= length + length / 4096 + 8),
+        'a packed part of a size that it cannot have',
+      );
       must(
         sizes.every((size) => size >= 1 && size <= index.partSize),
         'a part of another size',

@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { MalformedError } from '../../../src/base/bytes.ts';
+import { packedSizes } from '../../../src/format/packed-part.ts';
 import {
   encodeRemoteIndex,
   MAX_PART_SIZE,
@@ -28,7 +29,9 @@ const indexes: fc.Arbitrary<RemoteIndex> = fc
     const partSize = 2 ** log;
     const file = (name: string, index: number) => {
       const size = sizes[index % sizes.length] ?? 1;
-      return { name, size, parts: Array.from({ length: Math.ceil(size / partSize) }, () => digest) };
+      const sizeOf = (part: number): number => packedSizes(Math.min(partSize, size - part * partSize)).most;
+      const parts = Array.from({ length: Math.ceil(size / partSize) }, (_, part) => ({ digest, size: sizeOf(part) }));
+      return { name, size, parts };
     };
     const names = ['ckptfs.json', 'manifest', ...ids.sort().map(objectFileName)];
     return { imageId, cipher: 'aes-256-xts', partSize, files: names.map(file) };
@@ -59,7 +62,8 @@ test('what is altered in any byte is refused, or is another index in its own for
 
 describe('an index is refused', () => {
   const digest = 'ab'.repeat(32);
-  const file = (name: string, size = 10, parts = [digest]) => ({ name, size, parts });
+  const part = { digest, size: 12 };
+  const file = (name: string, size = 10, parts = [part]) => ({ name, size, parts });
   const good = {
     imageId: '11'.repeat(16),
     cipher: 'aes-256-xts',
@@ -77,12 +81,18 @@ describe('an index is refused', () => {
     ['no files', { files: [] }],
     ['files out of order', { files: [manifest, header, object] }],
     ['a size without its parts', { files: [header, manifest, { ...file('x'), name: object?.name, size: 5000 }] }],
-    ['more parts than its size has', { files: [header, manifest, { ...object, parts: [digest, digest] }] }],
+    ['more parts than its size has', { files: [header, manifest, { ...object, parts: [part, part] }] }],
     ['a size of nothing', { files: [header, manifest, { ...object, size: 0, parts: [] }] }],
     ['a size that is negative', { files: [header, manifest, { ...object, size: -1 }] }],
     ['a size with a fraction', { files: [header, manifest, { ...object, size: 1.5 }] }],
-    ['a header that is too large', { files: [file('ckptfs.json', 1_048_577, Array(257).fill(digest)), manifest] }],
-    ['a digest in capitals', { files: [header, manifest, { ...object, parts: [digest.toUpperCase()] }] }],
+    ['a header that is too large', { files: [file('ckptfs.json', 1_048_577, Array(257).fill(part)), manifest] }],
+    [
+      'a digest in capitals',
+      { files: [header, manifest, { ...object, parts: [{ ...part, digest: digest.toUpperCase() }] }] },
+    ],
+    ['a packed part without its map', { files: [header, manifest, { ...object, parts: [{ ...part, size: 7 }] }] }],
+    ['a packed part of more than it has', { files: [header, manifest, { ...object, parts: [{ ...part, size: 19 }] }] }],
+    ['a packed part with a fraction', { files: [header, manifest, { ...object, parts: [{ ...part, size: 8.5 }] }] }],
     ['parts of another size than a power of two', { partSize: 5000 }],
     ['parts that are too small', { partSize: 2048 }],
     ['parts that are too large', { partSize: 2 * MAX_PART_SIZE }],
@@ -113,8 +123,8 @@ test('parts grow with the image, so that there are not too many', () => {
 });
 
 test('parts have all bytes of a file', () => {
-  const file = { name: 'manifest', size: 10_000, parts: ['a', 'b', 'c'] };
-  expect(partsOf(file, 4096).map(({ size }) => size)).toEqual([4096, 4096, 1808]);
+  const file = { name: 'manifest', size: 10_000, parts: ['a', 'b', 'c'].map((digest) => ({ digest, size: 8 })) };
+  expect(partsOf(file, 4096).map(({ length }) => length)).toEqual([4096, 4096, 1808]);
 });
 
 test('an object is told by its whole name', () => {

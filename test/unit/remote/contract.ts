@@ -17,9 +17,9 @@ export async function putBytes(store: RemoteStore, bytes: Buffer): Promise<Remot
   return part;
 }
 
-/** An index of an image with one object of one part each. */
+/** An index of an image with one object of one part each, which are 8 bytes or more. */
 export function indexOf(header: RemotePart, manifest: RemotePart, object: RemotePart): RemoteIndex {
-  const file = (name: string, { digest, size }: RemotePart) => ({ name, size, parts: [digest] });
+  const file = (name: string, { digest, size }: RemotePart) => ({ name, size, parts: [{ digest, size }] });
   return {
     imageId: '11'.repeat(16),
     cipher: 'aes-256-xts',
@@ -79,8 +79,8 @@ export function testRemoteStore(
     test('puts an index in place, replaces it, and removes it', () =>
       use(async (store) => {
         const [header, manifest, object] = [
-          await putBytes(store, Buffer.from('header')),
-          await putBytes(store, Buffer.from('manifest')),
+          await putBytes(store, Buffer.from('the header')),
+          await putBytes(store, Buffer.from('the manifest')),
           await putBytes(store, bytes),
         ];
         const first = indexOf(header, manifest, object);

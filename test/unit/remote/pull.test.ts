@@ -2,6 +2,7 @@
 // was missing. Method: a real image on a disk, a remote store in memory that fails after each number of calls in turn.
 import {
   chmodSync,
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -17,7 +18,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { CkptfsError } from '../../../src/base/errors.ts';
 import { Secret } from '../../../src/crypto/secret.ts';
-import { encodeRemoteIndex, parseRemoteIndex } from '../../../src/format/remote-index.ts';
+import { packPart } from '../../../src/format/packed-part.ts';
+import { encodeRemoteIndex, parseRemoteIndex, type RemotePart } from '../../../src/format/remote-index.ts';
 import type { MakeSlots } from '../../../src/image/create/new-header.ts';
 import { readHeader } from '../../../src/image/read/image.ts';
 import { symmetricKeyProvider } from '../../../src/keys/symmetric-key.ts';
@@ -27,6 +29,7 @@ import { pullImage } from '../../../src/remote/pull.ts';
 import { pushImage } from '../../../src/remote/push.ts';
 import { openStore } from '../../../src/stores/open-store.ts';
 import { MemoryRemote } from '../../support/memory-remote.ts';
+import { partOf } from './contract.ts';
 
 const base = mkdtempSync(join(tmpdir(), 'ckptfs-pull-'));
 const at = (...names: string[]): string => join(base, ...names);
@@ -120,6 +123,24 @@ describe('a push', () => {
     await push('enc', { replace: true });
     await pull();
     expect(filesIn('copy')).toEqual(filesIn('enc'));
+  });
+
+  test('sends no holes, and what is sent has the announced size', async () => {
+    mkdirSync(at('sparse'));
+    try {
+      cpSync(at('enc'), at('sparse'), { recursive: true });
+      const object = readdirSync(at('sparse/objects'), { recursive: true, encoding: 'utf8' }).find(
+        (name) => name.length > 2,
+      );
+      truncateSync(at('sparse/objects', object ?? ''), 100 * partSize);
+      const { size, movedBytes } = await push('sparse');
+      expect(size).toBeGreaterThan(100 * partSize);
+      expect(movedBytes).toBeLessThan(10 * partSize);
+      await pull();
+      expect(filesIn('copy')).toEqual(filesIn('sparse'));
+    } finally {
+      rmSync(at('sparse'), { recursive: true });
+    }
   });
 
   test('ends when it is told to', async () => {
@@ -231,6 +252,20 @@ describe('a hostile store', () => {
     }
   });
 
+  test('that packs a part in another form is found out', async () => {
+    await push();
+    const index = parseRemoteIndex(remote.index ?? Buffer.alloc(0));
+    const [header, ...rest] = index.files;
+    const [part] = header?.parts ?? [];
+    if (header === undefined || part === undefined) throw new Error('no header');
+    // A map that says that there are no pages, and bytes that belong to none.
+    const packed = Buffer.concat([Buffer.alloc(8), Buffer.alloc(part.size - 8, 'x')]);
+    remote.parts.set(partOf(packed).digest, packed);
+    remote.index = encodeRemoteIndex({ ...index, files: [{ ...header, parts: [partOf(packed)] }, ...rest] });
+    expect(await codeOf(pull())).toBe('damaged');
+    expect(existsSync(at('copy'))).toBe(false);
+  });
+
   test('that gives out the header of another image is found out', async () => {
     await push();
     const index = parseRemoteIndex(remote.index ?? Buffer.alloc(0));
@@ -245,12 +280,12 @@ describe('a hostile store', () => {
     const [header, manifest, first, ...rest] = index.files;
     if (header === undefined || manifest === undefined || first === undefined) throw new Error('no object');
     const bytes = Buffer.alloc(first.size, 1);
-    const parts: string[] = [];
+    const parts: RemotePart[] = [];
     for (let start = 0; start < bytes.length; start += partSize) {
-      const part = bytes.subarray(start, start + partSize);
-      const { digest } = (await import('./contract.ts')).partOf(part);
-      remote.parts.set(digest, part);
-      parts.push(digest);
+      const packed = packPart(bytes.subarray(start, start + partSize));
+      const part = partOf(packed);
+      remote.parts.set(part.digest, packed);
+      parts.push(part);
     }
     remote.index = encodeRemoteIndex({ ...index, files: [header, manifest, { ...first, parts }, ...rest] });
     await pull();
