@@ -11,8 +11,8 @@ export interface AwsCredentials {
 export interface AwsCredentialSource {
   /** Returns undefined where there are none. @throws CkptfsError `store-unavailable`, `bad-key-file` */
   current(signal: AbortSignal): Promise<AwsCredentials | undefined>;
-  /** Is told that a server takes them for expired. @returns whether others may be had */
-  expire(): boolean;
+  /** Is told that a server takes some for expired. @returns whether others may be had */
+  expire(refused: AwsCredentials): boolean;
 }
 
 /** Credentials are renewed so long before they expire. */
@@ -24,6 +24,8 @@ const MAX_EXPIRED = 3;
 export class RenewedCredentials implements AwsCredentialSource {
   readonly #find: (signal: AbortSignal) => Promise<AwsCredentials | undefined>;
   #found: Promise<AwsCredentials | undefined> | undefined;
+  /** What was found last, until that has expired. */
+  #current: AwsCredentials | undefined;
   #expiresAt = Number.POSITIVE_INFINITY;
   #expired = 0;
 
@@ -37,7 +39,8 @@ export class RenewedCredentials implements AwsCredentialSource {
       this.#found = found;
       this.#expiresAt = Number.POSITIVE_INFINITY;
       try {
-        this.#expiresAt = (await found)?.expiresAt ?? Number.POSITIVE_INFINITY;
+        this.#current = await found;
+        this.#expiresAt = this.#current?.expiresAt ?? Number.POSITIVE_INFINITY;
       } catch (error) {
         if (this.#found === found) this.#found = undefined;
         throw error;
@@ -46,9 +49,12 @@ export class RenewedCredentials implements AwsCredentialSource {
     return this.#found;
   }
 
-  expire(): boolean {
+  expire(refused: AwsCredentials): boolean {
+    // Of requests at once the first one to be refused counts; the others come with what was given up already.
+    if (refused !== this.#current) return true;
     if (this.#expiresAt === Number.POSITIVE_INFINITY || ++this.#expired > MAX_EXPIRED) return false;
     this.#found = undefined;
+    this.#current = undefined;
     return true;
   }
 }

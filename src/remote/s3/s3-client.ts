@@ -63,7 +63,7 @@ export class S3Client {
       const sent = { method, url, headers, body: request.body };
       return this.#http.exchange(this.#location, sent, signal, async (answer) => {
         if (request.expected.includes(answer.status)) return take(answer);
-        throw await this.#refusal(answer, credentials !== undefined);
+        throw await this.#refusal(answer, credentials);
       });
     });
   }
@@ -92,7 +92,7 @@ export class S3Client {
     return { method, url, headers: signed.headers as Record<string, string> };
   }
 
-  async #refusal(answer: HttpAnswer, isSigned: boolean): Promise<Error> {
+  async #refusal(answer: HttpAnswer, credentials: AwsCredentials | undefined): Promise<Error> {
     const { status } = answer;
     const code = errorCode((await readRemark(answer, MAX_ERROR_BYTES)).toString('latin1'));
     const said = code === undefined ? `it answers ${status}` : `it answers ${status} ${printable(code)}`;
@@ -106,7 +106,7 @@ export class S3Client {
     if (WRONG_BODY.includes(code ?? ''))
       return new CkptfsError('source-changed', `${this.#location}: the image was changed while it was pushed`);
     if (EXPIRED.includes(code ?? '')) {
-      if (this.#credentials.expire()) return new Retryable(said);
+      if (credentials !== undefined && this.#credentials.expire(credentials)) return new Retryable(said);
       return failed('denied', `${said}: the credentials have expired`);
     }
     if (status >= 300 && status < 400) {
@@ -117,7 +117,7 @@ export class S3Client {
     }
     if (status === 404) return failed('absent', code === 'NoSuchBucket' ? 'there is no such bucket' : said);
     if (status === 401 || status === 403)
-      return failed('denied', isSigned ? said : `${said}, and no credentials were found`);
+      return failed('denied', credentials !== undefined ? said : `${said}, and no credentials were found`);
     return failed('refused', said);
   }
 }

@@ -276,7 +276,10 @@ describe('a bucket', () => {
       AWS_CONTAINER_CREDENTIALS_FULL_URI: `${other.url}/credentials`,
       AWS_CONTAINER_AUTHORIZATION_TOKEN: 'token of the container',
     };
-    await bucket(wholePart, { environment });
+    const jobs = 8;
+    const several = async (store: RemoteStore): Promise<void> =>
+      void (await Promise.all(Array.from({ length: jobs }, () => wholePart(store))));
+    await bucket(several, { environment, jobs });
     expect(given).toBe(2);
     expect(other.asked[0]?.authorization).toBe('token of the container');
   });
