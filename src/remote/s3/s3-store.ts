@@ -98,8 +98,9 @@ export class S3Store implements RemoteStore {
   }
 
   async remove(): Promise<boolean> {
+    // Who may not look would remove the index, and then could not list the parts: nothing is removed then.
     const isThere = await this.#client.ask(
-      { method: 'HEAD', key: this.#root + INDEX_NAME, expected: [200, 403, 404] },
+      { method: 'HEAD', key: this.#root + INDEX_NAME, expected: [200, 404] },
       async ({ status }) => status === 200,
     );
     await this.#delete(this.#root + INDEX_NAME);

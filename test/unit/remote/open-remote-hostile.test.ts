@@ -250,6 +250,12 @@ describe('a bucket', () => {
     expect(removed).toEqual(['DELETE /bucket/image/ckptfs-image.json', `DELETE /bucket/${names[0]}`]);
   });
 
+  test('that does not let this user look has nothing removed', async () => {
+    server.answer = ({ method }, response) => response.writeHead(method === 'HEAD' ? 403 : 204).end();
+    expect((await refusal(bucket((store) => store.remove())))[1]).toBe('denied');
+    expect(server.asked.filter(({ line }) => line.startsWith('DELETE'))).toEqual([]);
+  });
+
   test('is asked with a signature, and never shown the secret', async () => {
     server.answer = honest;
     await bucket(wholePart);
