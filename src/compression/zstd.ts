@@ -6,14 +6,15 @@ import { bindLibrary } from './bind-library.ts';
 import type { Codec } from './codec.ts';
 import { DEFAULT_ZSTD_LEVEL } from './zstd-levels.ts';
 
-/** Bytes that a context takes to compress what is as small as a chunk, at any level, and some more. */
-const COMPRESSION_SPACE = 8 << 20;
+/** More bytes than a context takes to compress what is as small as a chunk, at any level. All of it is wiped. */
+const MAX_COMPRESSION_SPACE = 4 << 20;
 
 /** The functions of libzstd that are called, as zstd.h (1.4) declares them. A size below zero is an error. */
 function bindZstd(bound: typeof bind) {
   const [pointer, size] = ['uintptr_t', 'int64_t'];
   return {
     initCompression: bound('ZSTD_initStaticCCtx', pointer, [pointer, size]),
+    compressionSpace: bound('ZSTD_estimateCCtxSize', size, ['int']),
     compress: bound('ZSTD_compressCCtx', size, [pointer, pointer, size, pointer, size, 'int']),
     decompressionSpace: bound('ZSTD_estimateDCtxSize', size, []),
     initDecompression: bound('ZSTD_initStaticDCtx', pointer, [pointer, size]),
@@ -48,7 +49,7 @@ export class Zstd implements Codec {
   }
 
   compress(from: Region, fromOffset: number, length: number, to: Region, toOffset: number, room: number): number {
-    this.#compression ??= begin(this.#lib.initCompression, COMPRESSION_SPACE);
+    this.#compression ??= begin(this.#lib.initCompression, this.#compressionSpace());
     const { pointer } = this.#compression;
     const source = addressIn(from, fromOffset, length);
     const target = addressIn(to, toOffset, room);
@@ -63,6 +64,11 @@ export class Zstd implements Codec {
     // It would go on with a second frame.
     if (this.#lib.frameSize(source, length) !== length) return false;
     return this.#lib.decompress(pointer, target, size, source, length) === size;
+  }
+
+  /** What the library asks for is for bytes of any number. */
+  #compressionSpace(): number {
+    return Math.min(this.#lib.compressionSpace(this.#level), MAX_COMPRESSION_SPACE);
   }
 
   wipe(): void {

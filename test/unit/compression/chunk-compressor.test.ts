@@ -102,7 +102,7 @@ describe.each(compressionNames)('%s', (name) => {
   });
 });
 
-test.each([MIN_ZSTD_LEVEL, 9, MAX_ZSTD_LEVEL])('Zstandard has room for level %i', (level) => {
+test.each([MIN_ZSTD_LEVEL, 3, 4, 9, 12, MAX_ZSTD_LEVEL])('Zstandard has room for level %i', (level) => {
   const compressor = new ChunkCompressor('zstd', new Geometry(65536, 'default', 'zstd'), { level });
   expect(compressor.compress(chunkOf(new Array<number>(16).fill(0)), 0, 0)).toBeGreaterThan(0);
 });
