@@ -74,7 +74,8 @@ export function buildWords(podman: Podman, directory: string): readonly string[]
   const npmrc = join(directory, 'npmrc');
   fs.writeFileSync(npmrc, [...settings, ...(authorities ? ['cafile=/authorities'] : []), ''].join('\n'));
   const npm = dirname(dirname(fs.realpathSync(findProgram('npm') ?? '')));
-  const volumes = [`${npm}:${NPM}:ro`, `${setting('cache')}:/cache`, `${npmrc}:/root/.npmrc:ro`];
+  // The configuration is that of the prefix into which the Containerfile installs.
+  const volumes = [`${npm}:${NPM}:ro`, `${setting('cache')}:/cache`, `${npmrc}:/installed/etc/npmrc:ro`];
   if (authorities) volumes.push(`${authorities}:/authorities:ro`);
   return [
     ...podman.policy,
