@@ -1,3 +1,5 @@
+import { parseObject } from '../shared/json-object.ts';
+
 /** What requests to AWS are signed with. Strings, since the library that signs takes no other. */
 export interface AwsCredentials {
   readonly accessKeyId: string;
@@ -61,13 +63,8 @@ export class RenewedCredentials implements AwsCredentialSource {
 
 /** Parses credentials as services and programs of AWS write them, in JSON; undefined for anything else. */
 export function parseCredentials(text: string): AwsCredentials | undefined {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-  if (typeof value !== 'object' || value === null) return undefined;
+  const value = parseObject(text);
+  if (value === undefined) return undefined;
   const member = (name: string): string | undefined => {
     const given: unknown = Object.hasOwn(value, name) ? Reflect.get(value, name) : undefined;
     return typeof given === 'string' && given !== '' ? given : undefined;

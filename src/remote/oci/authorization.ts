@@ -5,6 +5,7 @@ import type { HttpClient } from '../http/http-client.ts';
 import { isLoopback } from '../http/reachable-addresses.ts';
 import { Retryable } from '../http/retryable.ts';
 import { garbage, unavailable } from '../shared/faults.ts';
+import { parseObject } from '../shared/json-object.ts';
 import { type Challenge, parseChallenge } from './challenge.ts';
 
 const MAX_TOKEN_BYTES = 65_536;
@@ -128,13 +129,8 @@ export class Authorization {
 
 /** Returns the token that an answer has, if it can be in a field of HTTP. */
 function tokenIn(text: string): string | undefined {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-  if (typeof value !== 'object' || value === null) return undefined;
+  const value = parseObject(text);
+  if (value === undefined) return undefined;
   const found = ['token', 'access_token'].map((name): unknown => Reflect.get(value, name));
   return found.find((one): one is string => typeof one === 'string' && /^[\x21-\x7e]+$/.test(one));
 }
