@@ -2,7 +2,7 @@ import { MalformedError } from '../base/bytes.ts';
 import { isCipherName } from './ciphers.ts';
 import { MAX_HEADER_SIZE } from './header.ts';
 import { MAX_MANIFEST_SIZE } from './manifest-envelope.ts';
-import { packedSizes } from './packed-part.ts';
+import { PACKED_BLOCK_SIZE, packedSizes } from './packed-part.ts';
 import { MAX_SIGNATURES_SIZE } from './signatures.ts';
 
 /** Bytes of an index (docs/remote.md). */
@@ -13,16 +13,25 @@ const DEFAULT_PART_SIZE = 33_554_432;
 /** The number of parts of the default size; larger images have larger ones. */
 const MAX_WANTED_PARTS = 1024;
 const MAX_FILES = 65_536;
+/** Bytes of the block table for each block of an object. */
+export const BLOCK_ENTRY_SIZE = 17;
+/** Bytes of a block table. */
+export const MAX_BLOCK_TABLE_SIZE = 268_435_456;
+const PAGE_SIZE = 4096;
 const FORMAT = 'ckptfs pushed image';
 const VERSION = 1;
 
-/** A file of an image as it is pushed: its parts follow each other from its first byte on. */
-export interface RemoteFile {
-  /** Relative to the image (format.md §2). */
-  readonly name: string;
+/** Bytes as they are pushed: the parts follow each other from the first byte on. */
+export interface PushedBytes {
   /** Bytes. */
   readonly size: number;
   readonly parts: readonly RemotePart[];
+}
+
+/** A file of an image. */
+export interface RemoteFile extends PushedBytes {
+  /** Relative to the image (format.md §2). */
+  readonly name: string;
 }
 
 /** What an image in a remote store consists of. Nothing of it is authenticated. */
@@ -33,6 +42,8 @@ export interface RemoteIndex {
   /** Bytes of each part but the last one of a file. */
   readonly partSize: number;
   readonly files: readonly RemoteFile[];
+  /** The block table. */
+  readonly blocks: PushedBytes;
 }
 
 /** A part as it is stored, packed. */
@@ -62,16 +73,27 @@ export function objectFileName(id: string): string {
 }
 
 /** Returns the id in the name of the file of an object; undefined for another file. */
-export function objectIdOf({ name }: RemoteFile): string | undefined {
+export function objectIdOf({ name }: Pick<RemoteFile, 'name'>): string | undefined {
   return /^objects\/([0-9a-f]{2})\/(\1[0-9a-f]{30})$/.exec(name)?.[2];
 }
 
-/** Returns the parts of a file in the order of its bytes. */
-export function partsOf({ size, parts }: RemoteFile, partSize: number): FilePart[] {
+/** Returns the parts of a file, or of the block table, in the order of its bytes. */
+export function partsOf({ size, parts }: PushedBytes, partSize: number): FilePart[] {
   return parts.map((part, index) => {
     const start = index * partSize;
     return { ...part, start, length: Math.min(partSize, size - start) };
   });
+}
+
+/** Returns the bytes of each block of an object but the last one. */
+export function blockSizeFor(partSize: number): number {
+  return Math.min(PACKED_BLOCK_SIZE, partSize);
+}
+
+/** Returns the number of blocks of all objects. */
+export function countBlocks(files: readonly Pick<RemoteFile, 'name' | 'size'>[], partSize: number): number {
+  const objects = files.filter((file) => objectIdOf(file) !== undefined);
+  return objects.reduce((sum, { size }) => sum + Math.ceil(size / blockSizeFor(partSize)), 0);
 }
 
 /** Returns the bytes of all files. */
@@ -79,15 +101,21 @@ export function remoteSize({ files }: RemoteIndex): number {
   return files.reduce((sum, { size }) => sum + size, 0);
 }
 
-export function encodeRemoteIndex({ imageId, cipher, partSize, files }: RemoteIndex): Buffer {
-  const listed = files.map(({ name, size, parts }) => ({
-    name,
+export function encodeRemoteIndex({ imageId, cipher, partSize, files, blocks }: RemoteIndex): Buffer {
+  const listed = ({ size, parts }: PushedBytes): PushedBytes => ({
     size,
     parts: parts.map((part) => ({ digest: part.digest, size: part.size })),
-  }));
-  return Buffer.from(
-    JSON.stringify({ format: FORMAT, version: VERSION, image: imageId, cipher, partSize, files: listed }),
-  );
+  });
+  const members = {
+    format: FORMAT,
+    version: VERSION,
+    image: imageId,
+    cipher,
+    partSize,
+    files: files.map((file) => ({ name: file.name, ...listed(file) })),
+    blocks: listed(blocks),
+  };
+  return Buffer.from(JSON.stringify(members));
 }
 
 /**
@@ -95,15 +123,16 @@ export function encodeRemoteIndex({ imageId, cipher, partSize, files }: RemoteIn
  * @throws MalformedError, also for a version that is not known
  */
 export function parseRemoteIndex(bytes: Uint8Array): RemoteIndex {
-  const { format, version, image, cipher, partSize, files } = parsedObject(bytes);
+  const { format, version, image, cipher, partSize, files, blocks } = parsedObject(bytes);
   if (format !== FORMAT) throw new MalformedError('it does not describe an image of ckptfs');
   if (version !== VERSION) throw new MalformedError(`its version is not ${VERSION}`);
   if (typeof image !== 'string' || !/^[0-9a-f]{32}$/.test(image)) throw new MalformedError('it has no image id');
   if (typeof cipher !== 'string' || !isCipherName(cipher)) throw new MalformedError('its cipher is not known');
   if (!isPartSize(partSize)) throw new MalformedError('its size of parts is not one');
   if (!Array.isArray(files) || files.length > MAX_FILES) throw new MalformedError('its files are not a list of them');
-  const index = { imageId: image, cipher, partSize, files: files.map((file) => parsedFile(file, partSize)) };
-  checkNames(index.files);
+  const listed = files.map((file) => parsedFile(file, partSize));
+  checkNames(listed);
+  const index = { imageId: image, cipher, partSize, files: listed, blocks: parsedTable(blocks, listed, partSize) };
   if (!encodeRemoteIndex(index).equals(bytes)) throw new MalformedError('it is not in its one canonical form');
   return index;
 }
@@ -135,14 +164,27 @@ function parsedFile(value: unknown, partSize: number): RemoteFile {
   if (typeof name !== 'string') throw new MalformedError('one of its files has no name');
   if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 1 || size > maxSize(name))
     throw new MalformedError('the size of one of its files is not possible');
-  if (!Array.isArray(parts) || parts.length !== Math.ceil(size / partSize))
+  if (size % PAGE_SIZE !== 0 && objectIdOf({ name }) !== undefined)
+    throw new MalformedError('one of its objects does not have whole pages');
+  return { name, size, parts: parsedParts(parts, size, partSize) };
+}
+
+function parsedTable(value: unknown, files: readonly RemoteFile[], partSize: number): PushedBytes {
+  const { size, parts } = isRecord(value) ? value : {};
+  if (size !== BLOCK_ENTRY_SIZE * countBlocks(files, partSize) || size > MAX_BLOCK_TABLE_SIZE)
+    throw new MalformedError('the size of its block table is not that of one');
+  return { size, parts: parsedParts(parts, size, partSize) };
+}
+
+function parsedParts(value: unknown, size: number, partSize: number): RemotePart[] {
+  if (!Array.isArray(value) || value.length !== Math.ceil(size / partSize))
     throw new MalformedError('one of its files has too many parts or too few');
-  const listed = { name, size, parts: parts.map(parsedPart) };
-  for (const part of partsOf(listed, partSize)) {
+  const parts = value.map(parsedPart);
+  for (const part of partsOf({ size, parts }, partSize)) {
     const { least, most } = packedSizes(part.length);
     if (part.size < least || part.size > most) throw new MalformedError('the size of one of its parts is not possible');
   }
-  return listed;
+  return parts;
 }
 
 function parsedPart(value: unknown): RemotePart {
@@ -162,7 +204,7 @@ function maxSize(name: string): number {
     signatures: MAX_SIGNATURES_SIZE,
   };
   if (Object.hasOwn(named, name)) return named[name] ?? 0;
-  return objectIdOf({ name, size: 0, parts: [] }) === undefined ? 0 : Number.MAX_SAFE_INTEGER;
+  return objectIdOf({ name }) === undefined ? 0 : Number.MAX_SAFE_INTEGER;
 }
 
 /** @throws MalformedError unless the files are those of a sealed image, each once and in order */

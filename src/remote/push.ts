@@ -91,10 +91,10 @@ async function refuseOther(remote: RemoteStore, imageId: string): Promise<void> 
   if (found !== undefined && found.imageId !== imageId) throw other(`another image, ${found.imageId},`);
 }
 
-/** Returns the parts of all files, each digest once. */
+/** Returns the parts of all files and of the block table, each digest once. */
 function eachPartOnce({ index }: PushPlan): LocatedPart[] {
   const parts = new Map<string, LocatedPart>();
-  for (const [file, listed] of index.files.entries()) {
+  for (const [file, listed] of [...index.files, index.blocks].entries()) {
     for (const part of partsOf(listed, index.partSize))
       if (!parts.has(part.digest)) parts.set(part.digest, { ...part, file });
   }

@@ -22,9 +22,10 @@ const files = [
   { name: 'manifest', size: 8192, parts: parts('b', 'c') },
   { name: 'signatures', size: 900, parts: parts('d') },
   { name: objectFileName('01'.repeat(16)), size: 12_288, parts: parts('e', 'f', '0') },
-  { name: objectFileName('ab'.repeat(16)), size: 5000, parts: parts('1', '1') },
+  { name: objectFileName('ab'.repeat(16)), size: 8192, parts: parts('1', '1') },
 ];
-const whole: RemoteIndex = { imageId: '11'.repeat(16), cipher: 'aes-256-xts', partSize: 4096, files };
+const blocks = { size: 85, parts: [{ digest: digest('2'), size: 93 }] };
+const whole: RemoteIndex = { imageId: '11'.repeat(16), cipher: 'aes-256-xts', partSize: 4096, files, blocks };
 
 /** The index of an image in a remote store. */
 export const remoteIndexTarget: FuzzTarget = {

@@ -2,7 +2,6 @@ import { MalformedError } from '../../base/bytes.ts';
 import {
   MAX_INDEX_SIZE,
   objectIdOf,
-  partsOf,
   type RemoteFile,
   type RemoteIndex,
   type RemotePart,
@@ -20,6 +19,7 @@ const TYPES: Readonly<Record<string, string>> = {
   signatures: 'application/vnd.ckptfs.signatures.v1',
 };
 const OBJECT_TYPE = 'application/vnd.ckptfs.object.v1';
+const BLOCKS_TYPE = 'application/vnd.ckptfs.blocks.v1';
 
 /** A manifest, or a part of one, by its digest. */
 export interface Descriptor {
@@ -47,12 +47,11 @@ export interface ListedAnnotations {
 
 /** @param config the index, encoded @param tag that it is put under @param subject what it belongs to */
 export function encodeImageManifest(index: RemoteIndex, config: RemotePart, tag: string, subject?: Descriptor): Buffer {
-  const { files, imageId, cipher, partSize } = index;
+  const { files, imageId, cipher, blocks } = index;
   const layers = new Map<string, Descriptor>();
-  for (const file of files) {
-    for (const part of partsOf(file, partSize))
-      if (!layers.has(part.digest)) layers.set(part.digest, descriptor(typeOf(file), part));
-  }
+  const pushed = [...files.map((file) => [typeOf(file), file.parts] as const), [BLOCKS_TYPE, blocks.parts] as const];
+  for (const [type, parts] of pushed)
+    for (const part of parts) if (!layers.has(part.digest)) layers.set(part.digest, descriptor(type, part));
   const annotations = {
     'vnd.ckptfs.image': imageId,
     'vnd.ckptfs.cipher': cipher,

@@ -2,9 +2,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { MalformedError } from '../../../src/base/bytes.ts';
-import { packedSizes } from '../../../src/format/packed-part.ts';
+import { PACKED_BLOCK_SIZE, packedSizes } from '../../../src/format/packed-part.ts';
 import {
+  BLOCK_ENTRY_SIZE,
+  countBlocks,
   encodeRemoteIndex,
+  MAX_BLOCK_TABLE_SIZE,
   MAX_PART_SIZE,
   objectFileName,
   objectIdOf,
@@ -27,14 +30,18 @@ const indexes: fc.Arbitrary<RemoteIndex> = fc
   })
   .map(({ imageId, log, sizes, ids, digest }) => {
     const partSize = 2 ** log;
-    const file = (name: string, index: number) => {
-      const size = sizes[index % sizes.length] ?? 1;
+    const pushed = (size: number) => {
       const sizeOf = (part: number): number => packedSizes(Math.min(partSize, size - part * partSize)).most;
       const parts = Array.from({ length: Math.ceil(size / partSize) }, (_, part) => ({ digest, size: sizeOf(part) }));
-      return { name, size, parts };
+      return { size, parts };
     };
     const names = ['ckptfs.json', 'manifest', ...ids.sort().map(objectFileName)];
-    return { imageId, cipher: 'aes-256-xts', partSize, files: names.map(file) };
+    const files = names.map((name, index) => {
+      const size = sizes[index % sizes.length] ?? 1;
+      return { name, ...pushed(index < 2 ? size : Math.ceil(size / 4096) * 4096) };
+    });
+    const blocks = pushed(BLOCK_ENTRY_SIZE * countBlocks(files, partSize));
+    return { imageId, cipher: 'aes-256-xts', partSize, files, blocks };
   });
 
 test('what is encoded is parsed again', () => {
@@ -68,7 +75,8 @@ describe('an index is refused', () => {
     imageId: '11'.repeat(16),
     cipher: 'aes-256-xts',
     partSize: 4096,
-    files: [file('ckptfs.json'), file('manifest'), file(objectFileName('ab'.repeat(16)))],
+    files: [file('ckptfs.json'), file('manifest'), file(objectFileName('ab'.repeat(16)), 4096)],
+    blocks: { size: 17, parts: [part] },
   };
   const [header, manifest, object] = good.files;
 
@@ -80,7 +88,11 @@ describe('an index is refused', () => {
     ['no manifest', { files: [header, object] }],
     ['no files', { files: [] }],
     ['files out of order', { files: [manifest, header, object] }],
-    ['a size without its parts', { files: [header, manifest, { ...file('x'), name: object?.name, size: 5000 }] }],
+    ['a size without its parts', { files: [header, manifest, { ...file('x'), name: object?.name, size: 8192 }] }],
+    ['an object that ends within a page', { files: [header, manifest, { ...object, size: 4095 }] }],
+    ['no block table', { blocks: { size: 0, parts: [] } }],
+    ['a block table of more blocks than there are', { blocks: { size: 34, parts: [part] } }],
+    ['a block table without its parts', { blocks: { size: 17, parts: [] } }],
     ['more parts than its size has', { files: [header, manifest, { ...object, parts: [part, part] }] }],
     ['a size of nothing', { files: [header, manifest, { ...object, size: 0, parts: [] }] }],
     ['a size that is negative', { files: [header, manifest, { ...object, size: -1 }] }],
@@ -91,7 +103,7 @@ describe('an index is refused', () => {
       { files: [header, manifest, { ...object, parts: [{ ...part, digest: digest.toUpperCase() }] }] },
     ],
     ['a packed part without its map', { files: [header, manifest, { ...object, parts: [{ ...part, size: 7 }] }] }],
-    ['a packed part of more than it has', { files: [header, manifest, { ...object, parts: [{ ...part, size: 19 }] }] }],
+    ['a packed part of more than it has', { files: [header, { ...manifest, parts: [{ ...part, size: 19 }] }, object] }],
     ['a packed part with a fraction', { files: [header, manifest, { ...object, parts: [{ ...part, size: 8.5 }] }] }],
     ['parts of another size than a power of two', { partSize: 5000 }],
     ['parts that are too small', { partSize: 2048 }],
@@ -102,6 +114,18 @@ describe('an index is refused', () => {
     expect(parseRemoteIndex(encodeRemoteIndex(good))).toEqual(good);
     const bytes = encodeRemoteIndex({ ...good, ...altered } as RemoteIndex);
     expect(() => parseRemoteIndex(bytes)).toThrow(MalformedError);
+  });
+
+  test('for a block table of more bytes than one may have', () => {
+    const of = (blocks: number): RemoteIndex => {
+      const size = blocks * PACKED_BLOCK_SIZE;
+      const parts = Array.from({ length: size / MAX_PART_SIZE }, () => ({ digest, size: 8 * 16_384 }));
+      const files = [header, manifest, { name: objectFileName('ab'.repeat(16)), size, parts }] as RemoteIndex['files'];
+      const table = { size: 17 * blocks, parts: [{ digest, size: 20_000 }] };
+      return { ...good, partSize: MAX_PART_SIZE, files, blocks: table };
+    };
+    expect(parseRemoteIndex(encodeRemoteIndex(of(15 << 20))).blocks.size).toBeLessThanOrEqual(MAX_BLOCK_TABLE_SIZE);
+    expect(() => parseRemoteIndex(encodeRemoteIndex(of(16 << 20)))).toThrow(MalformedError);
   });
 
   test.each(['', 'null', '[]', '{}', '{"format":"ckptfs"}', ' '.repeat(17_000_000)])('for what is not one', (text) => {
@@ -129,6 +153,6 @@ test('parts have all bytes of a file', () => {
 
 test('an object is told by its whole name', () => {
   const id = '0123456789abcdef0123456789abcdef';
-  expect(objectIdOf({ name: objectFileName(id), size: 1, parts: [] })).toBe(id);
-  expect(objectIdOf({ name: `objects/02/${id}`, size: 1, parts: [] })).toBeUndefined();
+  expect(objectIdOf({ name: objectFileName(id) })).toBe(id);
+  expect(objectIdOf({ name: `objects/02/${id}` })).toBeUndefined();
 });

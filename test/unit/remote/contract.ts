@@ -17,14 +17,24 @@ export async function putBytes(store: RemoteStore, bytes: Buffer): Promise<Remot
   return part;
 }
 
-/** An index of an image with one object of one part each, which are 8 bytes or more. */
-export function indexOf(header: RemotePart, manifest: RemotePart, object: RemotePart): RemoteIndex {
+/** An index of an image with one object and files of one part each, which are 8 bytes or more. */
+export function indexOf(
+  header: RemotePart,
+  manifest: RemotePart,
+  object: RemotePart,
+  table: RemotePart = partOf(Buffer.alloc(25, 'the table')),
+): RemoteIndex {
   const file = (name: string, { digest, size }: RemotePart) => ({ name, size, parts: [{ digest, size }] });
   return {
     imageId: '11'.repeat(16),
     cipher: 'aes-256-xts',
     partSize: 1 << 20,
-    files: [file('ckptfs.json', header), file('manifest', manifest), file(`objects/ab/${'ab'.repeat(16)}`, object)],
+    files: [
+      file('ckptfs.json', header),
+      file('manifest', manifest),
+      { ...file(`objects/ab/${'ab'.repeat(16)}`, object), size: 4096 * Math.ceil(object.size / 4096) },
+    ],
+    blocks: { size: 17 * Math.ceil(object.size / 262_144), parts: [table] },
   };
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { MalformedError } from '../../../../src/base/bytes.ts';
-import { encodeRemoteIndex } from '../../../../src/format/remote-index.ts';
+import { encodeRemoteIndex, type RemotePart } from '../../../../src/format/remote-index.ts';
 import {
   encodeImageManifest,
   listedAnnotations,
@@ -8,9 +8,9 @@ import {
 } from '../../../../src/remote/oci/image-manifest.ts';
 import { indexOf, partOf } from '../contract.ts';
 
-const [header, manifest, object] = ['header', 'manifest', 'object'].map((text) => partOf(Buffer.from(text)));
-if (header === undefined || manifest === undefined || object === undefined) throw new Error('no parts');
-const index = indexOf(header, manifest, object);
+const named = (text: string): RemotePart => partOf(Buffer.from(text));
+const [header, manifest, object, table] = [named('header'), named('manifest'), named('object'), named('table')];
+const index = indexOf(header, manifest, object, table);
 const config = partOf(encodeRemoteIndex(index));
 const subject = {
   mediaType: 'application/vnd.oci.image.manifest.v1+json',
@@ -28,12 +28,13 @@ test('an image is an artifact, as docs/remote.md says', () => {
       { mediaType: 'application/vnd.ckptfs.header.v1', digest: `sha256:${header.digest}`, size: 6 },
       { mediaType: 'application/vnd.ckptfs.manifest.v1', digest: `sha256:${manifest.digest}`, size: 8 },
       { mediaType: 'application/vnd.ckptfs.object.v1', digest: `sha256:${object.digest}`, size: 6 },
+      { mediaType: 'application/vnd.ckptfs.blocks.v1', digest: `sha256:${table.digest}`, size: 5 },
     ],
     subject,
     annotations: {
       'vnd.ckptfs.image': '11'.repeat(16),
       'vnd.ckptfs.cipher': 'aes-256-xts',
-      'vnd.ckptfs.size': '20',
+      'vnd.ckptfs.size': '4110',
       'vnd.ckptfs.objects': '1',
       'org.opencontainers.image.ref.name': 'v1',
     },
@@ -41,7 +42,7 @@ test('an image is an artifact, as docs/remote.md says', () => {
 });
 
 test('equal parts are one layer', () => {
-  const same = encodeImageManifest(indexOf(header, header, header), config, 'v1');
+  const same = encodeImageManifest(indexOf(header, header, header, header), config, 'v1');
   expect(JSON.parse(same.toString()).layers).toHaveLength(1);
 });
 
@@ -51,7 +52,7 @@ test('what was written is read', () => {
   expect(parsed && listedAnnotations(parsed)).toEqual({
     imageId: '11'.repeat(16),
     cipher: 'aes-256-xts',
-    size: 20,
+    size: 4110,
     objects: 1,
   });
 });
