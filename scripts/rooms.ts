@@ -244,8 +244,9 @@ export const HOUSES: Readonly<Record<string, House>> = {
       s3: ['credentials', 'http', 'shared'],
       oci: ['credentials', 'http', 'shared'],
       '.': ['credentials', 'http', 'oci', 's3', 'shared'],
+      lazy: ['.', 'shared'],
     },
-    doors: ['open-remote.ts', 'pull.ts', 'push.ts', 'shared/faults.ts'],
+    doors: ['lazy/fetcher-order.ts', 'lazy/protocol.ts', 'open-remote.ts', 'pull.ts', 'push.ts', 'shared/faults.ts'],
   },
   library: {
     imports: [

@@ -1,0 +1,41 @@
+import { join } from 'node:path';
+
+/** What is where in a cache directory. Everything there is shared by all fetchers of a user, and hostile. */
+
+/** Directories of stubs, each named by the SHA-256 of an index: 64 hexadecimal digits. */
+export const IMAGES = 'images';
+/** In the directory of a stub: the index, the block table, and an image directory without objects (format.md §2). */
+export const INDEX = 'index';
+export const TABLE = 'blocks';
+export const IMAGE = 'image';
+/** Packed blocks. */
+export const BLOCKS = 'blocks';
+/** A file of which fetchers lock bytes. */
+export const LOCKS = 'locks';
+/** Sockets of fetchers that serve. */
+export const SOCKETS = 'sockets';
+
+/** The byte that the one has locked who removes what is too much. */
+export const EVICTION_LOCK = 2 ** 62;
+const LOCK_BYTES = 6;
+
+/** Where a packed block is: in a folder of {@link BLOCKS}, under its digest, which has 32 hexadecimal digits. */
+export interface BlockFile {
+  readonly folder: string;
+  readonly name: string;
+}
+
+/** @param digest the first 16 bytes of the SHA-256 of a packed block, 32 hexadecimal digits */
+export function blockFile(digest: string): BlockFile {
+  return { folder: digest.slice(0, 2), name: digest };
+}
+
+/** Returns the byte that who fetches a block has locked. */
+export function blockLock(digest: string): number {
+  return Number.parseInt(digest.slice(0, 2 * LOCK_BYTES), 16);
+}
+
+/** Returns the path of the image directory of a stub. @param cache an absolute path */
+export function stubImage(cache: string, index: string): string {
+  return join(cache, IMAGES, index, IMAGE);
+}
