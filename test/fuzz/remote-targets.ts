@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { MalformedError } from '../../src/base/bytes.ts';
 import { CkptfsError } from '../../src/base/errors.ts';
 import {
@@ -75,7 +76,7 @@ function checkIndex(input: Buffer): string {
 export const remoteAnswersTarget: FuzzTarget = {
   name: 'remote answers',
   prepare: () => {
-    const manifest = encodeImageManifest(whole, { digest: digest('9'), size: 500 }, 'tag');
+    const manifest = encodeImageManifest(whole, encodeRemoteIndex(whole), 'tag');
     const page =
       '<ListBucketResult><IsTruncated>true</IsTruncated><Contents><Key>a%20b/c</Key></Contents><CommonPrefixes>' +
       '<Prefix>d/</Prefix></CommonPrefixes><NextContinuationToken>a&amp;b</NextContinuationToken></ListBucketResult>';
@@ -109,7 +110,9 @@ function checkAnswer(input: Buffer): string {
   try {
     const image = parseImageManifest(input);
     if (image === undefined) return 'something else';
-    must(/^[0-9a-f]{64}$/.test(image.config.digest), 'an index without a digest');
+    const { config, data } = image;
+    must(/^[0-9a-f]{64}$/.test(config.digest), 'an index without a digest');
+    must(data === undefined || hash('sha256', data) === config.digest, 'an index of other bytes than its digest says');
     const listed = listedAnnotations(image);
     if (listed !== undefined) must(Number.isSafeInteger(listed.size), 'a size that is not exact');
     return 'image';

@@ -8,6 +8,7 @@ import type { RemoteStore } from '../../src/remote/shared/remote-store.ts';
 export class MemoryRemote implements RemoteStore {
   readonly location = 's3://memory/image';
   index: Buffer | undefined;
+  profile: Buffer | undefined;
   readonly parts = new Map<string, Buffer>();
   /** Digests of the parts that were stored, and of those that were fetched, in order. */
   readonly stored: string[] = [];
@@ -50,9 +51,20 @@ export class MemoryRemote implements RemoteStore {
     this.index = encoded;
   }
 
+  async readProfile(): Promise<Buffer | undefined> {
+    this.#count();
+    return this.profile;
+  }
+
+  async writeProfile(bytes: Buffer): Promise<void> {
+    this.#count();
+    this.profile = bytes;
+  }
+
   async remove(): Promise<boolean> {
     const wasThere = this.index !== undefined;
     this.index = undefined;
+    this.profile = undefined;
     this.parts.clear();
     return wasThere;
   }

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { withRemote } from '../../src/remote/open-remote.ts';
+import type { RemoteStore } from '../../src/remote/shared/remote-store.ts';
 import { testRemoteStore } from '../unit/remote/contract.ts';
 import { endOf } from './support/children.ts';
 import { ckptfsProgram, until } from './support/mounts.ts';
@@ -82,11 +83,13 @@ for (const [kind, start] of Object.entries(servers)) {
 
     const same = (one: string, other: string): string => ok(terminal.shell(`diff -r ${one} ${other}`));
 
-    testRemoteStore(kind, async (body) => {
+    const use = async (url: string, body: (store: RemoteStore) => Promise<void>): Promise<void> => {
       const options = { jobs: 2, signal: new AbortController().signal, timeoutSeconds: 600 };
       const environment = { ...server.environment, AWS_EC2_METADATA_DISABLED: 'true', HOME: base };
-      await withRemote(server.url(`contract-${numbered++}`), { ...options, environment }, body);
-    });
+      await withRemote(url, { ...options, environment }, body);
+    };
+
+    testRemoteStore(kind, (body) => use(server.url(`contract-${numbered++}`), body));
 
     test('has an image that comes back byte for byte, and is sent once', () => {
       const url = server.url('one');
@@ -110,14 +113,18 @@ for (const [kind, start] of Object.entries(servers)) {
       same('other', 'replaced');
     });
 
-    test('lists its images, and removes one', () => {
+    test('lists its images, and removes one', async () => {
       const [kept, gone] = [server.url('kept'), server.url('gone')];
-      for (const url of [kept, gone]) ok(terminal.run('push', 'enc', url, '-q'));
+      for (const url of [kept, gone]) {
+        ok(terminal.run('push', 'enc', url, '-q'));
+        await use(url, (store) => store.writeProfile(Buffer.from('a profile, which is no image')));
+      }
       const urls = (): string[] => {
         const { images } = JSON.parse(ok(terminal.run('remote', 'ls', server.all, '--json')));
         return images.map(({ url }: { url: string }) => url);
       };
       expect(urls()).toEqual(expect.arrayContaining([kept, gone]));
+      expect(urls().filter((url) => url.includes('profile'))).toEqual([]);
       expect(ok(terminal.run('remote', 'ls', gone)).split('\n')).toHaveLength(3);
       ok(terminal.run('remote', 'rm', gone, '-q'));
       expect(urls()).not.toContain(gone);

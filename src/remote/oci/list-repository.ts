@@ -4,6 +4,7 @@ import { type OciAddress, remoteUrl } from '../shared/remote-address.ts';
 import type { ListedRemoteImage } from '../shared/remote-store.ts';
 import { listedAnnotations } from './image-manifest.ts';
 import { OciStore } from './oci-store.ts';
+import { isProfileTag } from './profile-manifest.ts';
 import type { RegistryClient } from './registry-client.ts';
 
 const MAX_PAGE_BYTES = 4_194_304;
@@ -67,5 +68,7 @@ function tagsIn(location: string, text: string): string[] {
   const tags: unknown = typeof value === 'object' && value !== null ? Reflect.get(value, 'tags') : undefined;
   // A repository without tags has null there.
   if (!Array.isArray(tags)) return [];
-  return tags.filter((tag): tag is string => typeof tag === 'string' && /^\w[\w.-]{0,127}$/.test(tag));
+  return tags.filter(
+    (tag): tag is string => typeof tag === 'string' && /^\w[\w.-]{0,127}$/.test(tag) && !isProfileTag(tag),
+  );
 }

@@ -8,14 +8,9 @@ import { sha256Hex } from '../shared/digest.ts';
 import { corrupt, garbage, unavailable } from '../shared/faults.ts';
 import { type OciAddress, remoteUrl } from '../shared/remote-address.ts';
 import type { RemoteStore } from '../shared/remote-store.ts';
-import {
-  type Descriptor,
-  encodeImageManifest,
-  IMAGE_MANIFEST_TYPE,
-  type ImageManifest,
-  MAX_IMAGE_MANIFEST_SIZE,
-  parseImageManifest,
-} from './image-manifest.ts';
+import { type Descriptor, IMAGE_MANIFEST_TYPE, MAX_IMAGE_MANIFEST_SIZE, partOfBytes } from './artifact.ts';
+import { encodeImageManifest, type ImageManifest, parseImageManifest } from './image-manifest.ts';
+import { encodeProfileManifest, parseProfileManifest, profileTag } from './profile-manifest.ts';
 import type { RegistryClient } from './registry-client.ts';
 
 /** All that a tag may lead to; a registry hides what is not asked for. */
@@ -39,6 +34,8 @@ export class OciStore implements RemoteStore {
   /** What the image belongs to: a tag or a digest in the same repository. */
   readonly #subject: string | undefined;
   readonly #onWarning: (text: string) => void;
+  /** The manifest of the image whose index was read last. */
+  #image: Descriptor | undefined;
 
   constructor(
     client: RegistryClient,
@@ -55,13 +52,25 @@ export class OciStore implements RemoteStore {
   async readIndex(): Promise<RemoteIndex | undefined> {
     const found = await this.#manifest(this.#reference);
     if (found === undefined) return undefined;
-    const { config } = this.imageOf(found);
-    const chunks: Buffer[] = [];
-    await this.getRange(config, 0, config.size, (chunk) => chunks.push(Buffer.from(chunk)));
-    const bytes = Buffer.concat(chunks);
-    if (sha256Hex(bytes) !== config.digest)
-      throw corrupt(this.location, 'the index has other bytes than its digest says');
-    return this.#parsed(() => parseRemoteIndex(bytes));
+    const { config, data } = this.imageOf(found);
+    this.#image = descriptorIn(found);
+    const bytes = data ?? (await this.#blob(config));
+    return this.#parsed('index', () => parseRemoteIndex(bytes));
+  }
+
+  async readProfile(): Promise<Buffer | undefined> {
+    const image = await this.#currentImage();
+    const found = image && (await this.#manifest(profileTag(image.digest)));
+    if (found === undefined) return undefined;
+    const { config, data } = this.#parsed('profile', () => parseProfileManifest(found.bytes, image?.digest ?? ''));
+    return data ?? this.#blob(config);
+  }
+
+  async writeProfile(bytes: Buffer): Promise<void> {
+    const image = await this.#currentImage();
+    if (image === undefined) throw unavailable(this.location, 'absent', 'there is no image');
+    await this.#putBlob(bytes);
+    await this.#putManifest(profileTag(image.digest), encodeProfileManifest(bytes, image));
   }
 
   /** Reads what its manifest says of the image under a tag; undefined for something else. */
@@ -114,23 +123,13 @@ export class OciStore implements RemoteStore {
   async publish(index: RemoteIndex, encoded: Buffer): Promise<void> {
     const { tag } = this.#address;
     if (tag === undefined) throw new CkptfsError('bad-argument', `${this.location}: a tag is needed to push`);
-    const config = { digest: sha256Hex(encoded), size: encoded.length };
     const subject = this.#subject === undefined ? undefined : await this.#subjectDescriptor(this.#subject);
-    const manifest = encodeImageManifest(index, config, tag, subject);
+    const manifest = encodeImageManifest(index, encoded, tag, subject);
     if (manifest.length > MAX_IMAGE_MANIFEST_SIZE)
       throw new CkptfsError('bad-argument', `${this.location}: the image has too many objects for a registry`);
-    if (!(await this.hasPart(config))) await this.#upload(config.digest, bodyOf(encoded));
-    const linked = await this.#client.ask(
-      {
-        method: 'PUT',
-        path: `manifests/${tag}`,
-        headers: { 'content-type': IMAGE_MANIFEST_TYPE },
-        body: bodyOf(manifest),
-        expected: [200, 201, 202],
-      },
-      async (answer) => fieldOf(answer, 'oci-subject'),
-      manifest.length,
-    );
+    await this.#putBlob(encoded);
+    const linked = await this.#putManifest(tag, manifest);
+    this.#image = undefined;
     if (subject !== undefined && linked === undefined)
       this.#onWarning(
         `${this.location}: the registry does not list what belongs to an image; the image says so itself`,
@@ -141,16 +140,15 @@ export class OciStore implements RemoteStore {
     const found = await this.#manifest(this.#reference);
     if (found === undefined) return false;
     this.imageOf(found);
-    await this.#client.ask(
-      { method: 'DELETE', path: `manifests/${found.digest}`, expected: [200, 202, 404] },
-      async () => undefined,
-    );
+    await this.#removeManifest(found.digest);
+    this.#image = undefined;
+    await this.#removeProfile(found.digest);
     return true;
   }
 
   /** @throws CkptfsError `not-an-image`, `damaged` */
   imageOf({ bytes }: FoundManifest): ImageManifest {
-    const image = this.#parsed(() => parseImageManifest(bytes));
+    const image = this.#parsed('index', () => parseImageManifest(bytes));
     if (image !== undefined) return image;
     throw new CkptfsError('not-an-image', `${this.location}: there is something else, no image of ckptfs`, {
       data: { reason: 'other-header' },
@@ -164,12 +162,12 @@ export class OciStore implements RemoteStore {
     return reference;
   }
 
-  #parsed<T>(parse: () => T): T {
+  #parsed<T>(what: 'index' | 'profile', parse: () => T): T {
     try {
       return parse();
     } catch (cause) {
       if (cause instanceof MalformedError)
-        throw corrupt(this.location, `the index is not right: ${cause.message}`, cause);
+        throw corrupt(this.location, `the ${what} is not right: ${cause.message}`, cause);
       throw cause;
     }
   }
@@ -197,7 +195,64 @@ export class OciStore implements RemoteStore {
     const found = await this.#manifest(reference);
     if (found === undefined)
       throw unavailable(this.location, 'absent', `there is no ${reference} that it could belong to`);
-    return { mediaType: found.mediaType, digest: found.digest, size: found.size };
+    return descriptorIn(found);
+  }
+
+  async #currentImage(): Promise<Descriptor | undefined> {
+    if (this.#image !== undefined) return this.#image;
+    const found = await this.#manifest(this.#reference);
+    if (found === undefined) return undefined;
+    this.imageOf(found);
+    return descriptorIn(found);
+  }
+
+  /** Removes the access profile of an image, and nothing else that may be under its tag. */
+  async #removeProfile(image: string): Promise<void> {
+    const found = await this.#manifest(profileTag(image));
+    if (found === undefined) return;
+    try {
+      parseProfileManifest(found.bytes, image);
+    } catch (error) {
+      if (error instanceof MalformedError) return;
+      throw error;
+    }
+    await this.#removeManifest(found.digest);
+  }
+
+  #removeManifest(digest: string): Promise<void> {
+    return this.#client.ask(
+      { method: 'DELETE', path: `manifests/${digest}`, expected: [200, 202, 404] },
+      async () => undefined,
+    );
+  }
+
+  /** @returns what the registry says of the subject of the manifest, if it lists what belongs to that */
+  #putManifest(tag: string, manifest: Buffer): Promise<string | undefined> {
+    return this.#client.ask(
+      {
+        method: 'PUT',
+        path: `manifests/${tag}`,
+        headers: { 'content-type': IMAGE_MANIFEST_TYPE },
+        body: bodyOf(manifest),
+        expected: [200, 201, 202],
+      },
+      async (answer) => fieldOf(answer, 'oci-subject'),
+      manifest.length,
+    );
+  }
+
+  async #blob(part: RemotePart): Promise<Buffer> {
+    const chunks: Buffer[] = [];
+    await this.getRange(part, 0, part.size, (chunk) => chunks.push(Buffer.from(chunk)));
+    const bytes = Buffer.concat(chunks);
+    if (sha256Hex(bytes) !== part.digest)
+      throw corrupt(this.location, 'the config of a manifest has other bytes than its digest says');
+    return bytes;
+  }
+
+  async #putBlob(bytes: Buffer): Promise<void> {
+    const part = partOfBytes(bytes);
+    if (!(await this.hasPart(part))) await this.#upload(part.digest, bodyOf(bytes));
   }
 
   /** Sends bytes in one piece: a registry forgets an upload in several pieces that was cut. */
@@ -216,6 +271,10 @@ export class OciStore implements RemoteStore {
       );
     });
   }
+}
+
+function descriptorIn({ mediaType, digest, size }: FoundManifest): Descriptor {
+  return { mediaType, digest, size };
 }
 
 function bodyOf(bytes: Buffer): HttpBody {

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import { MalformedError } from '../../base/bytes.ts';
 import { CkptfsError } from '../../base/errors.ts';
+import { MAX_PROFILE_SIZE } from '../../format/access-profile.ts';
 import { MAX_INDEX_SIZE, parseRemoteIndex, type RemoteIndex, type RemotePart } from '../../format/remote-index.ts';
 import { fieldOf, readBody, readExactly } from '../http/exchange.ts';
 import { checkRange } from '../http/ranges.ts';
@@ -13,6 +14,7 @@ import { parsePage, type S3Page } from './listing.ts';
 import type { S3Client } from './s3-client.ts';
 
 export const INDEX_NAME = 'ckptfs-image.json';
+const PROFILE_NAME = 'ckptfs-profile.json';
 const PARTS = 'parts/sha256';
 const MAX_PAGE_BYTES = 8_388_608;
 /** The pages of all parts that are removed: an index has no more. */
@@ -93,8 +95,19 @@ export class S3Store implements RemoteStore {
   }
 
   publish(_index: RemoteIndex, encoded: Buffer): Promise<void> {
-    const open = (): Readable => Readable.from([encoded]);
-    return this.#put(this.#root + INDEX_NAME, { size: encoded.length, sha256: sha256Hex(encoded), open });
+    return this.#putBytes(INDEX_NAME, encoded);
+  }
+
+  readProfile(): Promise<Buffer | undefined> {
+    // As for a part: 403 may be what is not there.
+    return this.#client.ask(
+      { method: 'GET', key: this.#root + PROFILE_NAME, expected: [200, 404, 403], bytes: MAX_PROFILE_SIZE },
+      async (answer) => (answer.status === 200 ? readBody(this.location, answer, MAX_PROFILE_SIZE) : undefined),
+    );
+  }
+
+  writeProfile(bytes: Buffer): Promise<void> {
+    return this.#putBytes(PROFILE_NAME, bytes);
   }
 
   async remove(): Promise<boolean> {
@@ -104,6 +117,7 @@ export class S3Store implements RemoteStore {
       async ({ status }) => status === 200,
     );
     await this.#delete(this.#root + INDEX_NAME);
+    await this.#delete(this.#root + PROFILE_NAME);
     let isLeft = true;
     for (let page = 0; isLeft; page++) {
       if (page === MAX_PAGES) throw garbage(this.location, 'the server lists without end what it was told to remove');
@@ -135,6 +149,11 @@ export class S3Store implements RemoteStore {
 
   #partKey(digest: string): string {
     return `${this.#root}${PARTS}/${digest}`;
+  }
+
+  #putBytes(name: string, bytes: Buffer): Promise<void> {
+    const open = (): Readable => Readable.from([bytes]);
+    return this.#put(this.#root + name, { size: bytes.length, sha256: sha256Hex(bytes), open });
   }
 
   #put(key: string, body: { size: number; sha256: string; open: () => Readable }): Promise<void> {

@@ -36,7 +36,14 @@ export interface RemoteStore {
   /** Puts an index in place, in one step, whose parts are all there. @param encoded its bytes */
   publish(index: RemoteIndex, encoded: Buffer): Promise<void>;
   /**
-   * Removes the image: its index, then what else of it the store does not remove itself.
+   * Reads the access profile of the image, which was not looked at; undefined when there is none.
+   * @throws CkptfsError `damaged` when there is something else
+   */
+  readProfile(): Promise<Buffer | undefined>;
+  /** Puts an access profile in place, or in the place of another; the image is there. @param bytes it, encoded */
+  writeProfile(bytes: Buffer): Promise<void>;
+  /**
+   * Removes the image: its index, then its access profile and what else of it the store does not remove itself.
    * @returns whether it was there
    */
   remove(): Promise<boolean>;

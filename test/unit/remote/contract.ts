@@ -55,6 +55,7 @@ export function testRemoteStore(
     test('has nothing at first, and what is not there is damage', () =>
       use(async (store) => {
         expect(await store.readIndex()).toBeUndefined();
+        expect(await store.readProfile()).toBeUndefined();
         expect(await store.hasPart(partOf(bytes))).toBe(false);
         const failure = await get(store, partOf(bytes), 0, 10).catch((error: CkptfsError) => error.code);
         expect(failure).toBe('damaged');
@@ -86,21 +87,30 @@ export function testRemoteStore(
         expect(await store.hasPart(other)).toBe(false);
       }));
 
-    test('puts an index in place, replaces it, and removes it', () =>
+    test('puts an index in place, replaces it, and removes it with its profile', () =>
       use(async (store) => {
         const [header, manifest, object] = [
           await putBytes(store, Buffer.from('the header')),
           await putBytes(store, Buffer.from('the manifest')),
           await putBytes(store, bytes),
         ];
-        const first = indexOf(header, manifest, object);
+        const table = await putBytes(store, Buffer.alloc(25, 'the table'));
+        const first = indexOf(header, manifest, object, table);
         await store.publish(first, encodeRemoteIndex(first));
         expect(await store.readIndex()).toEqual(first);
-        const second = indexOf(manifest, header, object);
+        const second = indexOf(manifest, header, object, table);
         await store.publish(second, encodeRemoteIndex(second));
         expect(await store.readIndex()).toEqual(second);
+        expect(await store.readProfile()).toBeUndefined();
+        for (const profile of [bytes, Buffer.from('another')]) {
+          await store.writeProfile(profile);
+          expect((await store.readProfile())?.equals(profile)).toBe(true);
+        }
         expect(await store.remove()).toBe(true);
         expect(await store.readIndex()).toBeUndefined();
+        // The same image again, which the profile would belong to.
+        await store.publish(second, encodeRemoteIndex(second));
+        expect(await store.readProfile()).toBeUndefined();
       }));
   });
 }

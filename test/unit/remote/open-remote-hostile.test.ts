@@ -8,6 +8,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { CkptfsError } from '../../../src/base/errors.ts';
 import { encodeRemoteIndex, type RemotePart } from '../../../src/format/remote-index.ts';
+import { encodeImageManifest } from '../../../src/remote/oci/image-manifest.ts';
+import { encodeProfileManifest } from '../../../src/remote/oci/profile-manifest.ts';
 import { listRemote, type RemoteOptions, withRemote } from '../../../src/remote/open-remote.ts';
 import type { RemoteStore } from '../../../src/remote/shared/remote-store.ts';
 import { HttpServer } from '../../support/http-server.ts';
@@ -120,6 +122,13 @@ describe.each([
       'an index without end',
       (_q, r) => endless(r.writeHead(200)),
       async (store) => void (await store.readIndex()),
+      'garbage',
+      'has more than',
+    ],
+    [
+      'a profile without end',
+      (_q, r) => endless(r.writeHead(200)),
+      async (store) => void (await store.readProfile()),
       'garbage',
       'has more than',
     ],
@@ -247,7 +256,11 @@ describe('a bucket', () => {
     };
     await bucket((store) => store.remove());
     const removed = server.asked.map(({ line }) => line).filter((line) => line.startsWith('DELETE'));
-    expect(removed).toEqual(['DELETE /bucket/image/ckptfs-image.json', `DELETE /bucket/${names[0]}`]);
+    expect(removed).toEqual([
+      'DELETE /bucket/image/ckptfs-image.json',
+      'DELETE /bucket/image/ckptfs-profile.json',
+      `DELETE /bucket/${names[0]}`,
+    ]);
   });
 
   test('that does not let this user look has nothing removed', async () => {
@@ -442,6 +455,40 @@ describe('a registry', () => {
     expect(JSON.parse(sent).subject).toEqual({ mediaType: 'application/a', digest: `sha256:${digest}`, size });
     expect(warnings).toHaveLength(warned);
     expect(server.asked.map(({ line }) => line)).toContain('GET /v2/web/manifests/app-1');
+  });
+
+  test('that has something else in the place of a profile does not get it removed, or read', async () => {
+    const index = indexOf(part, part, part);
+    const image = encodeImageManifest(index, encodeRemoteIndex(index), '1');
+    server.answer = (request, response) => {
+      // What is asked for by the tag of the profile is the image once more.
+      if (request.method === 'GET') response.writeHead(200).end(image);
+      else response.writeHead(202).end();
+    };
+    expect((await refusal(registry((store) => store.readProfile())))[0]).toBe('damaged');
+    server.asked.length = 0;
+    expect(await registry((store) => store.remove())).toBe(true);
+    const digest = `sha256:${partOf(image).digest}`;
+    expect(server.asked.map(({ line }) => line)).toEqual([
+      'GET /v2/web/manifests/1',
+      `DELETE /v2/web/manifests/${digest}`,
+      `GET /v2/web/manifests/${digest.replace(':', '-')}.ckptfs-profile`,
+    ]);
+  });
+
+  test('gives the index with its manifest, and the profile with its own', async () => {
+    const index = indexOf(part, part, part);
+    const image = encodeImageManifest(index, encodeRemoteIndex(index), '1');
+    const subject = { mediaType: '', digest: `sha256:${partOf(image).digest}`, size: image.length };
+    server.answer = (request, response) =>
+      response
+        .writeHead(200)
+        .end(request.url?.endsWith('profile') === true ? encodeProfileManifest(bytes, subject) : image);
+    await registry(async (store) => {
+      expect(await store.readIndex()).toEqual(index);
+      expect(await store.readProfile()).toEqual(bytes);
+    });
+    expect(server.asked).toHaveLength(2);
   });
 
   test('that lists tags without end is given up', async () => {
