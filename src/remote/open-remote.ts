@@ -88,7 +88,7 @@ async function openS3(
   http: HttpClient,
   { environment = process.env, timeoutSeconds = DEFAULT_TIMEOUT_SECONDS, s3Endpoint, s3Region }: RemoteOptions,
 ) {
-  const [{ S3Client }, { S3Store }, place, { readAwsProfile }, { awsCredentials }, { remoteUrl }] = await Promise.all([
+  const [{ S3Client }, { S3Store }, place, { AwsProfiles }, { awsCredentials }, { remoteUrl }] = await Promise.all([
     import('./s3/s3-client.ts'),
     import('./s3/s3-store.ts'),
     import('./s3/s3-place.ts'),
@@ -96,13 +96,13 @@ async function openS3(
     import('./credentials/aws-chain.ts'),
     import('./shared/remote-address.ts'),
   ]);
-  const profile = readAwsProfile(environment);
+  const profiles = new AwsProfiles(environment);
   const value = (...names: string[]): string | undefined => names.map((name) => environment[name]).find((text) => text);
   const endpoint = place.s3Endpoint(
-    s3Endpoint ?? value('AWS_ENDPOINT_URL_S3', 'AWS_ENDPOINT_URL') ?? profile.get('endpoint_url'),
-    s3Region ?? value('AWS_REGION', 'AWS_DEFAULT_REGION') ?? profile.get('region'),
+    s3Endpoint ?? value('AWS_ENDPOINT_URL_S3', 'AWS_ENDPOINT_URL') ?? profiles.chosen.get('endpoint_url'),
+    s3Region ?? value('AWS_REGION', 'AWS_DEFAULT_REGION') ?? profiles.chosen.get('region'),
   );
-  const credentials = awsCredentials(http, { environment, profile, region: endpoint.region, timeoutSeconds });
+  const credentials = awsCredentials(http, { environment, profiles, region: endpoint.region, timeoutSeconds });
   return new S3Store(new S3Client(http, remoteUrl(address), address, endpoint, credentials), address);
 }
 

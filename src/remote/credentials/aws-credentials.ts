@@ -1,3 +1,4 @@
+import { CkptfsError } from '../../base/errors.ts';
 import { parseObject } from '../shared/json-object.ts';
 
 /** What requests to AWS are signed with. Strings, since the library that signs takes no other. */
@@ -94,4 +95,21 @@ export function credentialsOf(
     ...(sessionToken === undefined ? {} : { sessionToken }),
     ...(Number.isNaN(expiresAt) ? {} : { expiresAt }),
   };
+}
+
+/**
+ * Makes credentials of three settings; undefined where there is neither of the first two.
+ * @throws CkptfsError `bad-key-file` for a half of them, and for what cannot be sent: others that are found later would
+ *   be those of another user than the one that was meant
+ */
+export function credentialsOfSettings(
+  [id, secret, token]: readonly [string, string, string],
+  value: (name: string) => string | undefined,
+): AwsCredentials | undefined {
+  if (value(id) === undefined && value(secret) === undefined) return undefined;
+  const found = credentialsOf(value(id), value(secret), value(token));
+  if (found !== undefined) return found;
+  throw new CkptfsError('bad-key-file', `${id}, ${secret} and ${token}: they are no credentials that can be sent`, {
+    data: { reason: 'not-a-key' },
+  });
 }

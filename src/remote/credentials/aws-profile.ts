@@ -4,46 +4,107 @@ import { CkptfsError } from '../../base/errors.ts';
 import { parseIni } from './ini-file.ts';
 import { openSmallFile } from './small-file.ts';
 
-/** The settings of one profile, by name in small letters; the file of credentials counts before that of settings. */
-export type AwsProfile = ReadonlyMap<string, string>;
-
 const DEFAULT_PROFILE = 'default';
 
-/**
- * Reads the profile that AWS_PROFILE names, `default` unless it does.
- * @throws CkptfsError `bad-key-file` for a file that cannot be read, for a profile that is named and missing, and for a
- *   program that another user can name
- */
-export function readAwsProfile(environment: NodeJS.ProcessEnv): AwsProfile {
-  const named = environment['AWS_PROFILE'] || undefined;
-  const name = named ?? DEFAULT_PROFILE;
-  const home = environment['HOME'] || homedir();
-  const [settingsPath, credentialsPath] = [
-    environment['AWS_CONFIG_FILE'] || join(home, '.aws', 'config'),
-    environment['AWS_SHARED_CREDENTIALS_FILE'] || join(home, '.aws', 'credentials'),
-  ];
-  const names = [`profile ${name}`, ...(name === DEFAULT_PROFILE ? [name] : [])];
-  const fromSettings = readSection(settingsPath, names);
-  const fromCredentials = readSection(credentialsPath, [name]);
-  if (named !== undefined && fromSettings === undefined && fromCredentials === undefined) {
-    throw new CkptfsError('bad-key-file', `there is no profile ${name} in ${credentialsPath} and ${settingsPath}`, {
-      data: { reason: 'absent' },
-    });
-  }
-  return new Map([...(fromSettings ?? []), ...(fromCredentials ?? [])]);
+interface Setting {
+  readonly value: string;
+  /** The file that it is from. */
+  readonly path: string;
+  /** Whether no other user than this one and root can change that file. */
+  readonly isOwn: boolean;
 }
 
-/** Reads the first of some sections that a file has. */
-function readSection(path: string, names: readonly string[]): AwsProfile | undefined {
+type Sections = ReadonlyMap<string, ReadonlyMap<string, Setting>>;
+
+/** The settings of one section, by name in small letters. */
+export class AwsProfile {
+  readonly name: string;
+  readonly #settings: ReadonlyMap<string, Setting>;
+
+  constructor(name: string, settings: ReadonlyMap<string, Setting>) {
+    this.name = name;
+    this.#settings = settings;
+  }
+
+  get(name: string): string | undefined {
+    return this.#settings.get(name)?.value || undefined;
+  }
+
+  /**
+   * Like {@link get}, for a setting that has more done than its own file could do: run a program, read another file,
+   * take credentials from elsewhere, or send them to a server. With sudo, for one, the file can be that of a user.
+   * @throws CkptfsError `bad-key-file` for a setting that another user can change
+   */
+  trusted(name: string): string | undefined {
+    const setting = this.#settings.get(name);
+    if (!setting?.value || setting.isOwn) return setting?.value || undefined;
+    const { path } = setting;
+    throw new CkptfsError(
+      'bad-key-file',
+      `${path}: its ${name} is not obeyed, since another user can change this file`,
+      { path, data: { reason: 'unreadable' } },
+    );
+  }
+}
+
+/** The profiles in the files of AWS. The file of credentials counts before that of settings. */
+export class AwsProfiles {
+  /** The profile that AWS_PROFILE names, `default` unless it does. */
+  readonly chosen: AwsProfile;
+  /** Whether AWS_PROFILE names it. */
+  readonly isNamed: boolean;
+  readonly #fromSettings: Sections;
+  readonly #fromCredentials: Sections;
+
+  /** @throws CkptfsError `bad-key-file` for a file that cannot be read, for a profile that is named and missing */
+  constructor(environment: NodeJS.ProcessEnv) {
+    const settingsPath = environment['AWS_CONFIG_FILE'] || join(awsDirectory(environment), 'config');
+    const credentialsPath =
+      environment['AWS_SHARED_CREDENTIALS_FILE'] || join(awsDirectory(environment), 'credentials');
+    this.#fromSettings = readSections(settingsPath);
+    this.#fromCredentials = readSections(credentialsPath);
+    const named = environment['AWS_PROFILE'] || undefined;
+    this.isNamed = named !== undefined;
+    const chosen = this.find(named ?? DEFAULT_PROFILE);
+    if (chosen === undefined && named !== undefined) {
+      throw new CkptfsError('bad-key-file', `there is no profile ${named} in ${credentialsPath} and ${settingsPath}`, {
+        data: { reason: 'absent' },
+      });
+    }
+    this.chosen = chosen ?? new AwsProfile(DEFAULT_PROFILE, new Map());
+  }
+
+  /** Returns a profile; undefined where neither file has it. */
+  find(name: string): AwsProfile | undefined {
+    const [settings, credentials] = [
+      this.#fromSettings.get(`profile ${name}`) ??
+        (name === DEFAULT_PROFILE ? this.#fromSettings.get(name) : undefined),
+      this.#fromCredentials.get(name),
+    ];
+    if (settings === undefined && credentials === undefined) return undefined;
+    return new AwsProfile(name, new Map([...(settings ?? []), ...(credentials ?? [])]));
+  }
+
+  /** Returns the section of a login that profiles share; undefined where there is none. */
+  findLogin(name: string): AwsProfile | undefined {
+    const settings = this.#fromSettings.get(`sso-session ${name}`);
+    return settings === undefined ? undefined : new AwsProfile(name, settings);
+  }
+}
+
+/** Returns the directory where programs of AWS keep what they know of a user. */
+export function awsDirectory(environment: NodeJS.ProcessEnv): string {
+  return join(environment['HOME'] || homedir(), '.aws');
+}
+
+function readSections(path: string): Sections {
   const file = openSmallFile(path);
-  if (file === undefined) return undefined;
-  const sections = parseIni(file.text);
-  const section = names.map((name) => sections.get(name)).find((found) => found !== undefined);
-  // With sudo, for one, this can be the file of a user, and the program would be run by root.
-  if (section?.has('credential_process') !== true || file.isOwn) return section;
-  throw new CkptfsError(
-    'bad-key-file',
-    `${path}: the program that it names by credential_process is not run, since another user can change this file`,
-    { path, data: { reason: 'unreadable' } },
+  if (file === undefined) return new Map();
+  const { isOwn } = file;
+  return new Map(
+    [...parseIni(file.text)].map(([section, settings]) => [
+      section.replace(/^(profile|sso-session)\s+/, '$1 '),
+      new Map([...settings].map(([name, value]) => [name, { value, path, isOwn }])),
+    ]),
   );
 }

@@ -1,13 +1,11 @@
 import { CkptfsError } from '../../base/errors.ts';
-import { type HttpAnswer, type HttpRequest, readBody } from '../http/exchange.ts';
+import type { HttpRequest } from '../http/exchange.ts';
 import type { HttpClient } from '../http/http-client.ts';
 import { isLoopback } from '../http/reachable-addresses.ts';
-import { Retryable } from '../http/retryable.ts';
-import { garbage, unavailable } from '../shared/faults.ts';
-import { type AwsCredentials, credentialsOf, parseCredentials } from './aws-credentials.ts';
+import { askForCredentials, askService, serviceUrl } from './ask-service.ts';
+import { type AwsCredentials, parseCredentials } from './aws-credentials.ts';
 import { readSmallFile } from './small-file.ts';
 
-const MAX_BYTES = 65_536;
 /** Where a container of ECS and an instance of EC2 ask for their credentials. */
 const CONTAINER_ORIGIN = 'http://169.254.170.2';
 const CONTAINER_HOSTS: readonly string[] = ['169.254.170.2', '169.254.170.23', '[fd00:ec2::23]'];
@@ -48,7 +46,8 @@ export class AwsServices {
       );
     const authorization = this.#containerToken();
     const headers = { accept: 'application/json', ...(authorization === undefined ? {} : { authorization }) };
-    return this.#ask('the credentials of the container', { method: 'GET', url, headers }, signal, parseCredentials);
+    const request = { what: 'the credentials of the container', method: 'GET', url, headers } as const;
+    return askForCredentials(this.#http, request, signal, parseCredentials);
   }
 
   /**
@@ -66,7 +65,8 @@ export class AwsServices {
     const timer = setTimeout(abort, 1000 * (named === undefined ? INSTANCE_SECONDS : this.#timeoutSeconds));
     signal.addEventListener('abort', abort, { once: true });
     try {
-      const text = (request: HttpRequest): Promise<string> => this.#text('the instance', request, soon.signal);
+      const text = (request: HttpRequest): Promise<string> =>
+        askService(this.#http, { ...request, what: 'the instance' }, soon.signal);
       const lifetime = { 'x-aws-ec2-metadata-token-ttl-seconds': String(TOKEN_SECONDS) };
       const token = await text({ method: 'PUT', url: at('/latest/api/token'), headers: lifetime });
       const headers = { 'x-aws-ec2-metadata-token': token };
@@ -84,57 +84,6 @@ export class AwsServices {
     }
   }
 
-  /**
-   * Takes the role that a token in a file stands for; undefined where none is named.
-   * @throws CkptfsError `store-unavailable`, `bad-key-file`
-   */
-  async ofWebIdentity(region: string, signal: AbortSignal): Promise<AwsCredentials | undefined> {
-    const [path, role] = [this.#value('AWS_WEB_IDENTITY_TOKEN_FILE'), this.#value('AWS_ROLE_ARN')];
-    if (path === undefined || role === undefined) return undefined;
-    const token = readSmallFile(path)?.trim();
-    if (token === undefined) {
-      throw new CkptfsError('bad-key-file', `${path} does not exist`, { path, data: { reason: 'missing' } });
-    }
-    const form = new URLSearchParams({
-      Action: 'AssumeRoleWithWebIdentity',
-      Version: '2011-06-15',
-      RoleArn: role,
-      RoleSessionName: this.#value('AWS_ROLE_SESSION_NAME') ?? 'ckptfs',
-      WebIdentityToken: token,
-    });
-    const endpoint = this.#value('AWS_ENDPOINT_URL_STS') ?? `https://sts.${region}.amazonaws.com`;
-    const url = serviceUrl('AWS_ENDPOINT_URL_STS', endpoint);
-    const bytes = Buffer.from(form.toString());
-    const { Readable } = await import('node:stream');
-    const request: HttpRequest = {
-      method: 'POST',
-      url,
-      headers: { 'content-type': 'application/x-www-form-urlencoded' },
-      body: { size: bytes.length, open: () => Readable.from([bytes]) },
-    };
-    return this.#ask('the credentials of the web identity', request, signal, parseAssumedRole);
-  }
-
-  async #ask(
-    what: string,
-    request: HttpRequest,
-    signal: AbortSignal,
-    parse: (text: string) => AwsCredentials | undefined,
-  ): Promise<AwsCredentials> {
-    const found = parse(await this.#text(what, request, signal));
-    if (found === undefined) throw garbage(what, `${request.url.host} answers something else`);
-    return found;
-  }
-
-  #text(what: string, request: HttpRequest, signal: AbortSignal): Promise<string> {
-    return this.#http.exchange(what, request, signal, async (answer: HttpAnswer) => {
-      if (answer.status === 200) return (await readBody(what, answer, MAX_BYTES)).toString('utf8');
-      const said = `${request.url.host} answers ${answer.status}`;
-      if (answer.status === 429 || answer.status >= 500) throw new Retryable(`${what}: ${said}`);
-      throw unavailable(what, 'denied', said);
-    });
-  }
-
   #containerToken(): string | undefined {
     const path = this.#value('AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE');
     const text = path === undefined ? this.#value('AWS_CONTAINER_AUTHORIZATION_TOKEN') : readSmallFile(path)?.trim();
@@ -148,17 +97,4 @@ export class AwsServices {
   #value(name: string): string | undefined {
     return this.#environment[name] || undefined;
   }
-}
-
-/** @throws CkptfsError `bad-argument` for what is no URL of a server, or has a password */
-function serviceUrl(variable: string, text: string): URL {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url !== undefined && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '') return url;
-  throw new CkptfsError('bad-argument', `${variable}: it is not a plain URL, http://HOST or https://HOST`);
-}
-
-/** Parses what STS answers, which is XML. */
-function parseAssumedRole(text: string): AwsCredentials | undefined {
-  const member = (name: string): string | undefined => new RegExp(`<${name}>([^<]{1,8192})</${name}>`).exec(text)?.[1];
-  return credentialsOf(member('AccessKeyId'), member('SecretAccessKey'), member('SessionToken'), member('Expiration'));
 }

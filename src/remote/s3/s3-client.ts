@@ -7,6 +7,7 @@ import type { HttpClient } from '../http/http-client.ts';
 import { Retryable } from '../http/retryable.ts';
 import { unavailable } from '../shared/faults.ts';
 import type { S3Address } from '../shared/remote-address.ts';
+import { xmlErrorCode } from '../shared/xml-error.ts';
 import { encodeName, type S3Endpoint, s3Url } from './s3-place.ts';
 
 const MAX_ERROR_BYTES = 16_384;
@@ -94,7 +95,7 @@ export class S3Client {
 
   async #refusal(answer: HttpAnswer, credentials: AwsCredentials | undefined): Promise<Error> {
     const { status } = answer;
-    const code = errorCode((await readRemark(answer, MAX_ERROR_BYTES)).toString('latin1'));
+    const code = xmlErrorCode((await readRemark(answer, MAX_ERROR_BYTES)).toString('latin1'));
     const said = code === undefined ? `it answers ${status}` : `it answers ${status} ${printable(code)}`;
     const failed = (reason: Parameters<typeof unavailable>[1], problem: string): CkptfsError =>
       unavailable(this.#location, reason, problem);
@@ -120,9 +121,4 @@ export class S3Client {
       return failed('denied', credentials !== undefined ? said : `${said}, and no credentials were found`);
     return failed('refused', said);
   }
-}
-
-/** Returns the code in an error of S3, which is XML: `<Error><Code>NoSuchKey</Code>…`. */
-function errorCode(text: string): string | undefined {
-  return /<Code>([A-Za-z0-9.]{1,64})<\/Code>/.exec(text)?.[1];
 }

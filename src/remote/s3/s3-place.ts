@@ -1,4 +1,5 @@
 import { CkptfsError } from '../../base/errors.ts';
+import { awsDomain } from '../shared/aws-domain.ts';
 import type { S3Address } from '../shared/remote-address.ts';
 
 const DEFAULT_REGION = 'us-east-1';
@@ -26,9 +27,9 @@ export function s3Endpoint(text: string | undefined, region: string = DEFAULT_RE
 export function s3Url({ url, region }: S3Endpoint, { bucket }: S3Address, key: string): URL {
   const path = key.split('/').map(encodeName).join('/');
   if (url !== undefined) return new URL(`${url.origin}${url.pathname.replace(/\/$/, '')}/${bucket}/${path}`);
-  const suffix = region.startsWith('cn-') ? 'amazonaws.com.cn' : 'amazonaws.com';
+  const domain = awsDomain(region);
   const isName = /^[a-z0-9-]+$/.test(bucket);
-  const [host, first] = isName ? [`${bucket}.s3.${region}.${suffix}`, ''] : [`s3.${region}.${suffix}`, `${bucket}/`];
+  const [host, first] = isName ? [`${bucket}.s3.${region}.${domain}`, ''] : [`s3.${region}.${domain}`, `${bucket}/`];
   return new URL(`https://${host}/${first}${path}`);
 }
 
