@@ -42,7 +42,7 @@ export function withRemote<T>(
   if (address.kind === 'oci' && address.tag === undefined && address.digest === undefined)
     throw new CkptfsError('bad-argument', `${url}: it names no tag: oci://HOST/REPOSITORY:TAG`);
   return withClient(address, options, async (http) =>
-    use(address.kind === 's3' ? await openS3(address, http, options) : await openOci(address, http, options)),
+    use(address.kind === 's3' ? (await s3Opener(http, options))(address) : await openOci(address, http, options)),
   );
 }
 
@@ -55,7 +55,7 @@ export function listRemote(url: string, options: RemoteOptions): Promise<readonl
   return withClient(address, options, async (http) => {
     if (address.kind === 's3') {
       const { listBucket } = await import('./s3/list-bucket.ts');
-      return listBucket(address, (at) => openS3(at, http, options));
+      return listBucket(address, await s3Opener(http, options));
     }
     const { listRepository } = await import('./oci/list-repository.ts');
     return listRepository(address, await registryClient(address, http, options));
@@ -83,8 +83,8 @@ async function withClient<T>(
   }
 }
 
-async function openS3(
-  address: S3Address,
+/** Returns what opens places in buckets, all by the same credentials: roles and programs give them once. */
+async function s3Opener(
   http: HttpClient,
   { environment = process.env, timeoutSeconds = DEFAULT_TIMEOUT_SECONDS, s3Endpoint, s3Region }: RemoteOptions,
 ) {
@@ -103,7 +103,8 @@ async function openS3(
     s3Region ?? value('AWS_REGION', 'AWS_DEFAULT_REGION') ?? profiles.chosen.get('region'),
   );
   const credentials = awsCredentials(http, { environment, profiles, region: endpoint.region, timeoutSeconds });
-  return new S3Store(new S3Client(http, remoteUrl(address), address, endpoint, credentials), address);
+  return (address: S3Address) =>
+    new S3Store(new S3Client(http, remoteUrl(address), address, endpoint, credentials), address);
 }
 
 async function openOci(address: OciAddress, http: HttpClient, options: RemoteOptions): Promise<RemoteStore> {

@@ -17,13 +17,13 @@ const MAX_PAGES = 1000;
  */
 export async function listBucket(
   address: S3Address,
-  open: (address: S3Address) => Promise<S3Store>,
+  open: (address: S3Address) => S3Store,
 ): Promise<ListedRemoteImage[]> {
   const images: ListedRemoteImage[] = [];
   const places = [address.prefix];
   for (let looked = 0; places.length > 0; looked++) {
     const prefix = places.shift() ?? '';
-    const store = await open({ ...address, prefix });
+    const store = open({ ...address, prefix });
     const root = prefix === '' ? '' : `${prefix}/`;
     const { hasIndex, prefixes } = await wholeListing(store, root);
     if (hasIndex) images.push(...(await described(store)));
