@@ -4,11 +4,20 @@ import { Directory } from '../base/linux/directory.ts';
 /** Where a local image is: a path as a user writes it, or a directory that another thread holds open. */
 export type LocalPlace = string | HeldDirectory;
 
+/** A directory that stands for an image elsewhere. */
+export interface NamedDirectory {
+  readonly path: string;
+  /** What messages call it. */
+  readonly name: string;
+}
+
 export interface HeldDirectory {
   /** Must stay open until the thread that gets it has opened it again. */
   readonly fd: number;
   /** For messages, if the kernel does not know the path. */
   readonly path: string;
+  /** What messages call it, whatever its path is. */
+  readonly name?: string | undefined;
 }
 
 /**
@@ -17,17 +26,20 @@ export interface HeldDirectory {
  */
 export class ImageDirectory {
   readonly root: Directory;
+  /** What messages call it, if that is not its path. */
+  readonly name: string | undefined;
   #objects: Directory | undefined;
 
-  constructor(root: Directory) {
+  constructor(root: Directory, name?: string) {
     this.root = root;
+    this.name = name;
   }
 
   /** Opens the directory of an image. @throws CkptfsError `not-an-image` when it is not a directory, `io` */
-  static open(place: LocalPlace): ImageDirectory {
-    const path = typeof place === 'string' ? place : place.path;
+  static open(place: LocalPlace | NamedDirectory): ImageDirectory {
+    const { path, name: called } = typeof place === 'string' ? { path: place } : place;
     try {
-      return new ImageDirectory(openRoot(place));
+      return new ImageDirectory(openRoot(place), called);
     } catch (cause) {
       const name = systemErrorName(cause);
       if (name === 'ENOENT')
@@ -48,7 +60,7 @@ export class ImageDirectory {
 
   /** Returns the path of something in the image, as it is now, for messages. */
   pathOf(...names: readonly string[]): string {
-    return [this.root.path(), ...names].join('/');
+    return [this.name ?? this.root.path(), ...names].join('/');
   }
 
   /** Returns the path of an object, for messages. */
@@ -98,8 +110,9 @@ export function prefixOf(id: string): string {
   return id.slice(0, 2);
 }
 
-function openRoot(place: LocalPlace): Directory {
+function openRoot(place: LocalPlace | NamedDirectory): Directory {
   if (typeof place === 'string') return Directory.open(place);
+  if (!('fd' in place)) return Directory.open(place.path);
   return Directory.fromDescriptor(place.fd, place.path).reopen();
 }
 

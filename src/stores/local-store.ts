@@ -3,7 +3,7 @@ import { closeDescriptor } from '../base/linux/descriptors.ts';
 import type { Directory } from '../base/linux/directory.ts';
 import { readAt } from '../base/linux/files.ts';
 import { Region } from '../base/linux/native.ts';
-import { type HeldDirectory, ImageDirectory, type LocalPlace } from './image-directory.ts';
+import { type HeldDirectory, ImageDirectory, type LocalPlace, type NamedDirectory } from './image-directory.ts';
 import { openRegularFile } from './local-files.ts';
 import { LocalObject } from './local-object.ts';
 import { lockForReading } from './readers-lock.ts';
@@ -30,7 +30,7 @@ export class LocalStore implements Store {
    * Opens the directory.
    * @throws CkptfsError `not-an-image` when it is not a directory, `io` also when it does not exist
    */
-  constructor(place: LocalPlace | ImageDirectory) {
+  constructor(place: LocalPlace | NamedDirectory | ImageDirectory) {
     this.directory = place instanceof ImageDirectory ? place : ImageDirectory.open(place);
   }
 
@@ -39,7 +39,7 @@ export class LocalStore implements Store {
   }
 
   get place(): HeldDirectory {
-    return { fd: this.directory.root.fd, path: this.location };
+    return { fd: this.directory.root.fd, path: this.location, name: this.directory.name };
   }
 
   identity(): StoreIdentity {

@@ -1,16 +1,17 @@
 import { EphemeralStore } from './ephemeral-store.ts';
 import { LocalStore } from './local-store.ts';
 import { LocalWritableStore } from './local-writable-store.ts';
-import type { Store, StorePlace } from './store.ts';
+import type { ImagePlace, Store, StorePlace } from './store.ts';
 import type { WritableStore } from './writable-store.ts';
 
 export { checkVacant, isVacant } from './empty-directory.ts';
+export type { ImagePlace } from './store.ts';
 
 /**
  * Opens the store at a place. A place is a directory today; another kind of store is chosen here.
  * @throws CkptfsError `not-an-image` when there is something else, `io` also when there is nothing
  */
-export function openStore(place: StorePlace): Store {
+export function openStore(place: StorePlace | ImagePlace): Store {
   return new LocalStore(place);
 }
 

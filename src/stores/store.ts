@@ -1,5 +1,5 @@
 import type { Region } from '../base/linux/native.ts';
-import type { LocalPlace } from './image-directory.ts';
+import type { LocalPlace, NamedDirectory } from './image-directory.ts';
 
 /**
  * Keeps the ciphertext of an image. A store moves bytes and checks none: what it returns is hostile until `image` has
@@ -56,6 +56,9 @@ export interface StoreListing {
 
 /** Where a store is: what a user writes, or {@link Store.place} of another thread. */
 export type StorePlace = LocalPlace;
+
+/** Where an image is: what a user writes, or a directory that stands for what a user writes. */
+export type ImagePlace = string | NamedDirectory;
 
 /** Differs between any two stores that a host has at one time. */
 export interface StoreIdentity {
