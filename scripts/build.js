@@ -22,7 +22,16 @@ const root = join(import.meta.dirname, '..');
 const draft = join(root, `dist.${process.pid}`);
 const compiler = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin', 'tsc');
 /** The command and what it starts. In a bundle they are beside each other (src/base/program-url.ts). */
-const programs = ['ckptfs', 'daemon', 'serving-thread', 'criu-thread', 'image-worker', 'key-check', 'mount-trial'];
+const programs = [
+  'ckptfs',
+  'daemon',
+  'serving-thread',
+  'criu-thread',
+  'lazy-thread',
+  'image-worker',
+  'key-check',
+  'mount-trial',
+];
 
 /** The constants of src/base/tuning.ts that the bundles can have another value of. */
 const tuning = [

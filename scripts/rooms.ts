@@ -181,6 +181,7 @@ export const HOUSES: Readonly<Record<string, House>> = {
       'keys',
       'fuse',
       'fs',
+      'remote',
     ],
     doors: [
       'control/control-messages.ts',
@@ -191,9 +192,11 @@ export const HOUSES: Readonly<Record<string, House>> = {
       'daemon/run-mount-trial.ts',
       'daemon/service-manager.ts',
       'handover/daemon-config.ts',
+      'launch/access-profile.ts',
       'launch/checked-options.ts',
       'launch/daemon-process.ts',
       'launch/exec.ts',
+      'launch/fetcher-process.ts',
       'launch/foreground.ts',
       'launch/fuse-options.ts',
       'launch/key-orders.ts',
@@ -209,6 +212,7 @@ export const HOUSES: Readonly<Record<string, House>> = {
       'mounts/own-mounts.ts',
       'one-process/mount-here.ts',
       'thread/open-criu-tree.ts',
+      'thread/open-lazy-tree.ts',
       'thread/run-serving-thread.ts',
     ],
     // The folder says which process runs a file: launch and control the command's, daemon the daemon's, thread its
@@ -246,7 +250,17 @@ export const HOUSES: Readonly<Record<string, House>> = {
       '.': ['credentials', 'http', 'oci', 's3', 'shared'],
       lazy: ['.', 'shared'],
     },
-    doors: ['lazy/fetcher-order.ts', 'lazy/protocol.ts', 'open-remote.ts', 'pull.ts', 'push.ts', 'shared/faults.ts'],
+    doors: [
+      'lazy/cache-layout.ts',
+      'lazy/fetcher-order.ts',
+      'lazy/lazy-store.ts',
+      'lazy/protocol.ts',
+      'open-remote.ts',
+      'pull.ts',
+      'push.ts',
+      'shared/faults.ts',
+      'shared/remote-address.ts',
+    ],
   },
   library: {
     imports: [

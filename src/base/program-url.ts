@@ -3,8 +3,10 @@ export type ProgramName =
   | 'ckptfs'
   | 'criu-thread'
   | 'daemon'
+  | 'fetcher'
   | 'image-worker'
   | 'key-check'
+  | 'lazy-thread'
   | 'mount-trial'
   | 'serving-thread';
 

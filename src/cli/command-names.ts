@@ -108,6 +108,10 @@ export const commandTexts = {
     usage: 'remote <ACTION> <URL>',
     summary: 'List images in a bucket or a registry; remove one',
   },
+  profile: {
+    usage: 'profile <ACTION> <MNT>',
+    summary: 'Record in which order a mounted image was fetched, so that the next mount fetches it ahead',
+  },
   config: {
     usage: 'config',
     summary: 'Show what holds where no key is named, and the policy, with where each is from',

@@ -1,6 +1,7 @@
 import type { ArgumentsCamelCase, Argv } from 'yargs';
 import { absolutePath } from '../base/current-directory.ts';
 import { reach, reachWhole } from '../fuse/mount/reachable.ts';
+import { isRemoteAddress } from '../remote/shared/remote-address.ts';
 import type { DaemonProcess } from '../serve/launch/daemon-process.ts';
 import { CommandLineError } from './command-line-error.ts';
 import { generalOptions, longOptions, optionNames } from './options/option-names.ts';
@@ -18,6 +19,7 @@ const PATH_NAMES = [
   'keyDir',
   'keyCaFile',
   'remoteCaFile',
+  'remoteCache',
   'keyCert',
   'keyCertKey',
   'caFile',
@@ -30,6 +32,7 @@ const PATH_NAMES = [
   'auditLog',
   'policy',
   'output',
+  'out',
 ] as const;
 
 /** Options that every command has. */
@@ -129,7 +132,7 @@ function refuseEmptyValues(args: Readonly<Record<string, unknown>>): void {
  */
 function refuseLostPaths(args: Readonly<Record<string, unknown>>): void {
   for (const path of ['MNT', ...PATH_NAMES].flatMap((name) => args[name] ?? [])) {
-    if (typeof path === 'string' && path !== '-') absolutePath(path);
+    if (typeof path === 'string' && path !== '-' && !isRemoteAddress(path)) absolutePath(path);
   }
 }
 
@@ -140,7 +143,8 @@ function refuseLostPaths(args: Readonly<Record<string, unknown>>): void {
  */
 export async function checkPaths(args: Readonly<Record<string, unknown>>): Promise<void> {
   for (const path of PATH_NAMES.flatMap((name) => args[name])) {
-    if (typeof path === 'string' && path !== '' && path !== '-') await reachWhole(path);
+    if (typeof path !== 'string' || path === '' || path === '-' || isRemoteAddress(path)) continue;
+    await reachWhole(path);
   }
   // What is mounted there will be unmounted, or is in the way. It need not answer.
   if (typeof args['MNT'] === 'string') await reach(args['MNT']);

@@ -30,6 +30,7 @@ export const loadCommand: Readonly<Record<CommandName, () => Promise<Command>>> 
   push: async () => (await import('./commands/push.ts')).command,
   pull: async () => (await import('./commands/pull.ts')).command,
   remote: async () => (await import('./commands/remote.ts')).command,
+  profile: async () => (await import('./commands/profile.ts')).command,
   config: async () => (await import('./commands/config.ts')).command,
   doctor: async () => (await import('./commands/doctor.ts')).command,
   completion: async () => (await import('./commands/completion.ts')).command,

@@ -52,9 +52,9 @@ async function openedCriu({ check, imageId, path }: CheckRequest): Promise<Lease
   }
 }
 
-async function opened({ check, imageId, mark, path, seconds, after }: CheckRequest): Promise<LeaseAnswer> {
+async function opened({ check, imageId, mark, path, name, seconds, after }: CheckRequest): Promise<LeaseAnswer> {
   const at = secondsSinceBoot();
-  const store = openStore({ fd: IMAGE_FD, path });
+  const store = openStore({ fd: IMAGE_FD, path, name });
   const keys = await HeldKeys.read({ ...(check.options as KeyArguments), asksNobody: true });
   try {
     const header = readAnyHeader(store);

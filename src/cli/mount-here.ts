@@ -6,6 +6,7 @@ import { exitNow } from '../base/linux/processes.ts';
 import { hardenProcess } from '../crypto/hardening.ts';
 import type { Secret } from '../crypto/secret.ts';
 import { unlockImage } from '../library/unlock.ts';
+import { isRemoteAddress } from '../remote/shared/remote-address.ts';
 import { canMountHere, type MountedHere, mountHere } from '../serve/one-process/mount-here.ts';
 import { prepareForCommand } from './command.ts';
 import { commandTexts } from './command-names.ts';
@@ -14,6 +15,7 @@ import { exitCodeOfSignal } from './exit-codes.ts';
 import { hintFor } from './hints.ts';
 import { omitUndefined } from './omit-undefined.ts';
 import { HeldKeys, hasOthers, type KeyOrigin } from './options/held-keys.ts';
+import { lazyOptionIn } from './options/lazy-options.ts';
 import { type MountArguments, mountRequest, withMountArguments } from './options/mount-arguments.ts';
 import { parsePlainly } from './options/plain-parser.ts';
 import { exitCodeOf, failureJson, failureLine, messageJson, resultJson, warningLine } from './terminal/messages.ts';
@@ -55,7 +57,7 @@ interface Start {
 
 async function mountPlainly(words: readonly string[], { launcher, ...start }: Start): Promise<void> {
   const args = parsePlainly(commandTexts.mount.usage, words, withMountArguments);
-  if (args === undefined || args.foreground) return;
+  if (args === undefined || args.foreground || isRemoteAddress(args.ENC)) return;
   const ofNewImages = [args.suite, args.cipher, args.chunkSize, args.compress];
   if (ofNewImages.some((value) => value !== undefined)) return;
   await prepareForCommand(args);
@@ -64,6 +66,7 @@ async function mountPlainly(words: readonly string[], { launcher, ...start }: St
   if (
     image.verify ||
     hasOthers(image) ||
+    lazyOptionIn(image) !== undefined ||
     demandsSignature(image) ||
     mount.auditLog !== undefined ||
     mount.lease !== undefined

@@ -55,4 +55,13 @@ export function removeFromRemote(url: string, options: RemoteOptions): Promise<b
   return withRemote(url, options, (remote) => remote.remove());
 }
 
+/**
+ * Stores beside an image in which order its blocks were read, for those who mount it later (docs/remote.md).
+ * @param profile an access profile of that image
+ * @throws CkptfsError `store-unavailable`, `not-an-image`, `damaged`, `bad-key-file`, `interrupted`
+ */
+export function writeProfileToRemote(url: string, profile: Buffer, options: RemoteOptions): Promise<void> {
+  return withRemote(url, options, (remote) => remote.writeProfile(profile));
+}
+
 export { listRemote };

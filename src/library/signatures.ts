@@ -6,7 +6,7 @@ import { signSealed } from '../image/sign-image.ts';
 import { type AcceptedSignature, checkSignatures, refused } from '../image/signatures/check.ts';
 import { listSignatures } from '../image/signatures/stored-signatures.ts';
 import { openStore, openWritableStore } from '../stores/open-store.ts';
-import type { Store } from '../stores/store.ts';
+import type { ImagePlace, Store } from '../stores/store.ts';
 import { isRefused, recordEpoch } from './seen-epochs.ts';
 import { checkImageId, type Opening, type OpenOptions, unlockHeader } from './unlock.ts';
 
@@ -34,11 +34,11 @@ export interface SignatureDemand {
  * `wrong-image`, `io`
  */
 export async function checkSignature(
-  location: string,
+  place: ImagePlace,
   demand: SignatureDemand,
   imageId?: string,
 ): Promise<AcceptedSignature> {
-  const store = openStore(location);
+  const store = openStore(place);
   try {
     const lock = lockForReading(store);
     try {

@@ -13,7 +13,7 @@ import {
 } from '../image/read/image.ts';
 import { type Identity, type UnwrappedKey, unwrapImageKey } from '../keys/provider.ts';
 import { openStore } from '../stores/open-store.ts';
-import type { Store } from '../stores/store.ts';
+import type { ImagePlace, Store } from '../stores/store.ts';
 import { slotNamed } from './named-slot.ts';
 
 export interface OpenOptions {
@@ -89,8 +89,8 @@ export interface UnlockOptions extends OpenOptions {
  * @throws CkptfsError `not-an-image`, `unfinished`, `unsealed`, `unsupported-format`, `damaged`, `wrong-image`,
  * `no-key`, `wrong-key`, `io`
  */
-export async function unlockImage(location: string, options: UnlockOptions): Promise<Secret> {
-  const store = openStore(location);
+export async function unlockImage(place: ImagePlace, options: UnlockOptions): Promise<Secret> {
+  const store = openStore(place);
   try {
     const header = options.write === true ? readHeaderToWriteOn(store) : readHeader(store);
     return (await unlockHeader(store, header, options)).imageKey;

@@ -2,6 +2,7 @@ import type { ArgumentsCamelCase, Argv } from 'yargs';
 import type { Secret } from '../../crypto/secret.ts';
 import { isVacant } from '../../library/new-image.ts';
 import { isCriuDirectory } from '../../library/open-readable.ts';
+import { isRemoteAddress } from '../../remote/shared/remote-address.ts';
 import { type ExecOptions, type ExecResult, execWithMount } from '../../serve/launch/exec.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
 import { CommandLineError } from '../command-line-error.ts';
@@ -11,7 +12,9 @@ import { withNewImage } from '../new-image.ts';
 import { omitUndefined } from '../omit-undefined.ts';
 import { checkEphemeral, withEphemeralOption } from '../options/ephemeral-option.ts';
 import { withImageKey } from '../options/image-arguments.ts';
-import { withImageArguments } from '../options/image-options.ts';
+import { withImageId, withSource } from '../options/image-options.ts';
+import { withKeyOptions } from '../options/key-options.ts';
+import { refuseLazyOptions, withLazyOptions, withRemoteImage } from '../options/lazy-options.ts';
 import { leaseFrom, withLeaseOptions } from '../options/lease-options.ts';
 import { refuseNewImageOptions, withNewImageOptions } from '../options/new-image-options.ts';
 import { withJson } from '../options/options.ts';
@@ -30,6 +33,10 @@ export const command = defineCommand({
       '$0 exec enc -k k --lazy-pages . -- criu restore -d --lazy-pages -D {} -W .',
       'It runs at once; exec ends when all its memory is there',
     ],
+    [
+      '$0 exec oci://localhost:5000/web:checkpoint-1 -k k -- criu restore -d -D {} -W .',
+      'From what was pushed; only what is read is fetched',
+    ],
     ['$0 exec enc -k k -- grep -c secret {}/pages-1.img', 'Exit code of the command; 125 for our own'],
   ],
   options,
@@ -40,7 +47,9 @@ export const command = defineCommand({
     checkVerify(args.verify, write);
     const exec = (
       imageKey: Secret | Promise<Secret>,
-      kind: Pick<ExecOptions, 'criu' | 'ephemeral' | 'signedManifest' | 'origin' | 'onMounted'> = {},
+      kind: Partial<
+        Pick<ExecOptions, 'location' | 'remote' | 'criu' | 'ephemeral' | 'signedManifest' | 'origin' | 'onMounted'>
+      > = {},
     ): Promise<ExecResult> =>
       execWithMount({
         location: args.ENC,
@@ -53,11 +62,20 @@ export const command = defineCommand({
         privateNamespace: args.private,
         ...omitUndefined({ transport, workers, cacheSize, pageFiles, rootMode, lazyPages, lease }),
       });
+    const isRemote = isRemoteAddress(args.ENC);
+    if (!isRemote) refuseLazyOptions(args);
     if (args.ephemeral) {
       checkEphemeral(args, write);
       return end(args, await withEphemeralImage(args, (imageKey, ephemeral) => exec(imageKey, { ephemeral })), {
         isRemoved: true,
       });
+    }
+    if (isRemote) {
+      const result = await withRemoteImage(args, { write, verify: args.verify }, async ({ place, source }) => {
+        const kind = { ...source, ...(await demandedManifest({ ...args, place }, { write })) };
+        return withImageKey({ ...args, place }, (imageKey, origin) => exec(imageKey, { ...kind, origin }), { lease });
+      });
+      return end(args, result);
     }
     if (isCriuDirectory(args.ENC)) {
       refuseNewImageOptions(args);
@@ -93,9 +111,13 @@ type Arguments = ArgumentsCamelCase<ReturnType<typeof options> extends Argv<infe
 
 function options(yargs: Argv<CommonOptions>) {
   return withJson(
-    withLeaseOptions(
-      withNewImageOptions(
-        withServingOptions(withEphemeralOption(withWriteOption(withSignatureDemand(withImageArguments(yargs))))),
+    withLazyOptions(
+      withLeaseOptions(
+        withNewImageOptions(
+          withServingOptions(
+            withEphemeralOption(withWriteOption(withSignatureDemand(withImageId(withKeyOptions(withSource(yargs)))))),
+          ),
+        ),
       ),
     ),
   )

@@ -3,6 +3,7 @@ import type { Secret } from '../../crypto/secret.ts';
 import type { MadeImage } from '../../image/discard-image.ts';
 import { isVacant, rootLike } from '../../library/new-image.ts';
 import { isCriuDirectory } from '../../library/open-readable.ts';
+import { isRemoteAddress } from '../../remote/shared/remote-address.ts';
 import { checkMount, type MountOptions } from '../../serve/launch/checked-options.ts';
 import type { DaemonProcess } from '../../serve/launch/daemon-process.ts';
 import { becomeDaemon, isUnlocker, mountByParent } from '../../serve/launch/foreground.ts';
@@ -14,6 +15,7 @@ import { withNewImage } from '../new-image.ts';
 import { omitUndefined } from '../omit-undefined.ts';
 import { hasOthers, type KeyOrigin } from '../options/held-keys.ts';
 import { withImageKey } from '../options/image-arguments.ts';
+import { refuseLazyOptions, withRemoteImage } from '../options/lazy-options.ts';
 import { type MountArguments, mountRequest, withMountArguments } from '../options/mount-arguments.ts';
 import { refuseNewImageOptions } from '../options/new-image-options.ts';
 import { checkVerify } from '../options/serving-options.ts';
@@ -27,6 +29,7 @@ export const command = defineCommand({
     ['$0 mount new mnt -k k --write', 'A new image to be written: by criu dump -D mnt; umount seals it'],
     ['$0 mount new mnt --write --ephemeral', 'Scratch space: umount removes it, and nothing opens it before or after'],
     ['$0 mount enc mnt -o key_file=k,allow_other', 'As fstab says it'],
+    ['$0 mount oci://localhost:5000/web:checkpoint-1 mnt -k k', 'What was pushed: what is read is fetched then'],
   ],
   options: withMountArguments,
   async run(args, { earlyDaemon }) {
@@ -47,12 +50,26 @@ export async function mountAndReport(
   earlyDaemon?: DaemonProcess,
 ): Promise<MountHandle | undefined> {
   checkVerify(image.verify, requested.write);
+  const isRemote = isRemoteAddress(args.ENC);
+  if (!isRemote) refuseLazyOptions(image);
   const common = { logFile, foreground: args.foreground, earlyDaemon };
   if (ephemeral) {
     const mounted = await adviseOnFailure(requested, async () => {
       await checkMount(requested);
       return withEphemeralImage({ ...args, root: rootLike(args.MNT) }, (imageKey, made) =>
         serve({ ...common, mount: { ...requested, ephemeral: made } }, imageKey, made.made),
+      );
+    });
+    return report(args, mounted);
+  }
+  if (isRemote) {
+    const how = { write: requested.write, verify: image.verify };
+    const mounted = await withRemoteImage(image, how, async ({ place, source }) => {
+      const mount = { ...requested, ...source, ...(await demandedManifest({ ...image, place }, requested)) };
+      return withImageKey(
+        { ...image, place },
+        (imageKey, origin) => serve({ ...common, mount, origin }, imageKey),
+        mount,
       );
     });
     return report(args, mounted);

@@ -1,7 +1,7 @@
 import type { Argv } from 'yargs';
 import { printable } from '../../base/printable.ts';
 import { reach } from '../../fuse/mount/reachable.ts';
-import type { LeaseStatus } from '../../serve/control/control-messages.ts';
+import type { LeaseStatus, RemoteStatus } from '../../serve/control/control-messages.ts';
 import { checkInSight, checkServed, listMounts, type MountStatus } from '../../serve/control/status.ts';
 import { type CommonOptions, defineCommand } from '../command.ts';
 import { withJson } from '../options/options.ts';
@@ -87,7 +87,13 @@ function shownState(state: string, daemon: MountStatus['daemon']): string {
   if (locked) return lease?.state === 'revoked' ? 'locked, key revoked' : 'locked';
   const until = secondsLeft === undefined ? '' : `, locks in ${formatDuration(secondsLeft)}`;
   const kind = daemon?.ephemeral === true ? ', ephemeral' : '';
-  return `${state}${kind}${until}${shownLease(lease)}`;
+  return `${state}${kind}${shownFetches(daemon?.remote)}${until}${shownLease(lease)}`;
+}
+
+function shownFetches(remote: RemoteStatus | undefined): string {
+  if (remote === undefined) return '';
+  const { counters } = remote;
+  return counters === undefined ? ', fetches nothing any more' : `, fetched ${formatBytes(counters.fetchedBytes)}`;
 }
 
 function shownLease(lease: LeaseStatus | undefined): string {

@@ -15,8 +15,9 @@ export const command = defineCommand({
       describe: 'Directory on which a locked image is mounted',
     }),
   async run(args) {
-    const { location, imageId } = await findLocked(args.MNT);
-    const image = { ...args, ENC: location, imageId };
+    const { location, imageId, remote } = await findLocked(args.MNT);
+    const place = remote && { path: remote.directory, name: location };
+    const image = { ...args, ENC: location, place, imageId };
     const { mountPoint } = await withImageKey(image, async (imageKey, origin) =>
       unlockMount(args.MNT, await imageKey, origin()),
     );

@@ -2,6 +2,7 @@ import { absolutePath } from '../../base/current-directory.ts';
 import { CkptfsError } from '../../base/errors.ts';
 import { type AuditEvent, AuditLog, SYSLOG } from '../../base/linux/audit-log.ts';
 import type { Opening } from '../../library/unlock.ts';
+import { isRemoteAddress } from '../../remote/shared/remote-address.ts';
 import { packageVersion } from '../version.ts';
 
 const VARIABLE = 'CKPTFS_AUDIT_LOG';
@@ -23,7 +24,7 @@ export function openAudit(target: string): {
     onOpening: ({ location, imageId, slot, source, isShared, error }) =>
       log.write({
         event: error === undefined ? 'open' : 'refused',
-        image: absolutePath(location),
+        image: isRemoteAddress(location) ? location : absolutePath(location),
         imageId,
         slot: slot === undefined ? undefined : slot + 1,
         source,

@@ -72,7 +72,7 @@ interface UseOfKey {
 async function unlock(args: ImageArguments, keys: HeldKeys, { write, verify, lease }: UseOfKey): Promise<Secret> {
   if (write === true) keys.checkWriting();
   const share = lease !== undefined && keys.mayBeKept ? (await import('./shared-keys.ts')).sharedFor(lease) : undefined;
-  const imageKey = await unlockImage(args.ENC, {
+  const imageKey = await unlockImage(args.place ?? args.ENC, {
     ...openedBy(keys),
     imageId: args.imageId,
     write: write === true,

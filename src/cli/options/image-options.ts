@@ -1,4 +1,5 @@
 import type { Argv } from 'yargs';
+import type { ImagePlace } from '../../stores/open-store.ts';
 import type { CommonOptions } from '../command.ts';
 import { CommandLineError } from '../command-line-error.ts';
 import { type KeyArguments, withKeyOptions } from './key-options.ts';
@@ -7,6 +8,8 @@ import type { DemandArguments } from './signature-options.ts';
 /** Arguments of every command that opens an image. */
 export interface ImageArguments extends CommonOptions, KeyArguments, DemandArguments {
   readonly ENC: string;
+  /** The directory that stands for what ENC names, if ENC names no directory. */
+  readonly place?: ImagePlace | undefined;
   readonly imageId: string | undefined;
 }
 
@@ -20,6 +23,15 @@ export function withEnc<T>(yargs: Argv<T>): Argv<T & { ENC: string }> {
     type: 'string',
     demandOption: true,
     describe: 'Directory with the encrypted image',
+  });
+}
+
+/** Adds the place of an image that is mounted. */
+export function withSource<T>(yargs: Argv<T>): Argv<T & { ENC: string }> {
+  return yargs.positional('ENC', {
+    type: 'string',
+    demandOption: true,
+    describe: 'Directory with the encrypted image, or the URL that it was pushed to',
   });
 }
 

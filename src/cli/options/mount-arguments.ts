@@ -5,7 +5,9 @@ import { omitUndefined } from '../omit-undefined.ts';
 import { packageVersion } from '../version.ts';
 import { auditTarget } from './audit.ts';
 import { checkEphemeral, withEphemeralOption } from './ephemeral-option.ts';
-import { withImageArguments } from './image-options.ts';
+import { withImageId, withSource } from './image-options.ts';
+import { withKeyOptions } from './key-options.ts';
+import { withLazyOptions } from './lazy-options.ts';
 import { leaseFrom, withLeaseOptions } from './lease-options.ts';
 import { withLogFormat } from './log-options.ts';
 import { parseMountOptions } from './mount-options.ts';
@@ -26,10 +28,14 @@ export function withMountArguments(yargs: Argv<CommonOptions>) {
 
 /** Adds the arguments of a command that mounts by a daemon in the background. */
 export function withBackgroundMountArguments<T extends CommonOptions>(yargs: Argv<T>) {
-  return withLogFormat(
-    withLeaseOptions(
-      withNewImageOptions(
-        withServingOptions(withEphemeralOption(withWriteOption(withSignatureDemand(withImageArguments(yargs))))),
+  return withLazyOptions(
+    withLogFormat(
+      withLeaseOptions(
+        withNewImageOptions(
+          withServingOptions(
+            withEphemeralOption(withWriteOption(withSignatureDemand(withImageId(withKeyOptions(withSource(yargs)))))),
+          ),
+        ),
       ),
     ),
   )
@@ -84,6 +90,14 @@ export async function mountRequest(args: MountArguments) {
     minEpoch: args.minEpoch ?? settings.minEpoch,
     epochFile: args.epochFile ?? settings.epochFile,
     verify: args.verify || (settings.verify ?? false),
+    s3Endpoint: args.s3Endpoint ?? settings.s3Endpoint,
+    s3Region: args.s3Region ?? settings.s3Region,
+    plainHttp: args.plainHttp || (settings.plainHttp ?? false),
+    remoteCaFile: args.remoteCaFile ?? settings.remoteCaFile,
+    remoteTimeout: args.remoteTimeout ?? settings.remoteTimeout,
+    remoteCache: args.remoteCache ?? settings.remoteCache,
+    remoteCacheSize: args.remoteCacheSize ?? settings.remoteCacheSize,
+    prefetch: args.prefetch ?? settings.prefetch,
   };
   const keyLease = args.keyLease ?? settings.keyLease;
   const keyTtl = args.keyTtl ?? settings.keyTtl;

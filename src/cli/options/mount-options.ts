@@ -11,6 +11,7 @@ import { parseFuseOptions, splitAtCommas, withoutBackslashes } from '../../serve
 import { type OnRevoked, type OnUnreachable, revokedChoices, unreachableChoices } from '../../serve/leases/terms.ts';
 import { imageIdOf } from './image-options.ts';
 import { bytesFrom, countFrom, durationFrom, epochFrom, modeFrom } from './options.ts';
+import { MAX_SECONDS } from './remote-options.ts';
 
 /** Settings that have options of `ckptfs mount`, and the same names with `_` for `-` in `-o`, so also in fstab. */
 interface MountSettings {
@@ -43,6 +44,14 @@ interface MountSettings {
   readonly onRevoked?: OnRevoked | undefined;
   readonly onUnreachable?: OnUnreachable | undefined;
   readonly noKeyCache?: boolean | undefined;
+  readonly s3Endpoint?: string | undefined;
+  readonly s3Region?: string | undefined;
+  readonly plainHttp?: boolean | undefined;
+  readonly remoteCaFile?: string | undefined;
+  readonly remoteTimeout?: number | undefined;
+  readonly remoteCache?: string | undefined;
+  readonly remoteCacheSize?: number | undefined;
+  readonly prefetch?: string | undefined;
 }
 
 /**
@@ -112,8 +121,23 @@ function ownSetting(name: string, value: string | undefined, before: MountSettin
       return { minEpoch: epochFrom(name, needed(name, value)) };
     case 'epoch_file':
       return { epochFile: needed(name, value) };
+    case 's3_endpoint':
+      return { s3Endpoint: needed(name, value) };
+    case 's3_region':
+      return { s3Region: needed(name, value) };
+    case 'remote_ca_file':
+      return { remoteCaFile: needed(name, value) };
+    case 'remote_timeout':
+      return { remoteTimeout: countFrom(name, needed(name, value), MAX_SECONDS) };
+    case 'remote_cache':
+      return { remoteCache: needed(name, value) };
+    case 'remote_cache_size':
+      return { remoteCacheSize: bytesFrom(name, needed(name, value)) };
+    case 'prefetch':
+      return { prefetch: needed(name, value) };
     case 'ephemeral':
     case 'no_key_cache':
+    case 'plain_http':
     case 'require_signature':
     case 'scratch':
     case 'verify':
@@ -128,6 +152,7 @@ function ownSetting(name: string, value: string | undefined, before: MountSettin
 /** Names of flags that are written otherwise in `-o`. */
 const FLAGS: Readonly<Record<string, keyof MountSettings>> = {
   no_key_cache: 'noKeyCache',
+  plain_http: 'plainHttp',
   require_signature: 'requireSignature',
 };
 

@@ -13,9 +13,9 @@ export interface RemoteArguments {
   readonly remoteTimeout: number | undefined;
 }
 
-const DEFAULT_JOBS = 8;
+export const DEFAULT_JOBS = 8;
 const MAX_JOBS = 64;
-const MAX_SECONDS = 3600;
+export const MAX_SECONDS = 3600;
 
 export function withRemoteOptions<T>(yargs: Argv<T>) {
   return yargs

@@ -1,6 +1,7 @@
 import type { Argv } from 'yargs';
 import { CkptfsError } from '../../base/errors.ts';
 import type { SignatureDemand } from '../../library/signatures.ts';
+import type { ImagePlace } from '../../stores/open-store.ts';
 import { mayHavePolicy } from '../config/places.ts';
 import { omitUndefined } from '../omit-undefined.ts';
 import { epochFrom } from './options.ts';
@@ -104,7 +105,11 @@ async function ownDemand(args: DemandArguments): Promise<SignatureDemand | undef
  * @throws what `checkSignature` throws; CkptfsError `bad-argument` with `write`
  */
 export async function demandedManifest(
-  args: DemandArguments & { readonly ENC: string; readonly imageId: string | undefined },
+  args: DemandArguments & {
+    readonly ENC: string;
+    readonly place?: ImagePlace | undefined;
+    readonly imageId: string | undefined;
+  },
   { write }: { readonly write?: boolean | undefined },
 ): Promise<{ readonly signedManifest?: Uint8Array }> {
   const signature = await (write === true ? ownDemand(args) : signatureDemand(args));
@@ -113,5 +118,5 @@ export async function demandedManifest(
     throw new CkptfsError('bad-argument', '--require-signature is for an image that is only read');
   }
   const { checkSignature } = await import('../../library/signatures.ts');
-  return { signedManifest: (await checkSignature(args.ENC, signature, args.imageId)).manifestDigest };
+  return { signedManifest: (await checkSignature(args.place ?? args.ENC, signature, args.imageId)).manifestDigest };
 }

@@ -12,8 +12,11 @@ import {
   type DaemonStatus,
   isEvent,
   isKeyAnswer,
+  isProfileAnswer,
   isStatus,
   type KeyAnswer,
+  PROFILE_QUESTION,
+  type ProfileAnswer,
   STATUS_QUESTION,
 } from './control-messages.ts';
 import { type ControlName, controlNames } from './control-names.ts';
@@ -21,6 +24,8 @@ import { isStopped } from './process-state.ts';
 
 /** How many bytes are read from one daemon. Its answers are short, and it is asked once. */
 const MAX_RECEIVED = 65536;
+/** How many more are read when it is asked for a profile: one of 1 MiB, written in a text of JSON. */
+const MAX_PROFILE = 4_194_304;
 /** How often a daemon that does not answer is checked for being stopped. */
 const LOOK_MILLISECONDS = 500;
 
@@ -39,6 +44,8 @@ export interface DaemonLink {
   ended(deadline: Deadline): Promise<boolean>;
   /** Gives an order, if one is given, and waits for the answer to it. Returns undefined if none comes in time. */
   keyAnswer(deadline: Deadline, order?: string): Promise<KeyAnswer | undefined>;
+  /** Asks what was read of an image in a remote store. Returns undefined if no answer comes until the deadline. */
+  profile(deadline: Deadline): Promise<ProfileAnswer | undefined>;
   /** Returns the daemon's last announcement. */
   lastEvent(): DaemonEvent | undefined;
   close(): void;
@@ -135,15 +142,19 @@ function linkOver(socket: net.Socket, peer: Peer): DaemonLink {
     onAnswer = resolve;
   });
   const keyAnswer = settleable<KeyAnswer>();
-  forEachLine(socket, (line) => {
+  const profile = settleable<ProfileAnswer>();
+  let mostReceived = MAX_RECEIVED;
+  const onLine = (line: string): void => {
     const value = parsed(line);
     if (isEvent(value)) event = value;
     else if (isKeyAnswer(value)) keyAnswer.resolve(value);
+    else if (isProfileAnswer(value)) profile.resolve(value);
     else if (isStatus(value) && answer === undefined) {
       answer = value;
       onAnswer();
     }
-  });
+  };
+  forEachLine(socket, onLine, () => mostReceived);
   let isAsked = false;
   return {
     peer,
@@ -160,6 +171,11 @@ function linkOver(socket: net.Socket, peer: Peer): DaemonLink {
       if (order !== undefined) socket.write(order);
       return deadline.wait(Promise.race([keyAnswer.promise, closed.then(() => undefined)]));
     },
+    profile: async (deadline) => {
+      mostReceived += MAX_PROFILE;
+      socket.write(PROFILE_QUESTION);
+      return deadline.wait(Promise.race([profile.promise, closed.then(() => undefined)]));
+    },
     ended: async (deadline) => {
       await deadline.wait(closed);
       return isClosed;
@@ -169,13 +185,13 @@ function linkOver(socket: net.Socket, peer: Peer): DaemonLink {
   };
 }
 
-/** Passes on each line. Closes the connection after more text than a daemon ever sends. */
-function forEachLine(socket: net.Socket, onLine: (line: string) => void): void {
+/** Passes on each line. Closes the connection after more text than a daemon sends. */
+function forEachLine(socket: net.Socket, onLine: (line: string) => void, most: () => number): void {
   let text = '';
   let received = 0;
   socket.setEncoding('utf8').on('data', (part: string) => {
     received += part.length;
-    if (received > MAX_RECEIVED) return void socket.destroy();
+    if (received > most()) return void socket.destroy();
     const lines = `${text}${part}`.split('\n');
     text = lines.pop() ?? '';
     for (const line of lines) onLine(line);

@@ -1,6 +1,7 @@
 import { type CounterName, counterNames } from '../../base/counters.ts';
 import { isPlainError, type PlainError } from '../../base/errors.ts';
 import { type PageFiles, pageFileChoices } from '../../fs/direct-opens.ts';
+import { type FetcherCounter, fetcherCounters } from '../../remote/lazy/protocol.ts';
 import { type LogFormat, logFormats } from '../mounts/log-format.ts';
 
 /** The line that asks a daemon for its status. */
@@ -10,6 +11,9 @@ export const STATUS_QUESTION = 'status\n';
 export const LOCK_ORDER = 'lock\n';
 /** The line that offers an image key. The daemon sends a channel for it, and then a {@link KeyAnswer}. */
 export const UNLOCK_ORDER = 'unlock\n';
+
+/** The line that asks what was read of an image in a remote store. The answer is a {@link ProfileAnswer}. */
+export const PROFILE_QUESTION = 'profile\n';
 
 export type CounterSums = Readonly<Record<CounterName, number>>;
 
@@ -36,9 +40,21 @@ export interface DaemonStatus {
   readonly uptimeSeconds: number;
   readonly key: KeyStatus;
   readonly counters: CounterSums;
+  /** Is there for an image in a remote store; `location` is its URL. */
+  readonly remote?: RemoteStatus | undefined;
   /** The options of the mount, so that another one can be made like it. */
   readonly options: ServedOptions;
 }
+
+/** What is fetched of an image in a remote store. */
+export interface RemoteStatus {
+  /** The directory that has its header and manifest. */
+  readonly directory: string;
+  /** What the process that fetches did so far; undefined when it does not answer. */
+  readonly counters?: FetcherCounts | undefined;
+}
+
+export type FetcherCounts = Readonly<Record<FetcherCounter, number>>;
 
 export interface KeyStatus {
   /** Whether the image key is wiped, and contents cannot be read. */
@@ -74,6 +90,9 @@ export interface LeaseRenewal {
 /** What became of an order. */
 export type KeyAnswer = { readonly key: 'done' } | { readonly key: 'failed'; readonly error: PlainError };
 
+/** What was read of an image, as an access profile; null where that is not known. */
+export type ProfileAnswer = { readonly profile: string | null };
+
 export interface ServedOptions {
   readonly allowOther: boolean;
   readonly allowRoot: boolean;
@@ -106,6 +125,7 @@ export function isStatus(value: unknown): value is DaemonStatus {
     ['undefined', 'boolean'].includes(typeof value['ephemeral']) &&
     ['workers', 'uptimeSeconds'].every((name) => Number.isFinite(value[name])) &&
     isKeyStatus(value['key']) &&
+    (value['remote'] === undefined || isRemoteStatus(value['remote'])) &&
     ['scratch', 'write'].every((name) => typeof value[name] === 'boolean') &&
     isRecord(counters) &&
     counterNames.every((name) => Number.isFinite(counters[name])) &&
@@ -123,6 +143,18 @@ function isServedOptions(value: unknown): boolean {
     (value['logFile'] === undefined || typeof value['logFile'] === 'string') &&
     logFormats.some((format) => format === value['logFormat'])
   );
+}
+
+function isRemoteStatus(value: unknown): boolean {
+  const counters = isRecord(value) ? value['counters'] : undefined;
+  const isRight = counters === undefined || fetcherCountsIn(counters) !== undefined;
+  return isRecord(value) && typeof value['directory'] === 'string' && isRight;
+}
+
+/** Returns the counters in what the process that fetches has said; undefined when they are not all there. */
+export function fetcherCountsIn(value: unknown): FetcherCounts | undefined {
+  if (!isRecord(value) || !fetcherCounters.every((name) => Number.isFinite(value[name]))) return undefined;
+  return Object.fromEntries(fetcherCounters.map((name) => [name, Number(value[name])])) as FetcherCounts;
 }
 
 function isKeyStatus(value: unknown): boolean {
@@ -157,6 +189,11 @@ function isLeaseRenewal(value: unknown): boolean {
 export function isKeyAnswer(value: unknown): value is KeyAnswer {
   if (!isRecord(value)) return false;
   return value['key'] === 'done' || (value['key'] === 'failed' && isPlainError(value['error']));
+}
+
+/** Returns whether a message has the shape of a daemon's answer about what was read. Any process may have sent it. */
+export function isProfileAnswer(value: unknown): value is ProfileAnswer {
+  return isRecord(value) && (value['profile'] === null || typeof value['profile'] === 'string');
 }
 
 const ENDS = ['sealing', 'sealed', 'discarded'];

@@ -7,6 +7,8 @@ import {
   type DaemonStatus,
   type KeyAnswer,
   LOCK_ORDER,
+  PROFILE_QUESTION,
+  type ProfileAnswer,
   STATUS_QUESTION,
   UNLOCK_ORDER,
 } from '../control/control-messages.ts';
@@ -14,7 +16,9 @@ import { controlName } from '../control/control-names.ts';
 import { ownStateDirectory } from '../mounts/state-directory.ts';
 
 /** What carries out the orders of commands. */
-export interface KeyOrders {
+export interface ControlOrders {
+  /** Returns what was read of an image in a remote store, as an access profile; undefined where that is not known. */
+  profile(): Promise<string | undefined>;
   lock(): Promise<KeyAnswer>;
   /** @param caller the descriptor of the connection, to send another one over */
   unlock(caller: number): Promise<KeyAnswer>;
@@ -47,7 +51,11 @@ export class ControlSocket {
    * Makes the socket in this user's state directory.
    * @throws CkptfsError `io`, or Error in Node's shape, when the socket cannot be made
    */
-  static async open(device: string, status: () => DaemonStatus, orders?: KeyOrders): Promise<ControlSocket> {
+  static async open(
+    device: string,
+    status: () => DaemonStatus | Promise<DaemonStatus>,
+    orders?: ControlOrders,
+  ): Promise<ControlSocket> {
     const path = ownStateDirectory();
     const directory = Directory.open(path);
     const server = net.createServer({ allowHalfOpen: false });
@@ -89,7 +97,11 @@ export class ControlSocket {
     this.#directory = undefined;
   }
 
-  #answer(caller: net.Socket, status: () => DaemonStatus, orders: KeyOrders | undefined): void {
+  #answer(
+    caller: net.Socket,
+    status: () => DaemonStatus | Promise<DaemonStatus>,
+    orders: ControlOrders | undefined,
+  ): void {
     this.#callers.add(caller);
     let text = '';
     caller.setEncoding('utf8');
@@ -99,20 +111,32 @@ export class ControlSocket {
       text += part;
       if (text.length > MAX_QUESTION) caller.destroy();
       const order = text;
-      if (order !== STATUS_QUESTION && order !== LOCK_ORDER && order !== UNLOCK_ORDER) return;
+      if (order === LOCK_ORDER || order === UNLOCK_ORDER) void obey(caller, order, orders);
+      else if (order === STATUS_QUESTION) void answer(caller, status());
+      else if (order === PROFILE_QUESTION) void answer(caller, profileAnswer(orders));
+      else return;
       text = '';
-      if (order !== STATUS_QUESTION) return void obey(caller, order, orders);
-      if (caller.writableLength > MAX_UNREAD_BYTES) caller.destroy();
-      else caller.write(`${JSON.stringify(status())}\n`);
     });
   }
+}
+
+async function answer(
+  caller: net.Socket,
+  message: DaemonStatus | Promise<DaemonStatus | ProfileAnswer>,
+): Promise<void> {
+  if (caller.writableLength > MAX_UNREAD_BYTES) caller.destroy();
+  else caller.write(`${JSON.stringify(await message)}\n`);
+}
+
+async function profileAnswer(orders: ControlOrders | undefined): Promise<ProfileAnswer> {
+  return { profile: (await orders?.profile()) ?? null };
 }
 
 /** Carries out an order, and says what became of it. */
 async function obey(
   caller: net.Socket,
   order: typeof LOCK_ORDER | typeof UNLOCK_ORDER,
-  orders: KeyOrders | undefined,
+  orders: ControlOrders | undefined,
 ): Promise<void> {
   const descriptor = descriptorOf(caller);
   if (orders === undefined || descriptor === undefined) return void caller.destroy();

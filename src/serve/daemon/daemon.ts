@@ -11,6 +11,7 @@ import { unmountOwn } from '../mounts/own-mounts.ts';
 import { ownStateDirectory } from '../mounts/state-directory.ts';
 import { ControlSocket } from './control-socket.ts';
 import type { DaemonNamespace } from './daemon-namespace.ts';
+import { FetcherLink } from './fetcher-link.ts';
 import { HeldStore } from './held-store.ts';
 import { KeyOfMount } from './key-of-mount.ts';
 import type { Log } from './log.ts';
@@ -26,6 +27,7 @@ export class Daemon {
   readonly mount: ServedMount;
   readonly #config: DaemonConfig;
   readonly #store: HeldStore;
+  readonly #fetcher: FetcherLink | undefined;
   readonly #imageKey: Secret;
   readonly #log: Log;
   readonly #namespace: DaemonNamespace;
@@ -48,6 +50,7 @@ export class Daemon {
     this.#store = store;
     this.#imageKey = imageKey;
     this.#log = log;
+    this.#fetcher = store.remote && new FetcherLink(store.remote.control, store.remote.url, log);
     this.#namespace = namespace;
     this.#audit = audit;
     this.mount = mount;
@@ -90,6 +93,7 @@ export class Daemon {
     this.#imageKey.wipe();
     this.#note('unmount', failure?.code ?? 'ok');
     this.#discardEphemeral();
+    this.#fetcher?.close();
     this.#store.close();
     this.#log.info(`${this.mount.mountPoint} is unmounted; keys and cached plaintext are wiped`);
     await this.#control?.close(this.#outcome(failure));
@@ -151,6 +155,7 @@ export class Daemon {
       this.#control = await ControlSocket.open(device, () => this.#status(), {
         lock: () => this.#key.lock('command'),
         unlock: (caller) => this.#key.unlock(caller),
+        profile: async () => this.#fetcher?.profile(),
       });
     } catch (error) {
       this.#log.warning(`no list of mounts will have this one: ${toPlainError(error).message}`);
@@ -190,7 +195,7 @@ export class Daemon {
     return { event: this.#isToSeal ? 'sealed' : 'discarded' };
   }
 
-  #status(): DaemonStatus {
+  async #status(): Promise<DaemonStatus> {
     const { transport, mountPoint, device, imageId, workers, isSealing } = this.mount;
     const { scratch, write, allowOther, allowRoot, noExec, fsName, cacheSize, pageFiles, logFile, logFormat } =
       this.#config;
@@ -203,6 +208,7 @@ export class Daemon {
       uptimeSeconds: Math.floor((Date.now() - this.#startedAt) / 1000),
       key: this.#key.status,
       counters: this.mount.counters(),
+      ...(this.#fetcher && { remote: { directory: this.#config.location, counters: await this.#fetcher.counts() } }),
       options: { allowOther, allowRoot, noExec, fsName, cacheSize, pageFiles, logFile, logFormat },
     };
   }

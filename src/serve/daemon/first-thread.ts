@@ -9,7 +9,7 @@ import { Counter } from '../../fuse/protocol/counters.ts';
 import { KeyLock } from '../thread/key-lock.ts';
 import type { OpenServed, OpenTree } from '../thread/open-tree.ts';
 import { ringReader } from '../thread/ring-of-thread.ts';
-import { type OpenedImage, type ThreadMemory, type ThreadSetup, threadMemory } from '../thread/thread-messages.ts';
+import { type CommonSetup, type OpenedImage, type ThreadMemory, threadMemory } from '../thread/thread-messages.ts';
 import type { Log } from './log.ts';
 
 /**
@@ -26,7 +26,7 @@ export class FirstThread {
   #server: EventLoopServer | undefined;
 
   /** Opens the image. @throws what `openToRead` throws */
-  constructor(setup: Omit<ThreadSetup, 'memory'>, openToRead: OpenServed, log: Log) {
+  constructor(setup: CommonSetup, openToRead: OpenServed, log: Log) {
     this.initialized = this.#initialized.promise;
     this.initialized.catch(() => undefined);
     this.memory = threadMemory(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
@@ -35,7 +35,8 @@ export class FirstThread {
     const lock = new KeyLock(setup.keyLock);
     const { manifestDigest } = setup;
     const known = manifestDigest && { manifestDigest };
-    const options = { ...setup, known, isLocked: () => lock.isLocked };
+    const { cacheSize, pageFiles, rootMode } = setup;
+    const options = { cacheSize, pageFiles, rootMode, known, isLocked: () => lock.isLocked };
     this.#opened = openToRead(setup.store, imageKey, options, counters, (line) => log.error(line));
     this.#connection = new Connection(this.#opened.tree, {
       // It fills no blocks, but the threads that take over do so for files that were opened here.

@@ -88,7 +88,8 @@ export class MountLease {
     const { place, imageId, isCriu } = this.#mount;
     const { check, seconds = this.#lease.secondsLeft } = this.#terms;
     if (typeof place === 'string') throw new CkptfsError('internal', 'the directory of the image is not held open');
-    return this.#check({ check, imageId, isCriu, mark: this.#mark, path: place.path, seconds, after }, place.fd);
+    const { fd, path, name } = place;
+    return this.#check({ check, imageId, isCriu, mark: this.#mark, path, name, seconds, after }, fd);
   }
 
   #heard(answer: LeaseAnswer): void {

@@ -73,6 +73,7 @@ function startThreads(
 ): ThreadsOfMount {
   const setup = {
     store: store.place,
+    remote: store.remote?.descriptors,
     isCriu: config.criu !== undefined,
     write: config.write,
     ephemeral: config.ephemeral,
@@ -88,10 +89,11 @@ function startThreads(
       ? { ...planRings(config.workers), isRequired: config.transport === 'io-uring' }
       : undefined,
   };
-  const image = { manifestSize: config.criu ? CRIU_HEAP_SIZE : store.manifestSize(), location: () => store.location };
+  const image = { manifestSize: config.criu ? CRIU_HEAP_SIZE : store.metadataSize(), location: () => store.location };
   // Over io_uring the kernel waits for all threads. Scratch space is mounted over the image by this thread, which then
-  // waits for another one to answer.
-  const Threads = config.write || config.scratch || setup.rings !== undefined ? ServingThreads : ThreadsOnDemand;
+  // waits for another one to answer. What is fetched is waited for.
+  const needsThreads = config.write || config.scratch || setup.rings !== undefined || setup.remote !== undefined;
+  const Threads = needsThreads ? ServingThreads : ThreadsOnDemand;
   return new Threads(config.workers, setup, image, log);
 }
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type CkptfsError, type PlainError, toPlainError } from '../../base/errors.ts';
 import { exitNow } from '../../base/linux/processes.ts';
-import type { DaemonConfig } from '../handover/daemon-config.ts';
+import { type DaemonConfig, nameOf } from '../handover/daemon-config.ts';
 import { Daemon } from './daemon.ts';
 import type { DaemonNamespace } from './daemon-namespace.ts';
 import type { Log } from './log.ts';
@@ -66,7 +66,9 @@ function endOnSignals(config: DaemonConfig, log: Log, asker: Asker): (daemon: Da
 }
 
 /** Tells a service manager that the mount serves and, once it is gone, what is left to do. */
-function notify(manager: ServiceManager, { mount }: Daemon, { location, write, ephemeral }: DaemonConfig): void {
+function notify(manager: ServiceManager, { mount }: Daemon, config: DaemonConfig): void {
+  const { write, ephemeral } = config;
+  const location = nameOf(config);
   manager.ready(`${write ? 'serving and writing' : 'serving'} ${location} on ${mount.mountPoint}`);
   void mount.stopped.then(() => {
     const isSealing = write && ephemeral === undefined;

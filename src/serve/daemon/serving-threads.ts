@@ -3,7 +3,7 @@ import { Worker } from 'node:worker_threads';
 import { Counters, counterNames } from '../../base/counters.ts';
 import { Deadline } from '../../base/deadline.ts';
 import { CkptfsError, fromPlainError } from '../../base/errors.ts';
-import { programUrl } from '../../base/program-url.ts';
+import { type ProgramName, programUrl } from '../../base/program-url.ts';
 import { type Settleable, settleable } from '../../base/settleable.ts';
 import { RingKeeper } from '../../fs/ahead/ring-keeper.ts';
 import { Counter } from '../../fuse/protocol/counters.ts';
@@ -11,6 +11,7 @@ import type { CounterSums } from '../control/control-messages.ts';
 import type { ServingTransport } from '../handover/daemon-config.ts';
 import { KeyLock, ThreadWipe } from '../thread/key-lock.ts';
 import {
+  type CommonSetup,
   type LogLine,
   type OpenedImage,
   type ThreadMemory,
@@ -93,7 +94,7 @@ export class ServingThreads implements ThreadsOfMount {
   #failed = 0;
 
   /** @throws CkptfsError `io` when the system has no thread for it */
-  constructor(size: number, setup: Omit<ThreadSetup, 'memory'>, { manifestSize, location }: ServedImage, log: Log) {
+  constructor(size: number, setup: CommonSetup, { manifestSize, location }: ServedImage, log: Log) {
     this.#log = log;
     this.#requiresRings = setup.rings?.isRequired ?? false;
     this.#isToSeal = setup.write && setup.ephemeral === undefined;
@@ -105,7 +106,7 @@ export class ServingThreads implements ThreadsOfMount {
     this.memory = Array.from({ length: size }, () => threadMemory(token));
     const heap = heapLimit(manifestSize, setup.write);
     this.#threads = startThreads(
-      this.memory.map((memory) => ({ ...setup, memory })),
+      this.memory.map((memory, number) => ({ ...setup, memory, number })),
       heap,
     );
     // A thread that fails before anything waits for it shows in `ended`.
@@ -273,12 +274,17 @@ function notWiped(): CkptfsError {
   });
 }
 
+function programOf({ isCriu, remote }: ThreadSetup): ProgramName {
+  if (isCriu) return 'criu-thread';
+  return remote === undefined ? 'serving-thread' : 'lazy-thread';
+}
+
 /** Starts one thread for each setup, or none. @throws CkptfsError `io` */
 function startThreads(setups: readonly ThreadSetup[], heap: number): Worker[] {
   const started: Worker[] = [];
   try {
     for (const setup of setups) {
-      const thread = new Worker(programUrl(setup.isCriu ? 'criu-thread' : 'serving-thread'), {
+      const thread = new Worker(programUrl(programOf(setup)), {
         workerData: setup,
         // Node tracks only descriptors that it opened itself, and warns when a thread closes others.
         trackUnmanagedFds: false,

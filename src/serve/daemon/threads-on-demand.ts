@@ -4,7 +4,7 @@ import { settleable } from '../../base/settleable.ts';
 import type { CounterSums } from '../control/control-messages.ts';
 import type { ServingTransport } from '../handover/daemon-config.ts';
 import { KeyLock } from '../thread/key-lock.ts';
-import type { OpenedImage, ThreadSetup } from '../thread/thread-messages.ts';
+import type { CommonSetup, OpenedImage } from '../thread/thread-messages.ts';
 import { FirstThread } from './first-thread.ts';
 import type { Log } from './log.ts';
 import { openerOf } from './opener.ts';
@@ -25,7 +25,7 @@ export class ThreadsOnDemand implements ThreadsOfMount {
   readonly ended: Promise<CkptfsError | undefined>;
   readonly isSealing = false;
   readonly #size: number;
-  readonly #setup: Omit<ThreadSetup, 'memory'>;
+  readonly #setup: CommonSetup;
   readonly #served: ServedImage;
   readonly #log: Log;
   readonly #ended = settleable<undefined>();
@@ -38,7 +38,7 @@ export class ThreadsOnDemand implements ThreadsOfMount {
   /** Whether no other thread takes over. */
   #firstStays = false;
 
-  constructor(size: number, setup: Omit<ThreadSetup, 'memory'>, image: ServedImage, log: Log) {
+  constructor(size: number, setup: CommonSetup, image: ServedImage, log: Log) {
     this.#size = size;
     this.#setup = setup;
     this.#served = image;

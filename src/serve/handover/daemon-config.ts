@@ -2,7 +2,7 @@ import type { ErrorCode } from '../../base/errors.ts';
 import { type PageFiles, pageFileChoices } from '../../fs/direct-opens.ts';
 import type { MadeImage } from '../../image/discard-image.ts';
 import type { EphemeralImage } from '../../image/writable/open-ephemeral.ts';
-import type { StoreIdentity } from '../../stores/store.ts';
+import type { ImagePlace, StoreIdentity } from '../../stores/store.ts';
 import type { LeaseTerms } from '../leases/terms.ts';
 import { type LogFormat, logFormats } from '../mounts/log-format.ts';
 
@@ -28,12 +28,24 @@ export interface CriuConfig {
   readonly secretsSize: number;
 }
 
+/** An image in a remote store, of which a process fetches blocks as they are read. */
+export interface RemoteConfig {
+  /** What the user calls the image, and so do messages. */
+  readonly url: string;
+  /** The absolute path of the socket of the process that fetches. */
+  readonly socket: string;
+  /** The absolute path of the cache. */
+  readonly cache: string;
+}
+
 /** What a daemon is to serve, and how. It gets this before the image key. Contains no secret. */
 export interface DaemonConfig {
   /** The absolute path at which the command found the image. */
   readonly location: string;
   /** The directory that was there. The daemon serves no other. */
   readonly image: StoreIdentity;
+  /** Set for an image in a remote store: its header and manifest are at `location`. Not with `write` and `criu`. */
+  readonly remote?: RemoteConfig | undefined;
   /** Set for a directory that CRIU encrypted: what the command has opened there. Not with `write`. */
   readonly criu?: CriuConfig | undefined;
   /** An absolute path. */
@@ -91,4 +103,14 @@ export interface DaemonConfig {
 /** Returns SHA-256 of the only manifest that may be served; undefined when any authentic one may. */
 export function signedManifestOf({ signedManifest }: DaemonConfig): Uint8Array | undefined {
   return signedManifest === undefined ? undefined : Uint8Array.from(Buffer.from(signedManifest, 'hex'));
+}
+
+/** Returns what a user calls the image. */
+export function nameOf({ location, remote }: Pick<DaemonConfig, 'location' | 'remote'>): string {
+  return remote?.url ?? location;
+}
+
+/** Returns what its store is opened by. */
+export function placeOf({ location, remote }: Pick<DaemonConfig, 'location' | 'remote'>): ImagePlace {
+  return remote === undefined ? location : { path: location, name: remote.url };
 }

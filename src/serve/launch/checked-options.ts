@@ -14,7 +14,15 @@ import { readHeader, readHeaderToWriteOn } from '../../image/read/image.ts';
 import { DEFAULT_READ_CACHE_BYTES } from '../../image/read/object-reader.ts';
 import type { EphemeralImage } from '../../image/writable/open-ephemeral.ts';
 import { openStore } from '../../stores/open-store.ts';
-import type { CriuConfig, DaemonConfig, LogFormat, Transport } from '../handover/daemon-config.ts';
+import {
+  type CriuConfig,
+  type DaemonConfig,
+  type LogFormat,
+  nameOf,
+  placeOf,
+  type RemoteConfig,
+  type Transport,
+} from '../handover/daemon-config.ts';
 import type { LeaseTerms } from '../leases/terms.ts';
 import { stateDirectoryPath } from '../mounts/state-directory.ts';
 import { type FuseOptions, parseFuseOptions } from './fuse-options.ts';
@@ -24,6 +32,8 @@ export interface MountOptions {
   readonly location: string;
   /** Set for a directory that CRIU encrypted, which is only read and cannot be locked. */
   readonly criu?: CriuConfig | undefined;
+  /** Set for an image in a remote store, which is only read. Its header and manifest are at `location`. */
+  readonly remote?: RemoteConfig | undefined;
   /** The path of a directory. */
   readonly mountPoint: string;
   /**
@@ -110,7 +120,7 @@ export function checkOptions(options: DaemonOptions): { readonly config: DaemonC
     const [device = '', inode = ''] = ephemeral.made.directory.split(':');
     return { config: { ...checked, image: { device, inode } }, imageId: ephemeral.imageId };
   }
-  const store = openStore(checked.location);
+  const store = openStore(placeOf(checked));
   try {
     const { criu } = checked;
     if (criu !== undefined) return { config: { ...checked, image: store.identity() }, imageId: criu.imageId };
@@ -156,6 +166,7 @@ function checkedOptions(options: DaemonOptions): CheckedOptions {
     cacheSize,
     pageFiles,
     ...(options.criu === undefined ? {} : { criu: options.criu }),
+    ...(options.remote === undefined ? {} : { remote: options.remote }),
     ...(options.ephemeral === undefined ? {} : { ephemeral: options.ephemeral }),
     ...(rootMode === undefined ? {} : { rootMode }),
     ...(signedManifest === undefined ? {} : { signedManifest: Buffer.from(signedManifest).toString('hex') }),
@@ -165,7 +176,7 @@ function checkedOptions(options: DaemonOptions): CheckedOptions {
     scratch,
     write,
     ...(isFipsDemanded() ? { fipsProvider: true } : {}),
-    fsName: fuse.fsName ?? location,
+    fsName: fuse.fsName ?? nameOf({ location, remote: options.remote }),
     logFormat,
     ...(options.auditLog === undefined ? {} : { auditLog: options.auditLog }),
     ...(options.keyTtlSeconds === undefined ? {} : { keyTtlSeconds: options.keyTtlSeconds }),
@@ -178,6 +189,7 @@ function checkedOptions(options: DaemonOptions): CheckedOptions {
   checkTtl(checked);
   checkLease(checked);
   checkCriu(checked);
+  checkRemote(checked);
   if (transport === 'io-uring') checkRings();
   checkAccess(checked);
   checkApart(checked);
@@ -207,6 +219,17 @@ function checkCriu({ criu, write, keyTtlSeconds, lease, signedManifest, location
     (signedManifest !== undefined && 'has no signatures');
   if (contrary === false) return;
   throw new CkptfsError('bad-argument', `${path} was encrypted by CRIU: it ${contrary}`, { path });
+}
+
+/** Refuses what an image in a remote store cannot do. @throws CkptfsError `bad-argument` */
+function checkRemote({ remote, write, transport }: CheckedOptions): void {
+  if (remote === undefined) return;
+  const { url } = remote;
+  if (write) throw new CkptfsError('bad-argument', `${url} is in a remote store: it is only read`);
+  if (transport !== 'fuse-native') return;
+  throw new CkptfsError('bad-argument', `${url} is in a remote store: it is not served by fuse-native`, {
+    data: { reason: 'transport' },
+  });
 }
 
 /** @throws CkptfsError `bad-argument` */
@@ -290,11 +313,15 @@ function checkWriting(
  * for its own socket, which it makes when it serves, and the sockets of other mounts would be hidden.
  * @throws CkptfsError `bad-argument`
  */
-function checkApart({ location, mountPoint }: CheckedOptions): void {
+function checkApart({ location, mountPoint, remote }: CheckedOptions): void {
   if (wouldHide(mountPoint, location) || wouldHide(location, mountPoint)) {
-    throw new CkptfsError('bad-argument', `the mount on ${mountPoint} would hide its own image ${location}`, {
-      path: mountPoint,
-    });
+    throw new CkptfsError(
+      'bad-argument',
+      `the mount on ${mountPoint} would hide its own image ${nameOf({ location, remote })}`,
+      {
+        path: mountPoint,
+      },
+    );
   }
   const state = stateDirectoryPath();
   if (!wouldHide(mountPoint, state)) return;

@@ -89,8 +89,11 @@ export async function mountByParent(options: ForegroundOptions): Promise<void> {
   const stream = new net.Socket({ fd: REPORT_FD });
   try {
     sendConfig(ORDERS_FD, config);
-    await new DaemonReports(stream).hardened;
+    const reports = new DaemonReports(stream);
+    await reports.hardened;
     handOverKey(ORDERS_FD, process.ppid, options.imageKey, options.origin?.());
+    // What fetches stays with this process until the daemon is connected to it, which closes the reports later.
+    if (config.remote !== undefined) await reports.ready.catch(() => undefined);
   } finally {
     stream.destroy();
     closeSync(ORDERS_FD);

@@ -94,7 +94,11 @@ export async function unlockMount(
   });
 }
 
-async function withDaemonOf<T>(
+/**
+ * Does something with the daemon of a mount.
+ * @throws CkptfsError `not-mounted`; `missing-feature` when its daemon does not answer
+ */
+export async function withDaemonOf<T>(
   directory: string,
   work: (daemon: AnsweringDaemon, found: MountInfo, deadline: Deadline) => Promise<T>,
 ): Promise<T> {
@@ -143,7 +147,7 @@ function checkAnswer({ mountPoint: path }: MountInfo, answer: KeyAnswer | undefi
   });
 }
 
-function noDaemon({ mountPoint: path }: MountInfo): CkptfsError {
+export function noDaemon({ mountPoint: path }: MountInfo): CkptfsError {
   return new CkptfsError('missing-feature', `the daemon of ${path} does not answer`, {
     path,
     data: { feature: 'daemon-status' },

@@ -14,6 +14,8 @@ export interface CheckRequest {
   readonly mark?: string | undefined;
   /** Names the image in messages. */
   readonly path: string;
+  /** What messages call it, whatever its path is. */
+  readonly name?: string | undefined;
   /** How long the key is shared if it may be used. */
   readonly seconds: number;
   /** An answer to a later question counts, in seconds since the host was started. */

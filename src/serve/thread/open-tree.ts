@@ -12,6 +12,7 @@ import { type Image, openImage, readHeader } from '../../image/read/image.ts';
 import type { ImageSource } from '../../image/read/image-source.ts';
 import { sealedSource } from '../../image/read/sealed-source.ts';
 import { ImageTree } from '../../image/read/tree.ts';
+import type { LazyPlace } from '../../remote/lazy/lazy-store.ts';
 import { openStore } from '../../stores/open-store.ts';
 import type { Store, StorePlace } from '../../stores/store.ts';
 import type { KnownImage, OpenedImage } from './thread-messages.ts';
@@ -41,6 +42,8 @@ export interface TreeOptions {
   readonly known?: KnownImage | undefined;
   /** Whether the image key is wiped. */
   readonly isLocked?: () => boolean;
+  /** What this thread reads an image in a remote store by; undefined for another one. */
+  readonly lazy?: Omit<LazyPlace, 'image'> | undefined;
 }
 
 /** Opens what one thread serves. @param key of the image */
@@ -60,11 +63,25 @@ export function openTree(
   counters: Counters,
   onFault: FaultListener,
 ): OpenTree {
-  const store = openStore(place);
+  return storedTree(openStore(place), imageKey, options, counters, onFault);
+}
+
+/**
+ * Like {@link openTree}, of a store that is open.
+ * @param through makes another source of that of the image
+ */
+export function storedTree(
+  store: Store,
+  imageKey: Secret,
+  options: TreeOptions,
+  counters: Counters,
+  onFault: FaultListener,
+  through: (source: ImageSource) => ImageSource = (source) => source,
+): OpenTree {
   const image = opened(store, imageKey, options.known?.manifestDigest);
   const { manifestDigest } = image;
   const known = { manifestDigest };
-  return servedTree(sealedSource(image), { ...options, known }, counters, onFault, () => store.close());
+  return servedTree(through(sealedSource(image)), { ...options, known }, counters, onFault, () => store.close());
 }
 
 /**

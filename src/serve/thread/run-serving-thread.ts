@@ -6,7 +6,7 @@ import { Connection } from '../../fuse/device/connection.ts';
 import { PollingToken, serve } from '../../fuse/device/device-loop.ts';
 import { abandonRings, type RingConnectionOptions, serveRings } from '../../fuse/uring/serve-rings.ts';
 import { KeyLock, lockFollower, ThreadWipe } from './key-lock.ts';
-import { type OpenServed, type OpenTree, openTree } from './open-tree.ts';
+import { type OpenServed, type OpenTree, openTree, type TreeOptions } from './open-tree.ts';
 import { openWritableTree } from './open-writable-tree.ts';
 import { ringReader } from './ring-of-thread.ts';
 import type { KnownImage, LogLevel, ThreadMessage, ThreadOrder, ThreadSetup } from './thread-messages.ts';
@@ -68,7 +68,10 @@ function open(
       : openToRead(
           store,
           imageKey,
-          { cacheSize, pageFiles, rootMode, known: demanded ?? known, isLocked: lockedBy(setup) },
+          {
+            ...{ cacheSize, pageFiles, rootMode, known: demanded ?? known, isLocked: lockedBy(setup) },
+            lazy: lazyOf(setup),
+          },
           counters,
           (line) => log('error', line),
         );
@@ -79,6 +82,12 @@ function open(
     send({ kind: 'failed', error: toPlainError(error) });
     return undefined;
   }
+}
+
+/** Returns what this thread reads an image in a remote store by. */
+function lazyOf({ remote, number }: ThreadSetup): TreeOptions['lazy'] {
+  const connection = remote?.connections[number];
+  return remote === undefined || connection === undefined ? undefined : { ...remote, connection };
 }
 
 function lockedBy({ keyLock }: ThreadSetup): () => boolean {

@@ -14,6 +14,10 @@ import { WaitingLines } from './waiting-lines.ts';
 /** What the daemon's first thread starts a serving thread with. */
 export interface ThreadSetup {
   readonly store: StorePlace;
+  /** Set for an image in a remote store. */
+  readonly remote: RemoteDescriptors | undefined;
+  /** Which of the threads of the mount it is, from 0. */
+  readonly number: number;
   /** Whether it is a directory that CRIU encrypted, and not an image of ours. */
   readonly isCriu: boolean;
   /** Lets the image be changed. A writable mount has one serving thread. */
@@ -36,6 +40,17 @@ export interface ThreadSetup {
   /** Undefined where io_uring is not to be used. A mount fails that cannot be served over it where it is required. */
   readonly rings: (RingPlan & { readonly isRequired: boolean }) | undefined;
   readonly memory: ThreadMemory;
+}
+
+/** What is the same for all threads of a mount. */
+export type CommonSetup = Omit<ThreadSetup, 'memory' | 'number'>;
+
+/** What the threads of a mount read an image in a remote store by: descriptors that stay open, see `LazyPlace`. */
+export interface RemoteDescriptors {
+  readonly stub: number;
+  readonly blocks: number;
+  /** One for each thread. */
+  readonly connections: readonly number[];
 }
 
 /** Memory that a serving thread shares: its own counters, which others may read at any time, and the polling token. */

@@ -31,7 +31,7 @@ function processes(): string[] {
   return pids.flatMap((pid) => {
     try {
       const command = fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
-      return /\/(daemon|mount-trial)\.js|ckptfs-fixture/.test(command) ? [`process ${pid}: ${command}`] : [];
+      return /\/(daemon|fetcher|mount-trial)\.js|ckptfs-fixture/.test(command) ? [`process ${pid}: ${command}`] : [];
     } catch {
       return [];
     }
