@@ -1,3 +1,4 @@
+import { readlinkSync } from 'node:fs';
 import { constants } from 'node:os';
 import { CkptfsError } from '../errors.ts';
 import { makeAllSlaves } from './mounts.ts';
@@ -8,6 +9,8 @@ import { systemError } from './system-error.ts';
 
 const CLONE_NEWNS = 0x20000;
 const CLONE_FS = 0x200;
+/** The host's own mount namespace, which never ends: MNT_NS_INIT_INO of linux/nsfs.h, since Linux 6.18. */
+const INITIAL_NAMESPACE = `mnt:[${0xeffffff8}]`;
 
 const calls = {
   unshare: bind('unshare', 'int', ['int']),
@@ -15,6 +18,21 @@ const calls = {
   fchdir: bind('fchdir', 'int', ['int']),
   chroot: bind('chroot', 'int', ['str']),
 } as const;
+
+/**
+ * Returns whether the mount namespace of this process may end before the first process does.
+ * @throws Error where /proc is not mounted
+ */
+export function mountNamespaceMayEnd(): boolean {
+  const own = readlinkSync('/proc/self/ns/mnt');
+  // The first process may have rights that this one lacks, and then does not tell its namespace.
+  if (own === INITIAL_NAMESPACE) return false;
+  try {
+    return readlinkSync('/proc/1/ns/mnt') !== own;
+  } catch {
+    return true;
+  }
+}
 
 /**
  * Gives this process mounts of its own, a copy of those there are, of which no change gets out. It holds for the

@@ -1,4 +1,5 @@
-import { constants as fsConstants, openSync, readFileSync, readlinkSync } from 'node:fs';
+import { constants as fsConstants, openSync, readFileSync } from 'node:fs';
+import { mountNamespaceMayEnd } from '../../base/linux/namespaces.ts';
 import { O_PATH } from '../../base/linux/open-flags.ts';
 import { readMountsSync } from '../../fuse/mount/mountinfo.ts';
 
@@ -11,8 +12,6 @@ import { readMountsSync } from '../../fuse/mount/mountinfo.ts';
 /** From linux/capability.h. A process needs both to enter another mount namespace. */
 const CAP_SYS_CHROOT = 18n;
 const CAP_SYS_ADMIN = 21n;
-/** The host's own mount namespace, which never ends: MNT_NS_INIT_INO of linux/nsfs.h, since Linux 6.18. */
-const INITIAL_NAMESPACE = `mnt:[${0xeffffff8}]`;
 
 /**
  * A shell command that starts a program in a mount namespace of its own, or, where that cannot be made (seccomp(2), no
@@ -33,7 +32,7 @@ export interface CallerPlace {
  */
 export function placeToBeApartFrom(): CallerPlace | undefined {
   try {
-    if (process.geteuid?.() !== 0 || !mayEnd() || !mayChangeNamespace()) return undefined;
+    if (process.geteuid?.() !== 0 || !mountNamespaceMayEnd() || !mayChangeNamespace()) return undefined;
     const namespace = openSync('/proc/self/ns/mnt', fsConstants.O_RDONLY);
     return { namespace, root: openSync('/', O_PATH) };
   } catch {
@@ -45,18 +44,6 @@ export function placeToBeApartFrom(): CallerPlace | undefined {
 /** Returns the program and arguments that start another program apart. */
 export function apartCommand(program: string, args: readonly string[]): [string, string[]] {
   return ['/bin/sh', ['-c', START_APART, 'sh', program, ...args]];
-}
-
-/** Returns whether the mount namespace of this process may end before the first process does. */
-function mayEnd(): boolean {
-  const own = readlinkSync('/proc/self/ns/mnt');
-  // The first process may have rights that this one lacks, and then does not tell its namespace.
-  if (own === INITIAL_NAMESPACE) return false;
-  try {
-    return readlinkSync('/proc/1/ns/mnt') !== own;
-  } catch {
-    return true;
-  }
 }
 
 function mayChangeNamespace(): boolean {
