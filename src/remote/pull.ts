@@ -1,24 +1,23 @@
 import { createHash } from 'node:crypto';
 import { CkptfsError } from '../base/errors.ts';
 import { Region } from '../base/linux/native.ts';
-import { parseHeader } from '../format/header.ts';
-import { PACKED_BLOCK_SIZE, PartUnpacker, packBlock, packPart } from '../format/packed-part.ts';
+import { PACKED_BLOCK_SIZE, packBlock, packPart } from '../format/packed-part.ts';
 import {
   type FilePart,
   objectIdOf,
   partsOf,
   type RemoteFile,
   type RemoteIndex,
-  type RemotePart,
   remoteSize,
 } from '../format/remote-index.ts';
 import { PulledStore } from '../stores/pulled-store.ts';
 import type { NamedFile } from '../stores/store.ts';
+import { checkFetched, fetchHeader, fetchWhole } from './fetch-whole.ts';
 import { PartWriter } from './part-writer.ts';
 import type { PushOptions, Transferred } from './push.ts';
 import { sha256Hex } from './shared/digest.ts';
 import { eachOf } from './shared/each-of.ts';
-import { corrupt, unavailable } from './shared/faults.ts';
+import { unavailable } from './shared/faults.ts';
 import type { RemoteStore } from './shared/remote-store.ts';
 
 export interface PullOptions extends Pick<PushOptions, 'jobs' | 'signal' | 'onProgress'> {
@@ -60,38 +59,6 @@ export async function pullImage(remote: RemoteStore, location: string, options: 
   } finally {
     store.close();
   }
-}
-
-/** @throws CkptfsError `damaged` when it is not the header that the index belongs to */
-async function fetchHeader(remote: RemoteStore, index: RemoteIndex): Promise<Buffer> {
-  const file = index.files.find(({ name }) => name === 'ckptfs.json');
-  if (file === undefined) throw corrupt(remote.location, 'the index has no header');
-  const bytes = await fetchWhole(remote, file, index.partSize);
-  const { imageId, cipher } = parseHeader(bytes);
-  if (imageId.toString('hex') !== index.imageId || cipher !== index.cipher)
-    throw corrupt(remote.location, 'the header is not the one of the image that the index names');
-  return bytes;
-}
-
-async function fetchWhole(remote: RemoteStore, file: RemoteFile, partSize: number): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  for (const part of partsOf(file, partSize)) {
-    const hash = createHash('sha256');
-    const memory = Buffer.allocUnsafe(PACKED_BLOCK_SIZE);
-    const unpacker = new PartUnpacker(part.length, memory, (block) => chunks.push(Buffer.from(block)));
-    await remote.getRange(part, 0, part.size, (chunk) => {
-      hash.update(chunk);
-      unpacker.write(chunk);
-    });
-    checkFetched(remote, part, hash.digest('hex'), unpacker.isWhole);
-  }
-  return Buffer.concat(chunks);
-}
-
-/** @throws CkptfsError `damaged` */
-function checkFetched({ location }: RemoteStore, { digest }: RemotePart, found: string, isWhole: boolean): void {
-  if (found !== digest) throw corrupt(location, `the part ${digest} has other bytes than its name says`);
-  if (!isWhole) throw corrupt(location, `the part ${digest} is not packed as it must be`);
 }
 
 /** One pull into a directory that is locked. */
