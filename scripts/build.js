@@ -31,6 +31,7 @@ const programs = [
   'image-worker',
   'key-check',
   'mount-trial',
+  'fetcher',
 ];
 
 /** The constants of src/base/tuning.ts that the bundles can have another value of. */

@@ -1,4 +1,6 @@
 import { join } from 'node:path';
+import { getRandom } from '../../base/linux/getrandom.ts';
+import { Region } from '../../base/linux/native.ts';
 
 /** What is where in a cache directory. Everything there is shared by all fetchers of a user, and hostile. */
 
@@ -18,6 +20,7 @@ export const SOCKETS = 'sockets';
 /** The byte that the one has locked who removes what is too much. */
 export const EVICTION_LOCK = 2 ** 62;
 const LOCK_BYTES = 6;
+const NAME_BYTES = 8;
 
 /** Where a packed block is: in a folder of {@link BLOCKS}, under its digest, which has 32 hexadecimal digits. */
 export interface BlockFile {
@@ -38,4 +41,23 @@ export function blockLock(digest: string): number {
 /** Returns the path of the image directory of a stub. @param cache an absolute path */
 export function stubImage(cache: string, index: string): string {
   return join(cache, IMAGES, index, IMAGE);
+}
+
+/** Returns a name that nothing else has. */
+export function randomName(): string {
+  const memory = new Region(NAME_BYTES);
+  getRandom(memory, 0, NAME_BYTES);
+  return memory.bytes.toString('hex');
+}
+
+/** Returns a name for what is not yet what its name will say, and is removed when it is old (eviction.ts). */
+export function draftName(): string {
+  return `.${randomName()}`;
+}
+
+/** What is older was made by a process that was killed meanwhile. */
+export const OLD_DRAFT_SECONDS = 600;
+
+export function isDraft(name: string): boolean {
+  return name.startsWith('.');
 }

@@ -1,0 +1,32 @@
+import { readFileSync, statSync } from 'node:fs';
+import { CkptfsError, ioError } from '../../base/errors.ts';
+import { MAX_PROFILE_SIZE, parseAccessProfile, runsFor } from '../../format/access-profile.ts';
+import type { BlockTable } from '../../format/block-table.ts';
+import { blocksIn } from './plan-runs.ts';
+
+/** Returns the blocks that an access profile lists, in order. @throws MalformedError */
+export function blocksOfProfile(bytes: Buffer, index: string, count: number): Iterable<number> {
+  const runs = runsFor(parseAccessProfile(bytes), index, count);
+  return blocksIn(...runs.map(([first, length]) => ({ first, end: first + length })));
+}
+
+/** Reads an access profile that the user named. @throws CkptfsError `io`, `bad-argument` */
+export function readProfileFile(path: string): Buffer {
+  try {
+    const status = statSync(path);
+    if (status.isFile() && status.size <= MAX_PROFILE_SIZE) return readFileSync(path);
+  } catch (cause) {
+    throw ioError('read', path, cause);
+  }
+  throw new CkptfsError('bad-argument', `${path} is no regular file, or larger than an access profile may be`);
+}
+
+/** Returns blocks as far as they have no more than `size` bytes in all when they are packed. */
+export function* within(size: number, blocks: Iterable<number>, table: Pick<BlockTable, 'placeOf'>): Generator<number> {
+  let left = size;
+  for (const block of blocks) {
+    left -= table.placeOf(block).packedSize;
+    if (left < 0) return;
+    yield block;
+  }
+}

@@ -1,0 +1,78 @@
+/** Readers that are told apart; the one that read least lately is forgotten for another one. */
+const MAX_STREAMS = 16;
+const FIRST_WINDOW = 2;
+const MAX_WINDOW = 64;
+/** Threads that share the work of one reader come a little out of order. */
+const DISORDER = 8;
+
+/** Blocks from one to another, which is not among them. */
+export interface BlockRange {
+  readonly first: number;
+  readonly end: number;
+}
+
+/** A reader that goes through blocks in ascending order. */
+interface Stream {
+  /** The last block that it read. */
+  last: number;
+  /** The first block that was not asked for on its behalf. */
+  end: number;
+  /** How many blocks are asked for at a time. */
+  window: number;
+}
+
+/** Decides which blocks are fetched before they are read. It sees blocks that are stored; others are passed over. */
+export class ReadAhead {
+  readonly #count: number;
+  readonly #isStored: (block: number) => boolean;
+  /** The one that read last comes last. */
+  readonly #streams: Stream[] = [];
+
+  /** @param count of blocks of the image @param isStored whether a block has pages, and so is ever asked for */
+  constructor(count: number, isStored: (block: number) => boolean) {
+    this.#count = count;
+    this.#isStored = isStored;
+  }
+
+  /**
+   * Notes that a block is read.
+   * @returns the blocks to fetch now, all after it; undefined for none. Those that are not stored may be among them
+   */
+  read(block: number): BlockRange | undefined {
+    const found = this.#streams.findIndex(({ last, end }) => block >= last - DISORDER && block <= end);
+    if (found < 0) return this.#begin(block);
+    const [stream] = this.#streams.splice(found, 1) as [Stream];
+    this.#streams.push(stream);
+    if (block <= stream.last) return undefined;
+    const half = stream.window / 2;
+    stream.last = block;
+    stream.window = Math.min(MAX_WINDOW, stream.window * 2);
+    // The block itself is fetched by the one who wants it.
+    if (block === stream.end) stream.end = this.#after(block, 1);
+    return this.#after(block, half + 1) >= stream.end ? this.#extend(stream) : undefined;
+  }
+
+  #begin(block: number): BlockRange | undefined {
+    if (this.#streams.length === MAX_STREAMS) this.#streams.shift();
+    const stream = { last: block, end: this.#after(block, 1), window: FIRST_WINDOW };
+    this.#streams.push(stream);
+    return this.#extend(stream, FIRST_WINDOW - 1);
+  }
+
+  /** Asks for blocks until so many after the last one that was read are asked for. */
+  #extend(stream: Stream, count: number = stream.window): BlockRange | undefined {
+    const first = stream.end;
+    stream.end = Math.max(first, this.#after(stream.last, count + 1));
+    return stream.end > first ? { first, end: stream.end } : undefined;
+  }
+
+  /** Returns the stored block that is so many stored blocks after another one; the end of the image for none. */
+  #after(block: number, steps: number): number {
+    let at = block;
+    for (let step = 0; step < steps && at < this.#count; step++) {
+      do at++;
+      while (at < this.#count && !this.#isStored(at));
+    }
+    return at;
+  }
+}
