@@ -16,13 +16,22 @@ const PROGRAM = /\/fetcher\.js\0/;
  * @returns ends the watch
  */
 export function watchNamespace(onAlone: () => void): () => void {
-  if (process.geteuid?.() !== 0 || !mountNamespaceMayEnd()) return () => undefined;
+  if (process.geteuid?.() !== 0 || !mayEnd()) return () => undefined;
   const timer = setInterval(() => {
     if (!isAlone()) return;
     clearInterval(timer);
     onAlone();
   }, LOOK_MILLISECONDS);
   return () => clearInterval(timer);
+}
+
+/** Returns false also without /proc, where nothing can be watched. */
+function mayEnd(): boolean {
+  try {
+    return mountNamespaceMayEnd();
+  } catch {
+    return false;
+  }
 }
 
 /** Tells whether no process but fetchers is in the mount namespace of this one. */
