@@ -205,6 +205,10 @@ describeIf(['root', 'fuse', 'namespaces', 'getfattr', 'pykmip', 'dockerRegistry'
     const url = `oci://${registry.host}/web:1`;
     run('push', 'enc', url);
     run('pull', url, 'pulled');
+    run('mount', url, 'mnt', ...key, '--remote-cache', 'cache');
+    run('status');
+    note('profile', terminal.run('profile', 'record', 'mnt', '--json', '--out', 'profile'));
+    run('umount', 'mnt');
     note('remote ls', terminal.run('remote', 'ls', url, '--json'));
     note('remote rm', terminal.run('remote', 'rm', url, '--json'));
     noteCriu();
