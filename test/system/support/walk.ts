@@ -50,19 +50,24 @@ export interface Walk {
   readonly names?: Readonly<Record<string, string>>;
   /** A directory of programs that are to be found before others. */
   readonly programs?: string;
+  /** Variables that the commands have. */
+  readonly environment?: NodeJS.ProcessEnv;
   /** Where the commands run, instead of beside the tests. */
   readonly namespace?: Namespace;
 }
 
 /** Types the commands of a page, one after the other, and compares what they print with what is written below them. */
-export function walk({ page, directory, config, names = {}, programs, namespace }: Walk): void {
+export function walk({ page, directory, config, names = {}, programs, environment = {}, namespace }: Walk): void {
   const steps = stepsOf(page);
   expect(steps.length).toBeGreaterThan(10);
   const path = [programs, dirname(ckptfsProgram), toolEnvironment['PATH']].filter(Boolean).join(':');
   const run = namespace?.run ?? runHere;
+  const variables = Object.entries({ ...environment, XDG_CONFIG_HOME: config, PATH: path })
+    .map(([name, value]) => `${name}='${value}'`)
+    .join(' ');
   for (const { command, output } of steps) {
     const typed = Object.entries(names).reduce((text, [name, here]) => text.replaceAll(name, here), command);
-    const script = `exec 2>&1\ncd '${directory}'; export XDG_CONFIG_HOME='${config}' PATH='${path}'\n${typed}`;
+    const script = `exec 2>&1\ncd '${directory}'; export ${variables}\n${typed}`;
     const { status, stdout } = run('bash', '-c', script);
     const printed = Object.entries(names).reduce((text, [name, here]) => text.replaceAll(here, name), stdout);
     const shown = (text: string): string =>
@@ -81,5 +86,8 @@ function withoutVarying(text: string): string {
     .replace(/\b[0-9a-f]{32}\b/g, 'ID')
     .replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g, 'TIME')
     .replace(/(?<![\w-])[A-Za-z0-9_-]{43}(?![\w-])/g, 'THUMBPRINT')
+    .replace(/\bfetched \d+ KiB/g, 'fetched SOME KiB')
+    // Columns are as wide as what is in them, such as the address of a server.
+    .replace(/ {2,}/g, '  ')
     .trimEnd();
 }
