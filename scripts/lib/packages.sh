@@ -13,6 +13,7 @@ mkfs.ext4 e2fsprogs
 openssl openssl
 runc runc
 podman podman
+docker-registry docker-registry
 LIST
 }
 
@@ -47,7 +48,6 @@ bsdtar libarchive-tools
 zsh zsh
 pykmip-server python3-pykmip
 swtpm swtpm
-docker-registry docker-registry
 /usr/lib/python3/dist-packages/swift/__init__.py python3-swift
 LIST
 }

@@ -29,7 +29,7 @@ function found(part: string): string[] {
 }
 
 systemTest(
-  ['criu', 'fuse', 'loop', 'namespaces', 'gcc', 'podman', 'runc'],
+  ['criu', 'fuse', 'loop', 'namespaces', 'gcc', 'podman', 'runc', 'dockerRegistry'],
   'the demo finds the secret of a plain dump on the disk, and none of an encrypted one, and restores what it dumped',
   () => {
     const [
@@ -39,17 +39,25 @@ systemTest(
       encrypted = '',
       restored = '',
       unmounted = '',
+      pushed = '',
+      fetched = '',
+      cached = '',
       container = '',
       moved = '',
       ...more
-    ] = runDemo().split(/^\d\. /m);
+    ] = runDemo().split(/^\d+\. /m);
     expect(more).toEqual([]);
     expect(found(plain)).toEqual(['1', '1']);
     expect(found(encrypted)).toEqual(['0', '0']);
     expect(found(container)).toEqual(['0', '0']);
     expect(/^ +(\d+)$/m.exec(moved)?.[1]).toBe('1');
+    expect(pushed).toMatch(/sent \d+ MiB/);
+    expect(fetched).toMatch(/fetched \d+ MiB/);
+    expect(cached).toContain('fetched 0 bytes');
     for (const parts of [
       [start, restored, unmounted],
+      [start, fetched],
+      [start, cached],
       [container, moved],
     ]) {
       const counts = parts.map((part) => Number(/.*count=(\d+) .*memory=ok/s.exec(part)?.[1]));

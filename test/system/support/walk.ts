@@ -80,14 +80,13 @@ function runHere(program: string, ...words: readonly string[]): CommandResult {
   return spawnSync(program, words, { env: toolEnvironment, encoding: 'utf8', timeout: PATIENCE });
 }
 
-/** Names what differs from run to run. */
+/** Names what differs from run to run. Columns are as wide as what is in them, such as the address of a server. */
 function withoutVarying(text: string): string {
   return text
     .replace(/\b[0-9a-f]{32}\b/g, 'ID')
     .replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g, 'TIME')
     .replace(/(?<![\w-])[A-Za-z0-9_-]{43}(?![\w-])/g, 'THUMBPRINT')
     .replace(/\bfetched \d+ KiB/g, 'fetched SOME KiB')
-    // Columns are as wide as what is in them, such as the address of a server.
     .replace(/ {2,}/g, '  ')
     .trimEnd();
 }
