@@ -121,9 +121,10 @@ function prefetchOf(text: string): Prefetch {
   return kind === undefined ? { kind: 'file', path: absolutePath(text) } : { kind };
 }
 
-/** Returns /var/cache/ckptfs for root; for others what the XDG base directory specification says. */
+/** Returns /var/cache/ckptfs for root; for others a directory below what the XDG base directory specification says. */
 function defaultCache(): string {
   if (process.geteuid?.() === 0) return '/var/cache/ckptfs';
   const configured = process.env['XDG_CACHE_HOME'];
-  return join(configured !== undefined && isAbsolute(configured) ? configured : join(homedir(), '.cache'), 'ckptfs');
+  const caches = configured !== undefined && isAbsolute(configured) ? configured : join(homedir(), '.cache');
+  return join(caches, 'ckptfs', 'remote');
 }
