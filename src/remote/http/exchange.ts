@@ -40,13 +40,20 @@ export function fieldOf({ headers }: HttpAnswer, name: string): string | undefin
 /**
  * Reads a whole body.
  * @param limit bytes
+ * @param received hears of the bytes as they come
  * @throws CkptfsError `store-unavailable` when it has more; Retryable when it was cut
  */
-export async function readBody(location: string, { body }: HttpAnswer, limit: number): Promise<Buffer> {
+export async function readBody(
+  location: string,
+  { body }: HttpAnswer,
+  limit: number,
+  received: (bytes: number) => void = () => undefined,
+): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of chunksOf(body)) {
     length += chunk.length;
+    received(chunk.length);
     if (length > limit) throw garbage(location, `an answer of the server has more than ${limit} bytes`);
     chunks.push(chunk);
   }

@@ -1,18 +1,17 @@
 import { Agent, type ClientRequest, request as httpRequest, type RequestOptions } from 'node:http';
 import { type AgentOptions, Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { pipeline } from 'node:stream';
-import { Deadline } from '../../base/deadline.ts';
 import { CkptfsError, systemErrorName } from '../../base/errors.ts';
 import { checkHost, readCertificates } from '../../keys/sources/https-certificates.ts';
 import { pause } from '../../keys/sources/pause.ts';
 import { inSeconds } from '../../keys/sources/time-limit.ts';
 import { tlsFault } from '../../keys/sources/tls-fault.ts';
-import { withinTime } from '../../keys/sources/within-time.ts';
 import { unavailable } from '../shared/faults.ts';
 import type { HttpAnswer, HttpRequest } from './exchange.ts';
 import { proxyFor, requestThrough, TunnelAgent } from './proxy.ts';
 import { allowedFrom, guardedLookup, INNER_ADDRESS, mayAsk } from './reachable-addresses.ts';
 import { Retryable } from './retryable.ts';
+import { TransferTime } from './transfer-time.ts';
 
 /** How often a request is repeated that fails before it got anywhere. */
 const MAX_RETRIES = 6;
@@ -20,8 +19,6 @@ const FIRST_PAUSE_MILLISECONDS = 200;
 const LONGEST_PAUSE_MILLISECONDS = 10_000;
 /** A connection over which nothing comes or goes for so long is given up, and another one tried. */
 const STALL_MILLISECONDS = 20_000;
-/** Slower than this is no transfer: the time of a request grows with its bytes by it. */
-const SLOWEST_BYTES_PER_SECOND = 65_536;
 const MAX_FIELDS_BYTES = 65_536;
 
 export interface HttpOptions {
@@ -35,6 +32,9 @@ export interface HttpOptions {
   /** How many requests there may be at a time. */
   readonly connections: number;
 }
+
+/** Asks servers once. @param received is to hear of the bytes of a large answer as they come */
+export type Attempt<T> = (signal: AbortSignal, received: (bytes: number) => void) => Promise<T>;
 
 /** Asks servers. Each request has one deadline for all its attempts, and every answer a bound. */
 export class HttpClient {
@@ -72,19 +72,18 @@ export class HttpClient {
    * Does something that asks servers, and does it again, each time a little later, as long as that fails in a way that
    * may pass.
    * @param location names the store in messages
-   * @param bytes that are moved, by which the time grows
-   * @param attempt throws a Retryable for a fault that may pass
+   * @param sent bytes that are sent, by which the time grows
+   * @param attempt throws a Retryable for a fault that may pass; says how many bytes came, by which the time grows too
    * @throws CkptfsError `store-unavailable`, `interrupted`; what `attempt` throws
    */
-  async persist<T>(location: string, bytes: number, attempt: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  async persist<T>(location: string, sent: number, attempt: Attempt<T>): Promise<T> {
     const { signal: ended, timeoutSeconds } = this.#options;
-    const seconds = timeoutSeconds + Math.ceil(bytes / SLOWEST_BYTES_PER_SECOND);
-    const deadline = Deadline.after(seconds * 1000);
-    return withinTime(deadline.left, ended, async (signal) => {
+    const time = new TransferTime(timeoutSeconds, sent);
+    return time.run(ended, async (signal) => {
       let last: Retryable | undefined;
       for (let retry = 0; ; retry++) {
         try {
-          if (!signal.aborted) return await attempt(signal);
+          if (!signal.aborted) return await attempt(signal, time.received);
         } catch (error) {
           if (!signal.aborted) {
             if (!(error instanceof Retryable)) throw error;
@@ -92,17 +91,15 @@ export class HttpClient {
           }
         }
         if (ended.aborted) throw new CkptfsError('interrupted', `${location}: interrupted`);
-        if (deadline.hasPassed || signal.aborted) {
+        if (time.left === 0 || signal.aborted) {
           const what = last === undefined ? 'no answer' : last.message;
-          throw unavailable(location, 'timeout', `${what}, within ${inSeconds(seconds)}`, last);
+          throw unavailable(location, 'timeout', `${what}, within ${inSeconds(time.seconds)}`, last);
         }
         if (retry === MAX_RETRIES && last !== undefined)
           throw unavailable(location, 'unreachable', `${last.message}, tried ${retry + 1} times`, last.cause);
         const wait =
           Math.min(LONGEST_PAUSE_MILLISECONDS, FIRST_PAUSE_MILLISECONDS * 2 ** retry) * (0.5 + Math.random());
-        await pause(Math.min(deadline.left, Math.max(wait, last?.pauseMilliseconds ?? 0)), signal).catch(
-          () => undefined,
-        );
+        await pause(Math.min(time.left, Math.max(wait, last?.pauseMilliseconds ?? 0)), signal).catch(() => undefined);
       }
     });
   }

@@ -1,7 +1,7 @@
 import { CkptfsError } from '../../base/errors.ts';
 import { printable } from '../../base/printable.ts';
 import { fieldOf, type HttpAnswer, type HttpBody, type HttpMethod, readRemark } from '../http/exchange.ts';
-import type { HttpClient } from '../http/http-client.ts';
+import type { Attempt, HttpClient } from '../http/http-client.ts';
 import { Retryable } from '../http/retryable.ts';
 import { unavailable } from '../shared/faults.ts';
 import type { Authorization } from './authorization.ts';
@@ -42,15 +42,15 @@ export class RegistryClient {
 
   /**
    * Does something that asks the registry, again and again while that fails in a way that may pass.
-   * @param bytes that are moved, by which the time grows
+   * @param sent bytes that are sent; see {@link HttpClient.persist}
    */
-  persist<T>(bytes: number, attempt: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    return this.#http.persist(this.#location, bytes, attempt);
+  persist<T>(sent: number, attempt: Attempt<T>): Promise<T> {
+    return this.#http.persist(this.#location, sent, attempt);
   }
 
   /** Asks once, as often as it is repeated; see {@link HttpClient.persist}. */
-  ask<T>(request: RegistryRequest, take: (answer: HttpAnswer) => Promise<T>, bytes = 0): Promise<T> {
-    return this.persist(bytes, (signal) => this.once(request, signal, take));
+  ask<T>(request: RegistryRequest, take: (answer: HttpAnswer) => Promise<T>, sent = 0): Promise<T> {
+    return this.persist(sent, (signal) => this.once(request, signal, take));
   }
 
   /**

@@ -101,7 +101,7 @@ export class Repository {
     sink: (chunk: Buffer) => void,
   ): Promise<void> {
     let at = start;
-    await this.#client.persist(end - start, async (signal) => {
+    await this.#client.persist(0, async (signal, received) => {
       const isWhole = at === 0 && end === size;
       const headers: Record<string, string> = isWhole ? {} : { range: `bytes=${at}-${end - 1}` };
       const request = { method: 'GET', path: `blobs/sha256:${digest}`, headers, expected: [200, 206, 404] } as const;
@@ -110,6 +110,7 @@ export class Repository {
         checkRange(this.#location, answer, at, end);
         await readExactly(this.#location, answer, end - at, (chunk) => {
           at += chunk.length;
+          received(chunk.length);
           sink(chunk);
         });
       });

@@ -25,8 +25,6 @@ export interface S3Request {
   readonly query?: Readonly<Record<string, string>>;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: HttpBody & { readonly sha256: string };
-  /** Bytes that are moved, by which the time grows. */
-  readonly bytes?: number;
   /** The statuses that `take` is given. */
   readonly expected: readonly number[];
 }
@@ -54,16 +52,17 @@ export class S3Client {
   }
 
   /**
-   * @param take reads an answer of one of the expected statuses; it may be called again
+   * @param take reads an answer of one of the expected statuses, and says how many bytes of a large one came; it may be
+   *   called again
    * @throws CkptfsError `store-unavailable`, `source-changed`, `interrupted`
    */
-  ask<T>(request: S3Request, take: (answer: HttpAnswer) => Promise<T>): Promise<T> {
-    return this.#http.persist(this.#location, request.bytes ?? 0, async (signal) => {
+  ask<T>(request: S3Request, take: (answer: HttpAnswer, received: (bytes: number) => void) => Promise<T>): Promise<T> {
+    return this.#http.persist(this.#location, request.body?.size ?? 0, async (signal, received) => {
       const credentials = await this.#credentials.current(signal);
       const { method, url, headers } = this.#signed(request, credentials);
       const sent = { method, url, headers, body: request.body };
       return this.#http.exchange(this.#location, sent, signal, async (answer) => {
-        if (request.expected.includes(answer.status)) return take(answer);
+        if (request.expected.includes(answer.status)) return take(answer, received);
         throw await this.#refusal(answer, credentials);
       });
     });

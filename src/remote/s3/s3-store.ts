@@ -37,9 +37,9 @@ export class S3Store implements RemoteStore {
 
   async readIndex(): Promise<RemoteIndex | undefined> {
     const bytes = await this.#client.ask(
-      { method: 'GET', key: this.#root + INDEX_NAME, expected: [200, 404], bytes: MAX_INDEX_SIZE },
-      async (answer) => {
-        if (answer.status === 200) return readBody(this.location, answer, MAX_INDEX_SIZE);
+      { method: 'GET', key: this.#root + INDEX_NAME, expected: [200, 404] },
+      async (answer, received) => {
+        if (answer.status === 200) return readBody(this.location, answer, MAX_INDEX_SIZE, received);
         const text = (await readBody(this.location, answer, MAX_PAGE_BYTES)).toString('latin1');
         if (!text.includes('NoSuchBucket')) return undefined;
         throw new CkptfsError('store-unavailable', `${this.location}: there is no such bucket`, {
@@ -77,17 +77,17 @@ export class S3Store implements RemoteStore {
       {
         method: 'GET',
         key: this.#partKey(digest),
-        bytes: end - start,
         expected: [200, 206, 404],
         get headers() {
           return { range: `bytes=${at}-${end - 1}` };
         },
       },
-      async (answer) => {
+      async (answer, received) => {
         if (answer.status === 404) throw corrupt(this.location, `the part ${digest} is missing`);
         checkRange(this.location, answer, at, end);
         await readExactly(this.location, answer, end - at, (chunk) => {
           at += chunk.length;
+          received(chunk.length);
           sink(chunk);
         });
       },
@@ -101,8 +101,9 @@ export class S3Store implements RemoteStore {
   readProfile(): Promise<Buffer | undefined> {
     // As for a part: 403 may be what is not there.
     return this.#client.ask(
-      { method: 'GET', key: this.#root + PROFILE_NAME, expected: [200, 404, 403], bytes: MAX_PROFILE_SIZE },
-      async (answer) => (answer.status === 200 ? readBody(this.location, answer, MAX_PROFILE_SIZE) : undefined),
+      { method: 'GET', key: this.#root + PROFILE_NAME, expected: [200, 404, 403] },
+      async (answer, received) =>
+        answer.status === 200 ? readBody(this.location, answer, MAX_PROFILE_SIZE, received) : undefined,
     );
   }
 
@@ -157,10 +158,7 @@ export class S3Store implements RemoteStore {
   }
 
   #put(key: string, body: { size: number; sha256: string; open: () => Readable }): Promise<void> {
-    return this.#client.ask(
-      { method: 'PUT', key, body, bytes: body.size, expected: [200, 201, 204] },
-      async () => undefined,
-    );
+    return this.#client.ask({ method: 'PUT', key, body, expected: [200, 201, 204] }, async () => undefined);
   }
 
   #delete(key: string): Promise<void> {

@@ -185,7 +185,7 @@ describe.each([
     server.answer = answer;
     const [code, reason, message] = await refusal(open(wholePart, { timeoutSeconds: 1 }));
     expect([code, reason]).toEqual(['store-unavailable', 'timeout']);
-    expect(message).toMatch(/within 2 seconds$/);
+    expect(message).toMatch(/within 1 second$/);
     const controller = new AbortController();
     const ended = refusal(open(wholePart, { signal: controller.signal }));
     setTimeout(() => controller.abort(), 50);
