@@ -37,6 +37,10 @@ export class PackedBlocks implements Pick<RemoteStore, 'location' | 'getRange'> 
     return place;
   };
 
+  pagesOf(block: number): number {
+    return this.placeOf(block).pages;
+  }
+
   /** Gives out a range block by block. */
   async getRange(_part: unknown, start: number, end: number, sink: (chunk: Buffer) => void): Promise<void> {
     await this.before(start);

@@ -19,11 +19,13 @@ const LOOK_MILLISECONDS = 10;
 /** A block of no pages, which no store is asked for. */
 const EMPTY_BLOCK = Buffer.alloc(8);
 
+const NO_BLOCKS: BlockRange = { first: 0, end: 0 };
+
 /** Where the blocks of one image come from and go to. */
 export interface BlockSource {
   readonly remote: Pick<RemoteStore, 'location' | 'getRange'>;
   readonly index: Pick<RemoteIndex, 'files'>;
-  readonly table: Pick<BlockTable, 'placeOf'>;
+  readonly table: Pick<BlockTable, 'pagesOf' | 'placeOf'>;
   readonly cache: BlockCache;
   /** One byte for each block: who has it locked fetches the block. */
   readonly locks: Pick<CacheDirectory, 'lock' | 'unlock'>;
@@ -54,7 +56,7 @@ export class BlockFetcher {
    * @param following the blocks after it that may come with the same request
    * @throws CkptfsError `store-unavailable`, `damaged`, `interrupted`
    */
-  async want(block: number, following: BlockRange = { first: 0, end: 0 }): Promise<Buffer> {
+  async want(block: number, following: BlockRange = NO_BLOCKS): Promise<Buffer> {
     const wanted = this.#placed(block);
     if (wanted.pages === 0) return EMPTY_BLOCK;
     const coming = this.#onTheirWay.get(wanted.digest);
@@ -63,7 +65,7 @@ export class BlockFetcher {
       return await coming.promise;
     } catch {
       // It may have been begun long ago, or for the sake of other blocks: this reader gets an attempt of its own.
-      return this.#onTheirWay.get(wanted.digest)?.promise ?? this.#getWanted(wanted, following);
+      return this.#onTheirWay.get(wanted.digest)?.promise ?? this.#getWanted(wanted, NO_BLOCKS);
     }
   }
 
@@ -111,7 +113,7 @@ export class BlockFetcher {
       return;
     }
     const { block } = wanted;
-    const [run] = planRuns(blocksIn({ first: block, end: block + 1 }, following), this.#placeOf);
+    const [run] = planRuns(blocksIn({ first: block, end: block + 1 }, following), this.#source.table);
     const [more] = this.#claimSome(run?.blocks.slice(1) ?? []);
     // The one who wants the block hears of it as soon as it is there.
     this.#get([wanted, ...more]).catch(() => undefined);
@@ -205,9 +207,7 @@ export class BlockFetcher {
     this.#source.locks.unlock(blockLock(digest));
   }
 
-  readonly #placeOf = (block: number) => this.#source.table.placeOf(block);
-
   #placed(block: number): StoredBlock {
-    return { block, ...this.#placeOf(block) };
+    return { block, ...this.#source.table.placeOf(block) };
   }
 }

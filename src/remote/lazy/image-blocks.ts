@@ -74,7 +74,7 @@ export class ImageBlocks {
 
   /** Fetches blocks in the background, in their order, and goes on after what cannot be had. */
   async prefetch(blocks: Iterable<number>): Promise<void> {
-    const runs = planRuns(blocks, (block) => this.#image.table.placeOf(block));
+    const runs = planRuns(blocks, this.#image.table);
     await eachOf(runs, PREFETCH_REQUESTS, async (run) => {
       // So that readers are heard between blocks that are there.
       await new Promise(setImmediate);
@@ -103,7 +103,7 @@ export class ImageBlocks {
 
   #fetchAhead(range: BlockRange): void {
     this.#lanes.add(async () => {
-      const runs = planRuns(blocksIn(range), (block) => this.#image.table.placeOf(block));
+      const runs = planRuns(blocksIn(range), this.#image.table);
       for (const run of runs) await this.#fetcher.fetchAhead(run);
     });
   }

@@ -1,4 +1,4 @@
-import type { BlockPlace } from '../../format/block-table.ts';
+import type { BlockPlace, BlockTable } from '../../format/block-table.ts';
 import type { BlockRange } from './read-ahead.ts';
 
 /** Bytes that are asked for at once. */
@@ -24,18 +24,17 @@ export interface Run {
 /**
  * Says which blocks are asked for together.
  * @param blocks in the order in which they are wanted
- * @param placeOf where a block of the image is stored
  */
-export function* planRuns(blocks: Iterable<number>, placeOf: (block: number) => BlockPlace): Generator<Run> {
+export function* planRuns(blocks: Iterable<number>, table: Pick<BlockTable, 'pagesOf' | 'placeOf'>): Generator<Run> {
   let run: StoredBlock[] = [];
   let next = 0;
   for (const block of blocks) {
-    const place = { block, ...placeOf(block) };
-    // A block of no pages ends no run, and is not asked for.
-    if (place.pages === 0) {
+    // A block of no pages ends no run, and is not asked for. There may be millions of them, so no more is looked at.
+    if (table.pagesOf(block) === 0) {
       if (block === next) next++;
       continue;
     }
+    const place = { block, ...table.placeOf(block) };
     if (run.length > 0 && !(block === next && fits(run, place))) {
       yield runOf(run);
       run = [];

@@ -1,7 +1,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { CkptfsError, ioError } from '../../base/errors.ts';
 import { MAX_PROFILE_SIZE, parseAccessProfile, runsFor } from '../../format/access-profile.ts';
-import type { BlockTable } from '../../format/block-table.ts';
+import { type BlockTable, packedBlockSize } from '../../format/block-table.ts';
 import { blocksIn } from './plan-runs.ts';
 
 /** Returns the blocks that an access profile lists, in order. @throws MalformedError */
@@ -22,10 +22,10 @@ export function readProfileFile(path: string): Buffer {
 }
 
 /** Returns blocks as far as they have no more than `size` bytes in all when they are packed. */
-export function* within(size: number, blocks: Iterable<number>, table: Pick<BlockTable, 'placeOf'>): Generator<number> {
+export function* within(size: number, blocks: Iterable<number>, table: Pick<BlockTable, 'pagesOf'>): Generator<number> {
   let left = size;
   for (const block of blocks) {
-    left -= table.placeOf(block).packedSize;
+    left -= packedBlockSize(table.pagesOf(block));
     if (left < 0) return;
     yield block;
   }

@@ -4,6 +4,8 @@ const FIRST_WINDOW = 2;
 const MAX_WINDOW = 64;
 /** Threads that share the work of one reader come a little out of order. */
 const DISORDER = 8;
+/** Blocks of no pages that are passed over at a time: 1 GiB. A reader that comes after a larger hole begins anew. */
+const MAX_PASSED = 4096;
 
 /** Blocks from one to another, which is not among them. */
 export interface BlockRange {
@@ -66,12 +68,16 @@ export class ReadAhead {
     return stream.end > first ? { first, end: stream.end } : undefined;
   }
 
-  /** Returns the stored block that is so many stored blocks after another one; the end of the image for none. */
+  /**
+   * Returns the stored block that is so many stored blocks after another one. Where there is none, that is the end of
+   * the image; where it comes after a large hole, a block in that.
+   */
   #after(block: number, steps: number): number {
+    const end = Math.min(this.#count, block + steps + MAX_PASSED);
     let at = block;
-    for (let step = 0; step < steps && at < this.#count; step++) {
+    for (let step = 0; step < steps && at < end; step++) {
       do at++;
-      while (at < this.#count && !this.#isStored(at));
+      while (at < end && !this.#isStored(at));
     }
     return at;
   }

@@ -52,7 +52,7 @@ const fileOf = (store: PackedBlocks, block: number): string => {
   return join(base, 'blocks', digest.slice(0, 2), digest);
 };
 const runOfAll = (store: PackedBlocks) => {
-  const [run] = planRuns(blocksIn({ first: 0, end: store.blocks.length }), store.placeOf);
+  const [run] = planRuns(blocksIn({ first: 0, end: store.blocks.length }), store);
   if (run === undefined) throw new Error('no run');
   return run;
 };
@@ -123,6 +123,16 @@ describe('one process', () => {
     expect([0, 1, 2].map((block) => cache.has(store.placeOf(block)))).toEqual([true, false, true]);
   });
 
+  test('fails for what a store leaves out, and waits no longer', async () => {
+    const store = new PackedBlocks([1, 1]);
+    const { fetcher } = process(store);
+    const getRange = store.getRange.bind(store);
+    store.getRange = (part, start, _end, sink) => getRange(part, start, store.placeOf(0).packedSize, sink);
+    const all = await Promise.allSettled([0, 1].map((block) => fetcher.want(block, { first: 1, end: 2 })));
+    expect(all.map(({ status }) => status)).toEqual(['fulfilled', 'rejected']);
+    expect(all[1]).toMatchObject({ reason: { code: 'damaged' } });
+  });
+
   test('fetches again a block that was removed while the request that brought it goes on', async () => {
     const store = new PackedBlocks([1, 1]);
     const { fetcher } = process(store);
@@ -160,6 +170,15 @@ describe('two processes', () => {
     ]);
     expect(wanted.slice(0, 80)).toEqual([...store.blocks, ...store.blocks.toReversed()]);
     expect(store.given).toEqual(Array(40).fill(1));
+  });
+
+  test('leave to each other what one of them fetches, when it is only read ahead', async () => {
+    const store = new PackedBlocks([1, 1, 1]);
+    const [one, other] = [process(store), process(store)];
+    expect(one.locks.lock(blockLock(store.placeOf(1).digest))).toBe(true);
+    await other.fetcher.fetchAhead(runOfAll(store));
+    expect(store.given).toEqual([1, 0, 1]);
+    for (const number of [0, 2]) expect(one.locks.lock(blockLock(store.placeOf(number).digest))).toBe(true);
   });
 
   test('do not wait for one that has ended', async () => {
@@ -246,7 +265,7 @@ test('whatever happens, a reader gets its block or an error, and no lock stays',
               const wanted = fetcher.want(each.block, following);
               begin(wanted.then((packed) => expect(packed).toEqual(store.blocks[each.block])));
             } else {
-              const [run] = planRuns(blocksIn({ first: each.block, end: following.end }), store.placeOf);
+              const [run] = planRuns(blocksIn({ first: each.block, end: following.end }), store);
               if (run !== undefined) begin(fetcher.fetchAhead(run));
             }
           } else if (each.kind === 'remove') rmSync(fileOf(store, each.block), { force: true });

@@ -1,14 +1,14 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { BlockPlace } from '../../../../src/format/block-table.ts';
+import type { BlockPlace, BlockTable } from '../../../../src/format/block-table.ts';
 import { blocksIn, planRuns } from '../../../../src/remote/lazy/plan-runs.ts';
 
 /** An image of one object in parts of 100 blocks, of which each has so many pages. */
-function placesOf(pages: readonly number[]): (block: number) => BlockPlace {
+function placesOf(pages: readonly number[]): Pick<BlockTable, 'pagesOf' | 'placeOf'> {
   const offsets: number[] = [];
   for (const [block, count] of pages.entries())
     offsets[block + 1] = (block + 1) % 100 === 0 ? 0 : (offsets[block] ?? 0) + 8 + 4096 * count;
-  return (block) => ({
+  const placeOf = (block: number): BlockPlace => ({
     file: 2,
     part: Math.floor(block / 100),
     start: block * 262_144,
@@ -18,6 +18,7 @@ function placesOf(pages: readonly number[]): (block: number) => BlockPlace {
     offset: offsets[block] ?? 0,
     digest: 'ab'.repeat(16),
   });
+  return { placeOf, pagesOf: (block) => placeOf(block).pages };
 }
 
 const full = placesOf(Array(300).fill(64));
@@ -59,12 +60,12 @@ test('every wanted block with pages is asked for, in its order, and a request is
         const places = placesOf(pages);
         const wanted = picked.filter((block) => block < pages.length);
         const runs = [...planRuns(wanted, places)];
-        expect(shortened(runs).flat()).toEqual(wanted.filter((block) => places(block).pages > 0));
+        expect(shortened(runs).flat()).toEqual(wanted.filter((block) => places.placeOf(block).pages > 0));
         for (const { part, blocks, start, end } of runs) {
           for (const block of blocks) expect(block.part).toBe(part);
           const [first, last] = [blocks[0]?.block ?? 0, blocks.at(-1)?.block ?? 0];
           let bytes = 0;
-          for (let block = first; block <= last; block++) bytes += places(block).packedSize;
+          for (let block = first; block <= last; block++) bytes += places.placeOf(block).packedSize;
           expect(end - start).toBe(bytes);
         }
       },

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { encodeAccessProfile } from '../../../../src/format/access-profile.ts';
+import { packedBlockSize } from '../../../../src/format/block-table.ts';
 import { blocksOfProfile, readProfileFile, within } from '../../../../src/remote/lazy/prefetch.ts';
 import { PackedBlocks } from '../../../support/packed-blocks.ts';
 
@@ -34,7 +35,7 @@ test('a profile in a file is read whole', () => {
 
 test('no more is fetched in advance than there is room for', () => {
   const table = new PackedBlocks([1, 1, 1, 0]);
-  const size = table.placeOf(0).packedSize;
+  const size = packedBlockSize(1);
   expect([...within(2 * size, [2, 0, 1], table)]).toEqual([2, 0]);
   expect([...within(100 * size, [2, 0, 1, 3], table)]).toEqual([2, 0, 1, 3]);
 });

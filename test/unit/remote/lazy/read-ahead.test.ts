@@ -46,6 +46,20 @@ test('blocks that are not stored are passed over', () => {
   expect(ahead.read(100)).toEqual({ first: 200, end: 600 });
 });
 
+test('a hole of any size costs no more to pass than a large one', () => {
+  let looks = 0;
+  const count = 2 ** 24;
+  const ahead = new ReadAhead(count, (block) => {
+    looks++;
+    return block < 4 || block === count - 1;
+  });
+  for (const block of [0, 1, 2, 3, count - 1]) {
+    const { first, end } = ahead.read(block) ?? { first: 0, end: 0 };
+    expect(end - first).toBeLessThan(10_000);
+  }
+  expect(looks).toBeLessThan(100_000);
+});
+
 test('whatever is read, blocks of the image after it are fetched, each once for a reader that goes through', () => {
   fc.assert(
     fc.property(
