@@ -16,7 +16,7 @@ export function withServingOptions<T>(yargs: Argv<T>) {
       type: 'string',
       nargs: 1,
       coerce: (text: string) => workersFrom('--workers', text),
-      describe: 'Threads that serve; one per core unless told, at most 8',
+      describe: 'Threads that serve; unless told one per core, at most 8; at least 4 for a URL',
     })
     .option('cache-size', {
       type: 'string',

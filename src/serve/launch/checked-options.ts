@@ -106,6 +106,8 @@ type CheckedOptions = Omit<DaemonConfig, 'image'>;
 
 export const MAX_WORKERS = 64;
 const DEFAULT_MAX_WORKERS = 8;
+/** Threads wait for the network, and one that waits answers nobody else. */
+const DEFAULT_MIN_REMOTE_WORKERS = 4;
 const MIN_CACHE_SIZE = 1 << 16;
 
 /**
@@ -157,7 +159,8 @@ function checkedOptions(options: DaemonOptions): CheckedOptions {
   const fuse = parseFuseOptions(options.fuseOptions ?? []);
   const location = absolutePath(options.location);
   const isSingle = transport === 'fuse-native' || write;
-  const workers = options.workers ?? (isSingle ? 1 : Math.min(DEFAULT_MAX_WORKERS, availableParallelism()));
+  const isRemote = options.remote !== undefined;
+  const workers = options.workers ?? (isSingle ? 1 : defaultWorkers(isRemote));
   const checked: CheckedOptions = {
     location,
     mountPoint: absolutePath(options.mountPoint),
@@ -194,6 +197,10 @@ function checkedOptions(options: DaemonOptions): CheckedOptions {
   checkAccess(checked);
   checkApart(checked);
   return { ...checked, workers: isSingle ? 1 : workers };
+}
+
+function defaultWorkers(isRemote: boolean): number {
+  return Math.max(isRemote ? DEFAULT_MIN_REMOTE_WORKERS : 1, Math.min(DEFAULT_MAX_WORKERS, availableParallelism()));
 }
 
 /** @throws CkptfsError `bad-argument` */

@@ -1,6 +1,7 @@
 import fs from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
 import { HeldStore } from '../../../../src/serve/daemon/held-store.ts';
 import { checkMount, checkOptions, type MountOptions } from '../../../../src/serve/launch/checked-options.ts';
@@ -19,6 +20,7 @@ const lease: LeaseTerms = {
   onUnreachable: 'keep',
   check: { options: {}, directory: '/', directoryMark: '', environment: {}, timeoutSeconds: 30, shared: true },
 };
+const remote = { url: 'oci://registry.example/web:1', socket: '/cache/socket', cache: '/cache' };
 const code = (expected: string) => expect.objectContaining({ code: expected });
 
 describe('refused before anything is started:', () => {
@@ -50,6 +52,8 @@ describe('refused before anything is started:', () => {
     ['writing over io_uring', { write: true, transport: 'io-uring' }],
     ['writing with scratch space', { write: true, scratch: true }],
     ['two writers', { write: true, workers: 2 }],
+    ['writing an image in a remote store', { write: true, remote }],
+    ['an image in a remote store with fuse-native', { transport: 'fuse-native', remote }],
     ['writing with the mount option ro', { write: true, fuseOptions: ['allow_other,ro'] }],
   ])('%s', (_, wrong) => {
     expect(() => checkOptions({ ...options, ...wrong })).toThrow(code('bad-argument'));
@@ -75,4 +79,13 @@ describe('refused before anything is started:', () => {
     await expect(checkMount({ ...later, mountPoint: join(directory, 'none') })).rejects.toThrow(code('mount-failed'));
     expect(fs.existsSync(join(directory, 'later'))).toBe(false);
   });
+});
+
+test('an image in a remote store is served by more threads than there are cores where those are few', () => {
+  const sealed = fileURLToPath(new URL('../../../images/v1/chacha20-poly1305/image', import.meta.url));
+  const workersOf = (more: Partial<MountOptions>) =>
+    checkOptions({ ...options, location: sealed, ...more }).config.workers;
+  expect(workersOf({})).toBe(Math.min(8, availableParallelism()));
+  expect(workersOf({ remote })).toBe(Math.max(4, Math.min(8, availableParallelism())));
+  expect(workersOf({ remote, workers: 1 })).toBe(1);
 });
