@@ -43,6 +43,9 @@ const ofMounts: readonly OfMount[] = [
     'Reads of the storage that did not authenticate.',
     ({ counters }) => counters.authenticationFailures,
   ),
+  counter('fetched_bytes_total', 'Fetched from a remote store.', ({ remote }) => remote?.counters?.fetchedBytes),
+  counter('fetches_total', 'Requests to a remote store.', ({ remote }) => remote?.counters?.requests),
+  counter('fetch_failures_total', 'Requests to it that failed.', ({ remote }) => remote?.counters?.failures),
 ];
 
 /** Returns what `status` knows as metrics. The labels `mount_point` and `device` name a mount in all of them. */

@@ -57,6 +57,22 @@ test('each number is a sample, and what a mount does not have is none', () => {
   expect(lines.filter((line) => line.includes('"/mnt/dead"'))).toHaveLength(1);
 });
 
+const counts = { blocks: 8, touchedBlocks: 3, wantedBlocks: 2, cacheHits: 1, fetchedBlocks: 5 };
+const counters = { ...counts, fetchedBytes: 1_300_000, requests: 2, failures: 1 };
+const remote = { directory: '/var/cache/ckptfs/images/0/image', counters };
+
+test('a mounted URL has what was fetched of it, where the process that fetches says so', () => {
+  const lines = prometheusText([
+    mount('/mnt/cr', { daemon: { ...daemon, remote } }),
+    mount('/mnt/quiet', { daemon: { ...daemon, remote: { directory: remote.directory } } }),
+  ]).split('\n');
+  expect(lines.filter((line) => /^ckptfs_mount_fetch/.test(line))).toEqual([
+    'ckptfs_mount_fetched_bytes_total{mount_point="/mnt/cr",device="0:41"} 1300000',
+    'ckptfs_mount_fetches_total{mount_point="/mnt/cr",device="0:41"} 2',
+    'ckptfs_mount_fetch_failures_total{mount_point="/mnt/cr",device="0:41"} 1',
+  ]);
+});
+
 test('a path cannot be more than one label', () => {
   const hostile = '/mnt/a"} 1\n# TYPE x gauge\nx{y="\\';
   const text = prometheusText([mount(hostile)]);
@@ -74,7 +90,7 @@ function metricsOf(text: string): Map<string, string> {
 }
 
 const withAll = prometheusText([
-  mount('/mnt/cr', { daemon: { ...daemon, key: { ...daemon.key, secondsLeft: 9, slot: 1 } } }),
+  mount('/mnt/cr', { daemon: { ...daemon, remote, key: { ...daemon.key, secondsLeft: 9, slot: 1 } } }),
 ]);
 
 test('names end with what is counted, in base units', () => {
