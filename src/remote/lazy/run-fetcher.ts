@@ -8,12 +8,15 @@ import { watchNamespace } from './namespace-watch.ts';
 import { serveImage } from './serve-image.ts';
 
 const STANDARD_OUTPUT = 1;
+/** A service manager sends them to all processes of a mount at once, and the daemon may need this one until it ends. */
+const NOT_FOR_IT = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
 
 /**
  * Runs the fetcher of a mount: does what standard input says (fetcher-order.ts), says on standard output whether it
- * serves, and ends when standard input is closed and no client is connected.
+ * serves, and ends when standard input is closed and no client is connected, and not by a signal that can be ignored.
  */
 export async function runFetcher(): Promise<void> {
+  for (const signal of NOT_FOR_IT) process.on(signal, () => undefined);
   const life = new AbortController();
   const stopWatching = watchNamespace(() => life.abort());
   const command = hear(process.stdin);

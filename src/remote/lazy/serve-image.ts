@@ -99,8 +99,11 @@ async function serveClients(
 ): Promise<void> {
   const over = settleable<void>();
   let isCommandGone = false;
+  const isLeft = (): boolean => isCommandGone && server.isIdle;
   const endIfLeft = (): void => {
-    if (isCommandGone && server.isIdle) over.resolve();
+    // A daemon may have connected before the command ended, and not be accepted yet: two turns of the event loop later
+    // all that had connected by now are.
+    if (isLeft()) setImmediate(() => setImmediate(() => isLeft() && over.resolve()));
   };
   life.signal.addEventListener('abort', () => over.resolve(), { once: true });
   const server = await SocketServer.open(cache, (client) => clients.serve(client), endIfLeft);
