@@ -170,10 +170,13 @@ describeIf(['dockerRegistry'], 'fetchers', () => {
     proxy.isGone = true;
     expect(await thread.want(0)).toMatchObject({ status: 1, message: expect.stringContaining('oci://') });
     proxy.isGone = false;
-    expectBlock(0, await thread.want(0));
+    // A store that let a request wait is not asked again at once.
+    let answer = await thread.want(0);
+    while (!('packed' in answer)) answer = await thread.want(0);
+    expectBlock(0, answer);
     // What is no request ends the connection, and nothing else.
     thread.touched(0xffffffff);
-    await expect(thread.want(0)).rejects.toThrow('closed');
+    await expect(thread.want(0)).rejects.toThrow(/closed the connection|EPIPE|ECONNRESET/);
     await readAll(fetcher, stored.slice(0, 2));
     await fetcher.end();
   });
@@ -220,6 +223,8 @@ describeIf(['dockerRegistry'], 'fetchers', () => {
     const fetcher = await started();
     const thread = await fetcher.thread();
     fetcher.letGo();
+    // As a service manager does that ends all processes of a mount.
+    fetcher.child.kill('SIGTERM');
     expectBlock(0, await thread.want(0));
     expect(fetcher.child.exitCode).toBeNull();
     thread.close();

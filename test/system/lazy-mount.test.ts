@@ -163,6 +163,7 @@ for (const [kind, start] of Object.entries(servers)) {
       expect(failureOf(join(mnt, 'pages-5.img'))).toBe('EIO');
       await until('the log says why', () => /cannot read "pages-5.img": /.test(log()));
       server.proxy.isDown = false;
+      await until('the store is asked again', () => failureOf(join(mnt, 'pages-5.img')) === undefined);
       expect(isSame('pages-5.img')).toBe(true);
       ok(terminal.run('umount', mnt));
     });

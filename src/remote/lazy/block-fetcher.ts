@@ -11,6 +11,7 @@ import type { CacheDirectory } from './cache-directory.ts';
 import { blockLock } from './cache-layout.ts';
 import type { FetchCounters } from './fetch-counters.ts';
 import { fetchRun } from './fetch-run.ts';
+import { Outage } from './outage.ts';
 import { blocksIn, planRuns, type Run, runOf, type StoredBlock } from './plan-runs.ts';
 import type { BlockRange } from './read-ahead.ts';
 
@@ -45,6 +46,7 @@ export class BlockFetcher {
   readonly #source: BlockSource;
   /** By digest. */
   readonly #onTheirWay = new Map<string, Settleable<Buffer>>();
+  readonly #outage = new Outage();
 
   constructor(source: BlockSource) {
     this.#source = source;
@@ -74,7 +76,7 @@ export class BlockFetcher {
    * @throws CkptfsError `store-unavailable`, `damaged`, `interrupted`
    */
   async fetchAhead({ blocks }: Run): Promise<void> {
-    for (let left: readonly StoredBlock[] = blocks; left.length > 0; ) {
+    for (let left: readonly StoredBlock[] = blocks; left.length > 0 && this.#outage.current === undefined; ) {
       const [claimed, rest] = this.#claimSome(left);
       if (claimed.length > 0) await this.#get(claimed);
       // The first one of the rest could not be claimed.
@@ -112,11 +114,16 @@ export class BlockFetcher {
       this.#arrived(wanted, found);
       return;
     }
+    const outage = this.#outage.current;
+    if (outage !== undefined) {
+      this.#failed(wanted, outage);
+      return;
+    }
     const { block } = wanted;
     const [run] = planRuns(blocksIn({ first: block, end: block + 1 }, following), this.#source.table);
     const [more] = this.#claimSome(run?.blocks.slice(1) ?? []);
     // The one who wants the block hears of it as soon as it is there.
-    this.#get([wanted, ...more]).catch(() => undefined);
+    this.#outage.noting(() => this.#get([wanted, ...more])).catch(() => undefined);
   }
 
   /** Returns a block that is in the cache; whether it is to be fetched here; undefined while another process has it. */

@@ -106,7 +106,7 @@ type CheckedOptions = Omit<DaemonConfig, 'image'>;
 
 export const MAX_WORKERS = 64;
 const DEFAULT_MAX_WORKERS = 8;
-/** Threads wait for the network, and one that waits answers nobody else. */
+/** Threads wait for the network, and one that waits answers no other process. */
 const DEFAULT_MIN_REMOTE_WORKERS = 4;
 const MIN_CACHE_SIZE = 1 << 16;
 
