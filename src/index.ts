@@ -85,6 +85,7 @@ export {
   pullFromRemote,
   pushToRemote,
   removeFromRemote,
+  writeProfileToRemote,
 } from './library/remote-images.ts';
 export { checkSignature, type SignatureDemand, type SignedImage, signImage } from './library/signatures.ts';
 export {
@@ -103,14 +104,16 @@ export {
   sealImage,
 } from './library/unsealed-image.ts';
 export type { WriteArchiveOptions, WrittenArchive } from './library/write-archive.ts';
+export type { FetcherOrder, FetcherReady, Prefetch } from './remote/lazy/fetcher-order.ts';
 export type { RemoteOptions } from './remote/open-remote.ts';
 export type { TransferProgress, Transferred } from './remote/push.ts';
 export type { ListedRemoteImage } from './remote/shared/remote-store.ts';
 export type { DaemonStatus } from './serve/control/control-messages.ts';
 export { listMounts, type MountState, type MountStatus } from './serve/control/status.ts';
 export { type UnmountOptions, type UnmountResult, unmountImage } from './serve/control/umount.ts';
-export type { Transport } from './serve/handover/daemon-config.ts';
+export type { RemoteConfig, Transport } from './serve/handover/daemon-config.ts';
 export type { MountOptions } from './serve/launch/checked-options.ts';
 export { type ExecOptions, type ExecResult, execWithMount } from './serve/launch/exec.ts';
+export { withFetcher } from './serve/launch/fetcher-process.ts';
 export { type BackgroundMountOptions, type MountHandle, mountImage } from './serve/launch/mount.ts';
 export { findWriter, remountSealed } from './serve/launch/remount.ts';

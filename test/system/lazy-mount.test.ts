@@ -1,19 +1,22 @@
 // Goal: an image that was pushed is mounted where it is, and what is read is fetched once, whatever fails.
 // Method: the real commands against OpenStack Swift with the API of S3 and docker-registry, and a proxy that counts.
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { dumpProcess, restoreProcess } from './support/checkpoints.ts';
 import { endOf } from './support/children.ts';
 import { buildFixture } from './support/fixtures.ts';
 import { ckptfsProgram, clear, isAlive, statusOf, until } from './support/mounts.ts';
+import { PATIENCE } from './support/patience.ts';
 import { Registry, Swift } from './support/remote-servers.ts';
 import { describeIf, systemTest } from './support/requirements.ts';
 import { RoundTripProxy } from './support/round-trip-proxy.ts';
 import { Terminal, type Transcript } from './support/transcript.ts';
 
+const root = fileURLToPath(new URL('../..', import.meta.url));
 const BLOCK = 262_144;
 const FILES = 6;
 
@@ -234,6 +237,28 @@ for (const [kind, start] of Object.entries(servers)) {
       expect(isSame('pages-3.img')).toBe(true);
       child.kill('SIGTERM');
       expect(await endOf(child)).toEqual([0, null]);
+    });
+
+    test('is made by the library, as its page says', () => {
+      const [, example = ''] =
+        /\n\n((?: {4}.*\n)+)\n## All exports/.exec(fs.readFileSync(join(root, 'docs/library.md'), 'utf8')) ?? [];
+      const named = {
+        'oci://registry.example/web:1': url,
+        '/var/cache/ckptfs': at('cache-of-library'),
+        "'mnt'": `'${mnt}'`,
+      };
+      const typed = Object.entries(named).reduce((text, [name, here]) => text.replace(name, here), example);
+      const program = `
+        import fs from 'node:fs';
+        import { mountImage, readKeyFile, symmetricKeyProvider, unlockImage, withFetcher } from 'ckptfs';
+        const holder = symmetricKeyProvider(readKeyFile('${at('k')}').key);
+        ${typed}
+        process.stdout.write(fs.readFileSync('${mnt}/core-1.img', 'utf8') + mounted.mountPoint);
+        await mounted.unmount();`;
+      const { status, stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-'], {
+        ...{ cwd: root, env: terminal.environment, input: program, encoding: 'utf8', timeout: PATIENCE },
+      });
+      expect([status, stdout, stderr]).toEqual([0, `core${mnt}`, '']);
     });
 
     test('costs one fetch of each block, however many mounts read it at once', async () => {
