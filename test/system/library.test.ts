@@ -37,6 +37,18 @@ function inDirectory(body: (directory: string) => void): void {
   }
 }
 
+test('every module of the package can be loaded by Node, which the bundle of the command does not show', () => {
+  const files = fs.readdirSync(join(root, 'dist'), { recursive: true, encoding: 'utf8' });
+  const modules = files.filter((name) => name.endsWith('.js') && !/^(bundle|programs)\//.test(name));
+  expect(modules.length).toBeGreaterThan(400);
+  const program = `
+    const failed = [];
+    for (const name of ${JSON.stringify(modules)})
+      await import('${root}dist/' + name).catch(({ message }) => failed.push(name + ': ' + message));
+    console.log(JSON.stringify(failed));`;
+  expect(useOfPackage(program, root)).toEqual([]);
+});
+
 const makeImage = `
   import * as ckptfs from 'ckptfs';
   import { join } from 'node:path';

@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import { sign } from 'aws4';
+import aws4 from 'aws4';
 import { CkptfsError } from '../../base/errors.ts';
 import type { HttpClient } from '../http/http-client.ts';
 import { awsDomain } from '../shared/aws-domain.ts';
@@ -73,7 +73,10 @@ export class SecurityTokenService {
     const { headers } =
       source === undefined
         ? { headers: fields }
-        : sign({ method: 'POST', host: url.host, path, headers: fields, body: form, service: 'sts', region }, source);
+        : aws4.sign(
+            { method: 'POST', host: url.host, path, headers: fields, body: form, service: 'sts', region },
+            source,
+          );
     const body = { size: bytes.length, open: () => Readable.from([bytes]) };
     const request = { what, method: 'POST', url, headers: headers as Record<string, string>, body } as const;
     return askForCredentials(this.#http, request, signal, parseAssumedRole);

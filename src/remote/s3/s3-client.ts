@@ -1,4 +1,4 @@
-import { sign } from 'aws4';
+import aws4 from 'aws4';
 import { CkptfsError } from '../../base/errors.ts';
 import { printable } from '../../base/printable.ts';
 import type { AwsCredentialSource, AwsCredentials } from '../credentials/aws-credentials.ts';
@@ -85,7 +85,7 @@ export class S3Client {
     };
     if (credentials === undefined) return { method, url, headers: fields };
     const path = url.pathname + url.search;
-    const signed = sign(
+    const signed = aws4.sign(
       { method, host: url.host, path, headers: fields, service: 's3', region: this.#endpoint.region },
       credentials,
     );
