@@ -152,6 +152,8 @@ function answerOf(url: URL, options: RequestOptions, { body, explain }: Fetch, i
         response.destroy();
       }
     });
+    // One whose connection the server would use for another protocol ends without an error or an answer.
+    asked.once('close', () => reject(new Retryable('no answer')));
     asked.once('error', reject).end(body ?? '');
   });
 }

@@ -139,7 +139,11 @@ export class HttpClient {
       // A request that waits for a proxy has no socket yet, and would not say that it was aborted.
       const abort = (): void => reject(new Retryable('no answer'));
       signal.addEventListener('abort', abort, { once: true });
-      asked.once('close', () => signal.removeEventListener('abort', abort));
+      asked.once('close', () => {
+        signal.removeEventListener('abort', abort);
+        // Nor does one say that it has ended whose connection the server would use for another protocol.
+        reject(new Retryable('no answer'));
+      });
       asked.setTimeout(STALL_MILLISECONDS, () => asked.destroy(new Retryable('no answer')));
       if (request.body === undefined) asked.end();
       else {

@@ -181,6 +181,10 @@ describe.each([
     ['does not answer', () => undefined],
     ['drips', (_q, r) => r.writeHead(200, { 'content-length': 5000 }).write('x')],
     ['answers 503 for ever', (_q, r) => r.writeHead(503).end()],
+    [
+      'speaks another protocol',
+      ({ socket }) => socket.end('HTTP/1.1 101 Switching\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n'),
+    ],
   ])('that %s is given up in time, and at once by a signal', async (_what, answer) => {
     server.answer = answer;
     const [code, reason, message] = await refusal(open(wholePart, { timeoutSeconds: 1 }));

@@ -295,6 +295,13 @@ describe('answers', () => {
     );
   });
 
+  test('another protocol in the place of an answer is unreachable', async () => {
+    await whileItAnswers(
+      ({ socket }) => socket.end('HTTP/1.1 101 Switching\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n'),
+      async () => expect(await reason(`${server.url}/k`)).toEqual(['key-unavailable', 'unreachable']),
+    );
+  });
+
   test('an endless one is cut, and so is one that says too large a size', async () => {
     let isOver: Promise<void> | undefined;
     const endless: RequestListener = (_request, response) => {
