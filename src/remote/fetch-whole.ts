@@ -26,18 +26,21 @@ export function checkHeader({ location }: RemoteStore, index: RemoteIndex, bytes
  * @throws CkptfsError `store-unavailable`, `interrupted`; `damaged` unless it has the bytes that the index says
  */
 export async function fetchWhole(remote: RemoteStore, file: PushedBytes, partSize: number): Promise<Buffer> {
-  const chunks: Buffer[] = [];
+  const bytes = Buffer.allocUnsafe(file.size);
+  let length = 0;
   for (const part of partsOf(file, partSize)) {
     const hash = createHash('sha256');
     const memory = Buffer.allocUnsafe(PACKED_BLOCK_SIZE);
-    const unpacker = new PartUnpacker(part.length, memory, (block) => chunks.push(Buffer.from(block)));
+    const unpacker = new PartUnpacker(part.length, memory, (block) => {
+      length += block.copy(bytes, length);
+    });
     await remote.getRange(part, 0, part.size, (chunk) => {
       hash.update(chunk);
       unpacker.write(chunk);
     });
     checkFetched(remote, part, hash.digest('hex'), unpacker.isWhole);
   }
-  return Buffer.concat(chunks);
+  return bytes;
 }
 
 /** @throws CkptfsError `damaged` */

@@ -13,8 +13,12 @@ const HOST: readonly Network[] = [
 const LINK: readonly Network[] = [
   ['169.254.0.0', 16, 'ipv4'],
   ['fe80::', 10, 'ipv6'],
-  // Where AWS has the metadata of an instance by IPv6.
+  // Where AWS and Google have the metadata of an instance by IPv6.
   ['fd00:ec2::', 32, 'ipv6'],
+  ['fd20:ce::254', 128, 'ipv6'],
+  // Where Alibaba and Azure have theirs, or a part of it.
+  ['100.100.100.200', 32, 'ipv4'],
+  ['168.63.129.16', 32, 'ipv4'],
 ];
 
 const host = listOf(HOST);

@@ -26,9 +26,11 @@ const NO_BLOCKS: BlockRange = { first: 0, end: 0 };
 export interface BlockSource {
   readonly remote: Pick<RemoteStore, 'location' | 'getRange'>;
   readonly index: Pick<RemoteIndex, 'files'>;
+  /** The SHA-256 of the index, 64 hexadecimal digits. */
+  readonly indexDigest: string;
   readonly table: Pick<BlockTable, 'pagesOf' | 'placeOf'>;
   readonly cache: BlockCache;
-  /** One byte for each block: who has it locked fetches the block. */
+  /** One byte for each block of this image: who has it locked fetches the block. */
   readonly locks: Pick<CacheDirectory, 'lock' | 'unlock'>;
   readonly counters: FetchCounters;
   readonly signal: AbortSignal;
@@ -129,7 +131,7 @@ export class BlockFetcher {
   /** Returns a block that is in the cache; whether it is to be fetched here; undefined while another process has it. */
   #findOrLock(block: StoredBlock): Buffer | 'locked' | undefined {
     const { cache, locks } = this.#source;
-    const isLocked = locks.lock(blockLock(block.digest));
+    const isLocked = locks.lock(this.#lockOf(block));
     // After the lock: who had it before may just have ended.
     return cache.read(block) ?? (isLocked ? 'locked' : undefined);
   }
@@ -146,7 +148,7 @@ export class BlockFetcher {
 
   #mayClaim(block: StoredBlock): boolean {
     const { cache, locks } = this.#source;
-    const byte = blockLock(block.digest);
+    const byte = this.#lockOf(block);
     if (this.#onTheirWay.has(block.digest) || !locks.lock(byte)) return false;
     const isThere = cache.has(block);
     if (isThere) locks.unlock(byte);
@@ -208,10 +210,16 @@ export class BlockFetcher {
   }
 
   /** Lets others fetch a block, unless that was done already and one does. */
-  #release({ digest, coming }: ClaimedBlock): void {
+  #release(block: ClaimedBlock): void {
+    const { digest, coming } = block;
     if (this.#onTheirWay.get(digest) !== coming) return;
     this.#onTheirWay.delete(digest);
-    this.#source.locks.unlock(blockLock(digest));
+    this.#source.locks.unlock(this.#lockOf(block));
+  }
+
+  #lockOf({ digest }: StoredBlock): number {
+    const { remote, indexDigest } = this.#source;
+    return blockLock(`${remote.location} ${indexDigest}`, digest);
   }
 
   #placed(block: number): StoredBlock {

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { join } from 'node:path';
 import { getRandom } from '../../base/linux/getrandom.ts';
 import { Region } from '../../base/linux/native.ts';
@@ -19,7 +20,8 @@ export const SOCKETS = 'sockets';
 
 /** The byte that the one has locked who removes what is too much. */
 export const EVICTION_LOCK = 2 ** 62;
-const LOCK_BYTES = 6;
+/** 48 bits: a file has no more bytes to lock than 2^63. */
+const LOCK_DIGITS = 12;
 const NAME_BYTES = 8;
 
 /** Where a packed block is: in a folder of {@link BLOCKS}, under its digest, which has 32 hexadecimal digits. */
@@ -33,9 +35,13 @@ export function blockFile(digest: string): BlockFile {
   return { folder: digest.slice(0, 2), name: digest };
 }
 
-/** Returns the byte that who fetches a block has locked. */
-export function blockLock(digest: string): number {
-  return Number.parseInt(digest.slice(0, 2 * LOCK_BYTES), 16);
+/**
+ * Returns the byte that who fetches a block has locked. Another image has other bytes, also for the same block: its
+ * store may let who asks wait, and is not to hold up those who fetch from another store.
+ * @param image where an image is, and which one it is
+ */
+export function blockLock(image: string, digest: string): number {
+  return Number.parseInt(hash('sha256', `${image} ${digest}`).slice(0, LOCK_DIGITS), 16);
 }
 
 /** Returns the path of the image directory of a stub. @param cache an absolute path */

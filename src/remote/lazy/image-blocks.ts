@@ -21,8 +21,6 @@ const USE_SECONDS = 60;
 export interface MountedImage extends BlockSource {
   readonly table: Pick<BlockTable, 'count' | 'pagesOf' | 'placeOf'>;
   readonly imageId: string;
-  /** The SHA-256 of the index, 64 hexadecimal digits. */
-  readonly indexDigest: string;
 }
 
 /** The blocks of a mounted image, as its readers ask for them. */

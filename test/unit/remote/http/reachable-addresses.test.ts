@@ -28,6 +28,9 @@ describe('a server elsewhere points', () => {
     'http://169.254.169.254/',
     'http://[fe80::1]/',
     'http://[fd00:ec2::254]/',
+    'http://[fd20:ce::254]/',
+    'http://100.100.100.200/',
+    'http://168.63.129.16/',
     'http://[::ffff:169.254.169.254]/',
   ])('not to %s', (url) => {
     expect(mayAsk(hostOf(url), far)).toBe(false);

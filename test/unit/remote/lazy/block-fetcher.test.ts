@@ -15,6 +15,8 @@ import { type FetchCounters, newCounters } from '../../../../src/remote/lazy/fet
 import { blocksIn, planRuns } from '../../../../src/remote/lazy/plan-runs.ts';
 import { goneAway, PackedBlocks } from '../../../support/packed-blocks.ts';
 
+const INDEX = 'ab'.repeat(32);
+
 let base: string;
 let opened: CacheDirectory[];
 
@@ -36,13 +38,13 @@ interface Made {
 }
 
 /** Makes what one process has. */
-function process(store: PackedBlocks, patienceMilliseconds = 600_000): Made {
+function process(store: PackedBlocks, patienceMilliseconds = 600_000, indexDigest = INDEX): Made {
   const locks = CacheDirectory.open(base);
   opened.push(locks);
   const cache = new BlockCache(locks.blocks, { wrote: () => undefined, failed: () => undefined });
   const counters = newCounters();
   const life = new AbortController();
-  const shared = { remote: store, index: store.index, table: store, signal: life.signal };
+  const shared = { remote: store, index: store.index, indexDigest, table: store, signal: life.signal };
   const fetcher = new BlockFetcher({ ...shared, cache, locks, counters, patienceMilliseconds });
   return { fetcher, counters, locks, cache, life };
 }
@@ -51,6 +53,8 @@ const fileOf = (store: PackedBlocks, block: number): string => {
   const { digest } = store.placeOf(block);
   return join(base, 'blocks', digest.slice(0, 2), digest);
 };
+const lockOf = (store: PackedBlocks, block: number): number =>
+  blockLock(`${store.location} ${INDEX}`, store.placeOf(block).digest);
 const runOfAll = (store: PackedBlocks) => {
   const [run] = planRuns(blocksIn({ first: 0, end: store.blocks.length }), store);
   if (run === undefined) throw new Error('no run');
@@ -175,10 +179,10 @@ describe('two processes', () => {
   test('leave to each other what one of them fetches, when it is only read ahead', async () => {
     const store = new PackedBlocks([1, 1, 1]);
     const [one, other] = [process(store), process(store)];
-    expect(one.locks.lock(blockLock(store.placeOf(1).digest))).toBe(true);
+    expect(one.locks.lock(lockOf(store, 1))).toBe(true);
     await other.fetcher.fetchAhead(runOfAll(store));
     expect(store.given).toEqual([1, 0, 1]);
-    for (const number of [0, 2]) expect(one.locks.lock(blockLock(store.placeOf(number).digest))).toBe(true);
+    for (const number of [0, 2]) expect(one.locks.lock(lockOf(store, number))).toBe(true);
   });
 
   test('do not wait for one that has ended', async () => {
@@ -201,14 +205,31 @@ describe('two processes', () => {
   test('do not wait for ever for one that was stopped', async () => {
     const store = new PackedBlocks([1]);
     const [one, other] = [process(store), process(store, 30)];
-    expect(one.locks.lock(blockLock(store.placeOf(0).digest))).toBe(true);
+    expect(one.locks.lock(lockOf(store, 0))).toBe(true);
     expect(await other.fetcher.want(0)).toEqual(store.blocks[0]);
+  });
+
+  test('do not wait for one that fetches the same block of another image, whose store may be slow', async () => {
+    const store = new PackedBlocks([1]);
+    const [one, other] = [process(store, 600_000, 'cd'.repeat(32)), process(store)];
+    const asked = settleable<void>();
+    const gate = settleable<void>();
+    store.before = () => {
+      asked.resolve();
+      return gate.promise;
+    };
+    const slow = one.fetcher.want(0);
+    await asked.promise;
+    store.before = async () => undefined;
+    expect(await other.fetcher.want(0)).toEqual(store.blocks[0]);
+    gate.resolve();
+    expect(await slow).toEqual(store.blocks[0]);
   });
 
   test('stop waiting when they end', async () => {
     const store = new PackedBlocks([1]);
     const [one, other] = [process(store), process(store)];
-    one.locks.lock(blockLock(store.placeOf(0).digest));
+    one.locks.lock(lockOf(store, 0));
     const wanted = other.fetcher.want(0);
     other.life.abort();
     await expect(wanted).rejects.toMatchObject({ code: 'interrupted' });
@@ -291,7 +312,7 @@ test('whatever happens, a reader gets its block or an error, and no lock stays',
         for (const { fetcher } of made)
           for (const number of pages.keys()) expect(await fetcher.want(number)).toEqual(store.blocks[number]);
         const free = CacheDirectory.open(base);
-        for (const number of pages.keys()) expect(free.lock(blockLock(store.placeOf(number).digest))).toBe(true);
+        for (const number of pages.keys()) expect(free.lock(lockOf(store, number))).toBe(true);
         free.close();
         const drafts = readdirSync(base, { recursive: true, encoding: 'utf8' }).filter((name) => /\/\./.test(name));
         expect(drafts).toEqual([]);
