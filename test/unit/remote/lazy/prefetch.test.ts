@@ -18,10 +18,19 @@ const profile = encodeAccessProfile({
 });
 
 test('a profile says which blocks to fetch, of its own image alone', () => {
-  expect([...blocksOfProfile(profile, index, 7)]).toEqual([5, 6, 1]);
+  expect([...blocksOfProfile(profile, index, 7)]).toEqual([1, 5, 6]);
   expect([...blocksOfProfile(profile, 'cd'.repeat(32), 7)]).toEqual([]);
   expect(() => blocksOfProfile(profile, index, 6)).toThrow('does not have');
   expect(() => blocksOfProfile(Buffer.from('{}'), index, 7)).toThrow('not an access profile');
+});
+
+test('what a profile says was read at about the same time is fetched in the order of the image', () => {
+  const pairs = Array.from({ length: 64 }, (_, pair): [number, number][] => [
+    [1001 + 2 * pair, 1],
+    [1000 + 2 * pair, 1],
+  ]);
+  const bytes = encodeAccessProfile({ imageId: '00'.repeat(16), index, blocks: [...pairs.flat(), [7, 1]] });
+  expect([...blocksOfProfile(bytes, index, 2000)]).toEqual([...Array.from({ length: 128 }, (_, at) => 1000 + at), 7]);
 });
 
 test('a profile in a file is read whole', () => {
