@@ -8,6 +8,7 @@ import { entriesTarget, frameTarget } from './journal-target.ts';
 import { privateKeyTarget, publicKeySlotTarget, publicKeyTarget } from './key-targets.ts';
 import { kmipTarget } from './kmip-target.ts';
 import { envelopeTarget, manifestTarget } from './manifest-target.ts';
+import { accessProfileTarget, blockTableTarget, packedBlockTarget } from './mounted-remote-targets.ts';
 import { chunkTarget, objectTarget } from './object-target.ts';
 import { remoteAnswersTarget, remoteIndexTarget } from './remote-targets.ts';
 import { signaturesTarget } from './signatures-target.ts';
@@ -34,6 +35,9 @@ export const fuzzTargets: readonly FuzzTarget[] = [
   kmipTarget,
   remoteIndexTarget,
   remoteAnswersTarget,
+  blockTableTarget,
+  accessProfileTarget,
+  packedBlockTarget,
   criuCipherTarget,
   criuDamagedImageTarget,
   criuHostileImageTarget,

@@ -150,6 +150,23 @@ describeIf(['dockerRegistry'], 'fetchers', () => {
     await Promise.all([other.end(), third.end()]);
   });
 
+  test('one that is killed while it fills the cache leaves no block that is not right', async () => {
+    const blocks = (): string[] =>
+      fs
+        .readdirSync(join(cache, 'blocks'), { recursive: true, encoding: 'utf8' })
+        .filter((name) => /\/[0-9a-f]{32}$/.test(name));
+    for (const count of [1, 5, 12]) {
+      const filling = await started(order({ kind: 'all' }));
+      await until('some blocks are there', () => blocks().length >= count);
+      await filling.kill();
+      for (const name of blocks())
+        expect(hash('sha256', fs.readFileSync(join(cache, 'blocks', name)))).toMatch(new RegExp(`^${name.slice(3)}`));
+    }
+    const last = await started();
+    await readAll(last);
+    await last.end();
+  });
+
   test('garbage in the cache is replaced', async () => {
     const fetcher = await started();
     await readAll(fetcher);
