@@ -30,12 +30,14 @@ export class ReadOnlyTree implements FileSystem {
   /** By node, made at the first request. */
   readonly #attributes: (Attributes | undefined)[] = [];
 
+  /** @param hearsOpens whether each open is answered here in any case, as NOFLUSH comes with the answer */
   constructor(
     source: Pick<ImageSource, 'manifest'>,
     tree: ImageTree,
     reader: FileReader,
     onFault: FaultListener,
     pageFiles: PageFiles = 'cached',
+    hearsOpens = false,
   ) {
     this.#tree = tree;
     this.#reader = reader;
@@ -47,7 +49,7 @@ export class ReadOnlyTree implements FileSystem {
     this.#inodes = source.manifest.inodes;
     this.#hasXattrs = this.#inodes.some(({ xattrs }) => xattrs.length > 0);
     this.opensDirect =
-      pageFiles !== 'cached' && this.#inodes.some(isLarge)
+      hearsOpens || (pageFiles !== 'cached' && this.#inodes.some(isLarge))
         ? (node, thread) => isLarge(this.#inode(node)) && readsDirect(pageFiles, thread)
         : undefined;
   }

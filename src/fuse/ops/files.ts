@@ -4,6 +4,7 @@ import {
   FOPEN_CACHE_DIR,
   FOPEN_DIRECT_IO,
   FOPEN_KEEP_CACHE,
+  FOPEN_NOFLUSH,
   fuse_lseek_in,
   fuse_lseek_out,
   fuse_open_in,
@@ -31,19 +32,22 @@ const NO_HANDLE = 0;
  * pages (as with FOPEN_KEEP_CACHE) and allows O_DIRECT. O_TRUNC comes as SETATTR in any case. The answer is a success
  * instead where only one user is served, because the user is checked at each OPEN, and where the file system decides
  * how files are read. KEEP_CACHE comes with DIRECT_IO as well: without it the kernel would drop pages that others use.
+ * With NOFLUSH (Linux 5.16) a process that is killed ends at once: no signal interrupts its waiting for the answer to
+ * a FLUSH, which would not come while all threads wait for a remote store.
  */
 export function open(exchange: Exchange): number {
   const { fileSystem, request, reply } = exchange;
   const flags = request.u32(fuse_open_in.flags);
   const writing = (flags & O_ACCMODE) !== O_RDONLY || (flags & O_TRUNC) !== 0;
   if (writing && fileSystem.immutable) throw Errno.of('EROFS');
-  if (fileSystem.opensDirect === undefined) return opened(exchange, FOPEN_KEEP_CACHE);
+  const cacheFlags = fileSystem.immutable ? FOPEN_KEEP_CACHE | FOPEN_NOFLUSH : FOPEN_KEEP_CACHE;
+  if (fileSystem.opensDirect === undefined) return opened(exchange, cacheFlags);
   // With O_DIRECT the kernel passes its cache by anyway, and sends all requests of a read at once, which it does not do
   // with FOPEN_DIRECT_IO.
   const isDirect = (flags & O_DIRECT) === 0 && fileSystem.opensDirect(request.node, request.thread());
-  if (!isDirect) return replyOpened(reply, 0, FOPEN_KEEP_CACHE);
+  if (!isDirect) return replyOpened(reply, 0, cacheFlags);
   const handle = exchange.readAhead?.opened(request.node) ?? NO_HANDLE;
-  return replyOpened(reply, 0, FOPEN_KEEP_CACHE | FOPEN_DIRECT_IO, handle);
+  return replyOpened(reply, 0, cacheFlags | FOPEN_DIRECT_IO, handle);
 }
 
 /** Answers FUSE_RELEASE, which comes when the last descriptor of an OPEN is closed. No process waits for the answer. */

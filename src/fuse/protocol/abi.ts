@@ -35,6 +35,7 @@ export const FUSE_OVER_IO_URING_2 = 1 << (41 - 32);
 export const FOPEN_DIRECT_IO = 1 << 0;
 export const FOPEN_KEEP_CACHE = 1 << 1;
 export const FOPEN_CACHE_DIR = 1 << 3;
+export const FOPEN_NOFLUSH = 1 << 5;
 
 /** Bits of `valid` in {@link fuse_setattr_in}: which of the other fields are set. */
 export const FATTR_MODE = 1 << 0;

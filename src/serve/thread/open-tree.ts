@@ -91,7 +91,7 @@ export function storedTree(
  */
 export function servedTree(
   source: ImageSource,
-  { cacheSize, pageFiles, rootMode, known, isLocked = () => false }: TreeOptions,
+  { cacheSize, pageFiles, rootMode, known, isLocked = () => false, lazy }: TreeOptions,
   counters: Counters,
   onFault: FaultListener,
   onClose: () => void,
@@ -101,7 +101,7 @@ export function servedTree(
   const root = manifest.inodes[ROOT_INODE - 1];
   if (root === undefined) throw new CkptfsError('internal', 'an image without a root directory');
   const { mode, uid, gid, atime, mtime } = root;
-  const tree = new ReadOnlyTree({ manifest }, new ImageTree(manifest), reader, onFault, pageFiles);
+  const tree = new ReadOnlyTree({ manifest }, new ImageTree(manifest), reader, onFault, pageFiles, lazy !== undefined);
   return {
     tree,
     aheadSource: tree.opensDirect === undefined ? undefined : tree,

@@ -80,6 +80,7 @@ function makeTree(
   held: Manifest = manifest,
   store: Store = new LocalStore(emptyStore),
   pageFiles?: PageFiles,
+  hearsOpens?: boolean,
 ): ReadOnlyTree {
   const header = {
     imageId: Buffer.alloc(16),
@@ -97,7 +98,7 @@ function makeTree(
     manifestDigest: new Uint8Array(32),
   };
   const [names, reader] = [new ImageTree(image.manifest), new ImageReader(image)];
-  return new ReadOnlyTree(image, names, reader, (line) => damage.push(line), pageFiles);
+  return new ReadOnlyTree(image, names, reader, (line) => damage.push(line), pageFiles, hearsOpens);
 }
 
 const tree = makeTree();
@@ -132,6 +133,11 @@ describe('opens', () => {
     expect(makeTree(manifest, undefined, 'direct').opensDirect).toBeUndefined();
     expect(makeTree(held, undefined, 'cached').opensDirect).toBeUndefined();
     expect(makeTree(held).opensDirect).toBeUndefined();
+  });
+
+  test('are heard in any case where that is demanded', () => {
+    const { opensDirect } = makeTree(held, undefined, 'cached', true);
+    expect(opensDirect?.(held.inodes.length, process.pid)).toBe(false);
   });
 
   test('are direct for large files alone', () => {
