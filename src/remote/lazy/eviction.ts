@@ -36,7 +36,11 @@ export class Eviction {
   /** Hears how many bytes were written, and looks after the cache when they are many. */
   wrote(bytes: number): void {
     this.#unseen += bytes;
-    if (this.#unseen > this.#size * UNSEEN_PART) void this.run();
+    if (this.#isMuchUnseen) void this.run();
+  }
+
+  get #isMuchUnseen(): boolean {
+    return this.#unseen > this.#size * UNSEEN_PART;
   }
 
   /** Removes what is too much, old drafts, and stubs that are long unused, unless another process does. */
@@ -49,9 +53,12 @@ export class Eviction {
 
   async #run(): Promise<void> {
     if (this.#unseen === 0 || !this.#cache.lock(EVICTION_LOCK)) return;
-    this.#unseen = 0;
     try {
-      await this.#removeBlocks();
+      // Much may be written meanwhile, and then nothing for long.
+      do {
+        this.#unseen = 0;
+        await this.#removeBlocks();
+      } while (this.#isMuchUnseen);
       for (const name of this.#cache.images.names()) this.#removeStub(name.toString());
     } catch {
       // The next run may do better. What is written meanwhile fails where there is no room for it, and that is told.
