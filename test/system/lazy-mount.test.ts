@@ -227,6 +227,18 @@ for (const [kind, start] of Object.entries(servers)) {
       expect(fs.readFileSync(at('audit'), 'utf8')).not.toContain('cache-');
     });
 
+    test('keeps no process that reads, and can be unmounted, while all of its threads wait', async () => {
+      mount(...freshCache(), '--workers', '1');
+      for (const pid of ours()) process.kill(pid, 'SIGSTOP');
+      const reader = spawn('cat', [join(mnt, 'pages-1.img')], { stdio: 'ignore' });
+      const ended = endOf(reader);
+      await until('it waits', () => / D /.test(fs.readFileSync(`/proc/${reader.pid}/stat`, 'latin1')));
+      reader.kill('SIGKILL');
+      expect(await ended).toEqual([null, 'SIGKILL']);
+      ok(terminal.run('umount', mnt));
+      for (const pid of ours()) process.kill(pid, 'SIGCONT');
+    });
+
     test('is made by exec and in the foreground', async () => {
       const exec = terminal.run('exec', url, '-k', 'k', ...freshCache(), '--', 'cat', '{}/core-1.img');
       expect(exec).toEqual({ status: 0, stdout: 'core', stderr: '' });

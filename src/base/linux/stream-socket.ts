@@ -13,13 +13,20 @@ const calls = {
 const MSG_DONTWAIT = 0x40;
 const { EINTR } = constants.errno;
 
-/** Sends all bytes of a region. @throws Error EPIPE when the other end is closed */
-export function sendAll(fd: number, from: Region): void {
+/**
+ * Sends all bytes of a region, and waits while the other end is slow to read.
+ * @param isGivenUp is asked whenever a signal comes before the first of them was sent: true ends the waiting
+ * @returns whether they were sent; none was when it was given up
+ * @throws Error EPIPE when the other end is closed
+ */
+export function sendAll(fd: number, from: Region, isGivenUp: () => boolean = () => false): boolean {
   for (let done = 0; done < from.length; ) {
     const count = calls.send(fd, from.address + done, from.length - done, MSG_NOSIGNAL);
     if (count >= 0) done += count;
     else if (lastErrno() !== EINTR) throw systemError('send');
+    else if (done === 0 && isGivenUp()) return false;
   }
+  return true;
 }
 
 /**

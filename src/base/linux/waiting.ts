@@ -4,9 +4,11 @@ import { bind, bindAsync, lastErrno, Region } from './native.ts';
 import { socketPair } from './sockets.ts';
 import { systemError } from './system-error.ts';
 
-/** struct pollfd and POLLIN of poll.h. */
-const POLL = { fd: 0, events: 4, sizeof: 8 } as const;
+/** struct pollfd, POLLIN and POLLERR of poll.h. */
+const POLL = { fd: 0, events: 4, returned: 6, sizeof: 8 } as const;
 const POLLIN = 1;
+const POLLERR = 8;
+const NOT_AT_ALL = 0;
 const FOR_EVER = -1;
 
 /** It runs on a thread of libuv, so that this thread's event loop goes on. */
@@ -19,6 +21,13 @@ export function waitUntilReadable(fd: number): void {
   polled.view.setInt32(POLL.fd, fd, true);
   polled.view.setInt16(POLL.events, POLLIN, true);
   pollHere(polled.address, 1, FOR_EVER);
+}
+
+/** Tells whether a descriptor has failed, as that of a device has when what it serves is gone. */
+export function hasFailed(fd: number): boolean {
+  const polled = new Region(POLL.sizeof);
+  polled.view.setInt32(POLL.fd, fd, true);
+  return pollHere(polled.address, 1, NOT_AT_ALL) > 0 && (polled.view.getInt16(POLL.returned, true) & POLLERR) !== 0;
 }
 
 /** Waits for a descriptor that Node's event loop does not know how to watch, such as one of a device. */

@@ -44,12 +44,8 @@ export class BlockConnection {
   want(block: number, packedSize: number, to: Region): void {
     while (this.#owed.length > 0) this.#receive(to);
     this.#encode(WANT, block);
+    this.#send();
     this.#owed.push(packedSize);
-    try {
-      sendAll(this.#fd, this.#request);
-    } catch (cause) {
-      throw this.#gone(cause);
-    }
     const failure = this.#receive(to);
     if (failure !== undefined) throw failure;
   }
@@ -60,6 +56,16 @@ export class BlockConnection {
     trySend(this.#fd, this.#request);
   }
 
+  #send(): void {
+    let isSent: boolean;
+    try {
+      isSent = sendAll(this.#fd, this.#request, this.#isGivenUp);
+    } catch (cause) {
+      throw this.#gone(cause);
+    }
+    if (!isSent) throw this.#givenUp();
+  }
+
   #encode(operation: number, block: number): void {
     this.#request.bytes.set(encodeRequest({ operation, block }));
   }
@@ -68,9 +74,7 @@ export class BlockConnection {
   #receive(to: Region): CkptfsError | undefined {
     const size = this.#owed[0] ?? 0;
     if (this.#isBroken) throw this.#gone();
-    if (this.#fill(this.#head, ANSWER_HEAD_SIZE, this.#isGivenUp) === 0) {
-      throw new CkptfsError('interrupted', `${this.#location}: a block of it was waited for`);
-    }
+    if (this.#fill(this.#head, ANSWER_HEAD_SIZE, this.#isGivenUp) === 0) throw this.#givenUp();
     const head = decodeAnswerHead(this.#head.bytes, size);
     if (head === undefined) throw this.#gone();
     this.#fill(head.fault === undefined ? to : this.#message, head.length);
@@ -97,6 +101,10 @@ export class BlockConnection {
     }
     if (count === length || wasGivenUp) return count;
     throw this.#gone();
+  }
+
+  #givenUp(): CkptfsError {
+    return new CkptfsError('interrupted', `${this.#location}: a block of it is waited for no longer`);
   }
 
   #gone(cause?: unknown): CkptfsError {

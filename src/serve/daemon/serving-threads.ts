@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads';
 import { Counters, counterNames } from '../../base/counters.ts';
 import { Deadline } from '../../base/deadline.ts';
 import { CkptfsError, fromPlainError } from '../../base/errors.ts';
+import { hasFailed } from '../../base/linux/waiting.ts';
 import { type ProgramName, programUrl } from '../../base/program-url.ts';
 import { type Settleable, settleable } from '../../base/settleable.ts';
 import { RingKeeper } from '../../fs/ahead/ring-keeper.ts';
@@ -30,6 +31,9 @@ const WRITING_HEAP = 768;
 const INIT_TIMEOUT_MILLISECONDS = 30_000;
 /** How often a thread is woken that has not noticed that the mount is locked. */
 const WAKE_MILLISECONDS = 2;
+/** How often it is looked whether a mount is gone whose threads may all wait, and how long they are woken then. */
+const LOOK_MILLISECONDS = 500;
+const WAKING_MILLISECONDS = 5000;
 
 /** What the threads of a mount need to know of the image before it is opened. */
 export interface ServedImage {
@@ -86,6 +90,8 @@ export class ServingThreads implements ThreadsOfMount {
   readonly #isToSeal: boolean;
   readonly #seal: SealWatch;
   readonly #requiresRings: boolean;
+  /** Whether threads wait for blocks that are fetched. */
+  readonly #fetches: boolean;
   readonly #keyLock: KeyLock;
   /** By thread: settles when it has opened the image, or ended. */
   readonly #begun: readonly Settleable<void>[];
@@ -97,6 +103,7 @@ export class ServingThreads implements ThreadsOfMount {
   constructor(size: number, setup: CommonSetup, { manifestSize, location }: ServedImage, log: Log) {
     this.#log = log;
     this.#requiresRings = setup.rings?.isRequired ?? false;
+    this.#fetches = setup.remote !== undefined;
     this.#isToSeal = setup.write && setup.ephemeral === undefined;
     this.#seal = new SealWatch(location);
     const token = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
@@ -135,6 +142,17 @@ export class ServingThreads implements ThreadsOfMount {
   /** Lets all threads serve the open /dev/fuse; those that are still loading do so when they are ready. */
   serve(fd: number, { manifestDigest, shared }: OpenedImage): void {
     this.#order({ kind: 'serve', fd, known: { manifestDigest, shared } });
+    if (this.#fetches) this.#watch(fd);
+  }
+
+  /** Lets threads wait for no block any more when the mount is gone: as long as all wait, none of them sees that. */
+  #watch(fd: number): void {
+    const timer = setInterval(() => {
+      if (!hasFailed(fd)) return;
+      clearInterval(timer);
+      this.lock(Deadline.after(WAKING_MILLISECONDS)).catch(() => undefined);
+    }, LOOK_MILLISECONDS).unref();
+    void this.ended.then(() => clearInterval(timer));
   }
 
   end(): void {
