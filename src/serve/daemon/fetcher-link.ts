@@ -8,6 +8,8 @@ import type { Log } from './log.ts';
 /** How long an answer is waited for: who asks for a status waits not much longer itself. */
 const STATUS_MILLISECONDS = 2000;
 const PROFILE_MILLISECONDS = 20_000;
+/** Who leaves so many questions open answers no further one. */
+const MAX_OPEN_QUESTIONS = 16;
 
 /** The daemon's own connection to the process that fetches. Writes into the log what that has to say. */
 export class FetcherLink {
@@ -47,7 +49,7 @@ export class FetcherLink {
   }
 
   #ask(question: ControlQuestion, milliseconds: number): Promise<unknown> {
-    if (this.#hasEnded) return Promise.resolve(undefined);
+    if (this.#hasEnded || this.#asked.length === MAX_OPEN_QUESTIONS) return Promise.resolve(undefined);
     const asked = settleable<unknown>();
     this.#asked.push(asked);
     this.#socket.write(`${JSON.stringify(question)}\n`);

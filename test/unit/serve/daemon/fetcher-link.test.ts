@@ -55,6 +55,19 @@ test('what is no answer is none, and its end is logged once', async () => {
   fetcher.destroy();
 });
 
+test('no more questions are kept than a few for one that does not answer', async () => {
+  const { link, fetcher } = linked();
+  const asked = Array.from({ length: 16 }, () => link.counts());
+  expect(await link.counts()).toBeUndefined();
+  fetcher.write(`${JSON.stringify({ status: { url: 'x', ...counts } })}\n`.repeat(16));
+  expect(await Promise.all(asked)).toEqual(asked.map(() => counts));
+  const heard = link.profile();
+  fetcher.write('{"profile":"{}"}\n');
+  expect(await heard).toBe('{}');
+  link.close();
+  fetcher.destroy();
+});
+
 test('closing it is no end to be logged', async () => {
   const { link, fetcher, lines } = linked();
   const closed = new Promise((resolve) => fetcher.resume().once('close', resolve));
