@@ -1,7 +1,11 @@
 /** Readers that are told apart; the one that read least lately is forgotten for another one. */
 const MAX_STREAMS = 16;
-const FIRST_WINDOW = 2;
+/** How many blocks are fetched ahead of a reader, for each that it read, and in all. */
+const AHEAD_OF_READ = 2;
 const MAX_WINDOW = 64;
+/** What a reader that goes on is worth, in blocks that were fetched for others in vain; and how many those may be. */
+const WORTH = 4;
+const MAX_CREDIT = 16;
 /** Threads that share the work of one reader come a little out of order. */
 const DISORDER = 8;
 /** Blocks of no pages that are passed over at a time: 1 GiB. A reader that comes after a larger hole begins anew. */
@@ -19,8 +23,8 @@ interface Stream {
   last: number;
   /** The first block that was not asked for on its behalf. */
   end: number;
-  /** How many blocks are asked for at a time. */
-  window: number;
+  /** How many blocks it read. */
+  count: number;
 }
 
 /** Decides which blocks are fetched before they are read. It sees blocks that are stored; others are passed over. */
@@ -29,6 +33,8 @@ export class ReadAhead {
   readonly #isStored: (block: number) => boolean;
   /** The one that read last comes last. */
   readonly #streams: Stream[] = [];
+  /** Blocks that may be fetched with the first ones of readers. Where none goes on, as none does at random, it is 0. */
+  #credit = MAX_CREDIT;
 
   /** @param count of blocks of the image @param isStored whether a block has pages, and so is ever asked for */
   constructor(count: number, isStored: (block: number) => boolean) {
@@ -46,23 +52,25 @@ export class ReadAhead {
     const [stream] = this.#streams.splice(found, 1) as [Stream];
     this.#streams.push(stream);
     if (block <= stream.last) return undefined;
-    const half = stream.window / 2;
     stream.last = block;
-    stream.window = Math.min(MAX_WINDOW, stream.window * 2);
+    if (stream.count++ === 1) this.#credit = Math.min(MAX_CREDIT, this.#credit + WORTH);
+    const window = Math.min(MAX_WINDOW, AHEAD_OF_READ * stream.count);
     // The block itself is fetched by the one who wants it.
     if (block === stream.end) stream.end = this.#after(block, 1);
-    return this.#after(block, half + 1) >= stream.end ? this.#extend(stream) : undefined;
+    return this.#after(block, window / 2 + 1) >= stream.end ? this.#extend(stream, window) : undefined;
   }
 
   #begin(block: number): BlockRange | undefined {
     if (this.#streams.length === MAX_STREAMS) this.#streams.shift();
-    const stream = { last: block, end: this.#after(block, 1), window: FIRST_WINDOW };
+    const stream = { last: block, end: this.#after(block, 1), count: 1 };
     this.#streams.push(stream);
-    return this.#extend(stream, FIRST_WINDOW - 1);
+    if (this.#credit === 0) return undefined;
+    this.#credit--;
+    return this.#extend(stream, 1);
   }
 
   /** Asks for blocks until so many after the last one that was read are asked for. */
-  #extend(stream: Stream, count: number = stream.window): BlockRange | undefined {
+  #extend(stream: Stream, count: number): BlockRange | undefined {
     const first = stream.end;
     stream.end = Math.max(first, this.#after(stream.last, count + 1));
     return stream.end > first ? { first, end: stream.end } : undefined;

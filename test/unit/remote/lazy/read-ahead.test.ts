@@ -8,17 +8,25 @@ test('one block more is fetched with the first one, and ever more of a reader th
   const ahead = new ReadAhead(1000, all);
   expect(ahead.read(100)).toEqual({ first: 101, end: 102 });
   expect(ahead.read(101)).toEqual({ first: 102, end: 106 });
-  expect(ahead.read(102)).toBeUndefined();
-  expect(ahead.read(103)).toEqual({ first: 106, end: 120 });
-  for (let block = 104; block < 112; block++) ahead.read(block);
-  let end = 0;
-  for (let block = 112; block < 600; block++) {
+  expect(ahead.read(102)).toEqual({ first: 106, end: 109 });
+  expect(ahead.read(103)).toBeUndefined();
+  let end = 109;
+  for (let block = 104; block < 600; block++) {
     const range = ahead.read(block);
     if (range === undefined) continue;
-    if (end > 0) expect(range.first).toBe(end);
+    expect(range.first).toBe(end);
     end = range.end;
-    expect(end - block - 1).toBe(64);
+    expect(end - block - 1).toBe(Math.min(64, 2 * (block - 99)));
   }
+});
+
+test('where readers do not go on, no more is fetched than they want, until one does', () => {
+  const ahead = new ReadAhead(1_000_000, all);
+  let more = 0;
+  for (let reader = 1; reader < 100; reader++) if (ahead.read(1000 * reader) !== undefined) more++;
+  expect(more).toBe(16);
+  expect(ahead.read(99_001)).toEqual({ first: 99_002, end: 99_006 });
+  expect(ahead.read(500_000)).toEqual({ first: 500_001, end: 500_002 });
 });
 
 test('a block that follows none begins anew, and disturbs no other reader', () => {
