@@ -54,7 +54,9 @@ export async function serveImage(order: FetcherOrder, life: FetcherLife): Promis
 async function serveFrom(store: RemoteStore, cache: CacheDirectory, order: FetcherOrder, life: FetcherLife) {
   const index = await readIndex(store, order.imageId);
   const profile = profileOf(order, store);
-  const stub = await prepareStub(store, index, cache);
+  const { signal } = life.life;
+  const patienceMilliseconds = 1000 * (order.remote.timeoutSeconds ?? DEFAULT_PATIENCE_SECONDS);
+  const stub = await prepareStub(store, index, cache, { signal, milliseconds: patienceMilliseconds });
   try {
     const eviction = new Eviction(cache, order.cache.size);
     const image = {
@@ -69,8 +71,8 @@ async function serveFrom(store: RemoteStore, cache: CacheDirectory, order: Fetch
       }),
       locks: cache,
       counters: newCounters(),
-      signal: life.life.signal,
-      patienceMilliseconds: 1000 * (order.remote.timeoutSeconds ?? DEFAULT_PATIENCE_SECONDS),
+      signal,
+      patienceMilliseconds,
     };
     const blocks = new ImageBlocks(image);
     const clients = new Clients(blocks);

@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
-import { setTimeout as wait } from 'node:timers/promises';
 import { MalformedError } from '../../base/bytes.ts';
-import { ioError } from '../../base/errors.ts';
+import { Deadline } from '../../base/deadline.ts';
+import { CkptfsError, ioError } from '../../base/errors.ts';
 import { closeDescriptor } from '../../base/linux/descriptors.ts';
 import type { Directory } from '../../base/linux/directory.ts';
 import { tryLock } from '../../base/linux/files.ts';
@@ -15,6 +15,7 @@ import {
   partsOf,
   type RemoteIndex,
 } from '../../format/remote-index.ts';
+import { pause } from '../../keys/sources/pause.ts';
 import { checkHeader, fetchWhole } from '../fetch-whole.ts';
 import { sha256Hex } from '../shared/digest.ts';
 import { corrupt } from '../shared/faults.ts';
@@ -34,14 +35,25 @@ export interface Stub {
   release(): void;
 }
 
+/** How long a process is waited for that just removes a stub. */
+export interface StubPatience {
+  readonly signal: AbortSignal;
+  readonly milliseconds: number;
+}
+
 /**
  * Makes the stub of an image, or mends it: every file that is not what the index says is fetched.
  * @throws CkptfsError `store-unavailable`, `damaged`, `io`, `interrupted`
  */
-export async function prepareStub(remote: RemoteStore, index: RemoteIndex, cache: CacheDirectory): Promise<Stub> {
+export async function prepareStub(
+  remote: RemoteStore,
+  index: RemoteIndex,
+  cache: CacheDirectory,
+  patience: StubPatience,
+): Promise<Stub> {
   const encoded = encodeRemoteIndex(index);
   const digest = sha256Hex(encoded);
-  const opened = await openStub(cache, digest);
+  const opened = await openStub(cache, digest, patience);
   const { stub, image } = opened;
   try {
     const bytesOf = async (directory: Directory, name: string, file: PushedBytes): Promise<Buffer> => {
@@ -80,7 +92,12 @@ interface OpenedStub {
 }
 
 /** Opens the directories of a stub, and locks them as a reader does, so that no process removes them. */
-async function openStub(cache: CacheDirectory, digest: string): Promise<OpenedStub> {
+async function openStub(
+  cache: CacheDirectory,
+  digest: string,
+  { signal, milliseconds }: StubPatience,
+): Promise<OpenedStub> {
+  const deadline = Deadline.after(milliseconds);
   for (;;) {
     const stub = openOwn(cache.images, digest, cache.path);
     const image = openOwn(stub, IMAGE, cache.path);
@@ -90,7 +107,11 @@ async function openStub(cache: CacheDirectory, digest: string): Promise<OpenedSt
     // It is just being removed.
     closeDescriptor(fd);
     for (const directory of [stub, image]) directory.close();
-    await wait(LOCK_MILLISECONDS);
+    const { path } = cache;
+    if (signal.aborted) throw new CkptfsError('interrupted', `${path}: interrupted`);
+    if (deadline.hasPassed)
+      throw new CkptfsError('io', `${path}: another process has what is there of the image locked`, { path });
+    await pause(LOCK_MILLISECONDS, signal).catch(() => undefined);
   }
 }
 

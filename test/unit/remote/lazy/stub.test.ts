@@ -15,6 +15,9 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { closeDescriptor } from '../../../../src/base/linux/descriptors.ts';
+import { Directory } from '../../../../src/base/linux/directory.ts';
+import { tryLock } from '../../../../src/base/linux/files.ts';
 import { Secret } from '../../../../src/crypto/secret.ts';
 import { encodeRemoteIndex, parseRemoteIndex, type RemoteIndex } from '../../../../src/format/remote-index.ts';
 import { readHeader } from '../../../../src/image/read/image.ts';
@@ -32,6 +35,7 @@ const base = mkdtempSync(join(tmpdir(), 'ckptfs-stub-'));
 const at = (...names: string[]): string => join(base, ...names);
 const provider = symmetricKeyProvider(Secret.copy(Buffer.alloc(32, 7)));
 const DAY = 24 * 3600;
+const patience = { signal: new AbortController().signal, milliseconds: 600_000 };
 
 const remote = new MemoryRemote();
 let index: RemoteIndex;
@@ -66,7 +70,7 @@ afterEach(() => {
 });
 
 async function prepare(): Promise<void> {
-  const made = await prepareStub(remote, index, cache);
+  const made = await prepareStub(remote, index, cache, patience);
   expect(made.image).toBe(image);
   expect(made.table.count).toBe(index.blocks.size / 17);
   made.release();
@@ -123,14 +127,31 @@ test('a stub that a store has other bytes for is not made', async () => {
   const bytes = remote.parts.get(part) ?? Buffer.alloc(0);
   remote.parts.set(part, Buffer.alloc(bytes.length, 1));
   try {
-    await expect(prepareStub(remote, index, cache)).rejects.toMatchObject({ code: 'damaged' });
+    await expect(prepareStub(remote, index, cache, patience)).rejects.toMatchObject({ code: 'damaged' });
   } finally {
     remote.parts.set(part, bytes);
   }
 });
 
+test('a stub that another process has locked is waited for, and not for ever', async () => {
+  await prepare();
+  const directory = Directory.open(image);
+  const fd = directory.openReadable();
+  expect(tryLock(fd)).toBe(true);
+  const soon = prepareStub(remote, index, cache, { ...patience, milliseconds: 30 });
+  await expect(soon).rejects.toMatchObject({ code: 'io', message: expect.stringContaining('locked') });
+  const controller = new AbortController();
+  const interrupted = prepareStub(remote, index, cache, { ...patience, signal: controller.signal });
+  controller.abort();
+  await expect(interrupted).rejects.toMatchObject({ code: 'interrupted' });
+  const waiting = prepareStub(remote, index, cache, patience);
+  closeDescriptor(fd);
+  directory.close();
+  (await waiting).release();
+});
+
 test('a stub goes when it is long unused and no process has it', async () => {
-  const made = await prepareStub(remote, index, cache);
+  const made = await prepareStub(remote, index, cache, patience);
   const eviction = new Eviction(cache, 1_000_000);
   const evict = async (): Promise<void> => {
     eviction.wrote(1);
