@@ -15,7 +15,8 @@ import { Outage } from './outage.ts';
 import { blocksIn, planRuns, type Run, runOf, type StoredBlock } from './plan-runs.ts';
 import type { BlockRange } from './read-ahead.ts';
 
-/** How often it is looked whether another process has fetched a block. */
+/** When it is looked first whether another process has fetched a block; then after ever longer times, up to these. */
+const FIRST_LOOK_MILLISECONDS = 1;
 const LOOK_MILLISECONDS = 10;
 /** A block of no pages, which no store is asked for. */
 const EMPTY_BLOCK = Buffer.alloc(8);
@@ -100,8 +101,8 @@ export class BlockFetcher {
     const deadline = Deadline.after(patienceMilliseconds);
     try {
       let found: Buffer | 'locked' | undefined;
-      while (found === undefined && !deadline.hasPassed) {
-        await pause(LOOK_MILLISECONDS, signal);
+      for (let wait = FIRST_LOOK_MILLISECONDS; found === undefined && !deadline.hasPassed; wait *= 2) {
+        await pause(Math.min(wait, LOOK_MILLISECONDS), signal);
         found = this.#findOrLock(wanted);
       }
       this.#goOn(wanted, following, found ?? 'locked');
