@@ -18,6 +18,8 @@ import type { BlockRange } from './read-ahead.ts';
 /** When it is looked first whether another process has fetched a block; then after ever longer times, up to these. */
 const FIRST_LOOK_MILLISECONDS = 1;
 const LOOK_MILLISECONDS = 10;
+/** For how long no other process is waited for once one took too long: it may be stopped, with many blocks locked. */
+const IMPATIENT_MILLISECONDS = 60_000;
 /** A block of no pages, which no store is asked for. */
 const EMPTY_BLOCK = Buffer.alloc(8);
 
@@ -50,6 +52,7 @@ export class BlockFetcher {
   /** By digest. */
   readonly #onTheirWay = new Map<string, Settleable<Buffer>>();
   readonly #outage = new Outage();
+  #impatient = Deadline.after(0);
 
   constructor(source: BlockSource) {
     this.#source = source;
@@ -98,13 +101,14 @@ export class BlockFetcher {
   /** Waits for the process that fetches a block, but not for ever: it may have been stopped. */
   async #waitForOther(wanted: ClaimedBlock, following: BlockRange): Promise<void> {
     const { patienceMilliseconds, signal } = this.#source;
-    const deadline = Deadline.after(patienceMilliseconds);
+    const deadline = Deadline.after(this.#impatient.hasPassed ? patienceMilliseconds : 0);
     try {
       let found: Buffer | 'locked' | undefined;
       for (let wait = FIRST_LOOK_MILLISECONDS; found === undefined && !deadline.hasPassed; wait *= 2) {
         await pause(Math.min(wait, LOOK_MILLISECONDS), signal);
         found = this.#findOrLock(wanted);
       }
+      if (found === undefined) this.#impatient = Deadline.after(IMPATIENT_MILLISECONDS);
       this.#goOn(wanted, following, found ?? 'locked');
     } catch (cause) {
       this.#failed(wanted, new CkptfsError('interrupted', 'interrupted', { cause }));

@@ -45,7 +45,14 @@ function process(store: PackedBlocks, patienceMilliseconds = 600_000, indexDiges
   const counters = newCounters();
   const life = new AbortController();
   const shared = { remote: store, index: store.index, indexDigest, table: store, signal: life.signal };
-  const fetcher = new BlockFetcher({ ...shared, cache, locks, counters, patienceMilliseconds });
+  const waits = [patienceMilliseconds];
+  const fetcher = new BlockFetcher({
+    ...{ ...shared, cache, locks, counters },
+    // One that waits again waits until the test is given up.
+    get patienceMilliseconds() {
+      return waits.pop() ?? 600_000;
+    },
+  });
   return { fetcher, counters, locks, cache, life };
 }
 
@@ -207,6 +214,13 @@ describe('two processes', () => {
     const [one, other] = [process(store), process(store, 30)];
     expect(one.locks.lock(lockOf(store, 0))).toBe(true);
     expect(await other.fetcher.want(0)).toEqual(store.blocks[0]);
+  });
+
+  test('wait for one that was stopped once, and not for each block that it has locked', async () => {
+    const store = new PackedBlocks([1, 2, 3]);
+    const [one, other] = [process(store), process(store, 30)];
+    for (const number of [0, 1, 2]) expect(one.locks.lock(lockOf(store, number))).toBe(true);
+    for (const number of [0, 1, 2]) expect(await other.fetcher.want(number)).toEqual(store.blocks[number]);
   });
 
   test('do not wait for one that fetches the same block of another image, whose store may be slow', async () => {
