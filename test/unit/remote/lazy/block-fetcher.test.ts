@@ -118,11 +118,18 @@ describe('one process', () => {
     const store = new PackedBlocks([1, 1, 1]);
     const { fetcher } = process(store);
     store.before = (start) => (start === 0 ? Promise.reject(goneAway()) : Promise.resolve());
+    const getRange = store.getRange.bind(store);
+    const ends: number[] = [];
+    store.getRange = (part, start, end, sink) => {
+      ends.push(end);
+      return getRange(part, start, end, sink);
+    };
     const ahead = fetcher.fetchAhead(runOfAll(store));
     const wanted = fetcher.want(1, { first: 2, end: 3 });
     await expect(ahead).rejects.toMatchObject({ code: 'store-unavailable' });
     expect(await wanted).toEqual(store.blocks[1]);
-    expect(store.given).toEqual([0, 1, 0]);
+    const { offset, packedSize } = store.placeOf(2);
+    expect(ends).toEqual([offset + packedSize, offset]);
   });
 
   test('fails for a block with other bytes, and keeps those that are right', async () => {
