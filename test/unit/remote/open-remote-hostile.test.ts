@@ -5,9 +5,10 @@ import type { RequestListener, ServerResponse } from 'node:http';
 import { createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { CkptfsError } from '../../../src/base/errors.ts';
 import { encodeRemoteIndex, type RemotePart } from '../../../src/format/remote-index.ts';
+import { HttpClient } from '../../../src/remote/http/http-client.ts';
 import { encodeImageManifest } from '../../../src/remote/oci/image-manifest.ts';
 import { encodeProfileManifest } from '../../../src/remote/oci/profile-manifest.ts';
 import { listRemote, type RemoteOptions, withRemote } from '../../../src/remote/open-remote.ts';
@@ -92,6 +93,18 @@ describe.each([
     server.answer = honest;
     await open(wholePart);
     await open(endOfPart);
+  });
+
+  test('that sends bytes has more time for each of them', async () => {
+    let received = 0;
+    vi.spyOn(HttpClient.prototype, 'persist').mockImplementation((_location, _sent, attempt) =>
+      attempt(signal, (count) => {
+        received += count;
+      }),
+    );
+    server.answer = honest;
+    await open(wholePart);
+    expect(received).toBe(bytes.length);
   });
 
   test.each<[string, RequestListener, (store: RemoteStore) => Promise<void>, string, string]>([
