@@ -39,8 +39,8 @@ export function trySend(fd: number, from: Region): boolean {
 
 /**
  * Receives `length` bytes, and waits for them.
- * @param isGivenUp is asked whenever a signal comes before the first of them did: true ends the waiting
- * @returns how many came: fewer when the other end is closed, none when it was given up
+ * @param isGivenUp is asked whenever a signal comes: true ends the waiting
+ * @returns how many came: fewer when the other end is closed, or it was given up
  * @throws RangeError when they do not fit into the region; Error
  */
 export function receiveAll(
@@ -57,7 +57,7 @@ export function receiveAll(
     if (count === 0) break;
     if (count > 0) done += count;
     else if (lastErrno() !== EINTR) throw systemError('recv');
-    else if (done === 0 && isGivenUp()) return 0;
+    else if (isGivenUp()) break;
   }
   return done;
 }

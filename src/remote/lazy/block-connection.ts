@@ -3,6 +3,7 @@ import { Region } from '../../base/linux/native.ts';
 import { receiveAll, sendAll, trySend } from '../../base/linux/stream-socket.ts';
 import {
   ANSWER_HEAD_SIZE,
+  type AnswerHead,
   decodeAnswerHead,
   encodeRequest,
   MAX_MESSAGE_SIZE,
@@ -23,6 +24,9 @@ export class BlockConnection {
   readonly #message = new Region(MAX_MESSAGE_SIZE);
   /** The packed sizes of blocks whose answers are still to come, in their order. */
   readonly #owed: number[] = [];
+  /** The head of the first of them, if it came, and how many bytes came of what is next: that head, or the rest. */
+  #answer: AnswerHead | undefined;
+  #received = 0;
   #isBroken = false;
 
   /**
@@ -70,37 +74,43 @@ export class BlockConnection {
     this.#request.bytes.set(encodeRequest({ operation, block }));
   }
 
-  /** Receives the answer that comes next. Returns the error that it has, if it has one. */
+  /**
+   * Receives the answer that comes next, or what is left of it. Returns the error that it has, if it has one.
+   * @param to is filled with the block, unless some of that was received before
+   */
   #receive(to: Region): CkptfsError | undefined {
-    const size = this.#owed[0] ?? 0;
     if (this.#isBroken) throw this.#gone();
-    if (this.#fill(this.#head, ANSWER_HEAD_SIZE, this.#isGivenUp) === 0) throw this.#givenUp();
-    const head = decodeAnswerHead(this.#head.bytes, size);
-    if (head === undefined) throw this.#gone();
-    this.#fill(head.fault === undefined ? to : this.#message, head.length);
+    this.#answer ??= this.#receiveHead();
+    const { fault, length } = this.#answer;
+    this.#fill(fault === undefined ? to : this.#message, length);
+    this.#answer = undefined;
     this.#owed.shift();
-    if (head.fault === undefined) return undefined;
-    const message = this.#message.bytes.toString('utf8', 0, head.length);
+    if (fault === undefined) return undefined;
+    const message = this.#message.bytes.toString('utf8', 0, length);
     const about = { path: this.#location };
-    return head.fault === 'damaged'
-      ? new CkptfsError('damaged', message, about)
-      : new CkptfsError('io', message, about);
+    return fault === 'damaged' ? new CkptfsError('damaged', message, about) : new CkptfsError('io', message, about);
   }
 
-  /** @throws CkptfsError `io` when the connection ends before */
-  #fill(to: Region, length: number, isGivenUp?: () => boolean): number {
-    let count: number;
-    let wasGivenUp = false;
+  #receiveHead(): AnswerHead {
+    this.#fill(this.#head, ANSWER_HEAD_SIZE);
+    const head = decodeAnswerHead(this.#head.bytes, this.#owed[0] ?? 0);
+    if (head === undefined) throw this.#gone();
+    return head;
+  }
+
+  /** @throws CkptfsError `io` when the connection ends before; `interrupted` when it is given up, to be gone on with */
+  #fill(to: Region, length: number): void {
+    let isGivenUp = false;
     try {
-      count = receiveAll(this.#fd, to, 0, length, () => {
-        wasGivenUp = isGivenUp?.() ?? false;
-        return wasGivenUp;
+      this.#received += receiveAll(this.#fd, to, this.#received, length - this.#received, () => {
+        isGivenUp = this.#isGivenUp();
+        return isGivenUp;
       });
     } catch (cause) {
       throw this.#gone(cause);
     }
-    if (count === length || wasGivenUp) return count;
-    throw this.#gone();
+    if (this.#received < length) throw isGivenUp ? this.#givenUp() : this.#gone();
+    this.#received = 0;
   }
 
   #givenUp(): CkptfsError {
