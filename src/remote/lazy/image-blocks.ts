@@ -21,6 +21,8 @@ const USE_SECONDS = 60;
 export interface MountedImage extends BlockSource {
   readonly table: Pick<BlockTable, 'count' | 'pagesOf' | 'placeOf'>;
   readonly imageId: string;
+  /** How many blocks one reader may have fetched ahead. */
+  readonly room: number;
 }
 
 /** The blocks of a mounted image, as its readers ask for them. */
@@ -37,7 +39,7 @@ export class ImageBlocks {
     const { table } = image;
     this.#image = image;
     this.#fetcher = new BlockFetcher(image);
-    this.#ahead = new ReadAhead(table.count, (block) => table.pagesOf(block) > 0);
+    this.#ahead = new ReadAhead(table.count, (block) => table.pagesOf(block) > 0, image.room);
     this.#touched = new TouchedBlocks(table.count);
     this.#usedAt = new Uint32Array(table.count);
   }

@@ -2,7 +2,8 @@
 const MAX_STREAMS = 16;
 /** How many blocks are fetched ahead of a reader, for each that it read, and in all. */
 const AHEAD_OF_READ = 2;
-const MAX_WINDOW = 64;
+const MAX_WINDOW = 256;
+const MIN_WINDOW = 2;
 /** What a reader that goes on is worth, in blocks that were fetched for others in vain; and how many those may be. */
 const WORTH = 4;
 const MAX_CREDIT = 16;
@@ -31,15 +32,21 @@ interface Stream {
 export class ReadAhead {
   readonly #count: number;
   readonly #isStored: (block: number) => boolean;
+  readonly #maxWindow: number;
   /** The one that read last comes last. */
   readonly #streams: Stream[] = [];
   /** Blocks that may be fetched with the first ones of readers. Where none goes on, as none does at random, it is 0. */
   #credit = MAX_CREDIT;
 
-  /** @param count of blocks of the image @param isStored whether a block has pages, and so is ever asked for */
-  constructor(count: number, isStored: (block: number) => boolean) {
+  /**
+   * @param count of blocks of the image
+   * @param isStored whether a block has pages, and so is ever asked for
+   * @param room how many blocks may be fetched ahead of a reader, as far as the cache keeps them until they are read
+   */
+  constructor(count: number, isStored: (block: number) => boolean, room: number = MAX_WINDOW) {
     this.#count = count;
     this.#isStored = isStored;
+    this.#maxWindow = Math.max(MIN_WINDOW, Math.min(MAX_WINDOW, Math.floor(room)));
   }
 
   /**
@@ -54,7 +61,7 @@ export class ReadAhead {
     if (block <= stream.last) return undefined;
     stream.last = block;
     if (stream.count++ === 1) this.#credit = Math.min(MAX_CREDIT, this.#credit + WORTH);
-    const window = Math.min(MAX_WINDOW, AHEAD_OF_READ * stream.count);
+    const window = Math.min(this.#maxWindow, AHEAD_OF_READ * stream.count);
     // The block itself is fetched by the one who wants it.
     if (block === stream.end) stream.end = this.#after(block, 1);
     return this.#after(block, window / 2 + 1) >= stream.end ? this.#extend(stream, window) : undefined;

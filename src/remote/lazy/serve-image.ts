@@ -22,6 +22,8 @@ import { prepareStub } from './stub.ts';
 const DEFAULT_PATIENCE_SECONDS = 60;
 /** How much of the cache is filled before readers come. */
 const PREFETCHED_PART = 0.9;
+/** How much of it what is fetched ahead of one reader may take, so that others do not push it out before it is read. */
+const AHEAD_PART = 1 / 8;
 
 /** What a fetcher lives for. */
 export interface FetcherLife {
@@ -64,6 +66,7 @@ async function serveFrom(store: RemoteStore, cache: CacheDirectory, order: Fetch
       index,
       table: stub.table,
       imageId: index.imageId,
+      room: (order.cache.size * AHEAD_PART) / stub.table.blockSize,
       indexDigest: sha256Hex(encodeRemoteIndex(index)),
       cache: new BlockCache(cache.blocks, {
         wrote: (bytes) => eviction.wrote(bytes),

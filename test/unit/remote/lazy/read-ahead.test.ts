@@ -16,8 +16,19 @@ test('one block more is fetched with the first one, and ever more of a reader th
     if (range === undefined) continue;
     expect(range.first).toBe(end);
     end = range.end;
-    expect(end - block - 1).toBe(Math.min(64, 2 * (block - 99)));
+    expect(end - block - 1).toBe(Math.min(256, 2 * (block - 99)));
   }
+});
+
+test.each([
+  [64, 64],
+  [1000, 256],
+  [0.3, 2],
+])('with room for %d blocks at most %d are fetched ahead', (room, most) => {
+  const ahead = new ReadAhead(10_000, all, room);
+  let seen = 0;
+  for (let block = 0; block < 2000; block++) seen = Math.max(seen, (ahead.read(block)?.end ?? 0) - block - 1);
+  expect(seen).toBe(most);
 });
 
 test('where readers do not go on, no more is fetched than they want, until one does', () => {

@@ -38,6 +38,7 @@ beforeEach(async () => {
     index: store.index,
     table,
     imageId: '00'.repeat(16),
+    room: 64,
     indexDigest: 'ab'.repeat(32),
     cache: new BlockCache(cache.blocks, { wrote: () => undefined, failed: () => undefined }),
     locks: cache,
