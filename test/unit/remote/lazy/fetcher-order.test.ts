@@ -11,7 +11,7 @@ const order: FetcherOrder = {
   url: 's3://bucket/web',
   remote: { jobs: 8, timeoutSeconds: 60, caFile: '/etc/ca.pem', s3Endpoint: 'https://s3.local', plainHttp: false },
   cache: { directory: '/var/cache/ckptfs', size: 10_737_418_240 },
-  prefetch: { kind: 'file', path: '/root/web.profile' },
+  prefetch: { kind: 'file', path: '/srv/web.profile' },
   imageId: '0123456789abcdef0123456789abcdef',
 };
 const ready: FetcherReady = {
