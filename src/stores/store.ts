@@ -3,8 +3,8 @@ import type { LocalPlace, NamedDirectory } from './image-directory.ts';
 
 /**
  * Keeps the ciphertext of an image. A store moves bytes and checks none: what it returns is hostile until `image` has
- * authenticated it. It is synchronous for the caller; a remote store waits on a thread of its own. One thread must have
- * an instance for itself.
+ * authenticated it. It is synchronous for the caller; for what is in a remote store another process fetches. One thread
+ * must have an instance for itself.
  */
 export interface Store {
   /** The directory or address that it has now, for messages. */
