@@ -26,6 +26,8 @@ export class Eviction {
   readonly #size: number;
   /** Bytes that were written since it was looked how much there is. */
   #unseen = 0;
+  /** Whether there was no room for a block although the size allows it. */
+  #isFull = false;
   #running: Promise<void> | undefined;
 
   constructor(cache: CacheDirectory, size: number) {
@@ -37,6 +39,12 @@ export class Eviction {
   wrote(bytes: number): void {
     this.#unseen += bytes;
     if (this.#isMuchUnseen) void this.run();
+  }
+
+  /** Hears that there is no room for what the size allows: a part of what is there goes then. */
+  noRoom(): void {
+    this.#isFull = true;
+    void this.run();
   }
 
   get #isMuchUnseen(): boolean {
@@ -52,7 +60,7 @@ export class Eviction {
   }
 
   async #run(): Promise<void> {
-    if (this.#unseen === 0 || !this.#cache.lock(EVICTION_LOCK)) return;
+    if ((this.#unseen === 0 && !this.#isFull) || !this.#cache.lock(EVICTION_LOCK)) return;
     try {
       // Much may be written meanwhile, and then nothing for long.
       do {
@@ -78,9 +86,11 @@ export class Eviction {
         total += block.size;
       }
     }
-    if (total <= this.#size * (1 - UNSEEN_PART)) return;
+    const room = this.#isFull ? Math.min(this.#size, total) : this.#size;
+    this.#isFull = false;
+    if (total <= room * (1 - UNSEEN_PART)) return;
     for (const { folder, name, size } of found.sort((one, other) => one.usedAt - other.usedAt)) {
-      if (total <= this.#size * KEPT_PART) return;
+      if (total <= room * KEPT_PART) return;
       withDirectory(this.#cache.blocks, folder, (directory) => directory.unlink(name));
       total -= size;
     }

@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events';
-import { CkptfsError } from '../../base/errors.ts';
+import { CkptfsError, isFull } from '../../base/errors.ts';
 import { settleable } from '../../base/settleable.ts';
 import type { BlockTable } from '../../format/block-table.ts';
 import { encodeRemoteIndex, type RemoteIndex } from '../../format/remote-index.ts';
@@ -70,7 +70,10 @@ async function serveFrom(store: RemoteStore, cache: CacheDirectory, order: Fetch
       indexDigest: sha256Hex(encodeRemoteIndex(index)),
       cache: new BlockCache(cache.blocks, {
         wrote: (bytes) => eviction.wrote(bytes),
-        failed: ({ message }) => clients.log('warning', `${message}: blocks that are fetched are not kept`),
+        failed: (error) => {
+          clients.log('warning', `${error.message}: blocks that are fetched are not kept`);
+          if (isFull(error)) eviction.noRoom();
+        },
       }),
       locks: cache,
       counters: newCounters(),

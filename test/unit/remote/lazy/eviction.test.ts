@@ -49,6 +49,20 @@ test('what was not used for the longest time goes, until nine tenths are left', 
   expect(left()).toEqual(new Set(names.slice(0, 9)));
 });
 
+test('a part goes where there is no room for what the size allows, once each time', async () => {
+  const names = Array.from({ length: 20 }, (_, age) => put(age));
+  const eviction = new Eviction(cache, 1_000_000);
+  eviction.noRoom();
+  await eviction.run();
+  expect(left()).toEqual(new Set(names.slice(0, 18)));
+  eviction.wrote(1);
+  await eviction.run();
+  expect(left().size).toBe(18);
+  eviction.noRoom();
+  await eviction.run();
+  expect(left().size).toBe(16);
+});
+
 test('old drafts go, and those of processes that live stay', async () => {
   put(3600, '.0123456789abcdef');
   const draft = put(1, '.fedcba9876543210');
