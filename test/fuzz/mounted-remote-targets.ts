@@ -4,7 +4,7 @@ import { BlockTable, setBlockEntry } from '../../src/format/block-table.ts';
 import { PackedBlock } from '../../src/format/packed-block.ts';
 import { PartUnpacker, packBlock } from '../../src/format/packed-part.ts';
 import { objectFileName, type RemoteIndex } from '../../src/format/remote-index.ts';
-import { mutate, mutateInPlace, mutateJson } from './mutate.ts';
+import { mutate, mutateInPlace, mutateJsonText } from './mutate.ts';
 import type { Random } from './random.ts';
 import { type FuzzTarget, must, outcomeOfParsing } from './target.ts';
 
@@ -71,14 +71,16 @@ function checkTable(input: Buffer, index: RemoteIndex, count: number): string {
 export const accessProfileTarget: FuzzTarget = {
   name: 'access profile',
   prepare: () => {
-    const blocks = [[7, 3], [0, 1], [100, 28], [1, 2]] as const; // biome-ignore format: it is one line
+    const blocks = [
+      [7, 3],
+      [0, 1],
+      [100, 28],
+      [1, 2],
+    ] as const;
     const good = encodeAccessProfile({ imageId: IMAGE, index: INDEX, blocks });
-    const value: unknown = JSON.parse(good.toString());
     return {
       attempt: (random) => {
-        const input = random.chance(2)
-          ? mutate(good, random)
-          : Buffer.from(JSON.stringify(random.chance(20) ? value : mutateJson(value, random)) ?? '');
+        const input = mutateJsonText(good, random);
         return { input, check: () => outcomeOfParsing(() => checkProfile(input)) };
       },
     };

@@ -117,3 +117,10 @@ function mutateText(text: string, random: Random): string {
   const insert = random.pick(['', 'A', 'z', '0', '=', '+', '-', ' ', '\n', '\u00e9']);
   return text.slice(0, at) + insert + text.slice(at + random.below(3));
 }
+
+/** Alters a text of JSON: its bytes, or its value; now and then nothing. */
+export function mutateJsonText(good: Buffer, random: Random): Buffer {
+  if (random.chance(2)) return mutate(good, random);
+  const value: unknown = JSON.parse(good.toString());
+  return Buffer.from(JSON.stringify(random.chance(20) ? value : mutateJson(value, random)) ?? '');
+}
