@@ -1,6 +1,7 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
+import { absolutePath } from '../../base/current-directory.ts';
 import { CkptfsError } from '../../base/errors.ts';
 import { withoutInheritance } from '../../base/linux/descriptors.ts';
 import { programUrl } from '../../base/program-url.ts';
@@ -12,6 +13,16 @@ import {
 } from '../../remote/lazy/fetcher-order.ts';
 
 const PROGRAM = fileURLToPath(programUrl('fetcher'));
+/** Variables that name a file or a directory, which may be relative to where the command was given. */
+const PATHS = [
+  'AWS_CA_BUNDLE',
+  'AWS_CONFIG_FILE',
+  'AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE',
+  'AWS_SHARED_CREDENTIALS_FILE',
+  'AWS_WEB_IDENTITY_TOKEN_FILE',
+  'DOCKER_CONFIG',
+  'REGISTRY_AUTH_FILE',
+];
 
 type Child = ChildProcessByStdio<Writable, Readable, null>;
 
@@ -23,7 +34,12 @@ type Child = ChildProcessByStdio<Writable, Readable, null>;
  */
 export async function withFetcher<T>(order: FetcherOrder, work: (ready: FetcherReady) => Promise<T>): Promise<T> {
   const child = withoutInheritance(() =>
-    spawn(process.execPath, [PROGRAM], { cwd: '/', detached: true, stdio: ['pipe', 'pipe', 'ignore'] }),
+    spawn(process.execPath, [PROGRAM], {
+      cwd: '/',
+      env: withAbsolutePaths(process.env),
+      detached: true,
+      stdio: ['pipe', 'pipe', 'ignore'],
+    }),
   );
   // It may have ended before it read anything.
   child.stdin.on('error', () => undefined);
@@ -35,6 +51,15 @@ export async function withFetcher<T>(order: FetcherOrder, work: (ready: FetcherR
     child.stdin.destroy();
     child.stdout.destroy();
   }
+}
+
+/** Returns variables that mean the same in another directory. @throws CkptfsError `bad-argument` where that is gone */
+export function withAbsolutePaths(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const named = PATHS.flatMap((name) => {
+    const path = environment[name];
+    return path ? [[name, absolutePath(path)] as const] : [];
+  });
+  return { ...environment, ...Object.fromEntries(named) };
 }
 
 /** Waits for the only line that it writes. @throws CkptfsError `internal` when it ends without one */
